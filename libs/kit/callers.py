@@ -1,0 +1,159 @@
+"""Finds out who is calling: Bearer token, Basic credentials or the cookie that login set.
+
+Deny by default: routers are made by `protected_router`, and what is public says so by not using it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Depends, Request
+
+from kit.errors import ApiError
+from kit.tokens import Caller, TokenVerifier
+
+ACCESS_COOKIE = "marquee_access"
+CSRF_HEADER = "X-Requested-With"
+"""A cross-site form can't send it, and a cross-site script may not: with a cookie, unsafe methods need it."""
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_BASIC_CACHE_SEC = 15.0
+_BASIC_CACHE_ENTRIES = 1_000
+_MAX_CREDENTIALS_CHARS = 2_000
+
+VerifyBasic = Callable[[str, str, str], Awaitable[Caller]]
+"""Takes login, password and client address; raises ApiError when they don't do."""
+
+
+class Authenticate(Protocol):
+    """What the HTTP edge needs to know about authentication."""
+
+    async def __call__(self, request: Request) -> Caller:
+        """Who is calling; raises ApiError."""
+
+
+class Authenticator:
+    """Turns a request's credentials into a `Caller`.
+
+    Args:
+        verifier: checks access tokens.
+        verify_basic: checks a login and password; asked once per credentials and cache time.
+    """
+
+    def __init__(self, verifier: TokenVerifier, verify_basic: VerifyBasic) -> None:
+        self._verifier = verifier
+        self._verify_basic = verify_basic
+        self._cache_key = secrets.token_bytes(32)
+        self._basic: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+
+    async def __call__(self, request: Request) -> Caller:
+        """Who is calling.
+
+        Raises:
+            ApiError: AUTH_INVALID_TOKEN without usable credentials; AUTH_USER_PENDING or AUTH_USER_SUSPENDED when the
+                account may not be used; AUTH_FORBIDDEN for an unsafe request with a cookie and without its header.
+        """
+        try:
+            caller = await self._identify(request)
+        except ApiError as error:
+            if error.entry.http_status == 401:  # noqa: PLR2004 - RFC 9110, 15.5.2
+                error.headers = challenge(request)
+            raise
+        if caller.status == "pending":
+            raise ApiError("AUTH_USER_PENDING")
+        if caller.status != "active":
+            raise ApiError("AUTH_USER_SUSPENDED")
+        return caller
+
+    async def _identify(self, request: Request) -> Caller:
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        match scheme.lower():
+            case "bearer":
+                return await self._verifier.verify(credentials.strip())
+            case "basic":
+                return await self._identify_basic(credentials.strip(), request)
+            case "":
+                pass
+            case _:
+                raise ApiError("AUTH_INVALID_TOKEN")
+        if token := request.cookies.get(ACCESS_COOKIE):
+            if request.method not in _SAFE_METHODS and CSRF_HEADER not in request.headers:
+                raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+            return await self._verifier.verify(token)
+        raise ApiError("AUTH_INVALID_TOKEN")
+
+    async def _identify_basic(self, credentials: str, request: Request) -> Caller:
+        digest = hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
+        if (known := self._basic.get(digest)) and time.monotonic() < known[1]:
+            return known[0]
+        login, password = parse_basic(credentials)
+        caller = await self._verify_basic(login, password, client_address(request))
+        self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
+        if len(self._basic) > _BASIC_CACHE_ENTRIES:
+            self._basic.popitem(last=False)
+        return caller
+
+
+def parse_basic(credentials: str) -> tuple[str, str]:
+    """Login and password of Basic credentials (RFC 7617, UTF-8).
+
+    Raises:
+        ApiError: AUTH_INVALID_CREDENTIALS when they are malformed.
+    """
+    if len(credentials) > _MAX_CREDENTIALS_CHARS:
+        raise ApiError("AUTH_INVALID_CREDENTIALS")
+    try:
+        login, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ApiError("AUTH_INVALID_CREDENTIALS") from error
+    if not colon:
+        raise ApiError("AUTH_INVALID_CREDENTIALS")
+    return login, password
+
+
+def challenge(request: Request) -> dict[str, str]:
+    """The `WWW-Authenticate` of a 401; scripts of a page get no Basic challenge, so that no browser pops up."""
+    if CSRF_HEADER in request.headers:
+        return {"WWW-Authenticate": 'Bearer realm="marquee"'}
+    return {"WWW-Authenticate": 'Bearer realm="marquee", Basic realm="marquee", charset="UTF-8"'}
+
+
+def client_address(request: Request) -> str:
+    """The address of the client as far as trusted proxies tell."""
+    return request.client.host if request.client else ""
+
+
+async def current_caller(request: Request) -> Caller:
+    """The caller of a protected route."""
+    authenticate: Authenticate = request.app.state.authenticate
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is None:
+        known = request.state.caller = await authenticate(request)
+    return known
+
+
+async def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
+    """The caller of a route for administrators.
+
+    Raises:
+        ApiError: AUTH_FORBIDDEN for everybody else.
+    """
+    if not caller.is_admin:
+        raise ApiError("AUTH_FORBIDDEN")
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
+CurrentAdmin = Annotated[Caller, Depends(current_admin)]
+
+
+def protected_router() -> APIRouter:
+    """A router whose routes answer 401 without credentials."""
+    return APIRouter(dependencies=[Depends(current_caller)])

@@ -1,0 +1,117 @@
+"""Databases: SQLite in embedded mode, PostgreSQL elsewhere, one interface.
+
+A use case is one transaction. It opens it with `Database.read()` or `Database.write()`; the commit happens where the
+block ends, here and nowhere else (docs/adr/0003). Slow work (a password hash, a call to another service) stays outside
+the block: SQLite has one writer at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from kit.events import Event
+from kit.outbox import first_delivery, store
+
+BUSY_TIMEOUT_SEC = 15
+
+
+class Transaction:
+    """Everything that becomes true together: rows, the events that tell of them, and what was consumed for them."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.recorded = False
+
+    async def record(self, event_: Event) -> None:
+        """Writes an event beside the fact it tells; the relay publishes it after the commit."""
+        await store(self.session, event_)
+        self.recorded = True
+
+    async def first_delivery(self, consumer: str, event_: Event) -> bool:
+        """Whether `consumer` has not yet handled this event; remembers that it now has, if the commit succeeds."""
+        return await first_delivery(self.session, consumer, event_.id)
+
+
+class Database:
+    """A pool of connections to one service's database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._on_recorded: list[Callable[[], None]] = []
+        if self.is_sqlite:
+            self._reader = _sqlite_engine(url, "BEGIN", pool_size=4)
+            # One connection writes, so writers of this process queue here, in order, instead of polling a locked file.
+            self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1)
+        else:
+            self._reader = self._writer = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that writes: for migrations and tests."""
+        return self._writer
+
+    def on_recorded(self, callback: Callable[[], None]) -> None:
+        """Calls back after each commit that left events in the outbox."""
+        self._on_recorded.append(callback)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A consistent view; writing in it is an error."""
+        async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
+            if not self.is_sqlite:
+                await session.connection(execution_options={"postgresql_readonly": True})
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """A transaction that is committed at the end of the block, or rolled back when it raises."""
+        async with AsyncSession(self._writer, expire_on_commit=False) as session:
+            transaction = Transaction(session)
+            async with session.begin():
+                yield transaction
+        if transaction.recorded:
+            for callback in self._on_recorded:
+                callback()
+
+    async def ping(self) -> None:
+        """Asks the database for a sign of life; raises what the driver raises."""
+        async with self._reader.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _sqlite_engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=60, connect_args={"timeout": BUSY_TIMEOUT_SEC}
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        # The driver would begin transactions on its own, late and deferred: that loses concurrent updates.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # FULL: a 201 for an upload must outlive a power cut, not only the process.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if begin == "BEGIN":
+            cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

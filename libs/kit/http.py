@@ -1,0 +1,279 @@
+"""The HTTP edge of every service: one error format, request ids, security headers, access log, metrics, OpenAPI."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Generic, TypeVar
+
+import structlog
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kit.callers import Authenticate
+from kit.errors import CODES, ApiError
+from kit.health import Health
+from kit.telemetry import HTTP_SECONDS, accept_request_id, continue_trace, service_context
+
+log = structlog.get_logger()
+
+MAX_JSON_BYTES = 1 << 20
+_QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+T = TypeVar("T")
+
+
+class Schema(BaseModel):
+    """Base of request bodies: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class View(BaseModel):
+    """Base of response bodies."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(View, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    page: int
+    page_size: int
+    total: int
+
+
+class ErrorDetail(View):
+    """What went wrong."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class ErrorBody(View):
+    """Every error's body."""
+
+    error: ErrorDetail
+
+
+class Paging(BaseModel):
+    """Which page of a list is asked for."""
+
+    page: int
+    page_size: int
+
+    @property
+    def offset(self) -> int:
+        """Items before this page."""
+        return (self.page - 1) * self.page_size
+
+
+def paging(
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page_size: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Paging:
+    """The paging parameters of a list."""
+    return Paging(page=page, page_size=page_size)
+
+
+def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for a route that can answer with these codes."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status = CODES[code].http_status
+        text = answers.get(status, {}).get("description")
+        answers[status] = {"model": ErrorBody, "description": f"{text}, `{code}`" if text else f"`{code}`"}
+    return answers
+
+
+def create_app(
+    service: str,
+    *,
+    title: str,
+    health: Health,
+    authenticate: Authenticate | None,
+    routers: Mapping[str, APIRouter],
+    max_body_bytes: Callable[[Scope], int | None] | None = None,
+) -> FastAPI:
+    """The HTTP application of a service.
+
+    Args:
+        service: its name in logs and metrics.
+        title: its name in the API documentation.
+        health: what `/readyz` reports.
+        authenticate: finds the caller of protected routes; None where a service has none.
+        routers: its routes, by OpenAPI tag.
+        max_body_bytes: the largest request body of a path; None for no limit. One MiB everywhere by default.
+    """
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=errors("VALIDATION_FAILED", "AUTH_INVALID_TOKEN", "AUTH_FORBIDDEN"),
+    )
+    app.state.authenticate = authenticate
+    app.add_exception_handler(ApiError, _on_api_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, _on_crash)
+    for tag, router in routers.items():
+        app.include_router(router, tags=[tag])
+    app.include_router(_operations(health), include_in_schema=False)
+    app.add_middleware(Edge, service=service, max_body_bytes=max_body_bytes or (lambda _scope: MAX_JSON_BYTES))
+    return app
+
+
+def _operations(health: Health) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        ready = health.is_ready()
+        body = {"status": "ready" if ready else "not ready", "checks": health.states()}
+        return JSONResponse(body, status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def error_response(error: ApiError, accept_language: str) -> JSONResponse:
+    """The HTTP form of an error."""
+    return JSONResponse(error.body(accept_language), status_code=error.entry.http_status, headers=error.headers)
+
+
+async def _on_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101 - how Starlette types its handlers
+    return error_response(error, request.headers.get("Accept-Language", ""))
+
+
+_BY_STATUS = {404: "CONTENT_NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST_TOO_LARGE", 416: "STREAM_RANGE_INVALID"}
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
+    code = _BY_STATUS.get(error.status_code, "VALIDATION_FAILED" if error.status_code < 500 else "INTERNAL")  # noqa: PLR2004
+    answer = ApiError(code, headers=dict(error.headers or {}))
+    return error_response(answer, request.headers.get("Accept-Language", ""))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - how Starlette types its handlers
+    fields = [
+        {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "problem": str(item["msg"])}
+        for item in error.errors()
+    ]
+    return error_response(
+        ApiError("VALIDATION_FAILED", details={"fields": fields}), request.headers.get("Accept-Language", "")
+    )
+
+
+async def _on_crash(request: Request, error: Exception) -> Response:
+    log.error("request_crashed", path=request.url.path, exc_info=error)
+    return error_response(ApiError("INTERNAL"), request.headers.get("Accept-Language", ""))
+
+
+class BodyTooLarge(ApiError):
+    """The client sent more than the route takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("REQUEST_TOO_LARGE", details={"limit_bytes": limit})
+
+
+class Edge:
+    """The outermost ASGI middleware: it never buffers, so it costs a stream nothing."""
+
+    def __init__(self, app: ASGIApp, service: str, max_body_bytes: Callable[[Scope], int | None]) -> None:
+        self._app = app
+        self._service = service
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = {key: value.decode("latin-1") for key, value in scope["headers"] if key in _TRACE_HEADERS}
+        request_id = accept_request_id(given.get(b"x-request-id", ""))
+        exchange = _Exchange(scope, receive, send, request_id, self._max_body_bytes(scope))
+        with service_context(
+            self._service, request_id=request_id, traceparent=continue_trace(given.get(b"traceparent", ""))
+        ):
+            try:
+                await self._app(scope, exchange.receive, exchange.send)
+            finally:
+                self._report(exchange)
+
+    def _report(self, exchange: _Exchange) -> None:
+        scope = exchange.scope
+        seconds = time.perf_counter() - exchange.started
+        route = getattr(scope.get("route"), "path", "unmatched")
+        HTTP_SECONDS.labels(self._service, scope["method"], route, str(exchange.status)).observe(seconds)
+        if scope["path"] in _QUIET_PATHS:
+            return
+        caller = scope.get("state", {}).get("caller")
+        log.info(
+            "http_request",
+            method=scope["method"],
+            path=scope["path"],
+            status=exchange.status,
+            bytes=exchange.bytes_sent,
+            duration_ms=round(seconds * 1000, 1),
+            user_id=caller.user_id if caller else None,
+            client=scope["client"][0] if scope.get("client") else None,
+        )
+
+
+_TRACE_HEADERS = frozenset({b"x-request-id", b"traceparent"})
+
+
+class _Exchange:
+    """One request and its answer, watched as they pass."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, limit: int | None) -> None:
+        self.scope = scope
+        self.started = time.perf_counter()
+        self.status = 0
+        self.bytes_sent = 0
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self._limit = limit
+        self._received = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if self._limit is not None and message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > self._limit:
+                raise BodyTooLarge(self._limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._request_id
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Referrer-Policy", "same-origin")
+            headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+            headers.setdefault("Cache-Control", "no-store")
+        elif message["type"] == "http.response.body":
+            self.bytes_sent += len(message.get("body", b""))
+        await self._send(message)

@@ -1,0 +1,208 @@
+"""Runs a service: what a composition root returns, and the command line that starts it.
+
+python -m services.<name> serve     HTTP, gRPC, consumers and relay in one process
+python -m services.<name> api       HTTP and gRPC only
+python -m services.<name> worker    consumers, relay and sweeps only (HTTP answers health and metrics)
+python -m services.<name> migrate   brings the database up to date
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeVar
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from kit.bus import Bus
+from kit.health import Health
+from kit.rpc import GrpcServer
+from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
+from kit.telemetry import configure_logging, service_context
+
+log = structlog.get_logger()
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class Role(Enum):
+    """Which part of a service a process plays."""
+
+    SERVE = "serve"
+    API = "api"
+    WORKER = "worker"
+
+    @property
+    def answers(self) -> bool:
+        """Whether requests come here, and with them the broadcasts that keep caches right."""
+        return self is not Role.WORKER
+
+    @property
+    def works(self) -> bool:
+        """Whether work queues are consumed and the outbox is relayed here."""
+        return self is not Role.API
+
+
+@dataclass
+class Service:
+    """A wired service: `start` and `stop` it on one event loop."""
+
+    name: str
+    app: FastAPI
+    health: Health
+    grpc: GrpcServer
+    bus: Bus | None = None
+    """A bus of its own; None where it has none or the launcher runs a shared one."""
+    prepare: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What must be done before anything is served."""
+    background: Sequence[Callable[[], Awaitable[None]]] = ()
+    """Loops that run until cancelled."""
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What is closed last: databases, channels."""
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Prepares, looks at the dependencies once, and begins to answer gRPC and to consume."""
+        with service_context(self.name):
+            for step in self.prepare:
+                await step()
+            await self.health.look()
+            if self.bus:
+                await self.bus.start()
+            await self.grpc.start()
+            loops = [lambda: self.health.watch(self.grpc.report), *self.background]
+            self._tasks = [asyncio.ensure_future(loop()) for loop in loops]
+            log.info("service_started", grpc_port=self.grpc.port)
+
+    async def stop(self, drain_sec: float) -> None:
+        """Stops in order: no new work, work in hand finished within `drain_sec`, connections closed."""
+        with service_context(self.name):
+            self.health.stop()
+            if self.bus:
+                await self.bus.close(drain_sec)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.grpc.stop(min(drain_sec, 2.0))
+            await self.resources.aclose()
+            log.info("service_stopped")
+
+
+class HttpServer(uvicorn.Server):
+    """Uvicorn under our own signals: a stop is orderly and ends with exit status 0."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        trusted = [part.strip() for part in settings.trusted_proxies.split(",") if part.strip()]
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=True,
+                proxy_headers=bool(trusted),
+                forwarded_allow_ips=trusted,
+                timeout_graceful_shutdown=int(settings.drain_sec),
+                timeout_keep_alive=75,
+                backlog=4096,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to `run_until_signal`."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        SettingsError: the address can't be had.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=4096)
+    except OSError as error:
+        raise SettingsError(
+            f"Can't listen on {host} port {port} ({error.strerror or error}); set MARQUEE_HTTP_PORT to a free one."
+        ) from error
+
+
+async def run_until_signal(server: HttpServer, listener: socket.socket, on_signal: Callable[[], None]) -> None:
+    """Serves HTTP until SIGTERM or SIGINT; a second signal doesn't wait for requests in hand."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if server.should_exit:
+            server.force_exit = True
+        on_signal()
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _run(name: str, build: Callable[[S, Role], Service], settings: S, role: Role) -> None:
+    with service_context(name):
+        listener = listen(settings.http_host, settings.http_port)
+        service = build(settings, role)
+        try:
+            await service.start()
+            await run_until_signal(HttpServer(service.app, settings), listener, service.health.stop)
+        finally:
+            await service.stop(settings.drain_sec)
+
+
+def main(
+    name: str,
+    settings_class: type[S],
+    build: Callable[[S, Role], Service],
+    migrate: Callable[[S], None] | None = None,
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """The command line of a service.
+
+    Args:
+        name: the service's name.
+        settings_class: its settings.
+        build: its composition root; called on the event loop that will run the service.
+        migrate: brings its database up to date; None where it has none.
+        arguments: the command line, the process's own by default.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Marquee's {name} service.")
+    roles = parser.add_subparsers(dest="role", required=True)
+    roles.add_parser("serve", help="HTTP, gRPC, consumers and relay in one process")
+    roles.add_parser("api", help="HTTP and gRPC only")
+    roles.add_parser("worker", help="consumers, relay and sweeps only")
+    if migrate:
+        roles.add_parser("migrate", help="bring the database up to date, then end")
+    chosen = parser.parse_args(arguments).role
+    try:
+        settings = load(settings_class)
+        configure_logging(settings.log_level, settings.log_format)
+        for stranger in refuse_typos(names([settings_class])):
+            log.debug("setting_not_used_here", setting=stranger)
+        if chosen == "migrate" and migrate:
+            migrate(settings)
+            log.info("database_migrated", service=name)
+            return
+        asyncio.run(_run(name, build, settings, Role(chosen)))
+    except SettingsError as error:
+        stop_start(error)

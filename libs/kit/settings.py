@@ -1,0 +1,134 @@
+"""Typed settings from `MARQUEE_*` environment variables; a bad value stops the start with a sentence that names it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "MARQUEE_"
+S = TypeVar("S", bound="ServiceSettings")
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    http_host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
+    grpc_bind: str = Field("127.0.0.1:50051", description="Where gRPC listens: `host:port` or `unix:/path`.")
+    auth_address: str = Field("127.0.0.1:50051", description="gRPC address of auth.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
+    log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for people.")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, separated by commas, whose `X-Forwarded-For` is believed.",
+    )
+    drain_sec: float = Field(10, ge=0, le=3600, description="Seconds that work in hand gets to finish at a stop.")
+
+
+class DatabaseSettings(BaseSettings):
+    """For services that keep data."""
+
+    database_url: str = Field(
+        ..., description="`sqlite+aiosqlite:///path/to/file` or `postgresql+psycopg://user:password@host/database`."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if not url.startswith(("sqlite+aiosqlite://", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite+aiosqlite:// or postgresql+psycopg://")
+        return url
+
+
+class BrokerSettings(BaseSettings):
+    """For services that say or hear what happened."""
+
+    broker_url: str = Field(..., description="`amqp://user:password@host:5672/` (or `amqps://`) of RabbitMQ.")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, url: str) -> str:
+        if not url.startswith(("amqp://", "amqps://", "local:")):
+            raise ValueError("must begin with amqp:// or amqps://")
+        return url
+
+
+class MediaSettings(BaseSettings):
+    """For services that touch media files."""
+
+    media_url: str = Field(..., description="Where media files are: `file:///absolute/folder`.")
+
+    @field_validator("media_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("must look like file:///absolute/folder")
+        return url
+
+    @property
+    def media_root(self) -> Path:
+        """The folder of a `file://` store."""
+        return Path(unquote(urlsplit(self.media_url).path))
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the text is one sentence for the operator."""
+
+
+def load(cls: type[S], /, **overrides: Any) -> S:
+    """Reads the settings of one service from the environment.
+
+    Args:
+        cls: the service's settings class.
+        overrides: values that win over the environment.
+
+    Raises:
+        SettingsError: a value is missing or can't be used; it names the variable.
+    """
+    try:
+        return cls(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        if first["type"] == "missing":
+            field = cls.model_fields.get(str(first["loc"][0]))
+            raise SettingsError(f"{name} is not set. {field.description if field else ''}".strip()) from error
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        raise SettingsError(f"{name} can't be used: {reason[:1].lower()}{reason[1:]}.") from error
+
+
+def names(classes: Iterable[type[BaseSettings]]) -> set[str]:
+    """The environment variables that some settings classes read."""
+    return {PREFIX + field.upper() for cls in classes for field in cls.model_fields}
+
+
+def refuse_typos(known: set[str], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Looks for variables with the prefix that nobody reads.
+
+    Returns the unknown names that resemble nothing, for a warning: they may belong to another version.
+
+    Raises:
+        SettingsError: a name looks like a known one misspelt.
+    """
+    strangers = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    for name in strangers:
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.9):
+            raise SettingsError(f"{name} is not a setting; did you mean {close[0]}?")
+    return strangers
+
+
+def stop_start(error: SettingsError) -> None:
+    """Ends the process with the sentence and exit status 2, before anything was started."""
+    sys.stderr.write(f"marquee: {error}\n")
+    raise SystemExit(2)

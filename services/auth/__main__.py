@@ -1,0 +1,103 @@
+"""Composition root of auth."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from kit.bus import Bus
+from kit.bus.rabbit import RabbitBus
+from kit.callers import Authenticator
+from kit.db import Database
+from kit.health import Check, Health
+from kit.http import create_app
+from kit.migrations import upgrade
+from kit.outbox import Relay
+from kit.rpc import GrpcServer
+from kit.service import Role, Service, main
+from kit.settings import SettingsError
+from kit.tokens import Caller, TokenVerifier
+
+from services.auth.attempts import LoginAttempts
+from services.auth.http import build_routers
+from services.auth.keys import SigningKeys
+from services.auth.passwords import PasswordHasher
+from services.auth.rpc import AuthServicer, register
+from services.auth.service import Accounts, Logins
+from services.auth.settings import AuthSettings
+
+NAME = "auth"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: AuthSettings, role: Role, shared_bus: Bus | None = None) -> Service:
+    """Wires auth.
+
+    Args:
+        settings: its settings.
+        role: which part of it this process plays.
+        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
+    """
+    database = Database(settings.database_url)
+    bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
+    hasher = PasswordHasher(settings.bcrypt_cost, settings.password_pepper.get_secret_value())
+    attempts = LoginAttempts(settings.redis_url, settings.login_attempts, settings.login_attempts_per_address)
+    keys = SigningKeys.load(settings.signing_key_file)
+    accounts = Accounts(database, hasher)
+    logins = Logins(
+        database,
+        hasher,
+        keys,
+        attempts,
+        access_ttl_sec=settings.access_ttl_sec,
+        refresh_ttl_sec=settings.refresh_ttl_sec,
+    )
+
+    async def fetch_jwks() -> str:
+        return keys.jwks_json()
+
+    async def verify_basic(login: str, password: str, client: str) -> Caller:
+        user = await logins.verify(login, password, client)
+        return Caller(user.id, user.role, user.status, user.corporation_id or "")
+
+    async def first_admin() -> None:
+        if await accounts.exist():
+            return
+        if settings.admin_password is None:
+            raise SettingsError(
+                "MARQUEE_ADMIN_PASSWORD is not set; the first start needs it to make the administrator's account."
+            )
+        await accounts.ensure_first_admin(settings.admin_login, settings.admin_password.get_secret_value())
+
+    checks = {"database": Check(database.ping), "broker": Check(bus.ping, required=False)}
+    if settings.redis_url:
+        checks["redis"] = Check(attempts.ping, required=False)
+    health = Health(checks)
+    app = create_app(
+        NAME,
+        title="Marquee: accounts and logins",
+        health=health,
+        authenticate=Authenticator(TokenVerifier(fetch_jwks), verify_basic),
+        routers=build_routers(accounts, logins, registration=settings.registration, uploads=settings.uploads),
+    )
+    service = Service(
+        name=NAME,
+        app=app,
+        health=health,
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, AuthServicer(accounts, logins))]),
+        bus=None if shared_bus else bus,
+        prepare=[first_admin],
+        background=[Relay(NAME, database, bus).run] if role.works else [],
+    )
+    service.resources.callback(hasher.close)
+    service.resources.push_async_callback(database.close)
+    return service
+
+
+def migrate(settings: AuthSettings) -> None:
+    """Brings auth's database up to date."""
+    upgrade(MIGRATIONS, settings.database_url)
+
+
+if __name__ == "__main__":
+    main(NAME, AuthSettings, build, migrate)

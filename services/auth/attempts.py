@@ -1,0 +1,63 @@
+"""Limits on failed logins, by account and by address, counted in Redis for all replicas or in memory for one."""
+
+from __future__ import annotations
+
+from kit.errors import ApiError
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from redis.exceptions import RedisError
+
+WINDOW_MIN = 5
+
+
+class LoginAttempts:
+    """Counts failures in a sliding window. It fails closed: while it can't count, nobody logs in (docs/adr/0006).
+
+    Args:
+        redis_url: where to count; None counts in this process.
+        per_account: failures of one account from one address before it is refused.
+        per_address: failures from one address before it is refused.
+    """
+
+    def __init__(self, redis_url: str | None, per_account: int, per_address: int) -> None:
+        self._storage = (
+            RedisStorage(f"async+{redis_url}", implementation="redispy", key_prefix="marquee:login")
+            if redis_url
+            else MemoryStorage()
+        )
+        self._limiter = MovingWindowRateLimiter(self._storage)
+        self._per_account = RateLimitItemPerMinute(per_account, WINDOW_MIN, "account")
+        self._per_address = RateLimitItemPerMinute(per_address, WINDOW_MIN, "address")
+
+    async def require_room(self, login_key: str, address: str) -> None:
+        """Goes on only when neither limit is reached.
+
+        Raises:
+            ApiError: AUTH_RATE_LIMITED; SERVICE_UNAVAILABLE when the count can't be had.
+        """
+        try:
+            room = await self._limiter.test(self._per_account, login_key, address) and await self._limiter.test(
+                self._per_address, address
+            )
+        except RedisError as error:
+            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+        if not room:
+            raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(WINDOW_MIN * 60)})
+
+    async def failed(self, login_key: str, address: str) -> None:
+        """Counts a failure.
+
+        Raises:
+            ApiError: SERVICE_UNAVAILABLE when it can't be counted.
+        """
+        try:
+            await self._limiter.hit(self._per_account, login_key, address)
+            await self._limiter.hit(self._per_address, address)
+        except RedisError as error:
+            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+
+    async def ping(self) -> None:
+        """Raises when the count can't be had."""
+        if not await self._storage.check():
+            raise ConnectionError("the counter does not answer")

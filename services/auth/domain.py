@@ -1,0 +1,67 @@
+"""Rules about accounts. No I/O."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+Role = Literal["admin", "member"]
+Status = Literal["pending", "active", "suspended"]
+
+MIN_PASSWORD_CHARS = 8
+MAX_PASSWORD_CHARS = 256
+MAX_LOGIN_CHARS = 64
+
+REUSE_GRACE = timedelta(seconds=10)
+"""A client that never saw the answer to its refresh may try again with the same token for this long."""
+
+
+def login_key(login_id: str) -> str:
+    """What two logins are compared by: neither case nor the way a letter is composed tells people apart."""
+    return unicodedata.normalize("NFKC", login_id).casefold().strip()
+
+
+def login_problem(login_id: str) -> str | None:
+    """What is wrong with a login, or None."""
+    if not 1 <= len(login_key(login_id)) <= MAX_LOGIN_CHARS:
+        return f"must have 1 to {MAX_LOGIN_CHARS} characters"
+    if ":" in login_id:
+        return "must not contain a colon: Basic credentials end the login there"
+    if any(unicodedata.category(letter).startswith("C") for letter in login_id):
+        return "must not contain control characters"
+    return None
+
+
+def status_of_new_account(registration: Literal["open", "approval"]) -> Status:
+    """What a person who registers begins as."""
+    return "active" if registration == "open" else "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshState:
+    """What is known of a refresh token that somebody shows."""
+
+    expires_at: datetime
+    used_at: datetime | None
+    family_revoked: bool
+    is_latest_predecessor: bool
+    """Whether it is the one that the family's newest token replaced."""
+
+
+def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "expired", "reused"]:
+    """What to do with a refresh token (OAuth 2.0 Security BCP, RFC 9700, 4.14.2).
+
+    A token used before is either stolen or the answer to it was lost; only the immediate predecessor, for a moment, gets
+    the benefit of the doubt.
+    """
+    if state.family_revoked:
+        return "reused"
+    if now >= state.expires_at:
+        return "expired"
+    if state.used_at is None:
+        return "rotate"
+    if state.is_latest_predecessor and now - state.used_at <= REUSE_GRACE:
+        return "rotate"
+    return "reused"

@@ -1,0 +1,55 @@
+"""Password hashes: bcrypt over an HMAC-SHA-256 of the password.
+
+bcrypt looks at 72 bytes only, which is 24 Hangul syllables; the HMAC makes every byte of a longer password count, and
+carries the pepper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+
+import bcrypt
+
+
+class PasswordHasher:
+    """Hashes and verifies passwords in threads of its own: bcrypt lets go of the interpreter lock.
+
+    Args:
+        cost: bcrypt's work factor, a power of two.
+        pepper: a secret outside the database, or empty.
+    """
+
+    def __init__(self, cost: int, pepper: str) -> None:
+        self._cost = cost
+        self._key = pepper.encode() or b"marquee"
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bcrypt")
+        self._decoy = bcrypt.hashpw(self._digest("no such account"), bcrypt.gensalt(cost))
+
+    async def hash(self, password: str) -> str:
+        """A hash to keep."""
+        work = asyncio.get_running_loop().run_in_executor(
+            self._threads, bcrypt.hashpw, self._digest(password), bcrypt.gensalt(self._cost)
+        )
+        return (await work).decode()
+
+    async def verify(self, password: str, kept: str | None) -> bool:
+        """Whether a password fits a kept hash; without one it takes as long and says no."""
+        target = kept.encode() if kept is not None else self._decoy
+        work = asyncio.get_running_loop().run_in_executor(
+            self._threads, bcrypt.checkpw, self._digest(password), target
+        )
+        return await work and kept is not None
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _digest(self, password: str) -> bytes:
+        text = unicodedata.normalize("NFKC", password).encode()
+        return base64.b64encode(hmac.digest(self._key, text, hashlib.sha256))

@@ -1,0 +1,62 @@
+"""gRPC API of auth: translates, decides nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from grpc import aio
+from kit.errors import ApiError
+from kit.rpc import timestamp
+from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
+
+from services.auth.models import User
+from services.auth.service import Accounts, Logins
+
+MAX_IDS = 100
+Context = aio.ServicerContext[Any, Any]
+
+
+class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+    """Answers other services."""
+
+    def __init__(self, accounts: Accounts, logins: Logins) -> None:
+        self._accounts = accounts
+        self._logins = logins
+
+    async def GetJwks(self, request: auth_pb2.GetJwksRequest, context: Context) -> auth_pb2.GetJwksResponse:  # noqa: ARG002, N802
+        """The keys that verify access tokens."""
+        return auth_pb2.GetJwksResponse(jwks_json=json.dumps(self._logins.jwks()))
+
+    async def VerifyBasic(  # noqa: N802
+        self,
+        request: auth_pb2.VerifyBasicRequest,
+        context: Context,  # noqa: ARG002
+    ) -> auth_pb2.VerifyBasicResponse:
+        """Checks Basic credentials."""
+        user = await self._logins.verify(request.login_id, request.password, request.client_address)
+        return auth_pb2.VerifyBasicResponse(user=_message(user))
+
+    async def GetUsers(self, request: auth_pb2.GetUsersRequest, context: Context) -> auth_pb2.GetUsersResponse:  # noqa: ARG002, N802
+        """Display facts of several users."""
+        if len(request.ids) > MAX_IDS:
+            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+        users = await self._accounts.by_ids(request.ids)
+        return auth_pb2.GetUsersResponse(users=[_message(user) for user in users])
+
+
+def register(servicer: AuthServicer, server: aio.Server) -> None:
+    """Adds the servicer to a server."""
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
+
+
+def _message(user: User) -> auth_pb2.User:
+    return auth_pb2.User(
+        id=user.id,
+        login_id=user.login_id,
+        display_name=user.display_name,
+        role=user.role,
+        status=user.status,
+        corporation_id=user.corporation_id or "",
+        created_at=timestamp(user.created_at),
+    )
