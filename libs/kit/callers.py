@@ -5,8 +5,8 @@ Deny by default: routers are made by `protected_router`, and what is public says
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -14,8 +14,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Protocol
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.openapi.models import HTTPBase as HTTPBaseModel
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.openapi.models import SecurityBase as SecurityModel
+from fastapi.security.base import SecurityBase
 
 from kit.errors import ApiError
 from kit.tokens import Caller, TokenVerifier
@@ -52,6 +58,7 @@ class Authenticator:
         self._verify_basic = verify_basic
         self._cache_key = secrets.token_bytes(32)
         self._basic: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._asking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, request: Request) -> Caller:
         """Who is calling.
@@ -91,14 +98,22 @@ class Authenticator:
 
     async def _identify_basic(self, credentials: str, request: Request) -> Caller:
         digest = hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
-        if (known := self._basic.get(digest)) and time.monotonic() < known[1]:
-            return known[0]
+        if known := self._remembered(digest):
+            return known
         login, password = parse_basic(credentials)
-        caller = await self._verify_basic(login, password, client_address(request))
-        self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
-        if len(self._basic) > _BASIC_CACHE_ENTRIES:
-            self._basic.popitem(last=False)
-        return caller
+        # A downloader opens sixteen connections at once: the first one asks, the others wait for what it learns.
+        async with self._asking.setdefault(digest, asyncio.Lock()):
+            if known := self._remembered(digest):
+                return known
+            caller = await self._verify_basic(login, password, client_address(request))
+            self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
+            if len(self._basic) > _BASIC_CACHE_ENTRIES:
+                self._basic.popitem(last=False)
+            return caller
+
+    def _remembered(self, digest: bytes) -> Caller | None:
+        known = self._basic.get(digest)
+        return known[0] if known and time.monotonic() < known[1] else None
 
 
 def parse_basic(credentials: str) -> tuple[str, str]:
@@ -111,7 +126,7 @@ def parse_basic(credentials: str) -> tuple[str, str]:
         raise ApiError("AUTH_INVALID_CREDENTIALS")
     try:
         login, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no Base64, no ASCII or no UTF-8
         raise ApiError("AUTH_INVALID_CREDENTIALS") from error
     if not colon:
         raise ApiError("AUTH_INVALID_CREDENTIALS")
@@ -128,6 +143,22 @@ def challenge(request: Request) -> dict[str, str]:
 def client_address(request: Request) -> str:
     """The address of the client as far as trusted proxies tell."""
     return request.client.host if request.client else ""
+
+
+class _Documented(SecurityBase):
+    """Names a way to authenticate in the API's documentation; `Authenticator` does the work."""
+
+    def __init__(self, name: str, model: SecurityModel) -> None:
+        self.scheme_name = name
+        self.model = model
+
+    async def __call__(self) -> None:
+        """Leaves the credentials alone."""
+
+
+_BEARER = Depends(_Documented("bearer", HTTPBearerModel(bearerFormat="JWT")))
+_BASIC = Depends(_Documented("basic", HTTPBaseModel(scheme="basic")))
+_COOKIE = Depends(_Documented("cookie", APIKey.model_validate({"in": APIKeyIn.cookie, "name": ACCESS_COOKIE})))
 
 
 async def current_caller(request: Request) -> Caller:
@@ -156,4 +187,4 @@ CurrentAdmin = Annotated[Caller, Depends(current_admin)]
 
 def protected_router() -> APIRouter:
     """A router whose routes answer 401 without credentials."""
-    return APIRouter(dependencies=[Depends(current_caller)])
+    return APIRouter(dependencies=[_BEARER, _BASIC, _COOKIE, Depends(current_caller)])

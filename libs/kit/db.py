@@ -67,7 +67,8 @@ class Database:
         """A consistent view; writing in it is an error."""
         async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
             if not self.is_sqlite:
-                await session.connection(execution_options={"postgresql_readonly": True})
+                options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+                await session.connection(execution_options=options)
             yield session
 
     @asynccontextmanager

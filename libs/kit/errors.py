@@ -128,7 +128,7 @@ def prefers_korean(accept_language: str) -> bool:
         tag, _, parameters = item.strip().partition(";")
         name, _, value = parameters.strip().partition("=")
         try:
-            weight = float(value) if name.strip() == "q" else 1.0
+            weight = float(value) if name.strip().lower() == "q" else 1.0
         except ValueError:
             weight = 0.0
         primary = tag.strip().lower().partition("-")[0]

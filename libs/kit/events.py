@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -58,7 +59,11 @@ class Event:
             id=id or new_id(),
         )
 
-    def read(self, message: type[M]) -> M:
+    def caused_by(self, cause: Event) -> Event:
+        """The same event as part of the trace of what caused it."""
+        return replace(self, traceparent=cause.traceparent, request_id=cause.request_id)
+
+    def read(self, message: Callable[[], M]) -> M:
         """The body as `message`; fields this build doesn't know yet are ignored.
 
         Raises:

@@ -1,11 +1,12 @@
 """The media store: catalog writes originals, thumbnailer adds what it derives, stream reads.
 
-Messages carry references (`videos/<id>/source.mp4`), never paths: a reference means the same to every service, wherever
+Messages carry references (`videos/<id>/source`), never paths: a reference means the same to every service, wherever
 it has the store mounted, and can't point outside it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -37,6 +38,10 @@ class MediaStore:
         """
         (self.root / _INCOMING).mkdir(parents=True, exist_ok=True)
 
+    def is_present(self) -> bool:
+        """Whether the store is really there: an empty mount point is a folder too, but lacks what `prepare` made."""
+        return (self.root / _INCOMING).is_dir()
+
     def path(self, reference: str) -> Path:
         """Where a reference is.
 
@@ -61,32 +66,45 @@ class MediaStore:
         target = self.path(reference)
         target.parent.mkdir(parents=True, exist_ok=True)
         whole.replace(target)
-        for folder in (target.parent, target.parent.parent):
+        for folder in target.parents:
             _sync(folder)
+            if folder == self.root:
+                break
 
     def folders(self, kind: str) -> Iterator[tuple[str, float]]:
         """Names of the folders of a kind (`videos`), each with its age reference: the time of its last change."""
         place = self.root / kind
         if place.is_dir():
             for entry in os.scandir(place):
-                if entry.is_dir(follow_symlinks=False):
-                    yield entry.name, entry.stat().st_mtime
+                # A folder may be removed between being listed and being looked at.
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.is_dir(follow_symlinks=False):
+                        yield entry.name, entry.stat().st_mtime
 
     def remove(self, reference: str) -> None:
-        """Removes a file or folder; it need not be there."""
+        """Removes a file or folder; it need not be there.
+
+        Raises:
+            OSError: it is there and can't be removed.
+        """
         path = self.path(reference)
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
+        if not path.is_dir() or path.is_symlink():
             path.unlink(missing_ok=True)
+            return
+        while path.is_dir():
+            # Another replica may be removing the same folder: what it was faster with is gone, the rest is not.
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(path)
 
     def clear_incoming(self, older_than: float) -> list[str]:
         """Removes collected files whose last change is before `older_than` (seconds since 1970); answers their names."""
         gone = []
         for entry in os.scandir(self.root / _INCOMING):
-            if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < older_than:
-                Path(entry.path).unlink(missing_ok=True)
-                gone.append(entry.name)
+            # A file that is adopted or removed by another between being listed and being looked at is not ours.
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < older_than:
+                    Path(entry.path).unlink()
+                    gone.append(entry.name)
         return gone
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from alembic import command, context, op
 from alembic.config import Config
-from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, MetaData, String, text
+from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, MetaData, String, event, text
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.db import Database
 
@@ -26,10 +28,12 @@ def upgrade(folder: Path, database_url: str) -> None:
 
 async def _upgrade(folder: Path, database_url: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(folder))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
     database = Database(database_url)
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+    if database.is_sqlite:
+        event.listen(database.engine.sync_engine, "connect", _ignore_foreign_keys)
     try:
         async with database.engine.begin() as connection:
             await connection.run_sync(_run, config)
@@ -43,6 +47,15 @@ def _run(connection: Connection, config: Config) -> None:
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
+        raise RuntimeError("a revision left rows that refer to nothing; nothing was changed")
+
+
+def _ignore_foreign_keys(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """SQLite alters a table by making it anew and dropping the old one: with foreign keys on, what refers to it goes too."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    cursor.close()
 
 
 def environment(*metadata: MetaData) -> None:

@@ -7,6 +7,7 @@ confirmed; a crash between the two publishes again, under the same id, and the c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ inbox = Table(
 
 BATCH = 200
 POLL_SEC = 0.5
+MAX_PAUSE_SEC = 5.0
 UNROUTED_RETRY = timedelta(seconds=5)
 KEEP_SENT = timedelta(days=1)
 KEEP_RECEIVED = timedelta(days=30)
@@ -133,15 +135,22 @@ class Relay:
                     next_prune = loop.time() + PRUNE_EVERY_SEC
                 pause = POLL_SEC
             except BusUnavailable as error:
-                pause = min(pause * 2, 5.0)
                 log.warning("outbox_waits_for_bus", reason=str(error))
-            except Exception:
-                pause = min(pause * 2, 5.0)
-                log.exception("outbox_relay_failed")
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
+                pause = await self._back_off(pause)
                 continue
+            except Exception:
+                log.exception("outbox_relay_failed")
+                pause = await self._back_off(pause)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    @staticmethod
+    async def _back_off(pause: float) -> float:
+        """Waits longer than the last time; new events don't shorten it, or an outage would be hit at the rate of requests."""
+        pause = min(pause * 2, MAX_PAUSE_SEC)
+        await asyncio.sleep(pause)
+        return pause
 
     async def _relay_batch(self) -> int:
         if self._database.is_sqlite:

@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 from kit.errors import CODES, ApiError
+from kit.settings import SettingsError
 from kit.telemetry import GRPC_SECONDS, accept_request_id, continue_trace, current, service_context
 
 log = structlog.get_logger()
@@ -113,13 +114,14 @@ class _Edge(aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None or handler_call_details.method.startswith("/grpc.health."):
             return handler
-        answer = handler.unary_unary
+        # The stubs know of synchronous handlers only.
+        answer: Any = handler.unary_unary
         method = handler_call_details.method
         metadata = {key: value for key, value in handler_call_details.invocation_metadata or ()}
 
@@ -132,7 +134,8 @@ class _Edge(aio.ServerInterceptor):
                 traceparent=continue_trace(str(metadata.get("traceparent", ""))),
             ):
                 try:
-                    limit = min(context.time_remaining() or _NO_DEADLINE_MAX_SEC, _NO_DEADLINE_MAX_SEC)
+                    remaining = context.time_remaining()
+                    limit = _NO_DEADLINE_MAX_SEC if remaining is None else min(remaining, _NO_DEADLINE_MAX_SEC)
                     async with asyncio.timeout(limit):
                         return await answer(request, context)
                 except ApiError as error:
@@ -181,9 +184,12 @@ class GrpcServer:
         """Listens.
 
         Raises:
-            RuntimeError: the address can't be had.
+            SettingsError: the address can't be had.
         """
-        self.port = self._server.add_insecure_port(self._bind)
+        try:
+            self.port = self._server.add_insecure_port(self._bind)
+        except RuntimeError as error:
+            raise SettingsError(f"gRPC can't listen on {self._bind}; set MARQUEE_GRPC_BIND to a free address.") from error
         await self._server.start()
 
     async def report(self, name: str, healthy: bool) -> None:  # noqa: FBT001 - the value reported, not a mode
@@ -204,7 +210,8 @@ async def probe(channel: aio.Channel, part: str = "", *, deadline_sec: float = 1
     Raises:
         ApiError: SERVICE_UNAVAILABLE when it does not answer.
     """
-    stub = health_pb2_grpc.HealthStub(channel)
+    # The stubs leave out the method.
+    stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=part), timeout=deadline_sec)
     except aio.AioRpcError as error:

@@ -17,10 +17,22 @@ PREFIX = "MARQUEE_"
 S = TypeVar("S", bound="ServiceSettings")
 
 
-class ServiceSettings(BaseSettings):
-    """What every service is told."""
+class PrefixedSettings(BaseSettings):
+    """Base of all settings, mix-ins too: of several bases, the last one's configuration would win over the others'."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        # Compose writes `NAME: ${NAME:-}` for what isn't set: an empty value is none.
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        # A URL that can't be used may hold a password.
+        hide_input_in_errors=True,
+    )
+
+
+class ServiceSettings(PrefixedSettings):
+    """What every service is told."""
 
     http_host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
@@ -35,7 +47,7 @@ class ServiceSettings(BaseSettings):
     drain_sec: float = Field(10, ge=0, le=3600, description="Seconds that work in hand gets to finish at a stop.")
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(PrefixedSettings):
     """For services that keep data."""
 
     database_url: str = Field(
@@ -50,7 +62,7 @@ class DatabaseSettings(BaseSettings):
         return url
 
 
-class BrokerSettings(BaseSettings):
+class BrokerSettings(PrefixedSettings):
     """For services that say or hear what happened."""
 
     broker_url: str = Field(..., description="`amqp://user:password@host:5672/` (or `amqps://`) of RabbitMQ.")
@@ -63,7 +75,7 @@ class BrokerSettings(BaseSettings):
         return url
 
 
-class MediaSettings(BaseSettings):
+class MediaSettings(PrefixedSettings):
     """For services that touch media files."""
 
     media_url: str = Field(..., description="Where media files are: `file:///absolute/folder`.")

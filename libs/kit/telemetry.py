@@ -31,7 +31,10 @@ OUTBOX_SENT = Counter("outbox_events_total", "Events published from the outbox."
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SECRETS = re.compile(r"(?i)\b(ticket|token|access_token|refresh_token|password|key)=[^&\s\"']+")
+_SECRETS = re.compile(
+    r"""(?ix) \b ([\w-]{0,30} (?:ticket|token|password|secret|key)) = (?: "[^"]*" | '[^']*' | [^&\s"']+ )"""
+)
+_USER_INFO = re.compile(r"://[^\s/@:]*:[^\s/@]+@")
 
 
 def configure_logging(level: str, log_format: str) -> None:
@@ -41,16 +44,18 @@ def configure_logging(level: str, log_format: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        redact,
     ]
+    # Last but for the rendering: tracebacks quote addresses, too.
+    hidden: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact]
     if log_format == "json":
         final: list[structlog.types.Processor] = [
-            structlog.processors.format_exc_info,
+            *hidden,
             structlog.processors.EventRenamer("action"),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        final = [*hidden, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -72,11 +77,20 @@ def configure_logging(level: str, log_format: str) -> None:
 
 
 def redact(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
-    """A log processor: tickets and tokens in URLs never reach a log."""
+    """A log processor: tickets, tokens and passwords in URLs never reach a log."""
     for key, value in entry.items():
-        if isinstance(value, str) and "=" in value:
-            entry[key] = _SECRETS.sub(r"\1=[redacted]", value)
+        entry[key] = _redacted(value)
     return entry
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return _USER_INFO.sub("://[redacted]@", _SECRETS.sub(r"\1=[redacted]", value))
+    if isinstance(value, dict):
+        return {key: _redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(item) for item in value]
+    return value
 
 
 @contextmanager
@@ -89,8 +103,9 @@ def service_context(service: str, **more: str) -> Iterator[None]:
 def continue_trace(traceparent: str) -> str:
     """The `traceparent` for our part of a trace: same trace id, a span id of our own; a new trace when there is none."""
     matched = _TRACEPARENT.fullmatch(traceparent)
-    trace_id = matched[1] if matched and matched[1] != "0" * 32 else secrets.token_hex(16)
-    flags = matched[3] if matched else "01"
+    if matched and (matched[1] == "0" * 32 or matched[2] == "0" * 16):
+        matched = None
+    trace_id, flags = (matched[1], matched[3]) if matched else (secrets.token_hex(16), "01")
     return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
 
 

@@ -24,6 +24,7 @@ REQUIRED_CLAIMS = ("iss", "aud", "sub", "role", "status", "sid", "jti", "iat", "
 MAX_TOKEN_CHARS = 4096
 _CACHE_ENTRIES = 10_000
 _REFETCH_SEC = 5.0
+_REFETCH_AFTER_FAILURE_SEC = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class TokenVerifier:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetching = asyncio.Lock()
         self._fetched_at = float("-inf")
+        self._failed_at = float("-inf")
         self._seen: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
     async def verify(self, token: str) -> Caller:
@@ -87,7 +89,8 @@ class TokenVerifier:
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=AUDIENCE,
-                options={"require": list(REQUIRED_CLAIMS)},
+                # A replica's clock a second behind auth's must not refuse everybody who just logged in: `exp` counts.
+                options={"require": list(REQUIRED_CLAIMS), "verify_iat": False},
             )
             return _caller(claims), float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
@@ -102,12 +105,26 @@ class TokenVerifier:
             async with self._fetching:
                 # A flood of tokens with made-up key ids must not become a flood of questions to auth.
                 if kid not in self._keys and time.monotonic() - self._fetched_at > _REFETCH_SEC:
-                    document = json.loads(await self._fetch_jwks())
-                    self._keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
-                    self._fetched_at = time.monotonic()
+                    await self._fetch()
         if kid not in self._keys:
             raise ApiError("AUTH_INVALID_TOKEN")
         return self._keys[kid]
+
+    async def _fetch(self) -> None:
+        if time.monotonic() - self._failed_at < _REFETCH_AFTER_FAILURE_SEC:
+            # Those who waited here while auth did not answer must not wait for it again, one after the other.
+            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"})
+        try:
+            document = json.loads(await self._fetch_jwks())
+            self._keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
+        except ApiError:
+            self._failed_at = time.monotonic()
+            raise
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            # Auth's fault, not the caller's: their token may be good.
+            self._failed_at = time.monotonic()
+            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"}) from error
+        self._fetched_at = time.monotonic()
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -25,7 +25,8 @@ class Delivery(Enum):
     WORK = "work"
     """One of the service's replicas: a durable queue that all of them share."""
     BROADCAST = "broadcast"
-    """Every process that is up now: for caches and other things that a restart forgets anyway."""
+    """Every process that is up now: for caches and other things that a restart forgets anyway. A handler that fails is
+    not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ class Bus(Protocol):
         """Registers a handler; call it before `start`."""
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
-        """Registers what must happen after broadcasts may have been missed (caches are dropped)."""
+        """Registers what must happen after broadcasts may have been missed (caches are dropped).
+
+        Also called after the first connection: the process may have served, and cached, before there was one.
+        """
 
     async def start(self) -> None:
         """Begins to deliver. Returns at once, also while the bus is unreachable: it goes on trying to connect."""

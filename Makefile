@@ -1,0 +1,140 @@
+# Marquee. `make help` lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+COMPOSE ?= docker compose
+SERVICES := auth catalog stream progress thumbnailer
+PROTOS := $(shell find proto -name '*.proto')
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Running
+
+.PHONY: run
+run: build ## serve http://127.0.0.1:8080 in the foreground (needs Python 3.11+ only)
+	@exec marquee serve
+
+.PHONY: demo
+demo: $(VENV)/embedded ## make sample films and upload them to a running Marquee
+	@marquee demo
+
+.PHONY: build
+build: $(VENV)/embedded web/dist/index.html ## install what running needs and build the web site
+
+.PHONY: db-init
+db-init: $(VENV)/embedded ## make or migrate the embedded databases without serving
+	@marquee migrate
+
+.PHONY: thumb
+thumb: $(VENV)/embedded ## have facts and artwork of every video made again by a running Marquee
+	@marquee reprocess
+
+.PHONY: services
+services: $(VENV)/dev web/dist/index.html ## run five processes on throw-away PostgreSQL, RabbitMQ and Redis
+	@scripts/install-test-tools.sh
+	@exec python -m tests.stacks.services
+
+.PHONY: env
+env: ## write .env with fresh secrets for compose, if there is none
+	@scripts/make-env
+
+.PHONY: up
+up: env ## build and start everything in containers
+	$(COMPOSE) up --build --detach --wait
+
+.PHONY: down
+down: ## stop the containers; their data stays
+	$(COMPOSE) down
+
+.PHONY: images
+images: env ## build the container images
+	$(COMPOSE) build
+
+## Working on it
+
+.PHONY: test
+test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, contract, integration, end to end
+	scripts/install-test-tools.sh --with-docker
+	$(MAKE) lint
+	cd web && npm run check && npm test
+	pytest
+
+.PHONY: lint
+lint: $(VENV)/dev ## ruff, mypy, import contracts, proto lint, freshness of what is generated
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	scripts/check-proto
+	scripts/check-generated
+
+.PHONY: format
+format: $(VENV)/dev ## format the Python code
+	ruff check --fix .
+	ruff format .
+
+.PHONY: proto
+proto: $(VENV)/dev ## generate the gRPC and event stubs
+	scripts/generate-proto libs/protos
+
+.PHONY: openapi
+openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site serves
+	python -m apps.marquee.openapi web/public/openapi.json
+
+.PHONY: docs
+docs: $(VENV)/dev ## write docs/settings.md and docs/api.md from the code
+	python -m apps.marquee.reference docs
+
+.PHONY: lock
+lock: $(VENV)/dev ## pin every dependency set anew
+	@for name in $(SERVICES) embedded loadtest dev; do \
+		uv pip compile --quiet --universal --python-version 3.11 --group $$name --generate-hashes \
+			--no-emit-index-url --no-header --no-annotate --upgrade --output-file requirements/$$name.txt; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built; data in var/ stays
+	rm -rf $(VENV) .cache web/dist web/node_modules web/public/openapi.json
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+## Files
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Marquee needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making the virtual environment"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/embedded: requirements/embedded.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what running needs"
+	@$(PIP) --require-hashes -r requirements/embedded.txt
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt $(VENV)/embedded
+	@echo "Installing what developing needs"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+WEB_SOURCES := $(shell find web/src web/docs web/public -type f -not -name openapi.json 2>/dev/null) \
+	web/index.html web/package.json web/vite.config.ts
+
+web/node_modules/.package-lock.json: web/package-lock.json | $(VENV)/embedded
+	@echo "Installing what the web site is built with"
+	@cd web && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES) | $(VENV)/embedded
+	@echo "Building the web site"
+	@python -m apps.marquee.openapi web/public/openapi.json
+	@cd web && npm run build --silent
+	@touch $@

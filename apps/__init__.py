@@ -1,0 +1,1 @@
+"""Programs that put several services together."""

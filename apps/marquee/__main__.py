@@ -1,0 +1,50 @@
+"""`marquee`: the operator's command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from kit.settings import SettingsError, stop_start
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command."""
+    parser = argparse.ArgumentParser(
+        prog="marquee", description="Runs and looks after Marquee. Settings are MARQUEE_* environment variables."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="run everything in this process until Ctrl-C")
+    commands.add_parser("migrate", help="make or migrate the databases of embedded mode, then end")
+    demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
+    _connection_options(demo)
+    upload = commands.add_parser("upload", help="upload films to a running Marquee")
+    upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
+    _connection_options(upload)
+    chosen = parser.parse_args(arguments)
+    try:
+        # Imported only when wanted: the server's modules make every other command slow to start.
+        if chosen.command in ("serve", "migrate"):
+            from apps.marquee import embedded  # noqa: PLC0415
+
+            (embedded.run if chosen.command == "serve" else embedded.migrate)()
+        else:
+            from apps.marquee import client  # noqa: PLC0415
+
+            client.run(chosen)
+    except SettingsError as error:
+        stop_start(error)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _connection_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default=None, help="address of Marquee (default: MARQUEE_URL, then this machine)")
+    parser.add_argument("--login", default=None, help="login (default: MARQUEE_ADMIN_LOGIN, then admin)")
+    parser.add_argument(
+        "--password", default=None, help="password (default: MARQUEE_ADMIN_PASSWORD; asked for when neither is given)"
+    )
+
+
+if __name__ == "__main__":
+    main()

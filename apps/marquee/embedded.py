@@ -1,0 +1,224 @@
+"""Embedded mode: the five services in one process, on SQLite and a bus in a file, with nothing else to install."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from kit.bus import Bus
+from kit.bus.local import LocalBus
+from kit.service import HttpServer, Role, Service, listen, run_until_signal
+from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos
+from kit.telemetry import configure_logging
+from pydantic import Field
+from services.auth import __main__ as auth
+from services.auth.settings import AuthSettings
+from services.catalog import __main__ as catalog
+from services.catalog.settings import CatalogSettings
+from services.progress import __main__ as progress
+from services.progress.settings import ProgressSettings
+from services.stream import __main__ as stream
+from services.stream.settings import StreamSettings
+from services.thumbnailer import __main__ as thumbnailer
+from services.thumbnailer.settings import ThumbnailerSettings
+
+from apps.marquee.gateway import Gateway
+
+WEB = Path(__file__).parents[2] / "web" / "dist"
+SERVICES: dict[str, tuple[Any, type[ServiceSettings]]] = {
+    "auth": (auth, AuthSettings),
+    "catalog": (catalog, CatalogSettings),
+    "stream": (stream, StreamSettings),
+    "progress": (progress, ProgressSettings),
+    "thumbnailer": (thumbnailer, ThumbnailerSettings),
+}
+"""Each service's composition root and settings class, in the order in which they start."""
+CLIENT_SETTINGS = {"MARQUEE_URL"}
+"""What only the commands that talk to a running Marquee read."""
+_MAX_SOCKET_PATH = 90
+"""A little under what the kernel takes for a Unix socket's path (sun_path: 108 bytes)."""
+
+
+class EmbeddedSettings(ServiceSettings):
+    """What the launcher itself is told; the services read theirs."""
+
+    data_dir: Path = Field(Path("var"), description="Where embedded mode keeps everything.")
+    log_format: Literal["json", "text"] = Field("text", description="One JSON object a line, or text for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="The least level logged.")
+
+
+def migrate() -> None:
+    """Makes or migrates the databases, and ends.
+
+    Raises:
+        SettingsError: something in the environment must be changed first.
+    """
+    settings = load(EmbeddedSettings)
+    configure_logging(settings.log_level, settings.log_format)
+    data = _data_folder(settings)
+    with _only_one(data):
+        _migrate(service_settings(data, data, None))
+    sys.stdout.write(f"The databases in {data} are up to date.\n")
+
+
+def run() -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: something in the environment must be changed first.
+    """
+    settings = load(EmbeddedSettings)
+    for stranger in refuse_typos(known_settings()):
+        sys.stderr.write(f"marquee: {stranger} is not used by this version.\n")
+    configure_logging(settings.log_level, settings.log_format)
+    data = _data_folder(settings)
+    with _only_one(data), _socket_folder(data) as sockets, listen(settings.http_host, settings.http_port) as listener:
+        password = _first_password(data)
+        wired = service_settings(data, sockets, password)
+        _migrate(wired)
+        asyncio.run(_serve(settings, data, wired, listener, password))
+
+
+async def _serve(
+    settings: EmbeddedSettings, data: Path, wired: dict[str, Any], listener: Any, password: str | None
+) -> None:
+    bus = LocalBus(data / "bus.db")
+    services = build(wired, bus)
+    server = HttpServer(Gateway({service.name: service.app for service in services}, WEB), settings)
+
+    def on_signal() -> None:
+        for service in services:
+            service.health.stop()
+
+    started: list[Service] = []
+    try:
+        for service in services:
+            started.append(service)
+            await service.start()
+        await bus.start()
+        _greet(settings, listener.getsockname()[1], wired["auth"], password, data)
+        await run_until_signal(server, listener, on_signal)
+    finally:
+        await bus.close(settings.drain_sec)
+        for service in reversed(started):
+            await service.stop(settings.drain_sec)
+
+
+def _data_folder(settings: EmbeddedSettings) -> Path:
+    data = settings.data_dir.resolve()
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"MARQUEE_DATA_DIR can't be used: {data} can't be made ({error.strerror}).") from error
+    return data
+
+
+def known_settings() -> set[str]:
+    """Every environment variable that embedded mode reads."""
+    classes = [settings_class for _, settings_class in SERVICES.values()]
+    return names([EmbeddedSettings, *classes]) | CLIENT_SETTINGS
+
+
+def build(wired: dict[str, Any], bus: Bus) -> list[Service]:
+    """The five services on one bus."""
+    return [module.build(wired[name], Role.SERVE, bus) for name, (module, _) in SERVICES.items()]
+
+
+def _migrate(wired: dict[str, Any]) -> None:
+    for name, (module, _) in SERVICES.items():
+        if hasattr(module, "migrate"):
+            module.migrate(wired[name])
+
+
+def service_settings(data: Path, sockets: Path, password: str | None) -> dict[str, Any]:
+    """Each service's settings: the operator's where they matter, the launcher's for what holds it all together."""
+
+    def address(name: str) -> str:
+        return f"unix:{sockets / name}"
+
+    shared = {f"{name}_address": address(name) for name in SERVICES}
+    wired: dict[str, Any] = {}
+    for name, (_, settings_class) in SERVICES.items():
+        own: dict[str, Any] = {
+            "grpc_bind": address(name),
+            "database_url": f"sqlite+aiosqlite:///{data / name}.db",
+            "broker_url": "local:",
+            "redis_url": None,
+            "media_url": (data / "media").as_uri(),
+            "signing_key_file": data / "signing.json",
+            **shared,
+        }
+        if password is not None:
+            own["admin_password"] = password
+        if "MARQUEE_MEDIA_URL" in os.environ:
+            del own["media_url"]
+        known = settings_class.model_fields
+        wired[name] = load(settings_class, **{key: value for key, value in own.items() if key in known})
+    return wired
+
+
+def _first_password(data: Path) -> str | None:
+    """A password for the administrator, made when this is the first start and nobody gave one.
+
+    It is kept in a file until it has been shown: a first start that is cut short must not lock everybody out.
+    """
+    kept = data / "first-password"
+    if kept.exists():
+        return kept.read_text()
+    if (data / "auth.db").exists() or os.environ.get("MARQUEE_ADMIN_PASSWORD"):
+        return None
+    password = secrets.token_urlsafe(12)
+    kept.touch(mode=0o600)
+    kept.write_text(password)
+    return password
+
+
+def _greet(settings: EmbeddedSettings, port: int, wired: AuthSettings, password: str | None, data: Path) -> None:
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    lines = [f"Marquee is ready: http://{host}:{port}"]
+    if password is not None:
+        lines.append(f"First login: {wired.admin_login}   password: {password}   (shown only this once)")
+    lines.append(f"Data is in {data}. Stop with Ctrl-C.")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+    (data / "first-password").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Two processes on one data folder would both think they own its bus."""
+    with (data / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"Another Marquee is running on {data}; stop it, or set MARQUEE_DATA_DIR to another folder."
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _socket_folder(data: Path) -> Iterator[Path]:
+    """Where the services' gRPC sockets are: nobody else on the machine can open them, and no port is taken."""
+    folder = data / "run"
+    if len(os.fsencode(folder)) > _MAX_SOCKET_PATH:
+        digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"marquee-{os.getuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise SettingsError(f"MARQUEE_DATA_DIR can't be used: {folder} belongs to somebody else.")
+    folder.chmod(0o700)
+    try:
+        yield folder
+    finally:
+        for name in SERVICES:
+            (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""The gateway of embedded mode: sends a request to one of the five applications, or serves the web site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from apps.marquee.routes import service_for
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self'; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'"
+)
+
+
+class Gateway:
+    """An ASGI application made of others.
+
+    Args:
+        apps: the services' applications, by name.
+        web: the built web site.
+    """
+
+    def __init__(self, apps: Mapping[str, ASGIApp], web: Path) -> None:
+        self._apps = apps
+        self._site = Site(web)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes one request on."""
+        service = service_for(scope.get("path", ""))
+        await (self._apps[service] if service else self._site)(scope, receive, send)
+
+
+class Site:
+    """The web site: hashed assets are cached for good; an unknown page is the application's, which has routes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = StaticFiles(directory=folder, html=True, check_dir=False)
+        self._folder = folder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            return
+        response = await self._find(scope)
+        path = scope["path"]
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if path.startswith("/assets/") else "no-cache"
+        )
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        await response(scope, receive, send)
+
+    async def _find(self, scope: Scope) -> Response:
+        try:
+            return await self._files.get_response(self._files.get_path(scope), scope)
+        except HTTPException as error:
+            if error.status_code == 404 and _wants_page(scope):  # noqa: PLR2004 - RFC 9110, 15.5.5
+                if (self._folder / "index.html").is_file():
+                    return await self._files.get_response("index.html", scope)
+                return PlainTextResponse("The web site is not built: run `make run`, or `make web`.\n", 503)
+            return PlainTextResponse(f"{error.detail}\n", error.status_code)
+
+
+def _wants_page(scope: Scope) -> bool:
+    if scope["path"].startswith(("/assets/", "/metrics", "/healthz", "/readyz")):
+        return False
+    return "text/html" in Headers(scope=scope).get("accept", "")

@@ -1,0 +1,154 @@
+"""The tables of the local bus and all SQL on them. Each function runs inside a transaction of `File`."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kit.bus import DeadLetter
+from kit.events import Event
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    subscription TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,  -- made so far
+    not_before REAL,                      -- Unix time of the next attempt; NULL: now
+    type TEXT, source TEXT, subject TEXT, body BLOB, version INTEGER, id TEXT, time TEXT, traceparent TEXT,
+    request_id TEXT
+);
+CREATE INDEX IF NOT EXISTS deliveries_ready ON deliveries (subscription, seq) WHERE not_before IS NULL;
+CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (not_before) WHERE not_before IS NOT NULL;
+CREATE TABLE IF NOT EXISTS dead_letters (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    subscription TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    died_at TEXT NOT NULL,
+    type TEXT, source TEXT, subject TEXT, body BLOB, version INTEGER, id TEXT, time TEXT, traceparent TEXT,
+    request_id TEXT
+);
+CREATE INDEX IF NOT EXISTS dead_letters_subscription ON dead_letters (subscription, seq);
+"""
+
+_ENVELOPE = "type, source, subject, body, version, id, time, traceparent, request_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event that a subscription has yet to handle."""
+
+    seq: int
+    attempts: int
+    """Made so far."""
+    event: Event
+
+
+def insert(file: sqlite3.Connection, deliveries: Iterable[tuple[str, Event]]) -> None:
+    """Adds events, each for the subscription of that name."""
+    file.executemany(
+        f"INSERT INTO deliveries (subscription, {_ENVELOPE}) VALUES ({', '.join('?' * 10)})",  # noqa: S608
+        [(name, *_to_columns(event)) for name, event in deliveries],
+    )
+
+
+def ready(file: sqlite3.Connection, subscription: str, besides: Collection[int], limit: int) -> list[Row]:
+    """The oldest rows that may be handled now, without those in hand."""
+    found = file.execute(
+        f"SELECT seq, attempts, {_ENVELOPE} FROM deliveries"  # noqa: S608
+        " WHERE subscription = ? AND not_before IS NULL ORDER BY seq LIMIT ?",
+        (subscription, len(besides) + limit),
+    )
+    return [Row(seq, attempts, _from_columns(columns)) for seq, attempts, *columns in found if seq not in besides]
+
+
+def delete(file: sqlite3.Connection, seq: int) -> None:
+    """The event was handled."""
+    file.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
+
+
+def postpone(file: sqlite3.Connection, seq: int, not_before: float) -> None:
+    """An attempt failed; the next one is at that Unix time."""
+    file.execute("UPDATE deliveries SET attempts = attempts + 1, not_before = ? WHERE seq = ?", (not_before, seq))
+
+
+def make_ready(file: sqlite3.Connection) -> float:
+    """Ends the waiting of rows whose time has come; answers when the next one's does, as Unix time."""
+    file.execute("UPDATE deliveries SET not_before = NULL WHERE not_before <= ?", (time.time(),))
+    (due,) = file.execute("SELECT min(not_before) FROM deliveries WHERE not_before IS NOT NULL").fetchone()
+    return float("inf") if due is None else float(due)
+
+
+def bury(file: sqlite3.Connection, seq: int, reason: str) -> None:
+    """The last attempt failed: the row becomes a dead letter."""
+    file.execute(
+        f"INSERT INTO dead_letters (subscription, attempts, reason, died_at, {_ENVELOPE})"  # noqa: S608
+        f" SELECT subscription, attempts + 1, ?, ?, {_ENVELOPE} FROM deliveries WHERE seq = ?",
+        (reason, datetime.now(UTC).isoformat(), seq),
+    )
+    delete(file, seq)
+
+
+def dead_letters(file: sqlite3.Connection, subscription: str | None, limit: int) -> list[DeadLetter]:
+    """The oldest dead letters, of one subscription or of all."""
+    found = file.execute(
+        f"SELECT subscription, attempts, reason, died_at, {_ENVELOPE} FROM dead_letters"  # noqa: S608
+        " WHERE ? IS NULL OR subscription = ? ORDER BY seq LIMIT ?",
+        (subscription, subscription, limit),
+    )
+    return [
+        DeadLetter(
+            subscription=name,
+            event=_from_columns(columns),
+            attempts=attempts,
+            reason=reason,
+            died_at=datetime.fromisoformat(died_at),
+        )
+        for name, attempts, reason, died_at, *columns in found
+    ]
+
+
+def replay(file: sqlite3.Connection, subscription: str, event_ids: Sequence[str] | None) -> int:
+    """Turns dead letters back into deliveries that were never attempted; answers how many."""
+    dead = file.execute("SELECT seq, id FROM dead_letters WHERE subscription = ? ORDER BY seq", (subscription,))
+    chosen = [(seq,) for seq, event_id in dead if event_ids is None or event_id in event_ids]
+    file.executemany(
+        f"INSERT INTO deliveries (subscription, {_ENVELOPE})"  # noqa: S608
+        f" SELECT subscription, {_ENVELOPE} FROM dead_letters WHERE seq = ?",
+        chosen,
+    )
+    file.executemany("DELETE FROM dead_letters WHERE seq = ?", chosen)
+    return len(chosen)
+
+
+def _to_columns(event: Event) -> tuple[Any, ...]:
+    return (
+        event.type,
+        event.source,
+        event.subject,
+        event.body,
+        event.version,
+        event.id,
+        event.time.isoformat(),
+        event.traceparent,
+        event.request_id,
+    )
+
+
+def _from_columns(columns: Sequence[Any]) -> Event:
+    kind, source, subject, body, version, event_id, moment, traceparent, request_id = columns
+    return Event(
+        type=kind,
+        source=source,
+        subject=subject,
+        body=body,
+        version=version,
+        id=event_id,
+        time=datetime.fromisoformat(moment),
+        traceparent=traceparent,
+        request_id=request_id,
+    )

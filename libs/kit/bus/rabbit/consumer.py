@@ -1,0 +1,229 @@
+"""Consuming: a channel for each subscription, and what happens to each message that arrives on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from pika import BasicProperties, SelectConnection
+from pika.channel import Channel
+from pika.spec import Basic
+
+from kit.bus import BusUnavailable, Delivery, Subscription
+from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
+from kit.bus.rabbit import message as messages
+from kit.bus.rabbit.connection import Backoff, IoThread
+from kit.bus.rabbit.message import Message
+from kit.bus.rabbit.publisher import Outcome, Publisher
+from kit.bus.rabbit.topology import Topology
+from kit.events import MalformedEvent
+from kit.ids import new_id
+
+_PAUSE_SEC = 0.5
+"""The wait before a message that could not be moved is tried again."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message in hand, bound to the channel on which it came.
+
+    Once that is gone the broker gives the message to somebody else, and on a new channel its tag would mean another
+    message or none, which closes the channel. So an answer that comes too late is dropped.
+    """
+
+    properties: BasicProperties
+    body: bytes
+    _io: IoThread
+    _channel: Channel
+    _tag: int
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether an answer would still reach the broker."""
+        return not self._channel.is_open
+
+    def ack(self) -> None:
+        """The broker may forget it."""
+        self._io.call(self._answer, lambda: self._channel.basic_ack(self._tag))
+
+    def reject(self) -> None:
+        """The broker shall move it to the dead letters by itself."""
+        self._io.call(self._answer, lambda: self._channel.basic_nack(self._tag, requeue=False))
+
+    def reopen(self) -> None:
+        """Gives back all that is in hand on this channel and has its queues declared again."""
+        self._io.call(self._answer, self._channel.close)
+
+    def _answer(self, answer: Callable[[], None]) -> None:
+        if self._channel.is_open:
+            answer()
+
+
+class Consumer:
+    """One subscription on the consuming connection. All of it happens on the bus's thread."""
+
+    def __init__(
+        self,
+        io: IoThread,
+        topology: Topology,
+        subscription: Subscription,
+        on_message: Callable[[Received], None],
+        on_change: Callable[[Consumer], None],
+    ) -> None:
+        self.subscription = subscription
+        self.is_consuming = False
+        self._io = io
+        self._topology = topology
+        self._on_message = on_message
+        self._on_change = on_change
+        self._backoff = Backoff()
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._tag = ""
+        self._stopped = False
+
+    def connected(self, connection: SelectConnection) -> None:
+        """There is a new connection."""
+        self._connection = connection
+        self._open_channel()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._channel = None
+        self._set_consuming(consuming=False)
+
+    def stop(self) -> None:
+        """Takes nothing more; what is in hand can still be answered."""
+        self._stopped = True
+        if self.is_consuming and self._channel and self._channel.is_open:
+            self._channel.basic_cancel(self._tag)
+        self._set_consuming(consuming=False)
+
+    def _open_channel(self) -> None:
+        if self._channel is None and self._connection and self._connection.is_open and not self._stopped:
+            self._channel = self._connection.channel(on_open_callback=self._opened)
+
+    def _opened(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._closed)
+        channel.add_on_cancel_callback(lambda _: self._cancelled(channel))
+        channel.basic_qos(prefetch_count=self.subscription.concurrency)
+        if self.subscription.delivery is Delivery.WORK:
+            queue = self._topology.queue(self.subscription.name)
+            self._topology.declare_work(channel, self.subscription)
+        else:
+            # A new name each time: the broker may still hold the old queue for a connection it has yet to miss.
+            queue = f"{self._topology.queue(self.subscription.name)}.{new_id()}"
+            self._topology.declare_broadcast(channel, self.subscription, queue)
+        self._tag = channel.basic_consume(queue, self._received, callback=lambda _: self._consuming(channel))
+
+    def _consuming(self, channel: Channel) -> None:
+        if channel is self._channel and not self._stopped:
+            self._backoff.reset()
+            self._set_consuming(consuming=True)
+
+    def _cancelled(self, channel: Channel) -> None:
+        """The broker ended the subscription: its queue was deleted, or moved to another node."""
+        if channel.is_open and not self._stopped:
+            channel.close()
+
+    def _closed(self, channel: Channel, reason: Exception) -> None:
+        if channel is not self._channel:
+            return
+        self.lost()
+        if self._connection and self._connection.is_open and not self._stopped:
+            wait = self._backoff.next_wait()
+            log.error(
+                "bus_channel_closed", subscription=self.subscription.name, reason=repr(reason), again_in_sec=wait
+            )
+            self._io.loop.call_later(wait, self._open_channel)
+
+    def _received(self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        self._on_message(Received(properties, body, self._io, channel, method.delivery_tag))
+
+    def _set_consuming(self, *, consuming: bool) -> None:
+        if consuming is not self.is_consuming:
+            self.is_consuming = consuming
+            self._on_change(self)
+
+
+class Worker:
+    """Runs a subscription's handler over what its consumer received. All of it happens on the asyncio loop."""
+
+    def __init__(self, registration: Registration, topology: Topology, publisher: Publisher) -> None:
+        self._registration = registration
+        self._subscription = registration.subscription
+        self._topology = topology
+        self._publisher = publisher
+        # The prefetch bounds what one connection hands out. After a reconnect, handlers of the last one still run.
+        self._slots = asyncio.Semaphore(self._subscription.concurrency)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def receive(self, received: Received) -> None:
+        """Takes a message in hand."""
+        if not self._closing:
+            task = asyncio.create_task(self._handle(received))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self, drain_sec: float) -> None:
+        """Starts nothing more, gives what runs that long to finish."""
+        self._closing = True
+        if pending := set(self._tasks):
+            _, late = await asyncio.wait(pending, timeout=drain_sec)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _handle(self, received: Received) -> None:
+        async with self._slots:
+            if received.is_lost or self._closing:
+                return
+            verdict = await self._judge(received)
+            await self._settle(received, verdict)
+
+    async def _judge(self, received: Received) -> Verdict:
+        try:
+            event = messages.to_event(received.properties, received.body)
+        except MalformedEvent as error:
+            return self._registration.bury(error)
+        return await self._registration.handle(event, messages.attempts(received.properties) + 1)
+
+    async def _settle(self, received: Received, verdict: Verdict) -> None:
+        copy = None if self._subscription.delivery is Delivery.BROADCAST else self._copy(received, verdict)
+        # First the copy, then the ack: in between there are two of it, never none.
+        while copy and not received.is_lost:
+            try:
+                (outcome,) = await self._publisher.publish([copy])
+            except BusUnavailable as error:
+                log.warning("bus_move_failed", queue=copy.routing_key, reason=str(error))
+                await asyncio.sleep(_PAUSE_SEC)
+                continue
+            match outcome:
+                case Outcome.CONFIRMED:
+                    break
+                case Outcome.UNROUTED:
+                    log.error("bus_queue_missing", queue=copy.routing_key)
+                    received.reopen()
+                case Outcome.REFUSED:
+                    log.error("bus_move_refused", queue=copy.routing_key)
+                    received.reject()
+            return
+        received.ack()
+
+    def _copy(self, received: Received, verdict: Verdict) -> Message | None:
+        name = self._subscription.name
+        match verdict:
+            case Done():
+                return None
+            case Retry(delay):
+                queue = self._topology.retry_queue(name, delay)
+                return messages.retry_copy(received.properties, received.body, queue)
+            case Dead(reason):
+                queue = self._topology.dead_queue(name)
+                return messages.dead_copy(received.properties, received.body, queue, reason)

@@ -1,0 +1,158 @@
+"""The small process that stands between a test run and a server it started.
+
+`servers.py` runs this file by its path, as `python guardian.py UID:GID COMMAND…`, with a pipe as standard input.
+A parent-death signal alone would not do: it is tied to the thread that started the child, is dropped when the child
+changes its user, and reaches no grandchild. This process does better:
+
+- When the pipe closes, however the test run ended, everything that the server started is killed.
+- As a "child subreaper" it inherits what the server detaches (RabbitMQ's epmd), so that is found and ended too.
+- One letter on the pipe is one order: `T` terminates the server (the polite signal given first), `K` kills it and
+  all its descendants at once, `S` stops them, `C` lets them go on.
+
+It exits when no descendant is left. Only the standard library, and nothing of kit: it must start in milliseconds.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def prctl(option: int, value: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
+
+
+def descendants(root: int) -> list[int]:
+    """Every process below `root`, parents first."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            status = (entry / "stat").read_bytes()
+        except OSError:
+            continue  # ended meanwhile
+        # The command's name stands in brackets and may hold anything, brackets too.
+        parent = int(status.rpartition(b")")[2].split()[1])
+        children.setdefault(parent, []).append(int(entry.name))
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found.extend(below)
+        queue.extend(below)
+    return found
+
+
+def signal_all(number: int) -> None:
+    for pid in descendants(os.getpid()):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def reap() -> set[int]:
+    """Collect whatever has ended. The answer holds -1 when no child is left."""
+    ended: set[int] = set()
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            ended.add(-1)
+            return ended
+        if pid == 0:
+            return ended
+        ended.add(pid)
+
+
+def launch(identity: str, command: list[str], before_exec: Callable[[], None]) -> int:
+    guardian = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        if identity:
+            user, _, group = identity.partition(":")
+            os.setgroups([])
+            os.setgid(int(group))
+            os.setuid(int(user))
+        # After the change of user, which would clear it. It covers the death of the guardian itself.
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != guardian:
+            os._exit(1)
+        before_exec()
+        os.execvp(command[0], command)
+    except BaseException as error:
+        os.write(2, f"cannot run {command[0]}: {error}\n".encode())
+    os._exit(127)
+
+
+def main() -> int:
+    polite, identity, *command = sys.argv[1:]
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    # Ctrl-C in a terminal reaches the whole foreground group: the test run decides, not the signal.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(wake_write)
+
+    def restore_signals() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+
+    server = launch(identity, command, restore_signals)
+    os.write(1, f"{server}\n".encode())
+
+    ending = False
+    sources = [0, wake_read]
+    while True:
+        ready, _, _ = select.select(sources, [], [], 0.05 if ending else None)
+        if wake_read in ready:
+            os.read(wake_read, 4096)
+        if 0 in ready:
+            orders = os.read(0, 64)
+            if not orders:
+                sources.remove(0)
+                ending = True
+            for order in orders.decode():
+                if order == "T":
+                    signal_server(server, int(polite))
+                elif order == "K":
+                    ending = True
+                elif order == "S":
+                    signal_all(signal.SIGSTOP)
+                elif order == "C":
+                    signal_all(signal.SIGCONT)
+        ended = reap()
+        if server in ended:
+            ending = True  # what it left behind (epmd, a half-dead worker) ends with it
+        if -1 in ended:
+            return 0
+        if ending:
+            # Again and again until none is left: a process may have forked between the look and the signal.
+            signal_all(signal.SIGKILL)
+
+
+def signal_server(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

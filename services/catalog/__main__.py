@@ -1,0 +1,96 @@
+"""Composition root of catalog."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from kit.auth_client import authenticator
+from kit.bus import Bus
+from kit.bus.rabbit import RabbitBus
+from kit.db import Database
+from kit.health import Check, Health
+from kit.http import create_app
+from kit.media import MediaStore
+from kit.migrations import upgrade
+from kit.outbox import Relay
+from kit.rpc import GrpcServer, connect
+from kit.service import Role, Service, main
+
+from services.catalog import consumers
+from services.catalog.http import build_routers, max_body_bytes
+from services.catalog.rpc import CatalogServicer, register
+from services.catalog.service import REQUIRED_EVENTS, HealthOverview, Processing, Sweep, Videos
+from services.catalog.settings import CatalogSettings
+
+NAME = "catalog"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) -> Service:
+    """Wires catalog.
+
+    Args:
+        settings: its settings.
+        role: which part of it this process plays.
+        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
+    """
+    database = Database(settings.database_url)
+    bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
+    store = MediaStore(settings.media_root)
+    auth = connect(settings.auth_address)
+    peers = {
+        "auth": auth,
+        "stream": connect(settings.stream_address),
+        "progress": connect(settings.progress_address),
+        "thumbnailer": connect(settings.thumbnailer_address),
+    }
+    videos = Videos(database, store)
+    health = Health(
+        {
+            "database": Check(database.ping),
+            "media": Check(partial(asyncio.to_thread, store.prepare)),
+            "broker": Check(bus.ping, required=False),
+        }
+    )
+    app = create_app(
+        NAME,
+        title="Marquee: what there is to watch",
+        health=health,
+        authenticate=authenticator(auth),
+        routers=build_routers(
+            videos,
+            HealthOverview(health, peers),
+            store,
+            uploads=settings.uploads,
+            upload_max_bytes=settings.upload_max_bytes,
+        ),
+        max_body_bytes=max_body_bytes,
+    )
+    if role.works:
+        consumers.subscribe(bus, database, Processing(store))
+    service = Service(
+        name=NAME,
+        app=app,
+        health=health,
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos))]),
+        bus=None if shared_bus else bus,
+        prepare=[partial(asyncio.to_thread, store.prepare)],
+        background=[Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
+        if role.works
+        else [],
+    )
+    for channel in peers.values():
+        service.resources.push_async_callback(channel.close)
+    service.resources.push_async_callback(database.close)
+    return service
+
+
+def migrate(settings: CatalogSettings) -> None:
+    """Brings catalog's database up to date."""
+    upgrade(MIGRATIONS, settings.database_url)
+
+
+if __name__ == "__main__":
+    main(NAME, CatalogSettings, build, migrate)

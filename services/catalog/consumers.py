@@ -1,0 +1,56 @@
+"""What catalog hears from the bus: translates, decides nothing."""
+
+from __future__ import annotations
+
+from kit.bus import Bus, Subscription
+from kit.db import Database
+from kit.events import Event
+from kit.telemetry import service_context
+from marquee.events.v1 import media_pb2
+
+from services.catalog.domain import Facts
+from services.catalog.service import Processing
+
+MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
+
+
+def subscribe(bus: Bus, database: Database, processing: Processing) -> None:
+    """Registers catalog's consumers."""
+
+    async def on_media(event: Event) -> None:
+        discarded: str | None = None
+        with service_context("catalog"):
+            async with database.write() as transaction:
+                if not await transaction.first_delivery(MEDIA.name, event):
+                    return
+                match event.type:
+                    case "media.probed":
+                        probed = event.read(media_pb2.MediaProbed)
+                        await processing.probed(transaction, probed.video_id, _facts(probed))
+                    case "media.thumbnail_ready":
+                        made = event.read(media_pb2.MediaThumbnailReady)
+                        await processing.thumbnail_ready(
+                            transaction, made.video_id, made.reference, made.width, made.height
+                        )
+                    case "media.failed":
+                        failed = event.read(media_pb2.MediaFailed)
+                        if await processing.failed(
+                            transaction, failed.video_id, failed.code, failed.reason, failed.permanent
+                        ):
+                            discarded = failed.video_id
+            if discarded:
+                await processing.discard(discarded)
+
+    bus.subscribe(MEDIA, on_media)
+
+
+def _facts(message: media_pb2.MediaProbed) -> Facts:
+    return Facts(
+        duration_sec=message.duration_sec,
+        mime_type=message.mime_type,
+        video_codec=message.video_codec,
+        audio_codec=message.audio_codec,
+        width=message.width,
+        height=message.height,
+        bitrate_bps=message.bitrate_bps,
+    )

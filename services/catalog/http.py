@@ -1,0 +1,144 @@
+"""HTTP API of catalog: translates, decides nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from kit.callers import CurrentAdmin, CurrentCaller, protected_router
+from kit.errors import ApiError
+from kit.http import Page, Paging, errors, paging
+from kit.media import MediaStore
+from starlette.types import Scope
+
+from services.catalog.domain import SORTS, may_upload
+from services.catalog.schemas import HealthView, ProcessingView, VideoDetailView, VideoView
+from services.catalog.service import HealthOverview, Videos
+from services.catalog.uploads import receive
+
+Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
+
+_UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "title": {"type": "string", "maxLength": 200, "description": "The file's name by default."},
+                        "description": {"type": "string", "maxLength": 5000},
+                        "tags": {"type": "string", "description": "Separated by commas."},
+                        "corporation_id": {"type": "string", "format": "uuid"},
+                        "protection": {"type": "string", "enum": ["none"]},
+                        "file": {"type": "string", "format": "binary"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def max_body_bytes(scope: Scope) -> int | None:
+    """Uploads have a limit of their own, everything else is small."""
+    return None if (scope["method"], scope["path"]) == ("POST", "/api/videos") else 1 << 20
+
+
+def build_routers(
+    videos: Videos,
+    overview: HealthOverview,
+    store: MediaStore,
+    *,
+    uploads: Literal["admin", "members"],
+    upload_max_bytes: int,
+) -> dict[str, APIRouter]:
+    """The routes of catalog, by tag."""
+    return {
+        "videos": _videos_router(videos, store, uploads, upload_max_bytes),
+        "health": _health_router(overview),
+    }
+
+
+def _videos_router(
+    videos: Videos, store: MediaStore, uploads: Literal["admin", "members"], upload_max_bytes: int
+) -> APIRouter:
+    router = protected_router()
+
+    @router.get("/api/videos")
+    async def list_videos(
+        caller: CurrentCaller,
+        page: Annotated[Paging, Depends(paging)],
+        query: Annotated[str, Query(max_length=200, description="Part of a title.")] = "",
+        sort: Annotated[Sort, Query()] = Sort("-created_at"),
+    ) -> Page[VideoView]:
+        """What there is to watch. Members see what is ready and their own uploads, administrators everything."""
+        found, total = await videos.page(
+            caller, query=query.strip(), sort=sort.value, offset=page.offset, limit=page.page_size
+        )
+        items = [VideoView.of(video) for video in found]
+        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+
+    @router.post(
+        "/api/videos",
+        status_code=201,
+        openapi_extra=_UPLOAD_BODY,
+        responses=errors("UPLOAD_INVALID_MEDIA", "UPLOAD_TOO_LARGE", "STORAGE_FULL", "STREAM_FILE_UNAVAILABLE"),
+    )
+    async def upload_video(request: Request, caller: CurrentCaller) -> VideoDetailView:
+        """Takes a video in. It is `processing` until its facts and thumbnail are made, then `ready` or `failed`."""
+        if not may_upload(caller, uploads):
+            raise ApiError("AUTH_FORBIDDEN")
+        async with receive(request.headers, request.stream(), store, upload_max_bytes) as upload:
+            if upload.corporation_id and not caller.is_admin and upload.corporation_id != caller.corporation_id:
+                raise ApiError("AUTH_FORBIDDEN")
+            return VideoDetailView.of(await videos.add(upload, caller.user_id))
+
+    @router.post("/api/videos/process")
+    async def process_all(admin: CurrentAdmin) -> ProcessingView:  # noqa: ARG001 - being an administrator is what counts
+        """Has facts and artwork of every video made again, also of those that failed but kept their file."""
+        return ProcessingView(requested=await videos.request_processing())
+
+    @router.get("/api/videos/{video_id}", responses=errors("CONTENT_NOT_FOUND"))
+    async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
+        """One video with its technical facts."""
+        return VideoDetailView.of(await videos.get(video_id, caller))
+
+    @router.get(
+        "/api/videos/{video_id}/thumbnail",
+        response_class=Response,
+        responses={
+            200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 320 pixels wide."},
+            304: {"description": "The caller has it already."},
+            **errors("CONTENT_NOT_FOUND", "STREAM_FILE_UNAVAILABLE"),
+        },
+    )
+    async def get_thumbnail(video_id: str, request: Request, caller: CurrentCaller) -> Response:
+        """A video's thumbnail."""
+        artwork, jpeg = await videos.thumbnail(video_id, caller)
+        headers = {
+            "ETag": f'"{artwork.id}-{int(artwork.created_at.timestamp() * 1000)}"',
+            "Cache-Control": "private, max-age=86400",
+        }
+        known = request.headers.get("If-None-Match", "")
+        if headers["ETag"] in known or known.strip() == "*":
+            return Response(status_code=304, headers=headers)
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+    return router
+
+
+def _health_router(overview: HealthOverview) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/api/health", responses={503: {"model": HealthView, "description": "A service does not answer."}})
+    async def health(response: Response) -> HealthView:
+        """How the platform is: `degraded` while something is away that nobody has to wait for."""
+        seen = await overview.look()
+        if seen.status == "unhealthy":
+            response.status_code = 503
+        return HealthView(status=seen.status, services=seen.services, dependencies=seen.dependencies)
+
+    return router

@@ -1,0 +1,70 @@
+"""Tables of catalog."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kit.columns import UtcDateTime
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class Base(DeclarativeBase):
+    """Catalog's metadata."""
+
+
+class Video(Base):
+    """Something to watch."""
+
+    __tablename__ = "videos"
+    __table_args__ = (Index("ix_videos_status", "status", "id"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200), index=True)
+    description: Mapped[str] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(20))
+    failure_code: Mapped[str | None] = mapped_column(String(50))
+    failure_reason: Mapped[str | None] = mapped_column(String(500))
+    uploader_id: Mapped[str] = mapped_column(String(36), index=True)
+    corporation_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    mime_type: Mapped[str] = mapped_column(String(100))
+    duration_sec: Mapped[float | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+    files: Mapped[list[VideoFile]] = relationship(lazy="raise", order_by="VideoFile.id")
+    artworks: Mapped[list[Artwork]] = relationship(lazy="raise")
+
+
+class VideoFile(Base):
+    """A file of a video; several when there are several bit rates."""
+
+    __tablename__ = "video_files"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), index=True)
+    reference: Mapped[str] = mapped_column(String(300))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    video_codec: Mapped[str | None] = mapped_column(String(50))
+    audio_codec: Mapped[str | None] = mapped_column(String(50))
+    width: Mapped[int | None] = mapped_column()
+    height: Mapped[int | None] = mapped_column()
+    bitrate_bps: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Artwork(Base):
+    """A picture of a video."""
+
+    __tablename__ = "artworks"
+    __table_args__ = (UniqueConstraint("video_id", "kind"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20))
+    reference: Mapped[str] = mapped_column(String(300))
+    width: Mapped[int] = mapped_column()
+    height: Mapped[int] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

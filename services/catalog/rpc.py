@@ -1,0 +1,77 @@
+"""gRPC API of catalog: translates, decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grpc import aio
+from kit.errors import ApiError
+from kit.rpc import timestamp
+from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+
+from services.catalog.models import Video
+from services.catalog.schemas import thumbnail_url
+from services.catalog.service import Videos
+
+MAX_IDS = 100
+Context = aio.ServicerContext[Any, Any]
+
+
+class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
+    """Answers other services."""
+
+    def __init__(self, videos: Videos) -> None:
+        self._videos = videos
+
+    async def GetSource(  # noqa: N802
+        self,
+        request: catalog_pb2.GetSourceRequest,
+        context: Context,  # noqa: ARG002
+    ) -> catalog_pb2.GetSourceResponse:
+        """Where the bytes of a video are."""
+        video, file = await self._videos.source(request.video_id)
+        return catalog_pb2.GetSourceResponse(
+            video_id=video.id,
+            reference=file.reference,
+            size_bytes=file.size_bytes,
+            mime_type=video.mime_type,
+            duration_sec=video.duration_sec or 0,
+            video_codec=file.video_codec or "",
+            audio_codec=file.audio_codec or "",
+            width=file.width or 0,
+            height=file.height or 0,
+            bitrate_bps=file.bitrate_bps or 0,
+            version=video.version,
+            corporation_id=video.corporation_id or "",
+            uploader_id=video.uploader_id,
+        )
+
+    async def GetVideos(  # noqa: N802
+        self,
+        request: catalog_pb2.GetVideosRequest,
+        context: Context,  # noqa: ARG002
+    ) -> catalog_pb2.GetVideosResponse:
+        """Facts of several videos."""
+        if len(request.ids) > MAX_IDS:
+            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+        return catalog_pb2.GetVideosResponse(
+            videos=[_message(video) for video in await self._videos.by_ids(request.ids)]
+        )
+
+
+def register(servicer: CatalogServicer, server: aio.Server) -> None:
+    """Adds the servicer to a server."""
+    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
+
+
+def _message(video: Video) -> catalog_pb2.Video:
+    return catalog_pb2.Video(
+        id=video.id,
+        title=video.title,
+        status=video.status,
+        duration_sec=video.duration_sec or 0,
+        thumbnail_url=thumbnail_url(video) or "",
+        corporation_id=video.corporation_id or "",
+        uploader_id=video.uploader_id,
+        created_at=timestamp(video.created_at),
+    )

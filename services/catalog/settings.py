@@ -1,0 +1,22 @@
+"""Settings of catalog."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
+from pydantic import Field
+
+
+class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings):
+    """What catalog is told."""
+
+    uploads: Literal["admin", "members"] = Field("admin", description="Who may upload videos.")
+    upload_max_bytes: int = Field(
+        100 * 2**30, ge=1, description="The largest upload taken, in bytes; 100 GiB by default."
+    )
+    stream_address: str = Field("127.0.0.1:50051", description="gRPC address of stream, for the health overview.")
+    progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress, for the health overview.")
+    thumbnailer_address: str = Field(
+        "127.0.0.1:50051", description="gRPC address of thumbnailer, for the health overview."
+    )

@@ -1,0 +1,350 @@
+"""The whole service but for the network: HTTP and gRPC on a real database, events on a bus the tests hold in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from google.protobuf import json_format
+from kit.db import Database
+from kit.errors import ApiError
+from kit.events import Event
+from kit.ids import new_id
+from kit.media import MediaStore
+from kit.rpc import ask, connect
+from kit.service import Role, Service
+from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
+from kit.testing.queries import count_queries
+from kit.testing.servers import PostgresServer
+from kit.tokens import Caller
+from marquee.catalog.v1 import catalog_pb2
+from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
+from marquee.events.v1 import media_pb2, video_pb2
+
+from services.catalog.__main__ import build, migrate
+from services.catalog.domain import may_see
+from services.catalog.models import Video
+from services.catalog.repository import VideoRepository
+from services.catalog.service import Sweep
+from services.catalog.settings import CatalogSettings
+
+ADMIN = as_user("root", "admin")
+ANN = as_user("ann")
+
+
+class Catalog:
+    """A running catalog and the means to look at it."""
+
+    def __init__(self, service: Service, bus: FakeBus, settings: CatalogSettings) -> None:
+        self.service = service
+        self.bus = bus
+        self.settings = settings
+        self.media = settings.media_root
+        self.database = Database(settings.database_url)
+        self.store = MediaStore(settings.media_root)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://catalog")
+
+    async def upload(self, content: bytes = b"film", headers: dict[str, str] = ADMIN, **fields: str) -> httpx.Response:
+        return await self.http.post("/api/videos", files={"file": ("x.mp4", content)}, data=fields, headers=headers)
+
+    async def uploaded(self, **fields: str) -> str:
+        response = await self.upload(**fields)
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    async def ready(self, **fields: str) -> str:
+        video_id = await self.uploaded(**fields)
+        await self.report_probed(video_id)
+        await self.report_thumbnail(video_id)
+        return video_id
+
+    async def report_probed(self, video_id: str, event: Event | None = None) -> Event:
+        message = media_pb2.MediaProbed(
+            video_id=video_id, duration_sec=12.5, mime_type="video/mp4", video_codec="H.264", audio_codec="AAC",
+            width=1280, height=720, bitrate_bps=2_000_000,
+        )  # fmt: skip
+        event = event or event_of("media.probed", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def report_thumbnail(self, video_id: str) -> Event:
+        reference = f"videos/{video_id}/thumbnail.jpg"
+        (self.media / reference).write_bytes(b"\xff\xd8 a picture")
+        message = media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference, width=320, height=180)
+        event = event_of("media.thumbnail_ready", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def report_failed(self, video_id: str, *, permanent: bool = True) -> Event:
+        message = media_pb2.MediaFailed(
+            video_id=video_id, code="NOT_A_VIDEO", reason="This is a text.", permanent=permanent
+        )
+        event = event_of("media.failed", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def get(self, path: str, headers: dict[str, str] = ADMIN) -> Any:
+        response = await self.http.get(path, headers=headers)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def told(self, count: int) -> list[str]:
+        """The types of the events that left the outbox, once there are `count`."""
+        async with asyncio.timeout(10):
+            while len(self.bus.published) < count:
+                await asyncio.sleep(0.01)
+        return self.bus.types()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        yield server.create_database(f"catalog_{new_id().replace('-', '')}")
+
+
+@pytest.fixture
+async def catalog(database_url: str, tmp_path: Path) -> AsyncIterator[Catalog]:
+    settings = CatalogSettings(
+        database_url=database_url,
+        broker_url="local:",
+        media_url=(tmp_path / "media").as_uri(),
+        grpc_bind=f"unix:{tmp_path / 'grpc'}",
+        auth_address=f"unix:{tmp_path / 'nobody'}",
+    )
+    await asyncio.to_thread(migrate, settings)
+    bus = FakeBus()
+    service = build(settings, Role.SERVE, bus)
+    service.app.state.authenticate = HeaderAuthenticator()
+    await service.start()
+    running = Catalog(service, bus, settings)
+    yield running
+    await running.http.aclose()
+    await running.database.close()
+    await service.stop(1)
+
+
+async def test_an_upload_is_stored_listed_and_told(catalog: Catalog) -> None:
+    response = await catalog.upload(b"0123456789", title="Night Train", description="d", tags="a, b")
+    assert response.status_code == 201
+    video = response.json()
+    assert (video["status"], video["title"], video["tags"]) == ("processing", "Night Train", ["a", "b"])
+    assert video["files"] == [{"size": 10, "bitrate": None, "resolution": None}]
+    assert (catalog.media / "videos" / video["id"] / "source").read_bytes() == b"0123456789"
+    assert await catalog.told(1) == ["video.uploaded"]
+    event = catalog.bus.published[0]
+    told = event.read(video_pb2.VideoUploaded)
+    assert (event.subject, told.video_id, told.size_bytes) == (video["id"], video["id"], 10)
+    assert (catalog.media / told.reference).is_file()
+    assert str(catalog.media) not in json_format.MessageToJson(told)
+    listed = await catalog.get("/api/videos")
+    assert [item["id"] for item in listed["items"]] == [video["id"]]
+    assert (listed["page"], listed["page_size"], listed["total"]) == (1, 20, 1)
+
+
+async def test_members_upload_only_when_they_may(catalog: Catalog) -> None:
+    refused = await catalog.upload(headers=ANN)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AUTH_FORBIDDEN")
+    assert not list((catalog.media / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("order", [("probed", "thumbnail"), ("thumbnail", "probed")])
+async def test_facts_and_thumbnail_make_it_ready_in_any_order(catalog: Catalog, order: tuple[str, str]) -> None:
+    video_id = await catalog.uploaded()
+    for what in order:
+        assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
+        await getattr(catalog, f"report_{what}")(video_id)
+    video = await catalog.get(f"/api/videos/{video_id}", ANN)
+    assert (video["status"], video["duration_sec"], video["width"]) == ("ready", 12.5, 1280)
+    assert video["files"][0]["resolution"] == "1280x720"
+    assert await catalog.told(2) == ["video.uploaded", "video.ready"]
+    picture = await catalog.http.get(video["thumbnail_url"], headers=ANN)
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
+    again = await catalog.http.get(video["thumbnail_url"], headers={**ANN, "If-None-Match": picture.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_report_that_comes_twice_counts_once(catalog: Catalog) -> None:
+    video_id = await catalog.ready()
+    before = await catalog.get(f"/api/videos/{video_id}")
+    event = await catalog.report_probed(video_id)
+    once = await catalog.get(f"/api/videos/{video_id}")
+    await asyncio.gather(*(catalog.report_probed(video_id, event) for _ in range(5)))
+    assert await catalog.get(f"/api/videos/{video_id}") == once
+    assert before["updated_at"] < once["updated_at"]
+    assert await catalog.told(3) == ["video.uploaded", "video.ready", "video.updated"]
+
+
+async def test_both_reports_at_once_make_it_ready_once(catalog: Catalog) -> None:
+    video_id = await catalog.uploaded()
+    await asyncio.gather(catalog.report_probed(video_id), catalog.report_thumbnail(video_id))
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "ready"
+    assert (await catalog.told(2)).count("video.ready") == 1
+
+
+async def test_what_can_never_play_fails_with_a_reason_and_leaves_nothing(catalog: Catalog) -> None:
+    video_id = await catalog.uploaded()
+    await catalog.report_failed(video_id)
+    video = await catalog.get(f"/api/videos/{video_id}")
+    assert (video["status"], video["failure_code"]) == ("failed", "NOT_A_VIDEO")
+    assert video["failure_reason"] == "This is a text."
+    assert video["files"] == []
+    assert not (catalog.media / "videos" / video_id).exists()
+    assert await catalog.told(2) == ["video.uploaded", "video.failed"]
+    refused = await catalog.http.get(f"/api/videos/{video_id}", headers=ANN)
+    assert refused.status_code == 404
+
+
+async def test_a_failure_that_may_pass_keeps_the_file(catalog: Catalog) -> None:
+    video_id = await catalog.uploaded()
+    await catalog.report_failed(video_id, permanent=False)
+    assert (catalog.media / "videos" / video_id / "source").is_file()
+    response = await catalog.http.post("/api/videos/process", headers=ADMIN)
+    assert response.json() == {"requested": 1}
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
+    assert (await catalog.told(3))[-1] == "video.process_requested"
+
+
+async def test_a_film_that_plays_survives_a_failed_second_look(catalog: Catalog) -> None:
+    video_id = await catalog.ready()
+    await catalog.report_failed(video_id)
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "ready"
+    assert (catalog.media / "videos" / video_id / "source").is_file()
+
+
+async def test_reports_about_unknown_videos_are_taken_quietly(catalog: Catalog) -> None:
+    await catalog.report_failed(new_id())
+    await catalog.report_probed(new_id())
+    assert (await catalog.get("/api/videos"))["total"] == 0
+
+
+async def test_lists_page_search_and_sort(catalog: Catalog) -> None:
+    titles = ["Alpha 50%", "beta_1", "감마", "Delta"]
+    for title in titles:
+        await catalog.ready(title=title)
+    newest = await catalog.get("/api/videos")
+    assert [item["title"] for item in newest["items"]] == titles[::-1]
+    second = await catalog.get("/api/videos?page=2&page_size=3")
+    assert ([item["title"] for item in second["items"]], second["total"]) == (["Alpha 50%"], 4)
+    for query, found in (("50%", 1), ("%", 1), ("_", 1), ("BETA", 1), ("감", 1), ("nothing", 0), ("a", 3)):
+        assert (await catalog.get(f"/api/videos?query={httpx.QueryParams({'q': query})['q']}".replace("%", "%25")))[
+            "total"
+        ] == found, query
+    by_title = await catalog.get("/api/videos?sort=title")
+    assert {item["title"] for item in by_title["items"]} == set(titles)
+    for bad in ("sort=password", "sort=title;drop", "page=0", "page_size=101", "page=x"):
+        refused = await catalog.http.get(f"/api/videos?{bad}", headers=ADMIN)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_FAILED")
+        assert refused.json()["error"]["details"]["fields"][0]["field"] == bad.partition("=")[0]
+
+
+async def test_a_list_costs_the_same_queries_however_long(catalog: Catalog) -> None:
+    await catalog.ready()
+    with count_queries() as one:
+        await catalog.get("/api/videos")
+    for _ in range(5):
+        await catalog.ready()
+    with count_queries() as many:
+        await catalog.get("/api/videos")
+    assert one.count == many.count <= 4
+
+
+async def test_the_list_shows_what_the_rule_allows(catalog: Catalog) -> None:
+    acme = new_id()
+    videos = [await catalog.ready(), await catalog.uploaded(), await catalog.ready(corporation_id=acme)]
+    viewers = [
+        Caller("ann", "member", "active"),
+        Caller("bob", "member", "active", acme),
+        Caller("root", "admin", "active"),
+        Caller("cem", "member", "active", new_id()),
+    ]
+    async with catalog.database.read() as session:
+        rows: list[Video] = list(await VideoRepository(session).by_ids(videos))
+        for viewer in viewers:
+            listed, total = await VideoRepository(session).page(viewer, query="", sort="title", offset=0, limit=100)
+            assert {video.id for video in listed} == {video.id for video in rows if may_see(viewer, video)}
+            assert total == len(listed)
+
+
+@pytest.mark.parametrize("video_id", ["nope", "..%2F..%2Fetc", "00000000-0000-0000-0000-000000000000", "%00"])
+async def test_unknown_ids_are_not_found(catalog: Catalog, video_id: str) -> None:
+    for path in (f"/api/videos/{video_id}", f"/api/videos/{video_id}/thumbnail"):
+        response = await catalog.http.get(path, headers=ADMIN)
+        assert response.status_code == 404, path
+
+
+async def test_other_services_get_the_source(catalog: Catalog, tmp_path: Path) -> None:
+    ready, unready = await catalog.ready(title="t"), await catalog.uploaded()
+    channel = connect(f"unix:{tmp_path / 'grpc'}")
+    stub = CatalogServiceStub(channel)
+    source = await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=ready))
+    assert (source.reference, source.size_bytes, source.video_codec) == (f"videos/{ready}/source", 4, "H.264")
+    for video_id, code in ((unready, "CONTENT_NOT_READY"), (new_id(), "CONTENT_NOT_FOUND"), ("x", "CONTENT_NOT_FOUND")):
+        with pytest.raises(ApiError) as refused:
+            await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
+        assert refused.value.code == code
+    answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[ready, unready, new_id()]))
+    assert {video.id: video.status for video in answer.videos} == {ready: "ready", unready: "processing"}
+    with pytest.raises(ApiError) as too_many:
+        await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[new_id()] * 101))
+    assert too_many.value.code == "VALIDATION_FAILED"
+    await channel.close()
+
+
+async def test_a_failed_commit_leaves_no_file(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any) -> None:
+        raise RuntimeError("the database goes away")
+
+    monkeypatch.setattr(VideoRepository, "add", refuses)
+    with pytest.raises(RuntimeError):
+        await catalog.upload()
+    assert not list((catalog.media / "videos").iterdir())
+    assert not list((catalog.media / "incoming").iterdir())
+
+
+async def test_the_sweep_removes_only_what_nobody_owns(catalog: Catalog) -> None:
+    kept = await catalog.ready()
+    orphan = catalog.media / "videos" / new_id()
+    orphan.mkdir()
+    (orphan / "source").write_bytes(b"x")
+    (catalog.media / "incoming" / "old.part").write_bytes(b"x")
+    sweep = Sweep(catalog.database, catalog.store)
+    await sweep.once(older_than=0)
+    assert orphan.exists(), "too young to be called an orphan"
+    await sweep.once(older_than=9e9)
+    assert not orphan.exists()
+    assert not (catalog.media / "incoming" / "old.part").exists()
+    assert (catalog.media / "videos" / kept / "source").is_file()
+
+
+async def test_health_tells_who_is_away(catalog: Catalog) -> None:
+    response = await catalog.http.get("/api/health")
+    assert response.status_code == 503
+    body = response.json()
+    assert body["status"] == "unhealthy"
+    assert body["services"]["catalog"] == "healthy"
+    assert body["services"]["auth"] == "unhealthy"
+    assert body["dependencies"]["database"] == "connected"
+
+
+async def test_an_upload_needs_no_broker(catalog: Catalog) -> None:
+    catalog.bus.available = False
+    video_id = await catalog.uploaded()
+    assert catalog.bus.published == []
+    catalog.bus.available = True
+    assert await catalog.told(1) == ["video.uploaded"]
+    assert catalog.bus.published[0].subject == video_id
+
+
+async def test_no_path_of_the_server_leaves_it(catalog: Catalog) -> None:
+    video_id = await catalog.ready()
+    shown = json.dumps([await catalog.get("/api/videos"), await catalog.get(f"/api/videos/{video_id}")])
+    assert str(catalog.media) not in shown
+    assert "source" not in shown

@@ -1,0 +1,1 @@
+"""thumbnailer: turns an upload into facts and artwork. It keeps nothing."""

@@ -1,0 +1,52 @@
+"""Composition root of thumbnailer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kit.bus import Bus
+from kit.bus.rabbit import RabbitBus
+from kit.health import Check, Health
+from kit.http import create_app
+from kit.media import MediaStore
+from kit.rpc import GrpcServer
+from kit.service import Role, Service, main
+
+from services.thumbnailer import consumers
+from services.thumbnailer.media import Limits
+from services.thumbnailer.service import Artist, StoreAway
+from services.thumbnailer.settings import ThumbnailerSettings
+
+NAME = "thumbnailer"
+
+
+def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = None) -> Service:
+    """Wires thumbnailer.
+
+    Args:
+        settings: its settings.
+        role: which part of it this process plays.
+        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
+    """
+    bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
+    store = MediaStore(settings.media_root)
+
+    async def store_is_present() -> None:
+        if not await asyncio.to_thread(store.is_present):
+            raise StoreAway(str(store.root))
+
+    health = Health({"media": Check(store_is_present), "broker": Check(bus.ping, required=False)})
+    if role.works:
+        limits = Limits(wall_sec=settings.job_wall_sec, memory_bytes=settings.job_memory_bytes)
+        consumers.subscribe(bus, Artist(store, bus, limits), settings.jobs)
+    return Service(
+        name=NAME,
+        app=create_app(NAME, title="Marquee: artwork", health=health, authenticate=None, routers={}),
+        health=health,
+        grpc=GrpcServer(NAME, settings.grpc_bind),
+        bus=None if shared_bus else bus,
+    )
+
+
+if __name__ == "__main__":
+    main(NAME, ThumbnailerSettings, build)

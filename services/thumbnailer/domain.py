@@ -1,0 +1,180 @@
+"""Rules about media files: what is told of them, where the thumbnail is, what can be wrong. No I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Self
+
+THUMBNAIL_WIDTH: Final = 320
+THUMBNAIL_MAX_SEC: Final = 5.0
+THUMBNAIL_FRACTION: Final = 0.1
+
+MAX_PIXELS: Final = 8192 * 8192
+"""The largest picture that is opened: 8K fits twice, and a decoded frame still fits the memory limit."""
+
+FILE_MISSING: Final = "FILE_MISSING"
+FILE_UNREADABLE: Final = "FILE_UNREADABLE"
+THUMBNAIL_UNWRITABLE: Final = "THUMBNAIL_UNWRITABLE"
+EMPTY_FILE: Final = "EMPTY_FILE"
+NOT_A_VIDEO: Final = "NOT_A_VIDEO"
+UNSUPPORTED_CONTAINER: Final = "UNSUPPORTED_CONTAINER"
+TRUNCATED: Final = "TRUNCATED"
+DAMAGED: Final = "DAMAGED"
+NO_VIDEO_TRACK: Final = "NO_VIDEO_TRACK"
+UNSUPPORTED_CODEC: Final = "UNSUPPORTED_CODEC"
+UNSUPPORTED_RESOLUTION: Final = "UNSUPPORTED_RESOLUTION"
+PROTECTED: Final = "PROTECTED"
+NO_PICTURE: Final = "NO_PICTURE"
+TIME_LIMIT: Final = "TIME_LIMIT"
+MEMORY_LIMIT: Final = "MEMORY_LIMIT"
+DECODER_CRASHED: Final = "DECODER_CRASHED"
+INTERRUPTED: Final = "INTERRUPTED"
+SERVER_BUSY: Final = "SERVER_BUSY"
+
+_RETRY_MAY_HELP: Final = frozenset(
+    {FILE_MISSING, FILE_UNREADABLE, THUMBNAIL_UNWRITABLE, TIME_LIMIT, INTERRUPTED, SERVER_BUSY}
+)
+
+_REASONS: Final = {
+    FILE_MISSING: "The file is not in the media store. Check that the store is mounted, then try again.",
+    FILE_UNREADABLE: "The media store could not read the file. Check the disk or the share, then try again.",
+    THUMBNAIL_UNWRITABLE: "The thumbnail could not be saved. Check that the store is writable and not full.",
+    EMPTY_FILE: "The file is empty. Upload it again.",
+    NOT_A_VIDEO: "This is not a video file, whatever its name says. Upload an MP4, MOV, WebM or MKV file.",
+    UNSUPPORTED_CONTAINER: "This kind of video file is not supported. Convert it to MP4, MOV, WebM or MKV.",
+    TRUNCATED: "The file ends too early: a part of it is missing. Upload the whole file again.",
+    DAMAGED: "The file's index is damaged. Export or convert it again, then upload it.",
+    NO_VIDEO_TRACK: "The file has no video track, only sound or other data.",
+    UNSUPPORTED_CODEC: "This kind of compression is not supported. Convert it to H.264, HEVC, VP9 or AV1.",
+    UNSUPPORTED_RESOLUTION: "The picture is too large, or has no size. Convert it to at most 7680x4320.",
+    PROTECTED: "The video is copy-protected, so that it can't be opened.",
+    NO_PICTURE: "Not one picture could be decoded. Export or convert the video again.",
+    TIME_LIMIT: "Looking into the file took too long. It may work when the server is less busy.",
+    MEMORY_LIMIT: "The file takes too much memory to look into. Convert it to a smaller resolution.",
+    DECODER_CRASHED: "The file made the decoder fail. It is probably damaged: export or convert it again.",
+    INTERRUPTED: "Looking into the file was interrupted from outside. It can be tried again.",
+    SERVER_BUSY: "The server has no room to work. Check its memory and temporary space, then try again.",
+}
+
+_CODECS: Final = {
+    # Video, by FFmpeg's canonical names.
+    "h264": "H.264",
+    "hevc": "HEVC",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "mpeg1video": "MPEG-1",
+    "mpeg2video": "MPEG-2",
+    "mpeg4": "MPEG-4",
+    "h263": "H.263",
+    "prores": "ProRes",
+    "dnxhd": "DNxHD",
+    "mjpeg": "Motion JPEG",
+    # Audio.
+    "aac": "AAC",
+    "mp3": "MP3",
+    "mp2": "MP2",
+    "ac3": "Dolby Digital",
+    "eac3": "Dolby Digital Plus",
+    "truehd": "Dolby TrueHD",
+    "dts": "DTS",
+    "opus": "Opus",
+    "vorbis": "Vorbis",
+    "flac": "FLAC",
+    "alac": "ALAC",
+    "amr_nb": "AMR",
+    "amr_wb": "AMR-WB",
+}
+
+_CONTAINERS: Final = {
+    "mp4": ("MP4", "video/mp4"),
+    "quicktime": ("QuickTime", "video/quicktime"),
+    "webm": ("WebM", "video/webm"),
+    "matroska": ("Matroska", "video/x-matroska"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What is known of a video that can be played."""
+
+    duration_sec: float
+    """Seconds; 0 when the file doesn't say and holds nothing to measure."""
+    mime_type: str
+    container: str
+    """As users know it: "MP4", "WebM"."""
+    video_codec: str
+    """As users know it: "H.264", "VP9"."""
+    audio_codec: str | None
+    """As users know it, of the first audio track; None when the video is silent."""
+    width: int
+    """Stored pixels after rotation; a sample aspect ratio is not applied."""
+    height: int
+    bitrate_bps: int
+    """Bits a second over the whole file; 0 when the duration is unknown."""
+    isolated: bool
+    """Whether the process that opened the file was cut off from the network."""
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is sound."""
+        return self.audio_codec is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFailure:
+    """Why a file gave no facts."""
+
+    code: str
+    """Stable, for programs."""
+    reason: str
+    """For people: what is wrong and what to do."""
+    permanent: bool
+    """False when the same file may work another time."""
+
+    @classmethod
+    def of(cls, code: str) -> Self:
+        """The failure that a code stands for.
+
+        Raises:
+            KeyError: nobody defined that code.
+        """
+        return cls(code=code, reason=_REASONS[code], permanent=code not in _RETRY_MAY_HELP)
+
+
+def is_failure_code(code: str) -> bool:
+    """Whether a code is one of the above."""
+    return code in _REASONS
+
+
+def thumbnail_time(duration_sec: float) -> float:
+    """Where the thumbnail is taken, in seconds from the start: at 10 %, but no later than 5 s.
+
+    The key frame at or before this time is what is shown, so a clip of one group of pictures shows its first one.
+    A duration that is unknown or makes no sense counts as 0.
+    """
+    if not math.isfinite(duration_sec) or duration_sec <= 0:
+        return 0.0
+    return min(THUMBNAIL_MAX_SEC, duration_sec * THUMBNAIL_FRACTION)
+
+
+def codec_name(canonical: str) -> str:
+    """FFmpeg's canonical name of a codec as users know it: `h264` is "H.264"; unknown ones in capitals."""
+    if canonical.startswith("pcm_"):
+        return "PCM"
+    return _CODECS.get(canonical, canonical.upper())
+
+
+def container_name(kind: str) -> tuple[str, str]:
+    """Name and MIME type of a kind of container (`mp4`, `quicktime`, `webm`, `matroska`).
+
+    Raises:
+        KeyError: it is none that is supported.
+    """
+    return _CONTAINERS[kind]
+
+
+def bitrate_bps(size_bytes: int, duration_sec: float) -> int:
+    """Bits a second over the whole file, or 0 when the duration is unknown."""
+    return round(size_bytes * 8 / duration_sec) if duration_sec > 0 else 0

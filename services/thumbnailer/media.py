@@ -1,0 +1,243 @@
+"""Facts and a thumbnail of a video file, made by a child process that is confined and distrusted."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import os
+import re
+import signal
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from services.thumbnailer import domain
+from services.thumbnailer.domain import MediaFacts, MediaFailure
+
+_CHILD: Final = Path(__file__).with_name("media_child.py")
+_MAX_ANSWER_BYTES: Final = 1024 * 1024
+_MAX_DURATION_SEC: Final = 10_000_000
+_CODEC: Final = re.compile(r"[a-z0-9_]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost."""
+
+    wall_sec: float = 60
+    cpu_sec: int = 60
+    memory_bytes: int = 1024**3
+    """Address space of the child. Python with FFmpeg takes 120 MiB before it opens anything, 4K HEVC 30 MiB
+    more, a picture of `max_pixels` 170 MiB more; the rest is for reference frames and long films' sample tables."""
+    max_pixels: int = domain.MAX_PIXELS
+
+
+class MediaError(Exception):
+    """A file gave no facts."""
+
+    def __init__(self, failure: MediaFailure) -> None:
+        """With what is wrong and what to do about it."""
+        super().__init__(f"{failure.code}: {failure.reason}")
+        self.failure = failure
+
+    @classmethod
+    def of(cls, code: str) -> MediaError:
+        """The error for a code of `domain`."""
+        return cls(MediaFailure.of(code))
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+async def process(source: Path, thumbnail: Path, limits: Limits = DEFAULT_LIMITS) -> MediaFacts:
+    """Looks into a video file and saves a JPEG of 320 pixels' width from its first 10 %, at most 5 s in.
+
+    The thumbnail appears whole or not at all, replaces an older one, and its folder must be there. Cancelling
+    kills the child at once.
+
+    Raises:
+        MediaError: there are no facts; nothing is left behind.
+    """
+    with await asyncio.to_thread(_open, source) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            answer = await _ask_child(file, limits)
+        except OSError:
+            raise MediaError.of(domain.SERVER_BUSY) from None
+    facts, picture = _understand(answer, size, limits)
+    await asyncio.to_thread(_save, thumbnail, picture)
+    return facts
+
+
+def _open(source: Path) -> IO[bytes]:
+    """Opens the file here, so that the child needs no right to open anything and no name reaches a parser."""
+    try:
+        file = open(source, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+    except (FileNotFoundError, NotADirectoryError):
+        raise MediaError.of(domain.FILE_MISSING) from None
+    except IsADirectoryError:
+        raise MediaError.of(domain.NOT_A_VIDEO) from None
+    except (OSError, ValueError):
+        raise MediaError.of(domain.FILE_UNREADABLE) from None
+    about = os.fstat(file.fileno())
+    if stat.S_ISREG(about.st_mode) and about.st_size:
+        return file
+    file.close()
+    raise MediaError.of(domain.EMPTY_FILE if stat.S_ISREG(about.st_mode) else domain.NOT_A_VIDEO)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a named pipe without waiting, perhaps for ever, until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
+    """Runs the child on an open file and gives what it wrote.
+
+    It reads the file as standard input and writes to a file that its limits bound: there is no pipe that could
+    fill up, block or stay open.
+    """
+    job = {
+        "parent_pid": os.getpid(),
+        "cpu_sec": limits.cpu_sec,
+        "memory_bytes": limits.memory_bytes,
+        "answer_bytes": _MAX_ANSWER_BYTES,
+        "max_pixels": limits.max_pixels,
+        "width": domain.THUMBNAIL_WIDTH,
+        "thumbnail_max_sec": domain.THUMBNAIL_MAX_SEC,
+        "thumbnail_fraction": domain.THUMBNAIL_FRACTION,
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="marquee-media-") as folder,
+        tempfile.TemporaryFile(dir=folder) as answer,
+    ):
+        try:
+            async with asyncio.timeout(limits.wall_sec):
+                command = [sys.executable, "-I", "-B", str(_CHILD), json.dumps(job)]
+                status = await _run(command, folder, file, answer)
+        except TimeoutError:
+            raise MediaError.of(domain.TIME_LIMIT) from None
+        if status != 0:
+            raise MediaError.of(_failure_of_status(status))
+        answer.seek(0)
+        return answer.read(_MAX_ANSWER_BYTES + 1)
+
+
+async def _run(command: list[str], folder: str, stdin: IO[bytes], stdout: IO[bytes]) -> int:
+    """Runs a program in a session of its own and without an environment; whatever happens, it is gone afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+        cwd=folder,
+        start_new_session=True,
+    )
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _failure_of_status(status: int) -> str:
+    """What an exit status other than 0 means; negative ones are signals."""
+    if status == -signal.SIGXCPU:
+        return domain.TIME_LIMIT
+    if status in {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}:
+        return domain.INTERRUPTED
+    return domain.DECODER_CRASHED
+
+
+def _understand(answer: bytes, size: int, limits: Limits) -> tuple[MediaFacts, bytes]:
+    """Facts and picture from what the child wrote; it has met hostile input, so nothing is taken on trust.
+
+    Raises:
+        MediaError: the failure that it told, or DECODER_CRASHED if it makes no sense.
+    """
+    try:
+        told = json.loads(answer)
+        if isinstance(code := told.get("failure"), str) and domain.is_failure_code(code):
+            raise MediaError.of(code)
+        width, height = _whole(told["width"], limits.max_pixels), _whole(told["height"], limits.max_pixels)
+        duration = _seconds(told["duration_sec"])
+        container, mime_type = domain.container_name(_text(told["container"]))
+        audio = told["audio_codec"]
+        facts = MediaFacts(
+            duration_sec=duration,
+            mime_type=mime_type,
+            container=container,
+            video_codec=domain.codec_name(_text(told["video_codec"])),
+            audio_codec=None if audio is None else domain.codec_name(_text(audio)),
+            width=width,
+            height=height,
+            bitrate_bps=domain.bitrate_bps(size, duration),
+            isolated=told["isolated"] is True,
+        )
+        return facts, _picture(told["jpeg"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise MediaError.of(domain.DECODER_CRASHED) from None
+
+
+def _whole(value: object, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ValueError(value)
+    return value
+
+
+def _seconds(value: object) -> float:
+    # Also refuses what isn't a number: no comparison with it holds.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MAX_DURATION_SEC:
+        raise ValueError(value)
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not _CODEC.fullmatch(value):
+        raise ValueError(value)
+    return value
+
+
+def _picture(value: object) -> bytes:
+    """A JPEG from Base64, by its first and last marker (ITU-T T.81, annex B)."""
+    if not isinstance(value, str):
+        raise TypeError
+    try:
+        picture = base64.b64decode(value, validate=True)
+    except binascii.Error as error:
+        raise ValueError(value[:32]) from error
+    if not (picture.startswith(b"\xff\xd8\xff") and picture.endswith(b"\xff\xd9")):
+        raise ValueError(picture[:4])
+    return picture
+
+
+def _save(target: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole and lasting, or not at all.
+
+    Raises:
+        MediaError: THUMBNAIL_UNWRITABLE.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".thumbnail-", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                # mkstemp means it for the owner alone; other services read artwork as another user.
+                os.fchmod(descriptor, 0o644)
+                os.fsync(descriptor)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError:
+        raise MediaError.of(domain.THUMBNAIL_UNWRITABLE) from None
