@@ -87,8 +87,7 @@ proto: $(VENV)/dev ## generate the gRPC and event stubs
 	scripts/generate-proto libs/protos
 
 .PHONY: openapi
-openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site serves
-	python -m apps.marquee.openapi web/public/openapi.json
+openapi: web/public/openapi.json ## write the merged OpenAPI document that the web site serves
 
 .PHONY: docs
 docs: $(VENV)/dev ## write docs/settings.md and docs/api.md from the code
@@ -125,16 +124,18 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/embedded
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-WEB_SOURCES := $(shell find web/src web/docs web/public -type f -not -name openapi.json 2>/dev/null) \
-	web/index.html web/package.json web/vite.config.ts
+WEB_SOURCES := $(shell find web/src web/docs web/public -type f) web/index.html web/package.json web/vite.config.ts
+API_SOURCES := $(shell find apps libs services -name '*.py' -not -path '*/tests/*' -not -path '*/testing/*')
 
 web/node_modules/.package-lock.json: web/package-lock.json | $(VENV)/embedded
 	@echo "Installing what the web site is built with"
 	@cd web && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES) | $(VENV)/embedded
+web/public/openapi.json: $(API_SOURCES) | $(VENV)/embedded
+	@python -m apps.marquee.openapi $@
+
+web/dist/index.html: web/node_modules/.package-lock.json web/public/openapi.json $(WEB_SOURCES) | $(VENV)/embedded
 	@echo "Building the web site"
-	@python -m apps.marquee.openapi web/public/openapi.json
 	@cd web && npm run build --silent
 	@touch $@

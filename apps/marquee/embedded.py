@@ -101,10 +101,10 @@ async def _serve(
 
     started: list[Service] = []
     try:
+        await bus.start()
         for service in services:
             started.append(service)
             await service.start()
-        await bus.start()
         _greet(settings, listener.getsockname()[1], wired["auth"], password, data)
         await run_until_signal(server, listener, on_signal)
     finally:

@@ -51,7 +51,7 @@ async def _parts() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         bus = LocalBus(data / "bus.db")
-        services = build(service_settings(data, data, "unused"), bus)
+        services = build(service_settings(data, data, None), bus)
         try:
             return [service.app.openapi() for service in services]
         finally:

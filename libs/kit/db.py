@@ -58,6 +58,11 @@ class Database:
         """The engine that writes: for migrations and tests."""
         return self._writer
 
+    @property
+    def reader(self) -> AsyncEngine:
+        """The engine that reads: for tests."""
+        return self._reader
+
     def on_recorded(self, callback: Callable[[], None]) -> None:
         """Calls back after each commit that left events in the outbox."""
         self._on_recorded.append(callback)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from kit.bus import Bus, BusUnavailable
+
 log = structlog.get_logger()
 
 INTERVAL_SEC = 2.0
@@ -23,7 +25,17 @@ class Check:
     probe: Callable[[], Awaitable[None]]
     """Raises when the thing is not there."""
     required: bool = True
-    """False when the service can go on without: events wait in the outbox while the broker is away."""
+    """False when the service can go on without."""
+
+
+def broker_check(bus: Bus) -> Check:
+    """The broker as a dependency that a service can go on without: events wait in the outbox while it is away."""
+
+    async def probe() -> None:
+        if not bus.is_connected():
+            raise BusUnavailable("not connected")
+
+    return Check(probe, required=False)
 
 
 class Health:

@@ -190,6 +190,8 @@ class GrpcServer:
             self.port = self._server.add_insecure_port(self._bind)
         except RuntimeError as error:
             raise SettingsError(f"gRPC can't listen on {self._bind}; set MARQUEE_GRPC_BIND to a free address.") from error
+        # The health service would say "serving" from the first moment on, before anything was looked at.
+        await self.report("", healthy=False)
         await self._server.start()
 
     async def report(self, name: str, healthy: bool) -> None:  # noqa: FBT001 - the value reported, not a mode

@@ -9,7 +9,7 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.callers import Authenticator
 from kit.db import Database
-from kit.health import Check, Health
+from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.migrations import upgrade
 from kit.outbox import Relay
@@ -69,7 +69,7 @@ def build(settings: AuthSettings, role: Role, shared_bus: Bus | None = None) -> 
             )
         await accounts.ensure_first_admin(settings.admin_login, settings.admin_password.get_secret_value())
 
-    checks = {"database": Check(database.ping), "broker": Check(bus.ping, required=False)}
+    checks = {"database": Check(database.ping), "broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)
     health = Health(checks)
@@ -90,6 +90,7 @@ def build(settings: AuthSettings, role: Role, shared_bus: Bus | None = None) -> 
         background=[Relay(NAME, database, bus).run] if role.works else [],
     )
     service.resources.callback(hasher.close)
+    service.resources.push_async_callback(attempts.close)
     service.resources.push_async_callback(database.close)
     return service
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from kit.errors import ApiError
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 WINDOW_MIN = 5
+REDIS_DEADLINE_SEC = 2.0
+SIDE_BY_SIDE = 4
+"""Attempts from one address that are in hand at a time. Those are all that can slip past a limit that is being reached."""
 
 
 class LoginAttempts:
@@ -21,14 +28,31 @@ class LoginAttempts:
     """
 
     def __init__(self, redis_url: str | None, per_account: int, per_address: int) -> None:
-        self._storage = (
-            RedisStorage(f"async+{redis_url}", implementation="redispy", key_prefix="marquee:login")
-            if redis_url
-            else MemoryStorage()
-        )
+        self._connections: ConnectionPool | None = None
+        self._storage: RedisStorage | MemoryStorage
+        if redis_url:
+            self._connections = ConnectionPool.from_url(
+                redis_url, socket_timeout=REDIS_DEADLINE_SEC, socket_connect_timeout=REDIS_DEADLINE_SEC
+            )
+            self._storage = RedisStorage(
+                f"async+{redis_url}",
+                implementation="redispy",
+                key_prefix="marquee:login",
+                connection_pool=self._connections,  # type: ignore[arg-type]  # documented, but not in its types
+            )
+        else:
+            self._storage = MemoryStorage()
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._per_account = RateLimitItemPerMinute(per_account, WINDOW_MIN, "account")
         self._per_address = RateLimitItemPerMinute(per_address, WINDOW_MIN, "address")
+
+    def turn(self, address: str) -> asyncio.Semaphore:
+        """What an attempt holds from before `require_room` until after `failed`.
+
+        Without it, a thousand guesses sent at once would all find room before the first of them was counted.
+        """
+        return self._turns.setdefault(address, asyncio.Semaphore(SIDE_BY_SIDE))
 
     async def require_room(self, login_key: str, address: str) -> None:
         """Goes on only when neither limit is reached.
@@ -61,3 +85,8 @@ class LoginAttempts:
         """Raises when the count can't be had."""
         if not await self._storage.check():
             raise ConnectionError("the counter does not answer")
+
+    async def close(self) -> None:
+        """Disconnects."""
+        if self._connections:
+            await self._connections.aclose()

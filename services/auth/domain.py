@@ -13,6 +13,7 @@ Status = Literal["pending", "active", "suspended"]
 MIN_PASSWORD_CHARS = 8
 MAX_PASSWORD_CHARS = 256
 MAX_LOGIN_CHARS = 64
+MAX_NAME_CHARS = 100
 
 REUSE_GRACE = timedelta(seconds=10)
 """A client that never saw the answer to its refresh may try again with the same token for this long."""
@@ -20,16 +21,27 @@ REUSE_GRACE = timedelta(seconds=10)
 
 def login_key(login_id: str) -> str:
     """What two logins are compared by: neither case nor the way a letter is composed tells people apart."""
-    return unicodedata.normalize("NFKC", login_id).casefold().strip()
+    folded = unicodedata.normalize("NFKC", login_id).casefold()
+    # Folding may leave letters that could be composed further.
+    return unicodedata.normalize("NFKC", folded).strip()
 
 
 def login_problem(login_id: str) -> str | None:
     """What is wrong with a login, or None."""
-    if not 1 <= len(login_key(login_id)) <= MAX_LOGIN_CHARS:
+    if len(login_id) > MAX_LOGIN_CHARS or not 1 <= len(login_key(login_id)) <= MAX_LOGIN_CHARS:
         return f"must have 1 to {MAX_LOGIN_CHARS} characters"
     if ":" in login_id:
         return "must not contain a colon: Basic credentials end the login there"
     if any(unicodedata.category(letter).startswith("C") for letter in login_id):
+        return "must not contain control characters"
+    return None
+
+
+def name_problem(display_name: str) -> str | None:
+    """What is wrong with a display name, or None. Joiners are welcome: emoji are made with them."""
+    if not 1 <= len(display_name) <= MAX_NAME_CHARS:
+        return f"must have 1 to {MAX_NAME_CHARS} characters"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in display_name):
         return "must not contain control characters"
     return None
 
@@ -47,14 +59,14 @@ class RefreshState:
     used_at: datetime | None
     family_revoked: bool
     is_latest_predecessor: bool
-    """Whether it is the one that the family's newest token replaced."""
+    """Whether the token that replaced it was not used yet."""
 
 
-def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "expired", "reused"]:
+def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "repeat", "expired", "reused"]:
     """What to do with a refresh token (OAuth 2.0 Security BCP, RFC 9700, 4.14.2).
 
     A token used before is either stolen or the answer to it was lost; only the immediate predecessor, for a moment, gets
-    the benefit of the doubt.
+    the benefit of the doubt: the same answer again. A second successor would be a second login that nobody made.
     """
     if state.family_revoked:
         return "reused"
@@ -63,5 +75,5 @@ def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "expi
     if state.used_at is None:
         return "rotate"
     if state.is_latest_predecessor and now - state.used_at <= REUSE_GRACE:
-        return "rotate"
+        return "repeat"
     return "reused"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -40,8 +43,21 @@ class SigningKeys:
     """The keys of one key file. The first signs; the others only still verify."""
 
     def __init__(self, keys: list[dict[str, str]]) -> None:
-        self._keys = keys
-        self._signer = jwt.PyJWK(dict(keys[0]), ALGORITHM)
+        signers = [_private(key) for key in keys]
+        self._signer, self._kid = signers[0], keys[0]["kid"]
+        # Nothing of the file is published but what is named here.
+        self._public = [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "alg": ALGORITHM,
+                "use": "sig",
+                "kid": key["kid"],
+                "x": _b64(signer.public_key().public_bytes_raw()),
+            }
+            for key, signer in zip(keys, signers, strict=True)
+        ]
+        self._successor_key = hmac.digest(self._signer.private_bytes_raw(), b"refresh token successor", hashlib.sha256)
 
     @classmethod
     def load(cls, path: Path) -> SigningKeys:
@@ -62,7 +78,7 @@ class SigningKeys:
 
     def jwks(self) -> dict[str, Any]:
         """The public halves, as a JSON Web Key Set."""
-        return {"keys": [{name: value for name, value in key.items() if name != "d"} for key in self._keys]}
+        return {"keys": self._public}
 
     def jwks_json(self) -> str:
         """The same as text."""
@@ -89,18 +105,31 @@ class SigningKeys:
             "iat": now,
             "exp": now + ttl_sec,
         }
-        return jwt.encode(claims, self._signer.key, ALGORITHM, headers={"kid": self._keys[0]["kid"]})
+        return jwt.encode(claims, self._signer, ALGORITHM, headers={"kid": self._kid})
+
+    def successor(self, refresh_token: str) -> str:
+        """The refresh token that replaces this one: always the same, but only who holds the keys can tell it."""
+        return _b64(hmac.digest(self._successor_key, refresh_token.encode(), hashlib.sha256))
+
+
+def _private(key: dict[str, str]) -> Ed25519PrivateKey:
+    private = jwt.PyJWK(dict(key), ALGORITHM).key
+    if not isinstance(private, Ed25519PrivateKey) or not key["kid"]:
+        raise ValueError("each key must be a private Ed25519 key with a kid")
+    return private
 
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"keys": [_new_key()]}, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    # A link fails when another replica was faster: then its keys are everybody's.
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(partial)
-    partial.unlink()
+    # A name of its own, readable by its owner only: in containers all processes have the same id.
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"keys": [_new_key()]}, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link fails when another replica was faster: then its keys are everybody's.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(partial)
+    finally:
+        Path(partial).unlink()

@@ -25,6 +25,10 @@ class UserRepository:
         """An account by id."""
         return await self._session.get(User, user_id)
 
+    async def locked(self, user_id: str) -> User | None:
+        """An account that nobody else changes until the transaction ends; the lock of its refresh tokens, too."""
+        return await self._session.get(User, user_id, populate_existing=True, with_for_update={"key_share": True})
+
     async def by_login(self, login_key: str) -> User | None:
         """An account by its normalised login."""
         return await self._session.scalar(select(User).where(User.login_key == login_key))
@@ -55,19 +59,13 @@ class RefreshTokenRepository:
         """Adds a token."""
         self._session.add(token)
 
-    async def locked(self, token_hash: str) -> RefreshToken | None:
-        """A token that nobody else can rotate until the transaction ends."""
-        return await self._session.get(RefreshToken, token_hash, with_for_update=True)
+    async def owner(self, token_hash: str) -> str | None:
+        """Whose token it is. Lock that account before you read or change its tokens."""
+        return await self._session.scalar(select(RefreshToken.user_id).where(RefreshToken.token_hash == token_hash))
 
-    async def newest_hash(self, family_id: str) -> str | None:
-        """The token that a family's client should hold."""
-        statement = (
-            select(RefreshToken.token_hash)
-            .where(RefreshToken.family_id == family_id)
-            .order_by(RefreshToken.issued_at.desc())
-            .limit(1)
-        )
-        return await self._session.scalar(statement)
+    async def get(self, token_hash: str) -> RefreshToken | None:
+        """A token."""
+        return await self._session.get(RefreshToken, token_hash)
 
     async def revoke_family(self, family_id: str, now: datetime) -> int:
         """Voids all tokens of one login; answers how many were still valid."""

@@ -6,9 +6,17 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from kit.http import Schema, View
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints
 
-from services.auth.domain import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, Role, Status, login_problem
+from services.auth.domain import (
+    MAX_LOGIN_CHARS,
+    MAX_PASSWORD_CHARS,
+    MIN_PASSWORD_CHARS,
+    Role,
+    Status,
+    login_problem,
+    name_problem,
+)
 
 
 def _usable_login(login_id: str) -> str:
@@ -17,18 +25,33 @@ def _usable_login(login_id: str) -> str:
     return login_id
 
 
+def _usable_name(display_name: str) -> str:
+    if problem := name_problem(display_name):
+        raise ValueError(problem)
+    return display_name
+
+
+_Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+_AS_TYPED = ConfigDict(str_strip_whitespace=False)
+"""Spaces around a password belong to it: Basic credentials carry them too."""
+
+
 class Registration(Schema):
     """A new account."""
 
-    login_id: Annotated[str, Field(max_length=64), AfterValidator(_usable_login)]
+    model_config = _AS_TYPED
+
+    login_id: Annotated[_Trimmed, Field(max_length=MAX_LOGIN_CHARS), AfterValidator(_usable_login)]
     password: Annotated[SecretStr, Field(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
-    display_name: Annotated[str, Field(min_length=1, max_length=100)]
+    display_name: Annotated[_Trimmed, AfterValidator(_usable_name)]
 
 
 class Credentials(Schema):
     """A login and a password, of any shape: a wrong one is wrong, not malformed."""
 
-    login_id: Annotated[str, Field(max_length=256)]
+    model_config = _AS_TYPED
+
+    login_id: Annotated[_Trimmed, Field(max_length=256)]
     password: Annotated[SecretStr, Field(max_length=1024)]
 
 

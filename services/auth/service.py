@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import structlog
+from google.protobuf.message import Message
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
-from kit.ids import new_id
-from google.protobuf.message import Message
+from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
 from sqlalchemy.exc import IntegrityError
 
 from services.auth.attempts import LoginAttempts
-from services.auth.domain import RefreshState, Status, judge_refresh, login_key, status_of_new_account
+from services.auth.domain import (
+    RefreshState,
+    Status,
+    judge_refresh,
+    login_key,
+    login_problem,
+    status_of_new_account,
+)
 from services.auth.keys import SigningKeys
 from services.auth.models import RefreshToken, User
 from services.auth.passwords import PasswordHasher
@@ -105,7 +112,7 @@ class Accounts:
     async def by_ids(self, ids: Sequence[str]) -> Sequence[User]:
         """Several accounts at once; unknown ids are left out."""
         async with self._database.read() as session:
-            return await UserRepository(session).by_ids(ids)
+            return await UserRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
 
     async def page(self, *, status: str | None, offset: int, limit: int) -> tuple[Sequence[User], int]:
         """Accounts, newest first, and how many there are in all."""
@@ -119,7 +126,8 @@ class Accounts:
             ApiError: CONTENT_NOT_FOUND.
         """
         async with self._database.write() as transaction:
-            user = await UserRepository(transaction.session).get(user_id)
+            # Locked: of two administrators at the same moment, one approves.
+            user = await UserRepository(transaction.session).locked(user_id) if is_id(user_id) else None
             if user is None:
                 raise ApiError("CONTENT_NOT_FOUND")
             if user.status == "pending":
@@ -142,6 +150,7 @@ class Logins:
         *,
         access_ttl_sec: int,
         refresh_ttl_sec: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._hasher = hasher
@@ -149,6 +158,7 @@ class Logins:
         self._attempts = attempts
         self._access_ttl_sec = access_ttl_sec
         self._refresh_ttl_sec = refresh_ttl_sec
+        self._clock = clock
 
     async def verify(self, login_id: str, password: str, client_address: str) -> User:
         """The account that a login and password belong to.
@@ -158,11 +168,13 @@ class Logins:
                 SERVICE_UNAVAILABLE when attempts can't be counted.
         """
         key = login_key(login_id)
-        await self._attempts.require_room(key, client_address)
-        async with self._database.read() as session:
-            user = await UserRepository(session).by_login(key)
-        if not await self._hasher.verify(password, user.password_hash if user else None) or user is None:
-            await self._attempts.failed(key, client_address)
+        async with self._attempts.turn(client_address):
+            await self._attempts.require_room(key, client_address)
+            user = await self._find(key)
+            fits = await self._hasher.verify(password, user.password_hash if user else None)
+            if not fits:
+                await self._attempts.failed(key, client_address)
+        if user is None or not fits:
             await self._record_failure(key, client_address)
             raise ApiError("AUTH_INVALID_CREDENTIALS")
         if user.status == "pending":
@@ -174,11 +186,12 @@ class Logins:
     async def log_in(self, login_id: str, password: str, client_address: str) -> TokenPair:
         """Begins a new family of tokens. Raises what `verify` raises."""
         user = await self.verify(login_id, password, client_address)
-        now = datetime.now(UTC)
+        now = self._clock()
         async with self._database.write() as transaction:
             tokens = RefreshTokenRepository(transaction.session)
             await tokens.forget_expired(now)
-            pair, _ = self._issue(tokens, user, new_id(), now)
+            secret, family_id = secrets.token_urlsafe(32), new_id()
+            pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
             await transaction.record(_event("auth.login_succeeded", message, user))
         return pair
@@ -190,9 +203,9 @@ class Logins:
             ApiError: AUTH_INVALID_TOKEN when it is unknown, revoked or was used before (then its whole family is void),
                 AUTH_TOKEN_EXPIRED, AUTH_USER_SUSPENDED.
         """
-        now = datetime.now(UTC)
+        now = self._clock()
         async with self._database.write() as transaction:
-            outcome = await self._rotate(transaction, _digest(refresh_token), now)
+            outcome = await self._rotate(transaction, refresh_token, now)
         if isinstance(outcome, ApiError):
             # Raised only here: the revocation of a stolen family must be committed, not rolled back.
             raise outcome
@@ -201,24 +214,35 @@ class Logins:
     async def log_out(self, user_id: str, session_id: str) -> None:
         """Voids the refresh tokens of one login; doing it twice changes nothing."""
         async with self._database.write() as transaction:
-            await self._revoke(transaction, user_id, session_id, datetime.now(UTC))
+            await UserRepository(transaction.session).locked(user_id)
+            await self._revoke(transaction, user_id, session_id, self._clock())
 
     def jwks(self) -> dict[str, object]:
         """The keys that verify access tokens."""
         return self._keys.jwks()
 
-    async def _rotate(self, transaction: Transaction, token_hash: str, now: datetime) -> TokenPair | ApiError:
+    async def _find(self, key: str) -> User | None:
+        if login_problem(key):
+            # Nobody can have such a login, and not every database can be asked for it (NUL).
+            return None
+        async with self._database.read() as session:
+            return await UserRepository(session).by_login(key)
+
+    async def _rotate(self, transaction: Transaction, secret: str, now: datetime) -> TokenPair | ApiError:
         tokens = RefreshTokenRepository(transaction.session)
-        token = await tokens.locked(token_hash)
-        if token is None:
+        token_hash = _digest(secret)
+        user_id = await tokens.owner(token_hash)
+        # With the account locked, a family can't grow while it is being revoked, and a token can't be traded twice at once.
+        user = await UserRepository(transaction.session).locked(user_id) if user_id else None
+        token = await tokens.get(token_hash)
+        if user is None or token is None:
             return ApiError("AUTH_INVALID_TOKEN")
+        successor = await tokens.get(token.replaced_by) if token.replaced_by else None
         state = RefreshState(
             expires_at=token.expires_at,
             used_at=token.used_at,
             family_revoked=token.revoked_at is not None,
-            is_latest_predecessor=(
-                token.replaced_by is not None and await tokens.newest_hash(token.family_id) == token.replaced_by
-            ),
+            is_latest_predecessor=successor is not None and successor.used_at is None,
         )
         verdict = judge_refresh(state, now)
         if verdict == "expired":
@@ -226,36 +250,41 @@ class Logins:
         if verdict == "reused":
             await self._revoke(transaction, token.user_id, token.family_id, now)
             return ApiError("AUTH_INVALID_TOKEN")
-        user = await UserRepository(transaction.session).get(token.user_id)
-        if user is None or user.status != "active":
+        if user.status != "active":
             return ApiError("AUTH_USER_SUSPENDED")
-        pair, replacement = self._issue(tokens, user, token.family_id, now)
+        # Derived, not drawn: who asks again gets the same token, so a family never has two that work.
+        next_secret = self._keys.successor(secret)
+        if verdict == "repeat" and successor is not None:
+            if successor.token_hash != _digest(next_secret):
+                # The signing key was changed within the grace: the answer can't be told again.
+                return ApiError("AUTH_INVALID_TOKEN")
+            return self._pair(user, next_secret, successor, now)
+        replacement = self._keep(tokens, user, next_secret, token.family_id, now)
         token.used_at = now
-        token.replaced_by = replacement
-        return pair
+        token.replaced_by = replacement.token_hash
+        return self._pair(user, next_secret, replacement, now)
 
-    def _issue(
-        self, tokens: RefreshTokenRepository, user: User, family_id: str, now: datetime
-    ) -> tuple[TokenPair, str]:
-        secret = secrets.token_urlsafe(32)
-        token_hash = _digest(secret)
-        tokens.add(
-            RefreshToken(
-                token_hash=token_hash,
-                family_id=family_id,
-                user_id=user.id,
-                issued_at=now,
-                expires_at=now + timedelta(seconds=self._refresh_ttl_sec),
-            )
+    def _keep(
+        self, tokens: RefreshTokenRepository, user: User, secret: str, family_id: str, now: datetime
+    ) -> RefreshToken:
+        token = RefreshToken(
+            token_hash=_digest(secret),
+            family_id=family_id,
+            user_id=user.id,
+            issued_at=now,
+            expires_at=now + timedelta(seconds=self._refresh_ttl_sec),
         )
-        pair = TokenPair(
+        tokens.add(token)
+        return token
+
+    def _pair(self, user: User, secret: str, token: RefreshToken, now: datetime) -> TokenPair:
+        return TokenPair(
             user=user,
-            access_token=self._keys.mint(user, family_id, self._access_ttl_sec),
+            access_token=self._keys.mint(user, token.family_id, self._access_ttl_sec),
             access_ttl_sec=self._access_ttl_sec,
             refresh_token=secret,
-            refresh_ttl_sec=self._refresh_ttl_sec,
+            refresh_ttl_sec=int((token.expires_at - now).total_seconds()),
         )
-        return pair, token_hash
 
     async def _revoke(self, transaction: Transaction, user_id: str, family_id: str, now: datetime) -> None:
         if await RefreshTokenRepository(transaction.session).revoke_family(family_id, now):
@@ -267,7 +296,7 @@ class Logins:
     async def _record_failure(self, key: str, client_address: str) -> None:
         message = user_pb2.LoginFailed(login_id=key, client_address=client_address, code="AUTH_INVALID_CREDENTIALS")
         async with self._database.write() as transaction:
-            await transaction.record(Event.of("auth.login_failed", message, source="auth", subject=key[:100]))
+            await transaction.record(Event.of("auth.login_failed", message, source="auth", subject=_subject(key)))
 
 
 def _new_user(login_id: str, display_name: str, password_hash: str, role: str, status: Status) -> User:
@@ -294,6 +323,11 @@ async def _add(transaction: Transaction, user: User) -> None:
 
 def _event(type_: str, message: Message, user: User) -> Event:
     return Event.of(type_, message, source="auth", subject=user.id, version=user.version)
+
+
+def _subject(key: str) -> str:
+    """A login that nobody vouches for, as a column takes it."""
+    return key.replace("\0", "")[:100]
 
 
 def _digest(token: str) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
+
+from services.auth.domain import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, login_problem
 
 
 class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
@@ -34,3 +36,24 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     refresh_ttl_sec: int = Field(604_800, ge=300, le=31_536_000, description="Life of a refresh token, in seconds.")
     login_attempts: int = Field(10, ge=1, description="Failed logins of one account from one address in five minutes.")
     login_attempts_per_address: int = Field(30, ge=1, description="Failed logins from one address in five minutes.")
+
+    @field_validator("admin_login")
+    @classmethod
+    def _usable_login(cls, login: str) -> str:
+        if problem := login_problem(login):
+            raise ValueError(problem)
+        return login
+
+    @field_validator("admin_password")
+    @classmethod
+    def _usable_password(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None and not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
+            raise ValueError(f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters")
+        return password
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_counter(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("redis://", "rediss://")):
+            raise ValueError("must begin with redis:// or rediss://")
+        return url

@@ -10,7 +10,7 @@ from kit.auth_client import authenticator
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db import Database
-from kit.health import Check, Health
+from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.media import MediaStore
 from kit.migrations import upgrade
@@ -51,7 +51,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         {
             "database": Check(database.ping),
             "media": Check(partial(asyncio.to_thread, store.prepare)),
-            "broker": Check(bus.ping, required=False),
+            "broker": broker_check(bus),
         }
     )
     app = create_app(

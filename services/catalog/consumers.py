@@ -29,9 +29,7 @@ def subscribe(bus: Bus, database: Database, processing: Processing) -> None:
                         await processing.probed(transaction, probed.video_id, _facts(probed))
                     case "media.thumbnail_ready":
                         made = event.read(media_pb2.MediaThumbnailReady)
-                        await processing.thumbnail_ready(
-                            transaction, made.video_id, made.reference, made.width, made.height
-                        )
+                        await processing.thumbnail_ready(transaction, made.video_id, made.reference)
                     case "media.failed":
                         failed = event.read(media_pb2.MediaFailed)
                         if await processing.failed(

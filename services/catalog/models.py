@@ -65,6 +65,4 @@ class Artwork(Base):
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(20))
     reference: Mapped[str] = mapped_column(String(300))
-    width: Mapped[int] = mapped_column()
-    height: Mapped[int] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

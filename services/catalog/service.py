@@ -181,9 +181,7 @@ class Processing:
         file.bitrate_bps = facts.bitrate_bps
         await self._settle(transaction, video)
 
-    async def thumbnail_ready(
-        self, transaction: Transaction, video_id: str, reference: str, width: int, height: int
-    ) -> None:
+    async def thumbnail_ready(self, transaction: Transaction, video_id: str, reference: str) -> None:
         """A thumbnail was written."""
         video = await self._locked(transaction, video_id)
         if video is None:
@@ -193,7 +191,7 @@ class Processing:
         if artwork is None:
             artwork = Artwork(id=new_id(), video_id=video_id, kind=THUMBNAIL, reference=reference, created_at=now)
             video.artworks.append(artwork)
-        artwork.reference, artwork.width, artwork.height, artwork.created_at = reference, width, height, now
+        artwork.reference, artwork.created_at = reference, now
         await self._settle(transaction, video)
 
     async def failed(self, transaction: Transaction, video_id: str, code: str, reason: str, permanent: bool) -> bool:  # noqa: FBT001 - a field of the event

@@ -6,7 +6,7 @@ import asyncio
 
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
-from kit.health import Check, Health
+from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.media import MediaStore
 from kit.rpc import GrpcServer
@@ -35,7 +35,7 @@ def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = No
         if not await asyncio.to_thread(store.is_present):
             raise StoreAway(str(store.root))
 
-    health = Health({"media": Check(store_is_present), "broker": Check(bus.ping, required=False)})
+    health = Health({"media": Check(store_is_present), "broker": broker_check(bus)})
     if role.works:
         limits = Limits(wall_sec=settings.job_wall_sec, memory_bytes=settings.job_memory_bytes)
         consumers.subscribe(bus, Artist(store, bus, limits), settings.jobs)

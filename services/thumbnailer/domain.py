@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Self
 
 THUMBNAIL_WIDTH: Final = 320
@@ -148,11 +149,29 @@ def is_failure_code(code: str) -> bool:
     return code in _REASONS
 
 
+class Verdict(Enum):
+    """What to do about a failure."""
+
+    TELL = "tell"
+    """Everybody should know: another try would end the same way, or would cost as much again."""
+    RETRY = "retry"
+    """The store or this machine is not up to it now."""
+    FORGET = "forget"
+    """There is nothing left to work on."""
+
+
+def verdict_on(failure: MediaFailure, *, gone: bool) -> Verdict:
+    """What to do about a failure; `gone` when the video's folder is no longer in a store that is there."""
+    if gone:
+        return Verdict.FORGET
+    return Verdict.TELL if failure.permanent or failure.code == TIME_LIMIT else Verdict.RETRY
+
+
 def thumbnail_time(duration_sec: float) -> float:
     """Where the thumbnail is taken, in seconds from the start: at 10 %, but no later than 5 s.
 
-    The key frame at or before this time is what is shown, so a clip of one group of pictures shows its first one.
-    A duration that is unknown or makes no sense counts as 0.
+    The key frame at or before this time is what is shown, so a clip of one group of pictures shows its first
+    one. A duration that is unknown or makes no sense counts as 0.
     """
     if not math.isfinite(duration_sec) or duration_sec <= 0:
         return 0.0

@@ -34,7 +34,7 @@ class Limits:
     cpu_sec: int = 60
     memory_bytes: int = 1024**3
     """Address space of the child. Python with FFmpeg takes 120 MiB before it opens anything, 4K HEVC 30 MiB
-    more, a picture of `max_pixels` 170 MiB more; the rest is for reference frames and long films' sample tables."""
+    more, a picture of `max_pixels` 170 MiB more; the rest is for reference frames and long sample tables."""
     max_pixels: int = domain.MAX_PIXELS
 
 
@@ -100,8 +100,8 @@ def _without_waiting(path: str, flags: int) -> int:
 async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
     """Runs the child on an open file and gives what it wrote.
 
-    It reads the file as standard input and writes to a file that its limits bound: there is no pipe that could
-    fill up, block or stay open.
+    It reads the file as standard input and writes to a file that its limits bound: there is no pipe that
+    could fill up, block or stay open.
     """
     job = {
         "parent_pid": os.getpid(),
@@ -130,7 +130,7 @@ async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
 
 
 async def _run(command: list[str], folder: str, stdin: IO[bytes], stdout: IO[bytes]) -> int:
-    """Runs a program in a session of its own and without an environment; whatever happens, it is gone afterwards."""
+    """Runs a program in its own session and without an environment; whatever happens, it is gone after."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=stdin,

@@ -1,9 +1,9 @@
-"""Opens one hostile file: sniffs, probes and decodes one picture of it, in a process that may do nothing else.
+"""Opens one hostile file: sniffs, probes and decodes a picture of it, in a process that may do nothing else.
 
-`media.py` runs this file by its path in an isolated interpreter, which finds no file beside it: so this is one
-file, imports nothing of Marquee and starts fast. It gets the video open and never its name, answers with one JSON
-object on standard output, and knows codes of failures only: words are the parent's business. The parent distrusts
-everything it answers.
+`media.py` runs this file by its path in an isolated interpreter, which finds no file beside it: so this is
+one file, imports nothing of Marquee and starts fast. It gets the video open and never its name, answers with
+one JSON object on standard output, and knows codes of failures only: words are the parent's business. The
+parent distrusts everything it answers.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from av.stream import Discard, Disposition
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
@@ -58,6 +59,7 @@ VIDEO_DECODERS: Final = {
 }
 SOURCE, ANSWER = 0, 1
 """Descriptors: the file is standard input, the answer is standard output, itself a file."""
+MIN_ROOM: Final = 16 * 2**20
 MAX_BOXES: Final = 100_000
 MAX_PACKETS_A_TRY: Final = 1500
 """About a minute of film: a stream without key frames must not be read to its end in vain."""
@@ -89,35 +91,10 @@ class Refused(Exception):  # noqa: N818 - reads as a sentence where it is raised
         self.code = code
 
 
-# --- Containers ---------------------------------------------------------------------------------------------------
+# --- Containers ----------------------------------------------------------------------------------
 
-_PICTURE_BRANDS = {
-    b"avif",
-    b"avis",
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"hevc",
-    b"hevx",
-    b"mif1",
-    b"msf1",
-    b"crx ",
-}
-_FIRST_BOXES = {
-    b"ftyp",
-    b"styp",
-    b"moov",
-    b"mdat",
-    b"moof",
-    b"sidx",
-    b"free",
-    b"skip",
-    b"wide",
-    b"pnot",
-    b"pdin",
-    b"uuid",
-}
+_PICTURE_BRANDS = set(b"avif avis heic heix heim heis hevc hevx mif1 msf1".split()) | {b"crx "}
+_FIRST_BOXES = set(b"ftyp styp moov mdat moof sidx free skip wide pnot pdin uuid".split())
 _MEDIA_BOXES = {b"mdat", b"moof"}
 _BOX_HEADER, _LARGE_BOX_HEADER = 8, 16
 _BOX_NAME = re.compile(rb"[\x20-\x7e\xa9]{4}")
@@ -129,7 +106,7 @@ _TS_PACKET = 188
 def sniff(head: bytes) -> str:
     """What container the first 1024 bytes or so of a file begin: `mp4`, `quicktime`, `webm` or `matroska`.
 
-    Names prove nothing and FFmpeg's own guessing knows playlists and scripts, which would make it open other files.
+    Names prove nothing, and FFmpeg's own guessing knows playlists and scripts, which make it open more files.
 
     Raises:
         Refused: NOT_A_VIDEO or UNSUPPORTED_CONTAINER.
@@ -236,7 +213,7 @@ def _check_boxes(fd: int, size: int) -> None:
 
 
 def _box(fd: int, at: int, size: int) -> tuple[bytes, int] | None:
-    """Name and length, header included, of the box at an offset; length 0 if no box begins there, None at the end."""
+    """Name and whole length of the box at an offset; length 0 if none begins there, None at the end."""
     header = os.pread(fd, _LARGE_BOX_HEADER, at)
     if len(header) < _BOX_HEADER:
         return None
@@ -252,7 +229,7 @@ def _box(fd: int, at: int, size: int) -> tuple[bytes, int] | None:
 
 
 def _check_segment(fd: int, size: int) -> None:
-    """A Matroska segment that says how long it is must end inside the file; a recorder that stopped may not say."""
+    """A Matroska segment must end inside the file, if it says how long it is; live recordings don't."""
     head = os.pread(fd, 4096, 0)
     length, at = _vint(head, len(_EBML), keep_marker=False)
     at += max(length, 0)
@@ -263,7 +240,7 @@ def _check_segment(fd: int, size: int) -> None:
         raise Refused("TRUNCATED")
 
 
-# --- Facts and picture --------------------------------------------------------------------------------------------
+# --- Facts and picture ---------------------------------------------------------------------------
 
 
 def examine(fd: int, job: Job) -> dict[str, object]:
@@ -274,6 +251,8 @@ def examine(fd: int, job: Job) -> dict[str, object]:
         OSError: it could not be read.
         MemoryError: it needs more than is allowed.
     """
+    # Some of FFmpeg takes a failed allocation for a damaged file: without any room it is better not asked.
+    bytearray(MIN_ROOM)
     size = os.fstat(fd).st_size
     kind = sniff(os.pread(fd, 1024, 0))
     check_whole(fd, size, kind)
@@ -334,8 +313,6 @@ def _video_stream(container: InputContainer) -> VideoStream:
     context: VideoCodecContext | None = film.codec_context
     if context is None:
         raise Refused("UNSUPPORTED_CODEC")
-    if context.codec_tag == "encv":  # ISO/IEC 14496-12, section 8.12: a protected sample entry
-        raise Refused("PROTECTED")
     if context.codec.canonical_name not in VIDEO_DECODERS:
         raise Refused("UNSUPPORTED_CODEC")
     return film
@@ -343,12 +320,13 @@ def _video_stream(container: InputContainer) -> VideoStream:
 
 def _audio_codec(container: InputContainer) -> str | None:
     for stream in container.streams.audio:
-        return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+        context: AudioCodecContext | None = stream.codec_context  # see _video_stream
+        return context.codec.canonical_name if context is not None else "unknown"
     return None
 
 
 def _check_samples(container: InputContainer, size: int) -> None:
-    """The last sample of each track must lie inside the file: an `mdat` "to the end of the file" hides a cut."""
+    """The last sample of each track must lie in the file: an `mdat` "to the end of the file" hides a cut."""
     for stream in container.streams:
         entries = stream.index_entries
         if len(entries) and (last := entries[len(entries) - 1]).pos + last.size > size:
@@ -356,7 +334,7 @@ def _check_samples(container: InputContainer, size: int) -> None:
 
 
 def _measured_duration(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds between the first and the end of the last packet; for recordings that don't say how long they are."""
+    """Seconds from the first packet to the end of the last, for recordings that don't say."""
     first: int | None = None
     end = 0
     for packet in _packets(container, stream):
@@ -367,9 +345,16 @@ def _measured_duration(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Packets up to the end or the first place that can't be parsed. The last, empty one flushes the decoder."""
+    """Packets up to the end or the first place that can't be parsed; an empty one, to flush, comes last.
+
+    Raises:
+        Refused: PROTECTED (ISO/IEC 23001-7); decoding that would only show noise.
+    """
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if packet.has_sidedata("encryption_info"):
+                raise Refused("PROTECTED")
+            yield packet
     except InvalidDataError:
         return
 
@@ -380,7 +365,7 @@ def _picture(
     """The key frame at or before a time, or failing that the first picture from there, or from the start.
 
     Raises:
-        Refused: NO_PICTURE.
+        Refused: NO_PICTURE or PROTECTED.
     """
     context = stream.codec_context
     context.thread_count = 1
@@ -408,8 +393,8 @@ def _seek(container: InputContainer, stream: VideoStream, offset: int) -> bool:
 def _first_key_frame(context: VideoCodecContext, packets: Iterator[Packet[VideoStream]]) -> VideoFrame | None:
     """Decodes key packets one by one, draining the decoder after each so that it need not see the next.
 
-    The choice is made by packet and not by the decoder's `skip_frame`, which drops the second field of an interlaced
-    key picture.
+    The choice is made by packet and not by the decoder's `skip_frame`, which drops the second field of an
+    interlaced key picture.
     """
     for packet in packets:
         if packet.is_keyframe and packet.size:
@@ -454,7 +439,7 @@ _QUARTER_TURNS = {
 
 
 def _turns(frame: VideoFrame) -> list[tuple[str, str]]:
-    """Filters that show a frame as its display matrix (ISO/IEC 14496-12, section 8.3.2) wants: turned or mirrored.
+    """Filters that show a frame as its display matrix (ISO/IEC 14496-12, section 8.3.2) wants.
 
     Only what cameras write is known: quarter turns and mirrors.
     """
@@ -471,6 +456,10 @@ def _is_quarter_turn(turns: list[tuple[str, str]]) -> bool:
     return any(name == "transpose" for name, _ in turns)
 
 
+_UNSPECIFIED = 2
+_HIGH_DEFINITION = 720
+
+
 def _scaled(frame: VideoFrame, stream: VideoStream, turns: list[tuple[str, str]], width: int) -> VideoFrame:
     """The frame in the shape in which a player shows it, `width` pixels wide and an even number high."""
     if frame.width < 1 or frame.height < 1:
@@ -480,9 +469,18 @@ def _scaled(frame: VideoFrame, stream: VideoStream, turns: list[tuple[str, str]]
     if _is_quarter_turn(turns):
         shape = 1 / shape
     height = max(2, 2 * round(width * min(shape, Fraction(MAX_SHAPE)) / 2))
-    before_turn = (height, width) if _is_quarter_turn(turns) else (width, height)
+    size = f"{height}:{width}" if _is_quarter_turn(turns) else f"{width}:{height}"  # before it is turned
+    try:
+        return _filtered(frame, size, turns)
+    except FFmpegError:
+        # Some matrices of ITU-T H.273 can't be converted from: slightly wrong colours are better than none.
+        frame.colorspace = _UNSPECIFIED
+        return _filtered(frame, size, turns)
+
+
+def _filtered(frame: VideoFrame, size: str, turns: list[tuple[str, str]]) -> VideoFrame:
     # JPEG means BT.601 in full range. High definition that doesn't say which matrix it has is BT.709.
-    unsaid = frame.colorspace == 2 and frame.height >= 720  # noqa: PLR2004 - AVCOL_SPC_UNSPECIFIED
+    unsaid = frame.colorspace == _UNSPECIFIED and frame.height >= _HIGH_DEFINITION
     matrix = "in_color_matrix=bt709:" if unsaid else ""
     graph = av.filter.Graph()
     graph.threads = 1
@@ -495,12 +493,9 @@ def _scaled(frame: VideoFrame, stream: VideoStream, turns: list[tuple[str, str]]
             colorspace=str(frame.colorspace),
             range=str(frame.color_range),
         ),
-        graph.add(
-            "scale",
-            f"{before_turn[0]}:{before_turn[1]}:flags=area:{matrix}out_color_matrix=bt601:out_range=pc",
-        ),
+        graph.add("scale", f"{size}:flags=area:{matrix}out_color_matrix=bt601:out_range=pc"),
         graph.add("format", "yuvj420p"),
-        *(graph.add(name, arguments or None) for name, arguments in turns),
+        *(graph.add(name, argument or None) for name, argument in turns),
         graph.add("buffersink"),
     )
     graph.configure()
@@ -520,7 +515,7 @@ def _jpeg(frame: VideoFrame) -> bytes:
     return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
 
 
-# --- Confinement --------------------------------------------------------------------------------------------------
+# --- Confinement ---------------------------------------------------------------------------------
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
@@ -545,8 +540,9 @@ _FORBIDDEN_CALLS = {
 def confine(job: Job) -> bool:
     """Gives away all that decoding doesn't need; answers whether the network is out of reach.
 
-    The limits always hold. The rest is as much as the kernel, and the container around, allow: a network namespace of
-    its own, no capabilities, no new files (Landlock), no sockets nor programs (seccomp), death with its parent.
+    The limits always hold. The rest is as much as the kernel, and the container around, allow: a network
+    namespace of its own, no capabilities, no new files (Landlock), no sockets nor programs (seccomp), death
+    with its parent.
     """
     os.nice(10)
     isolated = False

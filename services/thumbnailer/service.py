@@ -12,7 +12,7 @@ from kit.ids import derived_id
 from kit.media import MediaStore
 from marquee.events.v1 import media_pb2
 
-from services.thumbnailer.domain import FILE_MISSING, MediaFacts, MediaFailure
+from services.thumbnailer.domain import MediaFacts, MediaFailure, Verdict, verdict_on
 from services.thumbnailer.media import Limits, MediaError, process
 
 log = structlog.get_logger()
@@ -23,11 +23,11 @@ FAILED = "media.failed"
 
 
 class StoreAway(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The media store is not mounted: the job is worth another try."""
+    """The media store, or this machine, is not up to the job now: it is worth another try."""
 
 
 class Artist:
-    """Works on one video at a time per call.
+    """Turns one video at a time per call into facts and artwork.
 
     It has no database: what it tells carries ids derived from the job's own id, so a job that runs twice, because a
     process died between telling and acknowledging, says the same thing twice and is heard once.
@@ -45,17 +45,29 @@ class Artist:
             StoreAway: nothing could be looked at.
             BusUnavailable: nobody could be told.
         """
+        source = self._store.path(reference)
         thumbnail = f"videos/{video_id}/thumbnail.jpg"
         if not await asyncio.to_thread(self._store.is_present):
             raise StoreAway(str(self._store.root))
         try:
-            made = await process(self._store.path(reference), self._store.path(thumbnail), self._limits)
+            facts = await process(source, self._store.path(thumbnail), self._limits)
         except MediaError as error:
-            await self._tell(job, video_id, [_failed(video_id, error.failure)])
-            log.warning("media_failed", content_id=video_id, failure_code=error.failure.code)
+            gone = not await asyncio.to_thread(source.parent.exists)
+            await self._report_failure(job, video_id, error.failure, gone=gone)
             return
-        await self._tell(job, video_id, _made(video_id, reference, thumbnail, made))
-        log.info("media_processed", content_id=video_id, duration_sec=made.duration_sec)
+        await self._tell(job, video_id, [_probed(video_id, reference, facts), _thumbnail_ready(video_id, thumbnail)])
+        log.info("media_processed", content_id=video_id, duration_sec=facts.duration_sec, isolated=facts.isolated)
+
+    async def _report_failure(self, job: Event, video_id: str, failure: MediaFailure, *, gone: bool) -> None:
+        log.warning("media_failed", content_id=video_id, failure_code=failure.code)
+        match verdict_on(failure, gone=gone):
+            case Verdict.TELL:
+                await self._tell(job, video_id, [_failed(video_id, failure)])
+            case Verdict.RETRY:
+                raise StoreAway(failure.reason)
+            case Verdict.FORGET:
+                # The job ran before, to its end: the video failed for good and its file was removed.
+                log.info("media_gone", content_id=video_id)
 
     async def _tell(self, job: Event, video_id: str, facts: list[tuple[str, Message]]) -> None:
         events = [
@@ -65,3 +77,27 @@ class Artist:
         taken = await self._bus.publish(events, required=(PROBED, THUMBNAIL_READY, FAILED))
         if len(taken) < len(events):
             raise BusUnavailable("nobody is there yet to hear what came of the job")
+
+
+def _probed(video_id: str, reference: str, facts: MediaFacts) -> tuple[str, Message]:
+    return PROBED, media_pb2.MediaProbed(
+        video_id=video_id,
+        reference=reference,
+        duration_sec=facts.duration_sec,
+        mime_type=facts.mime_type,
+        video_codec=facts.video_codec,
+        audio_codec=facts.audio_codec or "",
+        width=facts.width,
+        height=facts.height,
+        bitrate_bps=facts.bitrate_bps,
+    )
+
+
+def _thumbnail_ready(video_id: str, reference: str) -> tuple[str, Message]:
+    return THUMBNAIL_READY, media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
+
+
+def _failed(video_id: str, failure: MediaFailure) -> tuple[str, Message]:
+    return FAILED, media_pb2.MediaFailed(
+        video_id=video_id, code=failure.code, reason=failure.reason, permanent=failure.permanent
+    )

@@ -105,13 +105,6 @@ class Bus(Protocol):
     def is_connected(self) -> bool:
         """Whether events can be published and received right now."""
 
-    async def ping(self) -> None:
-        """Returns when `is_connected`.
-
-        Raises:
-            BusUnavailable: it is not.
-        """
-
     async def dead_letters(self, subscription: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """The oldest dead letters, of one subscription or of all that this bus knows.
 

@@ -51,11 +51,6 @@ class FakeBus(Bus):
         """As the test has set it."""
         return self.available
 
-    async def ping(self) -> None:
-        """Raises when the test has switched it off."""
-        if not self.available:
-            raise BusUnavailable("switched off by the test")
-
     async def dead_letters(self, subscription: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """None here."""
         return []

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from kit.bus import DeadLetter
@@ -63,7 +64,9 @@ def ready(file: sqlite3.Connection, subscription: str, besides: Collection[int],
         " WHERE subscription = ? AND not_before IS NULL ORDER BY seq LIMIT ?",
         (subscription, len(besides) + limit),
     )
-    return [Row(seq, attempts, _from_columns(columns)) for seq, attempts, *columns in found if seq not in besides]
+    # Some of those in hand may be gone from here by now: the first `limit` others are meant, not whatever is left.
+    others = islice((found_row for found_row in found if found_row[0] not in besides), limit)
+    return [Row(seq, attempts, _from_columns(columns)) for seq, attempts, *columns in others]
 
 
 def delete(file: sqlite3.Connection, seq: int) -> None:

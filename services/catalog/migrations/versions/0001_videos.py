@@ -56,8 +56,6 @@ def upgrade() -> None:
         sa.Column("video_id", sa.String(36), sa.ForeignKey("videos.id", ondelete="CASCADE"), nullable=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("reference", sa.String(300), nullable=False),
-        sa.Column("width", sa.Integer, nullable=False),
-        sa.Column("height", sa.Integer, nullable=False),
         sa.Column("created_at", moment, nullable=False),
         sa.UniqueConstraint("video_id", "kind"),
     )

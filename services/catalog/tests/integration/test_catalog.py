@@ -75,7 +75,7 @@ class Catalog:
     async def report_thumbnail(self, video_id: str) -> Event:
         reference = f"videos/{video_id}/thumbnail.jpg"
         (self.media / reference).write_bytes(b"\xff\xd8 a picture")
-        message = media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference, width=320, height=180)
+        message = media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
         event = event_of("media.thumbnail_ready", message, subject=video_id)
         await self.bus.deliver(event)
         return event

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/media.proto\x12\x11marquee.events.v1\"\xb9\x01\n\x0bMediaProbed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x13\n\x0bvideo_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x06 \x01(\t\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\t \x01(\x03\"Y\n\x13MediaThumbnailReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x05\x12\x0e\n\x06height\x18\x04 \x01(\x05\"P\n\x0bMediaFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpermanent\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/media.proto\x12\x11marquee.events.v1\"\xb9\x01\n\x0bMediaProbed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x13\n\x0bvideo_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x06 \x01(\t\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\t \x01(\x03\":\n\x13MediaThumbnailReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\"P\n\x0bMediaFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpermanent\x18\x04 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEDIAPROBED']._serialized_start=53
   _globals['_MEDIAPROBED']._serialized_end=238
   _globals['_MEDIATHUMBNAILREADY']._serialized_start=240
-  _globals['_MEDIATHUMBNAILREADY']._serialized_end=329
-  _globals['_MEDIAFAILED']._serialized_start=331
-  _globals['_MEDIAFAILED']._serialized_end=411
+  _globals['_MEDIATHUMBNAILREADY']._serialized_end=298
+  _globals['_MEDIAFAILED']._serialized_start=300
+  _globals['_MEDIAFAILED']._serialized_end=380
 # @@protoc_insertion_point(module_scope)

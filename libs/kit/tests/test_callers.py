@@ -1,0 +1,253 @@
+"""Who is calling: tokens, Basic credentials and cookies at the HTTP edge."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import callers
+from kit.callers import (
+    ACCESS_COOKIE,
+    CSRF_HEADER,
+    Authenticator,
+    CurrentAdmin,
+    CurrentCaller,
+    parse_basic,
+    protected_router,
+)
+from kit.errors import ApiError
+from kit.health import Health
+from kit.http import create_app
+from kit.tokens import Caller, TokenVerifier
+
+BROWSER = {CSRF_HEADER: "fetch"}
+
+
+def basic(login: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()}
+
+
+class Verifier(TokenVerifier):
+    """Believes tokens that read `<user>/<status>/<role>`."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def verify(self, token: str) -> Caller:
+        self.asked += 1
+        try:
+            user, status, role = token.split("/")
+        except ValueError as error:
+            raise ApiError("AUTH_TOKEN_EXPIRED" if token == "old" else "AUTH_INVALID_TOKEN") from error
+        return Caller(user, role, status)
+
+
+class Passwords:
+    """Knows one login."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.status = "active"
+
+    async def verify(self, login: str, password: str, client: str) -> Caller:
+        self.asked.append((login, password, client))
+        await asyncio.sleep(0)
+        if (login, password) != ("홍길동", "비밀:번호 1"):
+            raise ApiError("AUTH_INVALID_CREDENTIALS")
+        return Caller("u1", "member", self.status)
+
+
+@pytest.fixture
+def passwords() -> Passwords:
+    return Passwords()
+
+
+@pytest.fixture
+async def client(passwords: Passwords) -> AsyncIterator[httpx.AsyncClient]:
+    router = protected_router()
+
+    @router.get("/me")
+    @router.post("/me")
+    @router.delete("/me")
+    async def me(caller: CurrentCaller, again: CurrentCaller) -> str:
+        assert caller is again
+        return caller.user_id
+
+    @router.get("/admin")
+    async def admin(caller: CurrentAdmin) -> str:
+        return caller.user_id
+
+    @router.get("/silent")
+    async def silent() -> str:
+        return "protected although it never asks who calls"
+
+    public = APIRouter()
+
+    @public.get("/open")
+    async def open_() -> str:
+        return "hello"
+
+    app = create_app(
+        "kit",
+        title="kit",
+        health=Health(),
+        authenticate=Authenticator(Verifier(), passwords.verify),
+        routers={"protected": router, "public": public},
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, client=("9.9.9.9", 1)), base_url="http://t") as client:
+        yield client
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("path", ["/me", "/silent", "/admin"])
+async def test_without_credentials_the_door_is_shut(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert code(answer) == (401, "AUTH_INVALID_TOKEN")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="marquee", Basic realm="marquee", charset="UTF-8"'
+
+
+async def test_what_is_public_asks_nobody(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/open", headers={"Authorization": "Bearer nonsense"})).json() == "hello"
+
+
+@pytest.mark.parametrize("authorization", ["Bearer old", "Bearer x", "Bearer", "Basic eDp5", "Basic", "Digest x", "x"])
+async def test_a_script_of_a_page_gets_no_challenge_that_pops_up(client: httpx.AsyncClient, authorization: str) -> None:
+    answer = await client.get("/me", headers={"Authorization": authorization, **BROWSER})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="marquee"'
+
+
+async def test_a_bearer_token_does_in_any_case_of_its_scheme(client: httpx.AsyncClient) -> None:
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        answer = await client.post("/me", headers={"Authorization": f"{scheme} u1/active/member"})
+        assert answer.json() == "u1"
+
+
+async def test_an_expired_token_is_called_so(client: httpx.AsyncClient) -> None:
+    assert code(await client.get("/me", headers={"Authorization": "Bearer old"})) == (401, "AUTH_TOKEN_EXPIRED")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("pending", "AUTH_USER_PENDING"), ("suspended", "AUTH_USER_SUSPENDED"), ("deleted", "AUTH_USER_SUSPENDED")],
+)
+async def test_an_account_that_is_not_active_may_nothing(
+    client: httpx.AsyncClient, passwords: Passwords, status: str, expected: str
+) -> None:
+    bearer = await client.get("/me", headers={"Authorization": f"Bearer u1/{status}/admin"})
+    assert code(bearer) == (403, expected)
+    assert "WWW-Authenticate" not in bearer.headers
+    passwords.status = status
+    assert code(await client.get("/me", headers=basic("홍길동", "비밀:번호 1"))) == (403, expected)
+
+
+async def test_administrators_only(client: httpx.AsyncClient) -> None:
+    assert code(await client.get("/admin", headers={"Authorization": "Bearer u1/active/member"})) == (
+        403,
+        "AUTH_FORBIDDEN",
+    )
+    assert (await client.get("/admin", headers={"Authorization": "Bearer u1/active/admin"})).json() == "u1"
+
+
+async def test_a_cookie_reads_without_and_changes_with_its_header(client: httpx.AsyncClient) -> None:
+    client.cookies.set(ACCESS_COOKIE, "u1/active/member")
+    assert (await client.get("/me")).json() == "u1"
+    for method in ("POST", "DELETE"):
+        assert code(await client.request(method, "/me")) == (403, "AUTH_FORBIDDEN")
+        assert (await client.request(method, "/me", headers=BROWSER)).json() == "u1"
+
+
+async def test_credentials_in_the_header_win_over_the_cookie(client: httpx.AsyncClient) -> None:
+    client.cookies.set(ACCESS_COOKIE, "u1/active/member")
+    assert (await client.post("/me", headers={"Authorization": "Bearer u2/active/member"})).json() == "u2"
+    assert (await client.get("/me", headers={"Authorization": "Bearer x"})).status_code == 401
+
+
+async def test_basic_credentials_are_asked_about_once(client: httpx.AsyncClient, passwords: Passwords) -> None:
+    headers = basic("홍길동", "비밀:번호 1")
+    for _ in range(3):
+        assert (await client.get("/me", headers=headers)).json() == "u1"
+    assert passwords.asked == [("홍길동", "비밀:번호 1", "9.9.9.9")]
+
+
+async def test_connections_opened_at_once_ask_once_too(client: httpx.AsyncClient, passwords: Passwords) -> None:
+    headers = basic("홍길동", "비밀:번호 1")
+    answers = await asyncio.gather(*(client.get("/me", headers=headers) for _ in range(16)))
+    assert [answer.status_code for answer in answers] == [200] * 16
+    assert len(passwords.asked) == 1
+
+
+async def test_wrong_basic_credentials_are_never_remembered(client: httpx.AsyncClient, passwords: Passwords) -> None:
+    for _ in range(3):
+        assert code(await client.get("/me", headers=basic("홍길동", "x"))) == (401, "AUTH_INVALID_CREDENTIALS")
+    assert len(passwords.asked) == 3
+    assert (await client.get("/me", headers=basic("홍길동", "비밀:번호 1"))).status_code == 200
+
+
+async def test_basic_credentials_are_asked_about_again_after_seconds(
+    client: httpx.AsyncClient, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = 0.0
+    monkeypatch.setattr(callers, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead))
+    headers = basic("홍길동", "비밀:번호 1")
+    await client.get("/me", headers=headers)
+    ahead = callers._BASIC_CACHE_SEC + 0.1
+    passwords.status = "suspended"
+    assert code(await client.get("/me", headers=headers)) == (403, "AUTH_USER_SUSPENDED")
+
+
+async def test_what_is_remembered_is_bounded(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "_BASIC_CACHE_ENTRIES", 2)
+
+    async def anybody(login: str, _password: str, _client: str) -> Caller:
+        return Caller(login, "member", "active")
+
+    authenticator = Authenticator(Verifier(), anybody)
+    for number in range(5):
+        headers = [(b"authorization", basic(f"u{number}", "x")["Authorization"].encode())]
+        scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+        assert (await authenticator(callers.Request(scope))).user_id == f"u{number}"
+    assert len(authenticator._basic) == 2
+    assert not authenticator._asking
+    assert passwords.asked == []
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    ["é", "a", "====", "YWJj", base64.b64encode(b"\xff:\xfe").decode(), "YTpi YTpi", "x" * 3000],
+)
+async def test_malformed_basic_credentials_are_wrong_ones(
+    client: httpx.AsyncClient, passwords: Passwords, credentials: str
+) -> None:
+    header = [(b"authorization", b"Basic " + credentials.encode("latin-1"))]
+    assert code(await client.get("/me", headers=header)) == (401, "AUTH_INVALID_CREDENTIALS")
+    assert passwords.asked == []
+
+
+@given(login=st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"])), password=st.text())
+def test_basic_credentials_come_back_as_they_were_meant(login: str, password: str) -> None:
+    try:
+        credentials = base64.b64encode(f"{login}:{password}".encode()).decode()
+    except UnicodeEncodeError:
+        return
+    assert parse_basic(credentials) == (login, password)
+
+
+@given(st.text())
+def test_no_header_breaks_the_reading_of_basic_credentials(credentials: str) -> None:
+    try:
+        parse_basic(credentials)
+    except ApiError as error:
+        assert error.code == "AUTH_INVALID_CREDENTIALS"

@@ -1,0 +1,251 @@
+"""gRPC between services, over a real socket: deadlines, errors, what travels along."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from grpc import aio
+from kit.errors import CODES, ApiError
+from kit.rpc import GrpcServer, ask, connect, probe, timestamp
+from kit.settings import SettingsError
+from kit.telemetry import current
+from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+Answer = Callable[[aio.ServicerContext[Any, Any]], Awaitable[str] | str]
+
+
+class Servicer(auth_pb2_grpc.AuthServiceServicer):
+    """Answers as a test says."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda _context: "{}"
+
+    async def GetJwks(  # noqa: N802
+        self,
+        request: auth_pb2.GetJwksRequest,  # noqa: ARG002
+        context: aio.ServicerContext[Any, Any],
+    ) -> auth_pb2.GetJwksResponse:
+        answer = self.answer(context)
+        return auth_pb2.GetJwksResponse(jwks_json=await answer if inspect.isawaitable(answer) else answer)
+
+
+class Peer:
+    """Both ends of a connection between two services."""
+
+    def __init__(self, servicer: Servicer, server: GrpcServer, channel: aio.Channel) -> None:
+        self.servicer = servicer
+        self.server = server
+        self.channel = channel
+        self._stub = auth_pb2_grpc.AuthServiceStub(channel)
+
+    async def call(self, answer: Answer | None = None, deadline_sec: float = 5) -> str:
+        if answer:
+            self.servicer.answer = answer
+        reply = await ask(self._stub.GetJwks, auth_pb2.GetJwksRequest(), deadline_sec=deadline_sec)
+        return reply.jwks_json
+
+
+@pytest.fixture
+async def peer(tmp_path: Path) -> AsyncIterator[Peer]:
+    address = f"unix:{tmp_path}/rpc"
+    servicer = Servicer()
+    server = GrpcServer("kit", address, [lambda each: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, each)])
+    await server.start()
+    async with connect(address) as channel:
+        yield Peer(servicer, server, channel)
+    await server.stop(0)
+
+
+def raising(error: BaseException) -> Answer:
+    def answer(_context: aio.ServicerContext[Any, Any]) -> str:
+        raise error
+
+    return answer
+
+
+async def test_an_answer_arrives(peer: Peer) -> None:
+    assert await peer.call(lambda _context: "한글") == "한글"
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_every_error_keeps_its_code_and_details(peer: Peer, code: str) -> None:
+    details = {"limit": 3, "devices": [{"name": "거실 TV"}], "none": None}
+    with pytest.raises(ApiError) as caught:
+        await peer.call(raising(ApiError(code, details=details)))
+    assert caught.value.code == code
+    assert caught.value.details == details
+    assert caught.value.entry == CODES[code]
+
+
+async def test_a_code_of_a_newer_release_becomes_internal(peer: Peer) -> None:
+    with pytest.raises(ApiError) as caught:
+        await peer.call(raising(ApiError("QUANTUM_FLUX")))
+    assert caught.value.code == "INTERNAL"
+
+
+async def test_a_crash_says_nothing_of_its_cause(peer: Peer) -> None:
+    with pytest.raises(ApiError) as caught:
+        await peer.call(raising(RuntimeError("password=hunter2")))
+    assert caught.value.code == "INTERNAL"
+    cause = caught.value.__cause__
+    assert isinstance(cause, aio.AioRpcError)
+    assert "hunter2" not in f"{cause.details()} {cause.trailing_metadata()}"
+
+
+async def test_an_unknown_method_is_internal(tmp_path: Path) -> None:
+    server = GrpcServer("kit", f"unix:{tmp_path}/rpc")
+    await server.start()
+    async with connect(f"unix:{tmp_path}/rpc") as channel:
+        with pytest.raises(ApiError) as caught:
+            await ask(auth_pb2_grpc.AuthServiceStub(channel).GetJwks, auth_pb2.GetJwksRequest())
+    assert caught.value.code == "INTERNAL"
+    await server.stop(0)
+
+
+async def test_a_late_answer_is_not_waited_for_and_its_work_is_stopped(peer: Peer) -> None:
+    stopped = asyncio.Event()
+
+    async def hang(_context: aio.ServicerContext[Any, Any]) -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        return ""
+
+    started = time.monotonic()
+    with pytest.raises(ApiError) as caught:
+        await peer.call(hang, deadline_sec=0.1)
+    assert time.monotonic() - started < 1
+    assert caught.value.code == "SERVICE_UNAVAILABLE"
+    assert caught.value.headers["Retry-After"]
+    async with asyncio.timeout(5):
+        await stopped.wait()
+
+
+async def test_a_server_that_is_away_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
+    async with connect(f"unix:{tmp_path}/nobody") as channel:
+        started = time.monotonic()
+        with pytest.raises(ApiError) as caught:
+            await ask(
+                auth_pb2_grpc.AuthServiceStub(channel).GetJwks, auth_pb2.GetJwksRequest(), deadline_sec=0.2
+            )
+        assert 0.1 < time.monotonic() - started < 1.5
+    assert caught.value.code == "SERVICE_UNAVAILABLE"
+
+
+async def test_a_server_that_comes_up_in_time_still_answers(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/rpc"
+    servicer = Servicer()
+    async with connect(address) as channel:
+        call = asyncio.create_task(
+            ask(auth_pb2_grpc.AuthServiceStub(channel).GetJwks, auth_pb2.GetJwksRequest(), deadline_sec=20)
+        )
+        with pytest.raises(ApiError):
+            await probe(channel)
+        server = GrpcServer(
+            "kit", address, [lambda each: auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, each)]
+        )
+        await server.start()
+        assert (await call).jwks_json == "{}"
+        await server.stop(0)
+
+
+async def test_request_and_trace_travel_along(peer: Peer) -> None:
+    def tell(_context: aio.ServicerContext[Any, Any]) -> str:
+        return " ".join((current("request_id"), current("traceparent"), current("service")))
+
+    with structlog.contextvars.bound_contextvars(request_id="req-1", traceparent=TRACE):
+        request_id, trace, service = (await peer.call(tell)).split(" ")
+    assert request_id == "req-1"
+    assert trace[:36] == TRACE[:36]
+    assert trace != TRACE
+    assert service == "kit"
+
+
+async def test_a_call_without_a_context_gets_one(peer: Peer) -> None:
+    def tell(_context: aio.ServicerContext[Any, Any]) -> str:
+        return f"{current('request_id')} {current('traceparent')}"
+
+    request_id, trace = (await peer.call(tell)).split(" ")
+    assert len(request_id) == 36
+    assert len(trace) == 55
+
+
+async def test_calls_side_by_side_keep_their_contexts(peer: Peer) -> None:
+    all_there = asyncio.Barrier(5)
+
+    async def tell(_context: aio.ServicerContext[Any, Any]) -> str:
+        await all_there.wait()
+        return current("request_id")
+
+    async def one(name: str) -> str:
+        with structlog.contextvars.bound_contextvars(request_id=name):
+            return await peer.call(tell)
+
+    names = [f"req-{number}" for number in range(5)]
+    assert await asyncio.gather(*map(one, names)) == names
+
+
+async def test_health_is_told_as_it_was_reported(peer: Peer) -> None:
+    assert await probe(peer.channel, "database") is None
+    await peer.server.report("database", healthy=False)
+    await peer.server.report("", healthy=True)
+    assert await probe(peer.channel, "database") is False
+    assert await probe(peer.channel) is True
+    await peer.server.report("database", healthy=True)
+    assert await probe(peer.channel, "database") is True
+
+
+async def test_a_server_that_was_not_looked_at_is_not_called_healthy(peer: Peer) -> None:
+    assert await probe(peer.channel) is False
+
+
+async def test_a_probe_of_nobody_fails_at_once(tmp_path: Path) -> None:
+    async with connect(f"unix:{tmp_path}/nobody") as channel, asyncio.timeout(5):
+        with pytest.raises(ApiError) as caught:
+            await probe(channel)
+    assert caught.value.code == "SERVICE_UNAVAILABLE"
+
+
+async def test_a_stop_lets_calls_in_hand_finish(peer: Peer) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_context: aio.ServicerContext[Any, Any]) -> str:
+        arrived.set()
+        await go_on.wait()
+        return "done"
+
+    call = asyncio.create_task(peer.call(slow))
+    await arrived.wait()
+    stop = asyncio.create_task(peer.server.stop(10))
+    go_on.set()
+    assert await call == "done"
+    await stop
+
+
+async def test_a_server_that_never_started_can_be_stopped(tmp_path: Path) -> None:
+    async with asyncio.timeout(5):
+        await GrpcServer("kit", f"unix:{tmp_path}/rpc").stop(0)
+
+
+async def test_a_free_port_is_told() -> None:
+    server = GrpcServer("kit", "127.0.0.1:0")
+    await server.start()
+    assert server.port > 0
+    with pytest.raises(SettingsError, match="^gRPC can't listen on 127.0.0.1:.*MARQUEE_GRPC_BIND"):
+        await GrpcServer("kit", f"127.0.0.1:{server.port}").start()
+    await server.stop(0)
+
+
+def test_a_moment_as_protobuf_has_it() -> None:
+    moment = datetime(2024, 2, 29, 1, 2, 3, 456789, tzinfo=UTC)
+    assert timestamp(moment).ToDatetime(UTC) == moment

@@ -1,0 +1,138 @@
+"""Settings say what is wrong with them in one sentence, and keep secrets."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import pytest
+from kit.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    MediaSettings,
+    ServiceSettings,
+    SettingsError,
+    load,
+    names,
+    refuse_typos,
+    stop_start,
+)
+from pydantic import Field, SecretStr
+
+
+class Whole(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings):
+    """A service that needs everything."""
+
+    pin: SecretStr | None = Field(None, min_length=4)
+
+
+GOOD = {
+    "MARQUEE_DATABASE_URL": "postgresql+psycopg://marquee:hunter2@db/auth",
+    "MARQUEE_BROKER_URL": "amqp://marquee:hunter2@mq:5672/",
+    "MARQUEE_MEDIA_URL": "file:///srv/media%20files",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in names([Whole]):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_every_part_reads_the_prefixed_variables(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MARQUEE_HTTP_PORT", "0")
+    environment.setenv("DATABASE_URL", "sqlite+aiosqlite:///somebody-elses.db")
+    settings = load(Whole)
+    assert settings.http_port == 0
+    assert settings.database_url == GOOD["MARQUEE_DATABASE_URL"]
+    assert settings.broker_url == GOOD["MARQUEE_BROKER_URL"]
+    assert settings.media_root == Path("/srv/media files")
+
+
+def test_an_override_wins_over_the_environment() -> None:
+    assert load(Whole, broker_url="local:").broker_url == "local:"
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_missing_value_is_named_and_described(name: str, environment: pytest.MonkeyPatch) -> None:
+    environment.delenv(name)
+    with pytest.raises(SettingsError, match=rf"^{name} is not set\. .+\.$"):
+        load(Whole)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_an_empty_value_is_a_missing_one(name: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, "")
+    with pytest.raises(SettingsError, match=rf"^{name} is not set\."):
+        load(Whole)
+
+
+def test_an_empty_value_means_the_default_where_there_is_one(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MARQUEE_HTTP_PORT", "")
+    environment.setenv("MARQUEE_PIN", "")
+    settings = load(Whole)
+    assert settings.http_port == 8080
+    assert settings.pin is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MARQUEE_HTTP_PORT", "http"),
+        ("MARQUEE_HTTP_PORT", "65536"),
+        ("MARQUEE_HTTP_PORT", "-1"),
+        ("MARQUEE_DRAIN_SEC", "-0.1"),
+        ("MARQUEE_LOG_LEVEL", "loud"),
+        ("MARQUEE_DATABASE_URL", "mysql://root@db/auth"),
+        ("MARQUEE_DATABASE_URL", "sqlite:///plain.db"),
+        ("MARQUEE_BROKER_URL", "redis://mq"),
+        ("MARQUEE_MEDIA_URL", "/srv/media"),
+        ("MARQUEE_MEDIA_URL", "file://nas/media"),
+        ("MARQUEE_MEDIA_URL", "s3://bucket"),
+    ],
+)
+def test_a_bad_value_is_named_in_one_sentence(name: str, value: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"^{name} can't be used: [^\n]+\.$"):
+        load(Whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MARQUEE_PIN", "x7q"), ("MARQUEE_DATABASE_URL", "postgres://marquee:x7q@db/auth")],
+)
+def test_a_refused_secret_is_shown_nowhere(name: str, value: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load(Whole)
+    assert "x7q" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_secret_is_not_shown_with_its_settings(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MARQUEE_PIN", "abc-123-xyz")
+    assert "abc-123-xyz" not in repr(load(Whole))
+
+
+def test_settings_can_not_be_changed_later() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(Whole).http_port = 1
+
+
+def test_a_misspelt_name_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match="^MARQUEE_HTTP_PROT is not a setting; did you mean MARQUEE_HTTP_PORT"):
+        refuse_typos(names([Whole]), {**GOOD, "MARQUEE_HTTP_PROT": "80"})
+
+
+def test_a_strange_name_is_only_reported() -> None:
+    environment = {**GOOD, "MARQUEE_WEATHER": "fine", "HTTP_PROT": "80"}
+    assert refuse_typos(names([Whole]), environment) == ["MARQUEE_WEATHER"]
+
+
+def test_the_start_is_stopped_with_the_sentence_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        stop_start(SettingsError("MARQUEE_BROKER_URL is not set."))
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "marquee: MARQUEE_BROKER_URL is not set.\n"

@@ -1,0 +1,282 @@
+"""Access tokens: everything that is not exactly right is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import tokens
+from kit.errors import ApiError
+from kit.tokens import REQUIRED_CLAIMS, Caller, TokenVerifier
+
+
+def b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class Auth:
+    """Mints tokens and publishes keys, as auth does."""
+
+    def __init__(self) -> None:
+        self.keys = {"k1": Ed25519PrivateKey.generate()}
+        self.fetches = 0
+        self.away = False
+        self.document: str | None = None
+
+    async def fetch(self) -> str:
+        self.fetches += 1
+        await asyncio.sleep(0)
+        if self.away:
+            raise ApiError("SERVICE_UNAVAILABLE")
+        public = [
+            {"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(key.public_key().public_bytes_raw())}
+            for kid, key in self.keys.items()
+        ]
+        return self.document or json.dumps({"keys": public})
+
+    def mint(self, kid: str = "k1", headers: dict[str, Any] | None = None, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": "marquee",
+            "aud": "marquee",
+            "sub": "u1",
+            "role": "member",
+            "status": "active",
+            "corporation_id": None,
+            "sid": "s1",
+            "jti": "j1",
+            "iat": now,
+            "exp": now + 900,
+            **changes,
+        }
+        claims = {name: value for name, value in claims.items() if value is not ...}
+        return jwt.encode(claims, self.keys[kid], "EdDSA", headers={"kid": kid, **(headers or {})})
+
+
+@pytest.fixture
+def auth() -> Auth:
+    return Auth()
+
+
+@pytest.fixture
+def verifier(auth: Auth) -> TokenVerifier:
+    return TokenVerifier(auth.fetch)
+
+
+class Clock(SimpleNamespace):
+    """What the module knows of time."""
+
+    def __init__(self) -> None:
+        super().__init__(ahead=0.0)
+
+    def time(self) -> float:
+        return time.time() + float(self.ahead)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + float(self.ahead)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(tokens, "time", clock)
+    return clock
+
+
+async def refused(verifier: TokenVerifier, token: str) -> str:
+    with pytest.raises(ApiError) as caught:
+        await verifier.verify(token)
+    return caught.value.code
+
+
+async def test_a_good_token_says_who_calls(auth: Auth, verifier: TokenVerifier) -> None:
+    token = auth.mint(sub="u7", role="admin", corporation_id="c1", sid="s9")
+    assert await verifier.verify(token) == Caller("u7", "admin", "active", "c1", "s9")
+    assert (await verifier.verify(token)).is_admin
+    assert await verifier.verify(auth.mint()) == Caller("u1", "member", "active", "", "s1")
+    assert auth.fetches == 1
+
+
+async def test_a_clock_that_is_behind_refuses_nobody(auth: Auth, verifier: TokenVerifier) -> None:
+    assert (await verifier.verify(auth.mint(iat=int(time.time()) + 20))).user_id == "u1"
+
+
+@pytest.mark.parametrize("claim", REQUIRED_CLAIMS)
+async def test_each_claim_must_be_there(auth: Auth, verifier: TokenVerifier, claim: str) -> None:
+    assert await refused(verifier, auth.mint(**{claim: ...})) == "AUTH_INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "evil"},
+        {"aud": "evil"},
+        {"aud": []},
+        {"sub": 7},
+        {"role": ["admin"]},
+        {"role": None},
+        {"status": {"active": True}},
+        {"sid": 1.5},
+        {"corporation_id": ["c1"]},
+        {"exp": "soon"},
+        {"exp": None},
+        {"nbf": int(time.time()) + 3600},
+    ],
+)
+async def test_claims_must_be_right(auth: Auth, verifier: TokenVerifier, changes: dict[str, Any]) -> None:
+    assert await refused(verifier, auth.mint(**changes)) == "AUTH_INVALID_TOKEN"
+
+
+async def test_an_expired_token_is_called_so(auth: Auth, verifier: TokenVerifier) -> None:
+    assert await refused(verifier, auth.mint(exp=int(time.time()) - 1)) == "AUTH_TOKEN_EXPIRED"
+
+
+async def test_a_token_expires_also_where_it_is_known(auth: Auth, verifier: TokenVerifier, clock: Clock) -> None:
+    token = auth.mint()
+    await verifier.verify(token)
+    clock.ahead = 899 - 1
+    await verifier.verify(token)
+    clock.ahead = 901
+    assert await refused(verifier, token) == "AUTH_TOKEN_EXPIRED"
+
+
+async def test_a_token_without_a_signature_is_refused(auth: Auth, verifier: TokenVerifier) -> None:
+    _, claims, _ = auth.mint().split(".")
+    for algorithm in ("none", "None", "NONE"):
+        header = b64(json.dumps({"alg": algorithm, "typ": "JWT", "kid": "k1"}).encode())
+        assert await refused(verifier, f"{header}.{claims}.") == "AUTH_INVALID_TOKEN"
+
+
+async def test_the_public_key_is_no_shared_secret(auth: Auth, verifier: TokenVerifier) -> None:
+    public = auth.keys["k1"].public_key()
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    _, claims, _ = auth.mint(role="admin").split(".")
+    header = b64(b'{"alg": "HS256", "typ": "JWT", "kid": "k1"}')
+    for secret in (public.public_bytes_raw(), b64(public.public_bytes_raw()).encode(), pem):
+        signature = b64(hmac.digest(secret, f"{header}.{claims}".encode(), hashlib.sha256))
+        assert await refused(verifier, f"{header}.{claims}.{signature}") == "AUTH_INVALID_TOKEN"
+
+
+async def test_a_key_inside_the_token_counts_for_nothing(auth: Auth, verifier: TokenVerifier) -> None:
+    evil = Auth()
+    jwk = json.loads(await evil.fetch())["keys"][0]
+    headers = {"jwk": jwk, "jku": "https://evil/jwks.json"}
+    assert await refused(verifier, evil.mint(headers=headers)) == "AUTH_INVALID_TOKEN"
+    assert auth.fetches == 1
+
+
+async def test_changed_claims_and_signatures_are_refused(auth: Auth, verifier: TokenVerifier) -> None:
+    token = auth.mint()
+    header, claims, signature = token.split(".")
+    admin = auth.mint(role="admin").split(".")[1]
+    flipped = ("A" if signature[0] != "A" else "B") + signature[1:]
+    for changed in (f"{header}.{admin}.{signature}", f"{header}.{claims}.{flipped}", f"{header}.{claims}.", token[:-2]):
+        assert await refused(verifier, changed) == "AUTH_INVALID_TOKEN"
+    # A refusal is not remembered against the good one.
+    assert (await verifier.verify(token)).user_id == "u1"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "..",
+        "a.b.c",
+        "é.é.é",
+        "\0",
+        "x" * 5000,
+        b64(b"[]") + ".e30.AA",
+        b64(b'"EdDSA"') + ".e30.AA",
+        b64(b'{"alg": "EdDSA"}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "kid": 7}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "kid": null}') + ".e30.AA",
+        b64(b'{"a": ' + b"[" * 2900) + ".e30.AA",
+    ],
+)
+async def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> None:
+    assert await refused(verifier, token) == "AUTH_INVALID_TOKEN"
+
+
+@given(st.text() | st.binary().map(b64).map("{}.e30.AA".format))
+def test_no_text_breaks_the_verifier(token: str) -> None:
+    async def check() -> None:
+        assert await refused(TokenVerifier(Auth().fetch), token) == "AUTH_INVALID_TOKEN"
+
+    asyncio.run(check())
+
+
+async def test_a_huge_token_is_refused_before_it_is_looked_at(auth: Auth, verifier: TokenVerifier) -> None:
+    assert await refused(verifier, auth.mint(padding="x" * 5000)) == "AUTH_INVALID_TOKEN"
+    assert auth.fetches == 0
+
+
+async def test_made_up_key_ids_do_not_become_a_flood_of_questions(
+    auth: Auth, verifier: TokenVerifier, clock: Clock
+) -> None:
+    evil = Auth()
+    for number in range(20):
+        evil.keys[f"made-up-{number}"] = evil.keys["k1"]
+    forged = [evil.mint(f"made-up-{number}") for number in range(20)]
+    codes = await asyncio.gather(*(refused(verifier, token) for token in forged))
+    assert set(codes) == {"AUTH_INVALID_TOKEN"}
+    assert auth.fetches == 1
+    clock.ahead += tokens._REFETCH_SEC + 1
+    await refused(verifier, forged[0])
+    assert auth.fetches == 2
+
+
+async def test_a_new_key_is_found_and_an_old_one_forgotten(auth: Auth, verifier: TokenVerifier, clock: Clock) -> None:
+    await verifier.verify(auth.mint())
+    old = auth.mint(jti="another")
+    auth.keys["k2"] = Ed25519PrivateKey.generate()
+    del auth.keys["k1"]
+    clock.ahead += tokens._REFETCH_SEC + 1
+    assert (await verifier.verify(auth.mint("k2"))).user_id == "u1"
+    assert await refused(verifier, old) == "AUTH_INVALID_TOKEN"
+
+
+async def test_without_auth_only_known_keys_do(auth: Auth, verifier: TokenVerifier) -> None:
+    await verifier.verify(auth.mint())
+    auth.away = True
+    assert (await verifier.verify(auth.mint(sub="u2"))).user_id == "u2"
+
+
+async def test_while_auth_is_away_requests_do_not_queue_for_it(
+    auth: Auth, verifier: TokenVerifier, clock: Clock
+) -> None:
+    auth.away = True
+    codes = await asyncio.gather(*(refused(verifier, auth.mint(jti=str(number))) for number in range(20)))
+    assert set(codes) == {"SERVICE_UNAVAILABLE"}
+    assert auth.fetches == 1
+
+    auth.away = False
+    clock.ahead += tokens._REFETCH_AFTER_FAILURE_SEC + 0.1
+    assert (await verifier.verify(auth.mint())).user_id == "u1"
+
+
+@pytest.mark.parametrize("document", ["", "{}", "[]", '{"keys": [{"kty": "OKP"}]}', '{"keys": [{"kid": "k1"}]}', "null"])
+async def test_unusable_keys_are_not_the_callers_fault(auth: Auth, verifier: TokenVerifier, document: str) -> None:
+    auth.document = document or " "
+    assert await refused(verifier, auth.mint()) == "SERVICE_UNAVAILABLE"
+
+
+async def test_what_is_remembered_is_bounded(
+    auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_CACHE_ENTRIES", 3)
+    for number in range(10):
+        await verifier.verify(auth.mint(jti=str(number)))
+    assert len(verifier._seen) == 3

@@ -1,0 +1,72 @@
+"""Composition root of progress."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from kit.auth_client import authenticator
+from kit.bus import Bus
+from kit.bus.rabbit import RabbitBus
+from kit.db import Database
+from kit.health import Check, Health, broker_check
+from kit.http import create_app
+from kit.migrations import upgrade
+from kit.outbox import Relay
+from kit.rpc import GrpcServer, connect
+from kit.service import Role, Service, main
+
+from services.progress.catalog import CatalogClient
+from services.progress.http import build_routers
+from services.progress.rpc import ProgressServicer, register
+from services.progress.service import History, Recorder
+from services.progress.settings import ProgressSettings
+
+NAME = "progress"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None) -> Service:
+    """Wires progress.
+
+    Args:
+        settings: its settings.
+        role: which part of it this process plays.
+        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
+    """
+    database = Database(settings.database_url)
+    bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
+    to_auth = connect(settings.auth_address)
+    to_catalog = connect(settings.catalog_address)
+    catalog = CatalogClient(to_catalog)
+    history = History(database, catalog)
+
+    health = Health({"database": Check(database.ping), "broker": broker_check(bus)})
+    app = create_app(
+        NAME,
+        title="Marquee: watch progress and history",
+        health=health,
+        authenticate=authenticator(to_auth),
+        routers=build_routers(Recorder(database, catalog), history),
+    )
+    service = Service(
+        name=NAME,
+        app=app,
+        health=health,
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(history))]),
+        bus=None if shared_bus else bus,
+        background=[Relay(NAME, database, bus).run] if role.works else [],
+    )
+    service.resources.push_async_callback(database.close)
+    service.resources.push_async_callback(to_auth.close)
+    service.resources.push_async_callback(to_catalog.close)
+    return service
+
+
+def migrate(settings: ProgressSettings) -> None:
+    """Brings progress's database up to date."""
+    upgrade(MIGRATIONS, settings.database_url)
+
+
+if __name__ == "__main__":
+    main(NAME, ProgressSettings, build, migrate)

@@ -1,0 +1,140 @@
+"""Rules about how far a viewer has come. No I/O."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+from kit.ids import is_id
+from kit.tokens import Caller
+
+COMPLETED_PERCENT = 95
+"""From here on a video counts as watched to its end: credits need nobody."""
+
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""A session that began later than this from now was not made by our clocks."""
+
+_UUID7 = 7
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """What catalog says of a video."""
+
+    id: str
+    title: str
+    status: str
+    duration_sec: float
+    """0 until it is known."""
+    thumbnail_url: str
+    """Empty until there is one."""
+    corporation_id: str
+    """Empty for platform videos."""
+
+
+def may_see(caller: Caller, video: Video) -> bool:
+    """Whether a video is there at all for this caller: platform videos and those of one's own corporation are."""
+    return caller.is_admin or video.corporation_id in ("", caller.corporation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A position that a client knows."""
+
+    position_sec: float
+    duration_sec: float | None = None
+    """None leaves what is known."""
+    session_id: str | None = None
+    seq: int | None = None
+    """Grows with each report of a session."""
+    completed: bool | None = None
+    """None leaves it to the position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a viewer has come, and which report said so."""
+
+    position_sec: float
+    duration_sec: float
+    """0 when nobody knows it."""
+    completed: bool
+    session_id: str | None
+    """The session of the last report that named one."""
+    session_started_at: datetime | None
+    """When the newest session began of all that ever reported."""
+    seq: int | None
+    """The highest number that `session_id` has used."""
+
+    @property
+    def percent(self) -> int:
+        """Whole percents up to the position, 0 to 100."""
+        return percent(self.position_sec, self.duration_sec)
+
+
+def percent(position_sec: float, duration_sec: float) -> int:
+    """Whole percents of a duration, never rounded up; 0 while the duration is unknown."""
+    if duration_sec <= 0:
+        return 0
+    # Exact: with floats 29 of 100 becomes 28 one way, and the largest overflow the other way.
+    return min(int(100 * Fraction(position_sec) / Fraction(duration_sec)), 100)
+
+
+def session_started_at(session_id: str | None, now: datetime) -> datetime | None:
+    """When a session began, as its UUIDv7 tells (RFC 9562, 5.7); None when it tells nothing that can be believed."""
+    if session_id is None or not is_id(session_id):
+        return None
+    identifier = uuid.UUID(session_id)
+    if identifier.version != _UUID7:
+        return None
+    milliseconds = identifier.int >> 80
+    # A wrong clock must not lock all later sessions out, nor a made-up id leave the calendar.
+    if timedelta(milliseconds=milliseconds) > now - _EPOCH + MAX_CLOCK_SKEW:
+        return None
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def begin(report: Report, duration_sec: float, now: datetime) -> Progress:
+    """What is known after the first report of all; `duration_sec` stands in where the report has none."""
+    nothing = Progress(0.0, duration_sec, completed=False, session_id=None, session_started_at=None, seq=None)
+    return _after(nothing, report, session_started_at(report.session_id, now))
+
+
+def advance(known: Progress, report: Report, now: datetime) -> Progress | None:
+    """What is known after a further report, or None when it may not overwrite what is known.
+
+    The last report wins, but never one of a session that began before the newest, nor one that was overtaken by a later
+    report of its own session.
+    """
+    started_at = session_started_at(report.session_id, now)
+    if started_at and known.session_started_at and started_at < known.session_started_at:
+        return None
+    of_same_session = report.session_id is not None and report.session_id == known.session_id
+    if of_same_session and report.seq is not None and known.seq is not None and report.seq <= known.seq:
+        return None
+    return _after(known, report, started_at)
+
+
+def _after(known: Progress, report: Report, started_at: datetime | None) -> Progress:
+    duration_sec = known.duration_sec if report.duration_sec is None else report.duration_sec
+    position_sec = min(report.position_sec, duration_sec) if duration_sec > 0 else report.position_sec
+    completed = report.completed
+    if completed is None:
+        completed = percent(position_sec, duration_sec) >= COMPLETED_PERCENT
+    session_id, seq = report.session_id, report.seq
+    if session_id is None:
+        # Such a report is outside of any session: it must not open the way for late ones.
+        session_id, seq = known.session_id, known.seq
+    elif session_id == known.session_id and seq is None:
+        seq = known.seq
+    return Progress(
+        position_sec=position_sec,
+        duration_sec=duration_sec,
+        completed=completed,
+        session_id=session_id,
+        session_started_at=started_at or known.session_started_at,
+        seq=seq,
+    )

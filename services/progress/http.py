@@ -1,0 +1,110 @@
+"""HTTP API of progress: translates, decides nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from kit.callers import CurrentCaller, protected_router
+from kit.errors import ApiError
+from kit.http import Page, Paging, errors, paging
+from kit.ids import is_id
+
+from services.progress.models import WatchProgress
+from services.progress.schemas import HistoryEntry, PositionUpdate, ProgressReport, ProgressView, Saved
+from services.progress.service import History, Recorder
+
+NO_CONTENT = 204
+NEVER_WATCHED: dict[int | str, dict[str, Any]] = {NO_CONTENT: {"description": "The caller never watched it."}}
+
+
+def video_id_of(video_id: str) -> str:
+    """The video that the path names.
+
+    Raises:
+        ApiError: CONTENT_NOT_FOUND when no video could have this id.
+    """
+    if not is_id(video_id):
+        raise ApiError("CONTENT_NOT_FOUND")
+    return video_id
+
+
+def asked_video_id(video_id: Annotated[str | None, Query(description="Only this video.")] = None) -> str | None:
+    """The video that the query names, if any. Raises what `video_id_of` raises."""
+    return video_id_of(video_id) if video_id is not None else None
+
+
+VideoId = Annotated[str, Depends(video_id_of)]
+AskedVideoId = Annotated[str | None, Depends(asked_video_id)]
+
+
+def build_routers(recorder: Recorder, history: History) -> dict[str, APIRouter]:
+    """The routes of progress, by tag."""
+    return {"progress": _progress_router(recorder, history), "history": _history_router(history)}
+
+
+def _view(record: WatchProgress) -> ProgressView:
+    return ProgressView(
+        content_id=record.video_id,
+        video_id=record.video_id,
+        position=record.position_sec,
+        duration=record.duration_sec,
+        progress_percent=record.progress.percent,
+        completed=record.completed,
+        updated_at=record.updated_at,
+    )
+
+
+def _progress_router(recorder: Recorder, history: History) -> APIRouter:
+    router = protected_router()
+    refusals = errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY", "SERVICE_UNAVAILABLE")
+
+    @router.put("/api/progress/{video_id}", responses=refusals)
+    async def report(video_id: VideoId, body: ProgressReport, caller: CurrentCaller) -> Saved:
+        """Reports where the player is. A late report, or one without a position, changes nothing and is no error."""
+        progress = await recorder.take(caller, video_id, body.to_report())
+        return Saved(progress_percent=progress.percent if progress else 0)
+
+    @router.get(
+        "/api/progress/{video_id}",
+        response_model=ProgressView,
+        responses={**errors("CONTENT_NOT_FOUND"), **NEVER_WATCHED},
+    )
+    async def read(video_id: VideoId, caller: CurrentCaller) -> ProgressView | Response:
+        """How far the caller has come."""
+        record = await history.record(caller.user_id, video_id)
+        return _view(record) if record else Response(status_code=NO_CONTENT)
+
+    @router.post("/api/videos/{video_id}/progress", status_code=204, responses=refusals)
+    async def set_position(video_id: VideoId, body: PositionUpdate, caller: CurrentCaller) -> None:
+        """Sets where the caller will go on, or marks a video as watched or unwatched."""
+        await recorder.take(caller, video_id, body.to_report())
+
+    return router
+
+
+def _history_router(history: History) -> APIRouter:
+    router = protected_router()
+
+    @router.get(
+        "/api/users/me/history",
+        response_model=Page[HistoryEntry] | HistoryEntry,
+        responses={**errors("CONTENT_NOT_FOUND"), **NEVER_WATCHED},
+    )
+    async def read(
+        caller: CurrentCaller, page: Annotated[Paging, Depends(paging)], video_id: AskedVideoId
+    ) -> Page[HistoryEntry] | HistoryEntry | Response:
+        """What the caller has watched, newest first; with `video_id` that one video's line alone."""
+        if video_id is not None:
+            entry = await history.entry(caller, video_id)
+            return HistoryEntry.of(entry) if entry else Response(status_code=NO_CONTENT)
+        entries, total = await history.page(caller, offset=page.offset, limit=page.page_size)
+        items = [HistoryEntry.of(entry) for entry in entries]
+        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+
+    @router.delete("/api/users/me/history", status_code=204, responses=errors("CONTENT_NOT_FOUND"))
+    async def erase(caller: CurrentCaller, video_id: AskedVideoId) -> None:
+        """Forgets what the caller has watched, all of it or one video."""
+        await history.erase(caller.user_id, video_id)
+
+    return router

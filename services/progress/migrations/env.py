@@ -1,0 +1,8 @@
+"""Alembic's entry; see kit.migrations."""
+
+from kit import outbox
+from kit.migrations import environment
+
+from services.progress.models import Base
+
+environment(Base.metadata, outbox.metadata)

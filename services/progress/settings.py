@@ -1,0 +1,12 @@
+"""Settings of progress."""
+
+from __future__ import annotations
+
+from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
+from pydantic import Field
+
+
+class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
+    """What progress is told."""
+
+    catalog_address: str = Field("127.0.0.1:50051", description="gRPC address of catalog.")

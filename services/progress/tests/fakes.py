@@ -1,0 +1,62 @@
+"""Stand-ins for what progress asks others, and ids made to order."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from kit.errors import ApiError
+from kit.ids import new_id
+from kit.tokens import Caller
+
+from services.progress.domain import Video
+
+MEMBER = Caller(user_id=new_id(), role="member", status="active")
+COLLEAGUE = Caller(user_id=new_id(), role="member", status="active", corporation_id=new_id())
+ADMIN = Caller(user_id=new_id(), role="admin", status="active")
+
+
+def make_video(
+    *, title: str = "Heads up", status: str = "ready", duration_sec: float = 100.0, corporation_id: str = ""
+) -> Video:
+    """A video."""
+    return Video(
+        id=new_id(),
+        title=title,
+        status=status,
+        duration_sec=duration_sec,
+        thumbnail_url="",
+        corporation_id=corporation_id,
+    )
+
+
+def session_at(started_ms: int, salt: int = 0) -> str:
+    """A session id that says when it began, in milliseconds since 1970; `salt` tells two of one moment apart."""
+    return str(uuid.UUID(int=(started_ms << 80) | (0x7 << 76) | (0b10 << 62) | salt))
+
+
+def now_ms() -> int:
+    """The clock, as session ids have it."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+class FakeCatalog:
+    """A catalog of a few videos that counts what it is asked, and can be away."""
+
+    def __init__(self, *videos: Video) -> None:
+        self.known = {video.id: video for video in videos}
+        self.questions: list[list[str]] = []
+        self.is_away = False
+
+    def add(self, video: Video) -> Video:
+        """Takes a video in."""
+        self.known[video.id] = video
+        return video
+
+    async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
+        """Facts of several videos."""
+        self.questions.append(list(ids))
+        if self.is_away:
+            raise ApiError("SERVICE_UNAVAILABLE")
+        return {id_: self.known[id_] for id_ in ids if id_ in self.known}

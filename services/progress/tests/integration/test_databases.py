@@ -1,0 +1,263 @@
+"""What must hold on every database: one contract, run on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Protocol
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from kit import outbox
+from kit.db import Database
+from kit.events import Event
+from kit.ids import new_id
+from kit.migrations import upgrade
+from kit.testing.queries import count_queries
+from sqlalchemy import Connection, MetaData, Row, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.progress.__main__ import MIGRATIONS
+from services.progress.domain import Progress, Report, Video
+from services.progress.models import Base, WatchProgress
+from services.progress.service import History, Recorder
+from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video, now_ms, session_at
+
+WRITERS = 50
+
+
+class PostgresServer(Protocol):
+    """A real PostgreSQL server."""
+
+    def create_database(self, name: str) -> str:
+        """Makes an empty database and answers its URL."""
+
+
+class MeetingCatalog(FakeCatalog):
+    """Answers nobody until so many have asked that all of them have found no record."""
+
+    def __init__(self, parties: int, *videos: Video) -> None:
+        super().__init__(*videos)
+        self._meeting = asyncio.Barrier(parties)
+
+    async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
+        """Facts of several videos."""
+        await self._meeting.wait()
+        return await super().videos(ids)
+
+
+def selects(statements: list[str]) -> list[str]:
+    """What is asked of the database among these."""
+    return [statement for statement in statements if statement.startswith("SELECT")]
+
+
+async def told(database: Database) -> list[Row[Any]]:
+    """The events in the outbox, oldest first."""
+    async with database.read() as session:
+        return list(await session.execute(select(outbox.outbox).order_by(outbox.outbox.c.id)))
+
+
+async def known(database: Database, video_id: str) -> WatchProgress:
+    """The member's record."""
+    record = await History(database, FakeCatalog()).record(MEMBER.user_id, video_id)
+    assert record is not None
+    return record
+
+
+class DatabaseContract:
+    """What a database must do for progress."""
+
+    @pytest.fixture
+    def recorder(self, database: Database, catalog: FakeCatalog) -> Recorder:
+        return Recorder(database, catalog)
+
+    @pytest.fixture
+    def history(self, database: Database, catalog: FakeCatalog) -> History:
+        return History(database, catalog)
+
+    @pytest.fixture
+    def video_id(self, catalog: FakeCatalog) -> str:
+        return catalog.add(make_video()).id
+
+    async def test_a_record_comes_back_as_it_was(self, recorder: Recorder, database: Database, video_id: str) -> None:
+        session_id = session_at(now_ms())
+        taken = await recorder.take(MEMBER, video_id, Report(0.1, 7320.5, session_id, 2**63 - 1))
+        record = await known(database, video_id)
+        assert record.progress == taken
+        assert (record.position_sec, record.duration_sec, record.seq) == (0.1, 7320.5, 2**63 - 1)
+        assert record.updated_at.utcoffset() is not None
+        assert record.version == 1
+
+    async def test_a_late_report_leaves_the_row_alone(
+        self, recorder: Recorder, database: Database, video_id: str
+    ) -> None:
+        session_id = session_at(now_ms())
+        await recorder.take(MEMBER, video_id, Report(50.0, 100.0, session_id, 5))
+        before = await known(database, video_id)
+        late = await recorder.take(MEMBER, video_id, Report(10.0, 100.0, session_id, 4))
+        after = await known(database, video_id)
+        assert late == before.progress
+        assert (after.progress, after.updated_at, after.version) == (before.progress, before.updated_at, 1)
+
+    async def test_no_write_of_many_at_once_is_lost(
+        self, recorder: Recorder, database: Database, video_id: str
+    ) -> None:
+        reports = [Report(float(n), 100.0) for n in range(WRITERS)]
+        taken = await asyncio.gather(*(recorder.take(MEMBER, video_id, report) for report in reports))
+        assert sorted(each.position_sec for each in taken if each) == [report.position_sec for report in reports]
+        assert (await known(database, video_id)).version == WRITERS
+
+    async def test_many_may_be_the_first_at_once(self, database: Database) -> None:
+        video = make_video()
+        recorder = Recorder(database, MeetingCatalog(WRITERS, video))
+        taken = await asyncio.gather(
+            *(recorder.take(MEMBER, video.id, Report(float(n), 100.0)) for n in range(WRITERS))
+        )
+        assert sorted(each.position_sec for each in taken if each) == [float(n) for n in range(WRITERS)]
+        assert (await known(database, video.id)).version == WRITERS
+
+    async def test_the_rule_holds_among_many_at_once(
+        self, recorder: Recorder, database: Database, video_id: str
+    ) -> None:
+        start = now_ms()
+        reports = [
+            Report(float(seq), 100.0, session_at(start - age * 1000), seq) for age in range(5) for seq in range(10)
+        ]
+        Random(7).shuffle(reports)  # noqa: S311 - an order, no secret
+        assert len(reports) == WRITERS
+        await asyncio.gather(*(recorder.take(MEMBER, video_id, report) for report in reports))
+        progress = (await known(database, video_id)).progress
+        assert (progress.session_id, progress.seq, progress.position_sec) == (session_at(start), 9, 9.0)
+
+    async def test_a_completion_is_told_once_among_many_at_once(
+        self, recorder: Recorder, database: Database, video_id: str
+    ) -> None:
+        await asyncio.gather(*(recorder.take(MEMBER, video_id, Report(99.0, 100.0)) for _ in range(WRITERS)))
+        assert [row.type for row in await told(database)] == ["progress.completed"]
+
+    async def test_reports_and_erasures_get_along(self, recorder: Recorder, history: History, video_id: str) -> None:
+        async def both() -> Progress | None:
+            await history.erase(MEMBER.user_id, video_id)
+            return await recorder.take(MEMBER, video_id, Report(5.0, 100.0))
+
+        assert all(await asyncio.gather(*(both() for _ in range(WRITERS))))
+
+    async def test_each_coming_to_the_end_is_told(self, recorder: Recorder, database: Database, video_id: str) -> None:
+        for position in (10.0, 96.0, 99.0, 3.0, 97.0):
+            await recorder.take(MEMBER, video_id, Report(position, 100.0))
+        rows = await told(database)
+        assert [(row.type, row.source, row.version) for row in rows] == [
+            ("progress.completed", "progress", 2),
+            ("progress.completed", "progress", 5),
+        ]
+        assert {row.subject for row in rows} == {f"{MEMBER.user_id}:{video_id}"}
+        assert json.loads(rows[0].body) == {"user_id": MEMBER.user_id, "video_id": video_id, "duration_sec": 100.0}
+
+    async def test_a_first_report_may_complete(self, recorder: Recorder, database: Database, video_id: str) -> None:
+        await recorder.take(MEMBER, video_id, Report(1.0, completed=True))
+        assert [(row.type, row.version) for row in await told(database)] == [("progress.completed", 1)]
+
+    async def test_nothing_is_told_when_the_write_fails(
+        self, recorder: Recorder, database: Database, video_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await recorder.take(MEMBER, video_id, Report(1.0, 100.0))
+
+        async def fail(session: AsyncSession, event: Event) -> None:
+            await outbox.store(session, event)
+            raise ConnectionError
+
+        monkeypatch.setattr("kit.db.store", fail)
+        with pytest.raises(ConnectionError):
+            await recorder.take(MEMBER, video_id, Report(99.0, 100.0))
+        assert await told(database) == []
+        assert (await known(database, video_id)).position_sec == 1.0
+
+    async def test_history_takes_as_many_queries_for_many_as_for_one(
+        self, recorder: Recorder, history: History, catalog: FakeCatalog, video_id: str
+    ) -> None:
+        await recorder.take(MEMBER, video_id, Report(1.0, 100.0))
+        counts = []
+        for _ in range(2):
+            catalog.questions.clear()
+            with count_queries() as seen:
+                entries, total = await history.page(MEMBER, offset=0, limit=100)
+            assert len(entries) == total
+            counts.append((len(selects(seen.statements)), len(catalog.questions)))
+            for _ in range(40):
+                await recorder.take(MEMBER, catalog.add(make_video()).id, Report(1.0, 100.0))
+        assert counts == [(2, 1), (2, 1)]
+
+    async def test_history_pages_do_not_overlap(
+        self, recorder: Recorder, history: History, catalog: FakeCatalog
+    ) -> None:
+        ids = [catalog.add(make_video()).id for _ in range(7)]
+        for id_ in ids:
+            await recorder.take(MEMBER, id_, Report(1.0, 100.0))
+        pages = [await history.page(MEMBER, offset=offset, limit=3) for offset in (0, 3, 6)]
+        assert [entry.record.video_id for entries, _ in pages for entry in entries] == ids[::-1]
+        assert {total for _, total in pages} == {7}
+
+    async def test_a_report_asks_the_database_once(self, recorder: Recorder, video_id: str) -> None:
+        await recorder.take(MEMBER, video_id, Report(1.0, 100.0))
+        with count_queries() as seen:
+            await recorder.take(MEMBER, video_id, Report(2.0, 100.0))
+        assert len(selects(seen.statements)) == 1
+
+    async def test_history_is_read_from_its_index(self, database: Database) -> None:
+        async with database.engine.connect() as connection:
+            plan = await connection.run_sync(self.plan_of_history)
+        assert "ix_watch_progress_history" in plan
+        assert "sort" not in plan.lower()
+        assert "b-tree" not in plan.lower()
+
+    def plan_of_history(self, connection: Connection) -> str:
+        raise NotImplementedError
+
+    async def test_erasing_spares_others(self, recorder: Recorder, history: History, video_id: str) -> None:
+        for caller in (MEMBER, COLLEAGUE):
+            await recorder.take(caller, video_id, Report(1.0, 100.0))
+        await history.erase(MEMBER.user_id, None)
+        assert await history.record(MEMBER.user_id, video_id) is None
+        assert await history.record(COLLEAGUE.user_id, video_id) is not None
+
+    async def test_migrations_make_what_the_models_say(self, database: Database) -> None:
+        def differences(connection: Connection) -> list[Any]:
+            whole = MetaData()
+            for table in (*Base.metadata.sorted_tables, *outbox.metadata.sorted_tables):
+                table.to_metadata(whole)
+            return list(compare_metadata(MigrationContext.configure(connection), whole))
+
+        async with database.engine.connect() as connection:
+            assert await connection.run_sync(differences) == []
+
+    def test_migrating_again_changes_nothing(self, database_url: str) -> None:
+        upgrade(MIGRATIONS, database_url)
+
+
+HISTORY = "SELECT * FROM watch_progress WHERE user_id = 'u' ORDER BY updated_at DESC, video_id DESC LIMIT 20"
+
+
+class TestSqlite(DatabaseContract):
+    """A file."""
+
+    def plan_of_history(self, connection: Connection) -> str:
+        return str(connection.execute(text(f"EXPLAIN QUERY PLAN {HISTORY}")).all())
+
+
+class TestPostgres(DatabaseContract):
+    """A server."""
+
+    @pytest.fixture
+    def database_url(self, postgres_server: PostgresServer) -> str:
+        url = postgres_server.create_database(f"progress_{new_id().replace('-', '_')}")
+        upgrade(MIGRATIONS, url)
+        return url
+
+    def plan_of_history(self, connection: Connection) -> str:
+        # An empty table is cheapest to read from end to end.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        connection.execute(text("SET LOCAL enable_bitmapscan = off"))
+        return str(connection.execute(text(f"EXPLAIN {HISTORY}")).all())

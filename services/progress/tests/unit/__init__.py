@@ -1,0 +1,1 @@
+"""Tests of progress that need nothing but a file."""

@@ -1,0 +1,197 @@
+"""Rules of progress, mostly as properties."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kit.ids import new_id
+
+from services.progress.domain import (
+    COMPLETED_PERCENT,
+    MAX_CLOCK_SKEW,
+    Progress,
+    Report,
+    advance,
+    begin,
+    may_see,
+    percent,
+    session_started_at,
+)
+from services.progress.tests.fakes import ADMIN, COLLEAGUE, MEMBER, make_video, session_at
+
+NOW = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
+NOW_MS = int(NOW.timestamp() * 1000)
+
+positions = st.floats(min_value=0, allow_infinity=False, allow_nan=False)
+durations = st.floats(min_value=0, exclude_min=True, allow_infinity=False, allow_nan=False)
+moments = st.integers(0, NOW_MS)
+v7_ids = st.builds(session_at, moments, st.integers(0, 3))
+session_ids = st.none() | v7_ids | st.sampled_from(["tab-1", "tab-2", "", "00000000-0000-4000-8000-000000000000"])
+reports = st.builds(
+    Report,
+    position_sec=positions,
+    duration_sec=st.none() | durations,
+    session_id=session_ids,
+    seq=st.none() | st.integers(0, 5),
+    completed=st.none() | st.booleans(),
+)
+
+
+def play(reports_: list[Report]) -> list[Progress]:
+    """What is known after each report."""
+    known: Progress | None = None
+    states = []
+    for report in reports_:
+        known = begin(report, 0.0, NOW) if known is None else advance(known, report, NOW) or known
+        states.append(known)
+    return states
+
+
+@given(positions, durations)
+def test_percent_is_the_exact_floor(position: float, duration: float) -> None:
+    exact = Fraction(position) * 100 / Fraction(duration)
+    assert percent(position, duration) == min(exact.numerator // exact.denominator, 100)
+
+
+@pytest.mark.parametrize("whole", range(101))
+def test_whole_percents_are_themselves(whole: int) -> None:
+    assert percent(float(whole), 100.0) == whole
+
+
+def test_percent_of_an_unknown_duration_is_0() -> None:
+    assert percent(12.0, 0.0) == 0
+
+
+@given(st.lists(reports, min_size=1, max_size=8))
+def test_a_position_never_exceeds_a_known_duration(reports_: list[Report]) -> None:
+    for state in play(reports_):
+        assert state.duration_sec == 0 or 0 <= state.position_sec <= state.duration_sec
+        assert 0 <= state.percent <= 100
+
+
+@given(positions, durations)
+def test_completed_is_95_percent(position: float, duration: float) -> None:
+    state = begin(Report(position, duration), 0.0, NOW)
+    assert state.completed == (state.percent >= COMPLETED_PERCENT)
+    assert state.position_sec == min(position, duration)
+
+
+@pytest.mark.parametrize(("position", "completed"), [(94.999, False), (95.0, True), (100.0, True), (250.0, True)])
+def test_where_completed_begins(position: float, completed: bool) -> None:  # noqa: FBT001 - a table
+    assert begin(Report(position, 100.0), 0.0, NOW).completed is completed
+
+
+@given(st.permutations(range(6)), v7_ids | st.just("tab-1"))
+def test_reports_of_one_session_may_arrive_in_any_order(order: list[int], session_id: str) -> None:
+    last = play([Report(float(seq), 10.0, session_id, seq) for seq in order])[-1]
+    assert (last.position_sec, last.seq) == (5.0, 5)
+
+
+@given(st.lists(moments, min_size=2, max_size=3, unique=True), st.randoms(use_true_random=False))
+def test_the_newest_session_wins_in_any_order(began: list[int], random: Random) -> None:
+    sent = [Report(seq, 10.0, session_at(start), seq) for start in began for seq in range(3)]
+    random.shuffle(sent)
+    last = play(sent)[-1]
+    assert (last.session_id, last.seq, last.position_sec) == (session_at(max(began)), 2, 2.0)
+
+
+@given(st.lists(reports, min_size=1, max_size=8), v7_ids | st.just("tab-1"), st.integers(0, 9))
+def test_the_same_numbered_report_counts_once(before: list[Report], session_id: str, seq: int) -> None:
+    report = Report(1.0, 10.0, session_id, seq)
+    known = play([*before, report])[-1]
+    assert advance(known, report, NOW) is None or known.session_id != session_id
+
+
+@given(st.lists(reports, min_size=1, max_size=8), positions, durations)
+def test_without_a_session_the_last_report_wins(before: list[Report], position: float, duration: float) -> None:
+    known = play(before)[-1]
+    after = advance(known, Report(position, duration), NOW)
+    assert after is not None
+    assert (after.position_sec, after.duration_sec) == (min(position, duration), duration)
+    assert (after.session_id, after.session_started_at, after.seq) == (
+        known.session_id,
+        known.session_started_at,
+        known.seq,
+    )
+
+
+@given(st.lists(reports, min_size=2, max_size=12))
+def test_the_newest_session_never_gets_older(reports_: list[Report]) -> None:
+    starts = [state.session_started_at or datetime.min.replace(tzinfo=UTC) for state in play(reports_)]
+    assert starts == sorted(starts)
+
+
+@given(st.lists(reports, min_size=2, max_size=12))
+def test_numbers_never_fall_within_a_session(reports_: list[Report]) -> None:
+    states = play(reports_)
+    for earlier, later in pairwise(states):
+        if earlier.session_id == later.session_id and earlier.seq is not None:
+            assert later.seq is not None
+            assert later.seq >= earlier.seq
+
+
+def test_a_late_report_of_an_older_session_changes_nothing_even_after_one_without_a_session() -> None:
+    new, old = session_at(NOW_MS), session_at(NOW_MS - 60_000)
+    known = play([Report(50.0, 100.0, new, 7), Report(20.0, 100.0)])[-1]
+    assert advance(known, Report(90.0, 100.0, old, 99), NOW) is None
+    assert advance(known, Report(90.0, 100.0, new, 7), NOW) is None
+    assert advance(known, Report(51.0, 100.0, new, 8), NOW) is not None
+
+
+def test_two_sessions_of_one_moment_are_not_ordered() -> None:
+    known = begin(Report(50.0, 100.0, session_at(NOW_MS, 1), 7), 0.0, NOW)
+    after = advance(known, Report(5.0, 100.0, session_at(NOW_MS, 2), 0), NOW)
+    assert after is not None
+    assert after.position_sec == 5.0
+
+
+def test_watching_again_makes_it_unfinished() -> None:
+    states = play([Report(99.0, 100.0), Report(3.0, 100.0)])
+    assert [state.completed for state in states] == [True, False]
+
+
+def test_completed_can_be_said() -> None:
+    states = play([Report(99.0, 100.0, completed=False), Report(3.0, completed=True), Report(4.0)])
+    assert [state.completed for state in states] == [False, True, False]
+    assert states[1].duration_sec == 100.0
+
+
+def test_a_report_without_a_duration_takes_what_stands_in() -> None:
+    assert begin(Report(200.0), 100.0, NOW).position_sec == 100.0
+    assert begin(Report(200.0), 0.0, NOW).position_sec == 200.0
+
+
+@given(st.text(max_size=64) | st.uuids().map(str))
+def test_any_other_session_id_tells_nothing(session_id: str) -> None:
+    started = session_started_at(session_id, NOW)
+    assert started is None or session_id[14] == "7"
+
+
+@given(moments, st.integers(0, 2**62 - 1))
+def test_a_uuid7_tells_when_it_was_made(milliseconds: int, salt: int) -> None:
+    started = session_started_at(session_at(milliseconds, salt), NOW)
+    assert started == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def test_ids_of_the_platform_tell_when_they_were_made() -> None:
+    now = datetime.now(UTC)
+    started = session_started_at(new_id(), now)
+    assert started is not None
+    assert abs(started - now) < timedelta(seconds=5)
+
+
+@given(st.integers(NOW_MS + int(MAX_CLOCK_SKEW.total_seconds() * 1000) + 1, 2**48 - 1))
+def test_a_session_from_the_future_tells_nothing(milliseconds: int) -> None:
+    assert session_started_at(session_at(milliseconds), NOW) is None
+
+
+def test_who_may_see_what() -> None:
+    platform, theirs = make_video(), make_video(corporation_id=COLLEAGUE.corporation_id)
+    assert all(may_see(caller, platform) for caller in (MEMBER, COLLEAGUE, ADMIN))
+    assert [may_see(caller, theirs) for caller in (MEMBER, COLLEAGUE, ADMIN)] == [False, True, True]

@@ -1,0 +1,103 @@
+"""The gRPC API of progress, and its client of catalog, over real connections."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+from grpc import aio
+from kit.db import Database
+from kit.errors import ApiError
+from kit.ids import new_id
+from kit.rpc import GrpcServer, ask, connect
+from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from marquee.progress.v1 import progress_pb2
+from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
+
+from services.progress.catalog import CatalogClient
+from services.progress.domain import Report, Video
+from services.progress.rpc import ProgressServicer, register
+from services.progress.service import History, Recorder
+from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video
+
+
+class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
+    """A catalog with one video."""
+
+    async def GetSource(  # noqa: N802
+        self, request: catalog_pb2.GetSourceRequest, context: aio.ServicerContext[Any, Any]
+    ) -> catalog_pb2.GetSourceResponse:
+        """Nobody here asks for it."""
+        raise NotImplementedError
+
+    async def GetVideos(  # noqa: N802
+        self, request: catalog_pb2.GetVideosRequest, context: aio.ServicerContext[Any, Any]
+    ) -> catalog_pb2.GetVideosResponse:
+        """The first id that was asked for is the one video."""
+        video = catalog_pb2.Video(
+            id=request.ids[0],
+            title="Heads up",
+            status="ready",
+            duration_sec=12.5,
+            thumbnail_url="/t.jpg",
+            corporation_id="c",
+        )
+        return catalog_pb2.GetVideosResponse(videos=[video])
+
+
+def add_catalog(server: aio.Server) -> None:
+    """Adds the catalog to a server."""
+    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(), server)
+
+
+@pytest.fixture
+async def channel(database: Database, catalog: FakeCatalog) -> AsyncIterator[aio.Channel]:
+    """A connection to progress and to a catalog."""
+    servicer = ProgressServicer(History(database, catalog))
+    server = GrpcServer("progress", "127.0.0.1:0", [partial(register, servicer), add_catalog])
+    await server.start()
+    async with connect(f"127.0.0.1:{server.port}") as channel:
+        yield channel
+    await server.stop(0)
+
+
+async def test_get_progress_answers_for_several_videos(
+    channel: aio.Channel, database: Database, catalog: FakeCatalog
+) -> None:
+    recorder = Recorder(database, catalog)
+    videos = [catalog.add(make_video()) for _ in range(3)]
+    for video in videos:
+        await recorder.take(MEMBER, video.id, Report(96.0, 100.0))
+        await recorder.take(COLLEAGUE, video.id, Report(1.0, 100.0))
+    request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[videos[0].id, videos[2].id, new_id()])
+    answer = await ask(ProgressServiceStub(channel).GetProgress, request)
+    records = {record.video_id: record for record in answer.records}
+    assert records.keys() == {videos[0].id, videos[2].id}
+    record = records[videos[0].id]
+    assert (record.position_sec, record.duration_sec, record.completed) == (96.0, 100.0, True)
+    assert record.updated_at.seconds > 0
+
+
+async def test_get_progress_takes_100_videos(channel: aio.Channel) -> None:
+    stub = ProgressServiceStub(channel)
+    request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[new_id() for _ in range(100)])
+    assert not (await ask(stub.GetProgress, request)).records
+    request.video_ids.append(new_id())
+    with pytest.raises(ApiError, match="VALIDATION_FAILED"):
+        await ask(stub.GetProgress, request)
+
+
+async def test_the_client_of_catalog_understands_it(channel: aio.Channel) -> None:
+    known, unknown = new_id(), new_id()
+    assert await CatalogClient(channel).videos([known, unknown]) == {
+        known: Video(
+            id=known,
+            title="Heads up",
+            status="ready",
+            duration_sec=12.5,
+            thumbnail_url="/t.jpg",
+            corporation_id="c",
+        )
+    }

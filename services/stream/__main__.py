@@ -1,0 +1,64 @@
+"""Composition root of stream."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from kit.auth_client import authenticator
+from kit.bus import Bus
+from kit.bus.rabbit import RabbitBus
+from kit.health import Check, Health, broker_check
+from kit.http import create_app
+from kit.media import MediaStore
+from kit.rpc import GrpcServer, connect
+from kit.service import Role, Service, main
+from services.stream.consumers import subscribe
+from services.stream.files import Files
+from services.stream.http import build_routers
+from services.stream.rpc import StreamServicer, register
+from services.stream.service import Streams
+from services.stream.settings import StreamSettings
+from services.stream.sources import SourceCache, ask_catalog
+from services.stream.traffic import Traffic
+
+NAME = "stream"
+
+
+def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -> Service:
+    """Wires stream.
+
+    Args:
+        settings: its settings.
+        role: which part of it this process plays.
+        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
+    """
+    bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
+    auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
+    sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec)
+    files = Files(settings.media_root, settings.read_threads)
+    traffic = Traffic()
+    if role.answers:
+        subscribe(bus, sources)
+    health = Health({"media": Check(files.ping), "broker": broker_check(bus)})
+    app = create_app(
+        NAME,
+        title="Marquee: streaming",
+        health=health,
+        authenticate=authenticator(auth),
+        routers=build_routers(Streams(sources, MediaStore(settings.media_root), files), traffic),
+    )
+    service = Service(
+        name=NAME,
+        app=app,
+        health=health,
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, StreamServicer(traffic))]),
+        bus=None if shared_bus else bus,
+    )
+    service.resources.callback(files.close)
+    for channel in (auth, catalog):
+        service.resources.push_async_callback(channel.close)
+    return service
+
+
+if __name__ == "__main__":
+    main(NAME, StreamSettings, build)

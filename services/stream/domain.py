@@ -1,0 +1,83 @@
+"""Rules about who may watch what, and what a request for bytes is answered with. No I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from services.stream.ranges import ByteRange, RangeNotSatisfiable, select
+from services.stream.validators import Conditions, Validators, Verdict, judge
+
+_MEDIA_TYPE = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the bytes of a video are and what they are, as catalog tells."""
+
+    video_id: str
+    reference: str
+    size_bytes: int
+    mime_type: str
+    duration_sec: float
+    video_codec: str
+    audio_codec: str
+    """Empty when the video is silent."""
+    width: int
+    height: int
+    bitrate_bps: int
+    version: int
+    corporation_id: str
+    """Empty for platform videos."""
+
+    def is_visible_to(self, corporation_id: str, *, is_admin: bool) -> bool:
+        """Whether somebody of this corporation (empty: of none) may see it."""
+        return is_admin or self.corporation_id in ("", corporation_id)
+
+    @property
+    def content_type(self) -> str:
+        """Its media type; one that is no film must not be taken for a page by a browser."""
+        return self.mime_type if _MEDIA_TYPE.fullmatch(self.mime_type) else "application/octet-stream"
+
+
+class Outcome(Enum):
+    """What a request for a file is answered with: the HTTP status."""
+
+    WHOLE = 200
+    PARTIAL = 206
+    NOT_MODIFIED = 304
+    PRECONDITION_FAILED = 412
+    NOT_SATISFIABLE = 416
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome, and the bytes that go with it."""
+
+    outcome: Outcome
+    ranges: tuple[ByteRange, ...] = ()
+    """Never empty for PARTIAL; for WHOLE the file in one, or nothing when it is empty."""
+
+
+def decide(
+    method: str, range_header: str | None, conditions: Conditions, validators: Validators, size: int
+) -> Decision:
+    """What a GET or HEAD of a file of `size` bytes is answered with (RFC 9110, 13.2.2 and 14.2).
+
+    A range is defined for GET only, so that HEAD ignores one. Conditions come before ranges. An `If-Range` that holds
+    leaves a range unsatisfiable that is: whoever has the whole file already learns so without getting it again.
+    """
+    verdict = judge(conditions, validators)
+    if verdict is Verdict.FAILED:
+        return Decision(Outcome.PRECONDITION_FAILED)
+    if verdict is Verdict.NOT_MODIFIED:
+        return Decision(Outcome.NOT_MODIFIED)
+    if method == "GET" and range_header is not None and verdict is Verdict.PROCEED:
+        try:
+            ranges = select(range_header, size)
+        except RangeNotSatisfiable:
+            return Decision(Outcome.NOT_SATISFIABLE)
+        if ranges is not None:
+            return Decision(Outcome.PARTIAL, ranges)
+    return Decision(Outcome.WHOLE, (ByteRange(0, size - 1),) if size else ())

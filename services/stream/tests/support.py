@@ -1,0 +1,256 @@
+"""What stands in for the other services in the tests of stream, and a client that speaks HTTP by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grpc import aio
+
+from kit.errors import ApiError
+from kit.ids import new_id
+from kit.rpc import GrpcServer
+from kit.service import HttpServer, Role, Service, listen
+from kit.settings import load
+from kit.testing.fakes import FakeBus, HeaderAuthenticator
+from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from services.stream.__main__ import build
+from services.stream.domain import Source
+from services.stream.settings import StreamSettings
+
+VIEWER = "viewer"
+_TIME_LIMIT_SEC = 20
+
+
+def a_source(**changed: Any) -> Source:
+    """A source like any other."""
+    facts: dict[str, Any] = {
+        "video_id": new_id(),
+        "reference": "videos/1/source.mp4",
+        "size_bytes": 1,
+        "mime_type": "video/mp4",
+        "duration_sec": 1.5,
+        "video_codec": "h264",
+        "audio_codec": "aac",
+        "width": 320,
+        "height": 180,
+        "bitrate_bps": 1000,
+        "version": 1,
+        "corporation_id": "",
+    }
+    return Source(**facts | changed)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for something that happens in a thread or another process."""
+    async with asyncio.timeout(_TIME_LIMIT_SEC):
+        while not condition():  # noqa: ASYNC110 - nothing tells when it happens
+            await asyncio.sleep(0.005)
+
+
+def open_below(folder: Path, process: int | str = "self") -> list[Path]:
+    """The files below a folder that a process has open."""
+    found = []
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(entry.readlink())
+    return [target for target in found if folder in target.parents]
+
+
+class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
+    """A catalog that is a dictionary."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, catalog_pb2.GetSourceResponse] = {}
+        self.not_ready: set[str] = set()
+        self.asked: list[str] = []
+
+    def register(self, server: aio.Server) -> None:
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(self, server)
+
+    async def GetSource(  # noqa: N802
+        self, request: catalog_pb2.GetSourceRequest, context: aio.ServicerContext[Any, Any]
+    ) -> catalog_pb2.GetSourceResponse:
+        del context
+        self.asked.append(request.video_id)
+        if request.video_id in self.not_ready:
+            raise ApiError("CONTENT_NOT_READY")
+        if request.video_id not in self.sources:
+            raise ApiError("CONTENT_NOT_FOUND")
+        return self.sources[request.video_id]
+
+    async def GetVideos(  # noqa: N802
+        self, request: catalog_pb2.GetVideosRequest, context: aio.ServicerContext[Any, Any]
+    ) -> catalog_pb2.GetVideosResponse:
+        del request, context
+        return catalog_pb2.GetVideosResponse()
+
+
+@dataclass
+class Stage:
+    """A running stream service and what stands around it."""
+
+    root: Path
+    port: int
+    catalog: FakeCatalog
+    bus: FakeBus
+    service: Service
+
+    def add(self, path: Path, **facts: Any) -> str:
+        """Tells catalog of a file that is in the store already; answers the video's id."""
+        video_id = new_id()
+        known: dict[str, Any] = {
+            "video_id": video_id,
+            "reference": str(path.relative_to(self.root)),
+            "size_bytes": path.stat().st_size if path.exists() else 0,
+            "mime_type": "video/mp4",
+            "duration_sec": 10.0,
+            "video_codec": "h264",
+            "audio_codec": "aac",
+            "width": 320,
+            "height": 180,
+            "bitrate_bps": 400_000,
+            "version": 1,
+        }
+        self.catalog.sources[video_id] = catalog_pb2.GetSourceResponse(**known | facts)
+        return video_id
+
+    def store(self, name: str, content: bytes, **facts: Any) -> str:
+        """Puts a file into the store and tells catalog of it; answers the video's id."""
+        path = self.root / name
+        path.write_bytes(content)
+        return self.add(path, **facts)
+
+    def sparse(self, name: str, size: int, islands: dict[int, bytes] | None = None) -> str:
+        """A file of holes, with something in a few places."""
+        path = self.root / name
+        with path.open("wb") as file:
+            file.truncate(size)
+            for offset, content in (islands or {}).items():
+                file.seek(offset)
+                file.write(content)
+        return self.add(path)
+
+    async def get(self, video_id: str, **headers: str) -> Answer:
+        """Asks for a stream on a connection of its own."""
+        async with connected(self.port) as line:
+            return await line.ask("GET", stream_path(video_id), **headers)
+
+
+@asynccontextmanager
+async def running(root: Path, sockets: Path, *, drain_sec: float = 1) -> AsyncIterator[Stage]:
+    """The whole service on real sockets; only auth, catalog and the bus are stand-ins.
+
+    Args:
+        root: the media store.
+        sockets: a folder with a short name, for catalog's socket.
+        drain_sec: how long a stop waits for answers in hand.
+    """
+    catalog, bus = FakeCatalog(), FakeBus()
+    catalog_address = f"unix:{sockets}/catalog.sock"
+    catalog_server = GrpcServer("catalog", catalog_address, [catalog.register])
+    await catalog_server.start()
+    settings = load(
+        StreamSettings,
+        http_port=0,
+        grpc_bind="127.0.0.1:0",
+        auth_address=f"unix:{sockets}/nobody.sock",
+        catalog_address=catalog_address,
+        broker_url="local:",
+        media_url=f"file://{root}",
+        drain_sec=drain_sec,
+    )
+    service = build(settings, Role.API, bus)
+    service.app.state.authenticate = HeaderAuthenticator()
+    await service.start()
+    listener = listen("127.0.0.1", 0)
+    server = HttpServer(service.app, settings)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        yield Stage(root, listener.getsockname()[1], catalog, bus, service)
+    finally:
+        server.should_exit = True
+        await serving
+        await service.stop(drain_sec)
+        await catalog_server.stop(0)
+
+
+def stream_path(video_id: str) -> str:
+    """Where a video's bytes are."""
+    return f"/api/videos/{video_id}/stream"
+
+
+@dataclass
+class Answer:
+    """A response, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+    length: int = 0
+    """Bytes of the body that came, also when they were only hashed."""
+    sha256: str = field(default="", repr=False)
+
+
+class Line:
+    """One HTTP/1.1 connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, method: str, path: str, **headers: str) -> None:
+        """Sends a request without waiting for the answer. `if_range="x"` becomes `if-range: x`."""
+        fields = {"host": "marquee", "x-test-user": VIEWER} | {k.replace("_", "-"): v for k, v in headers.items()}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items() if value), "", ""]
+        self.writer.write("\r\n".join(lines).encode("latin-1"))
+
+    async def head(self) -> Answer:
+        """Status and headers of the next answer."""
+        lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        pairs = (line.partition(":") for line in lines[1:] if line)
+        return Answer(int(lines[0].split()[1]), {name.lower(): value.strip() for name, _, value in pairs})
+
+    async def answer(self, *, has_body: bool = True, keep: bool = True) -> Answer:
+        """The next answer. An answer that ends too early raises `asyncio.IncompleteReadError`."""
+        answer = await self.head()
+        missing = int(answer.headers.get("content-length", "0")) if has_body else 0
+        digest = hashlib.sha256()
+        kept = []
+        while missing:
+            block = await self.reader.read(min(missing, 1 << 20))
+            if not block:
+                raise asyncio.IncompleteReadError(b"", missing)
+            missing -= len(block)
+            answer.length += len(block)
+            if keep:
+                digest.update(block)
+                kept.append(block)
+        answer.body, answer.sha256 = b"".join(kept), digest.hexdigest()
+        return answer
+
+    async def ask(self, method: str, path: str, **headers: str) -> Answer:
+        """One request and its answer."""
+        self.send(method, path, **headers)
+        return await self.answer(has_body=method != "HEAD")
+
+
+@asynccontextmanager
+async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIterator[Line]:
+    """A connection to the server; a small `receive_buffer` makes a slow reader felt soon."""
+    endpoint = socket.socket()
+    if receive_buffer:
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    endpoint.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(endpoint, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=endpoint, limit=1 << 20)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.transport.abort()

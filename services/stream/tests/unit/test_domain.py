@@ -1,0 +1,86 @@
+"""What a request for bytes is answered with, and who may see what."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.stream.domain import Decision, Outcome, decide
+from services.stream.multipart import frame
+from services.stream.ranges import ByteRange
+from services.stream.tests.support import a_source
+from services.stream.validators import Conditions, Validators
+
+SIZE = 1000
+VALIDATORS = Validators.of(size=SIZE, mtime_ns=10**18, version=1, now=2e9)
+WHOLE = Decision(Outcome.WHOLE, (ByteRange(0, SIZE - 1),))
+STALE = Conditions(if_range='"stale"')
+
+
+@pytest.mark.parametrize(
+    ("method", "range_header", "conditions", "expected"),
+    [
+        ("GET", None, Conditions(), WHOLE),
+        ("GET", "bytes=0-1", Conditions(), Decision(Outcome.PARTIAL, (ByteRange(0, 1),))),
+        ("HEAD", "bytes=0-1", Conditions(), WHOLE),
+        ("HEAD", "bytes=5000-", Conditions(), WHOLE),
+        ("GET", "furlongs=0-1", Conditions(), WHOLE),
+        ("GET", "bytes=5000-", Conditions(), Decision(Outcome.NOT_SATISFIABLE)),
+        ("GET", "bytes=5000-", STALE, WHOLE),
+        ("GET", "bytes=5000-", Conditions(if_range=VALIDATORS.etag), Decision(Outcome.NOT_SATISFIABLE)),
+        ("GET", "bytes=5000-", Conditions(if_none_match="*"), Decision(Outcome.NOT_MODIFIED)),
+        ("GET", "bytes=5000-", Conditions(if_match='"x"'), Decision(Outcome.PRECONDITION_FAILED)),
+        ("GET", "bytes=0-1", STALE, WHOLE),
+        ("HEAD", None, Conditions(if_none_match=VALIDATORS.etag), Decision(Outcome.NOT_MODIFIED)),
+    ],
+)
+def test_conditions_come_before_ranges(
+    method: str, range_header: str | None, conditions: Conditions, expected: Decision
+) -> None:
+    assert decide(method, range_header, conditions, VALIDATORS, SIZE) == expected
+
+
+def test_an_empty_file_is_whole_or_out_of_range() -> None:
+    assert decide("GET", None, Conditions(), VALIDATORS, 0) == Decision(Outcome.WHOLE)
+    assert decide("GET", "bytes=-5", Conditions(), VALIDATORS, 0) == Decision(Outcome.WHOLE)
+    assert decide("GET", "bytes=0-", Conditions(), VALIDATORS, 0) == Decision(Outcome.NOT_SATISFIABLE)
+
+
+@pytest.mark.parametrize(
+    ("owner", "viewer", "is_admin", "visible"),
+    [
+        ("", "", False, True),
+        ("", "acme", False, True),
+        ("acme", "acme", False, True),
+        ("acme", "", False, False),
+        ("acme", "other", False, False),
+        ("acme", "", True, True),
+    ],
+)
+def test_a_corporations_video_is_for_its_own_people(owner: str, viewer: str, *, is_admin: bool, visible: bool) -> None:
+    assert a_source(corporation_id=owner).is_visible_to(viewer, is_admin=is_admin) is visible
+
+
+@pytest.mark.parametrize(
+    ("told", "served"),
+    [
+        ("video/mp4", "video/mp4"),
+        ("audio/x-m4a", "audio/x-m4a"),
+        ("text/html", "application/octet-stream"),
+        ("video/mp4\r\nX: y", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_a_browser_is_only_told_media_types(told: str, served: str) -> None:
+    assert a_source(mime_type=told).content_type == served
+
+
+def test_a_multipart_body_is_as_long_as_it_says() -> None:
+    framed = frame([ByteRange(0, 1), ByteRange(5, 9)], 10, "video/mp4", "edge")
+    data = b"0123456789"
+    body = b"".join(part.head + data[part.offset : part.offset + part.count] for part in framed.parts) + framed.tail
+    assert len(body) == framed.length
+    assert body == (
+        b"--edge\r\nContent-Type: video/mp4\r\nContent-Range: bytes 0-1/10\r\n\r\n01"
+        b"\r\n--edge\r\nContent-Type: video/mp4\r\nContent-Range: bytes 5-9/10\r\n\r\n56789"
+        b"\r\n--edge--\r\n"
+    )

@@ -1,0 +1,41 @@
+"""The stacks that the black-box suites run against, each started once, and the films they use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.client import Client, make_film
+from tests.stacks.base import Stack
+from tests.stacks.embedded import EmbeddedStack
+
+STACKS = {"embedded": EmbeddedStack}
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of twelve seconds, ready to play from its first byte."""
+    return make_film(tmp_path_factory.mktemp("films") / "night train.mp4")
+
+
+@pytest.fixture(scope="session")
+def slow_start_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film whose index is at its end."""
+    return make_film(tmp_path_factory.mktemp("films") / "늦은 색인.mp4", faststart=False, source="smptebars")
+
+
+@pytest.fixture(scope="session", params=list(STACKS))
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Marquee, run in each of its ways in turn."""
+    with STACKS[request.param](tmp_path_factory.mktemp(request.param)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(stack: Stack) -> Iterator[Client]:
+    """The administrator, logged in."""
+    client = Client(stack.base_url)
+    yield client
+    client.close()

@@ -1,0 +1,257 @@
+"""What an operator and a viewer can do over HTTP, whichever way Marquee runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import random
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.e2e.client import HEADERS, Client, new_member
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, REPOSITORY, Stack
+
+PUBLIC = {
+    ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/register"),
+    ("POST", "/api/auth/refresh"),
+    ("POST", "/api/auth/check"),
+    ("GET", "/api/health"),
+}
+
+
+@pytest.fixture(scope="module")
+def video(admin: Client, film: Path) -> dict[str, Any]:
+    """A film that is ready."""
+    return admin.await_status(admin.upload(film, "Night Train"), "ready")
+
+
+def test_an_upload_becomes_a_film_with_facts_and_thumbnail(admin: Client, video: dict[str, Any], film: Path) -> None:
+    assert video["title"] == "Night Train"
+    assert video["duration_sec"] == pytest.approx(12, abs=0.2)
+    assert (video["width"], video["height"], video["mime_type"]) == (640, 360, "video/mp4")
+    assert video["files"][0]["size"] == film.stat().st_size
+    picture = admin.http.get(video["thumbnail_url"])
+    assert picture.headers["content-type"] == "image/jpeg"
+    image = Image.open(io.BytesIO(picture.content))
+    assert image.size == (320, 180)
+    listed = admin.http.get("/api/videos", params={"query": "night"}).json()
+    assert [item["id"] for item in listed["items"]] == [video["id"]]
+
+
+def test_the_bytes_are_the_files(admin: Client, video: dict[str, Any], film: Path) -> None:
+    content = film.read_bytes()
+    url = f"/api/videos/{video['id']}/stream"
+    whole = admin.http.get(url)
+    assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+    assert whole.content == content
+    head = admin.http.head(url)
+    assert (head.status_code, int(head.headers["content-length"]), head.content) == (200, len(content), b"")
+    for asked, expected in (
+        ("bytes=0-1", content[:2]),
+        ("bytes=100-", content[100:]),
+        ("bytes=-77", content[-77:]),
+        (f"bytes=10-{len(content) * 2}", content[10:]),
+    ):
+        part = admin.http.get(url, headers={"Range": asked})
+        assert (part.status_code, part.content) == (206, expected), asked
+        assert re.fullmatch(rf"bytes \d+-\d+/{len(content)}", part.headers["content-range"])
+    beyond = admin.http.get(url, headers={"Range": f"bytes={len(content)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
+    assert beyond.json()["error"]["code"] == "STREAM_RANGE_INVALID"
+    unchanged = admin.http.get(url, headers={"If-None-Match": whole.headers["etag"]})
+    assert unchanged.status_code == 304
+
+
+def test_twenty_viewers_of_the_same_and_of_other_films(
+    stack: Stack, admin: Client, video: dict[str, Any], film: Path, slow_start_film: Path
+) -> None:
+    other = admin.await_status(admin.upload(slow_start_film), "ready")
+    assert other["title"] == "늦은 색인"
+    films = {video["id"]: film.read_bytes(), other["id"]: slow_start_film.read_bytes()}
+
+    def watch(viewer: int) -> None:
+        dice = random.Random(viewer)  # noqa: S311 - a repeatable choice
+        video_id = dice.choice(sorted(films))
+        content = films[video_id]
+        with httpx.Client(base_url=stack.base_url, auth=(ADMIN_LOGIN, ADMIN_PASSWORD), timeout=60) as http:
+            for _ in range(10):
+                start = dice.randrange(len(content))
+                end = min(start + dice.randrange(1, 400_000), len(content) - 1)
+                answer = http.get(f"/api/videos/{video_id}/stream", headers={"Range": f"bytes={start}-{end}"})
+                assert answer.status_code == 206
+                assert answer.content == content[start : end + 1]
+            whole = http.get(f"/api/videos/{video_id}/stream")
+            assert hashlib.sha256(whole.content).digest() == hashlib.sha256(content).digest()
+
+    with ThreadPoolExecutor(20) as viewers:
+        list(viewers.map(watch, range(20)))
+
+
+def test_stream_info(admin: Client, video: dict[str, Any], film: Path) -> None:
+    info = admin.http.get(f"/api/videos/{video['id']}/stream/info").json()
+    assert info["codecs"] == {"video": "H.264", "audio": "AAC"}
+    assert info["resolution"] == {"width": 640, "height": 360}
+    assert info["file_size"] == film.stat().st_size
+
+
+def test_real_players_can_read_it(stack: Stack, video: dict[str, Any], film: Path, tmp_path: Path) -> None:
+    url = f"{stack.base_url}/api/videos/{video['id']}/stream"
+    credentials = base64.b64encode(f"{ADMIN_LOGIN}:{ADMIN_PASSWORD}".encode()).decode()
+    probed = subprocess.run(  # noqa: S603 - fixed arguments
+        [  # noqa: S607 - installed by scripts/install-test-tools.sh
+            "ffprobe", "-v", "error", "-show_format", "-of", "json",
+            "-headers", f"Authorization: Basic {credentials}\r\n", url,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    assert float(json.loads(probed.stdout)["format"]["duration"]) == pytest.approx(12, abs=0.2)
+    part = tmp_path / "part.mp4"
+    part.write_bytes(film.read_bytes()[:5000])
+    subprocess.run(  # noqa: S603 - fixed arguments
+        ["curl", "-fsS", "-u", f"{ADMIN_LOGIN}:{ADMIN_PASSWORD}", "-C", "-", "-o", str(part), url],  # noqa: S607
+        check=True,
+    )
+    assert part.read_bytes() == film.read_bytes()
+
+
+def test_progress_is_kept_over_logins(stack: Stack, admin: Client, video: dict[str, Any]) -> None:
+    viewer = new_member(stack, "viewer")
+    path = f"/api/progress/{video['id']}"
+    saved = viewer.http.put(path, json={"position": 6.5, "duration": 12.0})
+    assert saved.json() == {"success": True, "progress_percent": 54}
+    viewer.http.post("/api/auth/logout")
+    viewer.close()
+    again = Client(stack.base_url, "viewer", "longer than eight")
+    record = again.http.get(path).json()
+    assert (record["position"], record["progress_percent"], record["completed"]) == (6.5, 54, False)
+    unknown = again.http.put(path, json={"position": None, "duration": 12.0})
+    assert unknown.status_code == 200
+    assert again.http.get(path).json()["position"] == 6.5
+    assert again.http.post(f"/api/videos/{video['id']}/progress", json={"position_sec": 11.9}).status_code == 204
+    history = again.http.get("/api/users/me/history").json()
+    assert [(item["video_id"], item["completed"]) for item in history["items"]] == [(video["id"], True)]
+    assert history["items"][0]["video"]["title"] == "Night Train"
+    assert admin.http.get(path).status_code == 204, "progress is each viewer's own"
+    again.close()
+
+
+def test_members_see_what_is_ready_and_upload_nothing(stack: Stack, video: dict[str, Any], film: Path) -> None:
+    member = new_member(stack, "Member Ünï 한글")
+    listed = member.http.get("/api/videos").json()["items"]
+    assert video["id"] in [item["id"] for item in listed]
+    assert {item["status"] for item in listed} == {"ready"}
+    with film.open("rb") as file:
+        refused = member.http.post("/api/videos", files={"file": ("x.mp4", file)})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AUTH_FORBIDDEN")
+    assert member.http.get("/api/users").status_code == 403
+    member.close()
+
+
+def test_a_pending_member_waits(stack: Stack) -> None:
+    body = {"login_id": "patient", "password": "longer than eight", "display_name": "P"}
+    assert httpx.post(f"{stack.base_url}/api/auth/register", json=body).json()["status"] == "pending"
+    login = httpx.post(
+        f"{stack.base_url}/api/auth/login",
+        json={"login_id": "patient", "password": "longer than eight"},
+        headers={"Accept-Language": "ko-KR,ko;q=0.9,en;q=0.5"},
+    )
+    assert login.status_code == 403
+    assert login.json()["error"]["code"] == "AUTH_USER_PENDING"
+    assert "승인" in login.json()["error"]["message"]
+
+
+def bad_media(film: Path) -> dict[str, bytes]:
+    """What people upload that is no film."""
+    whole = film.read_bytes()
+    return {
+        "notes.mp4": b"just some text\n" * 100,
+        "empty.mp4": b"",
+        "cut.mp4": whole[: len(whole) // 2],
+        "list.mp4": b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n",
+        "../../etc/cron.d/evil\x01\n.mp4": b"\x00" * 5000,
+    }
+
+
+def test_what_is_no_film_fails_with_a_reason(stack: Stack, admin: Client, film: Path, tmp_path: Path) -> None:
+    ids = []
+    for name, content in bad_media(film).items():
+        answer = admin.http.post("/api/videos", files={"file": (name, content, "video/mp4")})
+        assert answer.status_code == 201, (name, answer.text)
+        ids.append(answer.json()["id"])
+    for video_id in ids:
+        video = admin.await_status(video_id, "failed")
+        assert video["failure_code"]
+        assert len(video["failure_reason"]) > 10
+        assert video["thumbnail_url"] is None
+        refused = admin.http.get(f"/api/videos/{video_id}/stream")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONTENT_NOT_READY")
+    good = admin.await_status(admin.upload(film, "after the bad ones"), "ready")
+    assert good["status"] == "ready", "the worker is alive"
+    if media := getattr(stack, "media", None):
+        assert not [name for name in ids if (media / "videos" / name).exists()], "nothing is left behind"
+        assert list((media / "incoming").iterdir()) == []
+
+
+def test_every_route_wants_credentials(stack: Stack) -> None:
+    document = httpx.get(f"{stack.base_url}/openapi.json").json()
+    walked = 0
+    with httpx.Client(base_url=stack.base_url) as anonymous:
+        for template, operations in document["paths"].items():
+            if not template.startswith("/api/"):
+                continue
+            path = re.sub(r"\{[^}]+\}", "00000000-0000-7000-8000-000000000000", template)
+            for method in operations:
+                answer = anonymous.request(method.upper(), path)
+                public = (method.upper(), template) in PUBLIC
+                assert (answer.status_code == 401) is not public or template == "/api/auth/refresh", (method, path)
+                if not public:
+                    assert answer.json()["error"]["code"] == "AUTH_INVALID_TOKEN"
+                    assert "Basic" in answer.headers["www-authenticate"]
+                    assert operations[method]["security"], f"{method} {template} is documented as public"
+                    walked += 1
+    assert walked >= 15
+    quiet = httpx.get(f"{stack.base_url}/api/videos", headers=HEADERS)
+    assert "Basic" not in quiet.headers["www-authenticate"], "a page's script must not make the browser ask"
+
+
+def test_a_cookie_alone_changes_nothing(stack: Stack, film: Path) -> None:
+    with httpx.Client(base_url=stack.base_url) as browser:
+        credentials = {"login_id": ADMIN_LOGIN, "password": ADMIN_PASSWORD}
+        browser.post("/api/auth/login", json=credentials)
+        assert browser.get("/api/users/me").status_code == 200
+        with film.open("rb") as file:
+            forged = browser.post("/api/videos", files={"file": ("x.mp4", file)})
+        assert (forged.status_code, forged.json()["error"]["code"]) == (403, "AUTH_FORBIDDEN")
+
+
+def test_health_and_what_stays_inside(stack: Stack) -> None:
+    health = httpx.get(f"{stack.base_url}/api/health").json()
+    assert health["status"] == "healthy"
+    assert set(health["services"]) == {"auth", "catalog", "stream", "progress", "thumbnailer"}
+    assert health["dependencies"]["database"] == "connected"
+    for path in ("/metrics", "/readyz"):
+        assert httpx.get(f"{stack.base_url}{path}").status_code == 404, path
+    assert "marquee" in httpx.get(f"{stack.base_url}/", headers={"Accept": "text/html"}).text.lower()
+    keys = httpx.get(f"{stack.base_url}/.well-known/jwks.json").json()["keys"]
+    assert all(key["crv"] == "Ed25519" and "d" not in key for key in keys)
+
+
+def test_the_command_line_uploads(stack: Stack, film: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [
+            ".venv/bin/marquee", "upload", str(film),
+            "--url", stack.base_url, "--login", ADMIN_LOGIN, "--password", ADMIN_PASSWORD,
+        ],
+        cwd=REPOSITORY, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "night train: ready" in done.stdout

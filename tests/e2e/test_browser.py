@@ -1,0 +1,173 @@
+"""The main job, in a real browser: log in, upload, see the thumbnail, play, seek, leave, come back, go on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.e2e.client import Client, make_film
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, REPOSITORY, Stack
+
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--autoplay-policy=no-user-gesture-required",
+]
+SCREENSHOTS = REPOSITORY / ".cache" / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """A page of a browser that has never been here, whose console must stay quiet."""
+    context = browser.new_context(base_url=stack.base_url, locale="en-US", viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    complaints: list[str] = []
+    foreign: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("request", lambda request: None if is_local(request.url, stack.base_url) else foreign.append(request.url))
+    yield opened
+    context.close()
+    # A 401 is how the page learns that nobody is logged in; the browser writes it to the console by itself.
+    assert [text for text in complaints if "401" not in text] == []
+    assert foreign == [], "the site asks nobody else"
+
+
+def is_local(url: str, base_url: str) -> bool:
+    return url.startswith((base_url, "blob:", "data:"))
+
+
+def log_in(page: Page) -> None:
+    page.goto("/")
+    page.get_by_test_id("login-id").fill(ADMIN_LOGIN)
+    page.get_by_test_id("login-password").fill(ADMIN_PASSWORD)
+    page.get_by_test_id("login-submit").click()
+    page.get_by_test_id("login-form").wait_for(state="detached")
+
+
+def shoot(page: Page, stack: Stack, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{stack.name}-{name}.png")
+
+
+def position(page: Page) -> float:
+    return float(page.get_by_test_id("player").evaluate("video => video.currentTime"))
+
+
+def has_metadata(page: Page) -> None:
+    """Waits until the player knows what it plays."""
+    page.wait_for_function("() => document.querySelector('[data-testid=player]')?.readyState >= 1", timeout=20_000)
+
+
+def plays_on(page: Page, from_sec: float) -> None:
+    """Waits until the picture has moved on from a position."""
+    page.wait_for_function(
+        "from => { const v = document.querySelector('[data-testid=player]');"
+        " return v && !v.paused && v.readyState >= 3 && v.currentTime > from + 0.3 }",
+        arg=from_sec,
+        timeout=20_000,
+    )
+
+
+def test_the_main_job(page: Page, stack: Stack, tmp_path: Path) -> None:
+    title = f"The {stack.name} express"
+    film = make_film(tmp_path / f"{title}.mp4", seconds=60, faststart=False)
+    log_in(page)
+    page.goto("/upload")
+    page.get_by_test_id("upload-input").set_input_files(film)
+    with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith("/api/videos")):
+        page.get_by_test_id("upload-submit").click()
+        page.get_by_test_id("upload-progress").first.wait_for()
+    page.goto("/")
+    card = page.get_by_test_id("video-card").filter(has_text=title).first
+    expect(card).to_have_attribute("data-status", "ready", timeout=60_000)
+    picture = card.get_by_test_id("video-thumbnail")
+    expect(picture).to_be_visible()
+    page.wait_for_function("img => img.complete && img.naturalWidth === 320", arg=picture.element_handle())
+    shoot(page, stack, "list")
+
+    video_id = card.get_attribute("data-video-id")
+    page.goto(f"/watch/{video_id}")
+    player = page.get_by_test_id("player")
+    player.wait_for()
+    has_metadata(page)
+    player.evaluate("video => video.play()")
+    plays_on(page, 0)
+    player.evaluate("video => { video.currentTime = 40 }")
+    plays_on(page, 40)
+    shoot(page, stack, "player")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelector('[data-testid=player]').paused")
+    left_at = position(page)
+    assert 40 < left_at < 55
+    page.goto("/")
+    page.get_by_test_id("logout").click()
+    page.get_by_test_id("login-form").wait_for()
+
+    log_in(page)
+    page.goto(f"/watch/{video_id}")
+    page.get_by_test_id("resume-dialog").wait_for(timeout=20_000)
+    shoot(page, stack, "resume")
+    page.get_by_test_id("resume-continue").click()
+    plays_on(page, left_at - 2)
+    assert abs(position(page) - left_at) < 8
+    # Closing the page while it plays saves the position too.
+    player.evaluate("video => { video.currentTime = 20 }")
+    plays_on(page, 20)
+    page.goto("about:blank")
+
+    saved = Client(stack.base_url).http.get(f"/api/progress/{video_id}").json()["position"]
+    assert 20 <= saved < 35
+    page.goto(f"/watch/{video_id}")
+    page.get_by_test_id("resume-restart").click()
+    plays_on(page, 0)
+    assert position(page) < 10
+
+
+def test_fifty_seeks(page: Page, stack: Stack, slow_start_film: Path) -> None:
+    admin = Client(stack.base_url)
+    video_id = admin.upload(slow_start_film)
+    admin.await_status(video_id, "ready")
+    admin.close()
+    log_in(page)
+    page.goto(f"/watch/{video_id}")
+    player = page.get_by_test_id("player")
+    has_metadata(page)
+    player.evaluate("video => video.play()")
+    for step in range(50):
+        player.evaluate("(video, to) => { video.currentTime = to }", (step * 7) % 10)
+    player.evaluate("video => { video.currentTime = 3 }")
+    plays_on(page, 3)
+
+
+def test_korean(page: Page, stack: Stack) -> None:
+    page.goto("/login")
+    page.get_by_test_id("lang-ko").click()
+    expect(page.get_by_test_id("login-submit")).to_have_text(re.compile("로그인"))
+    page.get_by_test_id("login-id").fill("nobody")
+    page.get_by_test_id("login-password").fill("wrong password")
+    page.get_by_test_id("login-submit").click()
+    expect(page.get_by_test_id("error-message")).to_have_text(re.compile("아이디"))
+    shoot(page, stack, "login-korean")
+
+
+def test_documentation(page: Page, stack: Stack) -> None:
+    page.goto("/docs/")
+    page.get_by_text("/api/videos/{video_id}/stream").first.wait_for(timeout=20_000)
+    shoot(page, stack, "docs")

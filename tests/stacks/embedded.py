@@ -1,0 +1,52 @@
+"""Marquee as `make run` starts it: one process."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from tests.stacks.base import ADMIN_PASSWORD, Process, Stack, wait_for
+
+
+class EmbeddedStack(Stack):
+    """One process on a folder of its own."""
+
+    name = "embedded"
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "var"
+        self.process = Process(
+            "marquee",
+            [sys.executable, "-m", "apps.marquee", "serve"],
+            {
+                "MARQUEE_DATA_DIR": str(self.data),
+                "MARQUEE_HTTP_PORT": "0",
+                "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
+                "MARQUEE_LOG_FORMAT": "json",
+                "MARQUEE_LOG_LEVEL": "info",
+            },
+            folder / "marquee.log",
+        )
+
+    @property
+    def media(self) -> Path:
+        """Where its media files are."""
+        return self.data / "media"
+
+    def start(self) -> None:
+        """Starts it on a free port and reads from its greeting which."""
+        greeted = self.process.output().count("Marquee is ready")
+        self.process.start()
+
+        def greets() -> bool:
+            assert self.process.is_running(), self.process.output()
+            return self.process.output().count("Marquee is ready") > greeted
+
+        wait_for(greets, 30, "the greeting")
+        self.base_url = re.findall(r"Marquee is ready: (http://\S+)", self.process.output())[-1]
+        self.wait_healthy()
+
+    def stop(self) -> None:
+        """Stops it."""
+        self.process.stop()

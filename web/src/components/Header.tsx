@@ -1,0 +1,116 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
+import type { User } from '../api/types';
+import { t } from '../i18n';
+import { logOut } from '../session/session';
+import { overallPercent } from '../upload/queue';
+import { LanguageSwitch } from './LanguageSwitch';
+import { SearchBox } from './SearchBox';
+
+export function Brand() {
+  return (
+    <a class="brand" href="/" aria-label="Marquee">
+      <img src="/favicon.svg" alt="" width="32" height="32" />
+      <span>Marquee</span>
+    </a>
+  );
+}
+
+export function Header({ user }: { user: User }) {
+  return (
+    <header class="site-header">
+      <div class="site-header-inner">
+        <Brand />
+        <nav class="site-nav" aria-label={t('nav.main')}>
+          <NavLink href="/">{t('nav.home')}</NavLink>
+          {user.can_upload && <UploadLink />}
+          {user.role === 'admin' && <NavLink href="/admin">{t('nav.admin')}</NavLink>}
+        </nav>
+        <SearchBox />
+        <LanguageSwitch />
+        <UserMenu user={user} />
+      </div>
+    </header>
+  );
+}
+
+function NavLink({ href, children }: { href: string; children: preact.ComponentChildren }) {
+  const { path } = useLocation();
+  return (
+    <a href={href} aria-current={path === href ? 'page' : undefined}>
+      {children}
+    </a>
+  );
+}
+
+function UploadLink() {
+  const percent = overallPercent.value;
+  return (
+    <NavLink href="/upload">
+      {percent === null ? (
+        t('nav.upload')
+      ) : (
+        <span class="nav-uploading">{t('nav.uploading', { percent })}</span>
+      )}
+    </NavLink>
+  );
+}
+
+/** Spread out in the header on wide screens; a pop-up behind the initial on narrow ones (see header.css). */
+function UserMenu({ user }: { user: User }) {
+  const [open, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const toggle = useRef<HTMLButtonElement>(null);
+
+  useEffect(() => {
+    if (!open) return;
+    const onPointer = (event: PointerEvent) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key !== 'Escape') return;
+      setOpen(false);
+      toggle.current?.focus();
+    };
+    document.addEventListener('pointerdown', onPointer);
+    document.addEventListener('keydown', onKey);
+    return () => {
+      document.removeEventListener('pointerdown', onPointer);
+      document.removeEventListener('keydown', onKey);
+    };
+  }, [open]);
+
+  return (
+    <div class="user-menu" ref={root}>
+      <button
+        type="button"
+        class="user-menu-toggle"
+        ref={toggle}
+        aria-expanded={open}
+        aria-controls="user-menu-panel"
+        aria-label={t('nav.account')}
+        data-testid="user-menu"
+        onClick={() => setOpen(!open)}
+      >
+        {initial(user)}
+      </button>
+      <div class={open ? 'user-menu-panel open' : 'user-menu-panel'} id="user-menu-panel">
+        <span class="user-menu-name" title={user.login_id}>
+          {user.display_name || user.login_id}
+        </span>
+        <button
+          type="button"
+          class="button button-quiet"
+          data-testid="logout"
+          onClick={() => void logOut().catch(() => location.reload())}
+        >
+          {t('nav.logout')}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function initial(user: User): string {
+  return [...(user.display_name || user.login_id)][0]?.toUpperCase() ?? '?';
+}

@@ -1,0 +1,107 @@
+import { useState } from 'preact/hooks';
+import type { VideoSummary } from '../api/types';
+import { language, t } from '../i18n';
+import { formatClock, formatDate, formatDuration } from '../lib/format';
+import { Icon, PlayIcon } from './Icon';
+
+type CardVideo = Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail_url'> &
+  Partial<Pick<VideoSummary, 'status' | 'failure_reason' | 'created_at'>>;
+
+interface Props {
+  video: CardVideo;
+  watched?: { percent: number; completed: boolean; position: number } | undefined;
+  /** Says how much is left instead of when the video was added. */
+  showTimeLeft?: boolean;
+}
+
+export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
+  const status = video.status ?? 'ready';
+  const body = (
+    <>
+      <div class="card-frame">
+        <Thumbnail url={video.thumbnail_url} plain={status !== 'ready'} />
+        {status === 'ready' && (
+          <>
+            <span class="card-play">
+              <PlayIcon size={26} />
+            </span>
+            {video.duration_sec !== null && (
+              <span class="card-duration">{formatClock(video.duration_sec)}</span>
+            )}
+            {watched && <WatchedBar percent={watched.percent} completed={watched.completed} />}
+          </>
+        )}
+        {status === 'processing' && (
+          <span class="card-state" role="status">
+            <span class="spinner" aria-hidden="true" />
+            {t('card.processing')}
+          </span>
+        )}
+        {status === 'failed' && (
+          <span class="card-state card-state-failed">
+            <Icon name="alert" />
+            {t('card.failed')}
+          </span>
+        )}
+      </div>
+      <h3 class="card-title">{video.title}</h3>
+      <p class="card-meta">{meta(video, watched, showTimeLeft)}</p>
+    </>
+  );
+  return (
+    <article
+      class={`card card-${status}`}
+      data-testid="video-card"
+      data-video-id={video.id}
+      data-status={status}
+    >
+      {status === 'ready' ? <a href={`/watch/${encodeURIComponent(video.id)}`}>{body}</a> : body}
+    </article>
+  );
+}
+
+function meta(video: CardVideo, watched: Props['watched'], showTimeLeft: boolean): string {
+  if (video.status === 'failed') return video.failure_reason || t('card.failedUnknown');
+  if (showTimeLeft && watched && video.duration_sec !== null) {
+    const left = Math.max(0, video.duration_sec - watched.position);
+    return t('home.left', { time: formatDuration(left, language.value) });
+  }
+  return video.created_at ? formatDate(video.created_at, language.value) : '';
+}
+
+function Thumbnail({ url, plain }: { url: string | null; plain: boolean }) {
+  const [broken, setBroken] = useState<string | null>(null);
+  if (!url || broken === url) {
+    return <span class="card-placeholder">{!plain && <Icon name="film" size={36} />}</span>;
+  }
+  return (
+    <img
+      src={url}
+      alt=""
+      loading="lazy"
+      decoding="async"
+      data-testid="video-thumbnail"
+      onError={() => setBroken(url)}
+    />
+  );
+}
+
+function WatchedBar({ percent, completed }: { percent: number; completed: boolean }) {
+  const shown = completed ? 100 : Math.round(Math.min(100, Math.max(0, percent)));
+  const label = completed ? t('card.completed') : t('card.watched', { percent: shown });
+  return (
+    <span class="card-progress" role="img" aria-label={label}>
+      <span style={{ width: `${shown}%` }} />
+    </span>
+  );
+}
+
+export function CardSkeleton() {
+  return (
+    <div class="card skeleton" aria-hidden="true">
+      <div class="card-frame" />
+      <div class="skeleton-line" />
+      <div class="skeleton-line short" />
+    </div>
+  );
+}

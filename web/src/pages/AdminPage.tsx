@@ -1,0 +1,23 @@
+import type { User } from '../api/types';
+import { ErrorMessage } from '../components/ErrorMessage';
+import { t } from '../i18n';
+import { usePageTitle } from '../lib/hooks';
+import { HealthPanel } from './admin/HealthPanel';
+import { UsersPanel } from './admin/UsersPanel';
+
+export default function AdminPage({ user }: { user: User }) {
+  usePageTitle(t('admin.title'));
+  return (
+    <div class="page">
+      <h1>{t('admin.title')}</h1>
+      {user.role === 'admin' ? (
+        <div class="admin-layout">
+          <UsersPanel />
+          <HealthPanel />
+        </div>
+      ) : (
+        <ErrorMessage error={t('admin.forbidden')} />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,213 @@
+import { useEffect, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
+import { getHistory, listVideos } from '../api/endpoints';
+import { isAbort } from '../api/errors';
+import type { HistoryEntry, Page, User, VideoSummary } from '../api/types';
+import { ErrorMessage } from '../components/ErrorMessage';
+import { Icon } from '../components/Icon';
+import { CardSkeleton, VideoCard } from '../components/VideoCard';
+import { language, t } from '../i18n';
+import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
+import { resumePosition } from '../player/progressPolicy';
+import { Hero } from './home/Hero';
+
+const PAGE_SIZE = 24;
+const MAX_PAGE_SIZE = 100;
+const ROW_LENGTH = 12;
+const POLL_MS = 2000;
+
+export default function HomePage({ user }: { user: User }) {
+  const query = useLocation().query.query ?? '';
+  usePageTitle(query ? t('home.results', { query }) : t('home.title'));
+  const videos = useVideos(query);
+  const [history, reloadHistory] = useLoad((signal) => getHistory(MAX_PAGE_SIZE, { signal }), []);
+
+  useEffect(() => {
+    // Back from another site may show this page as it was frozen, with old positions.
+    const onShow = (event: PageTransitionEvent) => {
+      if (!event.persisted) return;
+      reloadHistory();
+      videos.reload();
+    };
+    window.addEventListener('pageshow', onShow);
+    return () => window.removeEventListener('pageshow', onShow);
+  });
+
+  const entries = history.data?.items ?? [];
+  const started = entries.filter((entry) => entry.video && resumePosition(asRecord(entry)) !== null);
+  const featured = query ? null : pickFeatured(started, videos.list?.items);
+
+  return (
+    <>
+      {featured && <Hero {...featured} />}
+      <div class="page">
+        {!query && started.length > 0 && <ContinueRow entries={started.slice(0, ROW_LENGTH)} />}
+        <section aria-labelledby="all-videos">
+          <div class="section-head">
+            <h1 id="all-videos">{query ? t('home.results', { query }) : t('home.all')}</h1>
+            {videos.list && videos.list.total > 0 && !videos.stale && (
+              <span class="count">{count(videos.list.total)}</span>
+            )}
+          </div>
+          {videos.error !== null && <ErrorMessage error={videos.error} onRetry={videos.reload} />}
+          <VideoGrid videos={videos} history={entries} />
+          {videos.list?.total === 0 && !videos.stale && <Empty query={query} canUpload={user.can_upload} />}
+        </section>
+      </div>
+    </>
+  );
+}
+
+function count(total: number): string {
+  if (total === 1) return t('home.count.one');
+  return t('home.count', { count: new Intl.NumberFormat(language.value).format(total) });
+}
+
+function asRecord(entry: HistoryEntry) {
+  return { ...entry, content_id: entry.video_id };
+}
+
+function pickFeatured(started: HistoryEntry[], videos: VideoSummary[] | undefined) {
+  const entry = started[0];
+  if (entry?.video) return { video: entry.video, position: entry.position, percent: entry.progress_percent };
+  const video = videos?.find(({ status }) => status === 'ready');
+  return video ? { video } : null;
+}
+
+interface VideoList {
+  list: Page<VideoSummary> | undefined;
+  /** The list still answers an earlier search. */
+  stale: boolean;
+  loading: boolean;
+  error: unknown;
+  reload: () => void;
+  loadMore: () => void;
+}
+
+function useVideos(query: string): VideoList {
+  const [shown, setShown] = useState({ query, extra: [] as VideoSummary[], pages: 1 });
+  const [loadingMore, setLoadingMore] = useState(false);
+  const [moreError, setMoreError] = useState<unknown>(null);
+  const [fresh, setFresh] = useState<{ first: Page<VideoSummary>; items: VideoSummary[] } | null>(null);
+  const [first, reload] = useLoad(
+    async (signal) => ({
+      query,
+      page: await listVideos({ query, page: 1, pageSize: PAGE_SIZE }, { signal }),
+    }),
+    [query],
+  );
+
+  const current = shown.query === query ? shown : { query, extra: [], pages: 1 };
+  const base = first.data?.page;
+  const polled = fresh && fresh.first === base ? new Map(fresh.items.map((item) => [item.id, item])) : null;
+  const items = base && unique([...base.items, ...current.extra]).map((item) => polled?.get(item.id) ?? item);
+  const total = base?.total ?? 0;
+
+  const loadMore = async () => {
+    setLoadingMore(true);
+    setMoreError(null);
+    try {
+      const next = await listVideos({ query, page: current.pages + 1, pageSize: PAGE_SIZE });
+      setShown({ query, extra: [...current.extra, ...next.items], pages: current.pages + 1 });
+    } catch (error) {
+      if (!isAbort(error)) setMoreError(error);
+    } finally {
+      setLoadingMore(false);
+    }
+  };
+
+  // One request refreshes every card that is still being processed; new uploads come first in the list.
+  const processing = items?.some(({ status }) => status === 'processing') ?? false;
+  usePolling(
+    async () => {
+      if (!base) return;
+      const pageSize = Math.min(MAX_PAGE_SIZE, current.pages * PAGE_SIZE);
+      setFresh({ first: base, items: (await listVideos({ query, page: 1, pageSize })).items });
+    },
+    POLL_MS,
+    processing,
+  );
+
+  return {
+    list: base && items ? { ...base, items, total } : undefined,
+    stale: first.data !== undefined && first.data.query !== query,
+    loading: first.phase === 'loading' || loadingMore,
+    error: first.phase === 'failed' ? first.error : moreError,
+    reload: () => {
+      setShown({ query, extra: [], pages: 1 });
+      setMoreError(null);
+      reload();
+    },
+    loadMore: () => void loadMore(),
+  };
+}
+
+/** A video uploaded between two pages shifts the list, so the next page may repeat an item. */
+function unique(items: VideoSummary[]): VideoSummary[] {
+  return [...new Map(items.map((item) => [item.id, item])).values()];
+}
+
+function VideoGrid({ videos, history }: { videos: VideoList; history: HistoryEntry[] }) {
+  const { list, loading, stale } = videos;
+  const progress = new Map(history.map((entry) => [entry.video_id, entry]));
+  if (!list && !loading) return null;
+  return (
+    <>
+      <div class={stale ? 'grid stale' : 'grid'} aria-busy={loading}>
+        {list?.items.map((video) => {
+          const entry = progress.get(video.id);
+          return <VideoCard key={video.id} video={video} watched={entry && watched(entry)} />;
+        })}
+        {!list && Array.from({ length: 8 }, (_, index) => <CardSkeleton key={`skeleton-${index}`} />)}
+      </div>
+      {list && !stale && list.items.length < list.total && (
+        <div class="more">
+          <button
+            type="button"
+            class="button"
+            disabled={loading}
+            onClick={videos.loadMore}
+            data-testid="load-more"
+          >
+            {loading ? t('common.loading') : t('common.loadMore')}
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function watched(entry: HistoryEntry) {
+  return { percent: entry.progress_percent, completed: entry.completed, position: entry.position };
+}
+
+function ContinueRow({ entries }: { entries: HistoryEntry[] }) {
+  return (
+    <section aria-labelledby="continue-watching" data-testid="continue-row">
+      <h2 id="continue-watching">{t('home.continueWatching')}</h2>
+      <div class="row">
+        {entries.map(
+          (entry) =>
+            entry.video && (
+              <VideoCard key={entry.video_id} video={entry.video} watched={watched(entry)} showTimeLeft />
+            ),
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Empty({ query, canUpload }: { query: string; canUpload: boolean }) {
+  return (
+    <div class="empty">
+      <Icon name={query ? 'search' : 'film'} size={44} />
+      <h2>{query ? t('home.noResults', { query }) : t('home.empty')}</h2>
+      <p>{query ? t('home.noResultsHint') : t('home.emptyHint')}</p>
+      {!query && canUpload && (
+        <a class="button button-primary" href="/upload">
+          {t('home.emptyUpload')}
+        </a>
+      )}
+    </div>
+  );
+}

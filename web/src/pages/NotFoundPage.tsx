@@ -1,0 +1,17 @@
+import { Icon } from '../components/Icon';
+import { t } from '../i18n';
+import { usePageTitle } from '../lib/hooks';
+
+export default function NotFoundPage() {
+  usePageTitle(t('notFound.title'));
+  return (
+    <div class="page empty">
+      <Icon name="film" size={44} />
+      <h1>{t('notFound.title')}</h1>
+      <p>{t('notFound.text')}</p>
+      <a class="button button-primary" href="/">
+        {t('notFound.home')}
+      </a>
+    </div>
+  );
+}

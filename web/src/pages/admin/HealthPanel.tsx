@@ -1,0 +1,70 @@
+import { useState } from 'preact/hooks';
+import { getHealth } from '../../api/endpoints';
+import { ApiError } from '../../api/errors';
+import type { Health } from '../../api/types';
+import { ErrorMessage } from '../../components/ErrorMessage';
+import { language, t } from '../../i18n';
+import { useLoad, usePolling } from '../../lib/hooks';
+
+const POLL_MS = 10_000;
+
+export function HealthPanel() {
+  const [state, reload] = useLoad(
+    async (signal) => ({ health: await getHealth({ signal }), at: new Date() }),
+    [],
+  );
+  const [polled, setPolled] = useState<{ health: Health; at: Date } | null>(null);
+  usePolling(async () => setPolled({ health: await getHealth(), at: new Date() }), POLL_MS, true);
+  const latest = polled && (!state.data || polled.at > state.data.at) ? polled : state.data;
+
+  return (
+    <section class="panel health" aria-labelledby="health" data-testid="health-panel">
+      <div class="section-head">
+        <h2 id="health">{t('admin.health')}</h2>
+        {latest && <StatusDot value={latest.health.status} />}
+      </div>
+      {state.phase === 'failed' && !latest && (
+        <ErrorMessage error={healthError(state.error)} onRetry={reload} />
+      )}
+      {latest && (
+        <>
+          <HealthList title={t('admin.services')} entries={latest.health.services} />
+          <HealthList title={t('admin.dependencies')} entries={latest.health.dependencies} />
+          <p class="quiet">
+            {t('admin.checkedAt', {
+              time: new Intl.DateTimeFormat(language.value, { timeStyle: 'medium' }).format(latest.at),
+            })}
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function healthError(error: unknown): unknown {
+  return error instanceof ApiError && !error.message ? `HTTP ${error.status}` : error;
+}
+
+function HealthList({ title, entries }: { title: string; entries: Record<string, string> }) {
+  return (
+    <>
+      <h3>{title}</h3>
+      <dl class="health-list">
+        {Object.entries(entries ?? {}).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>
+              <StatusDot value={value} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </>
+  );
+}
+
+function StatusDot({ value }: { value: string }) {
+  const good = /^(healthy|connected|ok|up|serving|ready)$/i.test(value);
+  const unknown = /^(unknown|disabled|embedded|none|not[_ ]used)$/i.test(value);
+  return <span class={`dot dot-${good ? 'good' : unknown ? 'unknown' : 'bad'}`}>{value}</span>;
+}

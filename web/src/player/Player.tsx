@@ -1,0 +1,116 @@
+import './mediaChrome';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { streamUrl } from '../api/endpoints';
+import type { ProgressRecord, VideoDetail } from '../api/types';
+import { ErrorMessage } from '../components/ErrorMessage';
+import { language, t } from '../i18n';
+import { Playback, type PlaybackFailure } from './playback';
+import { resumePosition } from './progressPolicy';
+import { ResumeDialog } from './ResumeDialog';
+import { useHotkeys } from './useHotkeys';
+
+interface Props {
+  video: VideoDetail;
+  /** `unknown` when the saved position could not be read: then nothing is saved over it either. */
+  record: ProgressRecord | null | 'unknown';
+}
+
+export function Player({ video, record }: Props) {
+  const controller = useRef<HTMLElement>(null);
+  const element = useRef<HTMLVideoElement>(null);
+  const playback = useRef<Playback | null>(null);
+  const [failure, setFailure] = useState<PlaybackFailure | null>(null);
+  const [start] = useState(() => ({
+    saved: record === 'unknown' ? null : record,
+    resumeAt: record === 'unknown' ? null : resumePosition(record),
+    savePosition: record !== 'unknown',
+  }));
+  const [asking, setAsking] = useState(start.resumeAt !== null);
+
+  useEffect(() => {
+    if (!element.current) return;
+    const created = new Playback(element.current, video.id, setFailure);
+    playback.current = created;
+    const detach = created.attach();
+    if (start.resumeAt === null) created.begin(0, start);
+    return detach;
+  }, [video.id, start]);
+
+  const choose = (at: number) => {
+    setAsking(false);
+    playback.current?.begin(at, start);
+    controller.current?.focus();
+  };
+
+  useHotkeys(controller, element, !asking);
+
+  return (
+    <div class="stage">
+      <media-controller
+        ref={controller}
+        lang={language.value}
+        tabIndex={-1}
+        nohotkeys
+        breakpoints="md:640"
+        autohide="3"
+        aria-label={video.title}
+      >
+        {/* biome-ignore lint/a11y/useMediaCaption: the films of a private library rarely have caption files */}
+        <video
+          ref={element}
+          slot="media"
+          src={streamUrl(video.id)}
+          poster={video.thumbnail_url ?? undefined}
+          preload="auto"
+          playsInline
+          data-testid="player"
+        />
+        <media-loading-indicator slot="centered-chrome" noautohide />
+        <media-control-bar class="stage-timeline">
+          <media-time-range>
+            <media-preview-time-display slot="preview" />
+          </media-time-range>
+        </media-control-bar>
+        <media-control-bar class="stage-buttons">
+          <media-play-button />
+          <media-seek-backward-button seekoffset="10" />
+          <media-seek-forward-button seekoffset="10" />
+          <media-mute-button />
+          <media-volume-range class="wide-only" />
+          <media-time-display showduration />
+          <span class="stage-space" />
+          <media-playback-rate-button class="wide-only" rates="0.5 0.75 1 1.25 1.5 2" />
+          <media-pip-button class="wide-only" />
+          <media-fullscreen-button />
+        </media-control-bar>
+      </media-controller>
+      {failure && (
+        <div class="stage-cover">
+          <h2>{t('player.errorTitle')}</h2>
+          <ErrorMessage error={failureText(failure)} onRetry={() => void playback.current?.retry()} />
+        </div>
+      )}
+      {asking && start.saved && start.resumeAt !== null && (
+        <ResumeDialog
+          position={start.resumeAt}
+          duration={start.saved.duration}
+          onContinue={() => choose(start.resumeAt ?? 0)}
+          onRestart={() => choose(0)}
+        />
+      )}
+    </div>
+  );
+}
+
+function failureText(failure: PlaybackFailure): unknown {
+  switch (failure.kind) {
+    case 'refused':
+      return failure.error;
+    case 'network':
+      return t('player.errorNetwork');
+    case 'decode':
+      return t('player.errorDecode');
+    case 'source':
+      return t('player.errorSource');
+  }
+}

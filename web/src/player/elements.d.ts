@@ -1,0 +1,29 @@
+import type { HTMLAttributes } from 'preact';
+
+type Control = HTMLAttributes<HTMLElement> & { slot?: string };
+
+declare module 'preact' {
+  namespace JSX {
+    interface IntrinsicElements {
+      'media-controller': Control & {
+        nohotkeys?: boolean;
+        novolumepref?: boolean;
+        breakpoints?: string;
+        autohide?: string;
+      };
+      'media-control-bar': Control;
+      'media-fullscreen-button': Control;
+      'media-loading-indicator': Control & { noautohide?: boolean };
+      'media-mute-button': Control;
+      'media-pip-button': Control;
+      'media-play-button': Control;
+      'media-playback-rate-button': Control & { rates?: string };
+      'media-preview-time-display': Control;
+      'media-seek-backward-button': Control & { seekoffset?: string };
+      'media-seek-forward-button': Control & { seekoffset?: string };
+      'media-time-display': Control & { showduration?: boolean };
+      'media-time-range': Control;
+      'media-volume-range': Control;
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { effect, signal } from '@preact/signals';
+import { recordFreshSession, refresher, sessionLost } from '../api';
+import * as endpoints from '../api/endpoints';
+import { ApiError } from '../api/errors';
+import type { User } from '../api/types';
+
+export type SessionState =
+  | { phase: 'loading' }
+  | { phase: 'unreachable'; error: unknown }
+  | { phase: 'anonymous'; expired: boolean }
+  | { phase: 'authenticated'; user: User };
+
+export const session = signal<SessionState>({ phase: 'loading' });
+
+export async function loadSession(): Promise<void> {
+  session.value = { phase: 'loading' };
+  try {
+    const user = await endpoints.getMe();
+    session.value = { phase: 'authenticated', user };
+  } catch (error) {
+    // Whoever logged in while this was under way is not to be thrown out by its answer.
+    if (session.peek().phase === 'authenticated') return;
+    const refused = error instanceof ApiError && (error.status === 401 || error.status === 403);
+    session.value = refused ? { phase: 'anonymous', expired: false } : { phase: 'unreachable', error };
+  }
+}
+
+export async function logIn(loginId: string, password: string): Promise<void> {
+  const { user } = await endpoints.login(loginId, password);
+  recordFreshSession(Date.now());
+  sessionLost.value = false;
+  session.value = { phase: 'authenticated', user };
+}
+
+export async function logOut(): Promise<void> {
+  await endpoints.logout();
+  // A fresh page, so that nothing of this user stays in memory for the next one.
+  location.assign('/login');
+}
+
+const KEEP_FRESH_MS = 9 * 60_000;
+const CHECK_EVERY_MS = 60_000;
+
+/** Thumbnails are fetched by <img>, which cannot renew an expired session: a page in view keeps its own fresh. */
+export function keepSessionFresh(): void {
+  const check = () => {
+    if (session.peek().phase === 'authenticated' && document.visibilityState === 'visible') {
+      void refresher.ensureFresh(KEEP_FRESH_MS);
+    }
+  };
+  setInterval(check, CHECK_EVERY_MS);
+  document.addEventListener('visibilitychange', check);
+}
+
+effect(() => {
+  if (sessionLost.value && session.peek().phase === 'authenticated') {
+    session.value = { phase: 'anonymous', expired: true };
+  }
+});

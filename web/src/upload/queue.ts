@@ -1,0 +1,160 @@
+import { computed, type Signal, signal } from '@preact/signals';
+import { refresher, sessionLost } from '../api';
+import { ApiError, errorText, isAbort } from '../api/errors';
+import { AnswerLostError, type UploadHandle, uploadVideo } from '../api/upload';
+import { t } from '../i18n';
+import { titleFromFileName } from '../lib/format';
+import { TransferRate } from './rate';
+
+export type UploadState =
+  | { phase: 'draft' | 'queued' | 'done' | 'cancelled' }
+  | { phase: 'sending'; sent: number; speed: number | null; secondsLeft: number | null }
+  | { phase: 'failed'; message: string };
+
+export interface UploadItem {
+  key: number;
+  file: File;
+  title: Signal<string>;
+  description: Signal<string>;
+  state: Signal<UploadState>;
+}
+
+const FRESH_ENOUGH_MS = 5 * 60_000;
+
+/** Uploads belong to the site, not to the upload page: going to another page does not stop them. */
+export const uploads = signal<readonly UploadItem[]>([]);
+
+export const overallPercent = computed<number | null>(() => {
+  const active = uploads.value.filter(({ state }) => /^(queued|sending)$/.test(state.value.phase));
+  if (active.length === 0) return null;
+  const total = active.reduce((sum, item) => sum + item.file.size, 0);
+  const sent = active.reduce(
+    (sum, { state }) => sum + (state.value.phase === 'sending' ? state.value.sent : 0),
+    0,
+  );
+  return Math.floor((sent / total) * 100);
+});
+
+let nextKey = 1;
+let current: { item: UploadItem; handle: UploadHandle } | null = null;
+let pumping = false;
+
+export function addFiles(files: Iterable<File>): string[] {
+  const refused: string[] = [];
+  const added: UploadItem[] = [];
+  for (const file of files) {
+    if (!looksLikeVideo(file)) refused.push(t('upload.notVideo', { name: file.name }));
+    else if (file.size === 0) refused.push(t('upload.empty', { name: file.name }));
+    else added.push(draft(file));
+  }
+  uploads.value = [...uploads.value, ...added];
+  return refused;
+}
+
+/** A hint for the viewer only; the server probes the content itself. */
+export function looksLikeVideo(file: Pick<File, 'name' | 'type'>): boolean {
+  return (
+    file.type.startsWith('video/') ||
+    /\.(mp4|m4v|mov|mkv|webm|avi|ts|mts|m2ts|mpg|mpeg|wmv|flv)$/i.test(file.name)
+  );
+}
+
+function draft(file: File): UploadItem {
+  return {
+    key: nextKey++,
+    file,
+    title: signal(titleFromFileName(file.name)),
+    description: signal(''),
+    state: signal<UploadState>({ phase: 'draft' }),
+  };
+}
+
+export function startDrafts(): void {
+  for (const { state } of uploads.value) {
+    if (state.value.phase === 'draft') state.value = { phase: 'queued' };
+  }
+  void pump();
+}
+
+export function retry(item: UploadItem): void {
+  item.state.value = { phase: 'queued' };
+  void pump();
+}
+
+export function cancel(item: UploadItem): void {
+  if (current?.item === item) current.handle.abort();
+  else item.state.value = { phase: 'cancelled' };
+}
+
+export function remove(item: UploadItem): void {
+  uploads.value = uploads.value.filter((other) => other !== item);
+}
+
+export function clearFinished(): void {
+  uploads.value = uploads.value.filter(({ state }) => !/^(done|cancelled)$/.test(state.value.phase));
+}
+
+/** Sends one file after the other, so that each gets the whole line and the time left means something. */
+async function pump(): Promise<void> {
+  if (pumping) return;
+  pumping = true;
+  try {
+    for (let item = nextQueued(); item; item = nextQueued()) await send(item);
+  } finally {
+    pumping = false;
+  }
+}
+
+function nextQueued(): UploadItem | undefined {
+  return uploads.value.find(({ state }) => state.value.phase === 'queued');
+}
+
+async function send(item: UploadItem): Promise<void> {
+  item.state.value = { phase: 'sending', sent: 0, speed: null, secondsLeft: null };
+  // A token that ends during a long upload would waste the whole of it.
+  await refresher.ensureFresh(FRESH_ENOUGH_MS);
+  try {
+    await attempt(item).catch(async (error: unknown) => {
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      if ((await refresher.refresh(Date.now())) === 'denied') {
+        sessionLost.value = true;
+        throw error;
+      }
+      await attempt(item);
+    });
+    item.state.value = { phase: 'done' };
+  } catch (error) {
+    item.state.value = isAbort(error)
+      ? { phase: 'cancelled' }
+      : {
+          phase: 'failed',
+          message: error instanceof AnswerLostError ? t('upload.maybeArrived') : errorText(error),
+        };
+  } finally {
+    current = null;
+  }
+}
+
+async function attempt(item: UploadItem): Promise<void> {
+  const rate = new TransferRate();
+  rate.add(performance.now(), 0);
+  const { file } = item;
+  const title = item.title.value.trim() || titleFromFileName(file.name);
+  const handle = uploadVideo({ title, description: item.description.value.trim(), file }, (sent) => {
+    rate.add(performance.now(), sent);
+    item.state.value = {
+      phase: 'sending',
+      sent,
+      speed: rate.bytesPerSecond,
+      secondsLeft: rate.secondsLeft(file.size),
+    };
+  });
+  current = { item, handle };
+  await handle.result;
+}
+
+export function warnBeforeLeaving(): void {
+  window.addEventListener('beforeunload', (event) => {
+    if (overallPercent.value !== null) event.preventDefault();
+  });
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  build: {
+    target: 'es2022',
+    // Swagger UI is one big vendored bundle that only /docs/ loads.
+    chunkSizeWarningLimit: 2000,
+    // The CSP allows images from data: but fonts and scripts only from files.
+    assetsInlineLimit: 0,
+    rolldownOptions: { input: ['index.html', 'docs/index.html'] },
+  },
+  server: {
+    proxy: { '/api': 'http://127.0.0.1:8080' },
+  },
+  test: { include: ['tests/**/*.test.ts'] },
+});
