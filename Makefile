@@ -87,7 +87,8 @@ proto: $(VENV)/dev ## generate the gRPC and event stubs
 	scripts/generate-proto libs/protos
 
 .PHONY: openapi
-openapi: web/public/openapi.json ## write the merged OpenAPI document that the web site serves
+openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site serves
+	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
 docs: $(VENV)/dev ## write docs/settings.md and docs/api.md from the code
@@ -102,7 +103,7 @@ lock: $(VENV)/dev ## pin every dependency set anew
 
 .PHONY: clean
 clean: ## remove what was built; data in var/ stays
-	rm -rf $(VENV) .cache web/dist web/node_modules web/public/openapi.json
+	rm -rf $(VENV) .cache web/dist web/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 ## Files
@@ -125,17 +126,13 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/embedded
 	@touch $@
 
 WEB_SOURCES := $(shell find web/src web/docs web/public -type f) web/index.html web/package.json web/vite.config.ts
-API_SOURCES := $(shell find apps libs services -name '*.py' -not -path '*/tests/*' -not -path '*/testing/*')
 
 web/node_modules/.package-lock.json: web/package-lock.json | $(VENV)/embedded
 	@echo "Installing what the web site is built with"
 	@cd web && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-web/public/openapi.json: $(API_SOURCES) | $(VENV)/embedded
-	@python -m apps.marquee.openapi $@
-
-web/dist/index.html: web/node_modules/.package-lock.json web/public/openapi.json $(WEB_SOURCES) | $(VENV)/embedded
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES) | $(VENV)/embedded
 	@echo "Building the web site"
 	@cd web && npm run build --silent
 	@touch $@

@@ -3,6 +3,7 @@
 #
 #   scripts/install-test-tools.sh                 databases, broker, proxy, media tools, browser, fonts
 #   scripts/install-test-tools.sh --with-docker   the same, and what a private Docker engine needs
+#   scripts/install-test-tools.sh --print-mirror  only name the Debian mirror that this machine uses
 #
 # Running it again installs nothing that is already there. It needs root, or sudo without a question.
 set -eu
@@ -15,11 +16,23 @@ POLICY=/usr/sbin/policy-rc.d
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'install-test-tools: %s\n' "$*" >&2; exit 1; }
 
+# The mirror that this machine already installs Debian from. Third-party archives, security and backports archives
+# are told apart by what their signed Release files say of themselves, or else by the usual last folder of the address.
+debian_mirror() {
+    mirror=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        sed -n 's/^Debian|Debian|//p' | sort -u | head -n 1)
+    if [ -z "$mirror" ]; then
+        mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep '/debian/*$' | sort -u | head -n 1)
+    fi
+    printf '%s' "${mirror%/}"
+}
+
 with_docker=no
 for argument in "$@"; do
     case $argument in
         --with-docker) with_docker=yes ;;
-        -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        --print-mirror) debian_mirror; exit 0 ;;
+        -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) die "unknown argument: $argument (see --help)" ;;
     esac
 done
@@ -106,17 +119,6 @@ if [ -n "$missing" ]; then
 fi
 
 # --- Compose v2 and buildx -------------------------------------------------------------------------------------
-
-# The mirror that this machine already installs Debian from. Third-party archives, security and backports archives
-# are told apart by what their signed Release files say of themselves, or else by the usual last folder of the address.
-debian_mirror() {
-    mirror=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        sed -n 's/^Debian|Debian|//p' | sort -u | head -n 1)
-    if [ -z "$mirror" ]; then
-        mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep '/debian/*$' | sort -u | head -n 1)
-    fi
-    printf '%s' "${mirror%/}"
-}
 
 plugin_works() { DOCKER_CONFIG="$ROOT/.cache/docker/config" docker "$1" version >/dev/null 2>&1; }
 

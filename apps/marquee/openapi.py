@@ -31,7 +31,7 @@ def document() -> dict[str, Any]:
         ValueError: two services describe the same path or component differently.
     """
     merged: dict[str, Any] = {"openapi": "3.1.0", "info": INFO, "paths": {}, "components": {}}
-    for part in asyncio.run(_parts()):
+    for part in document_parts().values():
         merged["openapi"] = part["openapi"]
         for path, operations in part.get("paths", {}).items():
             _join(merged["paths"].setdefault(path, {}), operations, path)
@@ -47,13 +47,18 @@ def _join(target: dict[str, Any], more: dict[str, Any], where: str) -> None:
             raise ValueError(f"{where}: {name} means two things")
 
 
-async def _parts() -> list[dict[str, Any]]:
+def document_parts() -> dict[str, dict[str, Any]]:
+    """The document of each service, by its name."""
+    return asyncio.run(_parts())
+
+
+async def _parts() -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         bus = LocalBus(data / "bus.db")
         services = build(service_settings(data, data, None), bus)
         try:
-            return [service.app.openapi() for service in services]
+            return {service.name: service.app.openapi() for service in services}
         finally:
             for service in services:
                 await service.resources.aclose()

@@ -1,6 +1,6 @@
-"""Which service answers which path: the embedded counterpart of gateway/nginx.conf.
+"""Which service answers which path: the embedded counterpart of gateway/nginx.conf.template.
 
-`gateway/tests` holds the two against each other, and against the OpenAPI document of every service.
+`tests/contract` holds the two against each other, and against the OpenAPI document of every service.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from kit.migrations import upgrade
 from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Role, Service, main
-
 from services.progress.catalog import CatalogClient
 from services.progress.http import build_routers
 from services.progress.rpc import ProgressServicer, register

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from grpc import aio
+
 from kit.rpc import ask
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
-
 from services.progress.domain import Video
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kit.columns import UtcDateTime
 from sqlalchemy import BigInteger, Double, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
+from kit.columns import UtcDateTime
 from services.progress.domain import Progress
 
 

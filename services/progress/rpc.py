@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from grpc import aio
+
 from kit.errors import ApiError
 from kit.rpc import timestamp
 from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
-
 from services.progress.models import WatchProgress
 from services.progress.service import History
 

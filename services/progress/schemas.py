@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from kit.http import Schema, View
 from pydantic import Field
 
+from kit.http import Schema, View
 from services.progress.domain import Report, Video
 from services.progress.service import Entry
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
 from kit.tokens import Caller
 from marquee.events.v1 import progress_pb2
-
 from services.progress.catalog import Catalog
 from services.progress.domain import Progress, Report, Video, advance, begin, may_see
 from services.progress.models import WatchProgress

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from pydantic import Field
+
+from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
 
 
 class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):

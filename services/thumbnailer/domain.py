@@ -14,6 +14,9 @@ THUMBNAIL_FRACTION: Final = 0.1
 MAX_PIXELS: Final = 8192 * 8192
 """The largest picture that is opened: 8K fits twice, and a decoded frame still fits the memory limit."""
 
+MAX_DURATION_SEC: Final = 30 * 24 * 3600
+"""A file that claims to run for longer than a month has a damaged index."""
+
 FILE_MISSING: Final = "FILE_MISSING"
 FILE_UNREADABLE: Final = "FILE_UNREADABLE"
 THUMBNAIL_UNWRITABLE: Final = "THUMBNAIL_UNWRITABLE"

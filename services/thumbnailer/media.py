@@ -22,7 +22,6 @@ from services.thumbnailer.domain import MediaFacts, MediaFailure
 
 _CHILD: Final = Path(__file__).with_name("media_child.py")
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
-_MAX_DURATION_SEC: Final = 10_000_000
 _CODEC: Final = re.compile(r"[a-z0-9_]{1,32}")
 
 
@@ -109,6 +108,7 @@ async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
         "memory_bytes": limits.memory_bytes,
         "answer_bytes": _MAX_ANSWER_BYTES,
         "max_pixels": limits.max_pixels,
+        "max_duration_sec": domain.MAX_DURATION_SEC,
         "width": domain.THUMBNAIL_WIDTH,
         "thumbnail_max_sec": domain.THUMBNAIL_MAX_SEC,
         "thumbnail_fraction": domain.THUMBNAIL_FRACTION,
@@ -196,7 +196,11 @@ def _whole(value: object, most: int) -> int:
 
 def _seconds(value: object) -> float:
     # Also refuses what isn't a number: no comparison with it holds.
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MAX_DURATION_SEC:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not 0 <= value <= domain.MAX_DURATION_SEC
+    ):
         raise ValueError(value)
     return float(value)
 

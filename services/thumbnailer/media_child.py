@@ -77,6 +77,7 @@ class Job(TypedDict):
     memory_bytes: int
     answer_bytes: int
     max_pixels: int
+    max_duration_sec: int
     width: int
     thumbnail_max_sec: float
     thumbnail_fraction: float
@@ -268,6 +269,8 @@ def examine(fd: int, job: Job) -> dict[str, object]:
         duration = (
             container.duration / av.time_base if container.duration else _measured_duration(container, stream)
         )
+        if duration > job["max_duration_sec"]:
+            raise Refused("DAMAGED")
         target = min(job["thumbnail_max_sec"], max(duration, 0.0) * job["thumbnail_fraction"])
         frame = _picture(container, stream, target, job["max_pixels"])
         turns = _turns(frame)
@@ -621,6 +624,26 @@ def _forbid_calls(libc: ctypes.CDLL) -> bool:
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header), 0, 0) == 0)
 
 
+def is_failure_to_read(error: OSError, fd: int) -> bool:
+    """Whether the store is to blame for an error, so that another try may help, or else the file.
+
+    FFmpeg says EIO of damaged files too: then the places where indexes are, the first and last 64 MiB, are read once
+    more. What this process is not permitted to do, the file made FFmpeg try.
+    """
+    if not isinstance(error, FFmpegError):
+        return True
+    if error.errno != errno.EIO:
+        return not isinstance(error, PermissionError)
+    size, reach = os.fstat(fd).st_size, 64 * 2**20
+    try:
+        for start in (0, max(0, size - reach)):
+            for at in range(start, start + reach, 2**20):
+                os.pread(fd, 2**20, at)
+    except OSError:
+        return True
+    return False
+
+
 def main() -> None:
     """Does the job in the first argument for the file on standard input, and ends."""
     job: Job = json.loads(sys.argv[1])
@@ -631,11 +654,8 @@ def main() -> None:
         answer = {"failure": refused.code}
     except MemoryError:
         answer = {"failure": "MEMORY_LIMIT"}
-    except PermissionError:
-        # The file made FFmpeg try what this process may not do; trying again would only do the same.
-        answer = {"failure": "DAMAGED"}
-    except OSError:
-        answer = {"failure": "FILE_UNREADABLE"}
+    except OSError as error:
+        answer = {"failure": "FILE_UNREADABLE" if is_failure_to_read(error, SOURCE) else "DAMAGED"}
     except FFmpegError:
         answer = {"failure": "DAMAGED"}
     os.write(ANSWER, json.dumps(answer).encode())

@@ -1,7 +1,7 @@
 """The event bus port: what services may ask of whatever carries events.
 
-Two adapters answer it, `LocalBus` (one process, a SQLite file) and `RabbitBus` (RabbitMQ through pika); both are held to
-`kit.testing.bus_contract`. Delivery is at least once, order is not promised.
+Two adapters answer it, `LocalBus` (one process, a SQLite file) and `RabbitBus` (RabbitMQ through pika); both are held
+to `kit.testing.bus_contract`. Delivery is at least once, order is not promised.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """What every adapter of the bus port must do. An adapter's tests inherit `BusContract` and say how to make one."""
 
+# ruff: noqa: D102, PLR2004, S101 - these are tests, though pytest collects them from elsewhere
+
 from __future__ import annotations
 
 import asyncio
@@ -23,7 +25,7 @@ DEADLINE_SEC = 20
 async def eventually(condition: Callable[[], bool], within_sec: float = DEADLINE_SEC) -> None:
     """Waits until the condition holds; fails when it doesn't in time."""
     async with asyncio.timeout(within_sec):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - conditions here are of any kind
             await asyncio.sleep(0.005)
 
 
@@ -31,7 +33,7 @@ async def eventually_equal(ask: Callable[[], Awaitable[int]], expected: int, wit
     """Waits until the answer is as expected; fails with the last one when it isn't in time."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_sec
-    while (answer := await ask()) != expected and loop.time() < deadline:
+    while (answer := await ask()) != expected and loop.time() < deadline:  # noqa: ASYNC110 - likewise
         await asyncio.sleep(0.02)
     assert answer == expected
 

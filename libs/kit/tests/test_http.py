@@ -51,8 +51,8 @@ def a_router() -> APIRouter:
         return {"id": film_id}
 
     @router.post("/films")
-    async def add(film: Film) -> dict[str, str | None]:
-        return {"title": film.title, "code": film.code.get_secret_value() if film.code else None}
+    async def add(film: Film) -> str:
+        return film.title
 
     @router.post("/uploads")
     async def upload(request: Request) -> int:
@@ -135,7 +135,6 @@ class TestErrors:
             ({"title": ""}, "title"),
             ({"title": "x", "year": "soon"}, "year"),
             ({"title": "x", "yaer": 1999}, "yaer"),
-            ({"title": "\ud800"}, "title"),
         ],
     )
     async def test_a_malformed_body_names_the_field(
@@ -149,7 +148,7 @@ class TestErrors:
         details = assert_error(await client.get(f"/films?{query}"), 422, "VALIDATION_FAILED")
         assert [item["field"] for item in details["fields"]] == [query.partition("=")[0]]
 
-    @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b"title=x"])
+    @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b"title=x", b'{"title": "\\ud800"}'])
     async def test_a_body_that_is_no_json(self, client: httpx.AsyncClient, body: bytes) -> None:
         answer = await client.post("/films", content=body, headers={"Content-Type": "application/json"})
         assert_error(answer, 422, "VALIDATION_FAILED")
@@ -168,7 +167,7 @@ class TestErrors:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         crash, request = logs
         assert crash["event"] == "request_crashed"
-        assert isinstance(crash.get("exc_info"), BaseException) or crash["exc_info"] is True
+        assert crash["exc_info"]
         assert (request["event"], request["status"]) == ("http_request", 500)
 
     async def test_a_refusal_keeps_its_details_and_headers(self, client: httpx.AsyncClient) -> None:
@@ -178,17 +177,14 @@ class TestErrors:
 
     @pytest.mark.parametrize("path", ["/nothing", "/refuse", "/crash"])
     async def test_messages_follow_the_language(self, client: httpx.AsyncClient, path: str) -> None:
-        english = (await client.get(path)).json()["error"]
-        korean = (await client.get(path, headers={"Accept-Language": "ko-KR,ko;q=0.9"})).json()["error"]
+        with capture_logs():
+            english = (await client.get(path)).json()["error"]
+            korean = (await client.get(path, headers={"Accept-Language": "ko-KR,ko;q=0.9"})).json()["error"]
         assert english["message"] == CODES[english["code"]].en
         assert korean["message"] == CODES[english["code"]].ko
 
 
 class TestBodies:
-    async def test_spaces_around_a_text_are_dropped_and_around_a_secret_kept(self, client: httpx.AsyncClient) -> None:
-        answer = await client.post("/films", json={"title": "  x ", "code": " c "})
-        assert answer.json() == {"title": "x", "code": " c "}
-
     @pytest.mark.parametrize("path", ["/uploads", "/films"])
     @pytest.mark.parametrize("chunked", [False, True])
     async def test_a_body_over_the_limit_is_refused(

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from kit.db import Database
 from kit.migrations import upgrade
-
 from services.progress.__main__ import MIGRATIONS
 from services.progress.tests.fakes import FakeCatalog
 

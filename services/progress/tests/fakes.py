@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.tokens import Caller
-
 from services.progress.domain import Video
 
 MEMBER = Caller(user_id=new_id(), role="member", status="active")

@@ -37,7 +37,9 @@ class Job:
 
 
 class File:
-    """What is asked while a transaction commits shares the next one, so that the price of a durable write (one fsync,
+    """Transactions that are on disk when they are answered.
+
+    What is asked while one commits shares the next one, so that the price of a durable write (one fsync,
     `synchronous=FULL`) is paid once for many. FULL, because publishers forget what this file confirmed: after a power
     cut it must not remember less than their outboxes do.
     """

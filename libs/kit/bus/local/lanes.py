@@ -59,7 +59,7 @@ class Lane:
             try:
                 found = await self._file.run(lambda file: rows.ready(file, self.name, in_hand, _FETCH))  # noqa: B023
             except BusUnavailable as error:
-                log.error("bus_file_refuses", subscription=self.name, reason=str(error))
+                log.warning("bus_file_refuses", subscription=self.name, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
                 continue
             for row in found:
@@ -81,7 +81,7 @@ class Lane:
             try:
                 await self._settle(row, verdict)
             except BusUnavailable as error:
-                log.error("bus_file_refuses", subscription=self.name, event_id=row.event.id, reason=str(error))
+                log.warning("bus_file_refuses", subscription=self.name, event_id=row.event.id, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
             else:
                 self._in_hand.discard(row.seq)
@@ -160,7 +160,7 @@ class RetryClock:
             try:
                 due = await self._file.run(rows.make_ready)
             except BusUnavailable as error:
-                log.error("bus_file_refuses", reason=str(error))
+                log.warning("bus_file_refuses", reason=str(error))
             else:
                 self._next = min(self._next, due)
                 for lane in self._lanes:

@@ -5,6 +5,8 @@ acknowledgements must get through all the same. Handlers run as tasks on the asy
 `topology` says which queues there are and why; `message` what travels through them.
 """
 
+# ruff: noqa: D102 - the port says what the methods do
+
 from __future__ import annotations
 
 import asyncio
@@ -39,7 +41,8 @@ class RabbitBus:
         prefix: str = "",
         confirm_sec: float = 10,
     ) -> None:
-        """
+        """A bus that `start` will connect.
+
         Args:
             url: `amqp://` or `amqps://`, with pika's query parameters.
             service: what the broker's own pages call the connections.

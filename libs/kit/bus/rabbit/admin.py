@@ -1,4 +1,4 @@
-"""What operators and migrations ask for: a short connection of its own for each question, blocking, in a worker thread."""
+"""What operators and migrations ask for: each question has a short, blocking connection of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Admin:
-    """Makes queues, looks into the dead letters and gives them back."""
+    """Makes queues, looks into the dead letters and gives them back. Every method blocks: call it in a thread."""
 
     def __init__(self, how: Parameters, topology: Topology) -> None:
         self._how = how

@@ -54,11 +54,13 @@ class Backoff:
         self._failures = 0
 
     def next_wait(self) -> float:
+        """How long to wait after one more failure."""
         wait = min(_LONGEST_WAIT_SEC, _FIRST_WAIT_SEC * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
         return wait * random.uniform(0.5, 1)  # noqa: S311 - nobody gains by guessing it
 
     def reset(self) -> None:
+        """It worked."""
         self._failures = 0
 
 
@@ -71,6 +73,7 @@ class IoThread:
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
 
     def start(self) -> None:
+        """Begins to connect."""
         self.loop = IOLoop()
         for link in self.links:
             self.call(link.open)
@@ -134,6 +137,7 @@ class Link:
         return self._on_closed is not None and self._connection is None
 
     def open(self) -> None:
+        """Tries to connect, unless it is connected or closed for good."""
         if self._on_closed is None and self._connection is None:
             self._connection = SelectConnection(
                 copy.copy(self._how),

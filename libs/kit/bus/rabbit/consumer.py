@@ -136,9 +136,7 @@ class Consumer:
         self.lost()
         if self._connection and self._connection.is_open and not self._stopped:
             wait = self._backoff.next_wait()
-            log.error(
-                "bus_channel_closed", subscription=self.subscription.name, reason=repr(reason), again_in_sec=wait
-            )
+            log.error("bus_channel_closed", subscription=self.subscription.name, reason=repr(reason), again_in_sec=wait)
             self._io.loop.call_later(wait, self._open_channel)
 
     def _received(self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:

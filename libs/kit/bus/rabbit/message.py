@@ -149,9 +149,7 @@ def _copy(properties: BasicProperties, body: bytes, queue: str, notes: Mapping[s
     # The broker's own notes stay behind. With `x-death` in the copy, its second expiry would look like a message going
     # in circles, which the broker ends by dropping it.
     kept = {
-        name: value
-        for name, value in _headers(properties).items()
-        if not name.startswith("x-") and name not in _OURS
+        name: value for name, value in _headers(properties).items() if not name.startswith("x-") and name not in _OURS
     }
     copied = BasicProperties(
         content_type=properties.content_type,

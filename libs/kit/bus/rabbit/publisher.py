@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from pika import BasicProperties, SelectConnection
 from pika.channel import Channel
-from pika.exceptions import AMQPConnectionError, AMQPChannelError
+from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from pika.spec import Basic
 
 from kit.bus import BusUnavailable
@@ -190,8 +190,8 @@ class Publisher:
                 )
             except (AMQPConnectionError, AMQPChannelError) as error:
                 flight.batch.fail(repr(error))
-            except Exception as error:  # noqa: BLE001 - pika can't put it on the wire; others wait behind it
-                log.error("bus_message_refused", event_id=message.properties.message_id, reason=repr(error))
+            except Exception:  # pika can't put it on the wire, and others wait behind it
+                log.exception("bus_message_refused", event_id=message.properties.message_id)
                 flight.batch.settle(flight.index, Outcome.REFUSED)
             else:
                 self._last_tag += 1

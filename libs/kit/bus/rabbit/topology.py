@@ -32,11 +32,11 @@ _NO_DELIVERY_LIMIT = 1_000_000_000
 class Declares(Protocol):
     """The part of a channel, blocking or not, that makes queues."""
 
-    def exchange_declare(self, exchange: str, exchange_type: str, *, durable: bool) -> object: ...
-    def queue_declare(
+    def exchange_declare(self, exchange: str, exchange_type: str, *, durable: bool) -> object: ...  # noqa: D102 - pika's
+    def queue_declare(  # noqa: D102 - pika's
         self, queue: str, *, durable: bool = ..., exclusive: bool = ..., auto_delete: bool = ..., arguments: Any = ...
     ) -> object: ...
-    def queue_bind(self, queue: str, exchange: str, routing_key: str | None = ...) -> object: ...
+    def queue_bind(self, queue: str, exchange: str, routing_key: str | None = ...) -> object: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Topology:
 
     @property
     def broadcast_exchange(self) -> str:
+        """Where every event is published once more, for those who listen while they are up."""
         return f"{self.exchange}.broadcast"
 
     def queue(self, subscription: str) -> str:
@@ -63,6 +64,7 @@ class Topology:
         return f"{self.queue(subscription)}.retry.{_millis(delay_sec)}"
 
     def declare_exchanges(self, channel: Declares) -> None:
+        """Makes both exchanges."""
         channel.exchange_declare(self.exchange, "topic", durable=True)
         channel.exchange_declare(self.broadcast_exchange, "topic", durable=True)
 
@@ -94,8 +96,11 @@ def _declare_quorum(channel: Declares, queue: str, arguments: dict[str, Any]) ->
 
 
 def _dead_letters_to(queue: str) -> dict[str, Any]:
-    """Through the default exchange, whose routing key is a queue's name. The message leaves only when it has arrived
-    there (`at-least-once`, which the broker grants only to a queue that rejects rather than drops on overflow)."""
+    """Through the default exchange, whose routing key is a queue's name.
+
+    The message leaves only when it has arrived there (`at-least-once`, which the broker grants only to a queue that
+    rejects rather than drops on overflow).
+    """
     return {
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": queue,

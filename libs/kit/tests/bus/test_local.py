@@ -7,7 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,9 @@ from kit.testing.bus_contract import BusContract, Failing, Recorder, event, even
 
 PUBLISHER = """
 import asyncio, sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from kit.bus import Subscription
 from kit.bus.local import LocalBus
 from kit.events import Event
@@ -53,7 +57,7 @@ async def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path: Path)
     confirmed: set[str] = set()
     for _ in range(3):
         command = [sys.executable, "-c", PUBLISHER, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220, S603
             assert process.stdout
             for line, _ in zip(process.stdout, range(20), strict=False):
                 confirmed.update(line.split())
@@ -113,10 +117,10 @@ async def test_a_file_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(lanes, "_PAUSE_SEC", 0.01)
     bus, got, refusals = LocalBus(tmp_path / "bus.sqlite3"), Failing(ValueError("no"), times=1), 5
 
-    def refuse(real):  # type: ignore[no-untyped-def]
+    def refuse(real: Callable[..., Any]) -> Callable[..., Any]:
         left = refusals
 
-        def refusing(*arguments):  # type: ignore[no-untyped-def]
+        def refusing(*arguments: object) -> Any:
             nonlocal left
             left -= 1
             if left >= 0:

@@ -193,7 +193,7 @@ async def test_the_brokers_own_dead_letters_are_listed(make_bus: Make, name: str
     await publisher.publish([sent])
     # As if a process had died over it, again and again.
     for _ in range(101):
-        while not (got := channel.basic_get(f"{name}.catalog.media"))[0]:
+        while not (got := channel.basic_get(f"{name}.catalog.media"))[0]:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         channel.basic_nack(got[0].delivery_tag)
     await eventually_equal(lambda: dead(bus), 1)

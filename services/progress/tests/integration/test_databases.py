@@ -6,20 +6,21 @@ import asyncio
 import json
 from collections.abc import Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, Row, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from kit import outbox
 from kit.db import Database
 from kit.events import Event
 from kit.ids import new_id
 from kit.migrations import upgrade
 from kit.testing.queries import count_queries
-from sqlalchemy import Connection, MetaData, Row, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from kit.testing.servers import PostgresServer
 from services.progress.__main__ import MIGRATIONS
 from services.progress.domain import Progress, Report, Video
 from services.progress.models import Base, WatchProgress
@@ -27,13 +28,6 @@ from services.progress.service import History, Recorder
 from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video, now_ms, session_at
 
 WRITERS = 50
-
-
-class PostgresServer(Protocol):
-    """A real PostgreSQL server."""
-
-    def create_database(self, name: str) -> str:
-        """Makes an empty database and answers its URL."""
 
 
 class MeetingCatalog(FakeCatalog):
@@ -113,9 +107,10 @@ class DatabaseContract:
     async def test_many_may_be_the_first_at_once(self, database: Database) -> None:
         video = make_video()
         recorder = Recorder(database, MeetingCatalog(WRITERS, video))
-        taken = await asyncio.gather(
-            *(recorder.take(MEMBER, video.id, Report(float(n), 100.0)) for n in range(WRITERS))
-        )
+        async with asyncio.timeout(60):
+            taken = await asyncio.gather(
+                *(recorder.take(MEMBER, video.id, Report(float(n), 100.0)) for n in range(WRITERS))
+            )
         assert sorted(each.position_sec for each in taken if each) == [float(n) for n in range(WRITERS)]
         assert (await known(database, video.id)).version == WRITERS
 
@@ -126,7 +121,7 @@ class DatabaseContract:
         reports = [
             Report(float(seq), 100.0, session_at(start - age * 1000), seq) for age in range(5) for seq in range(10)
         ]
-        Random(7).shuffle(reports)  # noqa: S311 - an order, no secret
+        Random(7).shuffle(reports)
         assert len(reports) == WRITERS
         await asyncio.gather(*(recorder.take(MEMBER, video_id, report) for report in reports))
         progress = (await known(database, video_id)).progress

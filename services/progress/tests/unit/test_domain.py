@@ -10,8 +10,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.ids import new_id
 
+from kit.ids import new_id
 from services.progress.domain import (
     COMPLETED_PERCENT,
     MAX_CLOCK_SKEW,
@@ -83,7 +83,7 @@ def test_completed_is_95_percent(position: float, duration: float) -> None:
 
 
 @pytest.mark.parametrize(("position", "completed"), [(94.999, False), (95.0, True), (100.0, True), (250.0, True)])
-def test_where_completed_begins(position: float, completed: bool) -> None:  # noqa: FBT001 - a table
+def test_where_completed_begins(position: float, completed: bool) -> None:
     assert begin(Report(position, 100.0), 0.0, NOW).completed is completed
 
 

@@ -9,13 +9,13 @@ from datetime import datetime
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from kit.db import Database
 from kit.health import Health
 from kit.http import create_app
 from kit.ids import new_id
 from kit.testing.fakes import HeaderAuthenticator, as_user
 from kit.tokens import Caller
-
 from services.progress.http import build_routers
 from services.progress.service import History, Recorder
 from services.progress.tests.fakes import ADMIN, COLLEAGUE, MEMBER, FakeCatalog, make_video, now_ms, session_at

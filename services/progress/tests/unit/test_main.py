@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from kit.ids import new_id
 from kit.rpc import ask, connect
 from kit.service import Role, Service
@@ -13,7 +14,6 @@ from kit.settings import load
 from kit.testing.fakes import FakeBus
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
-
 from services.progress.__main__ import build, migrate
 from services.progress.settings import ProgressSettings
 from services.progress.tests.fakes import MEMBER

@@ -9,6 +9,7 @@ import os
 import pytest
 from structlog.testing import capture_logs
 
+from kit.bus import Delivery
 from kit.rpc import ask, connect, probe
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
@@ -124,6 +125,7 @@ async def test_offsets_beyond_two_and_four_gibibytes(stage: Stage) -> None:
 
 
 async def test_a_change_is_seen_at_once(stage: Stage) -> None:
+    assert [subscription.delivery for subscription, _ in stage.bus.subscriptions] == [Delivery.BROADCAST]
     film = stage.store("film.mp4", DATA)
     other = stage.store("other.mp4", DATA)
     before = [(await stage.get(video_id, range="bytes=0-1")).headers["etag"] for video_id in (film, other)]

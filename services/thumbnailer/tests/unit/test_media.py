@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ctypes
+import errno
 import json
 import math
 import os
@@ -24,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.thumbnailer import domain, media
+from services.thumbnailer import domain, media, media_child
 from services.thumbnailer.media import Limits, MediaError, process
 from services.thumbnailer.tests.unit.films import Film, Thumbnail, luma_at, white_corner
 
@@ -401,6 +402,49 @@ def test_nothing_that_can_be_decoded(tmp_path: Path, artwork: Path) -> None:
     start, end = boxes(bytes(data))["mdat"]
     data[start + 8 : end] = bytes(end - start - 8)
     assert failure_of(saved(film, bytes(data)), artwork) == domain.NO_PICTURE
+
+
+def test_a_duration_of_ages(tmp_path: Path, artwork: Path) -> None:
+    film = Film(seconds=1).save(tmp_path / "film.mp4")
+    data = bytearray(film.read_bytes())
+    for name, offset in ((b"mvhd", 20), (b"tkhd", 24), (b"mdhd", 20), (b"elst", 12)):
+        at = data.index(name) + offset
+        data[at : at + 4] = b"\x7f\xff\xff\xff"
+    at = data.index(b"stts") + 16
+    data[at : at + 4] = b"\x7f\xff\xff\xff"
+    assert failure_of(saved(film, bytes(data)), artwork) == domain.DAMAGED
+
+
+def test_a_damaged_head_is_not_blamed_on_the_disk(webm: Path, tmp_path: Path, artwork: Path) -> None:
+    """FFmpeg says "input/output error" here, and the file would be tried again for ever."""
+    data = webm.read_bytes()
+    tracks = data.index(b"\x16\x54\xae\x6b")
+    damaged = data[: tracks + 4] + b"\xff" * 40 + data[tracks + 44 :]
+    assert failure_of(saved(tmp_path / "film.webm", damaged), artwork) == domain.DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "blamed"),
+    [
+        (errno.ESTALE, av.error.OSError, True),
+        (errno.EIO, OSError, True),
+        (errno.EIO, av.error.OSError, False),
+        (errno.EPERM, av.error.PermissionError, False),
+    ],
+)
+def test_which_errors_are_the_disks(
+    number: int, kind: type[OSError], *, blamed: bool, moov_first: Path
+) -> None:
+    with moov_first.open("rb") as file:
+        assert media_child.is_failure_to_read(kind(number, "an error"), file.fileno()) is blamed
+
+
+def test_a_disk_that_fails_when_it_is_asked_again() -> None:
+    nothing_open = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert media_child.is_failure_to_read(av.error.OSError(errno.EIO, "an error"), nothing_open)
+    finally:
+        os.close(nothing_open)
 
 
 def test_a_picture_that_is_too_large(moov_first: Path, artwork: Path) -> None:

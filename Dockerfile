@@ -1,0 +1,38 @@
+# One image a service: docker build --build-arg SERVICE=catalog .
+# It holds that service's code and dependencies and no other's.
+ARG PYTHON_IMAGE=python:3.12-slim
+
+FROM ${PYTHON_IMAGE} AS packages
+ARG SERVICE
+COPY requirements/${SERVICE}.txt /requirements.txt
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /packages && /packages/bin/pip install --disable-pip-version-check --require-hashes -r /requirements.txt
+
+FROM ${PYTHON_IMAGE}
+ARG SERVICE
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin marquee \
+    && mkdir -p /media /keys && chown marquee:marquee /media /keys
+COPY --from=packages /packages /packages
+COPY libs/kit /app/libs/kit
+COPY libs/protos /app/libs/protos
+COPY services/__init__.py /app/services/__init__.py
+COPY services/${SERVICE} /app/services/${SERVICE}
+ENV PATH=/packages/bin:$PATH \
+    PYTHONPATH=/app:/app/libs:/app/libs/protos \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    SERVICE=${SERVICE} \
+    MARQUEE_HTTP_HOST=0.0.0.0 \
+    MARQUEE_HTTP_PORT=8000 \
+    MARQUEE_GRPC_BIND=0.0.0.0:50051
+WORKDIR /app
+# Compiled once here: the root file system is read-only where it runs.
+RUN python -m compileall -q /app
+USER 10001:10001
+EXPOSE 8000 50051
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=6 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
+# exec: the service itself is process 1 and gets the signals.
+ENTRYPOINT ["/bin/sh", "-c", "exec python -m services.$SERVICE \"$@\"", "marquee"]
+CMD ["serve"]

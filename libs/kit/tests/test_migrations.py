@@ -1,0 +1,131 @@
+"""Migrations: all or nothing, once, and without losing rows."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kit.db import Database
+from kit.migrations import upgrade
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+ENVIRONMENT = """
+from kit.migrations import environment
+from sqlalchemy import MetaData
+
+environment(MetaData())
+"""
+FIRST = """
+op.create_table("owners", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(20)))
+op.create_table(
+    "things",
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("owner_id", sa.Integer, sa.ForeignKey("owners.id", ondelete="CASCADE"), nullable=False),
+)
+op.execute("INSERT INTO owners (id, name) VALUES (1, 'one')")
+op.execute("INSERT INTO things (id, owner_id) VALUES (10, 1)")
+"""
+ALTERS_A_TABLE_THAT_OTHERS_REFER_TO = """
+with op.batch_alter_table("owners") as table:
+    table.alter_column("name", type_=sa.String(50), existing_type=sa.String(20), nullable=False)
+"""
+FAILS_HALFWAY = """
+op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
+op.execute("INSERT INTO nowhere VALUES (1)")
+"""
+ORPHANS = """
+op.execute("DELETE FROM owners")
+"""
+
+History = Callable[..., Path]
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """Makes a folder of migrations whose revisions do what they are given."""
+
+    def make(*upgrades: str) -> Path:
+        folder = tmp_path / "100 % migrations"
+        versions = folder / "versions"
+        versions.mkdir(parents=True, exist_ok=True)
+        (folder / "env.py").write_text(ENVIRONMENT)
+        for number, body in enumerate(upgrades, 1):
+            previous = f'"{number - 1}"' if number > 1 else None
+            (versions / f"{number}.py").write_text(
+                "import sqlalchemy as sa\nfrom alembic import op\n"
+                f'revision = "{number}"\ndown_revision = {previous}\nbranch_labels = None\ndepends_on = None\n'
+                f"def upgrade():\n{textwrap.indent(body, '    ')}"
+            )
+        return folder
+
+    return make
+
+
+async def migrate(folder: Path, url: str) -> None:
+    await asyncio.to_thread(upgrade, folder, url)
+
+
+async def answer(url: str, question: str) -> object:
+    database = Database(url)
+    async with database.read() as session:
+        value: object = (await session.execute(text(question))).scalar_one()
+    await database.close()
+    return value
+
+
+class MigrationsContract:
+    """Holds for every database; subclasses say where theirs is."""
+
+    @pytest.fixture
+    def url(self) -> str:
+        raise NotImplementedError
+
+    async def test_a_history_is_gone_through_once(self, url: str, history: History) -> None:
+        folder = history(FIRST)
+        await migrate(folder, url)
+        await migrate(folder, url)
+        assert await answer(url, "SELECT count(*) FROM owners") == 1
+        history(FIRST, ALTERS_A_TABLE_THAT_OTHERS_REFER_TO)
+        await migrate(folder, url)
+        assert await answer(url, "SELECT version_num FROM alembic_version") == "2"
+
+    async def test_altering_a_table_keeps_the_rows_that_refer_to_it(self, url: str, history: History) -> None:
+        await migrate(history(FIRST), url)
+        await migrate(history(FIRST, ALTERS_A_TABLE_THAT_OTHERS_REFER_TO), url)
+        assert await answer(url, "SELECT owner_id FROM things") == 1
+        assert await answer(url, "SELECT name FROM owners") == "one"
+
+    async def test_of_a_revision_that_fails_nothing_remains(self, url: str, history: History) -> None:
+        await migrate(history(FIRST), url)
+        with pytest.raises(DBAPIError):
+            await migrate(history(FIRST, FAILS_HALFWAY), url)
+        assert await answer(url, "SELECT version_num FROM alembic_version") == "1"
+        with pytest.raises(DBAPIError):
+            await answer(url, "SELECT count(*) FROM half")
+
+
+class TestSqlite(MigrationsContract):
+    @pytest.fixture
+    def url(self, sqlite_url: str) -> str:
+        return sqlite_url
+
+    async def test_rows_that_refer_to_nothing_are_refused(self, url: str, history: History) -> None:
+        await migrate(history(FIRST), url)
+        with pytest.raises(RuntimeError, match="refer to nothing"):
+            await migrate(history(FIRST, ORPHANS), url)
+        assert await answer(url, "SELECT count(*) FROM owners") == 1
+
+    async def test_the_folder_of_the_file_is_made(self, tmp_path: Path, history: History) -> None:
+        url = f"sqlite+aiosqlite:///{tmp_path}/a/b/kit.db"
+        await migrate(history(FIRST), url)
+        assert await answer(url, "SELECT count(*) FROM owners") == 1
+
+
+class TestPostgres(MigrationsContract):
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        return postgres_url

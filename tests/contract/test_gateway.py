@@ -1,0 +1,234 @@
+"""The real nginx in front of four small servers that tell what reached them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from apps.marquee.gateway import CONTENT_SECURITY_POLICY
+from apps.marquee.openapi import document_parts
+from apps.marquee.routes import service_for
+
+from tests.stacks.gateway import Gateway
+
+UPSTREAMS = ("auth", "catalog", "stream", "progress")
+ID = "0190a6f5-0000-7000-8000-000000000000"
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Answers with what it was asked; `/slow` and uploads show whether anything is held back."""
+
+    protocol_version = "HTTP/1.1"
+    service: str
+    first_bytes: threading.Event
+    go_on: threading.Event
+
+    def do_GET(self) -> None:
+        if "slow" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "20")
+            self.end_headers()
+            self.wfile.write(b"first half")
+            self.wfile.flush()
+            self.go_on.wait(20)
+            self.wfile.write(b"and second")
+            return
+        if "refuse" in self.path:
+            self.answer(503, {"error": {"code": "STREAM_FILE_UNAVAILABLE"}})
+            return
+        self.answer(200, {"service": self.service, "path": self.path, "headers": dict(self.headers)})
+
+    def do_POST(self) -> None:
+        left = int(self.headers.get("Content-Length", 0))
+        while left:
+            left -= len(self.rfile.read(min(left, 65536)))
+            self.first_bytes.set()
+        self.answer(201, {"service": self.service})
+
+    do_PUT = do_DELETE = do_PATCH = do_GET
+
+    def answer(self, status: int, body: Any) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-From-Service", self.service)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+class Scene:
+    def __init__(self, gateway: Gateway, handlers: dict[str, type[Upstream]]) -> None:
+        self.gateway = gateway
+        self.handlers = handlers
+        self.http = httpx.Client(base_url=gateway.base_url, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    servers, handlers, addresses = [], {}, {}
+    for name in UPSTREAMS:
+        made = {"service": name, "first_bytes": threading.Event(), "go_on": threading.Event()}
+        handlers[name] = type(f"{name}Upstream", (Upstream,), made)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handlers[name])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        addresses[name] = f"127.0.0.1:{server.server_address[1]}"
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), addresses)
+    gateway.start()
+    try:
+        made_scene = Scene(gateway, handlers)
+        yield made_scene
+        made_scene.http.close()
+    finally:
+        gateway.stop()
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+PATHS = [
+    "/api/auth/login",
+    "/api/users",
+    "/api/users/me",
+    f"/api/users/{ID}/approve",
+    "/api/users/me/history",
+    "/api/users/me/points",
+    "/api/users/me/bookmarks/1",
+    "/api/users/me/historyx",
+    "/api/corporations",
+    "/api/admin/audit",
+    "/api/admin/views",
+    "/api/admin/streams/metrics",
+    "/.well-known/jwks.json",
+    "/api/videos",
+    "/api/videos/process",
+    f"/api/videos/{ID}",
+    f"/api/videos/{ID}/thumbnail",
+    f"/api/videos/{ID}/stream",
+    f"/api/videos/{ID}/stream/info",
+    f"/api/videos/{ID}/streams",
+    f"/api/videos/{ID}/lsv",
+    f"/api/videos/{ID}/progress",
+    f"/api/progress/{ID}",
+    "/api/play-sessions",
+    "/api/offline-licenses/1",
+    "/api/uploads/1",
+    "/api/health",
+    "/api/unheard-of",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_both_gateways_send_a_path_to_the_same_service(scene: Scene, path: str) -> None:
+    answer = scene.http.get(path)
+    assert answer.json()["service"] == service_for(path)
+    assert answer.json()["path"] == path
+
+
+def test_every_documented_path_reaches_the_service_that_has_it(scene: Scene) -> None:
+    walked = 0
+    for service, part in document_parts().items():
+        for template in part.get("paths", {}):
+            path = template.replace("{video_id}", ID).replace("{user_id}", ID)
+            assert "{" not in path
+            assert service_for(path) == service, path
+            assert scene.http.get(path).json()["service"] == service, path
+            walked += 1
+    assert walked >= 15
+
+
+def test_a_path_that_climbs_reaches_no_service(scene: Scene) -> None:
+    answer = scene.http.get("/api/videos/..%2F..%2Fetc/stream")
+    assert "X-From-Service" not in answer.headers
+    assert "<title>" in answer.text
+
+
+def test_a_query_arrives_as_it_was_and_is_not_logged(scene: Scene) -> None:
+    plain = scene.http.get(f"/api/videos/{ID}/stream?start=1%2B2&ticket=secret-ticket")
+    assert plain.json()["path"] == f"/api/videos/{ID}/stream?start=1%2B2&ticket=secret-ticket"
+    assert "secret-ticket" not in scene.gateway.access_log.read_text()
+    for line in scene.gateway.access_log.read_text().splitlines():
+        assert json.loads(line)["service"] == "gateway"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/metrics/"])
+def test_what_is_for_the_inside_stays_there(scene: Scene, path: str) -> None:
+    assert scene.http.get(path).status_code == 404
+
+
+def test_nobody_can_say_where_they_come_from(scene: Scene) -> None:
+    forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Request-ID": "ab\tc"}
+    headers = scene.http.get("/api/videos", headers=forged).json()["headers"]
+    assert headers["X-Forwarded-For"] == "127.0.0.1"
+    assert headers["X-Forwarded-Proto"] == "http"
+    assert headers["X-Request-ID"] != forged["X-Request-ID"]
+    kept = scene.http.get("/api/videos", headers={"X-Request-ID": "my-request.1"}).json()["headers"]
+    assert kept["X-Request-ID"] == "my-request.1"
+
+
+def test_the_first_bytes_of_a_stream_do_not_wait_for_the_last(scene: Scene) -> None:
+    go_on = scene.handlers["stream"].go_on
+    with scene.http.stream("GET", f"/api/videos/{ID}/stream/slow") as answer:
+        pieces = answer.iter_raw()
+        assert next(pieces) == b"first half"
+        go_on.set()
+        assert b"".join(pieces) == b"and second"
+
+
+def test_an_upload_reaches_the_service_before_it_is_complete(scene: Scene) -> None:
+    size = 64 << 20
+    connection = http.client.HTTPConnection("127.0.0.1", scene.gateway.port, timeout=30)
+    connection.putrequest("POST", "/api/videos")
+    connection.putheader("Content-Length", str(size))
+    connection.endheaders()
+    block = b"\x00" * (1 << 20)
+    connection.send(block)
+    assert scene.handlers["catalog"].first_bytes.wait(10), "the gateway holds the upload back"
+    for _ in range(size // len(block) - 1):
+        connection.send(block)
+    assert connection.getresponse().status == 201
+    connection.close()
+
+
+def test_other_bodies_are_small(scene: Scene) -> None:
+    answer = scene.http.post("/api/auth/login", content=b"x" * (2 << 20))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "REQUEST_TOO_LARGE")
+
+
+def test_a_service_that_is_away_is_said_in_the_usual_form(scene: Scene, tmp_path: Path) -> None:
+    lonely = Gateway(tmp_path / "lonely", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"))
+    lonely.start()
+    try:
+        answer = httpx.get(f"{lonely.base_url}/api/videos")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert answer.headers["retry-after"] == "2"
+    finally:
+        lonely.stop()
+    own = scene.http.get(f"/api/videos/{ID}/stream/refuse")
+    assert own.json()["error"]["code"] == "STREAM_FILE_UNAVAILABLE", "a service's own error is not replaced"
+
+
+def test_the_site(scene: Scene) -> None:
+    for path in ("/", "/watch/some-video", "/login"):
+        page = scene.http.get(path, headers={"Accept": "text/html"})
+        assert page.status_code == 200
+        assert "<title>" in page.text
+        assert page.headers["cache-control"] == "no-cache"
+        assert page.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        assert page.headers["x-content-type-options"] == "nosniff"
+    assets = [part for part in scene.http.get("/").text.split('"') if part.startswith("/assets/")]
+    asset = scene.http.get(assets[0], headers={"Accept-Encoding": "gzip"})
+    assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert asset.headers["content-encoding"] == "gzip"
+    assert scene.http.get("/assets/none.js").status_code == 404
+    assert 'id="docs"' in scene.http.get("/docs/").text
