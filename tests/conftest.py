@@ -10,8 +10,9 @@ import pytest
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
 from tests.stacks.embedded import EmbeddedStack
+from tests.stacks.services import ServicesStack
 
-STACKS = {"embedded": EmbeddedStack}
+STACKS = {"embedded": EmbeddedStack, "services": ServicesStack}
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from grpc import aio
-from marquee.auth.v1 import auth_pb2
-from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 
 from kit.callers import Authenticator
 from kit.rpc import ask
 from kit.tokens import Caller, TokenVerifier
+from marquee.auth.v1 import auth_pb2
+from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 
 
 def authenticator(channel: aio.Channel) -> Authenticator:

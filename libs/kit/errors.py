@@ -48,7 +48,10 @@ CODES: Final[dict[str, ErrorCode]] = {
         409, _G.ALREADY_EXISTS, "Somebody already has this login.", "이미 사용 중인 아이디입니다."
     ),
     "AUTH_RATE_LIMITED": ErrorCode(
-        429, _G.RESOURCE_EXHAUSTED, "Too many attempts; wait a moment.", "시도가 너무 많습니다. 잠시 후 다시 시도하세요."
+        429,
+        _G.RESOURCE_EXHAUSTED,
+        "Too many attempts; wait a moment.",
+        "시도가 너무 많습니다. 잠시 후 다시 시도하세요.",
     ),
     "CONTENT_NOT_FOUND": ErrorCode(404, _G.NOT_FOUND, "There is no such thing here.", "콘텐츠를 찾을 수 없습니다."),
     "CONTENT_NOT_READY": ErrorCode(
@@ -78,9 +81,14 @@ CODES: Final[dict[str, ErrorCode]] = {
     "REQUEST_TOO_LARGE": ErrorCode(
         413, _G.RESOURCE_EXHAUSTED, "The request body is larger than allowed.", "요청 본문이 너무 큽니다."
     ),
-    "VALIDATION_FAILED": ErrorCode(422, _G.INVALID_ARGUMENT, "The request is malformed.", "요청 형식이 올바르지 않습니다."),
+    "VALIDATION_FAILED": ErrorCode(
+        422, _G.INVALID_ARGUMENT, "The request is malformed.", "요청 형식이 올바르지 않습니다."
+    ),
     "SERVICE_UNAVAILABLE": ErrorCode(
-        503, _G.UNAVAILABLE, "A part of the platform is not answering; try again soon.", "서비스를 일시적으로 사용할 수 없습니다."
+        503,
+        _G.UNAVAILABLE,
+        "A part of the platform is not answering; try again soon.",
+        "서비스를 일시적으로 사용할 수 없습니다.",
     ),
     "INTERNAL": ErrorCode(500, _G.INTERNAL, "Something went wrong on our side.", "서버 오류가 발생했습니다."),
 }

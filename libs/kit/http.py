@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -25,6 +27,8 @@ from kit.telemetry import HTTP_SECONDS, accept_request_id, continue_trace, servi
 log = structlog.get_logger()
 
 MAX_JSON_BYTES = 1 << 20
+DRAIN_BYTES = 16 << 20
+DRAIN_SEC = 5.0
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 T = TypeVar("T")
 
@@ -256,18 +260,38 @@ class _Exchange:
         self._request_id = request_id
         self._limit = limit
         self._received = 0
+        self._more_to_receive = scope["method"] not in ("GET", "HEAD")
 
     async def receive(self) -> Message:
         message = await self._receive()
+        self._more_to_receive = message["type"] == "http.request" and message.get("more_body", False)
         if self._limit is not None and message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             if self._received > self._limit:
                 raise BodyTooLarge(self._limit)
         return message
 
+    async def _drain(self) -> None:
+        """Takes in the rest of a body that was refused before it was read.
+
+        A client that is still sending when the answer comes often never sees the answer, only a broken connection.
+        Bounded: who sends far more than this is cut off. Who asked first (`Expect: 100-continue`) sends nothing.
+        """
+        if any(name == b"expect" for name, _ in self.scope["headers"]):
+            return
+        left = DRAIN_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SEC):
+                while self._more_to_receive and left > 0:
+                    message = await self._receive()
+                    self._more_to_receive = message["type"] == "http.request" and message.get("more_body", False)
+                    left -= len(message.get("body", b""))
+
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self._more_to_receive and self.status >= HTTPStatus.BAD_REQUEST:
+                await self._drain()
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")

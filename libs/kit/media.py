@@ -97,7 +97,7 @@ class MediaStore:
                 shutil.rmtree(path)
 
     def clear_incoming(self, older_than: float) -> list[str]:
-        """Removes collected files whose last change is before `older_than` (seconds since 1970); answers their names."""
+        """Removes collected files not changed since `older_than` (seconds since 1970); answers their names."""
         gone = []
         for entry in os.scandir(self.root / _INCOMING):
             # A file that is adopted or removed by another between being listed and being looked at is not ours.

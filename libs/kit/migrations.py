@@ -52,7 +52,7 @@ def _run(connection: Connection, config: Config) -> None:
 
 
 def _ignore_foreign_keys(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    """SQLite alters a table by making it anew and dropping the old one: with foreign keys on, what refers to it goes too."""
+    """SQLite alters a table by making it anew and dropping the old: with foreign keys on, what refers to it goes."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = OFF")
     cursor.close()

@@ -147,7 +147,7 @@ class Relay:
 
     @staticmethod
     async def _back_off(pause: float) -> float:
-        """Waits longer than the last time; new events don't shorten it, or an outage would be hit at the rate of requests."""
+        """Waits longer than the last time. New events don't shorten it: they come at the rate of requests."""
         pause = min(pause * 2, MAX_PAUSE_SEC)
         await asyncio.sleep(pause)
         return pause

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 import structlog
@@ -30,8 +30,8 @@ _CODE = "marquee-error-code"
 _DETAILS = "marquee-error-details"
 _NO_DEADLINE_MAX_SEC = 30.0
 
-Request = TypeVar("Request", contravariant=True)
-Response = TypeVar("Response", covariant=True)
+Request_contra = TypeVar("Request_contra", contravariant=True)
+Response_co = TypeVar("Response_co", covariant=True)
 
 _CHANNEL_OPTIONS = [
     ("grpc.lb_policy_name", "round_robin"),
@@ -52,18 +52,18 @@ _SERVER_OPTIONS = [
 ]
 
 
-class UnaryCall(Protocol[Request, Response]):
+class UnaryCall(Protocol[Request_contra, Response_co]):
     """A unary method of an asynchronous stub."""
 
     def __call__(
         self,
-        request: Request,
+        request: Request_contra,
         /,
         *,
         timeout: float | None = None,
         metadata: Any = None,
         wait_for_ready: bool | None = None,
-    ) -> Awaitable[Response]:
+    ) -> Awaitable[Response_co]:
         """Calls the method."""
 
 
@@ -73,8 +73,8 @@ def connect(address: str) -> aio.Channel:
 
 
 async def ask(
-    method: UnaryCall[Request, Response], request: Request, *, deadline_sec: float = DEADLINE_SEC
-) -> Response:
+    method: UnaryCall[Request_contra, Response_co], request: Request_contra, *, deadline_sec: float = DEADLINE_SEC
+) -> Response_co:
     """Calls a method of another service.
 
     Args:
@@ -89,7 +89,7 @@ async def ask(
     try:
         return await method(request, timeout=deadline_sec, metadata=metadata, wait_for_ready=True)
     except aio.AioRpcError as error:
-        trailing = {key: value for key, value in (error.trailing_metadata() or ())}
+        trailing = dict(error.trailing_metadata() or ())
         code = trailing.get(_CODE)
         if isinstance(code, str) and code in CODES:
             raise ApiError(code, details=json.loads(trailing.get(_DETAILS, "{}"))) from error
@@ -123,7 +123,7 @@ class _Edge(aio.ServerInterceptor):
         # The stubs know of synchronous handlers only.
         answer: Any = handler.unary_unary
         method = handler_call_details.method
-        metadata = {key: value for key, value in handler_call_details.invocation_metadata or ()}
+        metadata = dict(handler_call_details.invocation_metadata or ())
 
         async def guarded(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
@@ -134,7 +134,8 @@ class _Edge(aio.ServerInterceptor):
                 traceparent=continue_trace(str(metadata.get("traceparent", ""))),
             ):
                 try:
-                    remaining = context.time_remaining()
+                    # None without a deadline, whatever the stubs say.
+                    remaining = cast("float | None", context.time_remaining())
                     limit = _NO_DEADLINE_MAX_SEC if remaining is None else min(remaining, _NO_DEADLINE_MAX_SEC)
                     async with asyncio.timeout(limit):
                         return await answer(request, context)
@@ -189,7 +190,8 @@ class GrpcServer:
         try:
             self.port = self._server.add_insecure_port(self._bind)
         except RuntimeError as error:
-            raise SettingsError(f"gRPC can't listen on {self._bind}; set MARQUEE_GRPC_BIND to a free address.") from error
+            sentence = f"gRPC can't listen on {self._bind}; set MARQUEE_GRPC_BIND to a free address."
+            raise SettingsError(sentence) from error
         # The health service would say "serving" from the first moment on, before anything was looked at.
         await self.report("", healthy=False)
         await self._server.start()

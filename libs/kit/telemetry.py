@@ -101,7 +101,7 @@ def service_context(service: str, **more: str) -> Iterator[None]:
 
 
 def continue_trace(traceparent: str) -> str:
-    """The `traceparent` for our part of a trace: same trace id, a span id of our own; a new trace when there is none."""
+    """The `traceparent` for our part of a trace: same trace id, a new span id; a new trace when there is none."""
     matched = _TRACEPARENT.fullmatch(traceparent)
     if matched and (matched[1] == "0" * 32 or matched[2] == "0" * 16):
         matched = None

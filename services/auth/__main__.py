@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,26 +19,32 @@ from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
 from kit.settings import SettingsError
 from kit.tokens import Caller, TokenVerifier
-
 from services.auth.attempts import LoginAttempts
 from services.auth.http import build_routers
 from services.auth.keys import SigningKeys
 from services.auth.passwords import PasswordHasher
 from services.auth.rpc import AuthServicer, register
-from services.auth.service import Accounts, Logins
+from services.auth.service import Accounts, Logins, utc_now
 from services.auth.settings import AuthSettings
 
 NAME = "auth"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def build(settings: AuthSettings, role: Role, shared_bus: Bus | None = None) -> Service:
+def build(
+    settings: AuthSettings,
+    role: Role,
+    shared_bus: Bus | None = None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> Service:
     """Wires auth.
 
     Args:
         settings: its settings.
         role: which part of it this process plays.
         shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
+        clock: tells the time by which refresh tokens are judged.
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
@@ -51,6 +59,7 @@ def build(settings: AuthSettings, role: Role, shared_bus: Bus | None = None) -> 
         attempts,
         access_ttl_sec=settings.access_ttl_sec,
         refresh_ttl_sec=settings.refresh_ttl_sec,
+        clock=clock,
     )
 
     async def fetch_jwks() -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from weakref import WeakValueDictionary
 
-from kit.errors import ApiError
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
+from kit.errors import ApiError
+
 WINDOW_MIN = 5
 REDIS_DEADLINE_SEC = 2.0
 SIDE_BY_SIDE = 4
-"""Attempts from one address that are in hand at a time. Those are all that can slip past a limit that is being reached."""
+"""Attempts from one address in hand at a time: no more than those can slip past a limit that is being reached."""
 
 
 class LoginAttempts:

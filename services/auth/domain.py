@@ -65,8 +65,8 @@ class RefreshState:
 def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "repeat", "expired", "reused"]:
     """What to do with a refresh token (OAuth 2.0 Security BCP, RFC 9700, 4.14.2).
 
-    A token used before is either stolen or the answer to it was lost; only the immediate predecessor, for a moment, gets
-    the benefit of the doubt: the same answer again. A second successor would be a second login that nobody made.
+    A token used before is either stolen or the answer to it was lost; only the immediate predecessor, for a moment,
+    gets the benefit of the doubt: the same answer again. A second successor would be a second login that nobody made.
     """
     if state.family_revoked:
         return "reused"

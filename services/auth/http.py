@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
+
 from kit.callers import ACCESS_COOKIE, CSRF_HEADER, CurrentAdmin, CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
 from kit.http import Page, Paging, errors, paging
-
 from services.auth.domain import Status
 from services.auth.models import User
 from services.auth.schemas import (
@@ -45,7 +45,7 @@ def _own_view(user: User, uploads: Literal["admin", "members"]) -> OwnUserView:
     return OwnUserView(**plain, can_upload=user.role == "admin" or uploads == "members")
 
 
-def _auth_router(
+def _auth_router(  # noqa: C901 - routes side by side
     accounts: Accounts,
     logins: Logins,
     registration: Literal["open", "approval", "closed"],
@@ -89,9 +89,7 @@ def _auth_router(
 
     @public.post(
         "/api/auth/login",
-        responses=errors(
-            "AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"
-        ),
+        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
     )
     async def login(body: Credentials, request: Request, response: Response) -> Tokens:
         """Trades a login and password for tokens, and sets them as cookies."""

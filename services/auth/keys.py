@@ -15,10 +15,10 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from kit.ids import new_id
 from kit.settings import SettingsError
 from kit.tokens import ALGORITHM, AUDIENCE, ISSUER
-
 from services.auth.models import User
 
 

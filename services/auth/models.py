@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kit.columns import UtcDateTime
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from kit.columns import UtcDateTime
 
 
 class Base(DeclarativeBase):

@@ -41,9 +41,7 @@ class PasswordHasher:
     async def verify(self, password: str, kept: str | None) -> bool:
         """Whether a password fits a kept hash; without one it takes as long and says no."""
         target = kept.encode() if kept is not None else self._decoy
-        work = asyncio.get_running_loop().run_in_executor(
-            self._threads, bcrypt.checkpw, self._digest(password), target
-        )
+        work = asyncio.get_running_loop().run_in_executor(self._threads, bcrypt.checkpw, self._digest(password), target)
         return await work and kept is not None
 
     def close(self) -> None:

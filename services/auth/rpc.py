@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from grpc import aio
+
 from kit.errors import ApiError
 from kit.rpc import timestamp
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
-
 from services.auth.models import User
 from services.auth.service import Accounts, Logins
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from kit.http import Schema, View
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints
 
+from kit.http import Schema, View
 from services.auth.domain import (
     MAX_LOGIN_CHARS,
     MAX_PASSWORD_CHARS,

@@ -11,13 +11,13 @@ from typing import Literal
 
 import structlog
 from google.protobuf.message import Message
+from sqlalchemy.exc import IntegrityError
+
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
-from sqlalchemy.exc import IntegrityError
-
 from services.auth.attempts import LoginAttempts
 from services.auth.domain import (
     RefreshState,
@@ -33,6 +33,11 @@ from services.auth.passwords import PasswordHasher
 from services.auth.repository import RefreshTokenRepository, UserRepository
 
 log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """The moment it is."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class Accounts:
             if user.status == "pending":
                 user.status = "active"
                 user.version += 1
-                user.updated_at = datetime.now(UTC)
+                user.updated_at = utc_now()
                 await transaction.record(_event("user.approved", user_pb2.UserApproved(user_id=user.id), user))
         return user
 
@@ -150,7 +155,7 @@ class Logins:
         *,
         access_ttl_sec: int,
         refresh_ttl_sec: int,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._hasher = hasher
@@ -228,11 +233,13 @@ class Logins:
         async with self._database.read() as session:
             return await UserRepository(session).by_login(key)
 
-    async def _rotate(self, transaction: Transaction, secret: str, now: datetime) -> TokenPair | ApiError:
+    async def _rotate(  # noqa: PLR0911 - one answer for each way that a token can be refused
+        self, transaction: Transaction, secret: str, now: datetime
+    ) -> TokenPair | ApiError:
         tokens = RefreshTokenRepository(transaction.session)
         token_hash = _digest(secret)
         user_id = await tokens.owner(token_hash)
-        # With the account locked, a family can't grow while it is being revoked, and a token can't be traded twice at once.
+        # With the account locked, no family grows while it is being revoked, and no token is traded twice at once.
         user = await UserRepository(transaction.session).locked(user_id) if user_id else None
         token = await tokens.get(token_hash)
         if user is None or token is None:
@@ -289,9 +296,7 @@ class Logins:
     async def _revoke(self, transaction: Transaction, user_id: str, family_id: str, now: datetime) -> None:
         if await RefreshTokenRepository(transaction.session).revoke_family(family_id, now):
             message = user_pb2.TokenRevoked(user_id=user_id, family_id=family_id)
-            await transaction.record(
-                Event.of("auth.token_revoked", message, source="auth", subject=family_id)
-            )
+            await transaction.record(Event.of("auth.token_revoked", message, source="auth", subject=family_id))
 
     async def _record_failure(self, key: str, client_address: str) -> None:
         message = user_pb2.LoginFailed(login_id=key, client_address=client_address, code="AUTH_INVALID_CREDENTIALS")
@@ -300,7 +305,7 @@ class Logins:
 
 
 def _new_user(login_id: str, display_name: str, password_hash: str, role: str, status: Status) -> User:
-    now = datetime.now(UTC)
+    now = utc_now()
     return User(
         id=new_id(),
         login_id=login_id,

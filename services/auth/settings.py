@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from pydantic import Field, SecretStr, field_validator
 
+from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from services.auth.domain import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, login_problem
 
 

@@ -10,7 +10,7 @@ from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings):
     """What stream is told."""
 
-    catalog_address: str = Field("127.0.0.1:50052", description="gRPC address of catalog.")
+    catalog_address: str = Field("127.0.0.1:50051", description="gRPC address of catalog.")
     read_threads: int = Field(
         16, ge=1, le=256, description="Threads that read media files: how many slow reads may wait side by side."
     )

@@ -22,6 +22,7 @@ from services.thumbnailer.domain import MediaFacts, MediaFailure
 
 _CHILD: Final = Path(__file__).with_name("media_child.py")
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
+_DYING_SEC: Final = 5
 _CODEC: Final = re.compile(r"[a-z0-9_]{1,32}")
 
 
@@ -58,7 +59,7 @@ async def process(source: Path, thumbnail: Path, limits: Limits = DEFAULT_LIMITS
     """Looks into a video file and saves a JPEG of 320 pixels' width from its first 10 %, at most 5 s in.
 
     The thumbnail appears whole or not at all, replaces an older one, and its folder must be there. Cancelling
-    kills the child at once.
+    kills the child at once; so does the end of the thread that the event loop runs in.
 
     Raises:
         MediaError: there are no facts; nothing is left behind.
@@ -130,7 +131,7 @@ async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
 
 
 async def _run(command: list[str], folder: str, stdin: IO[bytes], stdout: IO[bytes]) -> int:
-    """Runs a program in its own session and without an environment; whatever happens, it is gone after."""
+    """Runs a program in its own session and without an environment; whatever happens, it is ended after."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=stdin,
@@ -146,7 +147,10 @@ async def _run(command: list[str], folder: str, stdin: IO[bytes], stdout: IO[byt
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            # A read from a share that hangs can't be killed; then the kernel ends the child when it returns.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DYING_SEC):
+                    await process.wait()
 
 
 def _failure_of_status(status: int) -> str:
@@ -196,11 +200,7 @@ def _whole(value: object, most: int) -> int:
 
 def _seconds(value: object) -> float:
     # Also refuses what isn't a number: no comparison with it holds.
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not 0 <= value <= domain.MAX_DURATION_SEC
-    ):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= domain.MAX_DURATION_SEC:
         raise ValueError(value)
     return float(value)
 

@@ -134,9 +134,7 @@ def _is_other_video(head: bytes) -> bool:
     """AVI, FLV, Ogg, ASF, MPEG program stream, RealMedia, MXF, MPEG transport stream."""
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return True
-    if head.startswith(
-        (b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba", b".RMF")
-    ):
+    if head.startswith((b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba", b".RMF")):
         return True
     if head.startswith(b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"):
         return True
@@ -199,9 +197,7 @@ def _check_boxes(fd: int, size: int) -> None:
             break
         name, length = box
         complete = b"moov" in seen and not seen.isdisjoint(_MEDIA_BOXES)
-        if complete and (
-            length == 0 or (at + length > size and name != b"moov" and name not in _MEDIA_BOXES)
-        ):
+        if complete and (length == 0 or (at + length > size and name != b"moov" and name not in _MEDIA_BOXES)):
             return
         if length == 0:
             raise Refused("NOT_A_VIDEO" if seen <= {b"ftyp"} else "DAMAGED")
@@ -266,9 +262,7 @@ def examine(fd: int, job: Job) -> dict[str, object]:
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        duration = (
-            container.duration / av.time_base if container.duration else _measured_duration(container, stream)
-        )
+        duration = container.duration / av.time_base if container.duration else _measured_duration(container, stream)
         if duration > job["max_duration_sec"]:
             raise Refused("DAMAGED")
         target = min(job["thumbnail_max_sec"], max(duration, 0.0) * job["thumbnail_fraction"])
@@ -362,9 +356,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
         return
 
 
-def _picture(
-    container: InputContainer, stream: VideoStream, target_sec: float, max_pixels: int
-) -> VideoFrame:
+def _picture(container: InputContainer, stream: VideoStream, target_sec: float, max_pixels: int) -> VideoFrame:
     """The key frame at or before a time, or failing that the first picture from there, or from the start.
 
     Raises:
@@ -617,9 +609,7 @@ def _forbid_calls(libc: ctypes.CDLL) -> bool:
         (_BPF_RETURN, 0, 0, _SECCOMP_ALLOW),
         (_BPF_RETURN, 0, 0, _SECCOMP_REFUSE),
     ]
-    code = ctypes.create_string_buffer(
-        b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header), 0, 0) == 0)
 
@@ -627,8 +617,8 @@ def _forbid_calls(libc: ctypes.CDLL) -> bool:
 def is_failure_to_read(error: OSError, fd: int) -> bool:
     """Whether the store is to blame for an error, so that another try may help, or else the file.
 
-    FFmpeg says EIO of damaged files too: then the places where indexes are, the first and last 64 MiB, are read once
-    more. What this process is not permitted to do, the file made FFmpeg try.
+    FFmpeg says EIO of damaged files too: then the places where indexes are, the first and last 64 MiB, are
+    read once more. What this process is not permitted to do, the file made FFmpeg try.
     """
     if not isinstance(error, FFmpegError):
         return True

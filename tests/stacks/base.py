@@ -83,6 +83,15 @@ class Process:
                 start_new_session=True,
             )
 
+    def variant(self, last_argument: str) -> Process:
+        """The same program in the same surroundings with another last argument."""
+        return Process(self.name, [*self._command[:-1], last_argument], self._environment, self.log)
+
+    def wait(self, limit_sec: float) -> int:
+        """Waits until it ends by itself; answers its exit status."""
+        assert self._process is not None
+        return self._process.wait(limit_sec)
+
     def kill(self) -> None:
         """Ends it as a power cut would, with all its children."""
         if self._process and self._process.poll() is None:
@@ -95,7 +104,7 @@ class Process:
             return 0
         self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(limit_sec)
+            return self.wait(limit_sec)
         except subprocess.TimeoutExpired:
             self.kill()
             return -signal.SIGKILL

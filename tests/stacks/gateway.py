@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import httpx
+from kit.testing.servers import free_port
 
 from tests.stacks.base import REPOSITORY, Process, wait_for
 
 GATEWAY = REPOSITORY / "gateway"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Gateway:

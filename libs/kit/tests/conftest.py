@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+import structlog
+
+from kit.testing.servers import PostgresServer
 
 
-class PostgresServer(Protocol):
-    """The server of the session."""
-
-    def create_database(self, name: str) -> str:
-        """Makes an empty database and answers its URL."""
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """For tests that configure logging."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture

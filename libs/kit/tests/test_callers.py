@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -11,9 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kit import callers
 from kit.callers import (
     ACCESS_COOKIE,
@@ -103,7 +105,9 @@ async def client(passwords: Passwords) -> AsyncIterator[httpx.AsyncClient]:
         authenticate=Authenticator(Verifier(), passwords.verify),
         routers={"protected": router, "public": public},
     )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, client=("9.9.9.9", 1)), base_url="http://t") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app, client=("9.9.9.9", 1)), base_url="http://t"
+    ) as client:
         yield client
 
 
@@ -218,7 +222,7 @@ async def test_what_is_remembered_is_bounded(passwords: Passwords, monkeypatch: 
     for number in range(5):
         headers = [(b"authorization", basic(f"u{number}", "x")["Authorization"].encode())]
         scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
-        assert (await authenticator(callers.Request(scope))).user_id == f"u{number}"
+        assert (await authenticator(Request(scope))).user_id == f"u{number}"
     assert len(authenticator._basic) == 2
     assert not authenticator._asking
     assert passwords.asked == []
@@ -247,7 +251,6 @@ def test_basic_credentials_come_back_as_they_were_meant(login: str, password: st
 
 @given(st.text())
 def test_no_header_breaks_the_reading_of_basic_credentials(credentials: str) -> None:
-    try:
-        parse_basic(credentials)
-    except ApiError as error:
-        assert error.code == "AUTH_INVALID_CREDENTIALS"
+    with contextlib.suppress(ApiError):
+        login, _ = parse_basic(credentials)
+        assert ":" not in login

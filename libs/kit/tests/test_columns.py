@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from kit.columns import UtcDateTime
-from kit.db import Database
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 from sqlalchemy.exc import StatementError
+
+from kit.columns import UtcDateTime
+from kit.db import Database
 
 metadata = MetaData()
 moments = Table("moments", metadata, Column("id", Integer, primary_key=True), Column("at", UtcDateTime))
@@ -32,7 +33,8 @@ class UtcDateTimeContract:
         await database.close()
 
     @pytest.mark.parametrize(
-        "moment", [EXACT, EXACT.astimezone(SEOUL), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=SEOUL)]
+        "moment",
+        [EXACT, EXACT.astimezone(SEOUL), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=SEOUL)],
     )
     async def test_comes_back_as_the_same_moment_in_utc(self, database: Database, moment: datetime) -> None:
         async with database.write() as transaction:

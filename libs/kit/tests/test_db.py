@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
 from kit import outbox
 from kit.db import Database
 from kit.events import Event
 from kit.tests.conftest import Link
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, func, insert, select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 metadata = MetaData()
 counters = Table("counters", metadata, Column("id", Integer, primary_key=True), Column("value", Integer))
@@ -72,7 +73,7 @@ class DatabaseContract:
             assert (await session.execute(select(counters.c.value))).scalar_one() == 300
 
     async def test_an_error_rolls_everything_back(self, database: Database) -> None:
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error must pass through the block
             async with database.write() as transaction:
                 await transaction.session.execute(insert(counters).values(id=1, value=0))
                 await transaction.record(an_event())
@@ -140,7 +141,7 @@ class DatabaseContract:
         database.on_recorded(lambda: seen.append("called"))
         async with database.write() as transaction:
             await transaction.session.execute(insert(counters).values(id=1, value=0))
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError):  # noqa: PT012 - the error must pass through the block
             async with database.write() as transaction:
                 await transaction.record(an_event())
                 await transaction.session.execute(insert(counters).values(id=1, value=0))

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kit.errors import CODES, ApiError, ErrorCode, prefers_korean
 
 HANGUL = re.compile("[가-힣]")

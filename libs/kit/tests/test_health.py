@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from kit import health as health_module
 from kit.health import Check, Health
 
@@ -77,7 +78,7 @@ async def test_watching_reports_every_part_and_the_whole(monkeypatch: pytest.Mon
     health = Health({"database": Check(database.probe)})
     reports: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
 
-    async def report(name: str, healthy: bool) -> None:  # noqa: FBT001 - the shape of a report
+    async def report(name: str, healthy: bool) -> None:
         await reports.put((name, healthy))
 
     async def next_is(*expected: tuple[str, bool]) -> None:

@@ -11,15 +11,16 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
+from pydantic import Field, SecretStr
+from starlette.types import Scope
+from structlog.testing import capture_logs
+
 from kit.errors import CODES, ApiError
 from kit.health import Check, Health
 from kit.http import MAX_JSON_BYTES, Page, Paging, Schema, View, create_app, errors, paging
 from kit.ids import is_id
 from kit.telemetry import current
 from kit.testing.fakes import HeaderAuthenticator, as_user
-from pydantic import Field, SecretStr
-from starlette.types import Scope
-from structlog.testing import capture_logs
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

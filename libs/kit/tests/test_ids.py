@@ -7,6 +7,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kit.ids import derived_id, is_id, new_id
 
 NAMES = st.text(st.characters(exclude_characters="\x1f", exclude_categories=["Cs"]))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from kit import media
 from kit.media import BadReference, MediaStore
 
@@ -35,7 +37,10 @@ def test_a_reference_names_a_place_below_the_root(segments: list[str]) -> None:
     assert MediaStore(root).path("/".join(segments)) == root.joinpath(*segments)
 
 
-@given(st.text(max_size=60) | st.lists(st.sampled_from(["..", ".", "", "a", "%2e%2e", "\\", "\0", "\n", "~"])).map("/".join))
+@given(
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(["..", ".", "", "a", "%2e%2e", "\\", "\0", "\n", "~"])).map("/".join)
+)
 @example("../outside")
 @example("videos/../../outside")
 @example("/etc/passwd")
@@ -138,7 +143,7 @@ def test_removing_a_link_leaves_what_it_points_to(store: MediaStore, tmp_path: P
 
 def test_removing_goes_on_where_another_was_faster(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.adopt(collect(store, "u1"), "videos/v1/source")
-    remove_tree = media.shutil.rmtree
+    remove_tree = shutil.rmtree
     calls: list[Path] = []
 
     def first_too_late(path: Path) -> None:
@@ -147,7 +152,7 @@ def test_removing_goes_on_where_another_was_faster(store: MediaStore, monkeypatc
             raise FileNotFoundError(path / "gone")
         remove_tree(path)
 
-    monkeypatch.setattr(media.shutil, "rmtree", first_too_late)
+    monkeypatch.setattr(shutil, "rmtree", first_too_late)
     store.remove("videos/v1")
     assert not store.path("videos/v1").exists()
 
@@ -158,7 +163,7 @@ def test_a_folder_that_can_not_be_removed_is_no_success(store: MediaStore, monke
     def refused(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(media.shutil, "rmtree", refused)
+    monkeypatch.setattr(shutil, "rmtree", refused)
     with pytest.raises(PermissionError):
         store.remove("videos/v1")
 
@@ -188,7 +193,7 @@ def listing_that_is_out_of_date(victim: Path) -> object:
 def test_clearing_goes_on_when_a_file_is_adopted_meanwhile(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         os.utime(collect(store, name), (1000, 1000))
-    monkeypatch.setattr(media.os, "scandir", listing_that_is_out_of_date(store.incoming("b")))
+    monkeypatch.setattr(os, "scandir", listing_that_is_out_of_date(store.incoming("b")))
     assert sorted(store.clear_incoming(older_than=2000)) == ["a", "c"]
 
 
@@ -204,5 +209,5 @@ def test_folders_are_listed_with_their_last_change(store: MediaStore) -> None:
 def test_listing_goes_on_when_a_folder_is_removed_meanwhile(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         store.path(f"videos/{name}").mkdir(parents=True)
-    monkeypatch.setattr(media.os, "scandir", listing_that_is_out_of_date(store.path("videos/b")))
+    monkeypatch.setattr(os, "scandir", listing_that_is_out_of_date(store.path("videos/b")))
     assert sorted(name for name, _ in store.folders("videos")) == ["a", "c"]

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit.db import Database
-from kit.migrations import upgrade
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+
+from kit.db import Database
+from kit.migrations import upgrade
 
 ENVIRONMENT = """
 from kit.migrations import environment

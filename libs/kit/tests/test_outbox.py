@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import func, insert, select
+
 from kit import outbox
 from kit.bus import BusUnavailable
 from kit.db import Database
 from kit.events import Event
 from kit.outbox import BATCH, KEEP_RECEIVED, KEEP_SENT, Relay
 from kit.testing.fakes import FakeBus
-from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy import func, insert, select
 
 PATIENCE_SEC = 20
 
@@ -82,7 +83,7 @@ async def unsent(database: Database) -> int:
 
 async def all_marked_sent(database: Database) -> None:
     async with asyncio.timeout(PATIENCE_SEC):
-        while await unsent(database):
+        while await unsent(database):  # noqa: ASYNC110 - nothing tells of a row in a database
             await asyncio.sleep(0.005)
 
 
@@ -155,7 +156,7 @@ class OutboxContract:
     async def test_nothing_leaves_after_a_rollback(self, database: Database) -> None:
         bus = Bus()
         async with running(Relay("kit", database, bus)):
-            with pytest.raises(ZeroDivisionError):
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error must pass through the block
                 async with database.write() as transaction:
                     await transaction.record(an_event(1))
                     raise ZeroDivisionError
@@ -272,7 +273,9 @@ class OutboxContract:
         assert (second.request_id, second.traceparent) == ("", "")
 
     async def test_an_event_keeps_the_cause_it_came_with(self, database: Database) -> None:
-        cause = Event(type="a.b", source="s", subject="1", body=b"{}", traceparent="the-trace", request_id="the-request")
+        cause = Event(
+            type="a.b", source="s", subject="1", body=b"{}", traceparent="the-trace", request_id="the-request"
+        )
         bus = Bus()
         async with running(Relay("kit", database, bus)):
             with structlog.contextvars.bound_contextvars(request_id="another"):
@@ -339,7 +342,7 @@ class InboxContract:
 
     async def test_a_delivery_that_failed_does_not_count(self, database: Database) -> None:
         event = an_event()
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error must pass through the block
             async with database.write() as transaction:
                 assert await transaction.first_delivery("kit.test", event)
                 raise ZeroDivisionError

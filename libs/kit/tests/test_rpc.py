@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from grpc import aio
+
 from kit.errors import CODES, ApiError
 from kit.rpc import GrpcServer, ask, connect, probe, timestamp
 from kit.settings import SettingsError
@@ -29,13 +30,23 @@ class Servicer(auth_pb2_grpc.AuthServiceServicer):
     def __init__(self) -> None:
         self.answer: Answer = lambda _context: "{}"
 
-    async def GetJwks(  # noqa: N802
+    async def GetJwks(  # noqa: N802 - the method of the contract
         self,
-        request: auth_pb2.GetJwksRequest,  # noqa: ARG002
+        request: auth_pb2.GetJwksRequest,
         context: aio.ServicerContext[Any, Any],
     ) -> auth_pb2.GetJwksResponse:
         answer = self.answer(context)
         return auth_pb2.GetJwksResponse(jwks_json=await answer if inspect.isawaitable(answer) else answer)
+
+    async def GetUsers(  # noqa: N802 - the method of the contract
+        self, request: auth_pb2.GetUsersRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.GetUsersResponse:
+        raise NotImplementedError
+
+    async def VerifyBasic(  # noqa: N802 - the method of the contract
+        self, request: auth_pb2.VerifyBasicRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.VerifyBasicResponse:
+        raise NotImplementedError
 
 
 class Peer:
@@ -135,9 +146,7 @@ async def test_a_server_that_is_away_is_waited_for_until_the_deadline(tmp_path: 
     async with connect(f"unix:{tmp_path}/nobody") as channel:
         started = time.monotonic()
         with pytest.raises(ApiError) as caught:
-            await ask(
-                auth_pb2_grpc.AuthServiceStub(channel).GetJwks, auth_pb2.GetJwksRequest(), deadline_sec=0.2
-            )
+            await ask(auth_pb2_grpc.AuthServiceStub(channel).GetJwks, auth_pb2.GetJwksRequest(), deadline_sec=0.2)
         assert 0.1 < time.monotonic() - started < 1.5
     assert caught.value.code == "SERVICE_UNAVAILABLE"
 
@@ -241,7 +250,7 @@ async def test_a_free_port_is_told() -> None:
     server = GrpcServer("kit", "127.0.0.1:0")
     await server.start()
     assert server.port > 0
-    with pytest.raises(SettingsError, match="^gRPC can't listen on 127.0.0.1:.*MARQUEE_GRPC_BIND"):
+    with pytest.raises(SettingsError, match=r"^gRPC can't listen on 127\.0\.0\.1:.*MARQUEE_GRPC_BIND"):
         await GrpcServer("kit", f"127.0.0.1:{server.port}").start()
     await server.stop(0)
 

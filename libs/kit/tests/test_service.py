@@ -11,11 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from kit.health import Check, Health
 from kit.http import create_app
 from kit.rpc import GrpcServer, connect, probe
 from kit.service import HttpServer, Role, Service, listen, main, run_until_signal
-from kit.settings import ServiceSettings, SettingsError
+from kit.settings import ServiceSettings, SettingsError, load
 from kit.testing.fakes import FakeBus
 
 
@@ -75,7 +76,7 @@ async def test_a_service_starts_and_stops_in_order(tmp_path: Path) -> None:
     assert diary[:3] == ["prepared", "looked", "bus started"]
     assert service.health.is_ready()
     async with connect(f"unix:{tmp_path}/rpc") as channel, asyncio.timeout(5):
-        while not await probe(channel):
+        while not await probe(channel):  # noqa: ASYNC110 - a probe is a question
             await asyncio.sleep(0.005)
         assert await probe(channel, "database") is True
     await service.stop(1)
@@ -112,7 +113,7 @@ async def test_a_signal_stops_the_server_in_an_orderly_way(tmp_path: Path, numbe
     await service.health.look()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = HttpServer(service.app, Settings(drain_sec=5))
+    server = HttpServer(service.app, load(Settings, drain_sec=5))
     serving = asyncio.create_task(run_until_signal(server, listener, service.health.stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(10):
         assert (await client.get("/readyz")).status_code == 200
@@ -134,6 +135,7 @@ def test_answers_are_sent_without_waiting_for_more() -> None:
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.usefixtures("restored_logging")
 class TestMain:
     @staticmethod
     def run(*arguments: str, build: Callable[[Settings, Role], Service]) -> None:

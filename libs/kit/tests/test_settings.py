@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
+
 from kit.settings import (
     BrokerSettings,
     DatabaseSettings,
@@ -17,7 +21,6 @@ from kit.settings import (
     refuse_typos,
     stop_start,
 )
-from pydantic import Field, SecretStr
 
 
 class Whole(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings):
@@ -50,6 +53,19 @@ def test_every_part_reads_the_prefixed_variables(environment: pytest.MonkeyPatch
     assert settings.database_url == GOOD["MARQUEE_DATABASE_URL"]
     assert settings.broker_url == GOOD["MARQUEE_BROKER_URL"]
     assert settings.media_root == Path("/srv/media files")
+
+
+@pytest.mark.parametrize("part", [DatabaseSettings, BrokerSettings, MediaSettings])
+def test_whichever_part_comes_last_the_prefix_stays(part: type[BaseSettings]) -> None:
+    for bases in ((ServiceSettings, part), (part, ServiceSettings)):
+        both: Any = type("Both", bases, {})
+        config = both.model_config
+        assert {name: config[name] for name in ("env_prefix", "extra", "frozen", "hide_input_in_errors")} == {
+            "env_prefix": "MARQUEE_",
+            "extra": "ignore",
+            "frozen": True,
+            "hide_input_in_errors": True,
+        }
 
 
 def test_an_override_wins_over_the_environment() -> None:
@@ -122,7 +138,7 @@ def test_settings_can_not_be_changed_later() -> None:
 
 
 def test_a_misspelt_name_stops_the_start() -> None:
-    with pytest.raises(SettingsError, match="^MARQUEE_HTTP_PROT is not a setting; did you mean MARQUEE_HTTP_PORT"):
+    with pytest.raises(SettingsError, match=r"^MARQUEE_HTTP_PROT is not a setting; did you mean MARQUEE_HTTP_PORT"):
         refuse_typos(names([Whole]), {**GOOD, "MARQUEE_HTTP_PROT": "80"})
 
 

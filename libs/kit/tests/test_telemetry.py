@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kit.telemetry import (
     accept_request_id,
     configure_logging,
@@ -97,17 +97,7 @@ def test_the_service_of_the_work_in_hand_is_known_inside_only() -> None:
     assert current("service") == ""
 
 
-@pytest.fixture
-def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
-@pytest.mark.usefixtures("_logging")
+@pytest.mark.usefixtures("restored_logging")
 def test_logs_are_json_lines_with_the_agreed_names(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "json")
     with service_context("stream", request_id="r1"):
@@ -127,7 +117,7 @@ def test_logs_are_json_lines_with_the_agreed_names(capsys: pytest.CaptureFixture
     assert theirs["request_id"] == "r1"
 
 
-@pytest.mark.usefixtures("_logging")
+@pytest.mark.usefixtures("restored_logging")
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_a_traceback_tells_no_secret(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", log_format)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kit import tokens
 from kit.errors import ApiError
 from kit.tokens import REQUIRED_CLAIMS, Caller, TokenVerifier
@@ -115,7 +116,7 @@ async def test_a_clock_that_is_behind_refuses_nobody(auth: Auth, verifier: Token
 
 @pytest.mark.parametrize("claim", REQUIRED_CLAIMS)
 async def test_each_claim_must_be_there(auth: Auth, verifier: TokenVerifier, claim: str) -> None:
-    assert await refused(verifier, auth.mint(**{claim: ...})) == "AUTH_INVALID_TOKEN"
+    assert await refused(verifier, auth.mint(**dict[str, Any]({claim: ...}))) == "AUTH_INVALID_TOKEN"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,9 @@ async def test_while_auth_is_away_requests_do_not_queue_for_it(
     assert (await verifier.verify(auth.mint())).user_id == "u1"
 
 
-@pytest.mark.parametrize("document", ["", "{}", "[]", '{"keys": [{"kty": "OKP"}]}', '{"keys": [{"kid": "k1"}]}', "null"])
+@pytest.mark.parametrize(
+    "document", ["", "{}", "[]", '{"keys": [{"kty": "OKP"}]}', '{"keys": [{"kid": "k1"}]}', "null"]
+)
 async def test_unusable_keys_are_not_the_callers_fault(auth: Auth, verifier: TokenVerifier, document: str) -> None:
     auth.document = document or " "
     assert await refused(verifier, auth.mint()) == "SERVICE_UNAVAILABLE"

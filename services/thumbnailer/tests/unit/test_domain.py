@@ -15,9 +15,7 @@ CODES = {value for name, value in vars(domain).items() if isinstance(value, str)
 @pytest.mark.parametrize(
     ("duration_sec", "expected"), [(7200, 5), (50, 5), (49, 4.9), (20, 2), (0.2, 0.02), (0.04, 0.004), (0, 0)]
 )
-def test_thumbnail_is_taken_at_a_tenth_but_no_later_than_five_seconds(
-    duration_sec: float, expected: float
-) -> None:
+def test_thumbnail_is_taken_at_a_tenth_but_no_later_than_five_seconds(duration_sec: float, expected: float) -> None:
     assert domain.thumbnail_time(duration_sec) == pytest.approx(expected)
 
 

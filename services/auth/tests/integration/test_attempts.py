@@ -1,0 +1,145 @@
+"""The limit on failed logins, counted in memory and in a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from kit.testing.servers import RedisServer, free_port
+from services.auth import attempts
+from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, problem
+
+LIMIT = 4
+ADDRESS_LIMIT = 7
+
+
+class AttemptsContract:
+    """Holds wherever attempts are counted; subclasses say where."""
+
+    @pytest.fixture
+    def redis_url(self) -> str | None:
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def auth(self, start_auth: StartAuth, redis_url: str | None) -> AsyncIterator[Auth]:
+        async with start_auth(
+            registration="open",
+            redis_url=redis_url,
+            login_attempts=LIMIT,
+            login_attempts_per_address=ADDRESS_LIMIT,
+        ) as auth:
+            yield auth
+
+    @pytest.fixture
+    def home(self, auth: Auth) -> httpx.AsyncClient:
+        """A client at an address that no other test uses."""
+        return auth.browser(str(uuid.uuid4()))
+
+    async def fail(self, auth: Auth, client: httpx.AsyncClient, login: str = ADMIN, times: int = 1) -> None:
+        for _ in range(times):
+            assert problem(await auth.log_in(login, "wrong", client)) == (401, "AUTH_INVALID_CREDENTIALS")
+
+    async def test_after_the_limit_the_right_password_is_refused_too(
+        self, auth: Auth, home: httpx.AsyncClient, checked: list[bytes]
+    ) -> None:
+        await self.fail(auth, home, times=LIMIT)
+        for password in ("wrong", PASSWORD):
+            answer = await auth.log_in(ADMIN, password, home)
+            assert problem(answer) == (429, "AUTH_RATE_LIMITED")
+            assert 0 < int(answer.headers["Retry-After"]) <= 300
+        assert len(checked) == LIMIT
+        assert len(await auth.events("auth.login_failed")) == LIMIT
+
+    async def test_every_spelling_of_a_login_counts_as_one(self, auth: Auth, home: httpx.AsyncClient) -> None:
+        for login in ("admin", "ADMIN", " Admin ", "\uff41\uff44\uff4d\uff49\uff4e"):
+            await self.fail(auth, home, login)
+        assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
+
+    async def test_other_accounts_and_other_addresses_go_on(self, auth: Auth, home: httpx.AsyncClient) -> None:
+        await auth.register("alice")
+        await self.fail(auth, home, times=LIMIT)
+        assert (await auth.log_in("alice", PASSWORD, home)).status_code == 200
+        assert (await auth.log_in(ADMIN, PASSWORD, auth.browser(str(uuid.uuid4())))).status_code == 200
+
+    async def test_an_address_that_tries_many_accounts_is_refused(self, auth: Auth, home: httpx.AsyncClient) -> None:
+        for number in range(ADDRESS_LIMIT):
+            await self.fail(auth, home, f"nobody-{number}")
+        assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
+        assert (await auth.log_in(ADMIN, PASSWORD, auth.browser(str(uuid.uuid4())))).status_code == 200
+
+    async def test_successes_are_not_counted(self, auth: Auth, home: httpx.AsyncClient) -> None:
+        for _ in range(2 * ADDRESS_LIMIT):
+            assert (await auth.log_in(ADMIN, PASSWORD, home)).status_code == 200
+        await self.fail(auth, home, times=LIMIT - 1)
+        assert (await auth.log_in(ADMIN, PASSWORD, home)).status_code == 200
+
+    async def test_checking_is_trying(self, auth: Auth, home: httpx.AsyncClient) -> None:
+        body = {"login_id": ADMIN, "password": "wrong"}
+        for _ in range(LIMIT):
+            assert (await home.post("/api/auth/check", json=body)).status_code == 401
+        assert problem(await home.post("/api/auth/check", json=body)) == (429, "AUTH_RATE_LIMITED")
+        assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
+
+    async def test_guesses_sent_all_at_once_do_not_slip_through(
+        self, auth: Auth, home: httpx.AsyncClient, checked: list[bytes]
+    ) -> None:
+        answers = await asyncio.gather(*(auth.log_in(ADMIN, f"guess-{number}", home) for number in range(40)))
+        assert {answer.status_code for answer in answers} == {401, 429}
+        assert LIMIT <= len(checked) < LIMIT + attempts.SIDE_BY_SIDE
+
+
+class TestMemory(AttemptsContract):
+    @pytest.fixture
+    def redis_url(self) -> str | None:
+        return None
+
+
+class TestRedis(AttemptsContract):
+    @pytest.fixture
+    def redis_url(self, redis_server: RedisServer) -> str | None:
+        return redis_server.url
+
+    async def test_replicas_count_together(self, start_auth: StartAuth, auth: Auth, redis_url: str) -> None:
+        address = str(uuid.uuid4())
+        async with start_auth(redis_url=redis_url, login_attempts=LIMIT) as other:
+            for number in range(LIMIT):
+                replica = (auth, other)[number % 2]
+                await self.fail(replica, replica.browser(address))
+            for replica in (auth, other):
+                assert problem(await replica.log_in(ADMIN, PASSWORD, replica.browser(address)))[0] == 429
+
+    async def test_its_health_is_told(self, auth: Auth) -> None:
+        assert (await auth.client.get("/readyz")).json()["checks"]["redis"] is True
+
+
+class TestRedisAway:
+    async def test_nobody_logs_in_while_attempts_can_not_be_counted(self, start_auth: StartAuth) -> None:
+        async with start_auth(redis_url=f"redis://127.0.0.1:{free_port()}") as auth:
+            for password in (PASSWORD, "wrong"):
+                answer = await auth.log_in(ADMIN, password)
+                assert problem(answer) == (503, "SERVICE_UNAVAILABLE")
+                assert answer.headers["Retry-After"]
+            ready = await auth.client.get("/readyz")
+            assert (ready.status_code, ready.json()["checks"]["redis"]) == (200, False)
+
+    async def test_a_redis_that_hangs_is_not_waited_for_long(
+        self, start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(attempts, "REDIS_DEADLINE_SEC", 0.1)
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with start_auth(redis_url=f"redis://127.0.0.1:{port}") as auth:
+            started = time.monotonic()
+            assert problem(await auth.log_in()) == (503, "SERVICE_UNAVAILABLE")
+            assert time.monotonic() - started < 2
+        server.close()

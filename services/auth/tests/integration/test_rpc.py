@@ -1,0 +1,133 @@
+"""Auth over gRPC, as the other services use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi import Request
+
+from kit.auth_client import authenticator
+from kit.callers import Authenticator
+from kit.errors import ApiError
+from kit.ids import new_id
+from kit.rpc import ask, probe
+from marquee.auth.v1 import auth_pb2
+from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
+from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic
+
+if TYPE_CHECKING:
+    from marquee.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
+
+
+def a_request(headers: dict[str, str], address: str = "9.9.9.9") -> Request:
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": (address, 1),
+    }
+    return Request(scope)
+
+
+class RpcContract:
+    """Holds for every database; subclasses say where theirs is."""
+
+    @pytest.fixture
+    async def stub(self, auth: Auth) -> AuthServiceAsyncStub:
+        return AuthServiceStub(await auth.channel())
+
+    @pytest.fixture
+    async def remote(self, auth: Auth) -> Authenticator:
+        """What another service knows of its callers."""
+        return authenticator(await auth.channel())
+
+    async def test_a_right_password_names_the_account(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+        registered = (await auth.register("홍길동", name="길동")).json()
+        request = auth_pb2.VerifyBasicRequest(login_id="홍길동", password=PASSWORD, client_address="9.9.9.9")
+        user = (await ask(stub.VerifyBasic, request)).user
+        assert (user.id, user.login_id, user.display_name) == (registered["id"], "홍길동", "길동")
+        assert (user.role, user.status, user.corporation_id) == ("member", "active", "")
+        assert user.created_at.ToJsonString()[:19] == registered["created_at"][:19]
+
+    @pytest.mark.parametrize("login", [ADMIN, "nobody", "no\0body", ""])
+    async def test_a_wrong_one_is_refused_and_recorded(
+        self, auth: Auth, stub: AuthServiceAsyncStub, login: str
+    ) -> None:
+        request = auth_pb2.VerifyBasicRequest(login_id=login, password="wrong", client_address="9.9.9.9")
+        with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS"):
+            await ask(stub.VerifyBasic, request)
+        (event,) = await auth.events("auth.login_failed")
+        assert event["client_address"] == "9.9.9.9"
+
+    async def test_other_services_know_callers_by_password_and_by_token(
+        self, auth: Auth, remote: Authenticator
+    ) -> None:
+        by_password = await remote(a_request(basic(ADMIN, PASSWORD)))
+        by_token = await remote(a_request(await auth.bearer()))
+        assert by_password.user_id == by_token.user_id
+        assert by_password.is_admin
+        assert by_token.is_admin
+        assert by_token.session_id
+        assert not by_password.session_id
+
+    async def test_other_services_refuse_what_auth_refuses(self, remote: Authenticator) -> None:
+        with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS") as caught:
+            await remote(a_request(basic(ADMIN, "wrong")))
+        assert "Basic" in caught.value.headers["WWW-Authenticate"]
+        with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
+            await remote(a_request({"Authorization": "Bearer x"}))
+
+    async def test_failed_attempts_are_limited_by_the_callers_address(self, auth: Auth, remote: Authenticator) -> None:
+        for number in range(auth.settings.login_attempts):
+            with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS"):
+                await remote(a_request(basic(ADMIN, f"wrong-{number}")))
+        with pytest.raises(ApiError, match="AUTH_RATE_LIMITED"):
+            await remote(a_request(basic(ADMIN, PASSWORD)))
+        assert (await remote(a_request(basic(ADMIN, PASSWORD), "8.8.8.8"))).is_admin
+
+    async def test_several_users_come_in_one_answer(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+        ids = [(await auth.register(f"user-{number}")).json()["id"] for number in range(3)]
+        asked = [ids[2], new_id(), "nobody", "no\0body", ids[0], ids[0]]
+        users = (await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=asked))).users
+        assert {user.id: user.login_id for user in users} == {ids[0]: "user-0", ids[2]: "user-2"}
+        assert len(users) == 2
+        assert not (await ask(stub.GetUsers, auth_pb2.GetUsersRequest())).users
+
+    async def test_too_many_users_are_refused(self, stub: AuthServiceAsyncStub) -> None:
+        with pytest.raises(ApiError, match="VALIDATION_FAILED"):
+            await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=[new_id() for _ in range(101)]))
+
+    async def test_keys_are_the_same_as_over_http(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+        document = (await ask(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+        assert auth.service.name == "auth"
+        response = await auth.client.get("/.well-known/jwks.json")
+        assert response.text.replace(" ", "") == document.replace(" ", "")
+        assert '"d"' not in document
+
+
+class TestSqlite(RpcContract):
+    @pytest.fixture
+    def database_url(self, sqlite_url: str) -> str:
+        return sqlite_url
+
+
+class TestPostgres(RpcContract):
+    @pytest.fixture
+    def database_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+
+async def test_an_account_that_waits_is_refused(start_auth: StartAuth) -> None:
+    async with start_auth(registration="approval") as auth:
+        await auth.register("alice")
+        remote = authenticator(await auth.channel())
+        with pytest.raises(ApiError, match="AUTH_USER_PENDING"):
+            await remote(a_request(basic("alice", PASSWORD)))
+
+
+async def test_health_is_told(auth: Auth) -> None:
+    channel = await auth.channel()
+    assert await probe(channel, "nothing") is None

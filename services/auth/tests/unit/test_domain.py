@@ -1,0 +1,132 @@
+"""The rules about accounts."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.auth.domain import (
+    REUSE_GRACE,
+    RefreshState,
+    judge_refresh,
+    login_key,
+    login_problem,
+    name_problem,
+    status_of_new_account,
+)
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+FRESH = RefreshState(
+    expires_at=NOW + timedelta(days=7), used_at=None, family_revoked=False, is_latest_predecessor=False
+)
+MOMENT = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Alice", "aLICE"),
+        ("홍길동", unicodedata.normalize("NFD", "홍길동")),
+        ("José", "Jose\u0301"),
+        ("alice", "\uff41\uff4c\uff49\uff43\uff45"),
+        (" alice ", "alice"),
+        ("Straße", "STRASSE"),
+        ("ﬁlm", "film"),
+        ("\u1e9e", "ss"),
+    ],
+)
+def test_logins_that_look_alike_are_the_same(one: str, two: str) -> None:
+    assert login_key(one) == login_key(two)
+
+
+@given(st.text())
+def test_the_form_that_is_compared_is_settled(text: str) -> None:
+    key = login_key(text)
+    assert key == key.strip()
+    assert unicodedata.is_normalized("NFKC", key)
+    if text.isascii():
+        assert login_key(key) == key == text.lower().strip()
+
+
+@given(st.text())
+def test_composition_tells_nobody_apart(text: str) -> None:
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert login_key(unicodedata.normalize(form, text)) == login_key(text)
+
+
+@pytest.mark.parametrize("login", ["a", "홍길동", "a b", "a@b.c", "x" * 64, "가" * 64, "naïve", "😀"])
+def test_usable_logins(login: str) -> None:
+    assert login_problem(login) is None
+
+
+@pytest.mark.parametrize(
+    "login",
+    ["", " ", "\u3000", "x" * 65, "ﷺ" * 4, "a:b", "a\0b", "a\nb", "a\u200db", "\u202ea", "a\ud800", "e\u0301" * 40],
+)
+def test_unusable_logins(login: str) -> None:
+    assert login_problem(login)
+
+
+@given(st.text())
+def test_what_is_usable_fits_its_columns(text: str) -> None:
+    if login_problem(text) is None:
+        assert 1 <= len(login_key(text)) <= 64
+        assert len(text) <= 64
+        assert "\0" not in text
+
+
+@pytest.mark.parametrize("name", ["a", "홍 길동", "x" * 100, "👨‍👩‍👧"])
+def test_usable_names(name: str) -> None:
+    assert name_problem(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\0b", "a\nb", "\x1b[31m", "\ud800"])
+def test_unusable_names(name: str) -> None:
+    assert name_problem(name)
+
+
+def test_a_new_account_waits_unless_registration_is_open() -> None:
+    assert status_of_new_account("open") == "active"
+    assert status_of_new_account("approval") == "pending"
+
+
+def test_an_unused_token_is_traded() -> None:
+    assert judge_refresh(FRESH, NOW) == "rotate"
+
+
+def test_a_token_ends_exactly_when_it_says() -> None:
+    assert judge_refresh(FRESH, FRESH.expires_at - MOMENT) == "rotate"
+    assert judge_refresh(FRESH, FRESH.expires_at) == "expired"
+
+
+def test_a_used_token_was_stolen_unless_its_answer_may_have_been_lost() -> None:
+    used = replace(FRESH, used_at=NOW)
+    predecessor = replace(used, is_latest_predecessor=True)
+    assert judge_refresh(used, NOW) == "reused"
+    assert judge_refresh(predecessor, NOW) == "repeat"
+    assert judge_refresh(predecessor, NOW + REUSE_GRACE) == "repeat"
+    assert judge_refresh(predecessor, NOW + REUSE_GRACE + MOMENT) == "reused"
+
+
+def test_another_replicas_clock_may_be_ahead() -> None:
+    assert judge_refresh(replace(FRESH, used_at=NOW + MOMENT, is_latest_predecessor=True), NOW) == "repeat"
+
+
+@given(
+    used_sec_ago=st.none() | st.integers(-5, 10**6), predecessor=st.booleans(), expires_in_sec=st.integers(-100, 100)
+)
+def test_of_a_revoked_family_nothing_is_traded(
+    used_sec_ago: int | None, predecessor: bool, expires_in_sec: int
+) -> None:
+    state = RefreshState(
+        expires_at=NOW + timedelta(seconds=expires_in_sec),
+        used_at=None if used_sec_ago is None else NOW - timedelta(seconds=used_sec_ago),
+        family_revoked=True,
+        is_latest_predecessor=predecessor,
+    )
+    assert judge_refresh(state, NOW) == "reused"

@@ -1,0 +1,93 @@
+"""Password hashes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import unicodedata
+from collections.abc import Iterator
+
+import bcrypt
+import pytest
+
+from services.auth.passwords import PasswordHasher
+
+
+@pytest.fixture
+def hasher() -> Iterator[PasswordHasher]:
+    hasher = PasswordHasher(4, "pepper")
+    yield hasher
+    hasher.close()
+
+
+@pytest.mark.parametrize("password", ["correct horse", "비밀번호", " spaces ", "\0nul", "x" * 256, "😀" * 64])
+async def test_a_password_fits_its_own_hash_only(hasher: PasswordHasher, password: str) -> None:
+    kept = await hasher.hash(password)
+    assert await hasher.verify(password, kept)
+    assert not await hasher.verify(password + "x", kept)
+    assert not await hasher.verify(password[:-1], kept)
+    assert not await hasher.verify("", kept)
+
+
+@pytest.mark.parametrize("common", ["x" * 72, "가" * 24, "가" * 200])
+async def test_what_comes_after_72_bytes_counts(hasher: PasswordHasher, common: str) -> None:
+    kept = await hasher.hash(common + "a")
+    assert not await hasher.verify(common + "b", kept)
+    assert not await hasher.verify(common, kept)
+
+
+async def test_what_comes_after_a_nul_counts(hasher: PasswordHasher) -> None:
+    assert not await hasher.verify("same\0b", await hasher.hash("same\0a"))
+
+
+async def test_the_keyboard_that_composes_otherwise_types_the_same_password(hasher: PasswordHasher) -> None:
+    kept = await hasher.hash("비밀번호é")
+    assert await hasher.verify(unicodedata.normalize("NFD", "비밀번호é"), kept)
+
+
+async def test_equal_passwords_have_different_hashes_of_the_asked_cost(hasher: PasswordHasher) -> None:
+    one, two = await hasher.hash("same"), await hasher.hash("same")
+    assert one != two
+    assert one.startswith("$2b$04$")
+    assert len(one) <= 100
+
+
+async def test_without_the_pepper_a_hash_is_worth_nothing(hasher: PasswordHasher) -> None:
+    kept = await hasher.hash("correct horse")
+    for pepper in ("", "Pepper"):
+        other = PasswordHasher(4, pepper)
+        assert not await other.verify("correct horse", kept)
+        other.close()
+
+
+@pytest.mark.parametrize("password", ["no such account", "anything"])
+async def test_without_an_account_the_same_work_is_done(
+    hasher: PasswordHasher, checked: list[bytes], password: str
+) -> None:
+    kept = await hasher.hash("correct horse")
+    assert not await hasher.verify(password, kept)
+    assert not await hasher.verify(password, None)
+    assert len(checked) == 2
+    with_account, without = (target.decode().split("$")[1:3] for target in checked)
+    assert with_account == without == ["2b", "04"]
+
+
+async def test_hashing_holds_up_nobody(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    go_on = threading.Event()
+
+    def slow(_password: bytes, _salt: bytes) -> bytes:
+        threads.append(threading.current_thread().name)
+        assert go_on.wait(10)
+        return b"hash"
+
+    def slow_check(password: bytes, kept: bytes) -> bool:
+        return bool(slow(password, kept))
+
+    monkeypatch.setattr(bcrypt, "hashpw", slow)
+    monkeypatch.setattr(bcrypt, "checkpw", slow_check)
+    work = asyncio.gather(hasher.hash("x"), hasher.verify("x", "hash"))
+    await asyncio.sleep(0)
+    go_on.set()  # reached only because the event loop was not held up
+    assert [*await work] == ["hash", True]
+    assert all(name.startswith("bcrypt") for name in threads)

@@ -1,0 +1,59 @@
+"""Settings of auth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.settings import SettingsError
+from services.auth.settings import AuthSettings
+from services.auth.tests.support import settings_of
+
+DATABASE = {"database_url": "sqlite+aiosqlite:///auth.db"}
+
+
+def loaded(folder: Path, **changes: Any) -> AuthSettings:
+    return settings_of(folder, DATABASE | changes)
+
+
+def test_the_prefixed_variables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARQUEE_REGISTRATION", "closed")
+    monkeypatch.setenv("REGISTRATION", "open")
+    monkeypatch.setenv("MARQUEE_REDIS_URL", "")
+    settings = loaded(tmp_path)
+    assert settings.registration == "closed"
+    assert settings.redis_url is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"admin_login": ""},
+        {"admin_login": "ad:min"},
+        {"admin_login": "x" * 65},
+        {"admin_password": "short"},
+        {"admin_password": ""},
+        {"admin_password": "x" * 257},
+        {"registration": "maybe"},
+        {"uploads": "everybody"},
+        {"redis_url": "http://cache"},
+        {"bcrypt_cost": 3},
+        {"bcrypt_cost": 17},
+        {"access_ttl_sec": 59},
+        {"refresh_ttl_sec": 0},
+        {"login_attempts": 0},
+        {"login_attempts_per_address": 0},
+    ],
+)
+def test_a_value_that_makes_no_sense_stops_the_start(tmp_path: Path, changes: dict[str, Any]) -> None:
+    (name,) = changes
+    with pytest.raises(SettingsError, match=rf"^MARQUEE_{name.upper()} can't be used: [^\n]+\.$"):
+        loaded(tmp_path, **changes)
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    text = repr(loaded(tmp_path, admin_password="hunter2hunter2", password_pepper="salt-and-pepper"))
+    assert "hunter2" not in text
+    assert "salt-and-pepper" not in text

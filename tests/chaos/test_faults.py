@@ -1,0 +1,176 @@
+"""What an upload's 201 promises: whatever dies after it, the film becomes ready, with its thumbnail, exactly once."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.e2e.client import Client, make_film, make_huge_film
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Process, wait_for
+from tests.stacks.embedded import EmbeddedStack
+from tests.stacks.services import ServicesStack
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    with EmbeddedStack(tmp_path_factory.mktemp("embedded")) as running:
+        assert isinstance(running, EmbeddedStack)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicesStack]:
+    with ServicesStack(tmp_path_factory.mktemp("services")) as running:
+        assert isinstance(running, ServicesStack)
+        yield running
+
+
+def told_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
+    """Types of the events about a video that catalog has recorded and published."""
+    url = stack.postgres.url_of("catalog").replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT type FROM outbox WHERE subject = %s AND sent_at IS NOT NULL", [video_id])
+        return sorted(row[0] for row in rows)
+
+
+def told_in_sqlite(stack: EmbeddedStack, video_id: str) -> list[str]:
+    with sqlite3.connect(f"file:{stack.data / 'catalog.db'}?mode=ro", uri=True) as connection:
+        rows = connection.execute("SELECT type FROM outbox WHERE subject = ? AND sent_at IS NOT NULL", [video_id])
+        return sorted(row[0] for row in rows)
+
+
+ONCE = ["video.ready", "video.uploaded"]
+
+
+def becomes_ready_once(stack: EmbeddedStack | ServicesStack, video_id: str) -> None:
+    admin = Client(stack.base_url)
+    video = admin.await_status(video_id, "ready", 90)
+    assert admin.http.get(video["thumbnail_url"]).content.startswith(b"\xff\xd8")
+    admin.close()
+
+    def told() -> list[str]:
+        if isinstance(stack, EmbeddedStack):
+            return told_in_sqlite(stack, video_id)
+        return told_in_postgres(stack, video_id)
+
+    wait_for(lambda: told() == ONCE or told().count("video.ready") > 1, 20, "the events to be published")
+    assert told() == ONCE
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_embedded_is_killed_after_an_upload(embedded: EmbeddedStack, film: Path, attempt: int) -> None:
+    admin = Client(embedded.base_url)
+    ids = [admin.upload(film, f"kill {attempt}-{number}") for number in range(2)]
+    # At once, or anywhere in the second that the work takes.
+    threading.Event().wait(random.Random(attempt).choice([0, 0.05, 0.2, 0.6]))
+    embedded.process.kill()
+    embedded.start()
+    for video_id in ids:
+        becomes_ready_once(embedded, video_id)
+
+
+@pytest.mark.parametrize("victim", ["catalog", "thumbnailer", "auth", "progress", "stream", "rabbit", "postgres", "redis"])
+def test_a_process_is_killed_after_an_upload(services: ServicesStack, film: Path, victim: str) -> None:
+    admin = Client(services.base_url)
+    ids = [admin.upload(film, f"kill {victim} {number}") for number in range(3)]
+    threading.Event().wait(random.Random(victim).choice([0, 0.1, 0.4]))
+    target = services.processes.get(victim) or getattr(services, victim)
+    target.kill()
+    target.start()
+    services.wait_healthy(90)
+    for video_id in ids:
+        becomes_ready_once(services, video_id)
+
+
+def test_the_broker_is_away(services: ServicesStack, film: Path) -> None:
+    services.rabbit.stop()
+    admin = Client(services.base_url)
+    ids = []
+    away_until = time.monotonic() + 20
+    while time.monotonic() < away_until:
+        started = time.monotonic()
+        ids.append(admin.upload(film, "while the broker is away"))
+        assert time.monotonic() - started < 5, "an upload does not wait for the broker"
+        assert admin.video(ids[-1])["status"] == "processing"
+        threading.Event().wait(4)
+    health = httpx.get(f"{services.base_url}/api/health").json()
+    assert (health["status"], health["dependencies"]["broker"]) == ("degraded", "disconnected")
+    services.rabbit.start()
+    services.wait_healthy()
+    for video_id in ids:
+        becomes_ready_once(services, video_id)
+
+
+def test_a_worker_dies_over_and_over_and_the_film_is_still_made(services: ServicesStack, film: Path) -> None:
+    admin = Client(services.base_url)
+    video_id = admin.upload(film, "poor worker")
+    worker = services.processes["thumbnailer"]
+    for _ in range(4):
+        worker.kill()
+        worker.start()
+    services.wait_healthy()
+    becomes_ready_once(services, video_id)
+
+
+class Watched:
+    """The most memory that each process of a stack uses while something goes on."""
+
+    def __init__(self, processes: dict[str, Process]) -> None:
+        self._processes = processes
+        self._before: dict[str, int] = {}
+
+    def __enter__(self) -> Watched:
+        for name, process in self._processes.items():
+            process.forget_peak()
+            self._before[name] = process.peak_memory()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.growth = {
+            name: (process.peak_memory() - self._before[name]) / MIB for name, process in self._processes.items()
+        }
+
+
+@pytest.mark.parametrize("kind", ["embedded", "services"])
+def test_two_gigabytes_take_no_memory(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> None:
+    stack: EmbeddedStack | ServicesStack = request.getfixturevalue(kind)
+    small = make_film(tmp_path / "small.mp4", seconds=2)
+    huge = make_huge_film(small, tmp_path / "huge.mp4", 2 * GIB)
+    processes = {"marquee": stack.process} if isinstance(stack, EmbeddedStack) else stack.processes
+    admin = Client(stack.base_url)
+    with Watched(processes) as upload:
+        video_id = admin.upload(huge, "two gigabytes")
+        video = admin.await_status(video_id, "ready", 120)
+    assert video["files"][0]["size"] == 2 * GIB
+    with Watched(processes) as download, httpx.Client(base_url=stack.base_url, timeout=60) as viewer:
+        received = 0
+        url = f"/api/videos/{video_id}/stream"
+        with viewer.stream("GET", url, auth=(ADMIN_LOGIN, ADMIN_PASSWORD)) as answer:
+            for block in answer.iter_raw(MIB):
+                received += len(block)
+    assert received == 2 * GIB
+    for name in processes:
+        print(f"{kind} {name}: upload +{upload.growth[name]:.1f} MiB, download +{download.growth[name]:.1f} MiB")
+        assert upload.growth[name] < 50, name
+        assert download.growth[name] < 50, name
+
+
+def test_a_stop_is_clean_and_quick(embedded: EmbeddedStack) -> None:
+    started = time.monotonic()
+    assert embedded.process.stop() == 0
+    assert time.monotonic() - started < 5
+    assert "Traceback" not in embedded.process.output()
+    began = time.monotonic()
+    embedded.start()
+    assert time.monotonic() - began < 15, "a second start is a matter of seconds"

@@ -1,0 +1,110 @@
+"""Marquee as five processes on real, throw-away PostgreSQL, RabbitMQ and Redis, behind the real gateway.
+
+python -m tests.stacks.services   runs it in the foreground, for developing without Docker
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_port, server_directory
+
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Process, Stack
+from tests.stacks.gateway import Gateway
+
+STATEFUL = ("auth", "catalog", "progress")
+ORDER = ("auth", "catalog", "stream", "progress", "thumbnailer")
+
+
+class ServicesStack(Stack):
+    """Five processes and what they stand on; each can be killed and started again."""
+
+    name = "services"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.media = folder / "media"
+        self._servers = server_directory()
+        directory = self._servers.__enter__()
+        self.postgres = PostgresServer(directory)
+        self.rabbit = RabbitServer(directory)
+        self.redis = RedisServer(directory)
+        self.processes: dict[str, Process] = {}
+        self.gateway: Gateway | None = None
+
+    def start(self) -> None:
+        """Starts the servers, migrates, starts the services and the gateway."""
+        for server in (self.postgres, self.rabbit, self.redis):
+            server.start()
+        ports = {name: free_port() for name in ORDER}
+        addresses = {f"MARQUEE_{name.upper()}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ORDER}
+        databases = {name: self.postgres.create_database(name) for name in STATEFUL}
+        for name in ORDER:
+            self.processes[name] = self._process(name, ports[name], addresses, databases.get(name))
+        for name in STATEFUL:
+            self._migrate(name)
+        for process in self.processes.values():
+            process.start()
+        self.gateway = Gateway(
+            self.folder / "gateway",
+            {name: f"127.0.0.1:{ports[name]}" for name in ("auth", "catalog", "stream", "progress")},
+        )
+        self.gateway.start()
+        self.base_url = self.gateway.base_url
+        self.wait_healthy()
+
+    def stop(self) -> None:
+        """Stops everything, in the order in which nobody misses anything."""
+        if self.gateway:
+            self.gateway.stop()
+        for process in self.processes.values():
+            process.stop()
+        for server in (self.redis, self.rabbit, self.postgres):
+            server.stop()
+        self._servers.__exit__(None, None, None)
+
+    def _process(self, name: str, port: int, addresses: dict[str, str], database: str | None) -> Process:
+        environment = {
+            **addresses,
+            "MARQUEE_HTTP_PORT": str(port),
+            "MARQUEE_GRPC_BIND": addresses[f"MARQUEE_{name.upper()}_ADDRESS"],
+            "MARQUEE_BROKER_URL": self.rabbit.url,
+            "MARQUEE_MEDIA_URL": self.media.as_uri(),
+            "MARQUEE_TRUSTED_PROXIES": "127.0.0.1",
+        }
+        if database:
+            environment["MARQUEE_DATABASE_URL"] = database
+        if name == "auth":
+            environment |= {
+                "MARQUEE_ADMIN_LOGIN": ADMIN_LOGIN,
+                "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
+                "MARQUEE_SIGNING_KEY_FILE": str(self.folder / "signing.json"),
+                "MARQUEE_REDIS_URL": self.redis.url,
+            }
+        command = [sys.executable, "-m", f"services.{name}", "serve"]
+        return Process(name, command, environment, self.folder / f"{name}.log")
+
+    def _migrate(self, name: str) -> None:
+        migration = self.processes[name].variant("migrate")
+        migration.start()
+        status = migration.wait(60)
+        assert status == 0, migration.output()
+
+
+def main() -> None:
+    """Runs the stack until Ctrl-C."""
+    os.umask(0o022)
+    with tempfile.TemporaryDirectory(prefix="marquee-services-") as folder, ServicesStack(Path(folder)) as stack:
+        sys.stdout.write(f"Marquee is ready: {stack.base_url}\nLogin: {ADMIN_LOGIN}   password: {ADMIN_PASSWORD}\n")
+        sys.stdout.write(f"Logs are in {folder}; everything there is thrown away at the end. Stop with Ctrl-C.\n")
+        sys.stdout.flush()
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    main()
