@@ -18,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands.add_parser("migrate", help="make or migrate the databases of embedded mode, then end")
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
+    reprocess = commands.add_parser("reprocess", help="have facts and artwork of every video made again")
+    _connection_options(reprocess)
     upload = commands.add_parser("upload", help="upload films to a running Marquee")
     upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
     _connection_options(upload)

@@ -16,26 +16,36 @@ from typing import BinaryIO
 import httpx
 from kit.settings import SettingsError
 
-from apps.marquee.demo import make_samples
+from apps.marquee.demo import CannotMakeSamples, make_samples
 
 READY_SEC = 120.0
 _CONNECT_SEC = 10.0
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Runs `upload` or `demo`.
+    """Runs `upload`, `demo` or `reprocess`.
 
     Raises:
         SettingsError: it can't be done; the text says what to do.
     """
     with _connect(arguments) as client:
-        if arguments.command == "demo":
-            with tempfile.TemporaryDirectory(prefix="marquee-demo-") as folder:
-                samples = make_samples(Path(folder), _say)
-                ids = [_upload(client, path, title, description) for path, title, description in samples]
-        else:
-            ids = [_upload(client, Path(name), None, "") for name in arguments.files]
-        _await_ready(client, ids)
+        match arguments.command:
+            case "demo":
+                _await_ready(client, _upload_samples(client))
+            case "upload":
+                _await_ready(client, [_upload(client, Path(name), None, "") for name in arguments.files])
+            case "reprocess":
+                requested = _checked(client.post("/api/videos/process")).json()["requested"]
+                _say(f"Facts and artwork of {requested} videos are being made again.")
+
+
+def _upload_samples(client: httpx.Client) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="marquee-demo-") as folder:
+        try:
+            samples = make_samples(Path(folder), _say)
+        except CannotMakeSamples as error:
+            raise SettingsError(str(error)) from error
+        return [_upload(client, path, title, description) for path, title, description in samples]
 
 
 def _connect(arguments: argparse.Namespace) -> httpx.Client:

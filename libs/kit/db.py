@@ -11,13 +11,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.events import Event
-from kit.outbox import first_delivery, store
+from kit.outbox import first_delivery, outbox, store
+from kit.settings import SettingsError
 
 BUSY_TIMEOUT_SEC = 15
 
@@ -91,6 +93,22 @@ class Database:
         """Asks the database for a sign of life; raises what the driver raises."""
         async with self._reader.connect() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def require_migrated(self) -> None:
+        """Goes on only when the database can be used: the first thing a service does when it starts.
+
+        Raises:
+            SettingsError: it can't be reached, or its tables are not there.
+        """
+        try:
+            async with self.read() as session:
+                await session.execute(select(outbox.c.id).limit(1))
+        except SQLAlchemyError as error:
+            place = self.url.render_as_string(hide_password=True)
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise SettingsError(
+                f"The database {place} can't be used ({reason}); see that it is up, and run this service's migrate."
+            ) from error
 
     async def close(self) -> None:
         """Closes all connections."""

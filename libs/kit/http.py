@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -123,13 +123,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A redirect would be made from the Host header, and would not be in the one error format.
+        redirect_slashes=False,
         responses=errors("VALIDATION_FAILED", "AUTH_INVALID_TOKEN", "AUTH_FORBIDDEN"),
     )
     app.state.authenticate = authenticate
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(Exception, _on_crash)
     for tag, router in routers.items():
         app.include_router(router, tags=[tag])
     app.include_router(_operations(health), include_in_schema=False)
@@ -173,7 +174,8 @@ _BY_STATUS = {404: "CONTENT_NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
     code = _BY_STATUS.get(error.status_code, "VALIDATION_FAILED" if error.status_code < 500 else "INTERNAL")  # noqa: PLR2004
-    answer = ApiError(code, headers=dict(error.headers or {}))
+    details = {"limit_bytes": error.limit} if isinstance(error, BodyTooLarge) else None
+    answer = ApiError(code, details=details, headers=dict(error.headers or {}))
     return error_response(answer, request.headers.get("Accept-Language", ""))
 
 
@@ -188,16 +190,12 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     )
 
 
-async def _on_crash(request: Request, error: Exception) -> Response:
-    log.error("request_crashed", path=request.url.path, exc_info=error)
-    return error_response(ApiError("INTERNAL"), request.headers.get("Accept-Language", ""))
-
-
-class BodyTooLarge(ApiError):
-    """The client sent more than the route takes."""
+class BodyTooLarge(HTTPException):
+    """The client sent more than the route takes. Of what reading a body raises, FastAPI passes only its own kind on."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__("REQUEST_TOO_LARGE", details={"limit_bytes": limit})
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        self.limit = limit
 
 
 class Edge:
@@ -221,6 +219,14 @@ class Edge:
         ):
             try:
                 await self._app(scope, exchange.receive, exchange.send)
+            except Exception:
+                # Here and not in a handler of the app: that one would answer outside of this middleware.
+                log.exception("request_crashed", path=scope["path"])
+                if exchange.status:
+                    # The answer has begun; only a broken connection tells the client that it is not whole.
+                    raise
+                language = Headers(scope=scope).get("Accept-Language", "")
+                await error_response(ApiError("INTERNAL"), language)(scope, exchange.receive, exchange.send)
             finally:
                 self._report(exchange)
 

@@ -26,12 +26,15 @@ from starlette.types import ASGIApp
 
 from kit.bus import Bus
 from kit.health import Health
+from kit.http import create_app
+from kit.protocol import Protocol
 from kit.rpc import GrpcServer
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
+RESTART_LOOP_SEC = 1.0
 
 
 class Role(Enum):
@@ -80,7 +83,7 @@ class Service:
                 await self.bus.start()
             await self.grpc.start()
             loops = [lambda: self.health.watch(self.grpc.report), *self.background]
-            self._tasks = [asyncio.ensure_future(loop()) for loop in loops]
+            self._tasks = [asyncio.ensure_future(_supervised(loop)) for loop in loops]
             log.info("service_started", grpc_port=self.grpc.port)
 
     async def stop(self, drain_sec: float) -> None:
@@ -97,6 +100,16 @@ class Service:
             log.info("service_stopped")
 
 
+async def _supervised(loop: Callable[[], Awaitable[None]]) -> None:
+    """Runs a loop that should never end; one that breaks is heard of, and begun again."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("background_loop_broke")
+        await asyncio.sleep(RESTART_LOOP_SEC)
+
+
 class HttpServer(uvicorn.Server):
     """Uvicorn under our own signals: a stop is orderly and ends with exit status 0."""
 
@@ -105,7 +118,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Protocol,
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -167,11 +180,17 @@ async def _run(name: str, build: Callable[[S, Role], Service], settings: S, role
     with service_context(name):
         listener = listen(settings.http_host, settings.http_port)
         service = build(settings, role)
+        app = service.app if role.answers else _bare_app(service)
         try:
             await service.start()
-            await run_until_signal(HttpServer(service.app, settings), listener, service.health.stop)
+            await run_until_signal(HttpServer(app, settings), listener, service.health.stop)
         finally:
             await service.stop(settings.drain_sec)
+
+
+def _bare_app(service: Service) -> FastAPI:
+    """Health and metrics of a worker, which answers nothing else."""
+    return create_app(service.name, title=service.name, health=service.health, authenticate=None, routers={})
 
 
 def main(

@@ -95,7 +95,7 @@ def build(
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, AuthServicer(accounts, logins))]),
         bus=None if shared_bus else bus,
-        prepare=[first_admin],
+        prepare=[database.require_migrated, first_admin],
         background=[Relay(NAME, database, bus).run] if role.works else [],
     )
     service.resources.callback(hasher.close)

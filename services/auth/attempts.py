@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from weakref import WeakValueDictionary
 
+import structlog
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from kit.errors import ApiError
+
+log = structlog.get_logger()
 
 WINDOW_MIN = 5
 REDIS_DEADLINE_SEC = 2.0
@@ -33,7 +38,11 @@ class LoginAttempts:
         self._storage: RedisStorage | MemoryStorage
         if redis_url:
             self._connections = ConnectionPool.from_url(
-                redis_url, socket_timeout=REDIS_DEADLINE_SEC, socket_connect_timeout=REDIS_DEADLINE_SEC
+                redis_url,
+                socket_timeout=REDIS_DEADLINE_SEC,
+                socket_connect_timeout=REDIS_DEADLINE_SEC,
+                # A connection kept from before Redis restarted fails at its first use.
+                retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
             )
             self._storage = RedisStorage(
                 f"async+{redis_url}",
@@ -66,7 +75,7 @@ class LoginAttempts:
                 self._per_address, address
             )
         except RedisError as error:
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+            raise _cannot_count(error) from error
         if not room:
             raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(WINDOW_MIN * 60)})
 
@@ -80,7 +89,7 @@ class LoginAttempts:
             await self._limiter.hit(self._per_account, login_key, address)
             await self._limiter.hit(self._per_address, address)
         except RedisError as error:
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+            raise _cannot_count(error) from error
 
     async def ping(self) -> None:
         """Raises when the count can't be had."""
@@ -91,3 +100,8 @@ class LoginAttempts:
         """Disconnects."""
         if self._connections:
             await self._connections.aclose()
+
+
+def _cannot_count(error: RedisError) -> ApiError:
+    log.warning("login_attempts_not_counted", reason=repr(error))
+    return ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"})

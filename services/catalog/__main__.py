@@ -76,7 +76,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos))]),
         bus=None if shared_bus else bus,
-        prepare=[partial(asyncio.to_thread, store.prepare)],
+        prepare=[database.require_migrated, partial(asyncio.to_thread, store.prepare)],
         background=[Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
         if role.works
         else [],

@@ -54,6 +54,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(history))]),
         bus=None if shared_bus else bus,
+        prepare=[database.require_migrated],
         background=[Relay(NAME, database, bus).run] if role.works else [],
     )
     service.resources.push_async_callback(database.close)
