@@ -9,10 +9,11 @@ import pytest
 
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
+from tests.stacks.compose import ComposeStack
 from tests.stacks.embedded import EmbeddedStack
 from tests.stacks.services import ServicesStack
 
-STACKS = {"embedded": EmbeddedStack, "services": ServicesStack}
+STACKS = {"embedded": EmbeddedStack, "services": ServicesStack, "compose": ComposeStack}
 
 
 @pytest.fixture(scope="session")
