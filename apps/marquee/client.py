@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import BinaryIO
 
 import httpx
-from kit.settings import SettingsError
 
 from apps.marquee.demo import CannotMakeSamples, make_samples
+from kit.settings import SettingsError
 
 READY_SEC = 120.0
 _CONNECT_SEC = 10.0

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
+from apps.marquee.gateway import Gateway
 from kit.bus import Bus
 from kit.bus.local import LocalBus
 from kit.service import HttpServer, Role, Service, listen, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos
 from kit.telemetry import configure_logging
-from pydantic import Field
 from services.auth import __main__ as auth
 from services.auth.settings import AuthSettings
 from services.catalog import __main__ as catalog
@@ -30,8 +32,6 @@ from services.stream import __main__ as stream
 from services.stream.settings import StreamSettings
 from services.thumbnailer import __main__ as thumbnailer
 from services.thumbnailer.settings import ThumbnailerSettings
-
-from apps.marquee.gateway import Gateway
 
 WEB = Path(__file__).parents[2] / "web" / "dist"
 SERVICES: dict[str, tuple[Any, type[ServiceSettings]]] = {

@@ -12,9 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kit.bus.local import LocalBus
-
 from apps.marquee.embedded import build, service_settings
+from kit.bus.local import LocalBus
 
 INFO = {
     "title": "Marquee",

@@ -168,7 +168,12 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
     return error_response(error, request.headers.get("Accept-Language", ""))
 
 
-_BY_STATUS = {404: "CONTENT_NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST_TOO_LARGE", 416: "STREAM_RANGE_INVALID"}
+_BY_STATUS = {
+    404: "CONTENT_NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "REQUEST_TOO_LARGE",
+    416: "STREAM_RANGE_INVALID",
+}
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -184,9 +184,7 @@ class Relay:
             OUTBOX_SENT.labels(self._service).inc(len(sent))
         if left := [event.id for event in events if event.id not in sent]:
             log.warning("outbox_events_not_routed", event_ids=left)
-            await session.execute(
-                update(outbox).where(outbox.c.id.in_(left)).values(not_before=now + UNROUTED_RETRY)
-            )
+            await session.execute(update(outbox).where(outbox.c.id.in_(left)).values(not_before=now + UNROUTED_RETRY))
 
     async def _measure(self) -> None:
         async with self._database.read() as session:
@@ -224,4 +222,3 @@ async def _due(session: AsyncSession, *, lock: bool) -> list[Event]:
         )
         for row in await session.execute(statement)
     ]
-

@@ -17,7 +17,6 @@ from kit.migrations import upgrade
 from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Role, Service, main
-
 from services.catalog import consumers
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.rpc import CatalogServicer, register

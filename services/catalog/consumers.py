@@ -7,7 +7,6 @@ from kit.db import Database
 from kit.events import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
-
 from services.catalog.domain import Facts
 from services.catalog.service import Processing
 

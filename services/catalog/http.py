@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.types import Scope
+
 from kit.callers import CurrentAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.http import Page, Paging, errors, paging
 from kit.media import MediaStore
-from starlette.types import Scope
-
 from services.catalog.domain import SORTS, may_upload
 from services.catalog.schemas import HealthView, ProcessingView, VideoDetailView, VideoView
 from services.catalog.service import HealthOverview, Videos

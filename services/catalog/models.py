@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kit.columns import UtcDateTime
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from kit.columns import UtcDateTime
 
 
 class Base(DeclarativeBase):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from grpc import aio
+
 from kit.errors import ApiError
 from kit.rpc import timestamp
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-
 from services.catalog.models import Video
 from services.catalog.schemas import thumbnail_url
 from services.catalog.service import Videos

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from kit.http import View
 from pydantic import Field
 
+from kit.http import View
 from services.catalog.domain import VideoStatus
 from services.catalog.models import Video
 from services.catalog.service import thumbnail_of

@@ -11,6 +11,7 @@ from typing import Literal
 import structlog
 from google.protobuf.message import Message
 from grpc import aio
+
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
@@ -19,7 +20,6 @@ from kit.ids import is_id, new_id
 from kit.media import MediaStore
 from kit.rpc import probe
 from marquee.events.v1 import video_pb2
-
 from services.catalog.domain import Facts, Viewer, folder_reference, may_see, source_reference
 from services.catalog.models import Artwork, Video, VideoFile
 from services.catalog.repository import VideoRepository

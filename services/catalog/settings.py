@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
 from pydantic import Field
+
+from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
 
 
 class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings):

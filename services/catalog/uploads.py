@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import structlog
-from kit.errors import ApiError
-from kit.ids import is_id, new_id
-from kit.media import MediaStore
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from kit.errors import ApiError
+from kit.ids import is_id, new_id
+from kit.media import MediaStore
 from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TITLE_CHARS,

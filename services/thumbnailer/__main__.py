@@ -11,7 +11,6 @@ from kit.http import create_app
 from kit.media import MediaStore
 from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
-
 from services.thumbnailer import consumers
 from services.thumbnailer.media import Limits
 from services.thumbnailer.service import Artist, StoreAway

@@ -6,7 +6,6 @@ from kit.bus import Bus, Subscription
 from kit.events import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import video_pb2
-
 from services.thumbnailer.service import Artist
 
 NAME = "thumbnailer.jobs"

@@ -6,12 +6,12 @@ import asyncio
 
 import structlog
 from google.protobuf.message import Message
+
 from kit.bus import Bus, BusUnavailable
 from kit.events import Event
 from kit.ids import derived_id
 from kit.media import MediaStore
 from marquee.events.v1 import media_pb2
-
 from services.thumbnailer.domain import MediaFacts, MediaFailure, Verdict, verdict_on
 from services.thumbnailer.media import Limits, MediaError, process
 
@@ -71,7 +71,9 @@ class Artist:
 
     async def _tell(self, job: Event, video_id: str, facts: list[tuple[str, Message]]) -> None:
         events = [
-            Event.of(type_, message, source="thumbnailer", subject=video_id, id=derived_id(job.id, type_)).caused_by(job)
+            Event.of(type_, message, source="thumbnailer", subject=video_id, id=derived_id(job.id, type_)).caused_by(
+                job
+            )
             for type_, message in facts
         ]
         taken = await self._bus.publish(events, required=(PROBED, THUMBNAIL_READY, FAILED))

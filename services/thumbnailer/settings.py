@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 from pydantic import Field
+
+from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 
 
 class ThumbnailerSettings(ServiceSettings, BrokerSettings, MediaSettings):

@@ -80,7 +80,9 @@ def test_embedded_is_killed_after_an_upload(embedded: EmbeddedStack, film: Path,
         becomes_ready_once(embedded, video_id)
 
 
-@pytest.mark.parametrize("victim", ["catalog", "thumbnailer", "auth", "progress", "stream", "rabbit", "postgres", "redis"])
+@pytest.mark.parametrize(
+    "victim", ["catalog", "thumbnailer", "auth", "progress", "stream", "rabbit", "postgres", "redis"]
+)
 def test_a_process_is_killed_after_an_upload(services: ServicesStack, film: Path, victim: str) -> None:
     admin = Client(services.base_url)
     ids = [admin.upload(film, f"kill {victim} {number}") for number in range(3)]

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from apps.marquee.gateway import CONTENT_SECURITY_POLICY
 from apps.marquee.openapi import document_parts
 from apps.marquee.routes import service_for
-
 from tests.stacks.gateway import Gateway
 
 UPSTREAMS = ("auth", "catalog", "stream", "progress")

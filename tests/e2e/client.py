@@ -75,8 +75,8 @@ def new_member(stack: Stack, login: str) -> Client:
 
 def make_film(path: Path, seconds: int = 12, *, faststart: bool = True, source: str = "testsrc2") -> Path:
     """A small real film, H.264 and AAC, with a key frame each second."""
-    subprocess.run(  # noqa: S603 - fixed arguments
-        [  # noqa: S607 - installed by scripts/install-test-tools.sh
+    subprocess.run(
+        [
             "ffmpeg", "-v", "error", "-y",
             "-f", "lavfi", "-i", f"{source}=size=640x360:rate=25",
             "-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000",

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 ADMIN_LOGIN = "admin"
-ADMIN_PASSWORD = "correct horse battery"  # noqa: S105 - of stacks that live for one test run
+ADMIN_PASSWORD = "correct horse battery"
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -73,7 +73,7 @@ class Process:
     def start(self) -> None:
         """Starts it."""
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - commands of this repository
+            self._process = subprocess.Popen(
                 self._command,
                 env={**_clean_environment(), **self._environment},
                 cwd=REPOSITORY,
@@ -140,5 +140,3 @@ def wait_for(condition: Callable[[], bool], limit_sec: float, what: str) -> None
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {limit_sec:.0f} s in vain for {what}")
         time.sleep(0.05)
-
-

@@ -6,7 +6,6 @@ import secrets
 from pathlib import Path
 
 from kit.testing.servers import free_port
-
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Stack
 from tests.stacks.docker_engine import Engine, build_standins, start_engine, timed
 
@@ -74,6 +73,14 @@ class ComposeStack(Stack):
     def _last_words(self) -> str:
         assert self._engine is not None
         words = self._engine.docker(
-            "compose", "--env-file", "/dev/null", "logs", "--no-color", "--tail", "20", env=self._environment, check=False
+            "compose",
+            "--env-file",
+            "/dev/null",
+            "logs",
+            "--no-color",
+            "--tail",
+            "20",
+            env=self._environment,
+            check=False,
         )
         return words.stdout[-6000:]

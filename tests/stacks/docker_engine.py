@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,18 +46,43 @@ OPEN_FILES = 20_000  # the Erlang runtime reserves memory for every descriptor t
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 60.0
 INPUTS_LABEL = "marquee.standin.inputs"
+BASE_SUITE = "bookworm"
+BASE_PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
+BASE_HOOKS = (
+    # What the Python images allow: this one has no other use for its Python.
+    'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
+    'ln -sf ../../bin/python3 "$1"/usr/local/bin/python',
+)
+BASE_CHANGES = (
+    'CMD ["python3"]',
+    "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8",
+    # Every client that a build may use believes in the certificates that this machine believes in.
+    *(
+        f"ENV {name}={CERTIFICATES}"
+        for name in (
+            "PIP_CERT",
+            "SSL_CERT_FILE",
+            "REQUESTS_CA_BUNDLE",
+            "NODE_EXTRA_CA_CERTS",
+            "NPM_CONFIG_CAFILE",
+        )
+    ),
+)
 
 
-class EngineUnavailable(RuntimeError):
+class EngineUnavailable(RuntimeError):  # noqa: N818 - reads as a sentence where it is raised
     """No Docker engine answers and none can be started here; the message says why."""
 
 
 def say(message: str) -> None:
-    print(f"[docker] {message}", flush=True)
+    """Tells what is being done; on standard error, which holds no answers."""
+    sys.stderr.write(f"[docker] {message}\n")
+    sys.stderr.flush()
 
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
+    """Tells how long the block took."""
     began = time.monotonic()
     yield
     say(f"{what}: {time.monotonic() - began:.1f} s")
@@ -80,6 +105,7 @@ class Engine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            check=False,
         )
         if check and done.returncode != 0:
             raise RuntimeError(f"docker {shlex.join(arguments)} failed:\n{done.stdout}{done.stderr}")
@@ -184,7 +210,7 @@ def _start_private(engine: Engine) -> None:
 def _may_lower_oom_score() -> bool:
     """Whether this machine's root may do what the engine asks for its own helpers: be spared by the OOM killer."""
     probe = "open('/proc/self/oom_score_adj', 'w').write('-500')"
-    return subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0
+    return subprocess.run([sys.executable, "-c", probe], capture_output=True, check=False).returncode == 0
 
 
 _RUNC_WRAPPER = """#!/bin/bash
@@ -216,10 +242,8 @@ def stop_engine() -> None:
     if running:
         engine.docker("kill", *running, check=False)
     with timed("engine stopped"):
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         deadline = time.monotonic() + STOP_TIMEOUT
         while _alive(pid):
             if time.monotonic() > deadline:
@@ -259,7 +283,8 @@ def _build_base(engine: Engine) -> str:
     if not mirror:
         raise EngineUnavailable("apt's configuration names no Debian mirror to make base images from")
     pip_settings = _pip_settings()
-    inputs = _digest(mirror.encode(), pip_settings.encode(), CERTIFICATES.read_bytes(), Path(__file__).read_bytes())
+    recipe = (mirror, pip_settings, BASE_SUITE, BASE_PACKAGES, *BASE_HOOKS, *BASE_CHANGES)
+    inputs = _digest(CERTIFICATES.read_bytes(), *(part.encode() for part in recipe))
 
     def build() -> None:
         with tempfile.TemporaryDirectory(prefix="marquee-standin-") as scratch:
@@ -270,34 +295,18 @@ def _build_base(engine: Engine) -> str:
                 # The machine's certificates, for one that reaches its package mirrors through a gateway of its own.
                 f"copy-in {CERTIFICATES} /etc/ssl/certs",
                 f"copy-in {settings} /etc",
-                # What the Python images allow: this one has no other use for its Python.
-                'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
-                'ln -sf ../../bin/python3 "$1"/usr/local/bin/python',
+                *BASE_HOOKS,
             ]
             subprocess.run(
                 [
-                    *("mmdebstrap", "--quiet", "--variant=minbase"),
-                    "--include=python3,python3-pip,python3-venv,ca-certificates",
+                    *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={BASE_PACKAGES}"),
                     *(f"--customize-hook={hook}" for hook in hooks),
-                    *("bookworm", str(rootfs), mirror),
+                    *(BASE_SUITE, str(rootfs), mirror),
                 ],
                 check=True,
             )
-            certificates = (
-                "PIP_CERT",
-                "SSL_CERT_FILE",
-                "REQUESTS_CA_BUNDLE",
-                "NODE_EXTRA_CA_CERTS",
-                "NPM_CONFIG_CAFILE",
-            )
-            engine.docker(
-                "import",
-                *("--change", 'CMD ["python3"]'),
-                *("--change", "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8"),
-                *("--change", "ENV " + " ".join(f"{name}={CERTIFICATES}" for name in certificates)),
-                *("--change", f"LABEL {INPUTS_LABEL}={inputs}"),
-                *(str(rootfs), image),
-            )
+            changes = (*BASE_CHANGES, f"LABEL {INPUTS_LABEL}={inputs}")
+            engine.docker("import", *(part for change in changes for part in ("--change", change)), str(rootfs), image)
 
     return _build_unless_current(engine, image, inputs, build)
 
@@ -366,14 +375,14 @@ def main(arguments: list[str]) -> int:
             if not engine.answers():
                 raise EngineUnavailable("no engine runs: use `start` first")
             for name, value in {**engine.environment, **IMAGES}.items():
-                print(f"export {name}={shlex.quote(value)}")
+                sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         elif command == "stop":
             stop_engine()
         else:
-            print(__doc__, file=sys.stderr)
+            sys.stderr.write(f"{__doc__}\n")
             return 2
     except EngineUnavailable as error:
-        print(f"\nNO DOCKER ENGINE: {error}\n", file=sys.stderr)
+        sys.stderr.write(f"\nNO DOCKER ENGINE: {error}\n\n")
         return 1
     return 0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-from kit.testing.servers import free_port
 
+from kit.testing.servers import free_port
 from tests.stacks.base import REPOSITORY, Process, wait_for
 
 GATEWAY = REPOSITORY / "gateway"

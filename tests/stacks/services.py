@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_port, server_directory
-
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Process, Stack
 from tests.stacks.gateway import Gateway
 

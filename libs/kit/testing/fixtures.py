@@ -22,17 +22,20 @@ def servers_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(servers_directory: Path) -> Iterator[PostgresServer]:
+    """PostgreSQL, shared by the session."""
     with PostgresServer(servers_directory) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rabbit_server(servers_directory: Path) -> Iterator[RabbitServer]:
+    """RabbitMQ, shared by the session."""
     with RabbitServer(servers_directory) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server(servers_directory: Path) -> Iterator[RedisServer]:
+    """Redis, shared by the session."""
     with RedisServer(servers_directory) as server:
         yield server

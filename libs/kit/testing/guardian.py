@@ -12,19 +12,22 @@ changes its user, and reaches no grandchild. This process does better:
 It exits when no descendant is left. Only the standard library, and nothing of kit: it must start in milliseconds.
 """
 
+import contextlib
 import ctypes
 import os
 import select
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+DELAYED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NONE_LEFT = -1
 
 
 def prctl(option: int, value: int) -> None:
+    """Asks the kernel for something about this process; an error is raised."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")
@@ -53,28 +56,28 @@ def descendants(root: int) -> list[int]:
 
 
 def signal_all(number: int) -> None:
+    """Signals every descendant of this process."""
     for pid in descendants(os.getpid()):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            continue
 
 
 def reap() -> set[int]:
-    """Collect whatever has ended. The answer holds -1 when no child is left."""
+    """Collect whatever has ended. The answer holds `NONE_LEFT` when no child is left."""
     ended: set[int] = set()
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            ended.add(-1)
+            ended.add(NONE_LEFT)
             return ended
         if pid == 0:
             return ended
         ended.add(pid)
 
 
-def launch(identity: str, command: list[str], before_exec: Callable[[], None]) -> int:
+def launch(identity: str, command: list[str]) -> int:
+    """Starts the command in a session of its own, as another user if one is named; answers its process id."""
     guardian = os.getpid()
     pid = os.fork()
     if pid:
@@ -93,65 +96,71 @@ def launch(identity: str, command: list[str], before_exec: Callable[[], None]) -
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != guardian:
             os._exit(1)
-        before_exec()
-        os.execvp(command[0], command)
-    except BaseException as error:
+        for number in (*DELAYED, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(command[0], command)  # noqa: S606 - the command that the test run asked for
+    except BaseException as error:  # noqa: BLE001 - nothing may run on in the copy of this process
         os.write(2, f"cannot run {command[0]}: {error}\n".encode())
     os._exit(127)
 
 
+class Guardian:
+    """Follows orders and looks after one server until none of its descendants is left."""
+
+    def __init__(self, server: int, polite: int) -> None:
+        self._server = server
+        self._polite = polite
+        self._ending = False
+
+    def watch(self, orders: int, wake: int) -> None:
+        """Answers when all have ended."""
+        sources = [orders, wake]
+        while True:
+            ready, _, _ = select.select(sources, [], [], 0.05 if self._ending else None)
+            if wake in ready:
+                os.read(wake, 4096)
+            if orders in ready and not self._obey(os.read(orders, 64)):
+                sources.remove(orders)
+            ended = reap()
+            if NONE_LEFT in ended:
+                return
+            if self._server in ended:
+                self._ending = True  # what it left behind (epmd, a half-dead worker) ends with it
+            if self._ending:
+                # Again and again until none is left: a process may have forked between the look and the signal.
+                signal_all(signal.SIGKILL)
+
+    def _obey(self, orders: bytes) -> bool:
+        """Does what the letters say. False: the pipe is closed, and with it the test run is gone."""
+        for order in orders.decode():
+            if order == "T":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._server, self._polite)
+            elif order == "S":
+                signal_all(signal.SIGSTOP)
+            elif order == "C":
+                signal_all(signal.SIGCONT)
+            elif order == "K":
+                self._ending = True
+        if not orders:
+            self._ending = True
+        return bool(orders)
+
+
 def main() -> int:
+    """Runs the command of the command line under guard."""
     polite, identity, *command = sys.argv[1:]
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     # Ctrl-C in a terminal reaches the whole foreground group: the test run decides, not the signal.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in DELAYED:
         signal.signal(number, signal.SIG_IGN)
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake_write)
-
-    def restore_signals() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-
-    server = launch(identity, command, restore_signals)
+    server = launch(identity, command)
     os.write(1, f"{server}\n".encode())
-
-    ending = False
-    sources = [0, wake_read]
-    while True:
-        ready, _, _ = select.select(sources, [], [], 0.05 if ending else None)
-        if wake_read in ready:
-            os.read(wake_read, 4096)
-        if 0 in ready:
-            orders = os.read(0, 64)
-            if not orders:
-                sources.remove(0)
-                ending = True
-            for order in orders.decode():
-                if order == "T":
-                    signal_server(server, int(polite))
-                elif order == "K":
-                    ending = True
-                elif order == "S":
-                    signal_all(signal.SIGSTOP)
-                elif order == "C":
-                    signal_all(signal.SIGCONT)
-        ended = reap()
-        if server in ended:
-            ending = True  # what it left behind (epmd, a half-dead worker) ends with it
-        if -1 in ended:
-            return 0
-        if ending:
-            # Again and again until none is left: a process may have forked between the look and the signal.
-            signal_all(signal.SIGKILL)
-
-
-def signal_server(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+    Guardian(server, int(polite)).watch(0, wake_read)
+    return 0
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def free_port() -> int:
     lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     candidates = range(min(15_000, lowest_outgoing // 2), lowest_outgoing)
     while True:
-        port = random.choice(candidates)
+        port = random.choice(candidates)  # noqa: S311 - no secret
         if port in _handed_out:
             continue
         with socket.socket() as trial:
@@ -130,7 +130,8 @@ class Server(ABC):
 
     @property
     @abstractmethod
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Where clients find it."""
 
     @abstractmethod
     def _command(self) -> list[str]: ...
@@ -139,7 +140,7 @@ class Server(ABC):
     def _answers(self) -> bool:
         """Whether the server does its real work for a client now."""
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:  # noqa: B027 - most need nothing
         """What must exist before the first start. Must do nothing on later ones."""
 
     def _environment(self) -> dict[str, str]:
@@ -152,6 +153,7 @@ class Server(ABC):
 
     @property
     def running(self) -> bool:
+        """Whether it was started and has not ended."""
         return self._guardian is not None and self._guardian.poll() is None
 
     @property
@@ -162,6 +164,7 @@ class Server(ABC):
         return self._server_pid
 
     def start(self) -> Self:
+        """Starts it on its data and its port, and waits until it serves clients."""
         if self.running:
             raise ServerError(f"{self.name} is running already")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -172,7 +175,7 @@ class Server(ABC):
         self._prepare()
         identity = f"{account.pw_uid}:{account.pw_gid}" if account else ""
         with self.log_file.open("ab") as log:
-            self._guardian = subprocess.Popen(
+            self._guardian = subprocess.Popen(  # noqa: S603 - made above
                 [sys.executable, "-I", "-S", str(GUARDIAN), str(int(self.polite_signal)), identity, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -183,8 +186,7 @@ class Server(ABC):
                 start_new_session=True,
             )
         try:
-            assert self._guardian.stdout is not None
-            self._server_pid = int(self._guardian.stdout.readline() or b"0")
+            self._server_pid = self._reported_pid()
             wait_until(self._ready, f"{self.name} answers", self.start_timeout)
         except BaseException as error:
             self.kill()
@@ -215,7 +217,13 @@ class Server(ABC):
         wait_until(lambda: _state(self._server_pid) == "T", f"{self.name} is frozen", 5)
 
     def resume(self) -> None:
+        """Let it go on after `pause`."""
         self._order(b"C")
+
+    def _reported_pid(self) -> int:
+        if self._guardian is None or self._guardian.stdout is None:
+            raise ServerError("its guardian is gone")
+        return int(self._guardian.stdout.readline() or b"0")
 
     def _ready(self) -> bool:
         if not self.running:
@@ -279,9 +287,11 @@ class PostgresServer(Server):
 
     @property
     def url(self) -> str:
+        """The URL of its own database, `postgres`."""
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
+        """The URL of a database, as SQLAlchemy writes it."""
         return f"postgresql+psycopg://{self.user}@{LOOPBACK}:{self.port}/{quote(database, safe='')}"
 
     def create_database(self, name: str) -> str:
@@ -320,7 +330,7 @@ class PostgresServer(Server):
         if (self._data / "PG_VERSION").exists():
             return
         account = self._account
-        made = subprocess.run(
+        made = subprocess.run(  # noqa: S603 - fixed arguments
             [
                 self._program("initdb"),
                 f"--pgdata={self._data}",
@@ -338,6 +348,7 @@ class PostgresServer(Server):
             cwd=self.directory,
             capture_output=True,
             text=True,
+            check=False,
         )
         if made.returncode != 0:
             raise ServerError(f"initdb failed: {made.stdout}{made.stderr}")
@@ -383,9 +394,11 @@ class RabbitServer(Server):
 
     @property
     def url(self) -> str:
+        """The URL of the default virtual host."""
         return self.url_of("/")
 
     def url_of(self, vhost: str) -> str:
+        """The URL of a virtual host."""
         # "/" is the default, and most clients read an empty path as that one.
         path = "" if vhost == "/" else quote(vhost, safe="")
         return f"amqp://guest:guest@{LOOPBACK}:{self.port}/{path}"
@@ -395,7 +408,7 @@ class RabbitServer(Server):
         binary = f'<<"{name}">>'
         self.evaluate(
             f'rabbit_vhost:add({binary}, <<"guest">>), '
-            f'rabbit_auth_backend_internal:set_permissions('
+            f"rabbit_auth_backend_internal:set_permissions("
             f'<<"guest">>, {binary}, <<".*">>, <<".*">>, <<".*">>, <<"guest">>).'
         )
         return self.url_of(name)
@@ -410,7 +423,7 @@ class RabbitServer(Server):
 
     def evaluate(self, expressions: str) -> str:
         """Evaluate Erlang inside the node: what `rabbitmqctl` does in seconds takes milliseconds this way."""
-        evaluated = subprocess.run(
+        evaluated = subprocess.run(  # noqa: S603 - fixed arguments
             [
                 str(find_program("erl_call", "erlang-base")),
                 *("-sname", self._node),
@@ -422,6 +435,7 @@ class RabbitServer(Server):
             capture_output=True,
             text=True,
             timeout=30,
+            check=False,
         )
         answer = evaluated.stdout.strip()
         # Functions of the broker report a failure as a value.
@@ -504,12 +518,13 @@ class RedisServer(Server):
 
     name = "redis"
 
-    def __init__(self, directory: Path, append_only: bool = True) -> None:
+    def __init__(self, directory: Path, *, append_only: bool = True) -> None:
         super().__init__(directory)
         self._append_only = append_only
 
     @property
     def url(self) -> str:
+        """The URL of database 0."""
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def _command(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 from kit import outbox
 from kit.migrations import environment
-
 from services.catalog.models import Base
 
 environment(Base.metadata, outbox.metadata)

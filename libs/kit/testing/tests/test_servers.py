@@ -188,13 +188,14 @@ def test_nothing_survives_the_process_that_started_it(directory: Path) -> None:
         "running = [kind(Path(sys.argv[1])).start() for kind in (RedisServer, PostgresServer)]\n"
         "print(*(server.pid for server in running), flush=True); sys.stdin.read()"
     )
-    starter = subprocess.Popen(
+    starter = subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", program, str(directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert starter.stdout is not None and starter.stdin is not None
+    assert starter.stdout is not None
+    assert starter.stdin is not None
     pids = [int(word) for word in starter.stdout.readline().split()]
     assert len(pids) == 2
     assert all(alive(pid) for pid in pids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
 from kit.migrations import create_messaging_tables
 
 revision = "0001"

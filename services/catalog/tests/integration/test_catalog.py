@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from google.protobuf import json_format
+
 from kit.db import Database
 from kit.errors import ApiError
 from kit.events import Event
@@ -25,7 +26,6 @@ from kit.tokens import Caller
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from marquee.events.v1 import media_pb2, video_pb2
-
 from services.catalog.__main__ import build, migrate
 from services.catalog.domain import may_see
 from services.catalog.models import Video

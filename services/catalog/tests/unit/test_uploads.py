@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit.errors import ApiError
-from kit.media import MediaStore
 from starlette.requests import ClientDisconnect
 
+from kit.errors import ApiError
+from kit.media import MediaStore
 from services.catalog.uploads import Upload, receive
 
 BOUNDARY = b"----marquee-boundary"
