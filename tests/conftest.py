@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,11 @@ from tests.stacks.compose import ComposeStack
 from tests.stacks.embedded import EmbeddedStack
 from tests.stacks.services import ServicesStack
 
-STACKS = {"embedded": EmbeddedStack, "services": ServicesStack, "compose": ComposeStack}
+STACKS: dict[str, Callable[[Path], Stack]] = {
+    "embedded": EmbeddedStack,
+    "services": ServicesStack,
+    "compose": ComposeStack,
+}
 
 
 @pytest.fixture(scope="session")

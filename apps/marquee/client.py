@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import os
 import sys
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Self, cast
 
 import httpx
 
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         SettingsError: it can't be done; the text says what to do.
     """
-    with _connect(arguments) as client:
+    with contextlib.closing(_connect(arguments)) as client:
         match arguments.command:
             case "demo":
                 _await_ready(client, _upload_samples(client))
@@ -83,7 +84,7 @@ def _upload(client: httpx.Client, path: Path, title: str | None, description: st
         raise SettingsError(f"{path} can't be read: {error.strerror}.") from error
     with file, ProgressBar(title or path.name, path.stat().st_size) as bar:
         fields = {"description": description} | ({"title": title} if title else {})
-        body = {"file": (path.name, _Watched(file, bar.advance), "application/octet-stream")}
+        body = {"file": (path.name, cast("BinaryIO", _Watched(file, bar.advance)), "application/octet-stream")}
         response = client.post("/api/videos", data=fields, files=body)
     return str(_checked(response).json()["id"])
 
@@ -134,7 +135,7 @@ class ProgressBar:
             rate = self._done / max(now - self._started, 0.001) / 2**20
             sys.stderr.write(f"\r{self._label:40} [{bar:{self.WIDTH}}] {share:4.0%} {rate:7.1f} MiB/s")
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -150,11 +150,11 @@ def listen(host: str, port: int) -> socket.socket:
         # Accepted connections inherit it. asyncio sets it only where the protocol number is explicit, and without it an
         # answer written in two pieces waits 40 ms for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
     except OSError as error:
         raise SettingsError(
             f"Can't listen on {host} port {port} ({error.strerror or error}); set MARQUEE_HTTP_PORT to a free one."
         ) from error
+    return listener
 
 
 async def run_until_signal(server: HttpServer, listener: socket.socket, on_signal: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from services.catalog.service import HealthOverview, Videos
 from services.catalog.uploads import receive
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
+NEWEST_FIRST = Sort("-created_at")
 
 _UPLOAD_BODY: dict[str, Any] = {
     "requestBody": {
@@ -72,7 +73,7 @@ def _videos_router(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
         query: Annotated[str, Query(max_length=200, description="Part of a title.")] = "",
-        sort: Annotated[Sort, Query()] = Sort("-created_at"),
+        sort: Annotated[Sort, Query()] = NEWEST_FIRST,
     ) -> Page[VideoView]:
         """What there is to watch. Members see what is ready and their own uploads, administrators everything."""
         found, total = await videos.page(

@@ -61,7 +61,7 @@ class VideoRepository:
             offset: videos to leave out at the beginning.
             limit: videos at most.
         """
-        conditions = [_visible_to(viewer)]
+        conditions: list[ColumnElement[bool]] = [_visible_to(viewer)]
         if query:
             conditions.append(Video.title.icontains(query, autoescape=True))
         column, descending = SORTS[sort]
@@ -79,7 +79,7 @@ class VideoRepository:
         video.files.clear()
 
 
-def _whole() -> Select[tuple[Video]]:
+def _whole() -> Select[Video]:
     return select(Video).options(selectinload(Video.files), selectinload(Video.artworks))
 
 
@@ -87,7 +87,7 @@ def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """`domain.may_see` as SQL; a test holds the two against each other."""
     if viewer.is_admin:
         return Video.id.is_not(None)
-    own_place = Video.corporation_id.is_(None)
+    own_place: ColumnElement[bool] = Video.corporation_id.is_(None)
     if viewer.corporation_id:
         own_place = or_(own_place, Video.corporation_id == viewer.corporation_id)
     return or_(Video.uploader_id == viewer.user_id, and_(Video.status == "ready", own_place))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -94,6 +94,6 @@ def thumbnail_url(video: Video) -> str | None:
     return f"/api/videos/{video.id}/thumbnail?v={int(artwork.created_at.timestamp() * 1000)}"
 
 
-def _plain(video: Video) -> dict[str, object]:
+def _plain(video: Video) -> dict[str, Any]:
     names = VideoView.model_fields.keys() - {"thumbnail_url"}
     return {name: getattr(video, name) for name in names} | {"thumbnail_url": thumbnail_url(video)}

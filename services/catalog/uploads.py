@@ -61,8 +61,8 @@ async def receive(
         max_bytes: the largest file taken.
 
     Raises:
-        ApiError: UPLOAD_INVALID_MEDIA for a body that is no upload, VALIDATION_FAILED for a bad field, UPLOAD_TOO_LARGE,
-            STORAGE_FULL, STREAM_FILE_UNAVAILABLE when the media store is away.
+        ApiError: UPLOAD_INVALID_MEDIA for a body that is no upload, VALIDATION_FAILED for a bad field,
+            UPLOAD_TOO_LARGE, STORAGE_FULL, STREAM_FILE_UNAVAILABLE when the media store is away.
     """
     content_type, options = parse_options_header(headers.get("content-type", ""))
     boundary = options.get(b"boundary")

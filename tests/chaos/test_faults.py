@@ -6,8 +6,9 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import httpx
 import psycopg
@@ -25,14 +26,12 @@ GIB = 1 << 30
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
     with EmbeddedStack(tmp_path_factory.mktemp("embedded")) as running:
-        assert isinstance(running, EmbeddedStack)
         yield running
 
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicesStack]:
     with ServicesStack(tmp_path_factory.mktemp("services")) as running:
-        assert isinstance(running, ServicesStack)
         yield running
 
 
@@ -132,7 +131,7 @@ class Watched:
         self._processes = processes
         self._before: dict[str, int] = {}
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> Self:
         for name, process in self._processes.items():
             process.forget_peak()
             self._before[name] = process.peak_memory()
@@ -145,7 +144,9 @@ class Watched:
 
 
 @pytest.mark.parametrize("kind", ["embedded", "services"])
-def test_two_gigabytes_take_no_memory(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> None:
+def test_two_gigabytes_take_no_memory(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     stack: EmbeddedStack | ServicesStack = request.getfixturevalue(kind)
     small = make_film(tmp_path / "small.mp4", seconds=2)
     huge = make_huge_film(small, tmp_path / "huge.mp4", 2 * GIB)
@@ -163,7 +164,7 @@ def test_two_gigabytes_take_no_memory(request: pytest.FixtureRequest, kind: str,
                 received += len(block)
     assert received == 2 * GIB
     for name in processes:
-        print(f"{kind} {name}: upload +{upload.growth[name]:.1f} MiB, download +{download.growth[name]:.1f} MiB")
+        record_property(f"{name}_growth_mib", f"{upload.growth[name]:.1f} up, {download.growth[name]:.1f} down")
         assert upload.growth[name] < 50, name
         assert download.growth[name] < 50, name
 

@@ -52,8 +52,6 @@ class Upstream(BaseHTTPRequestHandler):
             self.first_bytes.set()
         self.answer(201, {"service": self.service})
 
-    do_PUT = do_DELETE = do_PATCH = do_GET
-
     def answer(self, status: int, body: Any) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)

@@ -23,6 +23,7 @@ class FakeBus(Bus):
         self.published: list[Event] = []
         self.subscriptions: list[tuple[Subscription, Handler]] = []
         self.available = True
+        self._news = asyncio.Event()
         self.reconnects: list[Callable[[], None]] = []
 
     def subscribe(self, subscription: Subscription, handler: Handler) -> None:
@@ -40,7 +41,13 @@ class FakeBus(Bus):
         if not self.available:
             raise BusUnavailable("switched off by the test")
         self.published.extend(events)
+        self._news.set()
         return frozenset(event.id for event in events)
+
+    async def something_published(self) -> None:
+        """Waits until events are published from now on."""
+        self._news.clear()
+        await self._news.wait()
 
     async def deliver(self, event: Event) -> None:
         """Hands an event to every handler that wants it, as a bus would, and raises what they raise."""

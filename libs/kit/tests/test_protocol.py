@@ -5,7 +5,7 @@ import asyncio
 from starlette.types import Receive, Scope, Send
 
 from kit.service import HttpServer, listen
-from kit.settings import ServiceSettings
+from kit.settings import ServiceSettings, load
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
 
@@ -22,7 +22,7 @@ async def test_a_running_answer_learns_that_a_pipelining_client_has_left() -> No
         learned.put_nowait("left")
 
     listener = listen("127.0.0.1", 0)
-    server = HttpServer(app, ServiceSettings(drain_sec=1))
+    server = HttpServer(app, load(ServiceSettings, drain_sec=1))
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         reader, writer = await asyncio.open_connection(*listener.getsockname())

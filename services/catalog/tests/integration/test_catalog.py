@@ -19,6 +19,7 @@ from kit.ids import new_id
 from kit.media import MediaStore
 from kit.rpc import ask, connect
 from kit.service import Role, Service
+from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
 from kit.testing.queries import count_queries
 from kit.testing.servers import PostgresServer
@@ -49,11 +50,13 @@ class Catalog:
         self.store = MediaStore(settings.media_root)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://catalog")
 
-    async def upload(self, content: bytes = b"film", headers: dict[str, str] = ADMIN, **fields: str) -> httpx.Response:
+    async def upload(
+        self, fields: dict[str, str] | None = None, content: bytes = b"film", headers: dict[str, str] = ADMIN
+    ) -> httpx.Response:
         return await self.http.post("/api/videos", files={"file": ("x.mp4", content)}, data=fields, headers=headers)
 
     async def uploaded(self, **fields: str) -> str:
-        response = await self.upload(**fields)
+        response = await self.upload(fields)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
@@ -97,7 +100,7 @@ class Catalog:
         """The types of the events that left the outbox, once there are `count`."""
         async with asyncio.timeout(10):
             while len(self.bus.published) < count:
-                await asyncio.sleep(0.01)
+                await self.bus.something_published()
         return self.bus.types()
 
 
@@ -112,7 +115,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 async def catalog(database_url: str, tmp_path: Path) -> AsyncIterator[Catalog]:
-    settings = CatalogSettings(
+    settings = load(
+        CatalogSettings,
         database_url=database_url,
         broker_url="local:",
         media_url=(tmp_path / "media").as_uri(),
@@ -132,7 +136,7 @@ async def catalog(database_url: str, tmp_path: Path) -> AsyncIterator[Catalog]:
 
 
 async def test_an_upload_is_stored_listed_and_told(catalog: Catalog) -> None:
-    response = await catalog.upload(b"0123456789", title="Night Train", description="d", tags="a, b")
+    response = await catalog.upload({"title": "Night Train", "description": "d", "tags": "a, b"}, b"0123456789")
     assert response.status_code == 201
     video = response.json()
     assert (video["status"], video["title"], video["tags"]) == ("processing", "Night Train", ["a", "b"])
@@ -303,8 +307,8 @@ async def test_a_failed_commit_leaves_no_file(catalog: Catalog, monkeypatch: pyt
         raise RuntimeError("the database goes away")
 
     monkeypatch.setattr(VideoRepository, "add", refuses)
-    with pytest.raises(RuntimeError):
-        await catalog.upload()
+    refused = await catalog.upload()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (500, "INTERNAL")
     assert not list((catalog.media / "videos").iterdir())
     assert not list((catalog.media / "incoming").iterdir())
 
