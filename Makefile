@@ -91,7 +91,7 @@ openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site
 	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
-docs: $(VENV)/dev ## write docs/settings.md and docs/api.md from the code
+docs: $(VENV)/dev ## write docs/settings.md from the settings classes
 	python -m apps.marquee.reference docs
 
 .PHONY: lock

@@ -5,7 +5,7 @@
 #   scripts/install-test-tools.sh --with-docker   the same, and what a private Docker engine needs
 #   scripts/install-test-tools.sh --print-mirror  only name the Debian mirror that this machine uses
 #
-# Running it again installs nothing that is already there. It needs root, or sudo without a question.
+# Running it again installs nothing that is already there. Installing needs root, or sudo without a question.
 set -eu
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -39,13 +39,16 @@ done
 
 command -v apt-get >/dev/null || die "this needs apt (Debian or a relative of it). Install by hand: RabbitMQ, PostgreSQL, Redis, nginx, ffmpeg, Chromium, the Nanum fonts and curl."
 
-if [ "$(id -u)" -eq 0 ]; then
-    as_root() { "$@"; }
-elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-    as_root() { sudo -n "$@"; }
-else
-    die "packages must be installed: run this as root, or let $(id -un) use sudo without a password."
-fi
+# Asked only when there is something to install: whoever has it all needs no rights.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        die "packages must be installed: run this as root, or let $(id -un) use sudo without a password."
+    fi
+}
 
 installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
