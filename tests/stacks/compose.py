@@ -7,7 +7,15 @@ from pathlib import Path
 
 from kit.testing.servers import free_port
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Stack
-from tests.stacks.docker_engine import Engine, build_standins, start_engine, timed
+from tests.stacks.docker_engine import (
+    Engine,
+    build_standins,
+    private_engine,
+    start_engine,
+    stop_engine,
+    timed,
+    usual_engine,
+)
 
 SECRETS = (
     "POSTGRES_PASSWORD",
@@ -30,10 +38,12 @@ class ComposeStack(Stack):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._engine: Engine | None = None
+        self._started_engine = False
         self._environment: dict[str, str] = {}
 
     def start(self) -> None:
         """Builds the images and starts the containers under a project name of their own."""
+        self._started_engine = not (usual_engine().answers() or private_engine().answers())
         self._engine = start_engine()
         port = free_port()
         self._environment = {
@@ -57,6 +67,8 @@ class ComposeStack(Stack):
         if self._engine and self._environment:
             (self._folder / "containers.log").write_text(self.compose("logs", "--no-color", check=False))
             self.compose("down", "--volumes", "--timeout", "20", check=False)
+        if self._started_engine:
+            stop_engine()
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Runs docker compose on this stack; answers what it printed."""

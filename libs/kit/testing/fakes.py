@@ -36,7 +36,7 @@ class FakeBus(Bus):
     async def close(self, drain_sec: float = 5) -> None:
         """Does nothing."""
 
-    async def publish(self, events: Sequence[Event], *, required: Collection[str] = ()) -> frozenset[str]:
+    async def publish(self, events: Sequence[Event], *, required: Collection[str] = ()) -> frozenset[str]:  # noqa: ARG002 - the port's
         """Keeps the events."""
         if not self.available:
             raise BusUnavailable("switched off by the test")
@@ -58,7 +58,7 @@ class FakeBus(Bus):
         """As the test has set it."""
         return self.available
 
-    async def dead_letters(self, subscription: str | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def dead_letters(self, subscription: str | None = None, limit: int = 100) -> list[DeadLetter]:  # noqa: ARG002 - the port's
         """None here."""
         return []
 

@@ -30,7 +30,8 @@ class TestRabbitBus(BusContract):
         self.name = f"t{uuid.uuid4().hex[:8]}"
 
     def new_bus(self) -> RabbitBus:
-        return RabbitBus(self.url, service="test", exchange=self.name, prefix=f"{self.name}.")
+        # Patient: on a busy machine a late confirm would mean publishing again, and an event more than was sent.
+        return RabbitBus(self.url, service="test", exchange=self.name, prefix=f"{self.name}.", confirm_sec=60)
 
 
 @pytest.fixture
