@@ -68,6 +68,12 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 	cd web && npm run check && npm test
 	pytest
 
+.PHONY: loadtest
+loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make loadtest VIEWERS=50 (see loadtest/)
+	@$(PIP) --require-hashes -r requirements/loadtest.txt
+	@locust --locustfile loadtest/locustfile.py --headless --only-summary \
+		--host "$${MARQUEE_URL:-http://127.0.0.1:8080}" --users $(or $(VIEWERS),20) --spawn-rate 10 --run-time 1m
+
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, proto lint, freshness of what is generated
 	ruff check .

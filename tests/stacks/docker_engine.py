@@ -235,6 +235,8 @@ def stop_engine() -> None:
     try:
         pid = int((run / "dockerd.pid").read_text())
     except FileNotFoundError:
+        pid = 0
+    if not _is_ours(pid):
         say("no private engine runs")
         return
     engine = private_engine()
@@ -250,6 +252,15 @@ def stop_engine() -> None:
                 raise RuntimeError(f"dockerd (process {pid}) does not end; see {CACHE / 'dockerd.log'}")
             time.sleep(0.05)
     shutil.rmtree(run, ignore_errors=True)
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether it is the private engine, and no other process that got its number after a crash."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
+    return str(runtime_directory()).encode() in command
 
 
 def _alive(pid: int) -> bool:

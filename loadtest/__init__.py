@@ -1,0 +1,1 @@
+"""Load tests: viewers who watch a running Marquee."""

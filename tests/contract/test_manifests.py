@@ -1,0 +1,86 @@
+"""What containers are told is what the services read, on compose and on Kubernetes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from apps.marquee.embedded import SERVICES
+from kit.settings import names
+from tests.stacks.base import REPOSITORY
+
+BASE = REPOSITORY / "deploy" / "k8s" / "base"
+SCHEMA = "1.31"
+Manifest = dict[str, Any]
+
+
+def manifests() -> Iterator[Manifest]:
+    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
+    assert {path.name for path in BASE.glob("*.yaml")} == {*listed, "kustomization.yaml"}
+    for name in listed:
+        yield from yaml.safe_load_all((BASE / name).read_text())
+
+
+MANIFESTS = {f"{one['kind']}-{one['metadata']['name']}": one for one in manifests()}
+DEPLOYMENTS = {key: one for key, one in MANIFESTS.items() if one["kind"] == "Deployment"}
+
+
+def pod(deployment: Manifest) -> Manifest:
+    return dict(deployment["spec"]["template"]["spec"])
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_manifest_is_what_the_api_takes(name: str) -> None:
+    kubernetes_validate.validate(MANIFESTS[name], SCHEMA, strict=True)
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_pods_are_confined_and_watched(name: str) -> None:
+    spec = pod(DEPLOYMENTS[name])
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["automountServiceAccountToken"] is False
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        confined = container["securityContext"]
+        assert confined["readOnlyRootFilesystem"]
+        assert confined["allowPrivilegeEscalation"] is False
+        assert confined["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted <= {volume["name"] for volume in spec["volumes"]}
+    for container in spec["containers"]:
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pod_is_told_what_its_service_must_know(service: str) -> None:
+    """Every setting without a default is there, and none that no service reads."""
+    container = pod(MANIFESTS[f"Deployment-{service}"])["containers"][0]
+    common = MANIFESTS["ConfigMap-marquee-settings"]["data"].keys()
+    told = {entry["name"] for entry in container.get("env", [])} | set(common)
+    cls = SERVICES[service][1]
+    required = {f"MARQUEE_{field.upper()}" for field, info in cls.model_fields.items() if info.is_required()}
+    assert required <= told
+    assert told <= names(cls for _, cls in SERVICES.values())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_is_told_what_its_service_must_know(service: str) -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    cls = SERVICES[service][1]
+    told = set(compose[service]["environment"])
+    required = {f"MARQUEE_{field.upper()}" for field, info in cls.model_fields.items() if info.is_required()}
+    assert required <= told <= names([cls])
+
+
+def test_the_example_names_every_secret_of_compose() -> None:
+    text = (REPOSITORY / "docker-compose.yml").read_text()
+    wanted = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    example = Path(REPOSITORY / ".env.example").read_text()
+    offered = set(re.findall(r"^([A-Z_]+)=$", example, re.MULTILINE))
+    assert wanted == offered
