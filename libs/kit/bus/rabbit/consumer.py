@@ -195,24 +195,29 @@ class Worker:
     async def _settle(self, received: Received, verdict: Verdict) -> None:
         copy = None if self._subscription.delivery is Delivery.BROADCAST else self._copy(received, verdict)
         # First the copy, then the ack: in between there are two of it, never none.
-        while copy and not received.is_lost:
+        outcome = await self._move(received, copy) if copy else Outcome.CONFIRMED
+        match outcome:
+            case Outcome.CONFIRMED:
+                received.ack()
+            case Outcome.UNROUTED:
+                log.error("bus_queue_missing", subscription=self._subscription.name)
+                received.reopen()
+            case Outcome.INVALID:
+                received.reject()
+
+    async def _move(self, received: Received, copy: Message) -> Outcome:
+        """Publishes the copy, for as long as it takes and the original is still in hand."""
+        while not received.is_lost:
             try:
                 (outcome,) = await self._publisher.publish([copy])
             except BusUnavailable as error:
                 log.warning("bus_move_failed", queue=copy.routing_key, reason=str(error))
-                await asyncio.sleep(_PAUSE_SEC)
-                continue
-            match outcome:
-                case Outcome.CONFIRMED:
-                    break
-                case Outcome.UNROUTED:
-                    log.error("bus_queue_missing", queue=copy.routing_key)
-                    received.reopen()
-                case Outcome.REFUSED:
-                    log.error("bus_move_refused", queue=copy.routing_key)
-                    received.reject()
-            return
-        received.ack()
+            else:
+                if outcome is not Outcome.REFUSED:
+                    return outcome
+                log.warning("bus_move_failed", queue=copy.routing_key, reason="refused by the broker")
+            await asyncio.sleep(_PAUSE_SEC)
+        return Outcome.REFUSED
 
     def _copy(self, received: Received, verdict: Verdict) -> Message | None:
         name = self._subscription.name

@@ -33,6 +33,9 @@ class Outcome(Enum):
     UNROUTED = "unrouted"
     """Mandatory, but no queue wanted it. The broker returns such a message *and* confirms it."""
     REFUSED = "refused"
+    """Not now; it may take the message another time."""
+    INVALID = "invalid"
+    """It was never asked: the message can't be put on the wire."""
 
 
 class Batch:
@@ -191,8 +194,8 @@ class Publisher:
             except (AMQPConnectionError, AMQPChannelError) as error:
                 flight.batch.fail(repr(error))
             except Exception:  # pika can't put it on the wire, and others wait behind it
-                log.exception("bus_message_refused", event_id=message.properties.message_id)
-                flight.batch.settle(flight.index, Outcome.REFUSED)
+                log.exception("bus_message_invalid", event_id=message.properties.message_id)
+                flight.batch.settle(flight.index, Outcome.INVALID)
             else:
                 self._last_tag += 1
                 self._in_flight[self._last_tag] = flight

@@ -6,7 +6,8 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
@@ -14,8 +15,12 @@ from pika import BasicProperties, BlockingConnection, URLParameters
 from pika.adapters.blocking_connection import BlockingChannel
 
 from kit.bus import BusUnavailable, Reject, Subscription
-from kit.bus.rabbit import RabbitBus
+from kit.bus.handling import Registration
+from kit.bus.rabbit import RabbitBus, consumer
 from kit.bus.rabbit.connection import Backoff, parameters
+from kit.bus.rabbit.consumer import Received, Worker
+from kit.bus.rabbit.publisher import Outcome
+from kit.bus.rabbit.topology import Topology
 from kit.events import Event
 from kit.testing.bus_contract import BusContract, Failing, Recorder, event, eventually, eventually_equal, start
 from kit.testing.servers import RabbitServer, free_port
@@ -221,6 +226,45 @@ async def test_a_type_dropped_from_a_subscription_is_not_handled(make_bus: Make)
     await eventually(lambda: got.ids == [sent.id])
     await after.close()
     assert got.ids == [sent.id]
+
+
+# Moves that the broker does not take
+
+
+class FakeReceived:
+    """A message in hand that notes what it was answered."""
+
+    is_lost = False
+
+    def __init__(self) -> None:
+        self.properties, self.body = BasicProperties(), b"no event"
+        self.answers: list[str] = []
+
+    def __getattr__(self, answer: str) -> Callable[[], None]:
+        return lambda: self.answers.append(answer)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "answers"),
+    [
+        ([Outcome.CONFIRMED], ["ack"]),
+        ([Outcome.REFUSED, BusUnavailable("gone"), Outcome.REFUSED, Outcome.CONFIRMED], ["ack"]),
+        ([Outcome.INVALID], ["reject"]),
+        ([Outcome.UNROUTED], ["reopen"]),
+    ],
+)
+async def test_a_message_is_answered_when_its_copy_is_safe(
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[Outcome | Exception], answers: list[str]
+) -> None:
+    monkeypatch.setattr(consumer, "_PAUSE_SEC", 0)
+    publisher, received = AsyncMock(), FakeReceived()
+    publisher.publish.side_effect = [each if isinstance(each, Exception) else [each] for each in outcomes]
+    registration = Registration(Subscription("catalog.media", ("#",)), Recorder())
+    worker = Worker(registration, Topology("e"), publisher)
+    worker.receive(cast(Received, received))
+    await worker.close(drain_sec=5)
+    assert received.answers == answers
+    assert publisher.publish.await_count == len(outcomes)
 
 
 # Queues that change under the bus
