@@ -64,9 +64,7 @@ images: env ## build the container images
 .PHONY: test
 test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, contract, integration, end to end
 	scripts/install-test-tools.sh --with-docker
-	$(MAKE) lint
-	cd web && npm run check && npm test
-	pytest
+	scripts/run-tests
 
 .PHONY: loadtest
 loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make loadtest VIEWERS=50 (see loadtest/)

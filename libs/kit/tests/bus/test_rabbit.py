@@ -261,7 +261,8 @@ async def test_a_message_is_answered_when_its_copy_is_safe(
     publisher.publish.side_effect = [each if isinstance(each, Exception) else [each] for each in outcomes]
     registration = Registration(Subscription("catalog.media", ("#",)), Recorder())
     worker = Worker(registration, Topology("e"), publisher)
-    worker.receive(cast(Received, received))
+    worker.receive(cast("Received", received))
+    await eventually(lambda: bool(received.answers))
     await worker.close(drain_sec=5)
     assert received.answers == answers
     assert publisher.publish.await_count == len(outcomes)
