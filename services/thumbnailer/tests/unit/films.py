@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from av.audio.stream import AudioStream
@@ -42,6 +44,19 @@ def white_corner(_second: float, width: int, height: int) -> list[bytes]:
     return [lit] * (height // 2) + [dark] * (height - height // 2)
 
 
+@contextmanager
+def kept_scheduling() -> Iterator[None]:
+    """Undoes what SVT-AV1 does to a process of root: real-time priority, which every later child would inherit.
+
+    A program that spins while it waits, as Go's runtime does, then starves the machine.
+    """
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
+
+
 @dataclass(frozen=True)
 class Film:
     """How to make a film."""
@@ -65,7 +80,7 @@ class Film:
 
     def save(self, path: Path) -> Path:
         """Makes the film; its name's ending chooses the container unless `format` does."""
-        with av.open(str(path), "w", format=self.format, options=self.container) as output:
+        with kept_scheduling(), av.open(str(path), "w", format=self.format, options=self.container) as output:
             # The first packet fixes the tracks: both must be there by then.
             pictures = self._pictures(output, self.codec) if self.codec else None
             sound = output.add_stream(self.sound, rate=SOUND_RATE, layout="mono") if self.sound else None
