@@ -93,7 +93,7 @@ async def _serve(
 ) -> None:
     bus = LocalBus(data / "bus.db")
     services = build(wired, bus)
-    server = HttpServer(Gateway({service.name: service.app for service in services}, WEB), settings)
+    server = HttpServer(Gateway({service.name: service.entrance for service in services}, WEB), settings)
 
     def on_signal() -> None:
         for service in services:

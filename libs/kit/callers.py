@@ -12,7 +12,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Protocol
 from weakref import WeakValueDictionary
 
@@ -27,6 +27,7 @@ from kit.errors import ApiError
 from kit.tokens import Caller, TokenVerifier
 
 ACCESS_COOKIE = "marquee_access"
+_ACCESS_COOKIE = ACCESS_COOKIE.encode()
 CSRF_HEADER = "X-Requested-With"
 """A cross-site form can't send it, and a cross-site script may not: with a cookie, unsafe methods need it."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,6 +44,9 @@ class Authenticate(Protocol):
 
     async def __call__(self, request: Request) -> Caller:
         """Who is calling; raises ApiError."""
+
+    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
 
 
 class Authenticator:
@@ -79,6 +83,31 @@ class Authenticator:
             raise ApiError("AUTH_USER_SUSPENDED")
         return caller
 
+    def revoke(self, session_id: str) -> None:
+        """Refuses, from now on, the tokens of a login that was ended."""
+        self._verifier.revoke(session_id)
+
+    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Who makes a safe request (RFC 9110, 9.2.1), if the same credentials were seen before and still hold.
+
+        Args:
+            fields: the request's header fields, by lower-case name.
+        """
+        authorization = fields.get(b"authorization")
+        if authorization is None:
+            token = _cookie(fields.get(b"cookie", b""))
+            caller = self._verifier.known(token) if token else None
+        else:
+            scheme, _, credentials = authorization.partition(b" ")
+            match scheme.lower():
+                case b"bearer":
+                    caller = self._verifier.known(credentials.strip().decode("latin-1"))
+                case b"basic":
+                    caller = self._remembered(self._digest(credentials.strip().decode("latin-1")))
+                case _:
+                    caller = None
+        return caller if caller and caller.status == "active" else None
+
     async def _identify(self, request: Request) -> Caller:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         match scheme.lower():
@@ -97,7 +126,7 @@ class Authenticator:
         raise ApiError("AUTH_INVALID_TOKEN")
 
     async def _identify_basic(self, credentials: str, request: Request) -> Caller:
-        digest = hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
+        digest = self._digest(credentials)
         if known := self._remembered(digest):
             return known
         login, password = parse_basic(credentials)
@@ -111,9 +140,19 @@ class Authenticator:
                 self._basic.popitem(last=False)
             return caller
 
+    def _digest(self, credentials: str) -> bytes:
+        return hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
+
     def _remembered(self, digest: bytes) -> Caller | None:
         known = self._basic.get(digest)
         return known[0] if known and time.monotonic() < known[1] else None
+
+
+def _cookie(header: bytes) -> str:
+    """The access token in a `Cookie` field; empty when it has none or several, which is for others to judge."""
+    pairs = (pair.strip().partition(b"=") for pair in header.split(b";"))
+    tokens = [value for name, _, value in pairs if name == _ACCESS_COOKIE]
+    return tokens[0].decode("latin-1") if len(tokens) == 1 else ""
 
 
 def parse_basic(credentials: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -29,6 +30,12 @@ log = structlog.get_logger()
 MAX_JSON_BYTES = 1 << 20
 DRAIN_BYTES = 16 << 20
 DRAIN_SEC = 5.0
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""What every answer carries, unless it says otherwise itself."""
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 T = TypeVar("T")
 
@@ -305,10 +312,16 @@ class _Exchange:
                 await self._drain()
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-            headers.setdefault("Referrer-Policy", "same-origin")
-            headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+            for name, value in SECURITY_HEADERS:
+                headers.setdefault(name.decode(), value.decode())
             headers.setdefault("Cache-Control", "no-store")
         elif message["type"] == "http.response.body":
             self.bytes_sent += len(message.get("body", b""))
+        elif message["type"] == "http.response.zerocopysend":
+            message = {**message, "sent": partial(self._count, message.get("sent"))}
         await self._send(message)
+
+    def _count(self, tell: Callable[[int], None] | None, count: int) -> None:
+        self.bytes_sent += count
+        if tell:
+            tell(count)

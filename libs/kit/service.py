@@ -34,6 +34,8 @@ from kit.telemetry import configure_logging, service_context
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
+Loop = Callable[[], Awaitable[None]]
+"""Work that goes on until it is cancelled."""
 RESTART_LOOP_SEC = 1.0
 
 
@@ -63,15 +65,21 @@ class Service:
     app: FastAPI
     health: Health
     grpc: GrpcServer
+    front: ASGIApp | None = None
+    """Stands before `app`, answers what it can, and passes the rest on to it; None where there is no such thing."""
     bus: Bus | None = None
     """A bus of its own; None where it has none or the launcher runs a shared one."""
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()
     """What must be done before anything is served."""
-    background: Sequence[Callable[[], Awaitable[None]]] = ()
-    """Loops that run until cancelled."""
+    background: Sequence[Loop] = ()
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     """What is closed last: databases, channels."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def entrance(self) -> ASGIApp:
+        """Where requests go in."""
+        return self.front or self.app
 
     async def start(self) -> None:
         """Prepares, looks at the dependencies once, and begins to answer gRPC and to consume."""
@@ -180,7 +188,7 @@ async def _run(name: str, build: Callable[[S, Role], Service], settings: S, role
     with service_context(name):
         listener = listen(settings.http_host, settings.http_port)
         service = build(settings, role)
-        app = service.app if role.answers else _bare_app(service)
+        app = service.entrance if role.answers else _bare_app(service)
         try:
             await service.start()
             await run_until_signal(HttpServer(app, settings), listener, service.health.stop)

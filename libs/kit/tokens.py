@@ -23,6 +23,7 @@ ALGORITHM = "EdDSA"
 REQUIRED_CLAIMS = ("iss", "aud", "sub", "role", "status", "sid", "jti", "iat", "exp")
 MAX_TOKEN_CHARS = 4096
 _CACHE_ENTRIES = 10_000
+_REVOKED_ENTRIES = 100_000
 _REFETCH_SEC = 5.0
 _REFETCH_AFTER_FAILURE_SEC = 1.0
 
@@ -58,6 +59,12 @@ class TokenVerifier:
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
         self._seen: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
+        self._revoked: OrderedDict[str, None] = OrderedDict()
+
+    def known(self, token: str) -> Caller | None:
+        """Who a token speaks for, if it was verified before and still holds; None says nothing."""
+        known = self._seen.get(token)
+        return known[0] if known and time.time() < known[1] else None
 
     async def verify(self, token: str) -> Caller:
         """Who a token speaks for.
@@ -77,6 +84,16 @@ class TokenVerifier:
             self._seen.popitem(last=False)
         return caller
 
+    def revoke(self, session_id: str) -> None:
+        """Refuses, from now on, the tokens of a login that was ended (their `sid` claim)."""
+        if session_id in self._revoked:
+            return
+        self._revoked[session_id] = None
+        if len(self._revoked) > _REVOKED_ENTRIES:
+            self._revoked.popitem(last=False)
+        for token in [token for token, (caller, _) in self._seen.items() if caller.session_id == session_id]:
+            del self._seen[token]
+
     async def _check(self, token: str) -> tuple[Caller, float]:
         if len(token) > MAX_TOKEN_CHARS:
             raise ApiError("AUTH_INVALID_TOKEN")
@@ -92,7 +109,10 @@ class TokenVerifier:
                 # A replica's clock a second behind auth's must not refuse everybody who just logged in: `exp` counts.
                 options={"require": list(REQUIRED_CLAIMS), "verify_iat": False},
             )
-            return _caller(claims), float(claims["exp"])
+            caller = _caller(claims)
+            if caller.session_id in self._revoked:
+                raise ApiError("AUTH_INVALID_TOKEN")
+            return caller, float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise ApiError("AUTH_TOKEN_EXPIRED") from error
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:

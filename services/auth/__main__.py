@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from kit.auth_client import follow_revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.callers import Authenticator
@@ -16,7 +17,7 @@ from kit.http import create_app
 from kit.migrations import upgrade
 from kit.outbox import Relay
 from kit.rpc import GrpcServer
-from kit.service import Role, Service, main
+from kit.service import Loop, Role, Service, main
 from kit.settings import SettingsError
 from kit.tokens import Caller, TokenVerifier
 from services.auth.attempts import LoginAttempts
@@ -78,6 +79,10 @@ def build(
             )
         await accounts.ensure_first_admin(settings.admin_login, settings.admin_password.get_secret_value())
 
+    authenticate = Authenticator(TokenVerifier(fetch_jwks), verify_basic)
+    background: list[Loop] = [partial(follow_revocations, logins.revocations, authenticate)] if role.answers else []
+    if role.works:
+        background.append(Relay(NAME, database, bus).run)
     checks = {"database": Check(database.ping), "broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)
@@ -86,7 +91,7 @@ def build(
         NAME,
         title="Marquee: accounts and logins",
         health=health,
-        authenticate=Authenticator(TokenVerifier(fetch_jwks), verify_basic),
+        authenticate=authenticate,
         routers=build_routers(accounts, logins, registration=settings.registration, uploads=settings.uploads),
     )
     service = Service(
@@ -96,7 +101,7 @@ def build(
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, AuthServicer(accounts, logins))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated, first_admin],
-        background=[Relay(NAME, database, bus).run] if role.works else [],
+        background=background,
     )
     service.resources.callback(hasher.close)
     service.resources.push_async_callback(attempts.close)

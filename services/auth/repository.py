@@ -77,6 +77,11 @@ class RefreshTokenRepository:
         )
         return len((await self._session.execute(statement)).all())
 
+    async def revoked_since(self, since: datetime) -> Sequence[str]:
+        """Families voided at or after a time."""
+        chosen = select(RefreshToken.family_id).where(RefreshToken.revoked_at >= since).distinct()
+        return (await self._session.scalars(chosen)).all()
+
     async def forget_expired(self, before: datetime) -> None:
         """Removes tokens that nobody could use any more anyway."""
         await self._session.execute(delete(RefreshToken).where(RefreshToken.expires_at < before))

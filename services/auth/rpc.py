@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import Any
 
 from grpc import aio
@@ -43,6 +44,16 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
         users = await self._accounts.by_ids(request.ids)
         return auth_pb2.GetUsersResponse(users=[_message(user) for user in users])
+
+    async def ListRevocations(  # noqa: N802
+        self,
+        request: auth_pb2.ListRevocationsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> auth_pb2.ListRevocationsResponse:
+        """Logins that were ended."""
+        since = request.since.ToDatetime(UTC) if request.HasField("since") else None
+        session_ids, as_of = await self._logins.revocations(since)
+        return auth_pb2.ListRevocationsResponse(session_ids=session_ids, as_of=timestamp(as_of))
 
 
 def register(servicer: AuthServicer, server: aio.Server) -> None:

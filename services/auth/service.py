@@ -35,6 +35,10 @@ from services.auth.repository import RefreshTokenRepository, UserRepository
 log = structlog.get_logger()
 
 
+COMMIT_MARGIN = timedelta(seconds=10)
+"""A revocation may become visible so much later than the time that it carries."""
+
+
 def utc_now() -> datetime:
     """The moment it is."""
     return datetime.now(UTC)
@@ -221,6 +225,14 @@ class Logins:
         async with self._database.write() as transaction:
             await UserRepository(transaction.session).locked(user_id)
             await self._revoke(transaction, user_id, session_id, self._clock())
+
+    async def revocations(self, since: datetime | None) -> tuple[Sequence[str], datetime]:
+        """Logins ended since a time, or all whose access tokens may still be alive; and what to ask for next."""
+        now = self._clock()
+        oldest = now - timedelta(seconds=self._access_ttl_sec) - COMMIT_MARGIN
+        async with self._database.read() as session:
+            families = await RefreshTokenRepository(session).revoked_since(max(since, oldest) if since else oldest)
+        return families, now - COMMIT_MARGIN
 
     def jwks(self) -> dict[str, object]:
         """The keys that verify access tokens."""

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from kit.auth_client import authenticator
+from kit.auth_client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db import Database
@@ -16,7 +16,7 @@ from kit.media import MediaStore
 from kit.migrations import upgrade
 from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
-from kit.service import Role, Service, main
+from kit.service import Loop, Role, Service, main
 from services.catalog import consumers
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.rpc import CatalogServicer, register
@@ -53,11 +53,15 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             "broker": broker_check(bus),
         }
     )
+    authenticate = authenticator(auth)
+    background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
+    if role.works:
+        background += [Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
     app = create_app(
         NAME,
         title="Marquee: what there is to watch",
         health=health,
-        authenticate=authenticator(auth),
+        authenticate=authenticate,
         routers=build_routers(
             videos,
             HealthOverview(health, peers),
@@ -76,9 +80,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated, partial(asyncio.to_thread, store.prepare)],
-        background=[Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
-        if role.works
-        else [],
+        background=background,
     )
     for channel in peers.values():
         service.resources.push_async_callback(channel.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from kit.auth_client import authenticator
+from kit.auth_client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db import Database
@@ -14,7 +14,7 @@ from kit.http import create_app
 from kit.migrations import upgrade
 from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
-from kit.service import Role, Service, main
+from kit.service import Loop, Role, Service, main
 from services.progress.catalog import CatalogClient
 from services.progress.http import build_routers
 from services.progress.rpc import ProgressServicer, register
@@ -41,11 +41,15 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     history = History(database, catalog)
 
     health = Health({"database": Check(database.ping), "broker": broker_check(bus)})
+    authenticate = authenticator(to_auth)
+    background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
+    if role.works:
+        background.append(Relay(NAME, database, bus).run)
     app = create_app(
         NAME,
         title="Marquee: watch progress and history",
         health=health,
-        authenticate=authenticator(to_auth),
+        authenticate=authenticate,
         routers=build_routers(Recorder(database, catalog), history),
     )
     service = Service(
@@ -55,7 +59,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(history))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated],
-        background=[Relay(NAME, database, bus).run] if role.works else [],
+        background=background,
     )
     service.resources.push_async_callback(database.close)
     service.resources.push_async_callback(to_auth.close)

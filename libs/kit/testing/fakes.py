@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fastapi import Request
 from google.protobuf.message import Message
@@ -88,11 +88,16 @@ class HeaderAuthenticator:
 
     async def __call__(self, request: Request) -> Caller:
         """Who the header names; AUTH_INVALID_TOKEN without one."""
-        user, _, rest = request.headers.get("X-Test-User", "").partition(":")
-        if not user:
+        caller = self.known({b"x-test-user": request.headers.get("X-Test-User", "").encode()})
+        if caller is None:
             raise ApiError("AUTH_INVALID_TOKEN")
+        return caller
+
+    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Who the header names."""
+        user, _, rest = fields.get(b"x-test-user", b"").decode("latin-1").partition(":")
         role, _, corporation = rest.partition(":")
-        return Caller(user, role or "member", "active", corporation)
+        return Caller(user, role or "member", "active", corporation) if user else None
 
 
 def as_user(user_id: str, role: str = "member", corporation_id: str = "") -> dict[str, str]:

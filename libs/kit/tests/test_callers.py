@@ -43,6 +43,10 @@ class Verifier(TokenVerifier):
 
     def __init__(self) -> None:
         self.asked = 0
+        self.verified: dict[str, Caller] = {}
+
+    def known(self, token: str) -> Caller | None:
+        return self.verified.get(token)
 
     async def verify(self, token: str) -> Caller:
         self.asked += 1
@@ -50,7 +54,8 @@ class Verifier(TokenVerifier):
             user, status, role = token.split("/")
         except ValueError as error:
             raise ApiError("AUTH_TOKEN_EXPIRED" if token == "old" else "AUTH_INVALID_TOKEN") from error
-        return Caller(user, role, status)
+        self.verified[token] = Caller(user, role, status)
+        return self.verified[token]
 
 
 class Passwords:
@@ -254,3 +259,50 @@ def test_no_header_breaks_the_reading_of_basic_credentials(credentials: str) -> 
     with contextlib.suppress(ApiError):
         login, _ = parse_basic(credentials)
         assert ":" not in login
+
+
+def a_request(fields: dict[bytes, bytes]) -> Request:
+    return Request(
+        {"type": "http", "method": "GET", "path": "/", "headers": list(fields.items()), "client": ("1.1.1.1", 1)}
+    )
+
+
+GOOD = b"u1/active/member"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {b"authorization": b"Bearer " + GOOD},
+        {b"authorization": b"bearer  " + GOOD + b" "},
+        {b"authorization": basic("홍길동", "비밀:번호 1")["Authorization"].encode()},
+        {b"cookie": b"a=b; marquee_access=" + GOOD + b"; c"},
+    ],
+)
+async def test_who_called_before_is_known_without_waiting(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
+    authenticator = Authenticator(Verifier(), passwords.verify)
+    assert authenticator.known(fields) is None
+    caller = await authenticator(a_request(fields))
+    assert authenticator.known(fields) == caller
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {b"authorization": b"Bearer"},
+        {b"authorization": b"Basic !"},
+        {b"authorization": b"Digest " + GOOD},
+        {b"authorization": b"", b"cookie": b"marquee_access=" + GOOD},
+        {b"cookie": b"marquee_access=" + GOOD + b"; marquee_access=u2/active/admin"},
+        {b"cookie": b"marquee_access_=" + GOOD},
+        {b"authorization": b"Bearer u1/pending/member"},
+        {b"authorization": b"Bearer u1/suspended/member"},
+        {b"authorization": b"Bearer \xff\xfe", b"cookie": b"marquee_access=" + GOOD},
+    ],
+)
+async def test_in_doubt_nobody_is_known(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
+    verifier = Verifier()
+    for token in ("u1/active/member", "u2/active/admin", "u1/pending/member", "u1/suspended/member"):
+        await verifier.verify(token)
+    assert Authenticator(verifier, passwords.verify).known(fields) is None

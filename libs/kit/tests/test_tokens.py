@@ -76,6 +76,31 @@ def verifier(auth: Auth) -> TokenVerifier:
     return TokenVerifier(auth.fetch)
 
 
+async def test_a_token_seen_before_is_known_until_it_expires(
+    auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = auth.mint()
+    assert verifier.known(token) is None
+    caller = await verifier.verify(token)
+    assert verifier.known(token) == caller
+    assert verifier.known(token + "x") is None
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(time=lambda: time.time() + 901, monotonic=time.monotonic))
+    assert verifier.known(token) is None
+
+
+async def test_the_tokens_of_an_ended_login_are_refused(auth: Auth, verifier: TokenVerifier) -> None:
+    seen, unseen, other = auth.mint(), auth.mint(jti="j2"), auth.mint(sid="s2")
+    await verifier.verify(seen)
+    kept = await verifier.verify(other)
+    verifier.revoke("s1")
+    verifier.revoke("s1")
+    for token in (seen, unseen):
+        assert verifier.known(token) is None
+        with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
+            await verifier.verify(token)
+    assert verifier.known(other) == kept
+
+
 class Clock(SimpleNamespace):
     """What the module knows of time."""
 

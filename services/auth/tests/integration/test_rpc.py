@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import jwt
 import pytest
 from fastapi import Request
 
-from kit.auth_client import authenticator
+from kit import auth_client
+from kit.auth_client import authenticator, follow_revocations, revocations
 from kit.callers import Authenticator
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.rpc import ask, probe
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
-from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic
+from services.auth.service import COMMIT_MARGIN
+from services.auth.tests.support import ADMIN, PASSWORD, Auth, Clock, StartAuth, basic
 
 if TYPE_CHECKING:
     from marquee.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
@@ -87,6 +91,46 @@ class RpcContract:
         with pytest.raises(ApiError, match="AUTH_RATE_LIMITED"):
             await remote(a_request(basic(ADMIN, PASSWORD)))
         assert (await remote(a_request(basic(ADMIN, PASSWORD), "8.8.8.8"))).is_admin
+
+    async def test_ended_logins_are_told(self, auth: Auth, stub: AuthServiceAsyncStub, clock: Clock) -> None:
+        bearer = await auth.bearer()
+        nothing = await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())
+        assert not nothing.session_ids
+        clock.advance(seconds=60)
+        assert (await auth.browser().post("/api/auth/logout", headers=bearer)).status_code == 204
+        since = auth_pb2.ListRevocationsRequest(since=nothing.as_of)
+        (session_id,) = (await ask(stub.ListRevocations, since)).session_ids
+        claims = jwt.decode(bearer["Authorization"].split()[1], options={"verify_signature": False})
+        assert session_id == claims["sid"]
+        clock.advance(seconds=5)
+        later = await ask(stub.ListRevocations, since)
+        assert later.session_ids == [session_id]
+        assert (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids == [session_id]
+        clock.advance(seconds=COMMIT_MARGIN.total_seconds() + 1)
+        again = auth_pb2.ListRevocationsRequest(since=later.as_of)
+        assert (await ask(stub.ListRevocations, again)).session_ids == [session_id], "it was just being written"
+        clock.advance(seconds=auth.settings.access_ttl_sec)
+        assert not (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids
+        assert not (await ask(stub.ListRevocations, since)).session_ids
+
+    async def test_another_service_refuses_the_token_of_an_ended_login(
+        self, auth: Auth, remote: Authenticator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(auth_client, "REVOCATIONS_SEC", 0.01)
+        ask_auth = revocations(await auth.channel())
+        following = asyncio.ensure_future(follow_revocations(ask_auth, remote))
+        bearer, other = await auth.bearer(), await auth.bearer()
+        fields = {b"authorization": bearer["Authorization"].encode()}
+        await remote(a_request(bearer))
+        assert remote.known(fields)
+        await auth.browser().post("/api/auth/logout", headers=bearer)
+        async with asyncio.timeout(10):
+            while remote.known(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
+                await asyncio.sleep(0.01)
+        with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
+            await remote(a_request(bearer))
+        assert (await remote(a_request(other))).is_admin
+        following.cancel()
 
     async def test_several_users_come_in_one_answer(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         ids = [(await auth.register(f"user-{number}")).json()["id"] for number in range(3)]

@@ -50,6 +50,11 @@ class AuthServiceStub:
                 request_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersRequest.SerializeToString,
                 response_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersResponse.FromString,
                 _registered_method=True)
+        self.ListRevocations = channel.unary_unary(
+                '/marquee.auth.v1.AuthService/ListRevocations',
+                request_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsRequest.SerializeToString,
+                response_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsResponse.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
@@ -78,6 +83,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRevocations(self, request, context):
+        """Logins that were ended while their access tokens may still be alive: those must be refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetUsers,
                     request_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersRequest.FromString,
                     response_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersResponse.SerializeToString,
+            ),
+            'ListRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevocations,
+                    request_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsRequest.FromString,
+                    response_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +196,33 @@ class AuthService:
             '/marquee.auth.v1.AuthService/GetUsers',
             marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersRequest.SerializeToString,
             marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.auth.v1.AuthService/ListRevocations',
+            marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsRequest.SerializeToString,
+            marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class AuthServiceStub:
     """
     GetUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]
     """Display facts of several users; unknown ids are left out of the answer."""
+    ListRevocations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]
+    """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -55,6 +57,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     GetUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]  # type: ignore[assignment]
     """Display facts of several users; unknown ids are left out of the answer."""
+    ListRevocations: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]  # type: ignore[assignment]
+    """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers who somebody is. Only auth holds accounts and signing keys."""
@@ -84,5 +88,13 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetUsersResponse, _abc.Awaitable[_auth_pb2.GetUsersResponse]]:
         """Display facts of several users; unknown ids are left out of the answer."""
+
+    @_abc_1.abstractmethod
+    def ListRevocations(
+        self,
+        request: _auth_pb2.ListRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListRevocationsResponse, _abc.Awaitable[_auth_pb2.ListRevocationsResponse]]:
+        """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
