@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from kit.ids import new_id
+from kit.outbox import Relay
 from kit.rpc import ask, connect
 from kit.service import Role, Service
 from kit.settings import load
@@ -63,7 +64,7 @@ async def test_it_answers_http_and_grpc(service: Service) -> None:
 @pytest.mark.parametrize(("role", "relays"), [(Role.SERVE, 1), (Role.WORKER, 1), (Role.API, 0)])
 async def test_who_relays_events(settings: ProgressSettings, role: Role, relays: int) -> None:
     service = build(settings, role, FakeBus())
-    assert len(service.background) == relays
+    assert sum(getattr(loop, "__func__", None) is Relay.run for loop in service.background) == relays
     await service.resources.aclose()
 
 
