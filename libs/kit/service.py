@@ -27,10 +27,10 @@ from starlette.types import ASGIApp
 from kit.bus import Bus
 from kit.health import Health
 from kit.http import create_app
-from kit.protocol import Protocol
 from kit.rpc import GrpcServer
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
+from zerocopy import ZeroCopyProtocol
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
@@ -126,7 +126,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Protocol,
+                http=ZeroCopyProtocol,
                 lifespan="off",
                 access_log=False,
                 log_config=None,

@@ -1,0 +1,15 @@
+"""Zero-copy responses for uvicorn: the ASGI extension `http.response.zerocopysend`, done with `os.sendfile`.
+
+    uvicorn.Config(app, http=ZeroCopyProtocol)
+
+An application that finds `"http.response.zerocopysend"` in `scope["extensions"]` may send
+`{"type": "http.response.zerocopysend", "file": fd, "offset": 0, "count": 1000}` wherever it may send
+`http.response.body`; `ZeroCopySendEvent` says what that means. With `"residency"` set, blocks that are not in memory
+are sent by threads, so that a slow disk does not hold up the event loop.
+"""
+
+from zerocopy.messages import EXTENSION, HasFileno, Residency, ZeroCopySendEvent
+from zerocopy.protocol import ZeroCopyProtocol
+from zerocopy.residency import PageCache, classify
+
+__all__ = ["EXTENSION", "HasFileno", "PageCache", "Residency", "ZeroCopyProtocol", "ZeroCopySendEvent", "classify"]

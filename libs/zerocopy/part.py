@@ -1,0 +1,94 @@
+"""A part of a file on its way into a socket."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+BLOCK_BYTES = 256 * 1024
+"""Sent at most at a time; of 64 KiB, 256 KiB and 1 MiB the best for the waiting times of other connections."""
+
+# The kernel then sends headers and the first bytes of the file in one segment. Linux has it.
+_MORE: int = getattr(socket, "MSG_MORE", 0)
+
+
+class Part:
+    """Bytes to write, then a range of a file.
+
+    Args:
+        prefix: what precedes the range on the wire.
+        file: descriptor.
+        offset: the range's first byte.
+        count: the range's length.
+    """
+
+    __slots__ = ("file", "keeps_file", "left", "offset", "prefix", "started")
+
+    def __init__(self, prefix: bytes, file: int, offset: int, count: int) -> None:
+        self.prefix = prefix
+        self.file = file
+        self.offset = offset
+        self.left = count
+        self.started = False
+        """Whether anything has been written, so that the part can't be given up unnoticed."""
+        self.keeps_file = False
+        """Whether the descriptor is its own."""
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all is in the kernel."""
+        return not self.left and not self.prefix
+
+    def send_block(self, sock: socket.socket) -> int:
+        """Writes what precedes the range and up to one block of it, and answers how much of the range that was.
+
+        Raises:
+            BlockingIOError: the socket takes nothing now.
+            OSError: the file can't be read, or ends early; or the connection has ended.
+        """
+        if self.prefix:
+            taken = sock.send(self.prefix, _MORE if self.left else 0)
+            self.started = True
+            self.prefix = self.prefix[taken:]
+            if self.prefix:
+                return 0
+        if not self.left:
+            return 0
+        taken = os.sendfile(sock.fileno(), self.file, self.offset, min(self.left, BLOCK_BYTES))
+        if not taken:
+            raise _ended_early(self.offset)
+        self.started = True
+        self.offset += taken
+        self.left -= taken
+        return taken
+
+    def read_and_send_block(self, sock: socket.socket) -> int:
+        """As `send_block`, for a thread. Nothing is written before the file has been read from.
+
+        Raises:
+            OSError: as for `send_block`.
+        """
+        if self.prefix and self.left and not os.pread(self.file, 1, self.offset):
+            raise _ended_early(self.offset)
+        try:
+            return self.send_block(sock)
+        except BlockingIOError:
+            return 0
+
+    def keep_file(self) -> None:
+        """Takes a descriptor of its own, so that whoever gave the file may close it."""
+        if not self.keeps_file:
+            self.file = os.dup(self.file)
+            self.keeps_file = True
+
+    def close(self) -> int:
+        """Closes the descriptor of its own."""
+        if self.keeps_file:
+            self.keeps_file = False
+            os.close(self.file)
+        return 0
+
+
+def _ended_early(offset: int) -> OSError:
+    return OSError(errno.ENODATA, f"the file ends at or before byte {offset}")
