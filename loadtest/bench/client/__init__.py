@@ -1,0 +1,1 @@
+"""The load of the benchmark: one process, one thread, epoll."""

@@ -1,0 +1,123 @@
+"""Marquee's stream service as a container runs it, and what it stands on."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+
+from kit.ids import new_id
+from kit.testing.servers import RabbitServer, free_port
+from loadtest.bench.client.jobs import Target
+from loadtest.bench.media import MediaFile
+from loadtest.bench.peers import Peer, Place
+from loadtest.bench.peers.catalog import Facts
+from loadtest.bench.processes import Process, ProcessError, on_cores, wait_for
+from services.auth.keys import SigningKeys
+from services.auth.models import User
+
+VIEWERS = 1000
+"""How many viewers have a token; connections beyond that begin again with the first."""
+_TOKEN_SEC = 6 * 3600
+_MIGRATE_SEC = 120
+
+
+class MarqueePeer(Peer):
+    """The production entry point with production settings: authorisation, access log, metrics, RabbitMQ.
+
+    The auth service and RabbitMQ are real, catalog is a stand-in (`catalog.py`); all three run beside the load client,
+    on cores that are not measured. Every viewer has an access token of their own, signed with auth's key.
+    """
+
+    name = "marquee"
+    title = "Marquee, authorised"
+    description = (
+        "`python -m services.stream serve` with production settings, the real auth service and RabbitMQ; catalog's one"
+        " answer comes from a stand-in, because the real one takes neither random bytes nor a slow disk for a film"
+    )
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        folder = place.folder / self.name
+        folder.mkdir()
+        self._rabbit = RabbitServer(folder)
+        key_file = folder / "signing.json"
+        self._authorizations = _authorizations(SigningKeys.load(key_file))
+        self._auth_address, self._catalog_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        self._auth_port = free_port()
+        self._auth_environment = {
+            "MARQUEE_HTTP_PORT": str(self._auth_port),
+            "MARQUEE_GRPC_BIND": self._auth_address,
+            "MARQUEE_BROKER_URL": self._rabbit.url,
+            "MARQUEE_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'auth.db'}",
+            "MARQUEE_SIGNING_KEY_FILE": str(key_file),
+            "MARQUEE_ADMIN_PASSWORD": secrets.token_urlsafe(),
+        }
+        auth = [sys.executable, "-m", "services.auth", "serve"]
+        self._auth = Process("auth", auth, place.other_cores, self._auth_environment)
+        facts = folder / "facts.json"
+        sources = {file.video_id: (file.reference, file.size) for file in place.media.files}
+        facts.write_text(Facts(bind=self._catalog_address, sources=sources).model_dump_json())
+        catalog = [sys.executable, "-m", "loadtest.bench.peers.catalog", str(facts)]
+        self._catalog = Process("catalog", catalog, place.other_cores)
+
+    def start(self) -> None:
+        """Starts what the service stands on, once, and the service."""
+        if not self._rabbit.running:
+            self._start_others()
+        self.port = free_port()
+        environment = {
+            "MARQUEE_HTTP_PORT": str(self.port),
+            "MARQUEE_GRPC_BIND": f"127.0.0.1:{free_port()}",
+            "MARQUEE_AUTH_ADDRESS": self._auth_address,
+            "MARQUEE_CATALOG_ADDRESS": self._catalog_address,
+            "MARQUEE_BROKER_URL": self._rabbit.url,
+            "MARQUEE_MEDIA_URL": self.place.media.root.as_uri(),
+        }
+        command = [sys.executable, "-m", "services.stream", "serve"]
+        service = Process(self.name, command, self.place.server_cores, environment)
+        self.processes = [service.start()]
+        wait_for(service, "/readyz", self.port)
+
+    def close(self) -> None:
+        """Ends all of it."""
+        self.stop()
+        self._catalog.stop()
+        self._auth.stop()
+        if self._rabbit.running:
+            self._rabbit.kill()
+
+    def target(self, file: MediaFile) -> Target:
+        """Where a file is, and who may see it."""
+        return Target(
+            port=self.port,
+            path=f"/api/videos/{file.video_id}/stream",
+            file_bytes=file.size,
+            authorizations=self._authorizations,
+        )
+
+    def _start_others(self) -> None:
+        with on_cores(self.place.other_cores):
+            self._rabbit.start()
+            _migrate(self._auth_environment)
+        self._catalog.start()
+        self._auth.start()
+        wait_for(self._auth, "/readyz", self._auth_port)
+
+
+def _authorizations(keys: SigningKeys) -> list[str]:
+    viewers = [User(id=new_id(), role="member", status="active", corporation_id=None) for _ in range(VIEWERS)]
+    return [f"Bearer {keys.mint(viewer, new_id(), _TOKEN_SEC)}" for viewer in viewers]
+
+
+def _migrate(environment: dict[str, str]) -> None:
+    migrated = subprocess.run(
+        [sys.executable, "-m", "services.auth", "migrate"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_MIGRATE_SEC,
+        check=False,
+    )
+    if migrated.returncode:
+        raise ProcessError(f"auth's database can't be made:\n{migrated.stderr}")

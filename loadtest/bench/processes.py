@@ -1,0 +1,163 @@
+"""Starts server processes on chosen cores and sees to it that none outlives the benchmark."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Self
+
+from kit.testing.servers import GUARDIAN, wait_until
+from loadtest.bench.procfs import tree
+
+_LOG_BLOCK = 1 << 20
+_LOG_NAP_SEC = 0.01
+_LOG_TAIL = 4096
+_LOG_BLOCKS_KEPT = 8
+_STOP_SEC = 15.0
+
+
+class ProcessError(RuntimeError):
+    """A process did not start, or ended by itself. The message holds the end of its log."""
+
+
+@contextlib.contextmanager
+def on_cores(cores: frozenset[int]) -> Iterator[None]:
+    """What is started inside runs on these cores, with all its threads and children."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Process:
+    """One server process below a guardian (`kit.testing.guardian`), which ends it when the benchmark is gone.
+
+    Its standard output and error go through a pipe, as those of a container do. The pipe is emptied in large pieces
+    by a thread, so that a busy log costs the load client, whose core this may be, next to nothing.
+
+    Args:
+        name: for messages.
+        command: program and arguments.
+        cores: where it may run.
+        environment: added to a bare environment; settings of the caller's shell don't reach it.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], cores: frozenset[int], environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self._command = list(command)
+        self._cores = cores
+        self._environment = {"PATH": os.environ["PATH"], **(environment or {})}
+        self._guardian: subprocess.Popen[bytes] | None = None
+        self._log: deque[bytes] = deque(maxlen=_LOG_BLOCKS_KEPT)
+        self._pid = 0
+
+    def start(self) -> Self:
+        """Starts it; whether it answers yet is for the caller to find out."""
+        with on_cores(self._cores):
+            self._guardian = subprocess.Popen(  # noqa: S603 - commands of this package
+                [sys.executable, "-I", "-S", str(GUARDIAN), str(int(signal.SIGTERM)), "", *self._command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._environment,
+                # A terminal's Ctrl-C must not reach the guardian before the benchmark has cleaned up.
+                start_new_session=True,
+            )
+        assert self._guardian.stdout  # noqa: S101 - asked for above
+        assert self._guardian.stderr  # noqa: S101 - the same
+        self._pid = int(self._guardian.stdout.readline() or b"0")
+        threading.Thread(target=_drain, args=(self._guardian.stderr, self._log), daemon=True).start()
+        return self
+
+    def tree(self) -> list[int]:
+        """The process and its descendants.
+
+        Raises:
+            ProcessError: it has ended.
+        """
+        self.check()
+        return tree(self._pid)
+
+    def check(self) -> None:
+        """Raises ProcessError when the process has ended."""
+        if self._guardian is None or self._guardian.poll() is not None:
+            time.sleep(2 * _LOG_NAP_SEC)  # its last words are still in the pipe
+            raise ProcessError(f"{self.name} has ended:\n{self.log_end()}")
+
+    def log_end(self) -> str:
+        """The last lines that it wrote."""
+        return "\n".join(b"".join(self._log).decode(errors="replace").splitlines()[-20:])
+
+    def stop(self) -> None:
+        """Ends it in good order, or by force when that takes too long. Safe to repeat."""
+        if self._guardian is None:
+            return
+        guardian, self._guardian = self._guardian, None
+        _order(guardian, b"T")
+        try:
+            guardian.wait(_STOP_SEC)
+        except subprocess.TimeoutExpired:
+            _order(guardian, b"K")
+            guardian.wait(_STOP_SEC)
+        for pipe in (guardian.stdin, guardian.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
+
+
+def wait_for(process: Process, path: str, port: int, seconds: float = 30) -> None:
+    """Waits until a GET of `path` is answered with 200.
+
+    Raises:
+        ProcessError: the process ended, or did not answer in time.
+    """
+
+    def answers() -> bool:
+        process.check()
+        return status_of(port, path) == 200  # noqa: PLR2004 - RFC 9110, 15.3.1
+
+    try:
+        wait_until(answers, f"{process.name} answers", seconds)
+    except TimeoutError as error:
+        raise ProcessError(f"{error}\n{process.log_end()}") from error
+
+
+def status_of(port: int, path: str) -> int:
+    """The status that a GET is answered with; 0 without an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def _order(guardian: subprocess.Popen[bytes], letter: bytes) -> None:
+    assert guardian.stdin  # noqa: S101 - a pipe since the start
+    with contextlib.suppress(BrokenPipeError):  # it is gone already
+        guardian.stdin.write(letter)
+        guardian.stdin.flush()
+
+
+def _drain(pipe: IO[bytes], kept: deque[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _LOG_BLOCK)
+    with pipe:
+        while block := os.read(pipe.fileno(), _LOG_BLOCK):
+            kept.append(block[-_LOG_TAIL:])
+            time.sleep(_LOG_NAP_SEC)

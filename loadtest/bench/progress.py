@@ -1,0 +1,33 @@
+"""Tells a person at a terminal how far the run is."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Progress:
+    """One line on standard error that is written over, or a line a step where there is no terminal.
+
+    Args:
+        steps: how many there will be.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._done = 0
+        self._started = time.monotonic()
+
+    def step(self, what: str) -> None:
+        """A step begins."""
+        self._done += 1
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        line = f"[{self._done:>3}/{self._steps}  {minutes}:{seconds:02}]  {what}"
+        sys.stderr.write(f"\r\x1b[K{line[:119]}" if sys.stderr.isatty() else line + "\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """The line is done with."""
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
