@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from kit.auth_client import authenticator
+from kit.auth_client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.media import MediaStore
 from kit.rpc import GrpcServer, connect
-from kit.service import Role, Service, main
+from kit.service import Loop, Role, Service, main
 from services.stream.consumers import subscribe
 from services.stream.files import Files
-from services.stream.http import build_routers
+from services.stream.http import HotPath, build_routers
 from services.stream.rpc import StreamServicer, register
 from services.stream.service import Streams
 from services.stream.settings import StreamSettings
@@ -36,23 +36,29 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec)
     files = Files(settings.media_root, settings.read_threads)
-    traffic = Traffic()
+    streams, traffic = Streams(sources, MediaStore(settings.media_root), files), Traffic()
     if role.answers:
         subscribe(bus, sources)
     health = Health({"media": Check(files.ping), "broker": broker_check(bus)})
+    authenticate = authenticator(auth)
+    background: list[Loop] = []
+    if role.answers:
+        background = [traffic.keep_published, partial(follow_revocations, revocations(auth), authenticate)]
     app = create_app(
         NAME,
         title="Marquee: streaming",
         health=health,
-        authenticate=authenticator(auth),
-        routers=build_routers(Streams(sources, MediaStore(settings.media_root), files), traffic),
+        authenticate=authenticate,
+        routers=build_routers(streams, traffic),
     )
     service = Service(
         name=NAME,
         app=app,
+        front=HotPath(app, service=NAME, streams=streams, traffic=traffic),
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, StreamServicer(traffic))]),
         bus=None if shared_bus else bus,
+        background=background,
     )
     service.resources.callback(files.close)
     for channel in (auth, catalog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 
 from services.stream.ranges import ByteRange, RangeNotSatisfiable, select
 from services.stream.validators import Conditions, Validators, Verdict, judge
@@ -41,7 +41,7 @@ class Source:
         return self.mime_type if _MEDIA_TYPE.fullmatch(self.mime_type) else "application/octet-stream"
 
 
-class Outcome(Enum):
+class Outcome(IntEnum):
     """What a request for a file is answered with: the HTTP status."""
 
     WHOLE = 200

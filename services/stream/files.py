@@ -1,4 +1,8 @@
-"""Media files, read by threads of their own: a file on a slow or dead share keeps nobody else waiting."""
+"""Media files, open and shared: a file on a slow or dead store keeps nobody else waiting.
+
+One descriptor serves everybody who watches a film. It is closed when the last of them, and the cache, have let go of
+it: that is left to Python's memory management, because a thread that hangs in a dead share is one of the holders.
+"""
 
 from __future__ import annotations
 
@@ -6,106 +10,189 @@ import asyncio
 import errno
 import os
 import stat
-from concurrent.futures import Future, ThreadPoolExecutor
-from io import FileIO
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from zerocopy import PageCache, classify
+
+FRESH_SEC = 2.0
+"""For so long it is believed, unasked, that a path still leads to the file that is open."""
+CAPACITY = 512
+"""Files kept open, besides those being sent."""
+
+
+class Descriptor:
+    """An open file's number; it is given back when nobody holds this object any more."""
+
+    __slots__ = ("_close", "number")
+
+    def __init__(self, number: int, close: Callable[[int], None]) -> None:
+        self.number = number
+        self._close = close
+
+    def __del__(self) -> None:
+        self._close(self.number)
 
 
 class OpenFile:
-    """A file opened for reading.
-
-    It may be closed while a read is under way: the descriptor goes when the read has come back, because its number
-    could otherwise name another file by then.
+    """A file opened for reading, shared by all who send it. It needs no closing: drop it.
 
     Args:
-        raw: the file itself; it closes also when this object is lost.
+        descriptor: the file itself.
         facts: what the store says of it.
-        pool: the threads that read it.
+        pool: threads that may wait for the file's store.
     """
 
-    def __init__(self, raw: FileIO, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
-        self._raw = raw
+    def __init__(self, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
+        self._descriptor = descriptor
         self._pool = pool
-        self._reading: Future[bytes] | None = None
+        self._checked_at = time.monotonic()
+        self._is_local = classify(descriptor.number)
+        self.residency = PageCache(pool, can_ask=self._is_local)
         self.size = facts.st_size
         self.mtime_ns = facts.st_mtime_ns
+        self.identity = facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+    def fileno(self) -> int:
+        """Its descriptor, good for as long as this object is held."""
+        return self._descriptor.number
 
     async def read(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes; nothing at the end of the file. One read at a time.
+        """Up to `count` bytes; nothing at the end of the file.
 
         Raises:
             OSError: the store failed.
         """
-        self._reading = self._pool.submit(os.pread, self._raw.fileno(), count, offset)
-        return await asyncio.wrap_future(self._reading)
+        return await asyncio.wrap_future(self._pool.submit(_read, self._descriptor, offset, count))
 
-    def close(self) -> None:
-        """Lets the file go; safe to repeat. Returns at once: on some file systems closing waits for the store."""
-        if self._reading is not None and not self._reading.done():
-            self._reading.add_done_callback(lambda _: self._raw.close())
-            return
-        try:
-            self._pool.submit(self._raw.close)
-        except RuntimeError:
-            # The pool is shut down: the process is ending, and nobody is left to be held up.
-            self._raw.close()
+    def is_resident(self, offset: int, count: int) -> bool:
+        """Whether reading that part would not wait for the store. Takes microseconds.
+
+        Raises:
+            OSError: the store failed.
+        """
+        return self.residency.is_resident(self._descriptor.number, offset, count)
+
+    def is_fresh(self) -> bool:
+        """Whether this is still what its path leads to, as far as that is known without waiting.
+
+        A store that answers about its memory is a local one, and is asked each time; others are for `FRESH_SEC`.
+        """
+        if time.monotonic() - self._checked_at > FRESH_SEC:
+            return False
+        if not self._is_local:
+            return True
+        facts = os.fstat(self._descriptor.number)
+        return facts.st_mtime_ns == self.mtime_ns and facts.st_size == self.size and facts.st_nlink > 0
+
+    def confirm(self) -> None:
+        """Notes that its path was found to lead here."""
+        self._checked_at = time.monotonic()
 
 
 class Files:
-    """Opens files below the media store's root.
+    """The open files of the media store.
 
     Args:
         root: the store's folder.
-        threads: how many reads may be under way at a time.
+        threads: how many reads may be under way at a time on each device below it.
+        capacity: files kept open besides those being sent; the one not used for longest goes first.
     """
 
-    def __init__(self, root: Path, threads: int) -> None:
+    def __init__(self, root: Path, threads: int, capacity: int = CAPACITY) -> None:
         self._root = root
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="stream-read")
-        # Apart from the readers, so that a busy store still answers; one, so that a dead one doesn't eat threads.
+        self._threads = threads
+        self._capacity = capacity
+        self._kept: OrderedDict[Path, OpenFile] = OrderedDict()
+        self._opening: dict[Path, asyncio.Task[OpenFile]] = {}
+        self._openers = ThreadPoolExecutor(threads, thread_name_prefix="stream-open")
+        # By device: whoever waits for a dead share holds threads of that share only.
+        self._readers: dict[int, ThreadPoolExecutor] = {}
+        # Apart from the others, so that a busy store still answers; one, so that a dead one doesn't eat threads.
         self._prober = ThreadPoolExecutor(1, thread_name_prefix="stream-probe")
 
+    def known(self, path: Path) -> OpenFile | None:
+        """A file that is open and fresh; None when only `open` can tell."""
+        file = self._kept.get(path)
+        if file is None or not file.is_fresh():
+            return None
+        self._kept.move_to_end(path)
+        return file
+
     async def open(self, path: Path) -> OpenFile:
-        """Opens a regular file.
+        """Opens a regular file, or finds that it still is what was opened before.
 
         Raises:
             OSError: it is not there, not readable, or not a regular file.
         """
-        opening = self._pool.submit(_open, path)
+        if file := self.known(path):
+            return file
+        task = self._opening.get(path)
+        if task is None:
+            task = self._opening[path] = asyncio.ensure_future(self._open(path))
+            task.add_done_callback(lambda _: self._opening.pop(path, None))
+        # Whoever asked first may hang up; the others still get their answer.
+        return await asyncio.shield(task)
+
+    async def _open(self, path: Path) -> OpenFile:
         try:
-            raw, facts = await asyncio.wrap_future(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_unwanted)
+            descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._close))
+        except OSError:
+            self._kept.pop(path, None)
             raise
-        return OpenFile(raw, facts, self._pool)
+        file = self._kept.get(path)
+        if file is not None and file.identity == _identity(facts):
+            file.confirm()
+        else:
+            file = self._kept[path] = OpenFile(descriptor, facts, self._pool_of(facts.st_dev))
+        self._kept.move_to_end(path)
+        if len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+        return file
+
+    def _pool_of(self, device: int) -> ThreadPoolExecutor:
+        pool = self._readers.get(device)
+        if pool is None:
+            pool = self._readers[device] = ThreadPoolExecutor(self._threads, thread_name_prefix="stream-read")
+        return pool
+
+    def _close(self, number: int) -> None:
+        """Closes a descriptor in a thread: on some file systems closing waits for the store."""
+        try:
+            self._openers.submit(os.close, number)
+        except RuntimeError:
+            # The pool is shut down: the process is ending, and nobody is left to be held up.
+            os.close(number)
 
     async def ping(self) -> None:
         """Raises OSError when the store's root can't be read."""
         await asyncio.wrap_future(self._prober.submit(_look, self._root))
 
     def close(self) -> None:
-        """Ends the threads once they have finished what they are reading."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._prober.shutdown(wait=False, cancel_futures=True)
+        """Ends the threads once they have finished what they are doing, and lets all files go."""
+        self._kept.clear()
+        for pool in (self._openers, self._prober, *self._readers.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _open(path: Path) -> tuple[FileIO, os.stat_result]:
-    raw = FileIO(path, opener=_descriptor)
-    facts = os.fstat(raw.fileno())
-    if not stat.S_ISREG(facts.st_mode):
-        raw.close()
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return raw, facts
-
-
-def _descriptor(path: str, flags: int) -> int:
+def _open(path: Path, close: Callable[[int], None]) -> tuple[Descriptor, os.stat_result]:
     # Without O_NONBLOCK a named pipe in the store would hold its thread for ever.
-    return os.open(path, flags | os.O_NONBLOCK)
+    descriptor = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), close)
+    facts = os.fstat(descriptor.number)
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor, facts
 
 
-def _close_unwanted(opening: Future[tuple[FileIO, os.stat_result]]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result()[0].close()
+def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _read(descriptor: Descriptor, offset: int, count: int) -> bytes:
+    return os.pread(descriptor.number, count, offset)
 
 
 def _look(root: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.stream.ranges import ByteRange
-from services.stream.sender import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +13,14 @@ class Multipart:
     """A framed body."""
 
     content_type: str
-    parts: tuple[Part, ...]
+    parts: tuple[tuple[bytes, ByteRange], ...]
+    """Each range, and what comes before it."""
     tail: bytes
 
     @property
     def length(self) -> int:
         """Bytes of the whole body."""
-        return sum(len(part.head) + part.count for part in self.parts) + len(self.tail)
+        return sum(len(head) + span.count for head, span in self.parts) + len(self.tail)
 
 
 def frame(ranges: Sequence[ByteRange], size: int, content_type: str, boundary: str) -> Multipart:
@@ -30,6 +30,6 @@ def frame(ranges: Sequence[ByteRange], size: int, content_type: str, boundary: s
     for span in ranges:
         content_range = f"bytes {span.first}-{span.last}/{size}"
         head = f"{opening}Content-Type: {content_type}\r\nContent-Range: {content_range}\r\n\r\n"
-        parts.append(Part(span.first, span.count, head.encode()))
+        parts.append((head.encode(), span))
         opening = f"\r\n--{boundary}\r\n"
     return Multipart(f"multipart/byteranges; boundary={boundary}", tuple(parts), f"\r\n--{boundary}--\r\n".encode())

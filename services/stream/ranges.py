@@ -11,6 +11,8 @@ MAX_RANGES = 64
 # Digits only: `int` would also take `1_0`, `+1` and the digits of other scripts.
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _OWS = " \t"
+# What players send, nearly always: one range, with numbers that any file has.
+_PLAIN = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,6 +42,9 @@ def select(header: str, size: int) -> tuple[ByteRange, ...] | None:
     Raises:
         RangeNotSatisfiable: nothing that was asked for is in the file, or there are more than `MAX_RANGES` ranges.
     """
+    if (plain := _PLAIN.fullmatch(header)) and (first := int(plain[1])) < size:
+        last = int(plain[2]) if plain[2] else size - 1
+        return (ByteRange(first, min(last, size - 1)),) if first <= last else None
     unit, _, listed = header.strip(_OWS).partition("=")
     if unit.lower() != "bytes":
         return None

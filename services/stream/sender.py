@@ -1,4 +1,7 @@
-"""Sends parts of a file as an HTTP body: the one place that knows how bytes get from a file to the network."""
+"""Sends parts of a file as an HTTP body: the one place that knows how bytes get from a file to the network.
+
+Where the server offers it, the kernel moves them (`zerocopy`); elsewhere, as under TLS, they are read and written.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from kit.errors import ApiError
+from kit.errors import CODES, ApiError
 from services.stream.files import OpenFile
+from zerocopy import EXTENSION
 
 log = structlog.get_logger()
 
 BLOCK_BYTES = 256 * 1024
-"""What is read, and held, at a time for each response."""
+"""What is read, and held, at a time for each response that the kernel does not send."""
 
-RawHeaders = list[tuple[bytes, bytes]]
+RawHeader = tuple[bytes, bytes]
+RawHeaders = list[RawHeader]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the file, and what comes before it in the body."""
+    """A stretch of the file, which may be empty, and what comes before it in the body."""
 
     offset: int
     count: int
@@ -38,7 +42,7 @@ class Meter(Protocol):
         """The headers are about to go out."""
 
     def sent(self, count: int) -> None:
-        """So many more bytes of the body were handed to the server."""
+        """So many more bytes of the body were taken by the network, or by the server where it sends them itself."""
 
     def answered(self, status: int) -> None:
         """The answer turned out to have no bytes of the file in it."""
@@ -51,18 +55,35 @@ class _ReadFailed(Exception):  # noqa: N818 - reads as a sentence where it is ra
     """The file did not give what was promised of it."""
 
 
-class FileBody(Response):
+class Bodiless:
+    """A response without a body, or without the one that its headers describe (RFC 9110, 9.3.2).
+
+    Args:
+        status: the HTTP status.
+        headers: all headers.
+    """
+
+    def __init__(self, status: int, headers: RawHeaders) -> None:
+        self.status = status
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI signature
+        """Sends the response."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class FileBody:
     """A response whose body is parts of a file.
 
-    It holds one block at a time, reads the next one only when the client has taken the last, and stops at once when
-    the client is gone. The file is closed in every case. A file that turns out shorter than promised, or stops being
-    readable, ends the connection before the promised length (RFC 9112, section 8): the client notices, and nothing is
-    made up.
+    It holds one block at a time or, with zero copy, none; goes on only when the client has taken the last one, and
+    stops at once when the client is gone. A file that turns out shorter than promised, or stops being readable, ends
+    the connection before the promised length (RFC 9112, section 8): the client notices, and nothing is made up.
 
     Args:
         status: the HTTP status.
         headers: all headers, `Content-Length` included.
-        file: an open file; this response closes it.
+        file: an open file.
         parts: what to send of it, in this order.
         tail: what ends the body.
         meter: watches.
@@ -78,57 +99,103 @@ class FileBody(Response):
         meter: Meter,
         tail: bytes = b"",
     ) -> None:
-        super().__init__(status_code=status)
-        self.raw_headers = headers
+        self.status = status
+        self._headers = headers
         self._file = file
         self._parts = parts
         self._tail = tail
         self._meter = meter
         self._started = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI signature
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the response.
 
         Raises:
             ApiError: STREAM_FILE_UNAVAILABLE when not even the first block can be read; nothing was sent then.
         """
-        sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_client_leaves(receive))
         completed = False
+        try:
+            if EXTENSION in (scope.get("extensions") or ()):
+                completed = await self._send_by_kernel(send)
+            else:
+                completed = await self._send_while_wanted(receive, send)
+        except _ReadFailed as error:
+            # Headers that are sent can't be taken back: an unfinished answer makes the server close the connection.
+            log.error("stream_file_failed", error=str(error), headers_sent=self._started)
+            if not self._started:
+                self._meter.answered(CODES["STREAM_FILE_UNAVAILABLE"].http_status)
+                raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+        finally:
+            self._meter.end(completed=completed)
+
+    async def _send_by_kernel(self, send: Send) -> bool:
+        """Names the parts to the server, which has the kernel send them; answers whether the client took it all."""
+        first = self._parts[0] if self._parts else None
+        try:
+            is_ready = first is None or not first.count or self._file.is_resident(first.offset, 1)
+        except OSError:
+            is_ready = False
+        if not is_ready and first:
+            # What can't be read at all is better said while it can be.
+            await self._read(first.offset, 1)
+        await self._start(send)
+        missing = 0
+
+        def took(count: int) -> None:
+            nonlocal missing
+            missing -= count
+            self._meter.sent(count)
+
+        for part in self._parts:
+            if part.head:
+                await send({"type": "http.response.body", "body": part.head, "more_body": True})
+                self._meter.sent(len(part.head))
+            if part.count:
+                missing = part.count
+                try:
+                    await send(
+                        {
+                            "type": EXTENSION,
+                            "file": self._file,
+                            "offset": part.offset,
+                            "count": part.count,
+                            "more_body": part is not self._parts[-1] or bool(self._tail),
+                            "residency": self._file.residency,
+                            "sent": took,
+                        }
+                    )
+                except OSError as error:
+                    raise _ReadFailed(str(error)) from error
+                if missing:
+                    return False
+        if self._tail or not self._parts or not self._parts[-1].count:
+            await send({"type": "http.response.body", "body": self._tail, "more_body": False})
+            self._meter.sent(len(self._tail))
+        return True
+
+    async def _send_while_wanted(self, receive: Receive, send: Send) -> bool:
+        sending = asyncio.ensure_future(self._send_by_reading(send))
+        leaving = asyncio.ensure_future(_client_leaves(receive))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
-                completed = self._judge(sending)
-            else:
-                leaving.result()
+                sending.result()
+                return True
+            leaving.result()
+        except OSError:
+            # How servers may say that the client is gone (ASGI HTTP specification 2.4).
+            pass
         finally:
             sending.cancel()
             leaving.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
-            self._file.close()
-            self._meter.end(completed=completed)
+        return False
 
-    def _judge(self, sending: asyncio.Future[None]) -> bool:
-        try:
-            sending.result()
-        except _ReadFailed as error:
-            log.error("stream_file_failed", error=str(error), headers_sent=self._started)
-            if not self._started:
-                refusal = ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"})
-                self._meter.answered(refusal.entry.http_status)
-                raise refusal from error
-            # An unfinished answer makes the server close the connection.
-            return False
-        except OSError:
-            # How servers may say that the client is gone (ASGI HTTP specification 2.4).
-            return False
-        return True
-
-    async def _send(self, send: Send) -> None:
+    async def _send_by_reading(self, send: Send) -> None:
         for part in self._parts:
             head, offset, end = part.head, part.offset, part.offset + part.count
-            while offset < end:
-                block = await self._read(offset, min(BLOCK_BYTES, end - offset))
+            while head or offset < end:
+                block = await self._read(offset, min(BLOCK_BYTES, end - offset)) if offset < end else b""
                 offset += len(block)
                 await self._start(send)
                 await send({"type": "http.response.body", "body": head + block, "more_body": True})
@@ -141,8 +208,8 @@ class FileBody(Response):
     async def _start(self, send: Send) -> None:
         if not self._started:
             self._started = True
-            self._meter.begin(self.status_code)
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            self._meter.begin(self.status)
+            await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
 
     async def _read(self, offset: int, count: int) -> bytes:
         try:

@@ -40,15 +40,20 @@ class SourceCache:
 
     async def get(self, video_id: str) -> Source:
         """The source of a video. Raises what `fetch` raises."""
-        if (known := self._kept.get(video_id)) and time.monotonic() < known[1]:
+        if known := self.known(video_id):
             self._kept.move_to_end(video_id)
-            return known[0]
+            return known
         task = self._under_way.get(video_id)
         if task is None:
             task = self._under_way[video_id] = asyncio.ensure_future(self._fill(video_id))
             task.add_done_callback(_take_note)
         # Whoever asked first may hang up; the others still get their answer.
         return await asyncio.shield(task)
+
+    def known(self, video_id: str) -> Source | None:
+        """The source of a video if it is here; None says nothing."""
+        known = self._kept.get(video_id)
+        return known[0] if known and time.monotonic() < known[1] else None
 
     def drop(self, video_id: str) -> None:
         """Forgets a video that has changed."""

@@ -2,38 +2,85 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
+from collections import Counter
+from http import HTTPStatus
 
+import prometheus_client
 import structlog
-from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger()
+_levels = logging.getLogger(__name__)
 
-ACTIVE = Gauge("stream_active_responses", "Responses whose body is being sent right now.")
-BYTES = Counter("stream_bytes_total", "Body bytes handed to the network.")
-RESPONSES = Counter("stream_responses_total", "Answers to requests for a video's bytes.", ["status"])
+PUBLISH_SEC = 1.0
+ACTIVE = prometheus_client.Gauge(
+    "stream_active_responses", "Responses whose body is being sent right now.", multiprocess_mode="livesum"
+)
+BYTES = prometheus_client.Counter("stream_bytes_total", "Body bytes handed to the network.")
+RESPONSES = prometheus_client.Counter("stream_responses_total", "Answers to requests for a video's bytes.", ["status"])
 
 
 class Traffic:
-    """The sums of this replica since it started."""
+    """The sums of this process since it started.
+
+    Plain numbers, as they change with every block; the metrics follow once a second.
+    """
 
     def __init__(self) -> None:
         self.active = 0
-        self.total = 0
         self.bytes_sent = 0
+        self.answers: Counter[int] = Counter()
+        """How many answers there were with each status."""
+        self._published_bytes = 0
+        self._published: Counter[int] = Counter()
 
-    def transfer(self, user_id: str, content_id: str) -> Transfer:
-        """Begins to watch the answer to one request."""
-        return Transfer(self, user_id, content_id)
+    @property
+    def total(self) -> int:
+        """Answers in all."""
+        return self.answers.total()
+
+    def transfer(self, user_id: str, content_id: str, request_id: str = "") -> Transfer:
+        """Begins to watch the answer to one request; `request_id` where the log's context doesn't have it."""
+        return Transfer(self, user_id, content_id, request_id)
+
+    def publish(self) -> None:
+        """Brings the metrics up to date."""
+        ACTIVE.set(self.active)
+        BYTES.inc(self.bytes_sent - self._published_bytes)
+        self._published_bytes = self.bytes_sent
+        for status, count in (self.answers - self._published).items():
+            RESPONSES.labels(status).inc(count)
+            self._published[status] += count
+
+    async def keep_published(self) -> None:
+        """Publishes until cancelled."""
+        while True:
+            self.publish()
+            await asyncio.sleep(PUBLISH_SEC)
 
 
 class Transfer:
     """One answer, from the authorised request to its last byte; `stream.sender.Meter` describes the calls."""
 
-    def __init__(self, traffic: Traffic, user_id: str, content_id: str) -> None:
+    __slots__ = (
+        "_asked_at",
+        "_bytes",
+        "_content_id",
+        "_is_open",
+        "_request_id",
+        "_status",
+        "_traffic",
+        "_ttfb_ms",
+        "_user_id",
+    )
+
+    def __init__(self, traffic: Traffic, user_id: str, content_id: str, request_id: str) -> None:
         self._traffic = traffic
         self._user_id = user_id
         self._content_id = content_id
+        self._request_id = request_id
         self._asked_at = time.perf_counter()
         self._ttfb_ms = 0.0
         self._status = 0
@@ -43,16 +90,14 @@ class Transfer:
     def begin(self, status: int) -> None:
         """The headers go out, and the body follows."""
         self._status = status
-        self._ttfb_ms = round((time.perf_counter() - self._asked_at) * 1000, 2)
+        self._ttfb_ms = (time.perf_counter() - self._asked_at) * 1000
         self._is_open = True
         self._traffic.active += 1
-        ACTIVE.inc()
 
     def sent(self, count: int) -> None:
         """So many bytes more were handed over."""
         self._bytes += count
         self._traffic.bytes_sent += count
-        BYTES.inc(count)
 
     def end(self, *, completed: bool) -> None:
         """The answer is finished, or given up. Nobody saw one that never began."""
@@ -60,24 +105,28 @@ class Transfer:
             return
         self._is_open = False
         self._traffic.active -= 1
-        ACTIVE.dec()
         self._finish("completed" if completed else "aborted")
 
     def answered(self, status: int) -> None:
         """The answer has no bytes of the video in it: a HEAD, a 304, an error."""
         self._status = status
-        self._ttfb_ms = round((time.perf_counter() - self._asked_at) * 1000, 2)
+        self._ttfb_ms = (time.perf_counter() - self._asked_at) * 1000
         self._finish("completed")
 
     def _finish(self, outcome: str) -> None:
-        self._traffic.total += 1
-        RESPONSES.labels(str(self._status)).inc()
-        log.info(
+        self._traffic.answers[self._status] += 1
+        # A film is fetched in hundreds of ranges: only what went wrong is worth a line each.
+        level = logging.DEBUG if outcome == "completed" and self._status < HTTPStatus.BAD_REQUEST else logging.INFO
+        if not _levels.isEnabledFor(level):
+            return
+        log.log(
+            level,
             "stream_response",
             user_id=self._user_id,
             content_id=self._content_id,
             status=self._status,
             bytes=self._bytes,
             outcome=outcome,
-            ttfb_ms=self._ttfb_ms,
+            ttfb_ms=round(self._ttfb_ms, 2),
+            **({"request_id": self._request_id} if self._request_id else {}),
         )

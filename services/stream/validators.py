@@ -26,11 +26,14 @@ class Validators:
     """False within the second of the change, when another one may follow unseen (8.8.2.2)."""
 
     @classmethod
-    def of(cls, *, size: int, mtime_ns: int, version: int, now: float) -> Validators:
-        """The validators of a file: made only of what every replica and every mount of the store agree on."""
+    def of(cls, *, size: int, mtime_ns: int, version: int, now: float, layout: str = "") -> Validators:
+        """The validators of a file: made only of what every replica and every mount of the store agree on.
+
+        `layout` names what is made of the file, when it is not sent as it is.
+        """
         seconds = mtime_ns // _NANOSECONDS
         return cls(
-            etag=f'"{size:x}-{mtime_ns:x}-{version:x}"',
+            etag=f'"{size:x}-{mtime_ns:x}-{version:x}{layout}"',
             modified=min(seconds, int(now)),
             modified_is_strong=now >= seconds + 1,
         )

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.client import HEADERS, Client, new_member
-from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, REPOSITORY, Stack
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, REPOSITORY, Stack, wait_for
 
 PUBLIC = {
     ("POST", "/api/auth/login"),
@@ -155,6 +155,22 @@ def test_members_see_what_is_ready_and_upload_nothing(stack: Stack, video: dict[
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AUTH_FORBIDDEN")
     assert member.http.get("/api/users").status_code == 403
     member.close()
+
+
+def test_a_token_of_an_ended_login_is_refused_everywhere_within_seconds(stack: Stack, video: dict[str, Any]) -> None:
+    leaving, staying = Client(stack.base_url), Client(stack.base_url)
+    paths = ("/api/users/me", "/api/videos", f"/api/videos/{video['id']}/stream", "/api/users/me/history")
+
+    def statuses(client: Client) -> set[int]:
+        headers = {"Authorization": f"Bearer {client.token}", "Range": "bytes=0-1"}
+        return {httpx.get(f"{stack.base_url}{path}", headers=headers).status_code for path in paths}
+
+    assert statuses(leaving) == {200, 206}
+    assert leaving.http.post("/api/auth/logout").status_code == 204
+    wait_for(lambda: statuses(leaving) == {401}, 15, "the token to be refused by every service")
+    assert statuses(staying) == {200, 206}
+    leaving.close()
+    staying.close()
 
 
 def test_a_pending_member_waits(stack: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -15,11 +16,12 @@ from grpc import aio
 
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import GrpcServer
+from kit.rpc import GrpcServer, ask, connect
 from kit.service import HttpServer, Role, Service, listen
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.__main__ import build
 from services.stream.domain import Source
 from services.stream.settings import StreamSettings
@@ -55,7 +57,9 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def open_below(folder: Path, process: int | str = "self") -> list[Path]:
-    """The files below a folder that a process has open."""
+    """The files below a folder that a process has open and in use."""
+    # A future and what waits for it refer to one another, and keep what it gave until the garbage is collected.
+    gc.collect()
     found = []
     for entry in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -137,6 +141,19 @@ class Stage:
                 file.write(content)
         return self.add(path)
 
+    async def metrics(self) -> stream_pb2.GetMetricsResponse:
+        """The service's counters."""
+        async with connect(f"127.0.0.1:{self.service.grpc.port}") as channel:
+            return await ask(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
+
+    async def idle(self) -> None:
+        """Waits until nothing is sent; no file of the store may be open twice then."""
+        async with asyncio.timeout(_TIME_LIMIT_SEC):
+            while (await self.metrics()).active_responses:  # noqa: ASYNC110 - nothing tells when they end
+                await asyncio.sleep(0.005)
+        opened = open_below(self.root)
+        assert len(opened) == len(set(opened))
+
     async def get(self, video_id: str, **headers: str) -> Answer:
         """Asks for a stream on a connection of its own."""
         async with connected(self.port) as line:
@@ -170,7 +187,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1) -> AsyncIt
     service.app.state.authenticate = HeaderAuthenticator()
     await service.start()
     listener = listen("127.0.0.1", 0)
-    server = HttpServer(service.app, settings)
+    server = HttpServer(service.entrance, settings)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         yield Stage(root, listener.getsockname()[1], catalog, bus, service)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.stream.tests.support import Stage, connected, open_below, stream_path, until
+from services.stream.tests.support import Stage, connected, stream_path, until
 
 DATA = os.urandom(600_000)
 
@@ -78,7 +78,7 @@ async def test_a_range_beyond_the_end(stage: Stage, film: str) -> None:
         error = json.loads(answer.body)["error"]
         assert error["code"] == "STREAM_RANGE_INVALID"
         assert "범위" in error["message"]
-    await until(lambda: not open_below(stage.root))
+    await stage.idle()
 
 
 async def test_several_ranges(stage: Stage, film: str) -> None:
@@ -138,7 +138,7 @@ async def test_a_current_copy_is_not_sent_again(stage: Stage, film: str) -> None
 async def test_a_failed_precondition(stage: Stage, film: str) -> None:
     for headers in ({"if_match": '"other"'}, {"if_unmodified_since": "Thu, 01 Jan 2015 00:00:00 GMT"}):
         assert (await stage.get(film, range="bytes=0-1", **headers)).status == 412
-    await until(lambda: not open_below(stage.root))
+    await stage.idle()
 
 
 async def test_resuming_a_file_that_has_changed_begins_anew(stage: Stage, film: str) -> None:
@@ -205,17 +205,22 @@ async def test_info(stage: Stage, film: str) -> None:
         assert json.loads((await line.ask("GET", stream_path(silent) + "/info")).body)["codecs"]["audio"] is None
 
 
-async def test_each_answer_leaves_one_line_in_the_log(stage: Stage, film: str) -> None:
+async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
+    stage: Stage, film: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "services.stream.traffic")
     with capture_logs() as logs:
-        await stage.get(film, range="bytes=0-99")
+        await stage.get(film, range="bytes=0-99", x_request_id="first")
+        await stage.get(film, range="bytes=0-99", x_request_id="again")
         await stage.get(film, range="bytes=700000-")
-        await until(lambda: sum(line["event"] == "stream_response" for line in logs) == 2)
+        await until(lambda: sum(line["event"] == "stream_response" for line in logs) == 3)
     lines = [line for line in logs if line["event"] == "stream_response"]
     assert all(line.pop("ttfb_ms") > 0 for line in lines)
-    same = {"event": "stream_response", "log_level": "info", "user_id": "viewer", "content_id": film}
+    same = {"event": "stream_response", "user_id": "viewer", "content_id": film, "outcome": "completed"}
     assert lines == [
-        same | {"status": 206, "bytes": 100, "outcome": "completed"},
-        same | {"status": 416, "bytes": 0, "outcome": "completed"},
+        same | {"log_level": "debug", "status": 206, "bytes": 100},
+        same | {"log_level": "debug", "status": 206, "bytes": 100, "request_id": "again"},
+        same | {"log_level": "info", "status": 416, "bytes": 0},
     ]
 
 

@@ -10,19 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from kit.bus import Delivery
-from kit.rpc import ask, connect, probe
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
+from marquee.stream.v1 import stream_pb2
 from services.stream.tests.support import Stage, connected, open_below, stream_path, until
 
 DATA = os.urandom(3_000_000)
 HUGE = 2**32 + 2**31 + 12345
-
-
-async def idle(stage: Stage) -> None:
-    """Waits until nothing is sent and nothing is open."""
-    await until(lambda: not open_below(stage.root))
 
 
 async def test_many_requests_on_one_connection(stage: Stage) -> None:
@@ -32,7 +26,7 @@ async def test_many_requests_on_one_connection(stage: Stage) -> None:
             answer = await line.ask("GET", stream_path(film), range=f"bytes={first}-{first + 999}")
             assert answer.body == DATA[first : first + 1000]
     assert stage.catalog.asked == [film], "known sources are not asked for again"
-    await idle(stage)
+    await stage.idle()
 
 
 async def test_pipelined_requests_are_answered_in_order(stage: Stage) -> None:
@@ -43,7 +37,7 @@ async def test_pipelined_requests_are_answered_in_order(stage: Stage) -> None:
             line.send("GET", stream_path(film), range=f"bytes={first}-{last}")
         for first, last in ranges:
             assert (await line.answer()).body == DATA[first : last + 1]
-    await idle(stage)
+    await stage.idle()
 
 
 @pytest.mark.parametrize("films", [1, 20])
@@ -54,17 +48,18 @@ async def test_twenty_viewers_at_a_time(stage: Stage, films: int) -> None:
     for n, answer in enumerate(answers):
         assert answer.sha256 == hashlib.sha256(contents[n % films]).hexdigest()
     assert sorted(stage.catalog.asked) == sorted(ids), "those who ask together ask once"
-    await idle(stage)
+    await stage.idle()
 
 
-async def test_a_client_that_leaves_frees_everything_at_once(stage: Stage) -> None:
+async def test_a_client_that_leaves_frees_everything_at_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "services.stream.traffic")
     film = stage.sparse("film.mp4", 2**33)
     with capture_logs() as logs:
         async with connected(stage.port) as line:
             line.send("GET", stream_path(film))
             await line.reader.readexactly(1_000_000)
             assert len(open_below(stage.root)) == 1
-        await idle(stage)
+        await stage.idle()
         await until(lambda: any(entry["event"] == "stream_response" for entry in logs))
     entry = next(entry for entry in logs if entry["event"] == "stream_response")
     assert entry["outcome"] == "aborted"
@@ -81,7 +76,7 @@ async def test_a_storm_of_abandoned_seeks_leaves_nothing(stage: Stage) -> None:
 
     for batch in range(5):
         await asyncio.gather(*(seek((batch * 40 + n) * 2**25) for n in range(40)))
-    await idle(stage)
+    await stage.idle()
     assert (await stage.get(film, range="bytes=0-1")).body == b"\0\0"
 
 
@@ -96,7 +91,7 @@ async def test_a_file_cut_off_while_it_is_sent_ends_the_connection(stage: Stage)
             while block := await line.reader.read(1 << 20):
                 received += len(block)
     assert received < 2**30
-    await idle(stage)
+    await stage.idle()
 
 
 async def test_a_replaced_file_is_sent_to_its_end_as_it_was(stage: Stage) -> None:
@@ -150,34 +145,30 @@ async def test_a_video_taken_away_from_a_corporation_is_gone_at_once(stage: Stag
 
 async def test_counters(stage: Stage) -> None:
     film = stage.store("film.mp4", DATA)
-    channel = connect(f"127.0.0.1:{stage.service.grpc.port}")
-    stub = stream_pb2_grpc.StreamServiceStub(channel)
+    await stage.get(film)
+    await stage.get(film, range="bytes=0-9")
+    await stage.get(film, range="bytes=9999999-")
+    await stage.idle()
+    assert await stage.metrics() == stream_pb2.GetMetricsResponse(total_responses=3, bytes_sent=len(DATA) + 10)
+    big = stage.sparse("big.mp4", 2**33)
+    async with connected(stage.port) as line:
+        line.send("GET", stream_path(big))
+        await line.head()
+        assert (await stage.metrics()).active_responses == 1
+    await stage.idle()
 
-    async def metrics() -> stream_pb2.GetMetricsResponse:
-        return await ask(stub.GetMetrics, stream_pb2.GetMetricsRequest())
 
-    try:
-        async with asyncio.timeout(10):
-            while not await probe(channel):  # noqa: ASYNC110 - health is reported in the background
-                await asyncio.sleep(0.005)
-        await stage.get(film)
-        await stage.get(film, range="bytes=0-9")
-        await stage.get(film, range="bytes=9999999-")
-        await idle(stage)
-        assert await metrics() == stream_pb2.GetMetricsResponse(total_responses=3, bytes_sent=len(DATA) + 10)
-        big = stage.sparse("big.mp4", 2**33)
-        async with connected(stage.port) as line:
-            line.send("GET", stream_path(big))
-            await line.head()
-            assert (await metrics()).active_responses == 1
-        await idle(stage)
-        assert (await metrics()).active_responses == 0
-        async with connected(stage.port) as line:
+async def test_metrics_follow(stage: Stage) -> None:
+    film = stage.store("film.mp4", DATA)
+    await stage.get(film, range="bytes=0-9")
+    await stage.get(film, range="bytes=0-9")
+    wanted = ("stream_active_responses 0.0", "stream_bytes_total ", 'stream_responses_total{status="206"} ')
+    async with connected(stage.port) as line, asyncio.timeout(10):
+        while True:
             exposed = (await line.ask("GET", "/metrics", x_test_user="")).body.decode()
-    finally:
-        await channel.close()
-    for name in ("stream_active_responses ", "stream_bytes_total ", 'stream_responses_total{status="206"} '):
-        assert f"\n{name}" in exposed
+            if all(f"\n{name}" in exposed for name in wanted):
+                break
+            await asyncio.sleep(0.05)
 
 
 async def test_a_body_that_comes_with_the_request_does_no_harm(stage: Stage) -> None:

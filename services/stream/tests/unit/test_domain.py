@@ -77,7 +77,7 @@ def test_a_browser_is_only_told_media_types(told: str, served: str) -> None:
 def test_a_multipart_body_is_as_long_as_it_says() -> None:
     framed = frame([ByteRange(0, 1), ByteRange(5, 9)], 10, "video/mp4", "edge")
     data = b"0123456789"
-    body = b"".join(part.head + data[part.offset : part.offset + part.count] for part in framed.parts) + framed.tail
+    body = b"".join(head + data[span.first : span.last + 1] for head, span in framed.parts) + framed.tail
     assert len(body) == framed.length
     assert body == (
         b"--edge\r\nContent-Type: video/mp4\r\nContent-Range: bytes 0-1/10\r\n\r\n01"

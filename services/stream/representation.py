@@ -1,0 +1,94 @@
+"""What a URL for bytes stands for at one moment: its length, its validators, and where its bytes lie."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from services.stream.domain import Source
+from services.stream.files import OpenFile
+from services.stream.ranges import ByteRange
+from services.stream.sender import Part, RawHeaders
+from services.stream.validators import Validators
+
+# The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.
+_CACHE_CONTROL = b"private, no-cache, no-transform"
+_SETTLED_SEC = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A file made of bytes in memory, followed by stretches of the file on the store."""
+
+    head: bytes
+    spans: tuple[Part, ...]
+    tag: str
+    """Tells layouts of one file apart in their entity tags."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole."""
+        return len(self.head) + sum(span.count for span in self.spans)
+
+
+class Representation:
+    """The selected representation (RFC 9110, 3.2): a source, its open file, and what every answer tells of it.
+
+    Args:
+        source: what catalog knows.
+        file: its file, kept open by this object.
+        layout: what is sent in the file's place; the file itself by default.
+    """
+
+    __slots__ = ("_layout", "_settled", "file", "headers", "size", "source", "typed_headers")
+
+    def __init__(self, source: Source, file: OpenFile, layout: Layout | None = None) -> None:
+        self.source = source
+        self.file = file
+        self.size = layout.size if layout else file.size
+        self._layout = layout
+        self._settled: Validators | None = None
+        validators = self.validators()
+        self.headers: RawHeaders = [
+            (b"accept-ranges", b"bytes"),
+            (b"cache-control", _CACHE_CONTROL),
+            (b"etag", validators.etag.encode()),
+            (b"last-modified", validators.last_modified.encode()),
+        ]
+        """Of every answer about it."""
+        self.typed_headers: RawHeaders = [
+            *self.headers,
+            (b"content-type", source.content_type.encode()),
+            (b"content-disposition", b"inline"),
+        ]
+        """Of answers with its bytes, other than `multipart/byteranges`."""
+
+    def validators(self) -> Validators:
+        """Its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""
+        if self._settled is not None:
+            return self._settled
+        now = time.time()
+        validators = Validators.of(
+            size=self.file.size,
+            mtime_ns=self.file.mtime_ns,
+            version=self.source.version,
+            layout=self._layout.tag if self._layout else "",
+            now=now,
+        )
+        if now - validators.modified >= _SETTLED_SEC:
+            self._settled = validators
+        return validators
+
+    def parts(self, wanted: ByteRange, head: bytes = b"") -> list[Part]:
+        """Where the bytes of a range lie; `head` comes before the first of them."""
+        if self._layout is None:
+            return [Part(wanted.first, wanted.count, head)]
+        made = self._layout.head[wanted.first : wanted.last + 1]
+        parts = [Part(0, 0, head + made)] if head or made else []
+        begin = len(self._layout.head)
+        for span in self._layout.spans:
+            first, last = max(wanted.first, begin), min(wanted.last, begin + span.count - 1)
+            if first <= last:
+                parts.append(Part(span.offset + first - begin, last - first + 1))
+            begin += span.count
+        return parts

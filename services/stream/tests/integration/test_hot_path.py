@@ -1,0 +1,121 @@
+"""The short way of a request answers exactly as the long one does, and is taken only when nothing must be asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from kit.testing.fakes import event_of
+from marquee.events.v1 import video_pb2
+from services.stream.tests.support import Answer, Stage, connected, stream_path
+
+DATA = os.urandom(600_000)
+BOUNDARY = re.compile(rb"[0-9a-f]{32}")
+
+
+@pytest.fixture
+def film(stage: Stage) -> str:
+    return stage.store("film.mp4", DATA)
+
+
+async def ask(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
+    """An answer, and whether it came the short way: only the long one tells the log of each request."""
+    with capture_logs() as logs:
+        async with connected(stage.port) as line:
+            line.send(method, path, **headers)
+            answer = await line.head()
+            if method != "HEAD" and answer.status != 304:
+                answer.body = await line.reader.readexactly(int(answer.headers["content-length"]))
+        await stage.idle()
+    return answer, not any(entry["event"] == "http_request" for entry in logs)
+
+
+def comparable(answer: Answer) -> tuple[Any, ...]:
+    """What must be the same in both."""
+    headers = {name: value for name, value in answer.headers.items() if name not in {"date", "x-request-id"}}
+    if "multipart" in headers.get("content-type", ""):
+        headers["content-type"] = "multipart/byteranges"
+    return answer.status, headers, BOUNDARY.sub(b"", answer.body)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"range": "bytes=0-1"},
+        {"range": "bytes=599999-"},
+        {"range": "bytes=-70000"},
+        {"range": "bytes=0-0,5-9, 100000-300000"},
+        {"range": "bytes=1_0-20"},
+        {"range": "bytes=5-6", "if_range": '"another"'},
+        {"if_none_match": "*"},
+        {"if_match": '"another"'},
+        {"x_request_id": "a-b-c"},
+    ],
+)
+async def test_both_ways_give_the_same(stage: Stage, film: str, method: str, headers: dict[str, str]) -> None:
+    first, was_short = await ask(stage, stream_path(film), method, **headers)
+    assert not was_short
+    again, is_short = await ask(stage, stream_path(film), method, **headers)
+    assert is_short
+    assert comparable(again) == comparable(first)
+    assert again.headers["x-request-id"]
+    assert (again.headers["x-request-id"] == first.headers["x-request-id"]) is ("x_request_id" in headers)
+
+
+async def test_a_viewer_who_seeks_takes_it(stage: Stage, film: str) -> None:
+    await ask(stage, stream_path(film), range="bytes=0-1")
+    for first in (500_000, 3, 70_000):
+        answer, is_short = await ask(stage, stream_path(film), range=f"bytes={first}-{first + 9}")
+        assert (answer.status, answer.body, is_short) == (206, DATA[first : first + 10], True)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("", {"x_test_user": ""}, 401),
+        ("", {"x_test_user": "someone:member:other"}, 200),
+        ("", {"range": "bytes=999999-"}, 416),
+        ("?x=1", {}, 200),
+        ("/info", {}, 200),
+        ("x", {}, 404),
+        ("", {"content_length": "0"}, 200),
+    ],
+)
+async def test_what_needs_more_goes_the_long_way(
+    stage: Stage, film: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    await ask(stage, stream_path(film))
+    answer, is_short = await ask(stage, stream_path(film) + path, **headers)
+    assert answer.status == status
+    assert is_short is (headers.get("x_test_user") == "someone:member:other"), "who may see it is decided there, too"
+
+
+async def test_it_is_not_for_those_who_may_not_see_the_video(stage: Stage) -> None:
+    theirs = stage.store("theirs.mp4", b"secret", corporation_id="acme")
+    insider = {"x_test_user": "someone:member:acme"}
+    await ask(stage, stream_path(theirs), **insider)
+    assert (await ask(stage, stream_path(theirs), **insider))[1]
+    answer, is_short = await ask(stage, stream_path(theirs), x_test_user="someone:member:other")
+    assert (answer.status, is_short) == (404, False)
+
+
+async def test_what_changed_is_asked_for_again(stage: Stage, film: str) -> None:
+    await ask(stage, stream_path(film))
+    event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
+    await stage.bus.deliver(event)
+    assert not (await ask(stage, stream_path(film)))[1]
+    assert (await ask(stage, stream_path(film)))[1]
+    replacement = stage.root / "new"
+    replacement.write_bytes(DATA[::-1])
+    replacement.replace(stage.root / "film.mp4")
+    answer, is_short = await ask(stage, stream_path(film))
+    assert (answer.body, is_short) == (DATA[::-1], False)
+    os.truncate(stage.root / "film.mp4", 1000)
+    answer, is_short = await ask(stage, stream_path(film))
+    assert (answer.body, is_short) == (DATA[::-1][:1000], False)
