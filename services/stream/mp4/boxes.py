@@ -1,0 +1,173 @@
+"""Boxes (ISO/IEC 14496-12, 4.2): read from memory without trust, and written."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.numbers import U32_MAX, Numbers, packed
+
+MAX_CHILDREN = 4096
+"""No writer puts more boxes into one; each costs memory here many times its size."""
+HEADER = 8
+LARGE_HEADER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box in memory."""
+
+    kind: bytes
+    raw: memoryview
+    """The whole box."""
+    body: memoryview
+    """What follows its header."""
+
+    @property
+    def version(self) -> int:
+        """The version of a FullBox (4.2.2).
+
+        Raises:
+            Unsupported: it is too short to be one.
+        """
+        return self.part(0, 4)[0]
+
+    def part(self, at: int, count: int) -> memoryview:
+        """Some bytes of its body.
+
+        Raises:
+            Unsupported: it is shorter than that.
+        """
+        if at + count > len(self.body):
+            raise Unsupported(f"{self.kind!r} ends too early")
+        return self.body[at : at + count]
+
+    def number(self, at: int, size: int = 4) -> int:
+        """An unsigned number of its body. Raises Unsupported."""
+        return int.from_bytes(self.part(at, size), "big")
+
+    def rows(self, at: int, width: int) -> memoryview:
+        """The rows of `width` bytes of a table whose count is at `at`.
+
+        Raises:
+            Unsupported: it promises more rows than it has.
+        """
+        return self.part(at + 4, self.number(at) * width)
+
+
+def read_header(head: bytes | memoryview, room: int) -> tuple[bytes, int, int] | None:
+    """Kind, length of the header and length of the whole of the box that begins with `head`; `room` bytes hold it.
+
+    A length of 0 is one to the end of the file. None when there can be no such box.
+    """
+    if len(head) < HEADER:
+        return None
+    size, kind = struct.unpack_from(">I4s", head)
+    header = HEADER
+    if size == 1:
+        if len(head) < LARGE_HEADER:
+            return None
+        header = LARGE_HEADER
+        (size,) = struct.unpack_from(">Q", head, HEADER)
+    elif size == 0:
+        size = room
+    return (kind, header, size) if header <= size <= room else None
+
+
+def children(body: memoryview) -> list[Box]:
+    """The boxes in a container's body. A few bytes at its end that can be no box are QuickTime's, and left out.
+
+    Raises:
+        Unsupported: it holds something else, or far too many.
+    """
+    found: list[Box] = []
+    at = 0
+    while len(body) - at >= HEADER:
+        header = read_header(body[at : at + LARGE_HEADER], len(body) - at)
+        if header is None or len(found) == MAX_CHILDREN:
+            raise Unsupported("a box does not hold boxes")
+        kind, skip, size = header
+        found.append(Box(kind, body[at : at + size], body[at + skip : at + size]))
+        at += size
+    return found
+
+
+def only(boxes: Iterable[Box], kind: bytes) -> Box | None:
+    """The box of a kind, if there is one.
+
+    Raises:
+        Unsupported: there are several, and readers would differ about which one counts.
+    """
+    found = [box for box in boxes if box.kind == kind]
+    if len(found) > 1:
+        raise Unsupported(f"several {kind!r}")
+    return found[0] if found else None
+
+
+def need(boxes: Iterable[Box], kind: bytes) -> Box:
+    """The one box of a kind. Raises Unsupported when there is none, or several."""
+    box = only(boxes, kind)
+    if box is None:
+        raise Unsupported(f"no {kind!r}")
+    return box
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOffsets:
+    """A box of chunk offsets to be written (8.7.5): `stco`, or `co64` where one would not fit."""
+
+    positions: Numbers
+    """Of each chunk, counted from the end of the virtual file's header."""
+
+    def size(self, *, wide: bool) -> int:
+        """Length of the box."""
+        return HEADER + 8 + len(self.positions) * (8 if wide else 4)
+
+    def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
+        """Writes it for a header of `base` bytes."""
+        count = len(self.positions).to_bytes(4, "big")
+        out.append(header_of(b"co64" if wide else b"stco", self.size(wide=wide) - HEADER) + bytes(4) + count)
+        out.append(packed("Q" if wide else "I", [position + base for position in self.positions]))
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A box to be written, made of parts."""
+
+    kind: bytes
+    parts: list[Part]
+
+    def size(self, *, wide: bool) -> int:
+        """Length of the box."""
+        return HEADER + sum(_size(part, wide=wide) for part in self.parts)
+
+    def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
+        """Writes it for a header of `base` bytes."""
+        out.append(header_of(self.kind, self.size(wide=wide) - HEADER))
+        for part in self.parts:
+            if isinstance(part, bytes | memoryview):
+                out.append(part)
+            else:
+                part.write(out, base, wide=wide)
+
+
+Part = bytes | memoryview | Container | ChunkOffsets
+
+
+def _size(part: Part, *, wide: bool) -> int:
+    return len(part) if isinstance(part, bytes | memoryview) else part.size(wide=wide)
+
+
+def header_of(kind: bytes, body_size: int) -> bytes:
+    """The header of a box with a body of so many bytes."""
+    if HEADER + body_size <= U32_MAX:
+        return struct.pack(">I4s", HEADER + body_size, kind)
+    return struct.pack(">I4sQ", 1, kind, LARGE_HEADER + body_size)
+
+
+def full_box(kind: bytes, version: int, *fields: bytes | memoryview, flags: int = 0) -> bytes:
+    """A FullBox (4.2.2) as bytes."""
+    body = b"".join((struct.pack(">I", version << 24 | flags), *fields))
+    return header_of(kind, len(body)) + body

@@ -1,0 +1,44 @@
+"""Nero's chapter list (`chpl`), which most players read beside or instead of a chapter track."""
+
+from __future__ import annotations
+
+from services.stream.mp4.boxes import Box, children, full_box, header_of
+from services.stream.mp4.errors import Unsupported
+
+UNITS_PER_SEC = 10_000_000
+_TIME_BYTES = 8
+
+
+def chapters_since(udta: Box, time: int) -> bytes | memoryview:
+    """User data (ISO/IEC 14496-12, 8.10.1) with its chapter list begun at a time, in units of 100 ns.
+
+    A list that can't be read is left out, and user data that are no boxes stay as they are.
+    """
+    try:
+        boxes = children(udta.body)
+    except Unsupported:
+        return udta.raw
+    if not any(box.kind == b"chpl" for box in boxes):
+        return udta.raw
+    body = b"".join(_moved(box, time) if box.kind == b"chpl" else box.raw for box in boxes)
+    return header_of(b"udta", len(body)) + body
+
+
+def _moved(chpl: Box, time: int) -> bytes:
+    fixed = bytes(chpl.body[4 : 8 if chpl.version else 4])
+    entries: list[tuple[int, bytes]] = []
+    at = 4 + len(fixed)
+    try:
+        count = chpl.number(at, 1)
+        at += 1
+        for _ in range(count):
+            title = bytes(chpl.part(at + _TIME_BYTES, 1 + chpl.number(at + _TIME_BYTES, 1)))
+            entries.append((chpl.number(at, _TIME_BYTES), title))
+            at += _TIME_BYTES + len(title)
+    except Unsupported:
+        return b""
+    # The chapter that has begun by then is the first one.
+    begun = sum(start <= time for start, _ in entries)
+    left = entries[max(0, begun - 1) :]
+    rows = (max(0, start - time).to_bytes(_TIME_BYTES, "big") + title for start, title in left)
+    return full_box(b"chpl", chpl.version, fixed, len(left).to_bytes(1, "big"), *rows)

@@ -1,0 +1,62 @@
+"""Edit lists (ISO/IEC 14496-12, 8.6.6): which part of a medium is shown when."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.stream.mp4.boxes import Box, full_box
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.numbers import I32_MAX, U32_MAX
+
+MAX_EDITS = 10_000
+_EMPTY = -1
+_NORMAL_RATE, _DWELL_RATE = 0x0001_0000, 0
+_MAX = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A stretch of the movie."""
+
+    duration: int
+    """In units of the movie's timescale."""
+    media_time: int | None
+    """Where the medium is at its beginning, in units of the media's timescale; None: nothing is shown."""
+    dwells: bool = False
+    """One picture is shown all the time."""
+
+
+def read_edits(elst: Box) -> list[Edit]:
+    """Reads an edit list as it is written: a duration of 0 at its end means "to the end of the medium".
+
+    Raises:
+        Unsupported: it plays at another speed, is damaged or endless.
+    """
+    form = struct.Struct(">Qqi" if elst.version else ">Iii")
+    edits: list[Edit] = []
+    rows = elst.rows(4, form.size)
+    if len(rows) > MAX_EDITS * form.size:
+        raise Unsupported("too many edits")
+    for duration, media_time, rate in form.iter_unpack(rows):
+        if not _EMPTY <= media_time <= _MAX or duration > _MAX or rate not in {_NORMAL_RATE, _DWELL_RATE}:
+            raise Unsupported("an edit at another speed, or a damaged one")
+        empty = media_time == _EMPTY
+        edits.append(Edit(duration, None if empty else media_time, dwells=rate == _DWELL_RATE and not empty))
+    return edits
+
+
+def write_edits(edits: Sequence[Edit]) -> bytes:
+    """An edit list box, in version 1 only where its numbers ask for it."""
+    wide = any(edit.duration > U32_MAX or (edit.media_time or 0) > I32_MAX for edit in edits)
+    form = struct.Struct(">Qqi" if wide else ">Iii")
+    rows = (
+        form.pack(
+            edit.duration,
+            _EMPTY if edit.media_time is None else edit.media_time,
+            _DWELL_RATE if edit.dwells else _NORMAL_RATE,
+        )
+        for edit in edits
+    )
+    return full_box(b"elst", int(wide), struct.pack(">I", len(edits)), *rows)

@@ -1,0 +1,189 @@
+"""The samples of a track: the sample table box (ISO/IEC 14496-12, 8.5.1) as a whole, read, asked and cut."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from services.stream.mp4.boxes import Box, ChunkOffsets, Container, Part, children, full_box, need, only
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.numbers import I32_MAX, Numbers, packed, unpacked
+from services.stream.mp4.tables import Chunks, Runs, Sizes, Times, read_sample_numbers
+
+_ENCRYPTED = {b"encv", b"enca", b"enct", b"encs", b"encu", b"encm", b"drmi", b"drms", b"drmt"}
+_ROLL_BYTES = 2
+_U16 = 2**16
+_MAX_ROLL = 64
+"""Samples. Opus asks for 4, AAC for 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """A sample table. Times are in units of the media's timescale, and samples are counted from 0.
+
+    What is not here is dropped in a cut: shadow sync samples, degradation priorities, padding bits, sub-samples, the
+    range of composition times. None is needed for playing, and each speaks of samples by number or of the whole.
+    """
+
+    description: Box
+    times: Times
+    offsets: Runs | None
+    """From decoding to composition (8.6.1.3), signed whatever the version says, as writers and players have it."""
+    offsets_version: int
+    sizes: Sizes
+    chunks: Chunks
+    sync: Numbers | None
+    """Samples that decoding may begin with; all when there is no such table."""
+    partial_sync: Numbers | None
+    """QuickTime's `stps`."""
+    dependencies: memoryview | None
+    """The rows of `sdtp` (8.6.4)."""
+    groups: tuple[tuple[Box, Runs], ...]
+    """Each `sbgp` (8.9.2)."""
+    group_descriptions: tuple[Box, ...]
+
+    @classmethod
+    def read(cls, stbl: Box) -> Samples:
+        """Reads a sample table box.
+
+        Raises:
+            Unsupported: it lacks something, or contradicts itself.
+        """
+        boxes = children(stbl.body)
+        sizes = Sizes.read(only(boxes, b"stsz") or need(boxes, b"stz2"))
+        durations = Runs.read(need(boxes, b"stts"))
+        chunks = Chunks.read(need(boxes, b"stsc"), only(boxes, b"stco") or need(boxes, b"co64"))
+        ctts = only(boxes, b"ctts")
+        offsets = Runs.read(ctts, signed=True) if ctts else None
+        counts = {sizes.samples, durations.samples, chunks.samples, offsets.samples if offsets else sizes.samples}
+        if len(counts) > 1:
+            raise Unsupported("tables for different numbers of samples")
+        stss, stps, sdtp = only(boxes, b"stss"), only(boxes, b"stps"), only(boxes, b"sdtp")
+        return cls(
+            description=need(boxes, b"stsd"),
+            times=Times(durations),
+            offsets=offsets,
+            offsets_version=ctts.version if ctts else 0,
+            sizes=sizes,
+            chunks=chunks,
+            sync=read_sample_numbers(stss, sizes.samples) if stss else None,
+            partial_sync=read_sample_numbers(stps, sizes.samples) if stps else None,
+            dependencies=sdtp.part(4, sizes.samples) if sdtp else None,
+            groups=tuple((box, Runs.read(box, 12 if box.version else 8)) for box in boxes if box.kind == b"sbgp"),
+            group_descriptions=tuple(box for box in boxes if box.kind == b"sgpd"),
+        )
+
+    def check(self, file_size: int) -> None:
+        """Looks whether this can be played, and is within a file of so many bytes, as far as that costs nothing.
+
+        Raises:
+            Unsupported: it can't be, or it is encrypted.
+        """
+        if any(box.kind in _ENCRYPTED for box in children(self.description.part(8, len(self.description.body) - 8))):
+            raise Unsupported("encrypted")
+        if max(self.chunks.offsets, default=0) > file_size or self.sizes.uniform * self.count > file_size:
+            raise Unsupported("samples outside the file")
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return self.sizes.samples
+
+    def shown_at(self, sample: int) -> int:
+        """The composition time of a sample."""
+        return self.times.of(sample) + (self.offsets.at(sample) if self.offsets else 0)
+
+    @property
+    def end(self) -> int:
+        """When the last sample has been shown; with reordering, that is not the sum of the durations."""
+        if self.offsets is None:
+            return self.times.end
+        # Within a run the last sample ends last; from the end on, until no earlier one can be later.
+        latest, highest = 0, max(self.offsets.values, default=0)
+        for until, offset in zip(reversed(self.offsets.ends), reversed(self.offsets.values), strict=True):
+            decoded = self.times.of(until)
+            if decoded + highest <= latest:
+                break
+            latest = max(latest, decoded + offset)
+        return latest
+
+    def _sync(self) -> Sequence[int]:
+        return range(self.count) if self.sync is None else self.sync
+
+    def last_sync(self, time: int) -> int | None:
+        """The last sync sample that is shown at a time or before it."""
+        if self.sync is None and self.offsets is None:
+            return self.times.sample_at(time) if self.count and time >= 0 else None
+        sync = self._sync()
+        place = bisect_right(sync, time, key=self.shown_at)
+        return sync[place - 1] if place else None
+
+    def next_sync(self, time: int) -> int | None:
+        """The first sync sample that is shown at a time or after it."""
+        sync = self._sync()
+        place = bisect_left(sync, time, key=self.shown_at)
+        return sync[place] if place < len(sync) else None
+
+    @property
+    def roll(self) -> int:
+        """How many samples before one must be decoded to have it right (10.1), as far as the file says."""
+        deepest = 0
+        for box in self.group_descriptions:
+            if bytes(box.part(4, 4)) == b"roll" and (
+                box.version == 0 or (box.version == 1 and box.number(8) == _ROLL_BYTES)
+            ):
+                distances = unpacked("H", box.rows(12 if box.version else 8, _ROLL_BYTES))
+                # Negative distances, in two's complement, are the ones to be decoded before.
+                deepest = max(deepest, *(_U16 - distance for distance in distances if distance > _U16 // 2), 0)
+        return min(deepest, _MAX_ROLL)
+
+    def since(self, sample: int, later: int = 0) -> Samples:
+        """The samples from one on, which is then decoded at 0; all are shown `later` by so much.
+
+        Raises:
+            Unsupported: offsets would not fit.
+        """
+        offsets = self.offsets.since(sample) if self.offsets else None
+        if offsets and later:
+            if max(offsets.values) + later > I32_MAX:
+                raise Unsupported("composition offsets out of range")
+            offsets = Runs(offsets.counts, array("i", (value + later for value in offsets.values)))
+        return replace(
+            self,
+            times=Times(self.times.durations.since(sample)),
+            offsets=offsets,
+            sizes=self.sizes.since(sample),
+            chunks=self.chunks.since(sample, self.sizes),
+            sync=_numbers_since(self.sync, sample),
+            partial_sync=_numbers_since(self.partial_sync, sample),
+            dependencies=self.dependencies[sample:] if self.dependencies is not None else None,
+            groups=tuple((box, runs.since(sample)) for box, runs in self.groups),
+        )
+
+    def box(self, positions: Numbers) -> Container:
+        """The sample table box; `positions` are those of the chunks in the virtual file."""
+        parts: list[Part] = [self.description.raw, full_box(b"stts", 0, self.times.durations.rows())]
+        if self.offsets:
+            parts.append(full_box(b"ctts", self.offsets_version, self.offsets.rows()))
+        for kind, numbers in ((b"stss", self.sync), (b"stps", self.partial_sync)):
+            if numbers is not None:
+                rows = packed("I", (number + 1 for number in numbers))
+                parts.append(full_box(kind, 0, len(numbers).to_bytes(4, "big"), rows))
+        if self.dependencies is not None:
+            parts.append(full_box(b"sdtp", 0, self.dependencies))
+        parts.append(full_box(b"stsc", 0, self.chunks.rows()))
+        parts.append(full_box(b"stsz", 0, self.sizes.fields()))
+        parts.append(ChunkOffsets(positions))
+        parts += [box.raw for box in self.group_descriptions]
+        for box, runs in self.groups:
+            kinds = box.part(4, 8 if box.version else 4)
+            parts.append(full_box(b"sbgp", box.version, kinds, runs.rows()))
+        return Container(b"stbl", parts)
+
+
+def _numbers_since(numbers: Numbers | None, sample: int) -> Numbers | None:
+    if numbers is None:
+        return None
+    return array("I", (number - sample for number in numbers[bisect_left(numbers, sample) :]))

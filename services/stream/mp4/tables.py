@@ -1,0 +1,226 @@
+"""Sample tables (ISO/IEC 14496-12, 8.6.1, 8.7): read in bulk, and cut. Samples are counted from 0 here."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate, chain, islice
+from operator import add, lt, mul, sub
+
+from services.stream.mp4.boxes import Box
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.numbers import Numbers, rows_of, unpacked
+
+MAX_TIME = 2**62
+"""Units of a media's timescale; so that sums of times and offsets fit into 64 bits."""
+
+
+class Runs:
+    """Values of samples, run by run: so many samples have this one, so many that.
+
+    Args:
+        counts: lengths of the runs; 0 is possible.
+        values: one for each run.
+    """
+
+    def __init__(self, counts: Numbers, values: Numbers) -> None:
+        self.counts = counts
+        self.values = values
+        self.ends: Numbers = array("Q", accumulate(counts))
+        """The sample after each run."""
+        self.samples: int = self.ends[-1] if self.ends else 0
+        """How many samples it covers."""
+
+    @classmethod
+    def read(cls, box: Box, at: int = 4, *, signed: bool = False) -> Runs:
+        """Reads rows of (count, value), whose number is at `at`. Raises Unsupported."""
+        rows = box.rows(at, 8)
+        return cls(unpacked("I", rows)[0::2], unpacked("i" if signed else "I", rows)[1::2])
+
+    def since(self, sample: int) -> Runs:
+        """The runs from a sample on."""
+        run = bisect_right(self.ends, sample)
+        counts = self.counts[run:]
+        if counts:
+            counts[0] = self.ends[run] - sample
+        return Runs(counts, self.values[run:])
+
+    def at(self, sample: int) -> int:
+        """The value of a sample, or the last one's when it is beyond all."""
+        run = bisect_right(self.ends, sample)
+        return self.values[min(run, len(self.values) - 1)] if self.values else 0
+
+    def rows(self) -> bytes:
+        """Their number and the rows, as they are written."""
+        return len(self.counts).to_bytes(4, "big") + rows_of(self.counts, self.values)
+
+
+class Times:
+    """Decoding times (8.6.1.2).
+
+    Args:
+        durations: of the samples, in units of the media's timescale.
+
+    Raises:
+        Unsupported: no medium lasts so long.
+    """
+
+    def __init__(self, durations: Runs) -> None:
+        self.durations = durations
+        if sum(map(mul, durations.counts, durations.values)) > MAX_TIME:
+            raise Unsupported("impossible duration")
+        self._ends: Numbers = array("Q", accumulate(map(mul, durations.counts, durations.values)))
+        self.end: int = self._ends[-1] if self._ends else 0
+
+    def of(self, sample: int) -> int:
+        """When a sample begins; for the number of samples, when the last one ends."""
+        run = bisect_right(self.durations.ends, sample)
+        if run == len(self._ends):
+            return self.end
+        return self._ends[run] - (self.durations.ends[run] - sample) * self.durations.values[run]
+
+    def sample_at(self, time: int) -> int:
+        """The last sample that has begun at a time that is not before the first one."""
+        run = bisect_right(self._ends, time)
+        if run == len(self._ends):
+            return max(0, self.durations.samples - 1)
+        left = -(-(self._ends[run] - time) // self.durations.values[run])
+        return self.durations.ends[run] - left
+
+
+class Sizes:
+    """Sizes of samples in bytes (8.7.3).
+
+    Args:
+        samples: how many there are.
+        uniform: the size of all; 0 when they differ.
+        each: the size of each, unless uniform.
+    """
+
+    def __init__(self, samples: int, uniform: int, each: Numbers) -> None:
+        self.samples = samples
+        self.uniform = uniform
+        self.each = each
+
+    @classmethod
+    def read(cls, box: Box) -> Sizes:
+        """Reads `stsz` or `stz2`. Raises Unsupported."""
+        count, width = box.number(8), box.number(4)
+        if box.kind == b"stsz":
+            if width:
+                return cls(count, width, array("I"))
+            return cls(count, 0, unpacked("I", box.rows(8, 4)))
+        if width == 16:  # noqa: PLR2004 - bits, as the two below
+            return cls(count, 0, array("I", unpacked("H", box.rows(8, 2))))
+        if width == 8:  # noqa: PLR2004
+            return cls(count, 0, array("I", box.rows(8, 1)))
+        if width == 4:  # noqa: PLR2004
+            pairs = bytes(box.part(12, (count + 1) // 2)).hex()
+            return cls(count, 0, array("I", (int(digit, 16) for digit in islice(pairs, count))))
+        raise Unsupported("impossible width of sample sizes")
+
+    def since(self, sample: int) -> Sizes:
+        """The sizes from a sample on."""
+        return Sizes(self.samples - sample, self.uniform, self.each[sample:])
+
+    def total(self, first: int, until: int) -> int:
+        """Bytes of the samples from the one up to the other."""
+        return self.uniform * (until - first) if self.uniform else sum(self.each[first:until])
+
+    def before(self, samples: Numbers) -> Iterable[int]:
+        """Bytes of all samples that come before each of these."""
+        if self.uniform:
+            return (self.uniform * sample for sample in samples)
+        return map(array("Q", accumulate(self.each, initial=0)).__getitem__, samples)
+
+    def fields(self) -> bytes:
+        """The fields of `stsz`."""
+        table = b"" if self.uniform else rows_of(self.each)
+        return self.uniform.to_bytes(4, "big") + self.samples.to_bytes(4, "big") + table
+
+
+class Chunks:
+    """Where samples lie: runs of chunks that hold equally many (8.7.4), and the place of each chunk (8.7.5).
+
+    Args:
+        first: the first chunk of each run, counted from 1.
+        per_chunk: samples in each chunk of the run.
+        description: which sample description they have.
+        offsets: of all chunks, in bytes.
+
+    Raises:
+        Unsupported: the runs contradict themselves.
+    """
+
+    def __init__(self, first: Numbers, per_chunk: Numbers, description: Numbers, offsets: Numbers) -> None:
+        self.first = first
+        self.per_chunk = per_chunk
+        self.description = description
+        self.offsets = offsets
+        if len(first) and (first[0] != 1 or first[-1] > len(offsets) or not is_rising(first) or 0 in per_chunk):
+            raise Unsupported("contradictory chunks")
+        if len(offsets) and not len(first):
+            raise Unsupported("chunks of unknown size")
+        following = chain(islice(first, 1, None), (len(offsets) + 1,))
+        self._ends: Numbers = array("Q", accumulate(map(mul, map(sub, following, first), per_chunk)))
+        self.samples: int = self._ends[-1] if self._ends else 0
+
+    @classmethod
+    def read(cls, runs: Box, offsets: Box) -> Chunks:
+        """Reads `stsc` and `stco` or `co64`. Raises Unsupported."""
+        table = unpacked("I", runs.rows(4, 12))
+        return cls(table[0::3], table[1::3], table[2::3], read_offsets(offsets))
+
+    def since(self, sample: int, sizes: Sizes) -> Chunks:
+        """The chunks from a sample on, which may be within the first of them; `sizes` are those of all samples."""
+        run = bisect_right(self._ends, sample)
+        begin = self._ends[run - 1] if run else 0
+        per_chunk, description = self.per_chunk[run], self.description[run]
+        passed, within = divmod(sample - begin, per_chunk)
+        chunk = self.first[run] - 1 + passed
+        offsets = self.offsets[chunk:]
+        offsets[0] += sizes.total(sample - within, sample)
+        rows = [(1, per_chunk - within, description)]
+        following = self.first[run + 1] if run + 1 < len(self.first) else len(self.offsets) + 1
+        if within and following - chunk > 2:  # noqa: PLR2004 - the next chunk belongs to the run, too
+            rows.append((2, per_chunk, description))
+        first, per, descriptions = (array("I", column) for column in zip(*rows, strict=True))
+        first.extend(array("I", (number - chunk for number in self.first[run + 1 :])))
+        return Chunks(first, per + self.per_chunk[run + 1 :], descriptions + self.description[run + 1 :], offsets)
+
+    def ends(self, sizes: Sizes) -> Numbers:
+        """Where each chunk ends in the file. Raises OverflowError when that is beyond 2^64."""
+        begins = chain((0,), islice(self._ends, len(self._ends) - 1)) if self._ends else ()
+        samples = array("Q", chain.from_iterable(map(range, begins, self._ends, self.per_chunk)))
+        samples.append(self.samples)
+        before = array("Q", sizes.before(samples))
+        return array("Q", map(add, self.offsets, map(sub, islice(before, 1, None), before)))
+
+    def rows(self) -> bytes:
+        """The rows of `stsc`, with their number before them."""
+        return len(self.first).to_bytes(4, "big") + rows_of(self.first, self.per_chunk, self.description)
+
+
+def read_offsets(box: Box) -> Numbers:
+    """Reads `stco` or `co64`, as 64-bit numbers. Raises Unsupported."""
+    if box.kind == b"co64":
+        return unpacked("Q", box.rows(4, 8))
+    return array("Q", unpacked("I", box.rows(4, 4)))
+
+
+def read_sample_numbers(box: Box, samples: int) -> Numbers:
+    """Reads `stss` or `stps`: samples of a kind, counted from 0.
+
+    Raises:
+        Unsupported: they are not in order, or there are no such samples.
+    """
+    numbers = unpacked("I", box.rows(4, 4))
+    if len(numbers) and (numbers[0] == 0 or numbers[-1] > samples or not is_rising(numbers)):
+        raise Unsupported("contradictory sync samples")
+    return array("I", (number - 1 for number in numbers))
+
+
+def is_rising(numbers: Numbers) -> bool:
+    """Whether each number is larger than the one before."""
+    return all(map(lt, numbers, islice(numbers, 1, None)))

@@ -1,0 +1,268 @@
+"""Tracks (ISO/IEC 14496-12, 8.3): read, asked what they show when, and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from services.stream.mp4.boxes import Box, Container, Part, children, full_box, header_of, need, only
+from services.stream.mp4.edits import Edit, read_edits, write_edits
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.numbers import U32_MAX, Numbers, packed, unpacked
+from services.stream.mp4.samples import Samples
+from services.stream.mp4.tables import MAX_TIME
+
+_ENABLED = 1
+_IN_THIS_FILE = 1
+
+
+def scaled(time: int, scale: int, to: int) -> int:
+    """A time in other units, rounded to the nearest."""
+    return (2 * time * to + scale) // (2 * scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """An edit, and when it begins in the movie."""
+
+    start: int
+    edit: Edit
+
+    @property
+    def end(self) -> int:
+        """When it ends."""
+        return self.start + self.edit.duration
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A track of a movie. Its edits are in units of `movie_scale`, its samples in units of `scale`, per second."""
+
+    box: Box
+    number: int
+    """The track's id."""
+    handler: bytes
+    is_enabled: bool
+    chapters: tuple[int, ...]
+    """Ids of tracks that hold its chapters."""
+    scale: int
+    samples: Samples
+    edits: tuple[Edit, ...]
+    movie_scale: int
+
+    @classmethod
+    def read(cls, box: Box, movie_scale: int) -> Track:
+        """Reads a track box.
+
+        Raises:
+            Unsupported: it lacks something, contradicts itself, or its media are elsewhere.
+        """
+        boxes = children(box.body)
+        header, mdia = need(boxes, b"tkhd"), children(need(boxes, b"mdia").body)
+        media_header, minf = need(mdia, b"mdhd"), children(need(mdia, b"minf").body)
+        check_references(minf)
+        scale = media_header.number(20 if media_header.version else 12)
+        if scale == 0:
+            raise Unsupported("no timescale")
+        edts, tref = only(boxes, b"edts"), only(boxes, b"tref")
+        elst = only(children(edts.body), b"elst") if edts else None
+        chap = only(children(tref.body), b"chap") if tref else None
+        return cls(
+            box=box,
+            number=header.number(20 if header.version else 12),
+            handler=bytes(need(mdia, b"hdlr").part(8, 4)),
+            is_enabled=bool(header.number(0) & _ENABLED),
+            chapters=tuple(_ids(chap)) if chap else (),
+            scale=scale,
+            samples=Samples.read(need(minf, b"stbl")),
+            edits=tuple(read_edits(elst)) if elst else (),
+            movie_scale=movie_scale,
+        )
+
+    def rescaled(self, movie_scale: int) -> Track:
+        """The same with edits in units of another timescale, and with those said that are only implied.
+
+        Raises:
+            Unsupported: no movie lasts so long.
+        """
+        edits = [
+            Edit(scaled(edit.duration, self.movie_scale, movie_scale), edit.media_time, edit.dwells)
+            for edit in self.edits
+        ] or [Edit(0, 0)]
+        last = edits[-1]
+        if last.duration == 0 and last.media_time is not None:
+            left = max(0, self.samples.end - last.media_time)
+            edits[-1] = Edit(-(-left * movie_scale // self.scale), last.media_time, last.dwells)
+        if sum(edit.duration for edit in edits) > MAX_TIME:
+            raise Unsupported("impossible duration")
+        return replace(self, edits=tuple(edits), movie_scale=movie_scale)
+
+    @property
+    def duration(self) -> int:
+        """How long it is shown, in units of the movie's timescale."""
+        return sum(edit.duration for edit in self.edits)
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Its edits and their places in the movie."""
+        start = 0
+        for edit in self.edits:
+            yield Stretch(start, edit)
+            start += edit.duration
+
+    def last_key(self, time: int) -> int | None:
+        """When the last key frame is shown at or before a time of the movie; None when none is, before that."""
+        shown = [stretch for stretch in self.stretches() if stretch.start <= time and stretch.edit.duration]
+        for stretch in reversed(shown):
+            begin = stretch.edit.media_time
+            if begin is None or stretch.edit.dwells:
+                continue
+            passed = min(time - stretch.start, stretch.edit.duration - 1)
+            sample = self.samples.last_sync(begin + passed * self.scale // self.movie_scale)
+            if sample is not None and (shown_at := self.samples.shown_at(sample)) >= begin:
+                return stretch.start + scaled(shown_at - begin, self.scale, self.movie_scale)
+        return None
+
+    def next_key(self, time: int) -> int | None:
+        """When the first key frame is shown after a time of the movie; None when none is."""
+        for stretch in self.stretches():
+            begin = stretch.edit.media_time
+            if begin is None or stretch.edit.dwells or stretch.end <= time + 1:
+                continue
+            passed = max(0, time + 1 - stretch.start)
+            sample = self.samples.next_sync(begin - (-passed * self.scale // self.movie_scale))
+            if sample is None:
+                continue
+            shown_at = stretch.start + scaled(self.samples.shown_at(sample) - begin, self.scale, self.movie_scale)
+            if shown_at < stretch.end:
+                return shown_at
+        return None
+
+    def since(self, time: int) -> Track | None:
+        """The track from a time of the movie on, exactly: what must be decoded earlier is there, but not shown.
+
+        None when nothing of it is shown from then on.
+        """
+        edits = list(self._edits_since(time))
+        while edits and edits[-1].media_time is None:
+            edits.pop()
+        begins = [edit.media_time for edit in edits if edit.media_time is not None]
+        if not begins:
+            return None
+        first = min(map(self._needed_for, begins))
+        zero = self.samples.times.of(first)
+        # Where offsets are negative, a picture may be shown before it is "decoded"; no edit may begin there.
+        later = max(0, zero - min(begins))
+        moved = (
+            edit if edit.media_time is None else replace(edit, media_time=edit.media_time - zero + later)
+            for edit in edits
+        )
+        return replace(self, samples=self.samples.since(first, later), edits=tuple(moved))
+
+    def _edits_since(self, time: int) -> Iterator[Edit]:
+        end = self.samples.end
+        for stretch in self.stretches():
+            if stretch.end <= max(time, stretch.start):
+                continue
+            passed = max(0, time - stretch.start)
+            media_time = stretch.edit.media_time
+            if media_time is not None and not stretch.edit.dwells:
+                media_time += scaled(passed, self.movie_scale, self.scale)
+            if media_time is not None and media_time >= end:
+                media_time = None
+            dwells = stretch.edit.dwells and media_time is not None
+            yield Edit(stretch.edit.duration - passed, media_time, dwells)
+
+    def _needed_for(self, media_time: int) -> int:
+        """The first sample to be decoded for showing what is shown at a time."""
+        sample = self.samples.last_sync(media_time) or 0
+        if self.handler == b"soun":
+            # A decoder of sound needs what came before to be right at once.
+            sample = max(0, sample - max(1, self.samples.roll))
+            if self.samples.sync is not None:
+                sample = self.samples.last_sync(self.samples.shown_at(sample)) or 0
+        return sample
+
+    def to_box(self, positions: Numbers, dropped: Collection[int]) -> Container:
+        """The track box.
+
+        Args:
+            positions: of its chunks in the virtual file.
+            dropped: ids of tracks that are there no more.
+        """
+        parts: list[Part] = []
+        for child in children(self.box.body):
+            match child.kind:
+                case b"tkhd":
+                    parts.append(with_duration(child, self.duration, at=20))
+                    parts.append(Container(b"edts", [write_edits(self.edits)]))
+                case b"edts":
+                    pass
+                case b"tref":
+                    parts.append(_references_left(child, dropped))
+                case b"mdia":
+                    parts.append(self._media(child, positions))
+                case _:
+                    parts.append(child.raw)
+        return Container(b"trak", parts)
+
+    def _media(self, mdia: Box, positions: Numbers) -> Container:
+        parts: list[Part] = []
+        for child in children(mdia.body):
+            match child.kind:
+                case b"mdhd":
+                    parts.append(with_duration(child, self.samples.times.end, at=16))
+                case b"minf":
+                    boxes = children(child.body)
+                    table = self.samples.box(positions)
+                    parts.append(Container(b"minf", [table if box.kind == b"stbl" else box.raw for box in boxes]))
+                case _:
+                    parts.append(child.raw)
+        return Container(b"mdia", parts)
+
+
+def check_references(minf: list[Box]) -> None:
+    """Looks at the data references of a track (8.7.2).
+
+    Raises:
+        Unsupported: its media are, or may be, in another file.
+    """
+    dref = need(children(need(minf, b"dinf").body), b"dref")
+    if not all(entry.number(0) & _IN_THIS_FILE for entry in children(dref.part(8, len(dref.body) - 8))):
+        raise Unsupported("media in another file")
+
+
+def with_duration(header: Box, duration: int, *, at: int, scale: int | None = None) -> bytes:
+    """A `mvhd`, `tkhd` or `mdhd` with another duration (and timescale, just before it).
+
+    Args:
+        header: the box.
+        duration: the new one.
+        at: where it is in version 0; in version 1 it is twice as long, as are the two times before it.
+        scale: the new timescale.
+    """
+    wide = header.version > 0
+    after = header.body[at + 16 if wide else at + 4 :]
+    between = bytes(header.part(20 if wide else 12, at - 12))
+    if scale is not None:
+        between = packed("I", [scale])
+    times = [header.number(4, 8), header.number(12, 8)] if wide else [header.number(4), header.number(8)]
+    wide = wide or duration > U32_MAX
+    code = "Q" if wide else "I"
+    flags = header.number(0) & 0xFF_FFFF
+    return full_box(
+        header.kind, int(wide), packed(code, times), between, packed(code, [duration]), bytes(after), flags=flags
+    )
+
+
+def _references_left(tref: Box, dropped: Collection[int]) -> bytes:
+    kept = []
+    for box in children(tref.body):
+        ids = [number for number in _ids(box) if number not in dropped]
+        if ids:
+            kept.append(header_of(box.kind, 4 * len(ids)) + packed("I", ids))
+    body = b"".join(kept)
+    return header_of(tref.kind, len(body)) + body if body else b""
+
+
+def _ids(reference: Box) -> Numbers:
+    return unpacked("I", reference.part(0, len(reference.body) // 4 * 4))

@@ -1,0 +1,45 @@
+"""Virtual fast start: a whole file with its index first."""
+
+from __future__ import annotations
+
+from services.stream.mp4.boxes import Box, ChunkOffsets, Container, Part, children
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.layout import Payload, header_bytes
+from services.stream.mp4.structure import MAX_PREFIX_BYTES, Structure, check_no_items, read
+from services.stream.mp4.tables import read_offsets
+from services.stream.mp4.tracks import check_references
+
+_PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def with_index_first(fd: int, found: Structure, moov: Box) -> tuple[bytes, Payload]:
+    """The header of a file whose `moov` comes last, and the rest of it. Nothing changes but where chunks are.
+
+    Raises:
+        Unsupported: more depends on places in the file than is known here.
+        OSError: the store failed.
+    """
+    if found.has_items:
+        raise Unsupported("untimed items")
+    begin = found.file_type.stop
+    before = read(fd, range(begin), MAX_PREFIX_BYTES)
+    payload = Payload([(begin, found.moov.start), (found.moov.stop, found.size)])
+    return header_bytes(before, _moved(moov, 0, payload), payload.size, wrap=False), payload
+
+
+def _moved(box: Box, depth: int, payload: Payload) -> Container:
+    boxes = children(box.body)
+    if box.kind == b"minf":
+        check_references(boxes)
+    return Container(box.kind, [_moved_part(child, depth + 1, payload) for child in boxes])
+
+
+def _moved_part(box: Box, depth: int, payload: Payload) -> Part:
+    if depth < len(_PATH) and box.kind == _PATH[depth]:
+        return _moved(box, depth, payload)
+    if depth == len(_PATH) and box.kind in {b"stco", b"co64"}:
+        return ChunkOffsets(payload.locate(read_offsets(box)))
+    if depth == len(_PATH) and box.kind == b"saio":
+        raise Unsupported("auxiliary information of samples")
+    check_no_items(box)
+    return box.raw
