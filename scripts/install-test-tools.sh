@@ -37,7 +37,7 @@ for argument in "$@"; do
     esac
 done
 
-command -v apt-get >/dev/null || die "this needs apt (Debian or a relative of it). Install by hand: RabbitMQ, PostgreSQL, Redis, nginx, ffmpeg, Chromium, the Nanum fonts and curl."
+command -v apt-get >/dev/null || die "this needs apt (Debian or a relative of it). Install by hand: RabbitMQ, PostgreSQL, Redis, nginx, ffmpeg, Chromium, the Nanum fonts, curl, wget and aria2."
 
 # Asked only when there is something to install: whoever has it all needs no rights.
 as_root() {
@@ -73,6 +73,8 @@ want_program ffmpeg ffmpeg
 want_program chromium chromium
 want_package fonts-nanum
 want_program curl curl
+want_program wget wget
+want_program aria2c aria2
 
 engine_answers=no
 if [ "$with_docker" = yes ]; then
