@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from services.stream.domain import Source
 from services.stream.files import OpenFile
+from services.stream.mp4 import VirtualFile
 from services.stream.ranges import ByteRange
 from services.stream.sender import Part, RawHeaders
 from services.stream.validators import Validators
@@ -16,37 +16,22 @@ _CACHE_CONTROL = b"private, no-cache, no-transform"
 _SETTLED_SEC = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """A file made of bytes in memory, followed by stretches of the file on the store."""
-
-    head: bytes
-    spans: tuple[Part, ...]
-    tag: str
-    """Tells layouts of one file apart in their entity tags."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole."""
-        return len(self.head) + sum(span.count for span in self.spans)
-
-
 class Representation:
     """The selected representation (RFC 9110, 3.2): a source, its open file, and what every answer tells of it.
 
     Args:
         source: what catalog knows.
         file: its file, kept open by this object.
-        layout: what is sent in the file's place; the file itself by default.
+        virtual: the file that is sent in its place; the file itself by default.
     """
 
-    __slots__ = ("_layout", "_settled", "file", "headers", "size", "source", "typed_headers")
+    __slots__ = ("_settled", "_virtual", "file", "headers", "size", "source", "typed_headers")
 
-    def __init__(self, source: Source, file: OpenFile, layout: Layout | None = None) -> None:
+    def __init__(self, source: Source, file: OpenFile, virtual: VirtualFile | None = None) -> None:
         self.source = source
         self.file = file
-        self.size = layout.size if layout else file.size
-        self._layout = layout
+        self.size = virtual.size if virtual else file.size
+        self._virtual = virtual
         self._settled: Validators | None = None
         validators = self.validators()
         self.headers: RawHeaders = [
@@ -72,7 +57,7 @@ class Representation:
             size=self.file.size,
             mtime_ns=self.file.mtime_ns,
             version=self.source.version,
-            layout=self._layout.tag if self._layout else "",
+            layout=f"-{self._virtual.digest}" if self._virtual else "",
             now=now,
         )
         if now - validators.modified >= _SETTLED_SEC:
@@ -81,12 +66,12 @@ class Representation:
 
     def parts(self, wanted: ByteRange, head: bytes = b"") -> list[Part]:
         """Where the bytes of a range lie; `head` comes before the first of them."""
-        if self._layout is None:
+        if self._virtual is None:
             return [Part(wanted.first, wanted.count, head)]
-        made = self._layout.head[wanted.first : wanted.last + 1]
+        made = self._virtual.header[wanted.first : wanted.last + 1]
         parts = [Part(0, 0, head + made)] if head or made else []
-        begin = len(self._layout.head)
-        for span in self._layout.spans:
+        begin = len(self._virtual.header)
+        for span in self._virtual.spans:
             first, last = max(wanted.first, begin), min(wanted.last, begin + span.count - 1)
             if first <= last:
                 parts.append(Part(span.offset + first - begin, last - first + 1))
