@@ -72,6 +72,12 @@ loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make 
 	@locust --locustfile loadtest/locustfile.py --headless --only-summary \
 		--host "$${MARQUEE_URL:-http://127.0.0.1:8080}" --users $(or $(VIEWERS),20) --spawn-rate 10 --run-time 1m
 
+.PHONY: bench
+bench: $(VENV)/embedded ## measure the stream service beside nginx and others (11 min; QUICK=1: 90 s), write docs/benchmarks.md
+	@scripts/install-test-tools.sh --bench
+	@$(PIP) --require-hashes -r requirements/bench.txt
+	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
+
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, proto lint, freshness of what is generated
 	ruff check .
@@ -100,7 +106,7 @@ docs: $(VENV)/dev ## write docs/settings.md from the settings classes
 
 .PHONY: lock
 lock: $(VENV)/dev ## pin every dependency set anew
-	@for name in $(SERVICES) embedded loadtest dev; do \
+	@for name in $(SERVICES) embedded loadtest bench dev; do \
 		uv pip compile --quiet --universal --python-version 3.11 --group $$name --generate-hashes \
 			--no-emit-index-url --no-header --no-annotate --upgrade --output-file requirements/$$name.txt; \
 	done

@@ -3,6 +3,7 @@
 #
 #   scripts/install-test-tools.sh                 databases, broker, proxy, media tools, browser, fonts
 #   scripts/install-test-tools.sh --with-docker   the same, and what a private Docker engine needs
+#   scripts/install-test-tools.sh --bench         only what the benchmark runs: proxy, broker, FUSE
 #   scripts/install-test-tools.sh --print-mirror  only name the Debian mirror that this machine uses
 #
 # Running it again installs nothing that is already there. Installing needs root, or sudo without a question.
@@ -28,11 +29,13 @@ debian_mirror() {
 }
 
 with_docker=no
+only_bench=no
 for argument in "$@"; do
     case $argument in
         --with-docker) with_docker=yes ;;
+        --bench) only_bench=yes ;;
         --print-mirror) debian_mirror; exit 0 ;;
-        -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) die "unknown argument: $argument (see --help)" ;;
     esac
 done
@@ -62,19 +65,23 @@ want_package() {
 }
 
 want_program rabbitmq-server rabbitmq-server
-if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then
-    say "postgresql: already here"
-else
-    missing="$missing postgresql"
-fi
-want_program redis-server redis-server
 want_program nginx nginx
-want_program ffmpeg ffmpeg
-want_program chromium chromium
-want_package fonts-nanum
-want_program curl curl
-want_program wget wget
-want_program aria2c aria2
+if [ "$only_bench" = yes ]; then
+    want_program fusermount3 fuse3
+else
+    if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then
+        say "postgresql: already here"
+    else
+        missing="$missing postgresql"
+    fi
+    want_program redis-server redis-server
+    want_program ffmpeg ffmpeg
+    want_program chromium chromium
+    want_package fonts-nanum
+    want_program curl curl
+    want_program wget wget
+    want_program aria2c aria2
+fi
 
 engine_answers=no
 if [ "$with_docker" = yes ]; then

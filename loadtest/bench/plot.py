@@ -9,7 +9,7 @@ from loadtest.bench.plan import JUDGED_CONNECTIONS, SIZE_TITLES, Size
 from loadtest.bench.results import SUBJECT, Results
 from loadtest.bench.stats import Spread
 
-_LABEL = "GB per second of each server by size of ranges"
+_LABEL = "GB/s of each server, by size of the ranges"
 _WIDTH = 760
 _LEFT = 262
 _RIGHT = 90
@@ -53,14 +53,10 @@ def plot(results: Results, titles: Mapping[str, str]) -> str:
             y += _STEP
         y += _HEADING
     height = y - _HEADING + 6
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_LABEL}">',
-            f"<style>{_STYLE}</style>",
-            *parts,
-            "</svg>\n",
-        ]
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_LABEL}">'
     )
+    return "\n".join([opening, f"<style>{_STYLE}</style>", *parts, "</svg>\n"])
 
 
 def _bars(results: Results) -> dict[Size, dict[str, Spread]]:

@@ -67,17 +67,16 @@ def conditions(results: Results) -> list[str]:
         f"Store: {machine.file_system}, which {nowait}.",
         f"{plan.rounds} rounds of {plan.seconds} s turn about, after {plan.warm_up_sec} s of warm-up each.",
     ]
-    windows = [(cell, one) for cell in results.cells for one in cell.rounds]
-    if windows:
-        disturbed = sum(one.cpu.others_share > _DISTURBED_SHARE for _, one in windows)
-        saturated = sum(one.cpu.client_share > _SATURATED_SHARE for _, one in windows)
-        lines.append(
-            f"Of {len(windows)} windows, other processes took over {_DISTURBED_SHARE:.0%} of a core in {disturbed},"
-            f" and the client itself was at its limit in {saturated}."
-        )
-    if errors := sum(cell.errors for cell in results.cells):
-        worst = next(one.first_error for _, one in windows if one.errors)
-        lines.append(f"{errors} answers were wrong or broken, the first: {worst}")
+    windows = results.windows()
+    disturbed = sum(one.cpu.others_share > _DISTURBED_SHARE for one in windows)
+    saturated = sum(one.cpu.client_share > _SATURATED_SHARE for one in windows)
+    lines.append(
+        f"Of {len(windows)} windows, other processes took over {_DISTURBED_SHARE:.0%} of a core in {disturbed},"
+        f" and the client itself was at its limit in {saturated}."
+    )
+    if errors := sum(one.errors for one in windows):
+        first = next(one.first_error for one in windows if one.errors)
+        lines.append(f"{errors} answers were wrong or broken, the first: {first}")
     return lines
 
 

@@ -141,6 +141,14 @@ class Results(BaseModel):
         """One cell, if it was measured."""
         return find(self.cells, peer, size, connections)
 
+    def windows(self) -> list[Throughput | MixedResult]:
+        """Every single measurement."""
+        found: list[Throughput | MixedResult] = [one for cell in self.cells for one in cell.rounds]
+        found += [*(one.result for one in self.memory), *(one.result for one in self.audiences)]
+        found += [one for seeks in self.seeks for one in seeks.rounds]
+        found += [one for slow in self.slow_disk for one in (*slow.without, *slow.beside)]
+        return found
+
     @property
     def all_kept(self) -> bool:
         """Whether every promise was judged and kept."""

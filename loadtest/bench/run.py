@@ -21,6 +21,7 @@ from loadtest.bench.plan import Plan
 from loadtest.bench.progress import Progress
 from loadtest.bench.promises import judge
 from loadtest.bench.results import Results
+from loadtest.bench.slow_disk import slow_disk
 
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer for peer in (MarqueePeer, NginxStatic, NginxAccel, FileResponsePeer, GeneratorPeer)
@@ -54,6 +55,10 @@ def run(plan: Plan, parent: Path) -> Results:
         (folder / "media").mkdir()
         media = make_media(folder / "media", plan.film_bytes)
         place = Place(folder, media, cores.server, cores.others)
+        if "slow-disk" in plan.scenarios:
+            # Better known now than when everything else is done.
+            with slow_disk(place):
+                pass
         peers = []
         for name in plan.peers:
             peer = PEERS[name](place)
@@ -68,7 +73,7 @@ def run(plan: Plan, parent: Path) -> Results:
         chosen = plan.scenarios
         memory = scenarios.measure_memory(plan, peers, client, progress) if "memory" in chosen else []
         seeks = scenarios.measure_seeks(plan, peers, client, progress) if "seek" in chosen else []
-        slow_disk = scenarios.measure_slow_disk(plan, peers, client, progress) if "slow-disk" in chosen else []
+        slow = scenarios.measure_slow_disk(plan, peers, client, progress) if "slow-disk" in chosen else []
         audiences = scenarios.measure_audiences(plan, peers, client, progress) if "viewers" in chosen else []
         film = media.root / media.film.reference
         described = machine.describe(film, cores)
@@ -80,7 +85,7 @@ def run(plan: Plan, parent: Path) -> Results:
         cells=cells,
         memory=memory,
         seeks=seeks,
-        slow_disk=slow_disk,
+        slow_disk=slow,
         audiences=audiences,
-        promises=judge(plan, cells, memory, seeks, slow_disk, audiences, has_nowait=described.has_nowait),
+        promises=judge(plan, cells, memory, seeks, slow, audiences, has_nowait=described.has_nowait),
     )

@@ -72,9 +72,7 @@ def measure_slow_disk(plan: Plan, peers: Sequence[Peer], client: LoadClient, pro
     if not compared:
         return []
     row = [SlowDisk(peer=peer.name, without=[], beside=[]) for peer in compared]
-    place = compared[0].place
-    slow = place.media.slow
-    with slow_disk(place.media.slow_folder, slow.reference.rpartition("/")[2], slow.size, place.other_cores):
+    with slow_disk(compared[0].place):
         for peer in compared:
             client.run_mixed(_mixed(peer, _WARM_UP_SEC, 0, readers=_slow_viewers(peer), probes=_others(peer)))
         for number in range(plan.slow_rounds):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.testing.servers import wait_until
+from loadtest.bench.peers import Place
 from loadtest.bench.processes import ProcessError, on_cores
 
 LATENCY_MS = 100
@@ -75,14 +76,16 @@ class SlowDisk:
 
 
 @contextlib.contextmanager
-def slow_disk(folder: Path, name: str, size: int, cores: frozenset[int]) -> Iterator[None]:
-    """Mounts the slow disk on a folder for as long as the block runs, or until this process ends.
+def slow_disk(place: Place) -> Iterator[None]:
+    """Mounts the slow disk in the media store for as long as the block runs, or until this process ends.
 
     Raises:
         ProcessError: it can't be mounted: /dev/fuse, libfuse or mfusepy is missing, or the container forbids it.
     """
-    command = [sys.executable, "-m", "loadtest.bench.slow_disk", str(folder), name, str(size), str(LATENCY_MS)]
-    with on_cores(cores):
+    folder, file = place.media.slow_folder, place.media.slow
+    what = (str(folder), Path(file.reference).name, str(file.size), str(LATENCY_MS))
+    command = [sys.executable, "-m", "loadtest.bench.slow_disk", *what]
+    with on_cores(place.other_cores):
         process = subprocess.Popen(  # noqa: S603 - made above
             command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
