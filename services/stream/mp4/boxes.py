@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import U32_MAX, Numbers, packed
+from services.stream.mp4.numbers import U32_MAX
 
 MAX_CHILDREN = 4096
 """No writer puts more boxes into one; each costs memory here many times its size."""
@@ -114,22 +115,20 @@ def need(boxes: Iterable[Box], kind: bytes) -> Box:
     return box
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkOffsets:
-    """A box of chunk offsets to be written (8.7.5): `stco`, or `co64` where one would not fit."""
+class Movable(Protocol):
+    """A part of a box to be written whose bytes depend on where the media will be.
 
-    positions: Numbers
-    """Of each chunk, counted from the end of the virtual file's header."""
+    `wide` says whether their places need 64 bits, `base` how many bytes come before them.
+    """
 
     def size(self, *, wide: bool) -> int:
-        """Length of the box."""
-        return HEADER + 8 + len(self.positions) * (8 if wide else 4)
+        """Its length."""
 
     def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
-        """Writes it for a header of `base` bytes."""
-        count = len(self.positions).to_bytes(4, "big")
-        out.append(header_of(b"co64" if wide else b"stco", self.size(wide=wide) - HEADER) + bytes(4) + count)
-        out.append(packed("Q" if wide else "I", [position + base for position in self.positions]))
+        """Adds its bytes to others."""
+
+
+Part = bytes | memoryview | Movable
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +136,20 @@ class Container:
     """A box to be written, made of parts."""
 
     kind: bytes
-    parts: list[Part]
+    parts: Sequence[Part]
 
     def size(self, *, wide: bool) -> int:
-        """Length of the box."""
+        """Its length."""
         return HEADER + sum(_size(part, wide=wide) for part in self.parts)
 
     def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
-        """Writes it for a header of `base` bytes."""
+        """Adds its bytes to others."""
         out.append(header_of(self.kind, self.size(wide=wide) - HEADER))
         for part in self.parts:
             if isinstance(part, bytes | memoryview):
                 out.append(part)
             else:
                 part.write(out, base, wide=wide)
-
-
-Part = bytes | memoryview | Container | ChunkOffsets
 
 
 def _size(part: Part, *, wide: bool) -> int:

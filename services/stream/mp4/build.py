@@ -44,27 +44,35 @@ def build(file: BinaryIO | int, size: int, start_sec: float) -> VirtualFile:
         Unsupported: no virtual file can be made; serve the file as it is.
         OSError: the store failed.
     """
-    start_ms = milliseconds(start_sec)
-    fd = file if isinstance(file, int) else file.fileno()
+    return build_at(file if isinstance(file, int) else file.fileno(), size, milliseconds(start_sec))
+
+
+def build_at(fd: int, size: int, start_ms: int) -> VirtualFile:
+    """The same, for a time in milliseconds."""
     found = structure(fd, size)
     if found.is_fragmented:
         raise Unsupported("fragmented")
     if start_ms == 0 and found.is_fast_start:
-        return _virtual(b"", Payload([(0, size)]), 0, 0, 1)
+        return _whole(b"", Payload([(0, size)]), until_ms=1)
     raw = read(fd, found.moov, MAX_MOOV_BYTES)
     moov = Box(b"moov", raw, raw[found.moov_header :])
     if start_ms == 0:
-        return _virtual(*with_index_first(fd, found, moov), 0, 0, 1)
+        return _whole(*with_index_first(fd, found, moov), until_ms=1)
     film = Film(moov, size)
     place = film.place(start_ms)
     if place.time:
         header, payload = film.since(place.time, read(fd, found.file_type, MAX_PREFIX_BYTES))
-    elif found.is_fast_start:
-        header, payload = b"", Payload([(0, size)])
-    else:
-        header, payload = with_index_first(fd, found, moov)
-    return _virtual(header, payload, place.time / film.scale, place.first_ms, place.until_ms)
+        return VirtualFile.made(
+            header,
+            payload.spans,
+            start_sec=place.time / film.scale,
+            first_ms=place.first_ms,
+            until_ms=place.until_ms,
+        )
+    if found.is_fast_start:
+        return _whole(b"", Payload([(0, size)]), until_ms=place.until_ms)
+    return _whole(*with_index_first(fd, found, moov), until_ms=place.until_ms)
 
 
-def _virtual(header: bytes, payload: Payload, start_sec: float, first_ms: int, until_ms: int) -> VirtualFile:
-    return VirtualFile(header, payload.spans, start_sec, first_ms, until_ms)
+def _whole(header: bytes, payload: Payload, *, until_ms: int) -> VirtualFile:
+    return VirtualFile.made(header, payload.spans, start_sec=0.0, first_ms=0, until_ms=until_ms)

@@ -9,7 +9,7 @@ from math import lcm
 from services.stream.mp4.boxes import Box, Container, Part, children, need
 from services.stream.mp4.chapters import UNITS_PER_SEC, chapters_since
 from services.stream.mp4.errors import StartBeyondEnd, Unsupported
-from services.stream.mp4.layout import Payload, header_bytes, payload_of, stretches_of
+from services.stream.mp4.layout import GAP_BYTES, Payload, header_bytes, payload_of
 from services.stream.mp4.numbers import I32_MAX
 from services.stream.mp4.structure import check_no_items
 from services.stream.mp4.tracks import Track, scaled, with_duration
@@ -112,10 +112,9 @@ class Film:
                 kept[place] = left
         stretches: list[tuple[int, int]] = []
         for track in kept.values():
-            ends = track.samples.chunks.ends(track.samples.sizes)
-            if max(ends) > self._file_size:
-                raise Unsupported("samples outside the file")
-            stretches += stretches_of(track.samples.chunks.offsets, ends)
+            stretches += track.samples.chunks.stretches(track.samples.sizes, GAP_BYTES)
+        if max(end for _, end in stretches) > self._file_size:
+            raise Unsupported("samples outside the file")
         payload = payload_of(stretches)
         moov = self._moov(kept, payload, time)
         return header_bytes(file_type, moov, payload.size, wrap=True), payload
@@ -133,7 +132,7 @@ class Film:
                     parts.append(bytes(header))
                 case b"trak":
                     if track := kept.get(place):
-                        parts.append(track.to_box(payload.locate(track.samples.chunks.offsets), dropped))
+                        parts.append(track.to_box(payload, dropped))
                     place += 1
                 case b"udta":
                     parts.append(chapters_since(box, scaled(time, self.scale, UNITS_PER_SEC)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import islice, pairwise
+from dataclasses import dataclass
 
-from services.stream.mp4.boxes import Container, header_of
+from services.stream.mp4.boxes import HEADER, Container, full_box, header_of
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import U32_MAX, Numbers
+from services.stream.mp4.numbers import U32_MAX, Numbers, packed, shifted
 from services.stream.mp4.virtual_file import Span
 
 GAP_BYTES = 256 * 2**10
@@ -34,19 +34,21 @@ class Payload:
             self.size += end - begin
         self.spans = tuple(Span(begin, end - begin) for begin, end in stretches if end > begin)
 
-    def locate(self, offsets: Numbers) -> Numbers:
-        """Where these places of the source are in the payload.
+    def places(self, offsets: Numbers, base: int, code: str) -> Numbers:
+        """Where these places of the source are in a file in which `base` bytes come before the payload.
 
         Raises:
-            Unsupported: one is not in it.
+            Unsupported: one is not in the payload.
         """
         if not offsets:
             return offsets
-        lowest, highest = self._stretch_of(min(offsets)), self._stretch_of(max(offsets))
-        if lowest == highest:
-            back = self._begins[lowest] - self._places[lowest]
-            return array("Q", [offset - back for offset in offsets])
-        return array("Q", map(self._place_of, offsets))
+        first, last = self._stretch_of(min(offsets)), self._stretch_of(max(offsets))
+        if first == last:
+            # What has 64 bits is given fewer after it has become smaller, and the other way round.
+            roomy = array(code, offsets) if code == "Q" else offsets
+            moved = shifted(roomy, base + self._places[first] - self._begins[first])
+            return moved if moved.typecode == code else array(code, moved)
+        return array(code, [base + self._place_of(offset) for offset in offsets])
 
     def _place_of(self, offset: int) -> int:
         stretch = self._stretch_of(offset)
@@ -59,12 +61,23 @@ class Payload:
         return place
 
 
-def stretches_of(begins: Numbers, ends: Numbers) -> Iterable[tuple[int, int]]:
-    """The stretches of a file that a track's chunks cover; chunks near each other make one."""
-    following = zip(ends, islice(begins, 1, None), strict=False)
-    breaks = [n for n, (end, begin) in enumerate(following, 1) if not 0 <= begin - end <= GAP_BYTES]
-    for first, after in pairwise([0, *breaks, len(begins)]):
-        yield begins[first], ends[after - 1]
+@dataclass(frozen=True, slots=True)
+class ChunkOffsets:
+    """A box of chunk offsets to be written (8.7.5): `co64` where one could need it, `stco` otherwise."""
+
+    offsets: Numbers
+    """In the source."""
+    payload: Payload
+
+    def size(self, *, wide: bool) -> int:
+        """Its length."""
+        return HEADER + 8 + len(self.offsets) * (8 if wide else 4)
+
+    def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
+        """Adds its bytes to others."""
+        places = self.payload.places(self.offsets, base, "Q" if wide else "I")
+        rows = len(places).to_bytes(4, "big"), packed(places)
+        out.append(full_box(b"co64" if wide else b"stco", 0, *rows))
 
 
 def payload_of(stretches: Iterable[tuple[int, int]]) -> Payload:

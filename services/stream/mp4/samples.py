@@ -7,9 +7,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.stream.mp4.boxes import Box, ChunkOffsets, Container, Part, children, full_box, need, only
+from services.stream.mp4.boxes import Box, Container, Part, children, full_box, need, only
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import I32_MAX, Numbers, packed, unpacked
+from services.stream.mp4.layout import ChunkOffsets, Payload
+from services.stream.mp4.numbers import I32_MAX, Numbers, rows_of, shifted, unpacked
 from services.stream.mp4.tables import Chunks, Runs, Sizes, Times, read_sample_numbers
 
 _ENCRYPTED = {b"encv", b"enca", b"enct", b"encs", b"encu", b"encm", b"drmi", b"drms", b"drmt"}
@@ -162,20 +163,27 @@ class Samples:
             groups=tuple((box, runs.since(sample)) for box, runs in self.groups),
         )
 
-    def box(self, positions: Numbers) -> Container:
-        """The sample table box; `positions` are those of the chunks in the virtual file."""
+    def begun(self, passed: int) -> Samples:
+        """The samples, of which the first has been shown for some time already. Only for those without offsets."""
+        durations = self.times.durations
+        counts = array("I", (1, durations.counts[0] - 1)) + durations.counts[1:]
+        values = array("I", (durations.values[0] - passed,)) + durations.values
+        return replace(self, times=Times(Runs(counts, values)))
+
+    def box(self, payload: Payload) -> Container:
+        """The sample table box for a virtual file that has this payload."""
         parts: list[Part] = [self.description.raw, full_box(b"stts", 0, self.times.durations.rows())]
         if self.offsets:
             parts.append(full_box(b"ctts", self.offsets_version, self.offsets.rows()))
         for kind, numbers in ((b"stss", self.sync), (b"stps", self.partial_sync)):
             if numbers is not None:
-                rows = packed("I", (number + 1 for number in numbers))
+                rows = rows_of(shifted(numbers, 1))
                 parts.append(full_box(kind, 0, len(numbers).to_bytes(4, "big"), rows))
         if self.dependencies is not None:
             parts.append(full_box(b"sdtp", 0, self.dependencies))
         parts.append(full_box(b"stsc", 0, self.chunks.rows()))
         parts.append(full_box(b"stsz", 0, self.sizes.fields()))
-        parts.append(ChunkOffsets(positions))
+        parts.append(ChunkOffsets(self.chunks.offsets, payload))
         parts += [box.raw for box in self.group_descriptions]
         for box, runs in self.groups:
             kinds = box.part(4, 8 if box.version else 4)
@@ -186,4 +194,4 @@ class Samples:
 def _numbers_since(numbers: Numbers | None, sample: int) -> Numbers | None:
     if numbers is None:
         return None
-    return array("I", (number - sample for number in numbers[bisect_left(numbers, sample) :]))
+    return shifted(numbers[bisect_left(numbers, sample) :], -sample)

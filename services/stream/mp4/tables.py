@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable
-from itertools import accumulate, chain, islice
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import accumulate, chain, islice, pairwise
 from operator import add, lt, mul, sub
 
 from services.stream.mp4.boxes import Box
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import Numbers, rows_of, unpacked
+from services.stream.mp4.numbers import U32_MAX, Numbers, rows_of, shifted, unpacked
 
 MAX_TIME = 2**62
 """Units of a media's timescale; so that sums of times and offsets fit into 64 bits."""
@@ -134,6 +135,11 @@ class Sizes:
             return (self.uniform * sample for sample in samples)
         return map(array("Q", accumulate(self.each, initial=0)).__getitem__, samples)
 
+    @property
+    def largest(self) -> int:
+        """The size of the largest sample."""
+        return self.uniform or max(self.each, default=0)
+
     def fields(self) -> bytes:
         """The fields of `stsz`."""
         table = b"" if self.uniform else rows_of(self.each)
@@ -148,9 +154,6 @@ class Chunks:
         per_chunk: samples in each chunk of the run.
         description: which sample description they have.
         offsets: of all chunks, in bytes.
-
-    Raises:
-        Unsupported: the runs contradict themselves.
     """
 
     def __init__(self, first: Numbers, per_chunk: Numbers, description: Numbers, offsets: Numbers) -> None:
@@ -158,19 +161,28 @@ class Chunks:
         self.per_chunk = per_chunk
         self.description = description
         self.offsets = offsets
-        if len(first) and (first[0] != 1 or first[-1] > len(offsets) or not is_rising(first) or 0 in per_chunk):
-            raise Unsupported("contradictory chunks")
-        if len(offsets) and not len(first):
-            raise Unsupported("chunks of unknown size")
-        following = chain(islice(first, 1, None), (len(offsets) + 1,))
-        self._ends: Numbers = array("Q", accumulate(map(mul, map(sub, following, first), per_chunk)))
-        self.samples: int = self._ends[-1] if self._ends else 0
+
+    @cached_property
+    def _ends(self) -> Numbers:
+        """The sample after each run."""
+        following = chain(islice(self.first, 1, None), (len(self.offsets) + 1,))
+        return array("Q", accumulate(map(mul, map(sub, following, self.first), self.per_chunk)))
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return self._ends[-1] if self._ends else 0
 
     @classmethod
     def read(cls, runs: Box, offsets: Box) -> Chunks:
         """Reads `stsc` and `stco` or `co64`. Raises Unsupported."""
-        table = unpacked("I", runs.rows(4, 12))
-        return cls(table[0::3], table[1::3], table[2::3], read_offsets(offsets))
+        table, places = unpacked("I", runs.rows(4, 12)), read_offsets(offsets)
+        first, per_chunk = table[0::3], table[1::3]
+        if len(places) and not len(first):
+            raise Unsupported("chunks of unknown size")
+        if len(first) and (first[0] != 1 or first[-1] > len(places) or not is_rising(first) or 0 in per_chunk):
+            raise Unsupported("contradictory chunks")
+        return cls(first, per_chunk, table[2::3], places)
 
     def since(self, sample: int, sizes: Sizes) -> Chunks:
         """The chunks from a sample on, which may be within the first of them; `sizes` are those of all samples."""
@@ -180,22 +192,45 @@ class Chunks:
         passed, within = divmod(sample - begin, per_chunk)
         chunk = self.first[run] - 1 + passed
         offsets = self.offsets[chunk:]
-        offsets[0] += sizes.total(sample - within, sample)
+        begun = offsets[0] + sizes.total(sample - within, sample)
+        if begun > U32_MAX:
+            offsets = array("Q", offsets)
+        offsets[0] = begun
         rows = [(1, per_chunk - within, description)]
         following = self.first[run + 1] if run + 1 < len(self.first) else len(self.offsets) + 1
         if within and following - chunk > 2:  # noqa: PLR2004 - the next chunk belongs to the run, too
             rows.append((2, per_chunk, description))
         first, per, descriptions = (array("I", column) for column in zip(*rows, strict=True))
-        first.extend(array("I", (number - chunk for number in self.first[run + 1 :])))
+        first.extend(shifted(self.first[run + 1 :], -chunk))
         return Chunks(first, per + self.per_chunk[run + 1 :], descriptions + self.description[run + 1 :], offsets)
 
-    def ends(self, sizes: Sizes) -> Numbers:
-        """Where each chunk ends in the file. Raises OverflowError when that is beyond 2^64."""
-        begins = chain((0,), islice(self._ends, len(self._ends) - 1)) if self._ends else ()
-        samples = array("Q", chain.from_iterable(map(range, begins, self._ends, self.per_chunk)))
-        samples.append(self.samples)
-        before = array("Q", sizes.before(samples))
-        return array("Q", map(add, self.offsets, map(sub, islice(before, 1, None), before)))
+    def stretches(self, sizes: Sizes, gap: int) -> Iterator[tuple[int, int]]:
+        """The stretches (begin, end) of the file that the chunks cover; those up to `gap` bytes apart are one."""
+        if is_rising(self.offsets) and max(map(sub, islice(self.offsets, 1, None), self.offsets), default=0) <= gap:
+            # The usual case needs no sizes, but of the last chunks: earlier ones can't reach beyond the last one.
+            reach = sizes.largest * max(self.per_chunk)
+            ends = self._ends_from(bisect_left(self.offsets, self.offsets[-1] - reach), sizes)
+            yield self.offsets[0], max(ends)
+            return
+        ends = self._ends_from(0, sizes)
+        following = enumerate(zip(ends, islice(self.offsets, 1, None), strict=False), 1)
+        breaks = [place for place, (end, begin) in following if not 0 <= begin - end <= gap]
+        for first, after in pairwise([0, *breaks, len(ends)]):
+            yield self.offsets[first], ends[after - 1]
+
+    def _ends_from(self, chunk: int, sizes: Sizes) -> Numbers:
+        """Where chunks end in the file, from one on, counted from 0."""
+        run = bisect_right(self.first, chunk + 1) - 1
+        passed = chunk + 1 - self.first[run]
+        first = (self._ends[run - 1] if run else 0) + passed * self.per_chunk[run]
+        begins = chain((first,), islice(self._ends, run, len(self._ends) - 1))
+        per_chunk = islice(self.per_chunk, run, None)
+        samples = array("Q", chain.from_iterable(map(range, begins, islice(self._ends, run, None), per_chunk)))
+        rest = sizes.since(first)
+        before = array("Q", rest.before(shifted(samples, -first)))
+        before.append(rest.total(0, rest.samples))
+        counts = map(sub, islice(before, 1, None), before)
+        return array("Q", map(add, islice(self.offsets, chunk, None), counts))
 
     def rows(self) -> bytes:
         """The rows of `stsc`, with their number before them."""
@@ -203,10 +238,8 @@ class Chunks:
 
 
 def read_offsets(box: Box) -> Numbers:
-    """Reads `stco` or `co64`, as 64-bit numbers. Raises Unsupported."""
-    if box.kind == b"co64":
-        return unpacked("Q", box.rows(4, 8))
-    return array("Q", unpacked("I", box.rows(4, 4)))
+    """Reads `stco` or `co64`. Raises Unsupported."""
+    return unpacked("Q", box.rows(4, 8)) if box.kind == b"co64" else unpacked("I", box.rows(4, 4))
 
 
 def read_sample_numbers(box: Box, samples: int) -> Numbers:
@@ -218,7 +251,7 @@ def read_sample_numbers(box: Box, samples: int) -> Numbers:
     numbers = unpacked("I", box.rows(4, 4))
     if len(numbers) and (numbers[0] == 0 or numbers[-1] > samples or not is_rising(numbers)):
         raise Unsupported("contradictory sync samples")
-    return array("I", (number - 1 for number in numbers))
+    return shifted(numbers, -1)
 
 
 def is_rising(numbers: Numbers) -> bool:

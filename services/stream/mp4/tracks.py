@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from services.stream.mp4.boxes import Box, Container, Part, children, full_box, header_of, need, only
 from services.stream.mp4.edits import Edit, read_edits, write_edits
 from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.layout import Payload
 from services.stream.mp4.numbers import U32_MAX, Numbers, packed, unpacked
 from services.stream.mp4.samples import Samples
 from services.stream.mp4.tables import MAX_TIME
 
 _ENABLED = 1
+_TEXT = {b"text", b"sbtl", b"subt", b"clcp"}
 _IN_THIS_FILE = 1
 
 
@@ -150,6 +153,11 @@ class Track:
             return None
         first = min(map(self._needed_for, begins))
         zero = self.samples.times.of(first)
+        if self.handler in _TEXT and len(begins) == 1 and self.samples.offsets is None:
+            # An edit could begin within a sample, too, but then FFmpeg shows everything too early by the sample's rest.
+            samples = self.samples.since(first).begun(begins[0] - zero)
+            edits[-1] = replace(edits[-1], media_time=0)
+            return replace(self, samples=samples, edits=tuple(edits))
         # Where offsets are negative, a picture may be shown before it is "decoded"; no edit may begin there.
         later = max(0, zero - min(begins))
         moved = (
@@ -182,13 +190,8 @@ class Track:
                 sample = self.samples.last_sync(self.samples.shown_at(sample)) or 0
         return sample
 
-    def to_box(self, positions: Numbers, dropped: Collection[int]) -> Container:
-        """The track box.
-
-        Args:
-            positions: of its chunks in the virtual file.
-            dropped: ids of tracks that are there no more.
-        """
+    def to_box(self, payload: Payload, dropped: Collection[int]) -> Container:
+        """The track box for a virtual file that has this payload, and in which tracks of these ids are no more."""
         parts: list[Part] = []
         for child in children(self.box.body):
             match child.kind:
@@ -200,12 +203,12 @@ class Track:
                 case b"tref":
                     parts.append(_references_left(child, dropped))
                 case b"mdia":
-                    parts.append(self._media(child, positions))
+                    parts.append(self._media(child, payload))
                 case _:
                     parts.append(child.raw)
         return Container(b"trak", parts)
 
-    def _media(self, mdia: Box, positions: Numbers) -> Container:
+    def _media(self, mdia: Box, payload: Payload) -> Container:
         parts: list[Part] = []
         for child in children(mdia.body):
             match child.kind:
@@ -213,7 +216,7 @@ class Track:
                     parts.append(with_duration(child, self.samples.times.end, at=16))
                 case b"minf":
                     boxes = children(child.body)
-                    table = self.samples.box(positions)
+                    table = self.samples.box(payload)
                     parts.append(Container(b"minf", [table if box.kind == b"stbl" else box.raw for box in boxes]))
                 case _:
                     parts.append(child.raw)
@@ -242,15 +245,19 @@ def with_duration(header: Box, duration: int, *, at: int, scale: int | None = No
     """
     wide = header.version > 0
     after = header.body[at + 16 if wide else at + 4 :]
-    between = bytes(header.part(20 if wide else 12, at - 12))
-    if scale is not None:
-        between = packed("I", [scale])
-    times = [header.number(4, 8), header.number(12, 8)] if wide else [header.number(4), header.number(8)]
-    wide = wide or duration > U32_MAX
-    code = "Q" if wide else "I"
-    flags = header.number(0) & 0xFF_FFFF
+    width = 8 if wide else 4
+    created, modified = header.number(4, width), header.number(4 + width, width)
+    between = header.part(4 + 2 * width, at - 12) if scale is None else scale.to_bytes(4, "big")
+    width = 8 if duration > U32_MAX else width
+    created_modified, until = created << 8 * width | modified, duration.to_bytes(width, "big")
     return full_box(
-        header.kind, int(wide), packed(code, times), between, packed(code, [duration]), bytes(after), flags=flags
+        header.kind,
+        int(width > 4),  # noqa: PLR2004 - bytes
+        created_modified.to_bytes(2 * width, "big"),
+        between,
+        until,
+        after,
+        flags=header.number(0) & 0xFF_FFFF,
     )
 
 
@@ -259,7 +266,7 @@ def _references_left(tref: Box, dropped: Collection[int]) -> bytes:
     for box in children(tref.body):
         ids = [number for number in _ids(box) if number not in dropped]
         if ids:
-            kept.append(header_of(box.kind, 4 * len(ids)) + packed("I", ids))
+            kept.append(header_of(box.kind, 4 * len(ids)) + packed(array("I", ids)))
     body = b"".join(kept)
     return header_of(tref.kind, len(body)) + body if body else b""
 

@@ -28,17 +28,23 @@ class VirtualFile:
     first_ms: int
     until_ms: int
     """Asked times from the one up to but not including the other, in milliseconds, are answered by this file."""
+    digest: str
+    """Tells the virtual files of one state of a source apart: with the source's validators it makes a strong ETag."""
+
+    @classmethod
+    def made(
+        cls, header: bytes, spans: tuple[Span, ...], *, start_sec: float, first_ms: int, until_ms: int
+    ) -> VirtualFile:
+        """A new one.
+
+        Its digest covers the header itself, so that replicas of different versions of this code can't give one tag to
+        different bytes.
+        """
+        places = b"".join(struct.pack(">QQ", span.offset, span.count) for span in spans)
+        digest = blake2b(header, digest_size=12, key=blake2b(places).digest()).hexdigest()
+        return cls(header, spans, start_sec, first_ms, until_ms, digest)
 
     @property
     def size(self) -> int:
         """Its length in bytes."""
         return len(self.header) + sum(span.count for span in self.spans)
-
-    @property
-    def digest(self) -> str:
-        """Tells the virtual files of one state of a source apart: with the source's validators it makes a strong ETag.
-
-        It covers the header itself, so that replicas of different versions can't give the same tag to different bytes.
-        """
-        places = b"".join(struct.pack(">QQ", span.offset, span.count) for span in self.spans)
-        return blake2b(self.header, digest_size=12, key=blake2b(places).digest()).hexdigest()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.stream.mp4.boxes import Box, ChunkOffsets, Container, Part, children
+from services.stream.mp4.boxes import Box, Container, Part, children
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.layout import Payload, header_bytes
+from services.stream.mp4.layout import ChunkOffsets, Payload, header_bytes
 from services.stream.mp4.structure import MAX_PREFIX_BYTES, Structure, check_no_items, read
 from services.stream.mp4.tables import read_offsets
 from services.stream.mp4.tracks import check_references
@@ -38,7 +38,7 @@ def _moved_part(box: Box, depth: int, payload: Payload) -> Part:
     if depth < len(_PATH) and box.kind == _PATH[depth]:
         return _moved(box, depth, payload)
     if depth == len(_PATH) and box.kind in {b"stco", b"co64"}:
-        return ChunkOffsets(payload.locate(read_offsets(box)))
+        return ChunkOffsets(read_offsets(box), payload)
     if depth == len(_PATH) and box.kind == b"saio":
         raise Unsupported("auxiliary information of samples")
     check_no_items(box)
