@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_port, server_directory
@@ -95,15 +96,20 @@ class ServicesStack(Stack):
 
 
 def main() -> None:
-    """Runs the stack until Ctrl-C."""
+    """Runs the stack until Ctrl-C or SIGTERM, also while it is still starting."""
     os.umask(0o022)
-    with tempfile.TemporaryDirectory(prefix="marquee-services-") as folder, ServicesStack(Path(folder)) as stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        tempfile.TemporaryDirectory(prefix="marquee-services-") as folder,
+        ServicesStack(Path(folder)) as stack,
+    ):
         sys.stdout.write(f"Marquee is ready: {stack.base_url}\nLogin: {ADMIN_LOGIN}   password: {ADMIN_PASSWORD}\n")
         sys.stdout.write(f"Logs are in {folder}; everything there is thrown away at the end. Stop with Ctrl-C.\n")
         sys.stdout.flush()
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        while True:
+            signal.pause()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     main()
