@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
@@ -16,12 +17,13 @@ from zerocopy.part import Part
 from zerocopy.sender import ClientGoneError
 
 if TYPE_CHECKING:
+    from uvicorn._types import HTTPScope
+
     from zerocopy.protocol import ZeroCopyProtocol
 
 _JOINED_BYTES = 64 * 1024
 """Bodies up to this size are copied behind the headers, so that both leave in one segment."""
 
-_BODILESS = (204, 304)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -33,12 +35,28 @@ class ZeroCopyCycle(RequestResponseCycle):
     (RFC 9112, 6.1); with older clients the connection's end is the end of a body of unknown length.
 
     Args:
-        connection: whose request it is.
-        facts: what uvicorn's cycle is made of.
+        connection: where the request came from.
+        scope: the request.
+        keep_alive: whether the connection may stay open after it.
+        expect_100_continue: whether the client waits for leave to send the body.
     """
 
-    def __init__(self, connection: ZeroCopyProtocol, **facts: Any) -> None:
-        super().__init__(**facts)
+    def __init__(
+        self, connection: ZeroCopyProtocol, scope: HTTPScope, *, keep_alive: bool, expect_100_continue: bool
+    ) -> None:
+        super().__init__(
+            scope,
+            connection.transport,
+            connection.flow,
+            connection.logger,
+            connection.access_logger,
+            connection.access_log,
+            connection.server_state.default_headers,
+            asyncio.Event(),
+            expect_100_continue,
+            keep_alive,
+            connection.on_response_complete,
+        )
         self._connection = connection
         self._head = b""
         self._ends_with_connection = False
@@ -90,23 +108,16 @@ class ZeroCopyCycle(RequestResponseCycle):
                 self.scope["http_version"],
                 status,
             )
-        lines, length, is_chunked, says_close = render(status, (*self.default_headers, *headers))
-        self._ends_with_connection = False
-        if length is None and not is_chunked and self.scope["method"] != "HEAD" and status not in _BODILESS:
-            if self.scope["http_version"] == "1.1":
-                is_chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
-            else:
-                self._ends_with_connection = True
-        if says_close:
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
+        head = render(
+            status,
+            (*self.default_headers, *headers),
+            method=self.scope["method"],
+            http_version=self.scope["http_version"],
+            keeps_alive=self.keep_alive,
+        )
+        self._head, self.expected_content_length, self.chunked_encoding, self._ends_with_connection, _ = head
+        self.keep_alive = head.keeps_alive
         self.waiting_for_100_continue = False
-        self.chunked_encoding = is_chunked
-        self.expected_content_length = 0 if is_chunked else length or 0
-        self._head = b"".join(lines)
 
     def _send_body(self, body: bytes, *, more_body: bool) -> None:
         self._count(len(body), more_body=more_body)

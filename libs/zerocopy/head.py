@@ -1,53 +1,87 @@
-"""Status line and header fields of a response as bytes, and what they say of its framing."""
+"""Status line and header fields of a response as bytes, and what they mean for its body."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+_BODILESS = frozenset({204, 304})
+_FRAMING = frozenset({b"connection: ", b"content-length: ", b"transfer-encoding: "})
+
+# What no field value may hold (RFC 9110, 5.5): one that ended its line early would be another field to the client.
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])
+
+# Field names as they are written, by how applications spell them: a name is looked at once.
+_LABELS: dict[bytes, bytes] = {}
+_MAX_LABELS = 1000
+
 
 class Head(NamedTuple):
-    """What precedes a body on the wire."""
+    """What precedes a response's body."""
 
-    lines: list[bytes]
-    """Status line and fields, without the empty line behind them."""
-    length: int | None
-    """What Content-Length promises, in bytes."""
+    data: bytes
+    """As it is on the wire."""
+    length: int
+    """The body's length in bytes, where Content-Length says so; otherwise 0."""
     is_chunked: bool
-    """Whether Transfer-Encoding says so."""
-    says_close: bool
-    """Whether `Connection: close` is among the fields."""
+    """Whether the body is in chunks (RFC 9112, 7.1)."""
+    ends_with_connection: bool
+    """Whether only the connection's end is the body's end (RFC 9112, 6.3, last case)."""
+    keeps_alive: bool
+    """Whether another response may follow."""
 
 
-def render(status: int, headers: Headers) -> Head:
-    """Writes a response's head (RFC 9112, sections 4 and 5).
+def render(status: int, headers: Headers, *, method: str, http_version: str, keeps_alive: bool) -> Head:
+    """Writes a response's head (RFC 9112, sections 4 to 6 and 9.6).
+
+    Args:
+        status: the status code.
+        headers: the fields that the application and the server set.
+        method: of the request.
+        http_version: of the request; chunks are for 1.1 only.
+        keeps_alive: whether the connection may stay open; a field can say otherwise.
 
     Raises:
-        RuntimeError: a field has characters that would end it early.
+        RuntimeError: a field has characters that don't belong there.
     """
-    lines = [STATUS_LINE[status]]
-    names = []
-    values = []
     length: int | None = None
-    is_chunked = says_close = False
+    is_chunked = says_close = ends_with_connection = False
+    lines = [STATUS_LINE[status][:-2]]
     for name, value in headers:
-        lower = name.lower()
-        names.append(name)
-        values.append(value)
-        lines += (lower, b": ", value, b"\r\n")
-        if lower == b"content-length":
-            length = int(value)
-        elif lower == b"transfer-encoding":
-            is_chunked = is_chunked or value.lower() == b"chunked"
-        elif lower == b"connection":
-            says_close = says_close or b"close" in [token.strip() for token in value.lower().split(b",")]
-    # All at once: one search is what costs.
-    if HEADER_RE.search(b"".join(names)):
-        raise RuntimeError("Invalid HTTP header name.")
-    if HEADER_VALUE_RE.search(b"".join(values)):
+        label = _LABELS.get(name) or _label(name)
+        lines.append(label + value)
+        if label in _FRAMING:
+            if label == b"content-length: ":
+                length = int(value)
+            elif label == b"transfer-encoding: ":
+                is_chunked = is_chunked or value.lower() == b"chunked"
+            else:
+                says_close = says_close or b"close" in [token.strip() for token in value.lower().split(b",")]
+    if length is None and not is_chunked and method != "HEAD" and status not in _BODILESS:
+        if http_version == "1.1":
+            is_chunked = True
+            lines.append(b"transfer-encoding: chunked")
+        else:
+            ends_with_connection = True
+    if says_close:
+        keeps_alive = False
+    elif not keeps_alive:
+        lines.append(b"connection: close")
+    lines += (b"", b"")
+    data = b"\r\n".join(lines)
+    if len(data) - len(data.translate(None, _CONTROLS)) != 2 * len(lines) - 2:
         raise RuntimeError("Invalid HTTP header value.")
-    return Head(lines, length, is_chunked, says_close)
+    return Head(data, 0 if is_chunked else length or 0, is_chunked, ends_with_connection, keeps_alive)
+
+
+def _label(name: bytes) -> bytes:
+    if not name or HEADER_RE.search(name):
+        raise RuntimeError("Invalid HTTP header name.")
+    label = name.lower() + b": "
+    if len(_LABELS) < _MAX_LABELS:
+        _LABELS[name] = label
+    return label

@@ -9,9 +9,6 @@ import socket
 BLOCK_BYTES = 256 * 1024
 """Sent at most at a time; of 64 KiB, 256 KiB and 1 MiB the best for the waiting times of other connections."""
 
-# The kernel then sends headers and the first bytes of the file in one segment. Linux has it.
-_MORE: int = getattr(socket, "MSG_MORE", 0)
-
 
 class Part:
     """Bytes to write, then a range of a file.
@@ -48,7 +45,7 @@ class Part:
             OSError: the file can't be read, or ends early; or the connection has ended.
         """
         if self.prefix:
-            taken = sock.send(self.prefix, _MORE if self.left else 0)
+            taken = sock.send(self.prefix)
             self.started = True
             self.prefix = self.prefix[taken:]
             if self.prefix:

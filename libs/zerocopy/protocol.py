@@ -6,53 +6,86 @@ import asyncio
 import os
 import socket
 import urllib.parse
+from contextvars import Context, copy_context
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import httptools
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from zerocopy.cycle import ZeroCopyCycle
+from zerocopy.eager import Starter
 from zerocopy.messages import EXTENSION
 from zerocopy.sender import Sender
+from zerocopy.stalls import Stalls
 
 NOTSENT_BYTES = 128 * 1024
-"""What a connection's kernel buffer may hold beyond what is on its way: a slow reader's memory."""
+"""What a connection's kernel buffer may hold beyond what is on its way: the memory that a slow reader costs."""
+
+RECEIVE_BYTES = 256 * 1024
+"""Received at most at a time."""
 
 
-class ZeroCopyProtocol(HttpToolsProtocol):
+class _Shared:
+    """What the connections of one server have in common."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stall_sec: float | None) -> None:
+        # Whoever receives has taken it before the next one does. To allocate it for each `recv`, as the loop would,
+        # costs more than parsing a request.
+        self.buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self.starter = Starter(loop)
+        self.stalls = Stalls(loop, stall_sec)
+
+
+_shared: WeakKeyDictionary[ServerState, _Shared] = WeakKeyDictionary()
+
+
+class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """Serves HTTP/1.1, and sends parts of files with `os.sendfile` where an application asks for that.
 
     Use it as `uvicorn.Config(app, http=ZeroCopyProtocol)`. The extension is offered on plain connections only: what
     TLS encrypts has to pass through memory.
 
-    Beyond the extension it differs from uvicorn's protocol where parts of files would make its ways felt:
-    - the application that is answering learns that the client has left, also when the client had sent more requests;
-    - what the client sends meanwhile waits, and a refusal of it never gets into an unfinished body;
-    - a client that has closed its sending side still gets a body with parts of files whole.
+    What else differs from uvicorn's protocol:
+
+    - The application that is answering learns that the client has left, also when the client had sent more requests.
+    - What the client sends during a part of a file waits; a refusal of it never gets into an unfinished body.
+    - A client that has closed its sending side still gets a body with parts of files whole.
+    - An application takes its first step at once, and a request costs no timer.
     """
 
     stall_sec: float | None = 90.0
     """A connection whose part of a file has moved no byte for so many seconds is aborted; None is never."""
 
     offers_zero_copy = False
+    """Whether parts of files can be sent into this connection."""
+
+    _shared: _Shared
+    _first: tuple[RequestResponseCycle, Any] | None = None
     _running: RequestResponseCycle | None = None
     _sender: Sender | None = None
     _held = b""
     _half_closed = False
     _refusal = ""
+    _idle_since: float | None = None
 
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection has been accepted."""
         super().connection_made(transport)
+        shared = _shared.get(self.server_state)
+        if shared is None:
+            shared = _shared[self.server_state] = _Shared(self.loop, self.stall_sec)
+        self._shared = shared
         # The application then waits for room after every message, and a part of a file never overtakes one.
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
         self.offers_zero_copy = hasattr(os, "sendfile") and sock is not None and self.scheme == "http"
         if self.offers_zero_copy and sock.family in {socket.AF_INET, socket.AF_INET6}:
-            # Responses are written in few, large pieces; held back, the last would wait for an acknowledgement.
+            # Otherwise the end of a response may wait for the client's acknowledgement of its beginning.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
@@ -67,7 +100,15 @@ class ZeroCopyProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's wish, always "any"
+        """Where the loop puts what it receives."""
+        return self._shared.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The client has sent something."""
+        self.data_received(self._shared.buffer[:nbytes])
+
+    def data_received(self, data: bytes | memoryview) -> None:
         """The client has sent something."""
         if self._refusal:
             return
@@ -75,7 +116,24 @@ class ZeroCopyProtocol(HttpToolsProtocol):
             self._held += data
             self.flow.pause_reading()
             return
-        super().data_received(data)
+        invalid = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            invalid = True
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            self._unsupported_upgrade_warning()
+        if self._first is not None:
+            cycle, app = self._first
+            self._first = None
+            self._start_now(cycle, app)
+        if invalid:
+            msg = "Invalid HTTP request received."
+            self.logger.warning(msg)
+            self.send_400_response(msg)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Whether the connection stays open for an answer."""
@@ -89,21 +147,25 @@ class ZeroCopyProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self._idle_since = None
         if self.offers_zero_copy:
-            cast("dict[str, Any]", self.scope)["extensions"] = {EXTENSION: {}}
+            self.scope["extensions"] = {EXTENSION: {}}
 
     def on_headers_complete(self) -> None:
         """A request's headers are there: it is answered, or waits for the answers to those before it."""
-        http_version = self.parser.get_http_version()
+        parser = self.parser
         scope = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
+        http_version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
         if http_version != "1.1":
             scope["http_version"] = http_version
-        if self.parser.should_upgrade() and self._should_upgrade():
+        if parser.should_upgrade() and self._should_upgrade():
             return
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
-        scope["path"] = self.root_path + (urllib.parse.unquote(path) if "%" in path else path)
+        if "%" in path:
+            path = urllib.parse.unquote(path)
+        scope["path"] = self.root_path + path
         scope["raw_path"] = self.root_path.encode("ascii") + url.path
         scope["query_string"] = url.query or b""
         app = self.app
@@ -115,20 +177,12 @@ class ZeroCopyProtocol(HttpToolsProtocol):
         previous = cast("RequestResponseCycle | None", self.cycle)
         self.cycle = ZeroCopyCycle(
             self,
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
+            scope,
+            keep_alive=http_version != "1.0" and parser.should_keep_alive(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=http_version != "1.0" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
         )
         if previous is None or previous.response_complete:
-            self._start_asgi_task(self.cycle, app)
+            self._first = self.cycle, app
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, app))
@@ -145,7 +199,7 @@ class ZeroCopyProtocol(HttpToolsProtocol):
     def sender(self) -> Sender:
         """Sends parts of files into this connection."""
         if self._sender is None:
-            self._sender = Sender(self.loop, self.transport, self.stall_sec)
+            self._sender = Sender(self.loop, self.transport, self._shared.stalls)
         return self._sender
 
     def stop_sending(self) -> None:
@@ -158,12 +212,32 @@ class ZeroCopyProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A response is in the transport: the next request's turn."""
-        super().on_response_complete()
-        if self._running is not None and self._running.response_complete and not self.transport.is_closing():
-            if self._refusal:
-                super().send_400_response(self._refusal)
-            elif self._half_closed and not self._held:
-                self.transport.close()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self.flow.resume_reading()
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal:
+            super().send_400_response(self._refusal)
+        elif self._half_closed and not self._held:
+            self.transport.close()
+        else:
+            self.flow.resume_reading()
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._look_later(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Ends the connection if it has been idle for long enough, or looks again when it may be."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_later(left)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what the client sent, after the answers to what it had sent before."""
@@ -172,7 +246,7 @@ class ZeroCopyProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
             return
         if running.more_body:
-            # It is the body of the very request that is being answered.
+            # It belongs to the very request that is being answered.
             if running.response_started:
                 self.transport.close()
             else:
@@ -182,6 +256,21 @@ class ZeroCopyProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
         self._refusal = msg
         self.flow.pause_reading()
+
+    def _start_now(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        context = Context() if self.config.reset_contextvars else copy_context()
+        task = self._shared.starter.start(cycle.run_asgi(app), context)
+        if task is not None:
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _look_later(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _close_sender(self) -> None:
         if self._sender is not None:
@@ -193,7 +282,3 @@ class ZeroCopyProtocol(HttpToolsProtocol):
         if held and not self.transport.is_closing():
             self.flow.resume_reading()
             self.data_received(held)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)

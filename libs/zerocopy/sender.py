@@ -20,7 +20,7 @@ from concurrent.futures import Future
 
 from zerocopy.messages import Residency
 from zerocopy.part import BLOCK_BYTES, Part
-from zerocopy.stalls import stalls_of
+from zerocopy.stalls import Stalls
 
 
 class ClientGoneError(Exception):
@@ -37,13 +37,13 @@ class Sender:
     Args:
         loop: the connection's event loop.
         transport: the connection.
-        stall_sec: after how many seconds without a byte moved the connection is aborted; None is never.
+        stalls: aborts the connection when a part moves no byte for too long.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, stall_sec: float | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, stalls: Stalls) -> None:
         self._loop = loop
         self._transport = transport
-        self._stall_sec = stall_sec
+        self._stalls = stalls
         self._socket: socket.socket = transport.get_extra_info("socket").dup()
         self._sent: Callable[[int], None] | None = None
         self._residency: Residency | None = None
@@ -88,8 +88,7 @@ class Sender:
         self._part = part
         self._waiter = waiter = self._loop.create_future()
         self.moved_at = self._loop.time()
-        if self._stall_sec is not None:
-            stalls_of(self._loop).watch(self, self._stall_sec)
+        self._stalls.watch(self)
         go_on(part)
         return waiter
 
@@ -219,7 +218,7 @@ class Sender:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        stalls_of(self._loop).forget(self)
+        self._stalls.forget(self)
         if part.keeps_file and self._residency is not None:
             _close_file(part, step, self._residency)
         self._sent = self._residency = None

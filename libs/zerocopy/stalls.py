@@ -1,14 +1,13 @@
-"""Ends connections whose reader has stopped: one look at all of them now and then, instead of a timer for each."""
+"""Ends connections whose clients take nothing any more: one look at all now and then, not a timer for each."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 LOOK_SEC = 1.0
-"""Between two looks: how much longer than its deadline a stalled connection may live."""
+"""Between two looks: how much longer than allowed a stalled connection may live."""
 
 logger = logging.getLogger("zerocopy")
 
@@ -24,42 +23,35 @@ class Mover(Protocol):
 
 
 class Stalls:
-    """Aborts transfers of one event loop that have moved no byte for too long.
+    """Aborts transfers that have moved no byte for too long. It looks only while there are any.
 
-    It looks only while there is something to look at.
+    Args:
+        loop: the event loop of the transfers.
+        limit_sec: how long is too long, in seconds; None never is.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit_sec: float | None) -> None:
         self._loop = loop
-        self._deadlines: dict[Mover, float] = {}
+        self._limit_sec = limit_sec
+        self._movers: set[Mover] = set()
         self._next_look: asyncio.TimerHandle | None = None
 
-    def watch(self, mover: Mover, seconds: float) -> None:
-        """From now on `mover` is aborted when it has not moved for so many seconds."""
-        self._deadlines[mover] = seconds
+    def watch(self, mover: Mover) -> None:
+        """A transfer has begun to wait."""
+        if self._limit_sec is None:
+            return
+        self._movers.add(mover)
         if self._next_look is None:
-            self._next_look = self._loop.call_later(LOOK_SEC, self._look)
+            self._next_look = self._loop.call_later(LOOK_SEC, self._look, self._limit_sec)
 
     def forget(self, mover: Mover) -> None:
-        """The transfer has ended."""
-        self._deadlines.pop(mover, None)
+        """A transfer has ended."""
+        self._movers.discard(mover)
 
-    def _look(self) -> None:
+    def _look(self, limit_sec: float) -> None:
         now = self._loop.time()
-        stalled = [mover for mover, seconds in self._deadlines.items() if now - mover.moved_at > seconds]
-        for mover in stalled:
-            logger.info("A connection is ended: its client has taken no byte for %.0f s.", now - mover.moved_at)
+        for mover in [mover for mover in self._movers if now - mover.moved_at > limit_sec]:
+            logger.info("Connection aborted: its client has taken nothing for %.0f s.", now - mover.moved_at)
             self.forget(mover)
             mover.abort()
-        self._next_look = self._loop.call_later(LOOK_SEC, self._look) if self._deadlines else None
-
-
-_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Stalls] = WeakKeyDictionary()
-
-
-def stalls_of(loop: asyncio.AbstractEventLoop) -> Stalls:
-    """The one of a loop."""
-    found = _by_loop.get(loop)
-    if found is None:
-        found = _by_loop[loop] = Stalls(loop)
-    return found
+        self._next_look = self._loop.call_later(LOOK_SEC, self._look, limit_sec) if self._movers else None
