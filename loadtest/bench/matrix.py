@@ -33,7 +33,7 @@ def measure(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Pro
                     target=peer.target(media.clip if size == "open" else media.film),
                     range_bytes=SIZES[size],
                     connections=connections,
-                    warm_up_sec=plan.warm_up_sec,
+                    warm_up_sec=plan.warm_up_sec + connections * plan.warm_up_sec_per_connection,
                     seconds=plan.seconds,
                     server_pids=peer.pids(),
                     seed=number,

@@ -37,6 +37,8 @@ class Plan(BaseModel):
     seconds: float = 0.8
     """Length of each measured window."""
     warm_up_sec: float = 0.2
+    warm_up_sec_per_connection: float = 0.001
+    """Connecting, and a viewer's first authorisation, belong to no steady state."""
     film_bytes: int = GIB
     scenarios: list[Scenario] = list(SCENARIOS)
     memory_connections: int = 1000

@@ -12,7 +12,7 @@ from loadtest.bench.plan import JUDGED_CONNECTIONS, SIZE_TITLES
 from loadtest.bench.plot import plot
 from loadtest.bench.results import REFERENCE, Cell, Promise, Results
 from loadtest.bench.run import PEERS
-from loadtest.bench.tables import NOTHING, TIMES, Table, figure, median, with_spread
+from loadtest.bench.tables import TIMES, Table, figure, median, with_spread
 
 _DISTURBED_SHARE = 0.1
 _SATURATED_SHARE = 0.95
@@ -65,7 +65,7 @@ def conditions(results: Results) -> list[str]:
         f"{versions}; Marquee {machine.commit}",
         f"Server and client share this machine, {apart}, and talk over loopback; the file is in the page cache.",
         f"Store: {machine.file_system}, which {nowait}.",
-        f"{plan.rounds} rounds of {plan.seconds} s turn about, after {plan.warm_up_sec} s of warm-up each.",
+        f"{plan.rounds} rounds of {plan.seconds} s turn about, after warm-up.",
     ]
     windows = results.windows()
     disturbed = sum(one.cpu.others_share > _DISTURBED_SHARE for one in windows)
@@ -237,9 +237,10 @@ _MUST_HOLD = f"""\
 Throughput is judged at {JUDGED_CONNECTIONS} connections. A ratio is the median of the ratios of neighbouring windows;
 the lowest and the highest round stand in brackets. A GB is 10^9 bytes of bodies.
 """
-_THROUGHPUT = f"""\
+_THROUGHPUT = """\
 Random ranges of a file of 1 GiB; for open-ended ones, of a file of 2 MiB. The first byte is the first one of the body.
-{NOTHING} means that no answer began within a window.
+Where a window is shorter than an answer takes among so many connections, hardly any answer ends in it, and the bytes
+say more than the answers do.
 """
 _SERVERS = """\
 Those under uvicorn get Marquee's listening socket with `TCP_NODELAY`, without which they would wait for delayed
