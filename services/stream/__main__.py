@@ -20,6 +20,7 @@ from services.stream.service import Streams
 from services.stream.settings import StreamSettings
 from services.stream.sources import SourceCache, ask_catalog
 from services.stream.traffic import Traffic
+from services.stream.virtual import VirtualFiles
 
 NAME = "stream"
 
@@ -36,7 +37,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec)
     files = Files(settings.media_root, settings.read_threads)
-    streams, traffic = Streams(sources, MediaStore(settings.media_root), files), Traffic()
+    virtual_files = VirtualFiles()
+    streams, traffic = Streams(sources, MediaStore(settings.media_root), files, virtual_files), Traffic()
     if role.answers:
         subscribe(bus, sources)
     health = Health({"media": Check(files.ping), "broker": broker_check(bus)})
@@ -61,6 +63,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         background=background,
     )
     service.resources.callback(files.close)
+    service.resources.callback(virtual_files.close)
     for channel in (auth, catalog):
         service.resources.push_async_callback(channel.close)
     return service

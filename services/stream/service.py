@@ -11,9 +11,11 @@ from kit.ids import is_id
 from kit.media import BadReference, MediaStore
 from kit.tokens import Caller
 from services.stream.domain import Source
-from services.stream.files import CAPACITY, Files
+from services.stream.files import CAPACITY, Files, OpenFile
+from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
+from services.stream.virtual import VirtualFiles
 
 log = structlog.get_logger()
 
@@ -21,14 +23,15 @@ log = structlog.get_logger()
 class Streams:
     """Finds videos for those who may see them, and opens their files."""
 
-    def __init__(self, sources: SourceCache, store: MediaStore, files: Files) -> None:
+    def __init__(self, sources: SourceCache, store: MediaStore, files: Files, virtual_files: VirtualFiles) -> None:
         self._sources = sources
         self._store = store
         self._files = files
+        self._virtual_files = virtual_files
         self._shown: OrderedDict[str, Representation] = OrderedDict()
 
-    def known(self, video_id: str, caller: Caller) -> Representation | None:
-        """A video's bytes, when nobody must be asked for them; None says nothing, `find` and `open` do."""
+    def known(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
+        """What `find` and `open` give, when nobody must be asked for it; None says nothing."""
         shown = self._shown.get(video_id)
         if (
             shown is None
@@ -37,7 +40,10 @@ class Streams:
             or not shown.source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
         ):
             return None
-        return shown
+        if start_sec is None:
+            return shown
+        virtual = self._virtual_files.known(shown.file, start_sec)
+        return _from(shown, virtual) if virtual else None
 
     async def find(self, video_id: str, caller: Caller) -> Source:
         """What is known of a video.
@@ -54,17 +60,23 @@ class Streams:
             raise ApiError("CONTENT_NOT_FOUND")
         return source
 
-    async def open(self, source: Source) -> Representation:
-        """The video's bytes.
+    async def open(self, source: Source, start_sec: float | None = None) -> Representation:
+        """The video's bytes: as they are or, with a time in seconds, as a film that begins at the key frame before it.
+
+        A file that can't be begun elsewhere is given as it is.
 
         Raises:
-            ApiError: STREAM_FILE_UNAVAILABLE.
+            ApiError: STREAM_FILE_UNAVAILABLE; VALIDATION_FAILED when the film is over by then.
         """
         try:
             file = await self._files.open(self._store.path(source.reference))
+            shown = self._show(source, file)
+            return shown if start_sec is None else await self._begun(shown, start_sec)
         except (OSError, BadReference) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
             raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+
+    def _show(self, source: Source, file: OpenFile) -> Representation:
         shown = self._shown.get(source.video_id)
         if shown is None or shown.source is not source or shown.file is not file:
             shown = self._shown[source.video_id] = Representation(source, file)
@@ -72,3 +84,17 @@ class Streams:
         if len(self._shown) > CAPACITY:
             self._shown.popitem(last=False)
         return shown
+
+    async def _begun(self, shown: Representation, start_sec: float) -> Representation:
+        try:
+            return _from(shown, await self._virtual_files.get(shown.file, start_sec))
+        except Unsupported:
+            return shown
+        except StartBeyondEnd as error:
+            problem = f"The film ends at {error.duration_ms / 1000:g} s."
+            raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "start", "problem": problem}]}) from error
+
+
+def _from(shown: Representation, virtual: VirtualFile) -> Representation:
+    """A virtual file of what is shown. It is not kept here: `VirtualFiles` bounds the memory that all of them take."""
+    return Representation(shown.source, shown.file, virtual) if virtual.header else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from services.stream.traffic import Traffic
 _BEFORE, _AFTER = STREAM_PATH.split("{video_id}")
 _ID = slice(len(_BEFORE), -len(_AFTER))
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
+_QUERY = re.compile(rb"(?:start=([0-9]{1,9}(?:\.[0-9]{1,6})?))?")
 _METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -68,11 +70,14 @@ class HotPath:
         if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
             return None
         fields = fields_of(scope["headers"])
-        if scope["method"] not in _METHODS or scope["query_string"] or not _BODY.isdisjoint(fields):
+        query = scope["query_string"]
+        asked = _QUERY.fullmatch(query)
+        if scope["method"] not in _METHODS or asked is None or not _BODY.isdisjoint(fields):
             return None
+        start_sec = float(asked[1]) if query else None
         authenticate: Authenticate = self._app.state.authenticate
         caller = authenticate.known(fields)
-        shown = self._streams.known(path[_ID], caller) if caller else None
+        shown = self._streams.known(path[_ID], start_sec, caller) if caller else None
         if caller is None or shown is None:
             return None
         given = fields.get(b"x-request-id")

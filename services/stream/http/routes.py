@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from kit.callers import CurrentCaller, protected_router
@@ -17,6 +17,10 @@ from services.stream.service import Streams
 from services.stream.traffic import Traffic
 
 STREAM_PATH = "/api/videos/{video_id}/stream"
+Start = Annotated[
+    float | None,
+    Query(ge=0, allow_inf_nan=False, description="Seconds. The film begins at the key frame at or before this time."),
+]
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file.", "content": {"video/mp4": {}}},
     206: {"description": "The asked ranges.", "content": {"video/mp4": {}, "multipart/byteranges": {}}},
@@ -42,11 +46,15 @@ def build_routers(streams: Streams, traffic: Traffic) -> dict[str, APIRouter]:
     """The routes of stream, by tag."""
     router = protected_router()
 
-    async def stream(video_id: str, request: Request, caller: CurrentCaller) -> Response:
-        """The bytes of a video's file: whole, or by range (RFC 9110, section 14), with validators for resuming."""
+    async def stream(video_id: str, request: Request, caller: CurrentCaller, start: Start = None) -> Response:
+        """The bytes of a video's file: whole, or by range (RFC 9110, section 14), with validators for resuming.
+
+        With `start` it is a file of its own, with an entity tag and ranges of its own, that begins at the key frame at
+        or before that time; `start=0` is the whole film with its index first, so that it plays from its first bytes.
+        """
         transfer = traffic.transfer(caller.user_id, video_id)
         try:
-            shown = await streams.open(await streams.find(video_id, caller))
+            shown = await streams.open(await streams.find(video_id, caller), start)
             return _Sent(answer(request.method, fields_of(request.headers.raw), shown, transfer))
         except ApiError as error:
             transfer.answered(error.entry.http_status)

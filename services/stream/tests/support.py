@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grpc import aio
+from structlog.testing import capture_logs
 
 from kit.errors import ApiError
 from kit.ids import new_id
@@ -27,6 +28,7 @@ from services.stream.domain import Source
 from services.stream.settings import StreamSettings
 
 VIEWER = "viewer"
+AUTHORISED = f"X-Test-User: {VIEWER}"
 _TIME_LIMIT_SEC = 20
 
 
@@ -271,3 +273,31 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
         yield Line(reader, writer)
     finally:
         writer.transport.abort()
+
+
+async def ask(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
+    """An answer, and whether it came the short way: only the long one tells the log of each request."""
+    with capture_logs() as logs:
+        async with connected(stage.port) as line:
+            line.send(method, path, **headers)
+            answer = await line.head()
+            if method != "HEAD" and answer.status != 304:
+                answer.body = await line.reader.readexactly(int(answer.headers["content-length"]))
+        await stage.idle()
+    return answer, not any(entry["event"] == "http_request" for entry in logs)
+
+
+async def run(*command: str | Path) -> bytes:
+    """Runs a program, such as a real client, to its end; answers what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        output, problems = await process.communicate()
+    assert process.returncode == 0, problems.decode()
+    return output
+
+
+def url(stage: Stage, video_id: str) -> str:
+    """Where a real client finds a video's bytes."""
+    return f"http://127.0.0.1:{stage.port}{stream_path(video_id)}"

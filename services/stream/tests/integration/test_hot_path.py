@@ -7,11 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from services.stream.tests.support import Answer, Stage, connected, stream_path
+from services.stream.tests.support import Answer, Stage, ask, stream_path
 
 DATA = os.urandom(600_000)
 BOUNDARY = re.compile(rb"[0-9a-f]{32}")
@@ -20,18 +19,6 @@ BOUNDARY = re.compile(rb"[0-9a-f]{32}")
 @pytest.fixture
 def film(stage: Stage) -> str:
     return stage.store("film.mp4", DATA)
-
-
-async def ask(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
-    """An answer, and whether it came the short way: only the long one tells the log of each request."""
-    with capture_logs() as logs:
-        async with connected(stage.port) as line:
-            line.send(method, path, **headers)
-            answer = await line.head()
-            if method != "HEAD" and answer.status != 304:
-                answer.body = await line.reader.readexactly(int(answer.headers["content-length"]))
-        await stage.idle()
-    return answer, not any(entry["event"] == "http_request" for entry in logs)
 
 
 def comparable(answer: Answer) -> tuple[Any, ...]:

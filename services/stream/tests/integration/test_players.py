@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
-from services.stream.tests.support import VIEWER, Stage, stream_path
+from services.stream.tests.support import AUTHORISED, Stage, run, url
 
-AUTHORISED = f"X-Test-User: {VIEWER}"
 DATA = os.urandom(40_000_000)
-
-
-async def run(*command: str | Path) -> bytes:
-    """Runs a program to its end; answers what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(60):
-        output, problems = await process.communicate()
-    assert process.returncode == 0, problems.decode()
-    return output
 
 
 def content(path: Path) -> bytes:
     return path.read_bytes()
-
-
-def url(stage: Stage, video_id: str) -> str:
-    return f"http://127.0.0.1:{stage.port}{stream_path(video_id)}"
 
 
 @pytest.fixture

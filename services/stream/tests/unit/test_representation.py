@@ -48,7 +48,7 @@ def spans_of(cuts: list[int]) -> tuple[Span, ...]:
 async def test_any_range_of_a_virtual_file(
     file: OpenFile, header: bytes, cuts: list[int], data: st.DataObject, head: bytes
 ) -> None:
-    virtual = VirtualFile(header, spans_of(cuts), 0, 0, 1)
+    virtual = VirtualFile.made(header, spans_of(cuts), start_sec=0, first_ms=0, until_ms=1)
     whole = header + b"".join(DATA[span.offset : span.offset + span.count] for span in virtual.spans)
     shown = Representation(a_source(), file, virtual)
     assert shown.size == len(whole)
@@ -68,9 +68,8 @@ async def test_a_file_is_sent_as_it_is(file: OpenFile) -> None:
 async def test_a_virtual_file_has_a_tag_of_its_own(file: OpenFile) -> None:
     source = a_source()
     virtuals = [
-        VirtualFile(HEADER, (Span(0, 10),), 0, 0, 1),
-        VirtualFile(HEADER, (Span(1, 10),), 0, 0, 1),
-        VirtualFile(HEADER[::-1], (Span(0, 10),), 0, 0, 1),
+        VirtualFile.made(header, (span,), start_sec=0, first_ms=0, until_ms=1)
+        for header, span in ((HEADER, Span(0, 10)), (HEADER, Span(1, 10)), (HEADER[::-1], Span(0, 10)))
     ]
     shown = [Representation(source, file), *(Representation(source, file, virtual) for virtual in virtuals)]
     tags = {dict(each.headers)[b"etag"] for each in shown}
