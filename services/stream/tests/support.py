@@ -275,7 +275,7 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
         writer.transport.abort()
 
 
-async def ask(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
+async def fetch(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
     """An answer, and whether it came the short way: only the long one tells the log of each request."""
     with capture_logs() as logs:
         async with connected(stage.port) as line:

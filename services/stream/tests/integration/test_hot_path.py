@@ -10,7 +10,7 @@ import pytest
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from services.stream.tests.support import Answer, Stage, ask, stream_path
+from services.stream.tests.support import Answer, Stage, fetch, stream_path
 
 DATA = os.urandom(600_000)
 BOUNDARY = re.compile(rb"[0-9a-f]{32}")
@@ -46,9 +46,9 @@ def comparable(answer: Answer) -> tuple[Any, ...]:
     ],
 )
 async def test_both_ways_give_the_same(stage: Stage, film: str, method: str, headers: dict[str, str]) -> None:
-    first, was_short = await ask(stage, stream_path(film), method, **headers)
+    first, was_short = await fetch(stage, stream_path(film), method, **headers)
     assert not was_short
-    again, is_short = await ask(stage, stream_path(film), method, **headers)
+    again, is_short = await fetch(stage, stream_path(film), method, **headers)
     assert is_short
     assert comparable(again) == comparable(first)
     assert again.headers["x-request-id"]
@@ -56,9 +56,9 @@ async def test_both_ways_give_the_same(stage: Stage, film: str, method: str, hea
 
 
 async def test_a_viewer_who_seeks_takes_it(stage: Stage, film: str) -> None:
-    await ask(stage, stream_path(film), range="bytes=0-1")
+    await fetch(stage, stream_path(film), range="bytes=0-1")
     for first in (500_000, 3, 70_000):
-        answer, is_short = await ask(stage, stream_path(film), range=f"bytes={first}-{first + 9}")
+        answer, is_short = await fetch(stage, stream_path(film), range=f"bytes={first}-{first + 9}")
         assert (answer.status, answer.body, is_short) == (206, DATA[first : first + 10], True)
 
 
@@ -77,8 +77,8 @@ async def test_a_viewer_who_seeks_takes_it(stage: Stage, film: str) -> None:
 async def test_what_needs_more_goes_the_long_way(
     stage: Stage, film: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    await ask(stage, stream_path(film))
-    answer, is_short = await ask(stage, stream_path(film) + path, **headers)
+    await fetch(stage, stream_path(film))
+    answer, is_short = await fetch(stage, stream_path(film) + path, **headers)
     assert answer.status == status
     assert is_short is (headers.get("x_test_user") == "someone:member:other"), "who may see it is decided there, too"
 
@@ -86,23 +86,23 @@ async def test_what_needs_more_goes_the_long_way(
 async def test_it_is_not_for_those_who_may_not_see_the_video(stage: Stage) -> None:
     theirs = stage.store("theirs.mp4", b"secret", corporation_id="acme")
     insider = {"x_test_user": "someone:member:acme"}
-    await ask(stage, stream_path(theirs), **insider)
-    assert (await ask(stage, stream_path(theirs), **insider))[1]
-    answer, is_short = await ask(stage, stream_path(theirs), x_test_user="someone:member:other")
+    await fetch(stage, stream_path(theirs), **insider)
+    assert (await fetch(stage, stream_path(theirs), **insider))[1]
+    answer, is_short = await fetch(stage, stream_path(theirs), x_test_user="someone:member:other")
     assert (answer.status, is_short) == (404, False)
 
 
 async def test_what_changed_is_asked_for_again(stage: Stage, film: str) -> None:
-    await ask(stage, stream_path(film))
+    await fetch(stage, stream_path(film))
     event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
     await stage.bus.deliver(event)
-    assert not (await ask(stage, stream_path(film)))[1]
-    assert (await ask(stage, stream_path(film)))[1]
+    assert not (await fetch(stage, stream_path(film)))[1]
+    assert (await fetch(stage, stream_path(film)))[1]
     replacement = stage.root / "new"
     replacement.write_bytes(DATA[::-1])
     replacement.replace(stage.root / "film.mp4")
-    answer, is_short = await ask(stage, stream_path(film))
+    answer, is_short = await fetch(stage, stream_path(film))
     assert (answer.body, is_short) == (DATA[::-1], False)
     os.truncate(stage.root / "film.mp4", 1000)
-    answer, is_short = await ask(stage, stream_path(film))
+    answer, is_short = await fetch(stage, stream_path(film))
     assert (answer.body, is_short) == (DATA[::-1][:1000], False)

@@ -9,7 +9,7 @@ import pytest
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from services.stream.tests.support import AUTHORISED, Stage, ask, run, stream_path, url
+from services.stream.tests.support import AUTHORISED, Stage, fetch, run, stream_path, url
 
 
 async def make_movie(path: Path, *options: str) -> Path:
@@ -27,9 +27,9 @@ async def film(stage: Stage, store: Path) -> str:
 
 async def test_it_is_a_file_of_its_own(stage: Stage, film: str) -> None:
     path = stream_path(film)
-    source, _ = await ask(stage, path)
-    moved, was_short = await ask(stage, f"{path}?start=0")
-    later, _ = await ask(stage, f"{path}?start=6.5")
+    source, _ = await fetch(stage, path)
+    moved, was_short = await fetch(stage, f"{path}?start=0")
+    later, _ = await fetch(stage, f"{path}?start=6.5")
     assert not was_short
     assert source.body.index(b"mdat") < source.body.index(b"moov")
     assert moved.body.index(b"moov") < moved.body.index(b"mdat")
@@ -40,7 +40,7 @@ async def test_it_is_a_file_of_its_own(stage: Stage, film: str) -> None:
 
 
 async def test_one_key_frame_is_one_file(stage: Stage, film: str) -> None:
-    answers = [(await ask(stage, f"{stream_path(film)}?start={start}"))[0] for start in ("6", "6.0", "6.9", "7")]
+    answers = [(await fetch(stage, f"{stream_path(film)}?start={start}"))[0] for start in ("6", "6.0", "6.9", "7")]
     assert len({each.headers["etag"] for each in answers[:3]}) == 1
     assert answers[3].headers["etag"] != answers[0].headers["etag"]
 
@@ -48,29 +48,29 @@ async def test_one_key_frame_is_one_file(stage: Stage, film: str) -> None:
 @pytest.mark.parametrize("start", ["0", "6.5"])
 async def test_ranges_are_of_the_virtual_file_and_come_the_short_way(stage: Stage, film: str, start: str) -> None:
     path = f"{stream_path(film)}?start={start}"
-    whole, _ = await ask(stage, path)
+    whole, _ = await fetch(stage, path)
     size = len(whole.body)
     header = whole.body.index(b"mdat")
     for first, last in ((0, 1), (header - 5, header + 5), (size - 9, size - 1), (0, size - 1)):
-        part, is_short = await ask(stage, path, range=f"bytes={first}-{last}")
+        part, is_short = await fetch(stage, path, range=f"bytes={first}-{last}")
         assert (part.status, part.headers["content-range"]) == (206, f"bytes {first}-{last}/{size}")
         assert part.body == whole.body[first : last + 1]
         assert is_short
-    several, _ = await ask(stage, path, range=f"bytes=0-3,{size - 4}-")
+    several, _ = await fetch(stage, path, range=f"bytes=0-3,{size - 4}-")
     assert whole.body[:4] in several.body
     assert whole.body[-4:] in several.body
-    assert (await ask(stage, path, range=f"bytes={size}-"))[0].headers["content-range"] == f"bytes */{size}"
-    head, _ = await ask(stage, path, "HEAD")
+    assert (await fetch(stage, path, range=f"bytes={size}-"))[0].headers["content-range"] == f"bytes */{size}"
+    head, _ = await fetch(stage, path, "HEAD")
     assert head.headers["content-length"] == str(size)
-    resumed, _ = await ask(stage, path, range="bytes=5-9", if_range=whole.headers["etag"])
+    resumed, _ = await fetch(stage, path, range="bytes=5-9", if_range=whole.headers["etag"])
     assert resumed.status == 206
-    other = (await ask(stage, stream_path(film)))[0].headers["etag"]
-    assert (await ask(stage, path, range="bytes=5-9", if_range=other))[0].status == 200
+    other = (await fetch(stage, stream_path(film)))[0].headers["etag"]
+    assert (await fetch(stage, path, range="bytes=5-9", if_range=other))[0].status == 200
 
 
 @pytest.mark.parametrize("start", ["-1", "nan", "inf", "x", "", "1e999", "10.5", "99999999999999999999"])
 async def test_what_is_no_time_of_the_film_is_refused(stage: Stage, film: str, start: str) -> None:
-    answer, _ = await ask(stage, f"{stream_path(film)}?start={start}")
+    answer, _ = await fetch(stage, f"{stream_path(film)}?start={start}")
     assert answer.status == 422
     error = json.loads(answer.body)["error"]
     assert error["code"] == "VALIDATION_FAILED"
@@ -84,27 +84,27 @@ async def test_what_can_not_be_begun_elsewhere_is_sent_as_it_is(stage: Stage, st
         if not path.exists():
             path.write_bytes(b"\0\0\0\x08free" * 1000)
         video = stage.add(path)
-        plain, _ = await ask(stage, stream_path(video))
-        begun, _ = await ask(stage, f"{stream_path(video)}?start={start}")
+        plain, _ = await fetch(stage, stream_path(video))
+        begun, _ = await fetch(stage, f"{stream_path(video)}?start={start}")
         assert (begun.status, begun.body) == (200, plain.body)
         assert begun.headers["etag"] == plain.headers["etag"]
 
 
 async def test_a_film_that_needs_nothing_is_the_source(stage: Stage, store: Path) -> None:
     film = stage.add(await make_movie(store / "fast.mp4", "-movflags", "+faststart"))
-    plain, _ = await ask(stage, stream_path(film))
-    begun, _ = await ask(stage, f"{stream_path(film)}?start=0")
+    plain, _ = await fetch(stage, stream_path(film))
+    begun, _ = await fetch(stage, f"{stream_path(film)}?start=0")
     assert begun.body == plain.body
     assert begun.headers["etag"] == plain.headers["etag"]
 
 
 async def test_a_changed_source_makes_a_new_file(stage: Stage, store: Path, film: str) -> None:
     path = f"{stream_path(film)}?start=6.5"
-    before, _ = await ask(stage, path)
+    before, _ = await fetch(stage, path)
     (await make_movie(store / "new.mp4", "-b:v", "50k")).replace(store / "movie.mp4")
     event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
     await stage.bus.deliver(event)
-    after, was_short = await ask(stage, path)
+    after, was_short = await fetch(stage, path)
     assert not was_short
     assert after.headers["etag"] != before.headers["etag"]
     assert len(after.body) < len(before.body)
