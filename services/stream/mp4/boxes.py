@@ -95,23 +95,23 @@ def children(body: memoryview) -> list[Box]:
     return found
 
 
-def only(boxes: Iterable[Box], kind: bytes) -> Box | None:
-    """The box of a kind, if there is one.
+def only(boxes: Iterable[Box], *kinds: bytes) -> Box | None:
+    """The box of one of these kinds, if there is one.
 
     Raises:
         Unsupported: there are several, and readers would differ about which one counts.
     """
-    found = [box for box in boxes if box.kind == kind]
+    found = [box for box in boxes if box.kind in kinds]
     if len(found) > 1:
-        raise Unsupported(f"several {kind!r}")
+        raise Unsupported(f"several {found[0].kind!r}")
     return found[0] if found else None
 
 
-def need(boxes: Iterable[Box], kind: bytes) -> Box:
-    """The one box of a kind. Raises Unsupported when there is none, or several."""
-    box = only(boxes, kind)
+def need(boxes: Iterable[Box], *kinds: bytes) -> Box:
+    """The one box of one of these kinds. Raises Unsupported when there is none, or several."""
+    box = only(boxes, *kinds)
     if box is None:
-        raise Unsupported(f"no {kind!r}")
+        raise Unsupported(f"no {kinds[0]!r}")
     return box
 
 

@@ -53,9 +53,9 @@ class Samples:
             Unsupported: it lacks something, or contradicts itself.
         """
         boxes = children(stbl.body)
-        sizes = Sizes.read(only(boxes, b"stsz") or need(boxes, b"stz2"))
+        sizes = Sizes.read(need(boxes, b"stsz", b"stz2"))
         durations = Runs.read(need(boxes, b"stts"))
-        chunks = Chunks.read(need(boxes, b"stsc"), only(boxes, b"stco") or need(boxes, b"co64"))
+        chunks = Chunks.read(need(boxes, b"stsc"), need(boxes, b"stco", b"co64"))
         ctts = only(boxes, b"ctts")
         offsets = Runs.read(ctts, signed=True) if ctts else None
         counts = {sizes.samples, durations.samples, chunks.samples, offsets.samples if offsets else sizes.samples}

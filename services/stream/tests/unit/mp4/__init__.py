@@ -1,0 +1,1 @@
+"""Tests of the virtual MP4 files."""

@@ -1,0 +1,43 @@
+"""Films of any shape, cut anywhere, against a reader that looks at one sample after the other."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from services.stream.mp4 import StartBeyondEnd
+from services.stream.tests.unit.mp4.judge import (
+    assert_cut,
+    assert_same_index,
+    build_of,
+    end_of,
+    key_frame_at,
+)
+from services.stream.tests.unit.mp4.reference import read_movie
+from services.stream.tests.unit.mp4.synthetic import Script, scripts, write
+
+
+@settings(max_examples=300, deadline=None)
+@given(script=scripts(), fraction=st.floats(0, 1.2))
+def test_any_film_is_cut_right(script: Script, fraction: float) -> None:
+    data = write(script)
+    movie = read_movie(data)
+    end = end_of(movie)
+    start_sec = round(float(end) * fraction, 3)
+    if Fraction(round(start_sec * 1000), 1000) * 1000 >= math.ceil(end * 1000) and start_sec > 0:
+        with pytest.raises(StartBeyondEnd):
+            build_of(data, start_sec)
+        return
+    start = key_frame_at(movie, start_sec) if start_sec else Fraction(0)
+    note(f"from {start} of {end}")
+    virtual = build_of(data, start_sec)
+    assert virtual.start_sec == pytest.approx(float(start))
+    assert virtual.first_ms <= round(start_sec * 1000) < virtual.until_ms
+    if start == 0:
+        assert_same_index(data, virtual)
+    else:
+        assert_cut(data, virtual, start)
