@@ -76,6 +76,8 @@ class ZeroCopyCycle(RequestResponseCycle):
         if self.disconnected:
             return
         kind = message["type"]
+        if self.has_parts and self._connection.is_sending:
+            raise RuntimeError("A part of a file is still being sent.")
         if self.response_complete:
             raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
         if kind == "http.response.start":
@@ -175,8 +177,6 @@ class ZeroCopyCycle(RequestResponseCycle):
         self.expected_content_length = left
 
     def _write(self, body: bytes) -> None:
-        if self.has_parts and self._connection.sender.busy:
-            raise RuntimeError("A part of a file is still being sent.")
         head, self._head = self._head, b""
         self.response_started = True
         if head and len(body) > _JOINED_BYTES:

@@ -112,7 +112,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """The client has sent something."""
         if self._refusal:
             return
-        if self._held or (self._sender is not None and self._sender.busy):
+        if self._held or self.is_sending:
             self._held += data
             self.flow.pause_reading()
             return
@@ -202,6 +202,11 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._sender = Sender(self.loop, self.transport, self._shared.stalls)
         return self._sender
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a part of a file is under way."""
+        return self._sender is not None and self._sender.busy
+
     def stop_sending(self) -> None:
         """A part of a file that had to wait has ended."""
         if self._sender is not None:
@@ -254,8 +259,9 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             return
         if self.pipeline and self.pipeline[0][0].more_body:
             self.pipeline.popleft()
+        # What still comes is taken and dropped. Left unread, it would make the kernel end the connection with a reset,
+        # which can cost the client what it has not read yet (RFC 9112, 9.6).
         self._refusal = msg
-        self.flow.pause_reading()
 
     def _start_now(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

@@ -94,6 +94,9 @@ class Sender:
 
     def stop(self) -> None:
         """Ends the part under way, if there is one: nobody waits for it any more."""
+        if self._part is not None and self._step is not None and not self._step.cancel():
+            # The thread may write yet.
+            self._part.started = True
         self._end(None)
 
     def close(self) -> None:

@@ -1,0 +1,56 @@
+"""One server for all tests of a module, and a look after each at what it has left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zerocopy.tests.support import FakeResidency, Media, Running, serving, until
+
+
+async def _nothing(_scope: object, _receive: object, _send: object) -> None:
+    raise AssertionError("the test has set no application")
+
+
+def _open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[Running]:
+    with serving(_nothing) as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared_server: Running) -> Iterator[Running]:
+    """A server that has forgotten everything when the test is over: connections, tasks and descriptors."""
+    tasks = shared_server.call(lambda: asyncio.all_tasks(shared_server.loop))
+    descriptors = _open_descriptors()
+    yield shared_server
+    until(lambda: not shared_server.connections())
+    until(lambda: not shared_server.server.server_state.tasks)
+    # At most one task waits for the next request that has to wait for something.
+    until(lambda: len(shared_server.call(lambda: asyncio.all_tasks(shared_server.loop)) - tasks) <= 1)
+    until(lambda: _open_descriptors() <= descriptors)
+    shared_server.app = _nothing
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Iterator[Media]:
+    """A file of some megabytes: more than sockets take at once, no multiple of anything."""
+    made = Media(tmp_path / "media", random.Random(7).randbytes(5_000_001))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def residency() -> Iterator[FakeResidency]:
+    fake = FakeResidency()
+    yield fake
+    fake.gate.set()
+    fake.pool.shutdown()
