@@ -97,15 +97,12 @@ class Authenticator:
         if authorization is None:
             token = _cookie(fields.get(b"cookie", b""))
             caller = self._verifier.known(token) if token else None
+        elif authorization[:7].lower() == b"bearer ":
+            caller = self._verifier.known(authorization[7:].strip().decode("latin-1"))
+        elif authorization[:6].lower() == b"basic ":
+            caller = self._remembered(self._digest(authorization[6:].strip().decode("latin-1")))
         else:
-            scheme, _, credentials = authorization.partition(b" ")
-            match scheme.lower():
-                case b"bearer":
-                    caller = self._verifier.known(credentials.strip().decode("latin-1"))
-                case b"basic":
-                    caller = self._remembered(self._digest(credentials.strip().decode("latin-1")))
-                case _:
-                    caller = None
+            caller = None
         return caller if caller and caller.status == "active" else None
 
     async def _identify(self, request: Request) -> Caller:

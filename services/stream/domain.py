@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.stream.ranges import ByteRange, RangeNotSatisfiable, select
-from services.stream.validators import Conditions, Validators, Verdict, judge
+from services.stream.validators import Verdict
 
 _MEDIA_TYPE = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]*")
 
@@ -51,8 +52,7 @@ class Outcome(IntEnum):
     NOT_SATISFIABLE = 416
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The outcome, and the bytes that go with it."""
 
     outcome: Outcome
@@ -60,15 +60,13 @@ class Decision:
     """Never empty for PARTIAL; for WHOLE the file in one, or nothing when it is empty."""
 
 
-def decide(
-    method: str, range_header: str | None, conditions: Conditions, validators: Validators, size: int
-) -> Decision:
+def decide(method: str, range_header: str | None, verdict: Verdict, size: int) -> Decision:
     """What a GET or HEAD of a file of `size` bytes is answered with (RFC 9110, 13.2.2 and 14.2).
 
-    A range is defined for GET only, so that HEAD ignores one. Conditions come before ranges. An `If-Range` that holds
-    leaves a range unsatisfiable that is: whoever has the whole file already learns so without getting it again.
+    Conditions come before ranges: `verdict` is what they say. A range is defined for GET only, so that HEAD ignores
+    one. An `If-Range` that holds leaves a range unsatisfiable that is: whoever has the whole file already learns so
+    without getting it again.
     """
-    verdict = judge(conditions, validators)
     if verdict is Verdict.FAILED:
         return Decision(Outcome.PRECONDITION_FAILED)
     if verdict is Verdict.NOT_MODIFIED:

@@ -20,6 +20,8 @@ from zerocopy import PageCache, classify
 
 FRESH_SEC = 2.0
 """For so long it is believed, unasked, that a path still leads to the file that is open."""
+LOOK_SEC = 0.05
+"""For so long a file on a local disk is believed not to have changed."""
 CAPACITY = 512
 """Files kept open, besides those being sent."""
 
@@ -49,7 +51,7 @@ class OpenFile:
     def __init__(self, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
         self._descriptor = descriptor
         self._pool = pool
-        self._checked_at = time.monotonic()
+        self._checked_at = self._looked_at = time.monotonic()
         self._is_local = classify(descriptor.number)
         self.residency = PageCache(pool, can_ask=self._is_local)
         self.size = facts.st_size
@@ -79,14 +81,19 @@ class OpenFile:
     def is_fresh(self) -> bool:
         """Whether this is still what its path leads to, as far as that is known without waiting.
 
-        A store that answers about its memory is a local one, and is asked each time; others are for `FRESH_SEC`.
+        A store that can tell what it has in memory is a local one, and is looked at each `LOOK_SEC`.
         """
-        if time.monotonic() - self._checked_at > FRESH_SEC:
+        now = time.monotonic()
+        if now - self._checked_at > FRESH_SEC:
             return False
-        if not self._is_local:
+        if now - self._looked_at < LOOK_SEC or not self._is_local:
             return True
         facts = os.fstat(self._descriptor.number)
-        return facts.st_mtime_ns == self.mtime_ns and facts.st_size == self.size and facts.st_nlink > 0
+        if facts.st_mtime_ns != self.mtime_ns or facts.st_size != self.size or not facts.st_nlink:
+            self._checked_at = float("-inf")
+            return False
+        self._looked_at = now
+        return True
 
     def confirm(self) -> None:
         """Notes that its path was found to lead here."""

@@ -15,7 +15,7 @@ _OWS = " \t"
 _PLAIN = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})?")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(slots=True, order=True)
 class ByteRange:
     """Bytes `first` to `last` of a file, both included."""
 

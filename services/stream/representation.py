@@ -44,7 +44,6 @@ class Representation:
         self.typed_headers: RawHeaders = [
             *self.headers,
             (b"content-type", source.content_type.encode()),
-            (b"content-disposition", b"inline"),
         ]
         """Of answers with its bytes, other than `multipart/byteranges`."""
 

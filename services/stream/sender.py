@@ -26,7 +26,7 @@ RawHeader = tuple[bytes, bytes]
 RawHeaders = list[RawHeader]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
     """A stretch of the file, which may be empty, and what comes before it in the body."""
 
@@ -37,6 +37,10 @@ class Part:
 
 class Meter(Protocol):
     """What watches a response as it is sent."""
+
+    @property
+    def bytes(self) -> int:
+        """How much of the body was taken so far."""
 
     def begin(self, status: int) -> None:
         """The headers are about to go out."""
@@ -130,48 +134,50 @@ class FileBody:
 
     async def _send_by_kernel(self, send: Send) -> bool:
         """Names the parts to the server, which has the kernel send them; answers whether the client took it all."""
-        first = self._parts[0] if self._parts else None
-        try:
-            is_ready = first is None or not first.count or self._file.is_resident(first.offset, 1)
-        except OSError:
-            is_ready = False
-        if not is_ready and first:
-            # What can't be read at all is better said while it can be.
-            await self._read(first.offset, 1)
-        await self._start(send)
-        missing = 0
-
-        def took(count: int) -> None:
-            nonlocal missing
-            missing -= count
-            self._meter.sent(count)
-
-        for part in self._parts:
+        file, meter = self._file, self._meter
+        for place, part in enumerate(self._parts, 1):
             if part.head:
+                await self._start(send)
                 await send({"type": "http.response.body", "body": part.head, "more_body": True})
-                self._meter.sent(len(part.head))
-            if part.count:
-                missing = part.count
-                try:
-                    await send(
-                        {
-                            "type": EXTENSION,
-                            "file": self._file,
-                            "offset": part.offset,
-                            "count": part.count,
-                            "more_body": part is not self._parts[-1] or bool(self._tail),
-                            "residency": self._file.residency,
-                            "sent": took,
-                        }
-                    )
-                except OSError as error:
-                    raise _ReadFailed(str(error)) from error
-                if missing:
-                    return False
+                meter.sent(len(part.head))
+            if not part.count:
+                continue
+            is_ready = await self._is_ready(part.offset, min(part.count, BLOCK_BYTES))
+            await self._start(send)
+            whole = meter.bytes + part.count
+            try:
+                await send(
+                    {
+                        "type": EXTENSION,
+                        "file": file,
+                        "offset": part.offset,
+                        "count": part.count,
+                        "more_body": place < len(self._parts) or bool(self._tail),
+                        # What was just found in memory is not looked for again.
+                        "residency": None if is_ready and part.count <= BLOCK_BYTES else file.residency,
+                        "sent": meter.sent,
+                    }
+                )
+            except OSError as error:
+                raise _ReadFailed(str(error)) from error
+            if meter.bytes < whole:
+                return False
         if self._tail or not self._parts or not self._parts[-1].count:
+            await self._start(send)
             await send({"type": "http.response.body", "body": self._tail, "more_body": False})
-            self._meter.sent(len(self._tail))
+            meter.sent(len(self._tail))
         return True
+
+    async def _is_ready(self, offset: int, count: int) -> bool:
+        """Whether the first block of a part is in memory. What can't be read is better said before the headers."""
+        try:
+            if self._file.is_resident(offset, count):
+                return True
+        except OSError as error:
+            raise _ReadFailed(str(error)) from error
+        if not self._started:
+            await self._read(offset, 1)
+        return False
 
     async def _send_while_wanted(self, receive: Receive, send: Send) -> bool:
         sending = asyncio.ensure_future(self._send_by_reading(send))

@@ -66,7 +66,6 @@ class Transfer:
 
     __slots__ = (
         "_asked_at",
-        "_bytes",
         "_content_id",
         "_is_open",
         "_request_id",
@@ -74,6 +73,7 @@ class Transfer:
         "_traffic",
         "_ttfb_ms",
         "_user_id",
+        "bytes",
     )
 
     def __init__(self, traffic: Traffic, user_id: str, content_id: str, request_id: str) -> None:
@@ -85,7 +85,7 @@ class Transfer:
         self._ttfb_ms = 0.0
         self._status = 0
         self._is_open = False
-        self._bytes = 0
+        self.bytes = 0
 
     def begin(self, status: int) -> None:
         """The headers go out, and the body follows."""
@@ -96,7 +96,7 @@ class Transfer:
 
     def sent(self, count: int) -> None:
         """So many bytes more were handed over."""
-        self._bytes += count
+        self.bytes += count
         self._traffic.bytes_sent += count
 
     def end(self, *, completed: bool) -> None:
@@ -125,7 +125,7 @@ class Transfer:
             user_id=self._user_id,
             content_id=self._content_id,
             status=self._status,
-            bytes=self._bytes,
+            bytes=self.bytes,
             outcome=outcome,
             ttfb_ms=round(self._ttfb_ms, 2),
             **({"request_id": self._request_id} if self._request_id else {}),

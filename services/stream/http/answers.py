@@ -11,7 +11,7 @@ from services.stream.multipart import frame
 from services.stream.representation import Representation
 from services.stream.sender import Bodiless, FileBody, RawHeader
 from services.stream.traffic import Transfer
-from services.stream.validators import Conditions
+from services.stream.validators import Conditions, Verdict, judge
 
 Fields = Mapping[bytes, bytes]
 """A request's header fields, by lower-case name."""
@@ -40,7 +40,8 @@ def answer(
     Raises:
         ApiError: STREAM_RANGE_INVALID when no asked range has a byte in it.
     """
-    decision = decide(method, _field(fields, b"range"), _conditions(fields), shown.validators(), shown.size)
+    verdict = Verdict.PROCEED if _CONDITIONAL.isdisjoint(fields) else judge(_conditions(fields), shown.validators())
+    decision = decide(method, _field(fields, b"range"), verdict, shown.size)
     match decision.outcome:
         case Outcome.PARTIAL if len(decision.ranges) > 1:
             return _multipart(decision, headers, shown, transfer)
@@ -55,19 +56,20 @@ def answer(
             described = [*shown.headers, *headers, (b"content-length", b"0")]
         case _:
             described = [*shown.headers, *headers]
-    transfer.answered(decision.outcome)
-    return Bodiless(decision.outcome, described)
+    status = int(decision.outcome)
+    transfer.answered(status)
+    return Bodiless(status, described)
 
 
 def _body(decision: Decision, headers: Sequence[RawHeader], shown: Representation, transfer: Transfer) -> FileBody:
     described = [*shown.typed_headers, *headers]
     if not decision.ranges:
-        return FileBody(decision.outcome, [*described, (b"content-length", b"0")], shown.file, (), meter=transfer)
+        return FileBody(int(decision.outcome), [*described, (b"content-length", b"0")], shown.file, (), meter=transfer)
     span = decision.ranges[0]
     described.append((b"content-length", b"%d" % span.count))
     if decision.outcome is Outcome.PARTIAL:
         described.append((b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)))
-    return FileBody(decision.outcome, described, shown.file, shown.parts(span), meter=transfer)
+    return FileBody(int(decision.outcome), described, shown.file, shown.parts(span), meter=transfer)
 
 
 def _multipart(decision: Decision, headers: Sequence[RawHeader], shown: Representation, transfer: Transfer) -> FileBody:
@@ -77,19 +79,15 @@ def _multipart(decision: Decision, headers: Sequence[RawHeader], shown: Represen
         *headers,
         (b"content-type", framed.content_type.encode()),
         (b"content-length", b"%d" % framed.length),
-        (b"content-disposition", b"inline"),
     ]
     parts = [part for head, span in framed.parts for part in shown.parts(span, head)]
-    return FileBody(decision.outcome, described, shown.file, parts, tail=framed.tail, meter=transfer)
+    return FileBody(int(decision.outcome), described, shown.file, parts, tail=framed.tail, meter=transfer)
 
 
-_NO_CONDITIONS = Conditions()
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"})
 
 
 def _conditions(fields: Fields) -> Conditions:
-    if _CONDITIONAL.isdisjoint(fields):
-        return _NO_CONDITIONS
     return Conditions(
         if_match=_field(fields, b"if-match"),
         if_none_match=_field(fields, b"if-none-match"),

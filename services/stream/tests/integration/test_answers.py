@@ -27,7 +27,6 @@ async def test_the_whole_file(stage: Stage, film: str) -> None:
     assert answer.body == DATA
     assert answer.headers["accept-ranges"] == "bytes"
     assert answer.headers["content-type"] == "video/mp4"
-    assert answer.headers["content-disposition"] == "inline"
     assert answer.headers["cache-control"] == "private, no-cache, no-transform"
     assert answer.headers["etag"].startswith('"')
     assert answer.headers["last-modified"].endswith(" GMT")
@@ -141,7 +140,10 @@ async def test_a_failed_precondition(stage: Stage, film: str) -> None:
     await stage.idle()
 
 
-async def test_resuming_a_file_that_has_changed_begins_anew(stage: Stage, film: str) -> None:
+async def test_resuming_a_file_that_has_changed_begins_anew(
+    stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.stream.files.LOOK_SEC", 0)
     etag = (await stage.get(film, range="bytes=0-1")).headers["etag"]
     resumed = await stage.get(film, range="bytes=500000-", if_range=etag)
     assert (resumed.status, resumed.body) == (206, DATA[500_000:])
