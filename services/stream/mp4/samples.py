@@ -166,8 +166,10 @@ class Samples:
     def begun(self, passed: int) -> Samples:
         """The samples, of which the first has been shown for some time already. Only for those without offsets."""
         durations = self.times.durations
-        counts = array("I", (1, durations.counts[0] - 1)) + durations.counts[1:]
-        values = array("I", (durations.values[0] - passed,)) + durations.values
+        # Built like this, no run is empty: FFmpeg takes one of 0 samples for one of 1.
+        rest = durations.since(1)
+        counts = array("I", (1,)) + rest.counts
+        values = array("I", (durations.values[0] - passed,)) + rest.values
         return replace(self, times=Times(Runs(counts, values)))
 
     def box(self, payload: Payload) -> Container:

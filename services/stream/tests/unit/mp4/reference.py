@@ -185,6 +185,7 @@ def _expanded(table: Node, *, signed: bool) -> list[int]:
     values = []
     for row in range(table.u32(4)):
         count, value = struct.unpack_from(">Ii" if signed else ">II", table.body, 8 + 8 * row)
+        assert count, "a run of no samples, of which readers think differently"
         values += [value] * count
     return values
 
