@@ -1,0 +1,436 @@
+"""What every store of slots must do. An adapter's tests inherit `SlotsContract` and make its world."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from structlog.contextvars import bound_contextvars
+
+from kit.ids import derived_id, new_id
+from marquee.events.v1 import stream_pb2
+from services.stream.slots import (
+    Active,
+    EndReason,
+    Gone,
+    Kind,
+    Queued,
+    Refused,
+    Renewal,
+    Scope,
+    State,
+    Unavailable,
+    Viewing,
+)
+from services.stream.tests.unit.slots.support import LIMITS, World, a_viewing
+
+IDLE = LIMITS.idle_sec
+TICK = LIMITS.tick_sec
+
+
+class SlotsContract:
+    """Tests of a store. A subclass provides the fixture `world`, with `LIMITS`."""
+
+    @pytest.fixture
+    async def world(self) -> World:
+        raise NotImplementedError
+
+    # Who gets a slot
+
+    async def test_a_session_is_what_was_asked_for(self, world: World) -> None:
+        viewing = a_viewing("ann", device_name='"거실"\\ \n TV 📺', source="ssd")
+        session = await world.granted(viewing)
+        assert session.viewing == viewing
+        assert (session.state, session.bytes_sent, session.started_at) == (State.ACTIVE, 0, session.seen_at)
+        for store in world.stores:
+            assert await store.get(session.id) == Active(session)
+            assert await store.of_user("ann") == await store.all() == [session]
+            assert await store.of_user("bob") == []
+            assert await store.get(new_id()) == Gone(EndReason.UNKNOWN)
+
+    async def test_the_users_limit_answers_at_once_and_names_their_sessions(self, world: World) -> None:
+        own = [await world.granted(a_viewing("ann", device_name=name)) for name in ("TV", "phone")]
+        assert await world.store.start(a_viewing("ann")) == Refused(Scope.USER, 2, tuple(own))
+        await world.granted(a_viewing("bob"))
+
+    async def test_the_users_limit_counts_those_that_wait(self, world: World) -> None:
+        await world.fill()
+        own = [await world.queued(a_viewing("ann")) for _ in range(2)]
+        assert await world.store.start(a_viewing("ann")) == Refused(Scope.USER, 2, tuple(own))
+
+    async def test_the_platforms_limit_queues_until_the_queue_is_full(self, world: World) -> None:
+        await world.fill()
+        for position in range(1, LIMITS.queue + 1):
+            outcome = await world.store.start(viewing := a_viewing())
+            assert isinstance(outcome, Queued)
+            assert (outcome.position, outcome.retry_after_sec) == (position, TICK)
+            assert (outcome.session.viewing, outcome.session.state) == (viewing, State.QUEUED)
+            assert await world.stores[-1].get(outcome.session.id) == outcome
+        assert await world.store.start(a_viewing()) == Refused(Scope.SERVER, LIMITS.platform, ())
+
+    async def test_a_refusal_by_the_platform_names_the_viewers_own(self, world: World) -> None:
+        own = await world.granted(a_viewing("ann"))
+        await world.fill()
+        for _ in range(LIMITS.queue):
+            await world.queued(a_viewing())
+        assert await world.store.start(a_viewing("ann")) == Refused(Scope.SERVER, LIMITS.platform, (own,))
+
+    async def test_starting_twice_is_starting_once(self, world: World) -> None:
+        viewing = a_viewing()
+        session = await world.granted(viewing)
+        assert [await store.start(viewing) for store in world.stores] == [Active(session)] * len(world.stores)
+        await world.fill()
+        outcome = await world.store.start(waiting := a_viewing())
+        assert await world.stores[-1].start(waiting) == outcome
+        assert len(await world.store.all()) == LIMITS.platform + 1
+
+    async def test_a_freed_slot_goes_to_the_head_and_no_newcomer_passes(self, world: World) -> None:
+        playing = await world.fill()
+        waiting = [await world.queued(a_viewing()) for _ in range(2)]
+        await world.store.stop(playing[0].id, EndReason.ENDED)
+        assert await world.store.start(a_viewing(kind=Kind.IMPLICIT)) == Refused(Scope.SERVER, LIMITS.platform, ())
+        late = await world.queued(a_viewing())
+        assert isinstance(await world.store.get(waiting[0].id), Active)
+        assert [each.id for each in await world.store.all()][-2:] == [waiting[1].id, late.id]
+        standings = await world.store.renew([Renewal(each) for each in (*waiting, late)])
+        assert isinstance(standings[waiting[0].id], Active)
+        assert [(each.id, getattr(standings[each.id], "position", 0)) for each in (waiting[1], late)] == [
+            (waiting[1].id, 1),
+            (late.id, 2),
+        ]
+
+    async def test_who_leaves_the_queue_is_passed_over(self, world: World) -> None:
+        playing = await world.fill()
+        leaves, silent, stays = [await world.queued(a_viewing()) for _ in range(3)]
+        await world.store.stop(leaves.id, EndReason.ENDED)
+        await world.play(*playing, stays, sec=IDLE)
+        assert await world.store.get(silent.id) == Gone(EndReason.EXPIRED)
+        await world.store.stop(playing[0].id, EndReason.ENDED)
+        assert isinstance(await world.store.get(stays.id), Active)
+
+    async def test_a_slot_got_from_the_queue_begins_then(self, world: World) -> None:
+        playing = await world.fill()
+        waiting = await world.queued(a_viewing())
+        await world.play(*playing, waiting, sec=25)
+        await world.store.stop(playing[0].id, EndReason.ENDED)
+        await world.play(*playing[1:], sec=IDLE - 0.001)
+        standing = await world.store.get(waiting.id)
+        assert isinstance(standing, Active)
+        assert standing.session.started_at == waiting.started_at + timedelta(seconds=25)
+        await world.jump(0.001)
+        assert await world.store.get(waiting.id) == Gone(EndReason.EXPIRED)
+
+    async def test_promotion_passes_over_users_who_play_as_many_as_they_may(self, world: World) -> None:
+        # Only data that was lost and told again, in an unlucky order, makes such a user.
+        filled = await world.fill()
+        greedy = await world.queued(a_viewing("ann"))
+        patient = await world.queued(a_viewing("bob"))
+        others = [replace(filled[0], viewing=a_viewing("ann")) for _ in range(2)]
+        await world.forget()
+        told = [greedy, patient, *others, *filled[:2]]
+        await world.play(*told, sec=IDLE)
+        await world.store.stop(filled[0].id, EndReason.ENDED)
+        users = Counter(each.viewing.user_id for each in await world.store.all() if each.state is State.ACTIVE)
+        assert (users["ann"], users["bob"]) == (2, 1)
+
+    # Sessions that nobody asked for
+
+    async def test_an_implicit_session_is_one_for_all_requests_of_a_client(self, world: World) -> None:
+        def asked(**changed: str) -> Viewing:
+            return a_viewing("ann", kind=Kind.IMPLICIT, device_key="192.0.2.1 VLC", **changed)
+
+        session = await world.granted(asked())
+        outcomes = await asyncio.gather(*(store.start(asked()) for store in world.stores for _ in range(4)))
+        assert outcomes == [Active(session)] * 4 * len(world.stores)
+        other = await world.granted(asked(video_id="another"))
+        assert isinstance(await world.store.start(asked(video_id="third")), Refused)
+        assert {each.id for each in await world.store.all()} == {session.id, other.id}
+        await world.store.stop(session.id, EndReason.ENDED)
+        assert (await world.granted(asked())).id != session.id
+
+    async def test_a_request_of_an_implicit_session_is_a_sign_of_life(self, world: World) -> None:
+        viewing = a_viewing("ann", kind=Kind.IMPLICIT, device_key="curl")
+        session = await world.granted(viewing)
+        for _ in range(3):
+            await world.wait(IDLE - 1)
+            assert (await world.granted(replace(viewing, session_id=new_id()))).id == session.id
+
+    async def test_an_implicit_session_never_waits(self, world: World) -> None:
+        await world.fill()
+        assert await world.store.start(a_viewing(kind=Kind.IMPLICIT)) == Refused(Scope.SERVER, LIMITS.platform, ())
+
+    async def test_explicit_sessions_of_one_device_are_several(self, world: World) -> None:
+        for _ in range(LIMITS.per_user):
+            await world.granted(a_viewing("ann", device_key="same"))
+        assert isinstance(await world.store.start(a_viewing("ann", device_key="same")), Refused)
+
+    # Taking over
+
+    async def test_a_device_takes_over_the_slot_of_another_and_nobody_comes_between(self, world: World) -> None:
+        old = await world.granted(a_viewing("ann"))
+        await world.granted(a_viewing("ann"))
+        await world.fill()
+        waiting = await world.queued(a_viewing())
+        outcome = await world.stores[-1].start(a_viewing("ann"), instead_of=old.id)
+        assert isinstance(outcome, Active)
+        assert await world.store.get(old.id) == Gone(EndReason.REPLACED)
+        assert isinstance(await world.store.get(waiting.id), Queued)
+
+    async def test_a_device_takes_over_the_place_in_the_queue(self, world: World) -> None:
+        await world.fill()
+        old, *others = [await world.queued(a_viewing(name)) for name in ("ann", "bob", "cid")]
+        outcome = await world.store.start(a_viewing("ann"), instead_of=old.id)
+        assert isinstance(outcome, Queued)
+        assert outcome.position == 1
+        assert await world.store.get(old.id) == Gone(EndReason.REPLACED)
+        assert [each.id for each in await world.store.all()][-3:] == [outcome.session.id, *(each.id for each in others)]
+
+    async def test_a_takeover_that_can_not_be_granted_ends_nothing(self, world: World) -> None:
+        await world.fill()
+        old = await world.queued(a_viewing("ann"))
+        outcome = await world.store.start(a_viewing("ann", kind=Kind.IMPLICIT), instead_of=old.id)
+        assert outcome == Refused(Scope.SERVER, LIMITS.platform, (old,))
+        assert isinstance(await world.store.get(old.id), Queued)
+
+    async def test_nobody_takes_over_from_another_user_or_from_what_is_over(self, world: World) -> None:
+        theirs = await world.granted(a_viewing("bob"))
+        await world.granted(a_viewing("ann"))
+        over = await world.granted(a_viewing("ann"))
+        await world.store.stop(over.id, EndReason.ENDED)
+        assert isinstance(await world.store.start(a_viewing("ann"), instead_of=over.id), Active)
+        outcome = await world.store.start(a_viewing("ann"), instead_of=theirs.id)
+        assert isinstance(outcome, Refused)
+        assert outcome.scope is Scope.USER
+        assert isinstance(await world.store.get(theirs.id), Active)
+
+    # Life
+
+    async def test_a_slot_is_free_one_idle_time_after_the_last_sign_of_life(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.wait(10)
+        answer = await world.store.renew([Renewal(session, idle_sec=4)])
+        assert isinstance(answer[session.id], Active)
+        await world.wait(IDLE - 4 - 0.001)
+        standing = await world.store.get(session.id)
+        assert isinstance(standing, Active)
+        assert standing.session.seen_at == session.started_at + timedelta(seconds=6)
+        await world.jump(0.001)
+        for store in world.stores:
+            assert await store.get(session.id) == Gone(EndReason.EXPIRED)
+        assert await world.store.all() == []
+
+    async def test_a_paused_player_with_heartbeats_keeps_its_slot_for_an_hour(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.play(session, sec=3600)
+        assert isinstance(await world.store.get(session.id), Active)
+
+    async def test_the_latest_sign_of_life_counts_whoever_tells_it_last(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.wait(20)
+        await world.store.renew([Renewal(session)])
+        await world.stores[-1].renew([Renewal(session, idle_sec=19)])
+        await world.wait(IDLE - 0.001)
+        assert isinstance(await world.store.get(session.id), Active)
+
+    async def test_what_ended_stays_so_and_tells_why(self, world: World) -> None:
+        for reason in (EndReason.ENDED, EndReason.STOPPED, EndReason.ADMIN):
+            session = await world.granted(a_viewing())
+            stopped = await world.store.stop(session.id, reason)
+            assert stopped == session
+            for store in world.stores:
+                assert await store.stop(session.id, EndReason.ENDED) is None
+                assert await store.renew([Renewal(session, 10)]) == {session.id: Gone(reason)}
+                assert isinstance(await store.start(session.viewing), Unavailable)
+        silent = await world.granted(a_viewing())
+        await world.wait(IDLE)
+        assert await world.store.renew([Renewal(silent)]) == {silent.id: Gone(EndReason.EXPIRED)}
+        await world.wait(LIMITS.tombstone_sec - IDLE - TICK)
+        assert await world.store.renew([Renewal(silent)]) == {silent.id: Gone(EndReason.EXPIRED)}
+        assert await world.store.all() == []
+
+    async def test_one_can_ask_for_ones_own_session_only_to_be_stopped(self, world: World) -> None:
+        session = await world.granted(a_viewing("ann"))
+        assert await world.store.stop(session.id, EndReason.STOPPED, user_id="bob") is None
+        assert await world.store.stop(session.id, EndReason.STOPPED, user_id="ann") == session
+
+    # Gaps
+
+    @pytest.mark.parametrize("gap_sec", [10 * IDLE, -10 * IDLE])
+    async def test_after_a_gap_who_plays_goes_on_and_no_slot_is_given_twice(self, world: World, gap_sec: float) -> None:
+        playing = await world.fill()
+        waiting = await world.queued(a_viewing())
+        await world.jump(gap_sec)
+        assert not isinstance(await world.store.start(a_viewing()), Active)
+        standings = await world.store.renew([Renewal(each) for each in (*playing, waiting)])
+        assert [type(each) for each in standings.values()] == [Active] * len(playing) + [Queued]
+        await world.play(*playing[1:], waiting, sec=IDLE)
+        assert await world.store.get(playing[0].id) == Gone(EndReason.EXPIRED)
+        assert isinstance(await world.store.get(waiting.id), Active)
+        assert len(await world.store.all()) == LIMITS.platform
+
+    async def test_a_gap_makes_no_ended_session_come_back(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.store.stop(session.id, EndReason.STOPPED)
+        await world.jump(2 * LIMITS.tombstone_sec)
+        assert await world.store.renew([Renewal(session)]) == {session.id: Gone(EndReason.STOPPED)}
+
+    async def test_a_gap_adds_nothing_to_what_is_told(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.wait(10)
+        await world.store.renew([Renewal(session)])
+        await world.jump(-3600)
+        await world.open()
+        await world.wait(IDLE)
+        _, stopped = await world.events()
+        assert stopped.read(stream_pb2.StreamStopped).duration_seconds == 0
+
+    async def test_forgotten_sessions_are_taken_back_as_they_were(self, world: World) -> None:
+        playing = await world.fill()
+        waiting = [await world.queued(a_viewing()) for _ in range(2)]
+        await world.wait(10)
+        await world.forget()
+        for each in (*playing, *reversed(waiting)):
+            await world.store.renew([Renewal(each, 7, idle_sec=1)])
+        expected = [replace(each, bytes_sent=7, seen_at=each.started_at + timedelta(seconds=9)) for each in playing]
+        now = await world.store.all()
+        assert now[: len(playing)] == expected
+        assert [each.id for each in now[len(playing) :]] == [each.id for each in waiting]
+        assert not isinstance(await world.store.start(a_viewing()), Active)
+
+    async def test_no_more_are_taken_back_than_may_be_there(self, world: World) -> None:
+        a_session = await world.granted(a_viewing())
+        await world.forget()
+        greedy = [replace(a_session, viewing=a_viewing("ann")) for _ in range(LIMITS.per_user + 1)]
+        others = [replace(a_session, viewing=a_viewing()) for _ in range(LIMITS.platform)]
+        queue = [replace(a_session, viewing=a_viewing(), state=State.QUEUED) for _ in range(LIMITS.queue + 1)]
+        standings = await world.store.renew([Renewal(each) for each in (*greedy, *others, *queue)])
+        kinds = [[type(standings[each.id]) for each in some] for some in (greedy, others, queue)]
+        assert kinds == [
+            [Active] * LIMITS.per_user + [Gone],
+            [Active] * (LIMITS.platform - LIMITS.per_user) + [Gone] * LIMITS.per_user,
+            [Queued] * LIMITS.queue + [Gone],
+        ]
+
+    async def test_what_was_silent_for_too_long_is_not_taken_back(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.forget()
+        assert await world.store.renew([Renewal(session, idle_sec=IDLE)]) == {session.id: Gone(EndReason.UNKNOWN)}
+        assert await world.store.all() == []
+
+    # What is told
+
+    async def test_a_session_is_told_of_when_it_starts_and_when_it_stops(self, world: World) -> None:
+        session = await world.granted(a_viewing("ann"))
+        (started,) = await world.events()
+        assert (started.type, started.source, started.subject) == ("stream.started", "stream", session.id)
+        assert (started.id, started.time) == (derived_id(session.id, "stream.started"), session.started_at)
+        body = started.read(stream_pb2.StreamStarted)
+        assert (body.session_id, body.user_id, body.video_id, body.source) == (session.id, "ann", "film", "nas")
+        assert body.timestamp.ToJsonString() == session.started_at.isoformat().replace("+00:00", "Z")
+        await world.play(session, sec=61.5)
+        await world.store.renew([Renewal(session, 5_000_000_000)])
+        await world.store.stop(session.id, EndReason.ENDED, bytes_sent=5_000_000_001)
+        (event,) = await world.events()
+        assert (event.type, event.id) == ("stream.stopped", derived_id(session.id, "stream.stopped"))
+        told = event.read(stream_pb2.StreamStopped)
+        assert (told.session_id, told.user_id, told.video_id, told.source) == (session.id, "ann", "film", "nas")
+        assert (told.bytes_transferred, told.reason) == (5_000_000_001, "ended")
+        assert told.duration_seconds == pytest.approx(61.5 + (world.settle_sec or 0), abs=world.settle_sec + 0.01)
+
+    async def test_a_session_that_fell_silent_lasted_until_its_last_sign_of_life(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        await world.play(session, sec=12)
+        await world.store.renew([Renewal(session, 99, idle_sec=2)])
+        await world.wait(3 * IDLE)
+        _, stopped = await world.events()
+        told = stopped.read(stream_pb2.StreamStopped)
+        assert (told.duration_seconds, told.bytes_transferred, told.reason) == (12, 99, "expired")
+        assert stopped.time == session.started_at + timedelta(seconds=12)
+        assert await world.events() == []
+
+    async def test_bytes_told_twice_count_once(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        for total in (10, 30, 30, 20):
+            await world.store.renew([Renewal(session, total)])
+        assert [each.bytes_sent for each in await world.store.all()] == [30]
+
+    async def test_who_only_waited_is_not_told_of(self, world: World) -> None:
+        await world.fill()
+        leaves, _ = [await world.queued(a_viewing()) for _ in range(2)]
+        await world.store.stop(leaves.id, EndReason.ENDED)
+        await world.wait(IDLE)
+        assert leaves.id not in {each.subject for each in await world.events()}
+
+    async def test_every_start_is_followed_by_one_stop(self, world: World) -> None:
+        playing = await world.fill()
+        waiting = await world.queued(a_viewing())
+        await world.store.start(a_viewing(playing[1].viewing.user_id), instead_of=playing[1].id)
+        await world.store.stop(playing[0].id, EndReason.ADMIN)
+        await world.wait(2 * IDLE)
+        told = Counter((each.subject, each.type) for each in await world.events())
+        assert set(told.values()) == {1}
+        assert len(told) == 2 * (LIMITS.platform + 2)
+        assert (waiting.id, "stream.started") in told
+
+    async def test_a_forgotten_session_is_told_of_again_under_the_same_name(self, world: World) -> None:
+        session = await world.granted(a_viewing())
+        (before,) = await world.events()
+        await world.forget()
+        await world.store.renew([Renewal(session)])
+        (after,) = await world.events()
+        assert (after.id, after.body, after.time) == (before.id, before.body, before.time)
+
+    async def test_an_error_is_told_of_once_for_each_code(self, world: World) -> None:
+        session = await world.granted(a_viewing("ann"))
+        for code, message in (("A", "파일이 없다"), ("A", "again"), ("B", "\n")):
+            await world.store.fail(session.id, code, message)
+        await world.store.fail(new_id(), "A", "whose?")
+        _, *errors = await world.events()
+        told = [each.read(stream_pb2.StreamError) for each in errors]
+        assert [(each.error_code, each.error_message) for each in told] == [("A", "파일이 없다"), ("B", "\n")]
+        assert (told[0].session_id, told[0].user_id, errors[0].type) == (session.id, "ann", "stream.error")
+        assert [each.id for each in errors] == [derived_id(session.id, "stream.error", code) for code in "AB"]
+        assert isinstance(await world.store.get(session.id), Active)
+
+    async def test_events_stay_until_acknowledged_and_keep_their_order(self, world: World) -> None:
+        sessions = await world.fill()
+        everything = await world.store.pending(100)
+        assert [each.event.subject for each in everything] == [each.id for each in sessions]
+        assert await world.store.pending(3) == everything[:3]
+        assert await world.store.pending(2, after=everything[0].receipt) == everything[1:3]
+        await world.store.acknowledge([everything[1].receipt, everything[3].receipt])
+        await world.store.acknowledge([everything[1].receipt])
+        assert await world.store.pending(100) == [everything[0], everything[2]]
+        await world.store.acknowledge([])
+        assert await world.store.pending(100, after=everything[2].receipt) == []
+
+    async def test_events_know_the_request_that_they_are_due_to(self, world: World) -> None:
+        with bound_contextvars(request_id="r1", traceparent="t1"):
+            session = await world.granted(a_viewing())
+            await world.granted(a_viewing())
+        await world.wait(IDLE - 1)
+        await world.store.renew([Renewal(session)])
+        await world.wait(1)
+        with bound_contextvars(request_id="r2", traceparent="t2"):
+            await world.store.stop(session.id, EndReason.ENDED)
+        causes = [(each.type, each.request_id, each.traceparent) for each in await world.events()]
+        assert sorted(causes) == [
+            ("stream.started", "r1", "t1"),
+            ("stream.started", "r1", "t1"),
+            ("stream.stopped", "", ""),
+            ("stream.stopped", "r2", "t2"),
+        ]
+
+    # Crowds
+
+    async def test_a_rush_is_granted_exactly_what_there_is(self, world: World) -> None:
+        everyone = [store.start(a_viewing()) for store in world.stores for _ in range(40)]
+        outcomes = Counter(type(each) for each in await asyncio.gather(*everyone))
+        assert outcomes == {Active: LIMITS.platform, Queued: LIMITS.queue, Refused: len(everyone) - 7}
+
+    async def test_it_can_be_asked_for_its_health(self, world: World) -> None:
+        for store in world.stores:
+            await store.ping()

@@ -1,0 +1,38 @@
+"""The slots of one process, under a clock of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from services.stream.slots import Limits, SlotStore
+from services.stream.slots.memory import MemorySlots
+from services.stream.tests.unit.slots.contract import SlotsContract
+from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World
+
+
+class MemoryWorld(World):
+    refuses_after_gap = False
+    settle_sec = 0.0
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        super().__init__(limits)
+        self._now = BEGINNING_SEC
+        self._store = MemorySlots(limits, lambda: self._now)
+
+    @property
+    def stores(self) -> Sequence[SlotStore]:
+        return [self._store]
+
+    async def jump(self, sec: float) -> None:
+        self._now = round(self._now + sec, 3)
+
+    async def forget(self) -> None:
+        self._store = MemorySlots(self.limits, lambda: self._now)
+
+
+class TestMemorySlots(SlotsContract):
+    @pytest.fixture
+    async def world(self) -> World:
+        return MemoryWorld()
