@@ -25,20 +25,28 @@ def chapters_since(udta: Box, time: int) -> bytes | memoryview:
 
 
 def _moved(chpl: Box, time: int) -> bytes:
-    fixed = bytes(chpl.body[4 : 8 if chpl.version else 4])
-    entries: list[tuple[int, bytes]] = []
-    at = 4 + len(fixed)
     try:
-        count = chpl.number(at, 1)
-        at += 1
-        for _ in range(count):
-            title = bytes(chpl.part(at + _TIME_BYTES, 1 + chpl.number(at + _TIME_BYTES, 1)))
-            entries.append((chpl.number(at, _TIME_BYTES), title))
-            at += _TIME_BYTES + len(title)
+        chapters = _read(chpl)
     except Unsupported:
         return b""
     # The chapter that has begun by then is the first one.
-    begun = sum(start <= time for start, _ in entries)
-    left = entries[max(0, begun - 1) :]
+    begun = sum(start <= time for start, _ in chapters)
+    left = chapters[max(0, begun - 1) :]
     rows = (max(0, start - time).to_bytes(_TIME_BYTES, "big") + title for start, title in left)
-    return full_box(b"chpl", chpl.version, fixed, len(left).to_bytes(1, "big"), *rows)
+    return full_box(b"chpl", chpl.version, _reserved(chpl), len(left).to_bytes(1, "big"), *rows)
+
+
+def _reserved(chpl: Box) -> memoryview:
+    return chpl.part(4, 4 if chpl.version else 0)
+
+
+def _read(chpl: Box) -> list[tuple[int, bytes]]:
+    """Times and titles, which have their length before them. Raises Unsupported."""
+    at = 4 + len(_reserved(chpl))
+    chapters: list[tuple[int, bytes]] = []
+    for _ in range(chpl.number(at, 1)):
+        start = chpl.number(at + 1, _TIME_BYTES)
+        title = chpl.part(at + 1 + _TIME_BYTES, 1 + chpl.number(at + 1 + _TIME_BYTES, 1))
+        chapters.append((start, bytes(title)))
+        at += _TIME_BYTES + len(title)
+    return chapters

@@ -6,6 +6,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from itertools import pairwise
 
 from services.stream.mp4.boxes import HEADER, Container, full_box, header_of
 from services.stream.mp4.errors import Unsupported
@@ -15,6 +17,7 @@ from services.stream.mp4.virtual_file import Span
 GAP_BYTES = 256 * 2**10
 """Unneeded bytes between needed ones are sent along up to so many: a stretch more costs more."""
 MAX_SPANS = 256
+"""With more stretches than this, the narrowest gaps between them are sent along, too."""
 
 
 class Payload:
@@ -81,23 +84,20 @@ class ChunkOffsets:
 
 
 def payload_of(stretches: Iterable[tuple[int, int]]) -> Payload:
-    """All of these stretches and, where they are near each other, what lies between."""
-    gap = GAP_BYTES
-    merged = _merged(sorted(stretches), gap)
-    while len(merged) > MAX_SPANS:
-        gap *= 2
-        merged = _merged(merged, gap)
-    return Payload(merged)
-
-
-def _merged(stretches: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """All of these stretches (begin, end) and, where they are near each other, what lies between."""
     merged: list[tuple[int, int]] = []
-    for begin, end in stretches:
-        if merged and begin - merged[-1][1] <= gap:
+    for begin, end in sorted(stretches):
+        if merged and begin - merged[-1][1] <= GAP_BYTES:
             merged[-1] = merged[-1][0], max(merged[-1][1], end)
         else:
             merged.append((begin, end))
-    return merged
+    if len(merged) > MAX_SPANS:
+        widest = nlargest(
+            MAX_SPANS - 1, range(1, len(merged)), key=lambda place: merged[place][0] - merged[place - 1][1]
+        )
+        places = pairwise([0, *sorted(widest), len(merged)])
+        merged = [(merged[first][0], merged[after - 1][1]) for first, after in places]
+    return Payload(merged)
 
 
 def header_bytes(before: bytes | memoryview, moov: Container, payload: int, *, wrap: bool) -> bytes:

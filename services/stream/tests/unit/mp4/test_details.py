@@ -1,0 +1,259 @@
+"""What a player would notice late: what is decoded before it is heard, what is dropped, and where numbers grow."""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from services.stream.mp4 import Span, Unsupported, VirtualFile, build
+from services.stream.mp4.layout import GAP_BYTES, payload_of
+from services.stream.tests.unit.mp4.judge import assert_cut, assert_same_index, build_of, content, key_frame_at
+from services.stream.tests.unit.mp4.reference import Movie, Node, read_movie
+from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, full, table, write
+
+SEEN = Shape("vide", 12800, tuple(Frame(512, 0, 50 + n, n % 25 == 0) for n in range(100)), (5,) * 20, stss=True)
+HEARD = Shape("soun", 48000, tuple(Frame(960, 0, 20, sync=True) for n in range(200)), (10,) * 20)
+FILM = Script(1000, (SEEN, HEARD))
+
+
+def cut(data: bytes, start_sec: float) -> tuple[VirtualFile, Movie, bytes]:
+    virtual = build_of(data, start_sec)
+    whole = content(virtual, data)
+    assert_cut(data, virtual, key_frame_at(read_movie(data), start_sec))
+    return virtual, read_movie(whole), whole
+
+
+def changed(data: bytes, kind: bytes, change: Callable[[bytes], bytes], which: int = 0) -> bytes:
+    """A file whose index comes last, with a box of it, by its order among those of its kind, replaced."""
+    seen = -1
+
+    def written(node: Node) -> bytes:
+        nonlocal seen
+        raw = data[node.offset : node.offset + node.size]
+        if node.kind == kind:
+            seen += 1
+            if seen == which:
+                return change(raw)
+        if node.children:
+            return box(node.kind.decode("latin-1"), *map(written, node.children))
+        return raw
+
+    top = read_movie(data).root
+    result = b"".join(map(written, top.children))
+    assert seen >= which
+    return result
+
+
+def stbl_of(movie: Movie, number: int) -> Node:
+    track = movie.track(number)
+    assert track
+    return track.node.at("mdia", "minf", "stbl")
+
+
+def test_sound_begins_one_packet_earlier() -> None:
+    _, movie, _ = cut(write(FILM), 2.5)
+    sound = movie.track(2)
+    assert sound
+    # At 2 s, where the key frame is, the 101st packet begins.
+    assert len(sound.samples) == 200 - 99
+    assert sound.edits[0][1] == 960
+
+
+@pytest.mark.parametrize(
+    ("version", "distance", "earlier"), [(0, -4, 4), (1, -4, 4), (1, -1, 1), (1, 2, 1), (1, -3000, 64)]
+)
+def test_sound_begins_as_early_as_its_decoder_asks(version: int, distance: int, earlier: int) -> None:
+    length = struct.pack(">I", 2) if version else b""
+    sgpd = full("sgpd", version, b"roll", length, struct.pack(">Ih", 1, distance))
+    data = changed(write(FILM), b"stsd", lambda raw: raw + sgpd, which=1)
+    _, movie, _ = cut(data, 2.5)
+    sound = movie.track(2)
+    assert sound
+    assert len(sound.samples) == 100 + earlier
+    assert sound.edits[0][1] == earlier * 960
+    assert stbl_of(movie, 2).at("sgpd").body == sgpd[8:]
+
+
+def test_tables_of_samples_are_cut_with_them() -> None:
+    film = replace(FILM, shapes=(replace(SEEN, extras=True), replace(HEARD, extras=True)))
+    data = write(film)
+    runs = [(30, 1), (50, 0), (20, 2)]
+    sbgp = full("sbgp", 1, b"rap ", bytes(4), struct.pack(">I", 3), *(struct.pack(">II", *run) for run in runs))
+    stps = full("stps", 0, struct.pack(">III", 2, 51, 60))
+    subs = full("subs", 0, struct.pack(">I", 0))
+    data = changed(data, b"stps", lambda _: stps + sbgp + subs)
+    _, movie, _ = cut(data, 2.5)
+    stbl = stbl_of(movie, 1)
+    assert stbl.at("sdtp").body == bytes(4) + bytes(range(50, 100))
+    assert stbl.at("stps").body == bytes(4) + struct.pack(">III", 2, 1, 10)
+    roll, rap = stbl.all("sbgp")
+    assert roll.body == bytes(4) + b"roll" + struct.pack(">III", 1, 50, 1)
+    assert rap.body == struct.pack(">I", 1 << 24) + b"rap " + bytes(4) + struct.pack(">IIIII", 2, 30, 0, 20, 2)
+    # What speaks of samples by number and is not needed is gone.
+    assert not stbl.has("subs")
+    assert not stbl.has("cslg")
+
+
+def test_sizes_of_two_lengths_are_written_in_one() -> None:
+    _, movie, _ = cut(write(replace(FILM, shapes=(replace(SEEN, sizes="16"), replace(HEARD, sizes="uniform")))), 2.5)
+    assert not stbl_of(movie, 1).has("stz2")
+    assert stbl_of(movie, 2).at("stsz").u32(4) == 20
+
+
+def test_tracks_that_are_over_are_gone_and_nobody_refers_to_them() -> None:
+    text = Shape("text", 1000, (Frame(500, 0, 9, sync=True),) * 2, (2,))
+    hint = replace(HEARD, handler="hint")
+    data = write(replace(FILM, shapes=(SEEN, HEARD, text, hint)))
+    tref = box("tref", box("chap", struct.pack(">I", 3)), box("hint", struct.pack(">II", 2, 4)))
+    data = changed(data, b"tkhd", lambda raw: raw + tref)
+    _, movie, _ = cut(data, 3.5)
+    assert [track.number for track in movie.tracks] == [1, 2]
+    assert movie.tracks[0].node.at("tref").body == box("hint", struct.pack(">I", 2))
+    data = changed(data, b"tref", lambda _: box("tref", box("chap", struct.pack(">I", 3))))
+    _, movie, _ = cut(data, 3.5)
+    assert not movie.tracks[0].node.has("tref")
+
+
+def test_pictures_of_chapters_do_not_lead() -> None:
+    still = replace(SEEN, frames=(Frame(12800, 0, 9, sync=True),) * 4, per_chunk=(4,), stss=False)
+    data = write(replace(FILM, shapes=(still, SEEN, HEARD)))
+    tref = box("tref", box("chap", struct.pack(">I", 1)))
+    data = changed(data, b"tkhd", lambda raw: raw + tref, which=1)
+    data = changed(data, b"stss", lambda _: table("stss", 0, [(1,), (41,)], ">I"))
+    virtual = build_of(data, 3.5)
+    assert virtual.start_sec == pytest.approx(1.6)
+
+
+def test_a_track_that_is_switched_off_does_not_lead() -> None:
+    other = replace(SEEN, frames=tuple(replace(frame, sync=n % 40 == 0) for n, frame in enumerate(SEEN.frames)))
+    data = write(replace(FILM, shapes=(other, SEEN, HEARD)))
+    data = changed(data, b"tkhd", lambda raw: raw[:8] + bytes(4) + raw[12:])
+    assert build_of(data, 2.5).start_sec == 2
+
+
+def test_far_away_samples_make_a_stretch_of_their_own() -> None:
+    title = Shape("text", 1000, (Frame(4000, 0, 9, sync=True),), (1,))
+    data = write(replace(FILM, shapes=(title, SEEN, HEARD), gap=300_000))
+    virtual, movie, _ = cut(data, 3.2)
+    assert len(virtual.spans) > 2
+    assert movie.root.at("mdat").size < 100_000
+    assert sum(span.count for span in virtual.spans) == movie.root.at("mdat").size - 8
+
+
+def test_stretches_near_each_other_are_one() -> None:
+    payload = payload_of(
+        [(900_000, 1_000_000), (0, 10), (5, 20), (20 + GAP_BYTES, 30 + GAP_BYTES), (2_000_000, 2_000_000)]
+    )
+    assert payload.spans == (Span(0, 30 + GAP_BYTES), Span(900_000, 100_000))
+    assert payload.size == 100_030 + GAP_BYTES
+    assert list(payload.places(array("Q", (2_000_000, 900_001, 5)), 1000, "I")) == [
+        1000 + payload.size,
+        1000 + 30 + GAP_BYTES + 1,
+        1005,
+    ]
+    with pytest.raises(Unsupported):
+        payload.places(array("Q", (5, 800_000)), 1000, "I")
+
+
+def test_there_are_never_too_many_stretches() -> None:
+    payload = payload_of((n * 1_000_000, n * 1_000_000 + n) for n in range(1, 1000))
+    assert len(payload.spans) == 256
+    assert payload.spans[0].offset == 1_000_000
+    assert payload.spans[-1].offset + payload.spans[-1].count == 999_000_999
+
+
+def test_media_in_the_wrong_order_are_found() -> None:
+    # All pictures first, then all sound; and the other way round.
+    for order in ((0,) * 20 + (1,) * 20, (1,) * 20 + (0,) * 20):
+        cut(write(replace(FILM, order=order)), 2.5)
+
+
+def test_time_scales_too_fine_to_be_united_are_rounded() -> None:
+    seen = replace(SEEN, scale=2**31 - 1, frames=tuple(replace(frame, duration=85899345) for frame in SEEN.frames))
+    virtual = build_of(write(replace(FILM, scale=90001, shapes=(seen, HEARD))), 2.5)
+    assert virtual.start_sec == pytest.approx(2, abs=1e-6)
+
+
+def test_long_durations_get_long_fields() -> None:
+    # Two months in units of 1/90000 s do not fit into 32 bits.
+    seen = replace(SEEN, frames=tuple(replace(frame, duration=12800 * 50_000) for frame in SEEN.frames))
+    heard = replace(HEARD, frames=tuple(replace(frame, duration=48000 * 20_000) for frame in HEARD.frames))
+    _, movie, _ = cut(write(replace(FILM, scale=90000, shapes=(seen, heard))), 2_000_000)
+    assert movie.root.at("moov", "mvhd").body[0] == 1
+    assert movie.tracks[0].node.at("tkhd").body[0] == 1
+    assert movie.tracks[0].node.at("edts", "elst").body[0] == 1
+    assert movie.tracks[0].header_duration > 2**32
+
+
+def test_times_of_previews_are_forgotten() -> None:
+    data = changed(write(FILM), b"mvhd", lambda raw: raw[:80] + b"\1" * 24 + raw[104:])
+    _, movie, _ = cut(data, 2.5)
+    assert movie.root.at("moov", "mvhd").body[-28:] == bytes(24) + struct.pack(">I", 3)
+
+
+def chpl(version: int, *chapters: tuple[int, str]) -> bytes:
+    rows = (struct.pack(">QB", start, len(title.encode())) + title.encode() for start, title in chapters)
+    return full("chpl", version, bytes(4) if version else b"", bytes([len(chapters)]), *rows)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_chapters_begin_with_the_one_that_is_on(version: int) -> None:
+    old = chpl(version, (0, "Eins"), (10_000_000, "둘"), (30_000_000, "Trois"))
+    data = changed(write(FILM), b"name", lambda raw: raw + old)
+    _, movie, _ = cut(data, 2.5)
+    assert movie.root.at("moov", "udta").body == box("name", b"film") + chpl(version, (0, "둘"), (10_000_000, "Trois"))
+
+
+@pytest.mark.parametrize("broken", [b"", bytes(4), bytes(4) + b"\2" + bytes(10), bytes(4) + b"\1" + bytes(8) + b"\xff"])
+def test_chapters_that_make_no_sense_are_left_out(broken: bytes) -> None:
+    data = changed(write(FILM), b"name", lambda raw: raw + box("chpl", broken))
+    _, movie, _ = cut(data, 2.5)
+    assert movie.root.at("moov", "udta").body == box("name", b"film")
+
+
+def test_user_data_that_are_no_boxes_stay() -> None:
+    noise = b"\0\0\0\x05chpl rubbish"
+    data = changed(write(FILM), b"udta", lambda _: box("udta", noise))
+    # The reference reader has no patience for it.
+    virtual = build_of(data, 2.5)
+    assert noise in virtual.header
+
+
+def test_a_movie_without_ftyp_gets_none() -> None:
+    data = write(replace(FILM, file_type=False))
+    virtual, _, _ = cut(data, 2.5)
+    assert virtual.header[4:8] == b"moov"
+    assert_same_index(data, build_of(data, 0))
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_index_may_go_to_the_end_of_the_file_or_have_a_long_length(size: int) -> None:
+    data = write(FILM)
+    at = data.index(b"moov") - 4
+    moov = data[at:]
+    head = struct.pack(">I4s", 0, b"moov") if size == 0 else struct.pack(">I4sQ", 1, b"moov", len(moov) + 8)
+    strange = data[:at] + head + moov[8:]
+    assert content(build_of(strange, 0), strange) == content(build_of(data, 0), data)
+    assert content(build_of(strange, 3), strange) == content(build_of(data, 3), data)
+
+
+def test_small_offsets_grow_when_the_whole_does() -> None:
+    data = write(FILM)
+    at = data.index(b"moov") - 4
+    # 4 GiB between the media and the index, which needs small numbers only until it is moved.
+    hole = struct.pack(">I4sQ", 1, b"free", 2**32)
+    with os.fdopen(os.memfd_create("film"), "w+b", buffering=0) as file:
+        file.write(data[:at] + hole)
+        file.seek(at + 2**32)
+        file.write(data[at:])
+        size = len(data) + 2**32
+        whole, part = build(file, size, 0), build(file, size, 2.5)
+    assert whole.size - size == whole.header.count(b"co64") * 20 * 4
+    assert whole.header.count(b"co64") == 2
+    assert b"co64" not in part.header
+    assert part == build_of(data, 2.5)
