@@ -1,0 +1,3 @@
+-- How a session stands. Argument: session.
+advance()
+return standing(ARGV[FIRST])

@@ -1,0 +1,39 @@
+-- Asks for a slot. Arguments: session, user, client, facts, whether it may wait, the session whose place it takes.
+local id, user, client, facts = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
+local may_wait, old = ARGV[FIRST + 4] == '1', ARGV[FIRST + 5]
+
+advance()
+
+local known = is_there(id) and id or (client ~= '' and redis.call('HGET', CLIENTS, client))
+if known then
+  local state = load(known)
+  touch(known, state, now)
+  save(known, state)
+  return standing(known)
+end
+if redis.call('ZSCORE', ENDED, id) then return {'unavailable', GAP / 2} end
+if grace > now then return {'unavailable', grace - now} end
+
+local old_state = old ~= '' and is_there(old) and load(old)
+if old_state and old_state.user ~= user then old_state = nil end
+local ids = own(user)
+if #ids - (old_state and 1 or 0) >= PER_USER then return {'refused', 'user', PER_USER, sessions(ids)} end
+
+local old_place = old_state and waits(old)
+local has_room = playing() < PLATFORM or (old_state and not old_place)
+if not has_room then
+  local waiting = redis.call('ZCARD', QUEUE) - (old_place and 1 or 0)
+  if not may_wait or waiting >= QUEUE_LIMIT then return {'refused', 'server', PLATFORM, sessions(ids)} end
+end
+local place = old_place or next_place()
+if old_state then finish(old, old_state, 'replaced', now, CAUSE) end
+
+local state = {replica = REPLICA, started = now, seen = now, bytes = {}}
+enter(id, user, client, facts, state)
+if has_room then
+  grant(id, state, CAUSE)
+else
+  redis.call('ZADD', LEASES, now + IDLE, id)
+  redis.call('ZADD', QUEUE, place, id)
+end
+return standing(id)

@@ -1,0 +1,311 @@
+"""The slots of all replicas, in Redis: each operation is one script, and one round trip.
+
+What the scripts do is in `lua/`, one file an operation behind `book.lua`. All keys are of one hash slot and never
+expire by themselves. The guarantee is Redis's own: with `appendfsync always` and `noeviction` nothing that was granted
+is forgotten. When Redis was away or paused, or lost its data, its clock shows a gap of more than two ticks; nothing new
+is granted for one idle time then, while replicas tell whom they serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+from kit.events import Event
+from kit.ids import derived_id
+from services.stream.slots import Outgoing, SlotsUnavailable, events
+from services.stream.slots.events import NOBODY, Cause
+from services.stream.slots.session import (
+    Active,
+    EndReason,
+    Gone,
+    Kind,
+    Limits,
+    Outcome,
+    Queued,
+    Refused,
+    Renewal,
+    Scope,
+    Session,
+    Standing,
+    State,
+    Unavailable,
+    Viewing,
+    from_ms,
+    to_ms,
+)
+
+log = structlog.get_logger()
+
+DEADLINE_SEC = 2.0
+"""For one operation, connecting and trying again included."""
+CONNECTIONS = 8
+"""Redis does one thing at a time: more would only wait there instead of here."""
+BATCH = 100
+"""Sessions told of by one script: others get their turn after about a millisecond."""
+KEYS = (
+    "clock",
+    "leases",
+    "queue",
+    "facts",
+    "states",
+    "users",
+    "clients",
+    "ended",
+    "reasons",
+    "settling",
+    "events",
+)
+_LUA = Path(__file__).with_name("lua")
+
+
+class _Script(Enum):
+    """The operations; each is a file."""
+
+    START = "start"
+    RENEW = "renew"
+    STOP = "stop"
+    FAIL = "fail"
+    GET = "get"
+    ALL = "all"
+    PENDING = "pending"
+
+
+class RedisSlots:
+    """Answers `SlotStore` from Redis.
+
+    A start or a stop whose answer did not come may have happened. It is remembered, and the next renewal that gets
+    through sees to it that the session is over: nobody plays it, and it would hold its slot for the idle time.
+
+    Args:
+        url: `redis://…` or `rediss://…`.
+        limits: how many may watch; the same on all replicas.
+        replica: the name of this process, unlike that of any other that ever ran.
+        prefix: begins the names of all keys.
+    """
+
+    server_time: ClassVar[str] = (_LUA / "time.lua").read_text()
+    """Lua that defines `server_time`, so that tests can tell the time to the very scripts that run in production."""
+
+    def __init__(self, url: str, limits: Limits, *, replica: str, prefix: str = "marquee:slots") -> None:
+        self.limits = limits
+        self._keys = [f"{{{prefix}}}:{name}" for name in KEYS]
+        self._owed: dict[str, tuple[str, str]] = {}
+        """Sessions that must not go on: why, and whose they must be (empty: anybody's)."""
+        self._redis = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                url,
+                max_connections=CONNECTIONS,
+                timeout=DEADLINE_SEC,
+                socket_timeout=DEADLINE_SEC,
+                socket_connect_timeout=DEADLINE_SEC,
+                # A connection kept from before Redis restarted fails at its first use. Trying again is safe: every
+                # operation done twice is done once.
+                retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+                decode_responses=True,
+            )
+        )
+        book = self.server_time + (_LUA / "book.lua").read_text()
+        self._scripts = {
+            each: self._redis.register_script(book + (_LUA / f"{each.value}.lua").read_text()) for each in _Script
+        }
+        times = limits.idle_sec, limits.gap_sec, limits.tombstone_sec
+        self._header: tuple[str | int, ...] = (
+            *(round(sec * 1000) for sec in times),
+            *(limits.platform, limits.per_user, limits.queue),
+            replica,
+        )
+
+    async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
+        """See `SlotStore`."""
+        waits = viewing.kind is Kind.EXPLICIT
+        try:
+            reply = await self._run(
+                _Script.START,
+                *_described(viewing),
+                int(waits),
+                instead_of or "",
+                cause=Cause.here(),
+            )
+        except SlotsUnavailable:
+            self._give_up(viewing)
+            return Unavailable(self.limits.tick_sec)
+        except asyncio.CancelledError:
+            self._give_up(viewing)
+            raise
+        match reply:
+            case ["refused", scope, limit, rows]:
+                return Refused(Scope(scope), limit, tuple(_by_age(rows)))
+            case ["unavailable", milliseconds]:
+                return Unavailable(milliseconds / 1000)
+            case ["there", row]:
+                return self._present(row)
+            case _:
+                raise AssertionError(f"an answer of start.lua that was not agreed on: {reply!r}")
+
+    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, Standing]:
+        """See `SlotStore`."""
+        standings: dict[str, Standing] = {}
+        for begin in range(0, max(len(batch), len(self._owed), 1), BATCH):
+            some = batch[begin : begin + BATCH]
+            owed = dict(list(self._owed.items())[:BATCH])
+            reply = await self._run(
+                _Script.RENEW,
+                len(owed),
+                *(text for session_id, terms in owed.items() for text in (session_id, *terms)),
+                *(argument for renewal in some for argument in _told(renewal)),
+            )
+            for session_id in owed:
+                self._owed.pop(session_id, None)
+            for renewal, standing in zip(some, reply, strict=True):
+                standings[renewal.session.id] = self._standing(standing)
+        return standings
+
+    async def stop(
+        self, session_id: str, reason: EndReason, *, user_id: str | None = None, bytes_sent: int | None = None
+    ) -> Session | None:
+        """See `SlotStore`."""
+        arguments = session_id, reason.value, user_id or "", "" if bytes_sent is None else bytes_sent
+        try:
+            row = await self._run(_Script.STOP, *arguments, cause=Cause.here())
+        except (SlotsUnavailable, asyncio.CancelledError):
+            self._owed[session_id] = reason.value, user_id or ""
+            raise
+        return _session(row) if row else None
+
+    async def fail(self, session_id: str, error_code: str, error_message: str) -> None:
+        """See `SlotStore`."""
+        await self._run(_Script.FAIL, session_id, error_code, error_message, cause=Cause.here())
+
+    async def get(self, session_id: str) -> Standing:
+        """See `SlotStore`."""
+        return self._standing(await self._run(_Script.GET, session_id))
+
+    async def of_user(self, user_id: str) -> list[Session]:
+        """See `SlotStore`."""
+        return _by_age(await self._run(_Script.ALL, user_id))
+
+    async def all(self) -> list[Session]:
+        """See `SlotStore`."""
+        rows = await self._run(_Script.ALL, "")
+        playing = [row for row in rows if not _place(row)]
+        return [*_by_age(playing), *map(_session, sorted(filter(_place, rows), key=_place))]
+
+    async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
+        """See `SlotStore`."""
+        entries = await self._run(_Script.PENDING, limit, after)
+        return [Outgoing(receipt, _event(dict(zip(flat[::2], flat[1::2], strict=True)))) for receipt, flat in entries]
+
+    async def acknowledge(self, receipts: Collection[str]) -> None:
+        """See `SlotStore`."""
+        if receipts:
+            await self._within_deadline(self._redis.xdel(self._keys[KEYS.index("events")], *receipts))
+
+    async def ping(self) -> None:
+        """See `SlotStore`."""
+        await self._within_deadline(self._redis.ping())
+
+    async def close(self) -> None:
+        """See `SlotStore`."""
+        await self._redis.aclose()
+
+    def _give_up(self, viewing: Viewing) -> None:
+        # The next request of an implicit session finds the one that may have started, and goes on with it.
+        if viewing.kind is Kind.EXPLICIT:
+            self._owed[viewing.session_id] = EndReason.ENDED.value, ""
+
+    async def _run(self, script: _Script, *arguments: str | int, cause: Cause = NOBODY) -> Any:
+        header = (*self._header, cause.traceparent, cause.request_id)
+        return await self._within_deadline(self._scripts[script](self._keys, (*header, *arguments)))
+
+    @staticmethod
+    async def _within_deadline(operation: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(DEADLINE_SEC):
+                return await operation
+        except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
+            log.warning("slots_unavailable", reason=repr(error))
+            raise SlotsUnavailable(repr(error)) from error
+
+    def _standing(self, reply: Any) -> Standing:
+        kind, told = reply
+        return Gone(EndReason(told)) if kind == "gone" else self._present(told)
+
+    def _present(self, row: Any) -> Active | Queued:
+        session = _session(row)
+        if session.state is State.ACTIVE:
+            return Active(session)
+        return Queued(session, _place(row), self.limits.tick_sec)
+
+
+def _described(viewing: Viewing) -> tuple[str, str, str, str]:
+    client = ""
+    if viewing.kind is Kind.IMPLICIT:
+        client = derived_id(viewing.user_id, viewing.video_id, viewing.device_key)
+    facts = json.dumps(asdict(viewing) | {"kind": viewing.kind.value})
+    return viewing.session_id, viewing.user_id, client, facts
+
+
+def _told(renewal: Renewal) -> tuple[str | int, ...]:
+    session = renewal.session
+    silence_ms = round(renewal.idle_sec * 1000)
+    return *_described(session.viewing), session.state.value, to_ms(session.started_at), silence_ms, renewal.bytes_sent
+
+
+def _viewing(facts: str) -> Viewing:
+    told = json.loads(facts)
+    # What a newer release added, this one does not need.
+    known = {name: told[name] for name in Viewing.__dataclass_fields__ if name in told}
+    return Viewing(**known | {"kind": Kind(known["kind"])})
+
+
+def _place(row: Any) -> int:
+    """In the queue; 0 of one that plays."""
+    return int(row[1])
+
+
+def _session(row: Any) -> Session:
+    facts, place, replica, started_ms, seen_ms, bytes_sent = row
+    return Session(
+        viewing=_viewing(facts),
+        state=State.QUEUED if place else State.ACTIVE,
+        replica=replica,
+        started_at=from_ms(started_ms),
+        seen_at=from_ms(seen_ms),
+        bytes_sent=bytes_sent,
+    )
+
+
+def _by_age(rows: Sequence[Any]) -> list[Session]:
+    return sorted(map(_session, rows), key=lambda session: (session.started_at, session.id))
+
+
+def _event(entry: Mapping[str, str]) -> Event:
+    """What `tell` in `book.lua` wrote."""
+    viewing, at_ms = _viewing(entry["facts"]), int(entry["at"])
+    cause = Cause(entry["traceparent"], entry["request_id"])
+    match entry["type"]:
+        case events.STARTED:
+            return events.started(viewing, at_ms, cause)
+        case events.STOPPED:
+            return events.stopped(
+                viewing,
+                at_ms,
+                started_ms=int(entry["started"]),
+                bytes_sent=int(entry["bytes"]),
+                reason=EndReason(entry["reason"]),
+                cause=cause,
+            )
+        case _:
+            return events.failed(viewing, at_ms, entry["code"], entry["message"], cause)
