@@ -110,12 +110,17 @@ class Samples:
             latest = max(latest, decoded + offset)
         return latest
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether each sample is shown when it is decoded, and needs no other."""
+        return self.sync is None and self.offsets is None
+
     def _sync(self) -> Sequence[int]:
         return range(self.count) if self.sync is None else self.sync
 
     def last_sync(self, time: int) -> int | None:
         """The last sync sample that is shown at a time or before it."""
-        if self.sync is None and self.offsets is None:
+        if self.is_simple:
             return self.times.sample_at(time) if self.count and time >= 0 else None
         sync = self._sync()
         place = bisect_right(sync, time, key=self.shown_at)
@@ -164,7 +169,7 @@ class Samples:
         )
 
     def begun(self, passed: int) -> Samples:
-        """The samples, of which the first has been shown for some time already. Only for those without offsets."""
+        """The samples, of which the first has been shown for some time already. Only for simple ones."""
         durations = self.times.durations
         # Built like this, no run is empty: FFmpeg takes one of 0 samples for one of 1.
         rest = durations.since(1)

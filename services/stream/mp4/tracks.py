@@ -153,7 +153,7 @@ class Track:
             return None
         first = min(map(self._needed_for, begins))
         zero = self.samples.times.of(first)
-        if self.handler in _TEXT and len(begins) == 1 and self.samples.offsets is None:
+        if self.handler in _TEXT and len(begins) == 1 and self.samples.is_simple:
             # An edit could begin within a sample, too, but then FFmpeg shows everything too early by the sample's rest.
             samples = self.samples.since(first).begun(begins[0] - zero)
             edits[-1] = replace(edits[-1], media_time=0)

@@ -215,7 +215,8 @@ def shapes(draw: st.DrawFn, handler: str, movie_scale: int) -> Shape:
         )
         for number in range(count)
     )
-    stss = handler == "vide" and (ctts is not None or draw(st.booleans()))
+    # Some codecs of sound have key frames as well.
+    stss = ctts is not None or draw(st.integers(0, 3 if handler != "vide" else 1)) == 0
     if stss:
         frames = _in_order(frames)
     per_chunk = []

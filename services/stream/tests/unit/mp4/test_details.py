@@ -14,7 +14,7 @@ from services.stream.mp4 import Span, Unsupported, VirtualFile, build
 from services.stream.mp4.layout import GAP_BYTES, payload_of
 from services.stream.tests.unit.mp4.judge import assert_cut, assert_same_index, build_of, content, key_frame_at
 from services.stream.tests.unit.mp4.reference import Movie, Node, read_movie
-from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, full, table, write
+from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, full, moov, table, write
 
 SEEN = Shape("vide", 12800, tuple(Frame(512, 0, 50 + n, n % 25 == 0) for n in range(100)), (5,) * 20, stss=True)
 HEARD = Shape("soun", 48000, tuple(Frame(960, 0, 20, sync=True) for n in range(200)), (10,) * 20)
@@ -77,6 +77,26 @@ def test_sound_begins_as_early_as_its_decoder_asks(version: int, distance: int, 
     assert len(sound.samples) == 100 + earlier
     assert sound.edits[0][1] == earlier * 960
     assert stbl_of(movie, 2).at("sgpd").body == sgpd[8:]
+
+
+def test_sound_with_key_frames_begins_with_one() -> None:
+    heard = replace(
+        HEARD, frames=tuple(replace(frame, sync=n % 8 == 0) for n, frame in enumerate(HEARD.frames)), stss=True
+    )
+    _, movie, _ = cut(write(replace(FILM, shapes=(SEEN, heard))), 2.5)
+    sound = movie.track(2)
+    assert sound
+    assert len(sound.samples) == 200 - 88
+    assert sound.edits[0][1] == 12 * 960
+
+
+def test_text_that_needs_other_text_is_not_made_shorter() -> None:
+    text = Shape("text", 1000, tuple(Frame(500, 0, 9, n % 3 == 0) for n in range(8)), (8,), stss=True)
+    _, movie, _ = cut(write(replace(FILM, shapes=(SEEN, HEARD, text))), 2.5)
+    track = movie.track(3)
+    assert track
+    assert [sample.duration for sample in track.samples] == [500] * 5
+    assert track.edits[0][1] == 500
 
 
 def test_tables_of_samples_are_cut_with_them() -> None:
@@ -257,3 +277,22 @@ def test_small_offsets_grow_when_the_whole_does() -> None:
     assert whole.header.count(b"co64") == 2
     assert b"co64" not in part.header
     assert part == build_of(data, 2.5)
+
+
+def test_media_of_more_than_four_gigabytes_have_a_long_length() -> None:
+    seen = replace(SEEN, frames=tuple(replace(frame, size=10**8) for frame in SEEN.frames), per_chunk=(10,) * 10)
+    media = 10**10
+    head = box("ftyp", bytes(8)) + struct.pack(">I4sQ", 1, b"mdat", media + 16)
+    index = moov(Script(1000, (replace(seen, wide=True),)), [[len(head) + n * 10**9 for n in range(10)]])
+    with os.fdopen(os.memfd_create("film"), "w+b", buffering=0) as file:
+        file.write(head)
+        file.seek(len(head) + media)
+        file.write(index)
+        size = len(head) + media + len(index)
+        virtual = build(file, size, 2.5)
+    assert virtual.spans == (Span(len(head) + 5 * 10**9, 5 * 10**9),)
+    length = struct.pack(">I4sQ", 1, b"mdat", 5 * 10**9 + 16)
+    assert virtual.header.endswith(length)
+    found = virtual.header.index(b"co64")
+    offsets = struct.unpack_from(">5Q", virtual.header, found + 12)
+    assert offsets == tuple(len(virtual.header) + n * 10**9 for n in range(5))
