@@ -3,86 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.e2e.browser import has_metadata, log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
-from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, REPOSITORY, Stack
-
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--autoplay-policy=no-user-gesture-required",
-]
-SCREENSHOTS = REPOSITORY / ".cache" / "screenshots"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """A page of a browser that has never been here, whose console must stay quiet."""
-    context = browser.new_context(base_url=stack.base_url, locale="en-US", viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    complaints: list[str] = []
-    foreign: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("request", lambda request: None if is_local(request.url, stack.base_url) else foreign.append(request.url))
-    yield opened
-    context.close()
-    # A 401 is how the page learns that nobody is logged in; the browser writes it to the console by itself.
-    assert [text for text in complaints if "401" not in text] == []
-    assert foreign == [], "the site asks nobody else"
-
-
-def is_local(url: str, base_url: str) -> bool:
-    return url.startswith((base_url, "blob:", "data:"))
-
-
-def log_in(page: Page) -> None:
-    page.goto("/")
-    page.get_by_test_id("login-id").fill(ADMIN_LOGIN)
-    page.get_by_test_id("login-password").fill(ADMIN_PASSWORD)
-    page.get_by_test_id("login-submit").click()
-    page.get_by_test_id("login-form").wait_for(state="detached")
-
-
-def shoot(page: Page, stack: Stack, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{stack.name}-{name}.png")
-
-
-def position(page: Page) -> float:
-    return float(page.get_by_test_id("player").evaluate("video => video.currentTime"))
-
-
-def has_metadata(page: Page) -> None:
-    """Waits until the player knows what it plays."""
-    page.wait_for_function("() => document.querySelector('[data-testid=player]')?.readyState >= 1", timeout=20_000)
-
-
-def plays_on(page: Page, from_sec: float) -> None:
-    """Waits until the picture has moved on from a position."""
-    page.wait_for_function(
-        "from => { const v = document.querySelector('[data-testid=player]');"
-        " return v && !v.paused && v.readyState >= 3 && v.currentTime > from + 0.3 }",
-        arg=from_sec,
-        timeout=20_000,
-    )
+from tests.stacks.base import Stack
 
 
 def test_the_main_job(page: Page, stack: Stack, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 
@@ -81,6 +82,20 @@ class ComposeStack(Stack):
         except RuntimeError as error:
             raise AssertionError(f"{error}\n{self._last_words()}") from error
         return done.stdout
+
+    def replicas(self, service: str) -> list[str]:
+        """The containers of a service that are healthy."""
+        assert self._engine is not None
+        ids = self.compose("ps", "--quiet", service).split()
+        health = "{{.Id}} {{.State.Health.Status}}"
+        lines = self._engine.docker("inspect", "--format", health, *ids, check=False).stdout.splitlines()
+        return [line.split()[0] for line in lines if line.endswith(" healthy")]
+
+    def signal(self, container: str, number: int) -> None:
+        """Sends a signal to a container's first process, as a crash or the kernel would: its restart policy holds."""
+        assert self._engine is not None
+        pid = int(self._engine.docker("inspect", "--format", "{{.State.Pid}}", container).stdout)
+        os.kill(pid, number)
 
     def _last_words(self) -> str:
         assert self._engine is not None
