@@ -19,10 +19,7 @@ from zerocopy.cycle import ZeroCopyCycle
 from zerocopy.eager import Starter
 from zerocopy.messages import EXTENSION
 from zerocopy.sender import Sender
-from zerocopy.stalls import Stalls
-
-NOTSENT_BYTES = 128 * 1024
-"""What a connection's kernel buffer may hold beyond what is on its way: the memory that a slow reader costs."""
+from zerocopy.slow import SlowReaders
 
 RECEIVE_BYTES = 256 * 1024
 """Received at most at a time."""
@@ -36,7 +33,7 @@ class _Shared:
         # costs more than parsing a request.
         self.buffer = memoryview(bytearray(RECEIVE_BYTES))
         self.starter = Starter(loop)
-        self.stalls = Stalls(loop, stall_sec)
+        self.slow = SlowReaders(loop, stall_sec)
 
 
 _shared: WeakKeyDictionary[ServerState, _Shared] = WeakKeyDictionary()
@@ -87,8 +84,6 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self.offers_zero_copy and sock.family in {socket.AF_INET, socket.AF_INET6}:
             # Otherwise the end of a response may wait for the client's acknowledgement of its beginning.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
@@ -199,7 +194,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def sender(self) -> Sender:
         """Sends parts of files into this connection."""
         if self._sender is None:
-            self._sender = Sender(self.loop, self.transport, self._shared.stalls)
+            self._sender = Sender(self.loop, self.transport, self._shared.slow)
         return self._sender
 
     @property

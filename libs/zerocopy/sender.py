@@ -20,7 +20,11 @@ from concurrent.futures import Future
 
 from zerocopy.messages import Residency
 from zerocopy.part import BLOCK_BYTES, Part
-from zerocopy.stalls import Stalls
+from zerocopy.slow import SlowReaders
+
+SLOW_UNSENT_BYTES = 128 * 1024
+"""What the kernel may hold for a slow reader beyond what is on its way; with so little, a fast one would cost many more
+turns of the loop."""
 
 
 class ClientGoneError(Exception):
@@ -37,14 +41,15 @@ class Sender:
     Args:
         loop: the connection's event loop.
         transport: the connection.
-        stalls: aborts the connection when a part moves no byte for too long.
+        slow: looks after parts that wait.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, stalls: Stalls) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, slow: SlowReaders) -> None:
         self._loop = loop
         self._transport = transport
-        self._stalls = stalls
+        self._slow = slow
         self._socket: socket.socket = transport.get_extra_info("socket").dup()
+        self._is_economical = False
         self._sent: Callable[[int], None] | None = None
         self._residency: Residency | None = None
         # While a part waits for something:
@@ -88,7 +93,7 @@ class Sender:
         self._part = part
         self._waiter = waiter = self._loop.create_future()
         self.moved_at = self._loop.time()
-        self._stalls.watch(self)
+        self._slow.watch(self)
         go_on(part)
         return waiter
 
@@ -110,6 +115,13 @@ class Sender:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         step.add_done_callback(lambda _: self._socket.close())
+
+    def economize(self) -> None:
+        """Has the kernel hold less for a slow reader, from now on."""
+        if not self._is_economical and self._socket.family in {socket.AF_INET, socket.AF_INET6}:
+            self._is_economical = True
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SLOW_UNSENT_BYTES)
 
     def abort(self) -> None:
         """Ends the connection."""
@@ -221,7 +233,7 @@ class Sender:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        self._stalls.forget(self)
+        self._slow.forget(self)
         if part.keeps_file and self._residency is not None:
             _close_file(part, step, self._residency)
         self._sent = self._residency = None

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from zerocopy import ZeroCopyProtocol, stalls
+from zerocopy import ZeroCopyProtocol
 from zerocopy.cycle import ZeroCopyCycle
 from zerocopy.part import BLOCK_BYTES, Part
-from zerocopy.sender import Sender
+from zerocopy.sender import SLOW_UNSENT_BYTES, Sender
 from zerocopy.tests.support import Client, Media, Running, body, request, serving, start, until
 
 COUNT = 5_000_000
@@ -231,7 +231,7 @@ def test_a_client_that_takes_nothing_is_cut_off(
     class Impatient(ZeroCopyProtocol):
         stall_sec = 0.2
 
-    monkeypatch.setattr(stalls, "LOOK_SEC", 0.05)
+    monkeypatch.setattr("zerocopy.slow.LOOK_SEC", 0.05)
     residency.resident = lambda _offset: resident
     media.residency = residency
     with serving(media.app, Impatient) as server, behind(server) as slow, server.connect() as fast:
@@ -240,8 +240,24 @@ def test_a_client_that_takes_nothing_is_cut_off(
         assert fast.read_answer().body == media.content[1:3]
         assert len(slow.read_all()) < COUNT
         (shared,) = {connection._shared for connection in server.connections()}
-        until(lambda: not shared.stalls._movers)
-        until(lambda: shared.stalls._next_look is None)
+        until(lambda: not shared.slow._transfers)
+        until(lambda: shared.slow._next_look is None)
+
+
+def test_the_kernel_holds_less_for_a_slow_reader(
+    server: Running, media: Media, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zerocopy.slow.SLOW_SEC", 0.0)
+    server.app = media.app
+    with behind(server) as client:
+        (connection,) = server.connections()
+        sock = connection.transport.get_extra_info("socket")
+        until(lambda: is_quiet(server, calls))
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) != SLOW_UNSENT_BYTES
+        for _ in range(2):
+            server.call(connection._shared.slow._look)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == SLOW_UNSENT_BYTES
+        assert client.read_answer().body == media.content[:COUNT]
 
 
 def test_a_patient_server_waits(media: Media) -> None:
@@ -250,7 +266,9 @@ def test_a_patient_server_waits(media: Media) -> None:
 
     with serving(media.app, Patient) as server, behind(server) as client:
         (connection,) = server.connections()
-        assert connection._shared.stalls._next_look is None
+        (transfer,) = connection._shared.slow._transfers
+        transfer.moved_at -= 1_000_000
+        server.call(connection._shared.slow._look)
         assert client.read_answer().body == media.content[:COUNT]
 
 

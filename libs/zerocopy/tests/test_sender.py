@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from zerocopy.part import BLOCK_BYTES, Part
 from zerocopy.sender import ClientGoneError, Sender
-from zerocopy.stalls import Stalls
+from zerocopy.slow import SlowReaders
 
 CONTENT = bytes(range(251)) * 8000
 
@@ -75,7 +75,7 @@ async def linked(buffer_bytes: int = 0) -> AsyncIterator[tuple[Sender, Transport
             if buffer_bytes:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         transport = Transport(near)
-        sender = Sender(loop, transport, Stalls(loop, None))
+        sender = Sender(loop, transport, SlowReaders(loop, None))
         try:
             yield sender, transport, far
         finally:
@@ -213,17 +213,17 @@ async def test_what_moves_is_not_stalled(file: Path, monkeypatch: pytest.MonkeyP
     now = 0.0
     loop = asyncio.get_running_loop()
     async with linked(1) as (sender, transport, far):
-        sender._stalls = watched = Stalls(loop, 10)
+        sender._slow = watched = SlowReaders(loop, 10)
         monkeypatch.setattr(loop, "time", lambda: now)
         waiter, fd = await begin(sender, file)
         for now in (9.0, 18.0):
             far.recv(100_000)
             while sender.moved_at < now:  # noqa: ASYNC110 - the loop has to turn
                 await asyncio.sleep(0)
-            watched._look(10)
+            watched._look()
             assert not transport.aborted
         now = 28.5
-        watched._look(10)
+        watched._look()
         assert transport.aborted
         sender.stop()
         await waiter
