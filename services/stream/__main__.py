@@ -56,7 +56,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     service = Service(
         name=NAME,
         app=app,
-        front=HotPath(app, streams=streams, traffic=traffic),
+        front=HotPath(app, authenticate=authenticate, streams=streams, traffic=traffic),
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, StreamServicer(traffic))]),
         bus=None if shared_bus else bus,

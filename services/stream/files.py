@@ -52,8 +52,9 @@ class OpenFile:
         self._descriptor = descriptor
         self._pool = pool
         self._checked_at = self._looked_at = time.monotonic()
-        self._is_local = classify(descriptor.number)
-        self.residency = PageCache(pool, can_ask=self._is_local)
+        self.is_local = classify(descriptor.number)
+        """Whether its store tells what it has in memory, as local disks do."""
+        self.residency = PageCache(pool, can_ask=self.is_local)
         self.size = facts.st_size
         self.mtime_ns = facts.st_mtime_ns
         self.identity = facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
@@ -70,14 +71,6 @@ class OpenFile:
         """
         return await asyncio.wrap_future(self._pool.submit(_read, self._descriptor, offset, count))
 
-    def is_resident(self, offset: int, count: int) -> bool:
-        """Whether reading that part would not wait for the store. Takes microseconds.
-
-        Raises:
-            OSError: the store failed.
-        """
-        return self.residency.is_resident(self._descriptor.number, offset, count)
-
     def is_fresh(self) -> bool:
         """Whether this is still what its path leads to, as far as that is known without waiting.
 
@@ -86,7 +79,7 @@ class OpenFile:
         now = time.monotonic()
         if now - self._checked_at > FRESH_SEC:
             return False
-        if now - self._looked_at < LOOK_SEC or not self._is_local:
+        if now - self._looked_at < LOOK_SEC or not self.is_local:
             return True
         facts = os.fstat(self._descriptor.number)
         if facts.st_mtime_ns != self.mtime_ns or facts.st_size != self.size or not facts.st_nlink:

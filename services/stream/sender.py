@@ -93,6 +93,8 @@ class FileBody:
         meter: watches.
     """
 
+    __slots__ = ("_file", "_headers", "_meter", "_parts", "_started", "_tail", "status")
+
     def __init__(
         self,
         status: int,
@@ -134,16 +136,17 @@ class FileBody:
 
     async def _send_by_kernel(self, send: Send) -> bool:
         """Names the parts to the server, which has the kernel send them; answers whether the client took it all."""
-        file, meter = self._file, self._meter
-        for place, part in enumerate(self._parts, 1):
+        file, meter, parts = self._file, self._meter, self._parts
+        if parts and parts[0].count and not file.is_local:
+            # What a share can't read is better said before the headers.
+            await self._read(parts[0].offset, 1)
+        await self._start(send)
+        for place, part in enumerate(parts, 1):
             if part.head:
-                await self._start(send)
                 await send({"type": "http.response.body", "body": part.head, "more_body": True})
                 meter.sent(len(part.head))
             if not part.count:
                 continue
-            is_ready = await self._is_ready(part.offset, min(part.count, BLOCK_BYTES))
-            await self._start(send)
             whole = meter.bytes + part.count
             try:
                 await send(
@@ -152,9 +155,8 @@ class FileBody:
                         "file": file,
                         "offset": part.offset,
                         "count": part.count,
-                        "more_body": place < len(self._parts) or bool(self._tail),
-                        # What was just found in memory is not looked for again.
-                        "residency": None if is_ready and part.count <= BLOCK_BYTES else file.residency,
+                        "more_body": place < len(parts) or self._tail != b"",
+                        "residency": file.residency,
                         "sent": meter.sent,
                     }
                 )
@@ -162,22 +164,10 @@ class FileBody:
                 raise _ReadFailed(str(error)) from error
             if meter.bytes < whole:
                 return False
-        if self._tail or not self._parts or not self._parts[-1].count:
-            await self._start(send)
+        if self._tail or not parts or not parts[-1].count:
             await send({"type": "http.response.body", "body": self._tail, "more_body": False})
             meter.sent(len(self._tail))
         return True
-
-    async def _is_ready(self, offset: int, count: int) -> bool:
-        """Whether the first block of a part is in memory. What can't be read is better said before the headers."""
-        try:
-            if self._file.is_resident(offset, count):
-                return True
-        except OSError as error:
-            raise _ReadFailed(str(error)) from error
-        if not self._started:
-            await self._read(offset, 1)
-        return False
 
     async def _send_while_wanted(self, receive: Receive, send: Send) -> bool:
         sending = asyncio.ensure_future(self._send_by_reading(send))

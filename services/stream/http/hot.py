@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.callers import Authenticate
 from kit.errors import ApiError
@@ -22,7 +21,7 @@ _ID = slice(len(_BEFORE), -len(_AFTER))
 # Of the headers that other answers carry, the one that means something for bytes that no page renders.
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
-_QUERY = re.compile(rb"(?:start=([0-9]{1,9}(?:\.[0-9]{1,6})?))?")
+_QUERY = re.compile(rb"start=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
 _METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -36,13 +35,15 @@ class HotPath:
     viewer watches; `traffic` counts it.
 
     Args:
-        app: the ordinary application, whose authenticator knows who called before.
+        app: the ordinary application.
+        authenticate: knows who called before.
         streams: knows what was opened before.
         traffic: watches the answers.
     """
 
-    def __init__(self, app: FastAPI, *, streams: Streams, traffic: Traffic) -> None:
+    def __init__(self, app: ASGIApp, *, authenticate: Authenticate, streams: Streams, traffic: Traffic) -> None:
         self._app = app
+        self.authenticate = authenticate
         self._streams = streams
         self._traffic = traffic
 
@@ -56,13 +57,16 @@ class HotPath:
         if not (path.startswith(_BEFORE) and path.endswith(_AFTER)) or scope["method"] not in _METHODS:
             return None
         fields: dict[bytes, bytes] = dict(scope["headers"])
-        asked = _QUERY.fullmatch(scope["query_string"])
         # A field that comes twice needs more thought, and a body is to be taken in.
-        if asked is None or len(fields) < len(scope["headers"]) or not _BODY.isdisjoint(fields):
+        if len(fields) < len(scope["headers"]) or not _BODY.isdisjoint(fields):
             return None
-        authenticate: Authenticate = self._app.state.authenticate
-        caller = authenticate.known(fields)
-        shown = self._streams.known(path[_ID], float(asked[1]) if asked[1] else None, caller) if caller else None
+        start_sec = None
+        if query := scope["query_string"]:
+            if (asked := _QUERY.fullmatch(query)) is None:
+                return None
+            start_sec = float(asked[1])
+        caller = self.authenticate.known(fields)
+        shown = self._streams.known(path[_ID], start_sec, caller) if caller else None
         if caller is None or shown is None:
             return None
         given = fields.get(b"x-request-id")

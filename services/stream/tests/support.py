@@ -25,6 +25,7 @@ from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.__main__ import build
 from services.stream.domain import Source
+from services.stream.http import HotPath
 from services.stream.settings import StreamSettings
 
 VIEWER = "viewer"
@@ -186,7 +187,8 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1) -> AsyncIt
         drain_sec=drain_sec,
     )
     service = build(settings, Role.API, bus)
-    service.app.state.authenticate = HeaderAuthenticator()
+    assert isinstance(service.front, HotPath)
+    service.app.state.authenticate = service.front.authenticate = HeaderAuthenticator()
     await service.start()
     listener = listen("127.0.0.1", 0)
     server = HttpServer(service.entrance, settings)

@@ -343,17 +343,14 @@ async def test_a_file_that_shrinks_under_the_kernel_ends_the_answer_short(files:
     assert not client.is_complete
 
 
-async def test_a_cold_file_that_can_not_be_read_is_told_before_the_headers(
+async def test_a_file_on_a_share_that_can_not_be_read_is_told_before_the_headers(
     files: Files, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cold(*_: object) -> bool:
-        return False
-
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
     file = await files.open(path)
-    monkeypatch.setattr("services.stream.files.PageCache.is_resident", cold)
+    file.is_local = False
     monkeypatch.setattr("services.stream.files.os.pread", broken)
     client = KernelClient()
     with pytest.raises(ApiError, match="STREAM_FILE_UNAVAILABLE"):
