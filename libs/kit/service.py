@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
-import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import os
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -28,15 +28,19 @@ from kit.bus import Bus
 from kit.health import Health
 from kit.http import create_app
 from kit.rpc import GrpcServer
+from kit.server import HttpServer, listen, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
-from zerocopy import ZeroCopyProtocol
+
+__all__ = ["HttpServer", "Role", "Service", "listen", "main", "run_until_signal"]
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
 Loop = Callable[[], Awaitable[None]]
 """Work that goes on until it is cancelled."""
 RESTART_LOOP_SEC = 1.0
+THREADS_SEC = 2.0
+"""How long threads may take to end when all else has."""
 
 
 class Role(Enum):
@@ -118,72 +122,6 @@ async def _supervised(loop: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_LOOP_SEC)
 
 
-class HttpServer(uvicorn.Server):
-    """Uvicorn under our own signals: a stop is orderly and ends with exit status 0."""
-
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        trusted = [part.strip() for part in settings.trusted_proxies.split(",") if part.strip()]
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=ZeroCopyProtocol,
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=True,
-                proxy_headers=bool(trusted),
-                forwarded_allow_ips=trusted,
-                timeout_graceful_shutdown=int(settings.drain_sec),
-                timeout_keep_alive=75,
-                backlog=4096,
-            )
-        )
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to `run_until_signal`."""
-        yield
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket.
-
-    Raises:
-        SettingsError: the address can't be had.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=4096)
-        # Accepted connections inherit it. asyncio sets it only where the protocol number is explicit, and without it an
-        # answer written in two pieces waits 40 ms for the client's delayed acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        raise SettingsError(
-            f"Can't listen on {host} port {port} ({error.strerror or error}); set MARQUEE_HTTP_PORT to a free one."
-        ) from error
-    return listener
-
-
-async def run_until_signal(server: HttpServer, listener: socket.socket, on_signal: Callable[[], None]) -> None:
-    """Serves HTTP until SIGTERM or SIGINT; a second signal doesn't wait for requests in hand."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if server.should_exit:
-            server.force_exit = True
-        on_signal()
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
 async def _run(name: str, build: Callable[[S, Role], Service], settings: S, role: Role) -> None:
     with service_context(name):
         listener = listen(settings.http_host, settings.http_port)
@@ -237,3 +175,20 @@ def main(
         asyncio.run(_run(name, build, settings, Role(chosen)))
     except SettingsError as error:
         stop_start(error)
+    _leave_stuck_threads()
+
+
+def _leave_stuck_threads() -> None:
+    """Ends the process here if threads don't end: one that waits for a dead share would hold it up for ever."""
+    threads = [
+        thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
+    ]
+    deadline = time.monotonic() + THREADS_SEC
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    stuck = [thread.name for thread in threads if thread.is_alive()]
+    if stuck:
+        log.warning("threads_left_behind", threads=stuck)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -44,6 +44,9 @@ class ServiceSettings(PrefixedSettings):
         "",
         description="Addresses or networks, separated by commas, whose `X-Forwarded-For` is believed.",
     )
+    drain_notice_sec: float = Field(
+        0, ge=0, le=300, description="Seconds at a stop in which the service is not ready any more but still answers."
+    )
     drain_sec: float = Field(10, ge=0, le=3600, description="Seconds that work in hand gets to finish at a stop.")
 
 

@@ -145,6 +145,7 @@ class ZeroCopyCycle(RequestResponseCycle):
         try:
             waiter = self._connection.sender.send(part, message.get("sent"), message.get("residency"))
             if waiter is not None:
+                self.response_started = self.response_started or part.started
                 try:
                     await waiter
                 finally:

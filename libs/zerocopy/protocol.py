@@ -65,6 +65,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     _sender: Sender | None = None
     _held = b""
     _half_closed = False
+    _is_leaving = False
     _refusal = ""
     _idle_since: float | None = None
 
@@ -173,7 +174,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self.cycle = ZeroCopyCycle(
             self,
             scope,
-            keep_alive=http_version != "1.0" and parser.should_keep_alive(),
+            keep_alive=http_version != "1.0" and parser.should_keep_alive() and not self._is_leaving,
             expect_100_continue=self.expect_100_continue,
         )
         if previous is None or previous.response_complete:
@@ -187,6 +188,16 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._close_sender()
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
+
+    # Called by the server
+
+    def shutdown(self) -> None:
+        """The server is about to end: what is here is answered, and then the connection closed."""
+        self._is_leaving = True
+        newest = cast("RequestResponseCycle | None", self.cycle)
+        if newest is not None and not newest.response_started:
+            newest.keep_alive = False
+        self._close_if_over()
 
     # Called by the cycle that is answering
 
@@ -220,9 +231,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         elif self._refusal:
             super().send_400_response(self._refusal)
-        elif self._half_closed and not self._held:
-            self.transport.close()
         else:
+            self._close_if_over()
             self.flow.resume_reading()
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
@@ -283,3 +293,10 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if held and not self.transport.is_closing():
             self.flow.resume_reading()
             self.data_received(held)
+            self._close_if_over()
+
+    def _close_if_over(self) -> None:
+        """Closes the connection if no more requests are going to be taken from it and all that came are answered."""
+        is_over = (self._half_closed or self._is_leaving) and not self._held
+        if is_over and (self._running is None or self._running.response_complete):
+            self.transport.close()

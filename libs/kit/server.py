@@ -1,0 +1,169 @@
+"""The HTTP server of a process, and how it stops.
+
+A stop goes step by step. For a notice period the service is not ready but still answers, so that whoever sends requests
+can hear of it. Then the listener closes, and with it each connection on which nothing is being answered. What is being
+answered gets its time; what is not done by then is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kit.settings import ServiceSettings, SettingsError
+from zerocopy import ZeroCopyProtocol
+
+log = structlog.get_logger()
+
+_STEP_SEC = 0.02
+_LAST_WORDS_SEC = 1.0
+_CLOSE = (b"connection", b"close")
+
+
+class HttpServer(uvicorn.Server):
+    """Uvicorn under our own signals.
+
+    Args:
+        app: what answers.
+        settings: the process's.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        trusted = [part.strip() for part in settings.trusted_proxies.split(",") if part.strip()]
+        self._app = app
+        self._notice_sec = settings.drain_notice_sec
+        self._drain_sec = settings.drain_sec
+        self._stopping = False
+        self._cuts_off = False
+        super().__init__(
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                http=ZeroCopyProtocol,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=True,
+                proxy_headers=bool(trusted),
+                forwarded_allow_ips=trusted,
+                timeout_keep_alive=75,
+                backlog=4096,
+            )
+        )
+
+    def stop(self) -> None:
+        """Begins to stop; called again, it waits for nothing any more."""
+        if self._stopping:
+            self.should_exit = self.force_exit = True
+            return
+        self._stopping = True
+        self._refuse_keep_alive()
+        asyncio.get_running_loop().call_later(self._notice_sec, setattr, self, "should_exit", True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to `run_until_signal`."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second: whether to stop serving."""
+        is_over = await super().on_tick(counter)
+        self._refuse_keep_alive()
+        return is_over
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn when serving is over: takes nothing new, and sees to what is being answered."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if await self._becomes_idle(self._drain_sec):
+            return
+        log.warning("answers_cut_off", connections=len(self.server_state.connections))
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # Whoever answers is told that the client is gone; who does not listen is not asked.
+        self._cuts_off = True
+        self.force_exit = False
+        if not await self._becomes_idle(_LAST_WORDS_SEC):
+            tasks = list(self.server_state.tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_LAST_WORDS_SEC)
+
+    async def _becomes_idle(self, seconds: float) -> bool:
+        """Waits until nothing is being answered; False when that takes too long, or nobody wants to wait for it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.server_state.connections or self.server_state.tasks:
+            if self.force_exit or loop.time() >= deadline:
+                return False
+            await asyncio.sleep(_STEP_SEC)
+        return True
+
+    def _refuse_keep_alive(self) -> None:
+        """Has every response say that its connection ends with it (RFC 9112, 9.6)."""
+        # Uvicorn makes the list anew once a second.
+        if self._stopping and _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._cuts_off:
+                raise
+            # Uvicorn would log a traceback.
+            log.warning("answer_cancelled", path=scope["path"])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        SettingsError: the address can't be had.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=4096)
+        # Accepted connections inherit it. asyncio sets it only where the protocol number is explicit, and without it an
+        # answer written in two pieces waits 40 ms for the client's delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        raise SettingsError(
+            f"Can't listen on {host} port {port} ({error.strerror or error}); set MARQUEE_HTTP_PORT to a free one."
+        ) from error
+    return listener
+
+
+async def run_until_signal(server: HttpServer, listener: socket.socket, on_signal: Callable[[], None]) -> None:
+    """Serves HTTP until SIGTERM or SIGINT; a second signal waits for nothing any more.
+
+    Args:
+        server: what serves.
+        listener: where requests come in; closed at the end.
+        on_signal: told at once that the process is going to stop.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        on_signal()
+        server.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
