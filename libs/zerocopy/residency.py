@@ -15,9 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 _UNKNOWN = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
-# What Linux reads ahead unless told otherwise is twice this.
-_READ_AHEAD_BYTES = 64 * 1024
-
 # Where the byte goes that is read to see whether that needs waiting. Nobody looks at it.
 _ANYWHERE = [bytearray(1)]
 
@@ -45,7 +42,7 @@ class PageCache:
     """The residency of files in one store, and the threads that read what is not resident.
 
     A block counts as resident when its first and its last byte are: the kernel reads ahead in larger pieces, and drops
-    in such, too. Of a block of no more than such a piece the last byte is enough.
+    in such, too.
 
     Args:
         pool: threads that may wait for the store. Give it some of its own: a dead share can hold all of them.
@@ -67,8 +64,7 @@ class PageCache:
         if not self._can_ask:
             return False
         try:
-            if count > _READ_AHEAD_BYTES:
-                os.preadv(fd, _ANYWHERE, offset, _NOWAIT)
+            os.preadv(fd, _ANYWHERE, offset, _NOWAIT)
             os.preadv(fd, _ANYWHERE, offset + count - 1, _NOWAIT)
         except BlockingIOError:
             return False
