@@ -12,6 +12,7 @@ import pytest
 
 from services.stream.mp4 import Span, Unsupported, VirtualFile, build
 from services.stream.mp4.layout import GAP_BYTES, payload_of
+from services.stream.mp4.tables import Chunks, Sizes
 from services.stream.tests.unit.mp4.judge import assert_cut, assert_same_index, build_of, content, key_frame_at
 from services.stream.tests.unit.mp4.reference import Movie, Node, read_movie
 from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, full, moov, table, write
@@ -137,6 +138,39 @@ def test_tracks_that_are_over_are_gone_and_nobody_refers_to_them() -> None:
     data = changed(data, b"tref", lambda _: box("tref", box("chap", struct.pack(">I", 3))))
     _, movie, _ = cut(data, 3.5)
     assert not movie.tracks[0].node.has("tref")
+
+
+def test_a_track_whose_edit_outlasts_its_media_is_over_with_them() -> None:
+    heard = replace(HEARD, frames=HEARD.frames[:100], per_chunk=(10,) * 10, edits=((4000, 0, 0x10000),))
+    _, movie, _ = cut(write(replace(FILM, shapes=(SEEN, heard))), 3.5)
+    assert [track.number for track in movie.tracks] == [1]
+
+
+def test_a_track_ends_with_what_it_shows_last() -> None:
+    heard = replace(HEARD, edits=((3500, 0, 0x10000), (500, -1, 0x10000)))
+    _, movie, _ = cut(write(replace(FILM, shapes=(SEEN, heard))), 2.5)
+    assert [(duration / movie.scale, media_time) for duration, media_time, _ in movie.tracks[1].edits] == [(1.5, 960)]
+
+
+def test_a_key_frame_at_the_end_of_its_edit_is_not_shown() -> None:
+    seen = replace(SEEN, edits=((2000, 0, 0x10000), (1000, -1, 0x10000)))
+    virtual, movie, _ = cut(write(replace(FILM, shapes=(seen, HEARD))), 2.5)
+    assert virtual.start_sec == 1
+    assert virtual.until_ms == 4000
+    assert len(movie.tracks[0].samples) == 75
+
+
+def test_each_key_frame_answers_until_the_next_one() -> None:
+    data = write(FILM)
+    spans = [(virtual.first_ms, virtual.until_ms) for virtual in (build_of(data, n + 0.5) for n in range(4))]
+    assert spans == [(0, 1000), (1000, 2000), (2000, 3000), (3000, 4000)]
+
+
+def test_a_chunk_may_reach_beyond_the_last_one() -> None:
+    offsets, sizes = array("I", (100, 300, 302)), array("I", (10, 99, 3))
+    chunks = Chunks(array("I", (1,)), array("I", (1,)), array("I", (1,)), offsets)
+    assert list(chunks.stretches(Sizes(3, 0, sizes), gap=1000)) == [(100, 399)]
+    assert max(end for _, end in chunks.stretches(Sizes(3, 0, sizes), gap=10)) == 399
 
 
 def test_pictures_of_chapters_do_not_lead() -> None:
