@@ -140,7 +140,9 @@ class FileBody:
         if parts and parts[0].count and not file.is_local:
             # What a share can't read is better said before the headers.
             await self._read(parts[0].offset, 1)
-        await self._start(send)
+        self._started = True
+        meter.begin(self.status)
+        await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
         for place, part in enumerate(parts, 1):
             if part.head:
                 await send({"type": "http.response.body", "body": part.head, "more_body": True})

@@ -40,7 +40,7 @@ def answer(
     Raises:
         ApiError: STREAM_RANGE_INVALID when no asked range has a byte in it.
     """
-    verdict = Verdict.PROCEED if _CONDITIONAL.isdisjoint(fields) else judge(_conditions(fields), shown.validators())
+    verdict = _PROCEED if _CONDITIONAL.isdisjoint(fields) else judge(_conditions(fields), shown.validators())
     decision = decide(method, _field(fields, b"range"), verdict, shown.size)
     match decision.outcome:
         case Outcome.PARTIAL if len(decision.ranges) > 1:
@@ -84,6 +84,7 @@ def _multipart(decision: Decision, headers: Sequence[RawHeader], shown: Represen
     return FileBody(int(decision.outcome), described, shown.file, parts, tail=framed.tail, meter=transfer)
 
 
+_PROCEED = Verdict.PROCEED
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,10 +48,10 @@ class HotPath:
         self._streams = streams
         self._traffic = traffic
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request."""
         response = self._answer(scope) or self._app
-        await response(scope, receive, send)
+        return response(scope, receive, send)
 
     def _answer(self, scope: Scope) -> FileBody | Bodiless | None:
         path: str = scope.get("path", "")
