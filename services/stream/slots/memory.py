@@ -76,8 +76,6 @@ class MemorySlots:
         self._now = self._read_clock()
         self._active: dict[str, _Entry] = {}
         self._queue: dict[str, _Entry] = {}
-        self._clients: dict[tuple[str, str, str] | None, _Entry] = {}
-        """The implicit session of a user, video and device key."""
         self._ended: dict[str, tuple[EndReason, int]] = {}
         """Why sessions ended and until when that is remembered, oldest first."""
         self._outbox: dict[int, Event] = {}
@@ -86,7 +84,8 @@ class MemorySlots:
     async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
         """See `SlotStore`."""
         self._advance()
-        if known := self._entry(viewing.session_id) or self._clients.get(_client(viewing)):
+        own = self._own(viewing.user_id)
+        if known := self._entry(viewing.session_id) or _same_client(own, viewing):
             self._touch(known, self._now)
             return self._standing(known)
         if viewing.session_id in self._ended:
@@ -94,7 +93,6 @@ class MemorySlots:
         old = self._entry(instead_of or "")
         if old and old.viewing.user_id != viewing.user_id:
             old = None
-        own = self._own(viewing.user_id)
         if len(own) - bool(old) >= self.limits.per_user:
             return _refusal(Scope.USER, self.limits.per_user, own)
         inherits_slot = old is not None and old.state is State.ACTIVE
@@ -243,8 +241,6 @@ class MemorySlots:
     def _activate(self, entry: _Entry, cause: Cause = NOBODY) -> None:
         entry.state = State.ACTIVE
         self._active[entry.id] = entry
-        if entry.viewing.kind is Kind.IMPLICIT:
-            self._clients.setdefault(_client(entry.viewing), entry)
         self._emit(events.started(entry.viewing, entry.started_ms, cause))
 
     def _promote(self) -> None:
@@ -259,8 +255,6 @@ class MemorySlots:
 
     def _end(self, entry: _Entry, reason: EndReason, at_ms: int, cause: Cause = NOBODY) -> None:
         self._queue.pop(entry.id, None)
-        if self._clients.get(_client(entry.viewing)) is entry:
-            del self._clients[_client(entry.viewing)]
         self._ended[entry.id] = (reason, self._now + self._tombstone_ms)
         if self._active.pop(entry.id, None):
             self._emit(
@@ -300,10 +294,16 @@ class MemorySlots:
         return Queued(_session(entry), self._waiting().index(entry) + 1, self.limits.tick_sec)
 
 
-def _client(viewing: Viewing) -> tuple[str, str, str] | None:
+def _same_client(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
+    """The session of a user that another request of an implicit one belongs to."""
     if viewing.kind is Kind.EXPLICIT:
         return None
-    return viewing.user_id, viewing.video_id, viewing.device_key
+    client = viewing.video_id, viewing.device_key
+    for entry in own:
+        known = entry.viewing
+        if known.kind is Kind.IMPLICIT and (known.video_id, known.device_key) == client:
+            return entry
+    return None
 
 
 def _refusal(scope: Scope, limit: int, own: Sequence[_Entry]) -> Refused:

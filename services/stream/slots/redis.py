@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 
 from kit.events import Event
@@ -61,7 +61,6 @@ KEYS = (
     "facts",
     "states",
     "users",
-    "clients",
     "ended",
     "reasons",
     "settling",
@@ -110,9 +109,9 @@ class RedisSlots:
                 timeout=DEADLINE_SEC,
                 socket_timeout=DEADLINE_SEC,
                 socket_connect_timeout=DEADLINE_SEC,
-                # A connection kept from before Redis restarted fails at its first use. Trying again is safe: every
+                # A connection kept from before Redis restarted fails at its first use. Trying once more is safe: every
                 # operation done twice is done once.
-                retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+                retry=Retry(ConstantBackoff(0.02), 1),
                 decode_responses=True,
             )
         )
@@ -252,7 +251,7 @@ class RedisSlots:
 def _described(viewing: Viewing) -> tuple[str, str, str, str]:
     client = ""
     if viewing.kind is Kind.IMPLICIT:
-        client = derived_id(viewing.user_id, viewing.video_id, viewing.device_key)
+        client = derived_id(viewing.video_id, viewing.device_key)
     facts = json.dumps(asdict(viewing) | {"kind": viewing.kind.value})
     return viewing.session_id, viewing.user_id, client, facts
 

@@ -5,11 +5,10 @@ local QUEUE = KEYS[3]    -- sorted set: session -> its place among those that wa
 local FACTS = KEYS[4]    -- hash: session -> what was asked for; opaque here
 local STATES = KEYS[5]   -- hash: session -> what changes, as JSON
 local USERS = KEYS[6]    -- hash: user -> their sessions, separated by spaces
-local CLIENTS = KEYS[7]  -- hash: user, video and device as one text -> their implicit session
-local ENDED = KEYS[8]    -- sorted set: ended session -> until when it is remembered
-local REASONS = KEYS[9]  -- hash: ended session -> why it ended
-local SETTLING = KEYS[10] -- sorted set: stopped session -> when that is told; until then replicas add their last bytes
-local EVENTS = KEYS[11]  -- stream: what the relay has yet to publish
+local ENDED = KEYS[7]    -- sorted set: ended session -> until when it is remembered
+local REASONS = KEYS[8]  -- hash: ended session -> why it ended
+local SETTLING = KEYS[9] -- sorted set: stopped session -> when that is told; until then replicas add their last bytes
+local EVENTS = KEYS[10]  -- stream: what the relay has yet to publish
 
 local IDLE, GAP, TOMBSTONE = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local PLATFORM, PER_USER, QUEUE_LIMIT = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -88,11 +87,7 @@ local function enter(id, user, client, facts, state)
   ids[#ids + 1] = id
   redis.call('HSET', USERS, user, table.concat(ids, ' '))
   redis.call('HSET', FACTS, id, facts)
-  state.user = user
-  if client ~= '' then
-    state.client = client
-    redis.call('HSETNX', CLIENTS, client, id)
-  end
+  state.user, state.client = user, client
   save(id, state)
 end
 
@@ -146,9 +141,6 @@ local function finish(id, state, reason, at, cause)
     redis.call('HDEL', USERS, state.user)
   else
     redis.call('HSET', USERS, state.user, table.concat(left, ' '))
-  end
-  if state.client and redis.call('HGET', CLIENTS, state.client) == id then
-    redis.call('HDEL', CLIENTS, state.client)
   end
   bury(id, reason)
   redis.call('ZREM', LEASES, id)

@@ -1,10 +1,18 @@
--- Asks for a slot. Arguments: session, user, client, facts, whether it may wait, the session whose place it takes.
+-- Asks for a slot. Arguments: session, user, client (video and device of an implicit one, or nothing), facts, whether it
+-- may wait, the session whose place it takes.
 local id, user, client, facts = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
 local may_wait, old = ARGV[FIRST + 4] == '1', ARGV[FIRST + 5]
 
 advance()
 
-local known = is_there(id) and id or (client ~= '' and redis.call('HGET', CLIENTS, client))
+local ids = own(user)
+local known = is_there(id) and id
+for _, each in ipairs(client ~= '' and not known and ids or {}) do
+  if load(each).client == client then
+    known = each
+    break
+  end
+end
 if known then
   local state = load(known)
   touch(known, state, now)
@@ -16,7 +24,6 @@ if grace > now then return {'unavailable', grace - now} end
 
 local old_state = old ~= '' and is_there(old) and load(old)
 if old_state and old_state.user ~= user then old_state = nil end
-local ids = own(user)
 if #ids - (old_state and 1 or 0) >= PER_USER then return {'refused', 'user', PER_USER, sessions(ids)} end
 
 local old_place = old_state and waits(old)

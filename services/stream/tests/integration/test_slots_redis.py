@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from kit.testing.servers import RedisServer
-from services.stream.slots import Limits, SlotStore
-from services.stream.slots.redis import RedisSlots
+from marquee.events.v1 import stream_pb2
+from services.stream.slots import (
+    Active,
+    EndReason,
+    Gone,
+    Kind,
+    Limits,
+    Queued,
+    Renewal,
+    SlotStore,
+    Unavailable,
+    redis,
+)
+from services.stream.slots.redis import KEYS, RedisSlots
 from services.stream.tests.unit.slots.contract import SlotsContract
-from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World
+from services.stream.tests.unit.slots.model import SlotsMachine, check
+from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World, a_viewing
 
 REPLICAS = 4
 
@@ -34,45 +53,245 @@ class ToldTheTime(RedisSlots):
 
 class RedisWorld(World):
     refuses_after_gap = True
-    settle_sec = LIMITS.gap_sec
 
     def __init__(self, url: str, limits: Limits = LIMITS) -> None:
         super().__init__(limits)
+        self.settle_sec = limits.gap_sec
         self._prefix = str(uuid.uuid4())
-        self._redis = Redis.from_url(url, single_connection_client=True)
+        self.redis = Redis.from_url(url, single_connection_client=True, decode_responses=True)
         self._now = BEGINNING_SEC
         self._stores = [
             ToldTheTime(url, limits, replica=f"replica-{number}", prefix=self._prefix) for number in range(REPLICAS)
         ]
 
     @property
+    def now(self) -> float:
+        return self._now
+
+    @property
     def stores(self) -> Sequence[SlotStore]:
         return self._stores
 
+    def key(self, name: str) -> str:
+        """Of the slots, by the last part of its name."""
+        return f"{{{self._prefix}}}:{name}"
+
     async def jump(self, sec: float) -> None:
         self._now = round(self._now + sec, 3)
-        await self._redis.set(f"{{{self._prefix}}}:told_time", round(self._now * 1000))
+        await self.redis.set(self.key("told_time"), round(self._now * 1000))
 
     async def forget(self) -> None:
-        await self._redis.delete(*await self.keys())
+        await self.redis.delete(*map(self.key, KEYS))
 
-    async def keys(self) -> list[bytes]:
-        """Those of the slots."""
-        keys = await self._redis.keys(f"{{{self._prefix}}}:*")
-        return [key for key in keys if not key.endswith(b"told_time")]
+    async def run_out(self) -> None:
+        """Everybody has gone and everything is told: then nothing of it may be left."""
+        for _ in range(math.ceil((2 * self.limits.idle_sec + self.limits.tombstone_sec) / self.limits.gap_sec)):
+            await self.jump(self.limits.gap_sec)
+            await self.store.renew([])
+        await self.events()
+        left = {name for name in KEYS if await self.redis.exists(self.key(name))}
+        assert left <= {"clock", "events"}
+        assert await self.redis.xlen(self.key("events")) == 0
 
     async def close(self) -> None:
-        await self.forget()
+        await self.redis.delete(*map(self.key, (*KEYS, "told_time")))
+        await self.redis.aclose()
         for store in self._stores:
             await store.close()
-        await self._redis.aclose()
+
+
+@asynccontextmanager
+async def a_world(url: str, limits: Limits = LIMITS) -> AsyncIterator[RedisWorld]:
+    """One in which newcomers are let in."""
+    world = RedisWorld(url, limits)
+    try:
+        await world.jump(0)
+        await world.open()
+        yield world
+    finally:
+        await world.close()
 
 
 class TestRedisSlots(SlotsContract):
     @pytest.fixture
     async def world(self, redis_server: RedisServer) -> AsyncIterator[RedisWorld]:
-        world = RedisWorld(redis_server.url)
+        async with a_world(redis_server.url) as world:
+            yield world
+
+    async def test_nothing_new_is_granted_for_one_idle_time_after_a_gap(self, world: RedisWorld) -> None:
+        session = await world.granted(a_viewing("ann"))
+        for cause in (world.forget, lambda: world.jump(LIMITS.gap_sec + 0.001), lambda: world.jump(-0.001)):
+            await cause()
+            for viewing in (a_viewing(), a_viewing("ann"), a_viewing(kind=Kind.IMPLICIT)):
+                assert await world.store.start(viewing) == Unavailable(LIMITS.idle_sec)
+            takeover = await world.store.start(a_viewing("ann"), instead_of=session.id)
+            assert isinstance(takeover, Unavailable)
+            await world.play(session, sec=LIMITS.idle_sec - 0.001)
+            assert await world.store.start(a_viewing()) == Unavailable(0.001)
+            await world.jump(0.001)
+            newcomer = await world.granted(a_viewing())
+            assert {each.id for each in await world.store.all()} == {session.id, newcomer.id}
+            await world.store.stop(newcomer.id, EndReason.ENDED)
+
+    async def test_a_slot_freed_after_a_gap_goes_to_the_head_when_all_have_told_whom_they_serve(
+        self, world: RedisWorld
+    ) -> None:
+        playing = await world.fill()
+        waiting = await world.queued(a_viewing())
+        await world.jump(LIMITS.idle_sec)
+        await world.store.stop(playing[0].id, EndReason.ENDED)
+        await world.play(*playing[1:], waiting, sec=LIMITS.idle_sec - 0.001)
+        assert isinstance(await world.store.get(waiting.id), Queued)
+        await world.jump(0.001)
+        assert isinstance(await world.store.get(waiting.id), Active)
+
+    async def test_when_a_replica_dies_its_slots_are_free_but_for_those_who_went_on_elsewhere(
+        self, redis_server: RedisServer
+    ) -> None:
+        limits = Limits(platform=20, idle_sec=30)
+        async with a_world(redis_server.url, limits) as world:
+            doomed, other = world.stores[:2]
+            sessions = await world.fill()
+            moved, lost = sessions[:5], sessions[5:]
+            await doomed.renew([Renewal(each, 1000) for each in sessions])
+            for _ in range(6):
+                await world.jump(limits.tick_sec)
+                standings = await other.renew([Renewal(each, 10) for each in moved])
+                assert all(isinstance(each, Active) for each in standings.values())
+            left = await other.all()
+            assert [(each.id, each.replica, each.bytes_sent) for each in left] == [
+                (each.id, "replica-1", 1010) for each in moved
+            ]
+            events = [each for each in await world.events() if each.type == "stream.stopped"]
+            assert sorted(each.subject for each in events) == sorted(each.id for each in lost)
+            bodies = [each.read(stream_pb2.StreamStopped) for each in events]
+            assert {(each.bytes_transferred, each.duration_seconds, each.reason) for each in bodies} == {
+                (1000, 0, "expired")
+            }
+
+    async def test_bytes_of_all_replicas_count_also_those_told_after_a_stop(self, world: RedisWorld) -> None:
+        first, second, third, _ = world.stores
+        session = await world.granted(a_viewing())
+        for store, total in ((first, 5), (second, 70), (second, 60), (first, 6)):
+            await store.renew([Renewal(session, total)])
+        stopped = await third.stop(session.id, EndReason.STOPPED, bytes_sent=100)
+        assert stopped is not None
+        assert stopped.bytes_sent == 176
+        await world.jump(LIMITS.tick_sec)
+        assert await second.renew([Renewal(session, 90)]) == {session.id: Gone(EndReason.STOPPED)}
+        assert await first.renew([Renewal(session, 8, idle_sec=60)]) == {session.id: Gone(EndReason.STOPPED)}
+        assert [each.event.type for each in await world.store.pending(9)] == ["stream.started"]
+        _, event = await world.events()
+        told = event.read(stream_pb2.StreamStopped)
+        assert (told.bytes_transferred, told.duration_seconds, told.reason) == (198, 0, "stopped")
+        await second.renew([Renewal(session, 1000)])
+        assert await world.events() == []
+
+    async def test_one_replica_relays_and_another_takes_over_when_it_stops_asking(self, world: RedisWorld) -> None:
+        await world.granted(a_viewing())
+        first, second, *_ = world.stores
+        (event,) = await first.pending(10)
+        await world.jump(LIMITS.gap_sec - 0.001)
+        assert await second.pending(10) == []
+        assert await first.pending(10) == [event]
+        await world.jump(LIMITS.gap_sec)
+        assert await second.pending(10) == [event]
+        assert await first.pending(10) == []
+        await world.jump(-3600)
+        assert await first.pending(10) == [event]
+
+    async def test_scripts_that_redis_forgot_are_given_to_it_again(
+        self, world: RedisWorld, redis_server: RedisServer
+    ) -> None:
+        session = await world.granted(a_viewing())
+        async with Redis.from_url(redis_server.url) as client:
+            await client.script_flush()
+        assert await world.store.get(session.id) == Active(session)
+
+    async def test_what_a_newer_release_tells_of_a_session_is_ignored(self, world: RedisWorld) -> None:
+        viewing = a_viewing()
+        await world.granted(viewing)
+        facts = await world.redis.hget(world.key("facts"), viewing.session_id)
+        await world.redis.hset(world.key("facts"), viewing.session_id, str(facts)[:-1] + ', "new": {"deep": [1]}}')
+        assert [each.viewing for each in await world.store.all()] == [viewing]
+
+
+class RedisMachine(SlotsMachine):
+    url: ClassVar[str]
+
+    async def new_world(self) -> World:
+        world = RedisWorld(self.url)
         await world.jump(0)
-        await world.open()
-        yield world
-        await world.close()
+        return world
+
+    async def end_world(self) -> None:
+        assert isinstance(self.world, RedisWorld)
+        try:
+            await self.world.run_out()
+        finally:
+            await self.world.close()
+
+
+def test_whatever_is_done_is_what_the_model_does_and_nothing_leaks(redis_server: RedisServer) -> None:
+    RedisMachine.url = redis_server.url
+    check(RedisMachine, examples=25, steps=40)
+
+
+class TestRush:
+    """Many at once, through replicas with connections of their own."""
+
+    @pytest.fixture(autouse=True)
+    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(redis, "DEADLINE_SEC", 60)
+
+    async def rush(self, world: RedisWorld, count: int, user: str = "") -> Counter[str]:
+        stores = world.stores
+        outcomes = await asyncio.gather(*(stores[n % REPLICAS].start(a_viewing(user)) for n in range(count)))
+        return Counter(type(each).__name__ for each in outcomes)
+
+    async def all_leave(self, world: RedisWorld) -> None:
+        sessions = await world.store.all()
+        # Those that wait first, or they would be granted what the others free.
+        await asyncio.gather(*(world.store.stop(each.id, EndReason.ENDED) for each in reversed(sessions)))
+        assert await world.store.all() == []
+
+    async def test_one_user_gets_exactly_three(self, redis_server: RedisServer) -> None:
+        async with a_world(redis_server.url, Limits()) as world:
+            for _ in range(50):
+                assert await self.rush(world, 200, "ann") == {"Active": 3, "Refused": 197}
+                await self.all_leave(world)
+
+    async def test_many_get_exactly_a_hundred_and_fifty_may_wait(self, redis_server: RedisServer) -> None:
+        async with a_world(redis_server.url, Limits()) as world:
+            for _ in range(5):
+                assert await self.rush(world, 2000) == {"Active": 100, "Queued": 50, "Refused": 1850}
+                await self.all_leave(world)
+            await world.run_out()
+
+
+async def test_all_keys_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None:
+    with RedisCluster(tmp_path) as server:
+        async with a_world(server.url) as world:
+            await world.fill()
+            waiting = await world.queued(a_viewing("ann"))
+            await world.store.start(a_viewing("ann"), instead_of=waiting.id)
+            await world.store.fail(waiting.id, "A", "")
+            await world.store.of_user("ann")
+            await world.wait(LIMITS.idle_sec)
+            await world.run_out()
+
+
+class RedisCluster(RedisServer):
+    """A cluster of one."""
+
+    def _command(self) -> list[str]:
+        return [*super()._command(), "--cluster-enabled", "yes"]
+
+    def _answers(self) -> bool:
+        if not super()._answers():
+            return False
+        with SyncRedis(host="127.0.0.1", port=self.port, decode_responses=True) as client:
+            told = client.cluster("INFO")
+            if told["cluster_slots_assigned"] == "0":
+                client.cluster("ADDSLOTSRANGE", 0, 16383)
+            return bool(told["cluster_state"] == "ok")

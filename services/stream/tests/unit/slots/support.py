@@ -39,6 +39,11 @@ class World(ABC):
 
     @property
     @abstractmethod
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    @property
+    @abstractmethod
     def stores(self) -> Sequence[SlotStore]:
         """One a replica; all see the same."""
 

@@ -9,6 +9,7 @@ import pytest
 from services.stream.slots import Limits, SlotStore
 from services.stream.slots.memory import MemorySlots
 from services.stream.tests.unit.slots.contract import SlotsContract
+from services.stream.tests.unit.slots.model import SlotsMachine, check
 from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World
 
 
@@ -20,6 +21,10 @@ class MemoryWorld(World):
         super().__init__(limits)
         self._now = BEGINNING_SEC
         self._store = MemorySlots(limits, lambda: self._now)
+
+    @property
+    def now(self) -> float:
+        return self._now
 
     @property
     def stores(self) -> Sequence[SlotStore]:
@@ -36,3 +41,15 @@ class TestMemorySlots(SlotsContract):
     @pytest.fixture
     async def world(self) -> World:
         return MemoryWorld()
+
+
+class MemoryMachine(SlotsMachine):
+    async def new_world(self) -> World:
+        return MemoryWorld()
+
+    async def end_world(self) -> None:
+        pass
+
+
+def test_whatever_is_done_is_what_the_model_does() -> None:
+    check(MemoryMachine, examples=100, steps=50)
