@@ -145,6 +145,7 @@ def main(
     build: Callable[[S, Role], Service],
     migrate: Callable[[S], None] | None = None,
     arguments: Sequence[str] | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
     """The command line of a service.
 
@@ -154,6 +155,7 @@ def main(
         build: its composition root; called on the event loop that will run the service.
         migrate: brings its database up to date; None where it has none.
         arguments: the command line, the process's own by default.
+        loop_factory: makes its event loop; asyncio's own by default.
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Marquee's {name} service.")
     roles = parser.add_subparsers(dest="role", required=True)
@@ -172,7 +174,8 @@ def main(
             migrate(settings)
             log.info("database_migrated", service=name)
             return
-        asyncio.run(_run(name, build, settings, Role(chosen)))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_run(name, build, settings, Role(chosen)))
     except SettingsError as error:
         stop_start(error)
     _leave_stuck_threads()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import uvloop
+
 from kit.auth_client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -70,4 +72,5 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
 
 
 if __name__ == "__main__":
-    main(NAME, StreamSettings, build)
+    # Next to sendfile, asyncio's own loop is a tenth of what a small range costs.
+    main(NAME, StreamSettings, build, loop_factory=uvloop.new_event_loop)
