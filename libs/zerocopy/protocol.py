@@ -133,7 +133,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Whether the connection stays open for an answer."""
-        if isinstance(self._running, ZeroCopyCycle) and self._running.has_parts and not self._running.response_complete:
+        running = self._running
+        if self._held or (isinstance(running, ZeroCopyCycle) and running.has_parts and not running.response_complete):
             # Bytes keep flowing: a client that is gone, and not only done, answers them with a reset.
             self._half_closed = True
         return self._half_closed
@@ -227,13 +228,14 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self.transport.is_closing():
             return
         if self.pipeline:
-            self.flow.resume_reading()
+            # Reading goes on when these are answered, or when their application asks for more.
             self._start_asgi_task(*self.pipeline.pop())
         elif self._refusal:
             super().send_400_response(self._refusal)
         else:
             self._close_if_over()
-            self.flow.resume_reading()
+            if not self._held:
+                self.flow.resume_reading()
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self._look_later(self.timeout_keep_alive)

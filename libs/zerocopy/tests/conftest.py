@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from zerocopy.tests.support import FakeResidency, Media, Running, serving, until
 
@@ -20,9 +21,20 @@ def _open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    return LOOPS[request.param]
+
+
 @pytest.fixture(scope="module")
-def shared_server() -> Iterator[Running]:
-    with serving(_nothing) as running:
+def shared_server(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Running]:
+    with serving(_nothing, loop_factory=loop_factory) as running:
         yield running
 
 

@@ -72,6 +72,7 @@ def serving(
     app: App,
     protocol: type[ZeroCopyProtocol] = ZeroCopyProtocol,
     listener: socket.socket | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     **options: Any,
 ) -> Iterator[Running]:
     """Runs a server in a thread of its own."""
@@ -99,7 +100,11 @@ def serving(
         ready.set_result(Running(listener.getsockname(), server, asyncio.get_running_loop(), app))
         await server.serve(sockets=[listener])
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         running = ready.result(DEADLINE_SEC)

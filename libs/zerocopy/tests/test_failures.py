@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -150,12 +149,12 @@ def test_a_callback_that_fails_is_the_applications_error(server: Running, media:
 
 
 def test_no_descriptor_left_for_the_connection(server: Running, media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dup(_self: socket.socket) -> socket.socket:
+    def no_sender(*_: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     server.app = media.app
     with server.connect() as client, monkeypatch.context() as patch:
-        patch.setattr(socket.socket, "dup", dup)
+        patch.setattr("zerocopy.protocol.Sender", no_sender)
         client.write(request("/0/10"))
         until(lambda: media.outcomes == [f"OSError {errno.EMFILE}"])
         # The application gave up without an answer.
