@@ -212,13 +212,15 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A pause that is shorter than two ticks is no gap: Redis does then what it was asked meanwhile.
-    limits = Limits(platform=2, idle_sec=60)
+    limits = Limits(platform=3, idle_sec=60)
     store = RedisSlots(server.url, limits, replica="a")
     await store.renew([])
     async with Redis.from_url(server.url) as client:
         await client.hset("{marquee:slots}:clock", "grace", "0")
-    kept = await store.start(a_viewing("ann"))
-    assert isinstance(kept, Active)
+    own = await store.start(a_viewing("ann"))
+    theirs = await store.start(a_viewing("cid"))
+    assert isinstance(own, Active)
+    assert isinstance(theirs, Active)
 
     monkeypatch.setattr(redis, "DEADLINE_SEC", 0.2)
     viewings = [a_viewing() for _ in range(3)]
@@ -226,17 +228,18 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     hung_up = asyncio.create_task(store.start(viewings[0]))
     assert isinstance(await store.start(viewings[1]), Unavailable)
     with pytest.raises(SlotsUnavailable):
-        await store.stop(kept.session.id, EndReason.ENDED, user_id="ann")
-    with pytest.raises(SlotsUnavailable):
-        await store.stop(viewings[2].session_id, EndReason.STOPPED, user_id="bob")
+        await store.stop(own.session.id, EndReason.ENDED, user_id="ann")
+    for not_bobs in (theirs.session.id, viewings[2].session_id):
+        with pytest.raises(SlotsUnavailable):
+            await store.stop(not_bobs, EndReason.STOPPED, user_id="bob")
     hung_up.cancel()
     await asyncio.gather(hung_up, return_exceptions=True)
     server.resume()
 
     monkeypatch.undo()
     await store.renew([])
-    assert await store.all() == []
-    for viewing in (*viewings[:2], kept.session.viewing):
+    assert [each.id for each in await store.all()] == [theirs.session.id]
+    for viewing in (*viewings[:2], own.session.viewing):
         assert await store.get(viewing.session_id) == Gone(EndReason.ENDED)
         assert isinstance(await store.start(viewing), Unavailable)
     assert isinstance(await store.start(viewings[2]), Active)

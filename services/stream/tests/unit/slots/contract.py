@@ -116,7 +116,8 @@ class SlotsContract:
         waiting = await world.queued(a_viewing())
         await world.play(*playing, waiting, sec=25)
         await world.store.stop(playing[0].id, EndReason.ENDED)
-        await world.play(*playing[1:], sec=IDLE - 0.001)
+        await world.jump(1)
+        await world.play(*playing[1:], sec=IDLE - 1 - 0.001)
         standing = await world.store.get(waiting.id)
         assert isinstance(standing, Active)
         assert standing.session.started_at == waiting.started_at + timedelta(seconds=25)
@@ -305,14 +306,24 @@ class SlotsContract:
         await world.forget()
         greedy = [replace(a_session, viewing=a_viewing("ann")) for _ in range(LIMITS.per_user + 1)]
         others = [replace(a_session, viewing=a_viewing()) for _ in range(LIMITS.platform)]
+        hoping = [replace(a_session, viewing=a_viewing("ann"), state=State.QUEUED)]
         queue = [replace(a_session, viewing=a_viewing(), state=State.QUEUED) for _ in range(LIMITS.queue + 1)]
-        standings = await world.store.renew([Renewal(each) for each in (*greedy, *others, *queue)])
-        kinds = [[type(standings[each.id]) for each in some] for some in (greedy, others, queue)]
+        standings = await world.store.renew([Renewal(each) for each in (*greedy, *others, *hoping, *queue)])
+        kinds = [[type(standings[each.id]) for each in some] for some in (greedy, others, hoping, queue)]
         assert kinds == [
             [Active] * LIMITS.per_user + [Gone],
             [Active] * (LIMITS.platform - LIMITS.per_user) + [Gone] * LIMITS.per_user,
+            [Gone],
             [Queued] * LIMITS.queue + [Gone],
         ]
+
+    async def test_who_waited_and_was_forgotten_gets_a_slot_at_once_if_there_is_one(self, world: World) -> None:
+        a_session = await world.granted(a_viewing())
+        waiting = replace(a_session, viewing=a_viewing(), state=State.QUEUED)
+        await world.forget()
+        await world.open()
+        standings = await world.store.renew([Renewal(waiting)])
+        assert isinstance(standings[waiting.id], Active)
 
     async def test_what_was_silent_for_too_long_is_not_taken_back(self, world: World) -> None:
         session = await world.granted(a_viewing())
@@ -407,22 +418,23 @@ class SlotsContract:
         await world.store.acknowledge([])
         assert await world.store.pending(100, after=everything[2].receipt) == []
 
-    async def test_events_know_the_request_that_they_are_due_to(self, world: World) -> None:
+    async def test_events_know_the_request_that_they_are_due_to_and_no_other(self, world: World) -> None:
         with bound_contextvars(request_id="r1", traceparent="t1"):
-            session = await world.granted(a_viewing())
-            await world.granted(a_viewing())
-        await world.wait(IDLE - 1)
-        await world.store.renew([Renewal(session)])
+            stopped, *others = await world.fill()
+        silent, *others = others
+        waiting = await world.queued(a_viewing())
         await world.wait(1)
+        await world.play(stopped, *others, waiting, sec=IDLE - 5)
+        await world.jump(4)
         with bound_contextvars(request_id="r2", traceparent="t2"):
-            await world.store.stop(session.id, EndReason.ENDED)
-        causes = [(each.type, each.request_id, each.traceparent) for each in await world.events()]
-        assert sorted(causes) == [
-            ("stream.started", "r1", "t1"),
-            ("stream.started", "r1", "t1"),
-            ("stream.stopped", "", ""),
-            ("stream.stopped", "r2", "t2"),
-        ]
+            await world.store.fail(stopped.id, "A", "")
+            await world.store.stop(stopped.id, EndReason.ENDED)
+        causes = {(each.subject, each.type): (each.request_id, each.traceparent) for each in await world.events()}
+        assert causes[stopped.id, "stream.started"] == ("r1", "t1")
+        assert causes[stopped.id, "stream.error"] == ("r2", "t2")
+        assert causes[stopped.id, "stream.stopped"] == ("r2", "t2")
+        assert causes[silent.id, "stream.stopped"] == ("", "")
+        assert causes[waiting.id, "stream.started"] == ("", "")
 
     # Crowds
 
