@@ -58,7 +58,7 @@ def build_at(fd: int, size: int, start_ms: int) -> VirtualFile:
     moov = Box(b"moov", raw, raw[found.moov_header :])
     if start_ms == 0:
         return _whole(*with_index_first(fd, found, moov), until_ms=1)
-    film = Film(moov, size)
+    film = Film(moov, fd, size)
     place = film.place(start_ms)
     if place.time:
         header, payload = film.since(place.time, read(fd, found.file_type, MAX_PREFIX_BYTES))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
 
+from services.stream.mp4.avc import entrances
 from services.stream.mp4.boxes import Box, Container, Part, children, need
 from services.stream.mp4.chapters import UNITS_PER_SEC, chapters_since
 from services.stream.mp4.errors import StartBeyondEnd, Unsupported
@@ -38,13 +39,14 @@ class Film:
 
     Args:
         moov: the box.
-        file_size: bytes of the file.
+        fd: the file, open.
+        file_size: its length in bytes.
 
     Raises:
         Unsupported: it can't be cut.
     """
 
-    def __init__(self, moov: Box, file_size: int) -> None:
+    def __init__(self, moov: Box, fd: int, file_size: int) -> None:
         self._boxes = children(moov.body)
         if any(box.kind == b"mvex" for box in self._boxes):
             raise Unsupported("fragmented")
@@ -64,6 +66,7 @@ class Film:
         self.scale = common if common <= I32_MAX else leading.scale
         self._tracks = [track.rescaled(self.scale) for track in tracks]
         self._leading = self._tracks[tracks.index(leading)]
+        self._fd = fd
         self._file_size = file_size
 
     @property
@@ -77,14 +80,16 @@ class Film:
 
         Raises:
             StartBeyondEnd: the film is over by then.
+            OSError: the store failed.
         """
         duration_ms = self.duration_ms
         if start_ms >= duration_ms:
             raise StartBeyondEnd(duration_ms)
         # A key frame's time rounded to milliseconds names that key frame.
         latest = ((2 * start_ms + 1) * self.scale - 1) // 2000
-        time = max(0, self._leading.last_key(latest) or 0)
-        following = self._leading.next_key(time)
+        accept = entrances(self._leading.samples, self._fd)
+        time = max(0, self._leading.last_key(latest, accept) or 0)
+        following = self._leading.next_key(time, accept)
         return Place(
             time=time,
             first_ms=min(start_ms, self._milliseconds(time)) if time else 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from services.stream.mp4.boxes import Box, Container, Part, children, full_box, need, only
@@ -18,6 +18,14 @@ _ROLL_BYTES = 2
 _U16 = 2**16
 _MAX_ROLL = 64
 """Samples. Opus asks for 4, AAC for 1."""
+
+Accept = Callable[[int], bool]
+"""Whether a sync sample will do."""
+
+
+def anything(_sample: int) -> bool:
+    """Accepts every sync sample."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +126,19 @@ class Samples:
     def _sync(self) -> Sequence[int]:
         return range(self.count) if self.sync is None else self.sync
 
-    def last_sync(self, time: int) -> int | None:
-        """The last sync sample that is shown at a time or before it."""
-        if self.is_simple:
+    def last_sync(self, time: int, accept: Accept = anything) -> int | None:
+        """The last sync sample that is shown at a time or before it, and accepted."""
+        if self.is_simple and accept is anything:
             return self.times.sample_at(time) if self.count and time >= 0 else None
         sync = self._sync()
         place = bisect_right(sync, time, key=self.shown_at)
-        return sync[place - 1] if place else None
+        return next(filter(accept, (sync[n] for n in range(place - 1, -1, -1))), None)
 
-    def next_sync(self, time: int) -> int | None:
-        """The first sync sample that is shown at a time or after it."""
+    def next_sync(self, time: int, accept: Accept = anything) -> int | None:
+        """The first sync sample that is shown at a time or after it, and accepted."""
         sync = self._sync()
         place = bisect_left(sync, time, key=self.shown_at)
-        return sync[place] if place < len(sync) else None
+        return next(filter(accept, (sync[n] for n in range(place, len(sync)))), None)
 
     @property
     def roll(self) -> int:
@@ -167,6 +175,11 @@ class Samples:
             dependencies=self.dependencies[sample:] if self.dependencies is not None else None,
             groups=tuple((box, runs.since(sample)) for box, runs in self.groups),
         )
+
+    def place(self, sample: int) -> range:
+        """Where a sample is in the file."""
+        offset = self.chunks.offset(sample, self.sizes)
+        return range(offset, offset + self.sizes.total(sample, sample + 1))
 
     def begun(self, passed: int) -> Samples:
         """The samples, of which the first has been shown for some time already. Only for simple ones."""

@@ -184,15 +184,24 @@ class Chunks:
             raise Unsupported("contradictory chunks")
         return cls(first, per_chunk, table[2::3], places)
 
-    def since(self, sample: int, sizes: Sizes) -> Chunks:
-        """The chunks from a sample on, which may be within the first of them; `sizes` are those of all samples."""
+    def _find(self, sample: int) -> tuple[int, int, int]:
+        """The run and the chunk that a sample is in, and how many come before it in that chunk."""
         run = bisect_right(self._ends, sample)
         begin = self._ends[run - 1] if run else 0
+        passed, within = divmod(sample - begin, self.per_chunk[run])
+        return run, self.first[run] - 1 + passed, within
+
+    def offset(self, sample: int, sizes: Sizes) -> int:
+        """Where a sample is in the file; `sizes` are those of all samples."""
+        _, chunk, within = self._find(sample)
+        return self.offsets[chunk] + sizes.total(sample - within, sample)
+
+    def since(self, sample: int, sizes: Sizes) -> Chunks:
+        """The chunks from a sample on, which may be within the first of them."""
+        run, chunk, within = self._find(sample)
         per_chunk, description = self.per_chunk[run], self.description[run]
-        passed, within = divmod(sample - begin, per_chunk)
-        chunk = self.first[run] - 1 + passed
         offsets = self.offsets[chunk:]
-        begun = offsets[0] + sizes.total(sample - within, sample)
+        begun = self.offset(sample, sizes)
         if begun > U32_MAX:
             offsets = array("Q", offsets)
         offsets[0] = begun

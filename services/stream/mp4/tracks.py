@@ -11,7 +11,7 @@ from services.stream.mp4.edits import Edit, read_edits, write_edits
 from services.stream.mp4.errors import Unsupported
 from services.stream.mp4.layout import Payload
 from services.stream.mp4.numbers import U32_MAX, Numbers, packed, unpacked
-from services.stream.mp4.samples import Samples
+from services.stream.mp4.samples import Accept, Samples
 from services.stream.mp4.tables import MAX_TIME
 
 _ENABLED = 1
@@ -112,27 +112,27 @@ class Track:
             yield Stretch(start, edit)
             start += edit.duration
 
-    def last_key(self, time: int) -> int | None:
-        """When the last key frame is shown at or before a time of the movie; None when none is, before that."""
+    def last_key(self, time: int, accept: Accept) -> int | None:
+        """When the last accepted key frame is shown at or before a time of the movie; None when none is."""
         shown = [stretch for stretch in self.stretches() if stretch.start <= time and stretch.edit.duration]
         for stretch in reversed(shown):
             begin = stretch.edit.media_time
             if begin is None or stretch.edit.dwells:
                 continue
             passed = min(time - stretch.start, stretch.edit.duration - 1)
-            sample = self.samples.last_sync(begin + passed * self.scale // self.movie_scale)
+            sample = self.samples.last_sync(begin + passed * self.scale // self.movie_scale, accept)
             if sample is not None and (shown_at := self.samples.shown_at(sample)) >= begin:
                 return stretch.start + scaled(shown_at - begin, self.scale, self.movie_scale)
         return None
 
-    def next_key(self, time: int) -> int | None:
-        """When the first key frame is shown after a time of the movie; None when none is."""
+    def next_key(self, time: int, accept: Accept) -> int | None:
+        """When the first accepted key frame is shown after a time of the movie; None when none is."""
         for stretch in self.stretches():
             begin = stretch.edit.media_time
             if begin is None or stretch.edit.dwells or stretch.end <= time + 1:
                 continue
             passed = max(0, time + 1 - stretch.start)
-            sample = self.samples.next_sync(begin - (-passed * self.scale // self.movie_scale))
+            sample = self.samples.next_sync(begin - (-passed * self.scale // self.movie_scale), accept)
             if sample is None:
                 continue
             shown_at = stretch.start + scaled(self.samples.shown_at(sample) - begin, self.scale, self.movie_scale)

@@ -49,6 +49,7 @@ class Shape:
     headers: int = 0
     extras: bool = False
     """With tables of which some are dropped."""
+    codec: str = "abcd"
 
     @property
     def payloads(self) -> list[bytes]:
@@ -156,7 +157,7 @@ def trak(number: int, shape: Shape, offsets: list[int]) -> bytes:
 
 def stbl(shape: Shape, offsets: list[int]) -> bytes:
     frames = shape.frames
-    parts = [full("stsd", 0, struct.pack(">I", 1), box("abcd", bytes(8)))]
+    parts = [full("stsd", 0, struct.pack(">I", 1), box(shape.codec, bytes(8)))]
     parts.append(table("stts", 0, runs([frame.duration for frame in frames]), ">II"))
     if shape.ctts is not None:
         parts.append(table("ctts", shape.ctts, runs([frame.offset for frame in frames]), ">Ii"))

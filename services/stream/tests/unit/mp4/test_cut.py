@@ -39,7 +39,13 @@ def test_any_film_is_cut_right(script: Script, fraction: float) -> None:
     note(f"from {start} of {end}")
     virtual = build_of(data, start_sec)
     assert virtual.start_sec == pytest.approx(float(start))
-    assert virtual.first_ms <= round(start_sec * 1000) < virtual.until_ms
+    assert virtual.first_ms <= start_ms < virtual.until_ms
+    if start_sec:
+        # It answers these times, and no others.
+        assert key_frame_at(movie, virtual.first_ms / 1000) == start
+        assert key_frame_at(movie, (virtual.until_ms - 1) / 1000) == start
+        after = key_frame_at(movie, virtual.until_ms / 1000)
+        assert after > start or virtual.until_ms >= math.ceil(end * 1000)
     if start == 0:
         assert_same_index(data, virtual)
     else:

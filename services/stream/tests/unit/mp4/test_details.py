@@ -160,6 +160,53 @@ def test_a_key_frame_at_the_end_of_its_edit_is_not_shown() -> None:
     assert len(movie.tracks[0].samples) == 75
 
 
+def h264(*, length_size: int, config: bytes = b"avcC") -> bytes:
+    """A film in which only the first and the third of four key frames are IDR pictures."""
+    sizes = [40 * length_size] * 100
+
+    def unit(kind: int, size: int) -> bytes:
+        return (size - length_size).to_bytes(length_size, "big") + bytes([kind]) + b"\xff" * (size - length_size - 1)
+
+    def sample(number: int) -> bytes:
+        last = 5 if number in {0, 50} else 1
+        return (
+            unit(9, 2 + length_size)
+            + unit(0x67, 30)
+            + unit(6, 20)
+            + unit(0x60 | last, sizes[number] - 52 - length_size)
+        )
+
+    seen = replace(
+        SEEN, codec="avc1", frames=tuple(replace(f, size=n) for f, n in zip(SEEN.frames, sizes, strict=True))
+    )
+    data = write(replace(FILM, shapes=(seen, HEARD)))
+    fields = bytes(78) + box(config.decode(), bytes(4) + bytes([0xFC | length_size - 1]))
+    data = changed(data, b"stsd", lambda _: full("stsd", 0, struct.pack(">I", 1), box("avc1", fields)))
+    for number, (place, payload) in enumerate(zip(read_movie(data).tracks[0].samples, seen.payloads, strict=True)):
+        assert data[place.offset : place.offset + place.size] == payload
+        data = data[: place.offset] + sample(number) + data[place.offset + place.size :]
+    return data
+
+
+@pytest.mark.parametrize("length_size", [2, 4])
+def test_a_film_in_h264_begins_at_idr_pictures_only(length_size: int) -> None:
+    data = h264(length_size=length_size)
+    starts = [(virtual.start_sec, virtual.until_ms) for virtual in (build_of(data, n + 0.5) for n in range(4))]
+    assert starts == [(0, 2000), (0, 2000), (2, 4000), (2, 4000)]
+
+
+def test_without_a_configuration_the_table_is_believed() -> None:
+    assert build_of(h264(length_size=4, config=b"none"), 1.5).start_sec == 1
+
+
+def test_samples_that_are_no_h264_begin_nothing() -> None:
+    data = h264(length_size=4)
+    at = data.index(b"mdat") + 4
+    for noise in (b"\0", b"\xff", b"\6"):
+        changed_data = data[:at] + noise * (data.index(b"moov") - 4 - at) + data[data.index(b"moov") - 4 :]
+        assert build_of(changed_data, 3.5).start_sec == 0
+
+
 def test_each_key_frame_answers_until_the_next_one() -> None:
     data = write(FILM)
     spans = [(virtual.first_ms, virtual.until_ms) for virtual in (build_of(data, n + 0.5) for n in range(4))]

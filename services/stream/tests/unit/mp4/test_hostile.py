@@ -285,6 +285,12 @@ def test_structure_reads_little() -> None:
     assert found.is_fast_start
     with opened(MODEL) as file:
         assert not structure(file.fileno(), len(MODEL)).is_fast_start
+    between = write(film(mdats=2))
+    at = between.rindex(b"mdat") - 4
+    media = struct.unpack_from(">I", between, at)[0]
+    between = between[:at] + between[at + media :] + between[at : at + media]
+    with opened(between) as file:
+        assert not structure(file.fileno(), len(between)).is_fast_start
     fragmented = box("ftyp", bytes(8)) + box("moov", bytes(8)) + box("moof") + b"rubbish"
     with opened(fragmented) as file:
         assert structure(file.fileno(), len(fragmented)).is_fragmented

@@ -1,0 +1,58 @@
+"""Which sync samples of H.264 are really ones (ISO/IEC 14496-15, 5.4.3.5: IDR pictures only).
+
+Some encoders mark others, after which come pictures that refer to what was before. A player that seeks to one may get
+over it, but Chromium's decoder fails for good, and a film that begins with one could not be played there at all.
+"""
+
+from __future__ import annotations
+
+import os
+
+from services.stream.mp4.boxes import children
+from services.stream.mp4.errors import Unsupported
+from services.stream.mp4.samples import Accept, Samples, anything
+
+_ENTRIES = {b"avc1", b"avc2", b"avc3", b"avc4"}
+_ENTRY_FIELDS = 78
+"""Bytes of a VisualSampleEntry (ISO/IEC 14496-12, 12.1.3) before its boxes."""
+_LENGTH_SIZE_AT = 4
+_MAX_UNITS = 64
+"""Parameter sets and supplemental information come before the picture, but not without end."""
+_TYPE = 0x1F
+_SLICES = range(1, 6)
+_IDR = 5
+
+
+def entrances(samples: Samples, fd: int) -> Accept:
+    """Says of the sync samples of an open file which ones decoding can begin with. It may raise OSError."""
+    length_size = _length_size(samples)
+    if length_size is None:
+        return anything
+    return lambda sample: _is_idr(fd, samples.place(sample), length_size)
+
+
+def _length_size(samples: Samples) -> int | None:
+    """Bytes of a length in H.264 samples (ISO/IEC 14496-15, 5.3.3.1); None when they are something else."""
+    try:
+        for entry in children(samples.description.part(8, len(samples.description.body) - 8)):
+            if entry.kind in _ENTRIES:
+                fields = entry.part(_ENTRY_FIELDS, len(entry.body) - _ENTRY_FIELDS)
+                for box in children(fields):
+                    if box.kind == b"avcC":
+                        return (box.number(_LENGTH_SIZE_AT, 1) & 3) + 1
+    except Unsupported:
+        pass
+    return None
+
+
+def _is_idr(fd: int, place: range, length_size: int) -> bool:
+    """Whether the first slice of a sample is one of an IDR picture (ITU-T H.264, 7.4.1)."""
+    at = place.start
+    for _ in range(_MAX_UNITS):
+        head = os.pread(fd, length_size + 1, at)
+        if len(head) <= length_size or at + length_size >= place.stop:
+            return False
+        if (kind := head[-1] & _TYPE) in _SLICES:
+            return kind == _IDR
+        at += length_size + int.from_bytes(head[:-1], "big")
+    return False
