@@ -64,7 +64,7 @@ def main() -> int:
     """Runs the benchmark; answers the exit status."""
     given = arguments()
     plan = plan_of(given)
-    folder = given.folder or REPOSITORY / ".cache"
+    folder = (given.folder or REPOSITORY / ".cache").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     _allow_many_files()
     signal.signal(signal.SIGTERM, _interrupt)
