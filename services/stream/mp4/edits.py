@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from services.stream.mp4.boxes import Box, full_box
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import I32_MAX, U32_MAX
+from services.stream.mp4.numbers import I32_MAX, TIME_MAX, U32_MAX
 
 MAX_EDITS = 10_000
 _EMPTY = -1
 _NORMAL_RATE, _DWELL_RATE = 0x0001_0000, 0
-_MAX = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def read_edits(elst: Box) -> list[Edit]:
     if len(rows) > MAX_EDITS * form.size:
         raise Unsupported("too many edits")
     for duration, media_time, rate in form.iter_unpack(rows):
-        if not _EMPTY <= media_time <= _MAX or duration > _MAX or rate not in {_NORMAL_RATE, _DWELL_RATE}:
+        if not _EMPTY <= media_time <= TIME_MAX or duration > TIME_MAX or rate not in {_NORMAL_RATE, _DWELL_RATE}:
             raise Unsupported("an edit at another speed, or a damaged one")
         empty = media_time == _EMPTY
         edits.append(Edit(duration, None if empty else media_time, dwells=rate == _DWELL_RATE and not empty))

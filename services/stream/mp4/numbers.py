@@ -10,6 +10,8 @@ Numbers: TypeAlias = "array[int]"  # before Python 3.12 arrays know no parameter
 
 U32_MAX = 0xFFFF_FFFF
 I32_MAX = 0x7FFF_FFFF
+TIME_MAX = 2**62
+"""No time, in whatever units, is longer; so that sums of times fit into 64 bits."""
 
 
 def unpacked(code: str, table: bytes | memoryview) -> Numbers:

@@ -35,7 +35,7 @@ class Builder:
     """Starts a process for each virtual file, and ends it.
 
     One process a file, not a pool: it can be stopped at its time limit, is bounded in memory, gives all of it back, and
-    leaves nothing to look after. Starting one costs 40 ms.
+    leaves nothing to look after. Starting one costs 50 ms.
 
     Args:
         time_limit_sec: how long one may take.

@@ -11,10 +11,7 @@ from operator import add, lt, mul, sub
 
 from services.stream.mp4.boxes import Box
 from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import U32_MAX, Numbers, rows_of, shifted, unpacked
-
-MAX_TIME = 2**62
-"""Units of a media's timescale; so that sums of times and offsets fit into 64 bits."""
+from services.stream.mp4.numbers import TIME_MAX, U32_MAX, Numbers, rows_of, shifted, unpacked
 
 
 class Runs:
@@ -69,7 +66,7 @@ class Times:
 
     def __init__(self, durations: Runs) -> None:
         self.durations = durations
-        if sum(map(mul, durations.counts, durations.values)) > MAX_TIME:
+        if sum(map(mul, durations.counts, durations.values)) > TIME_MAX:
             raise Unsupported("impossible duration")
         self._ends: Numbers = array("Q", accumulate(map(mul, durations.counts, durations.values)))
         self.end: int = self._ends[-1] if self._ends else 0

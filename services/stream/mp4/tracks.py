@@ -10,9 +10,8 @@ from services.stream.mp4.boxes import Box, Container, Part, children, full_box, 
 from services.stream.mp4.edits import Edit, read_edits, write_edits
 from services.stream.mp4.errors import Unsupported
 from services.stream.mp4.layout import Payload
-from services.stream.mp4.numbers import U32_MAX, Numbers, packed, unpacked
+from services.stream.mp4.numbers import TIME_MAX, U32_MAX, Numbers, packed, unpacked
 from services.stream.mp4.samples import Accept, Samples
-from services.stream.mp4.tables import MAX_TIME
 
 _ENABLED = 1
 _TEXT = {b"text", b"sbtl", b"subt", b"clcp"}
@@ -67,17 +66,21 @@ class Track:
         scale = media_header.number(20 if media_header.version else 12)
         if scale == 0:
             raise Unsupported("no timescale")
+        handler, samples = bytes(need(mdia, b"hdlr").part(8, 4)), Samples.read(need(minf, b"stbl"))
+        if handler == b"soun" and samples.sizes.uniform == 1:
+            # In QuickTime sound of a fixed rate says so, and how many bytes that are depends on its description.
+            raise Unsupported("sizes of samples that may not be bytes")
         edts, tref = only(boxes, b"edts"), only(boxes, b"tref")
         elst = only(children(edts.body), b"elst") if edts else None
         chap = only(children(tref.body), b"chap") if tref else None
         return cls(
             box=box,
             number=header.number(20 if header.version else 12),
-            handler=bytes(need(mdia, b"hdlr").part(8, 4)),
+            handler=handler,
             is_enabled=bool(header.number(0) & _ENABLED),
             chapters=tuple(_ids(chap)) if chap else (),
             scale=scale,
-            samples=Samples.read(need(minf, b"stbl")),
+            samples=samples,
             edits=tuple(read_edits(elst)) if elst else (),
             movie_scale=movie_scale,
         )
@@ -96,7 +99,7 @@ class Track:
         if last.duration == 0 and last.media_time is not None:
             left = max(0, self.samples.end - last.media_time)
             edits[-1] = Edit(-(-left * movie_scale // self.scale), last.media_time, last.dwells)
-        if sum(edit.duration for edit in edits) > MAX_TIME:
+        if sum(edit.duration for edit in edits) > TIME_MAX:
             raise Unsupported("impossible duration")
         return replace(self, edits=tuple(edits), movie_scale=movie_scale)
 

@@ -360,6 +360,14 @@ def test_small_offsets_grow_when_the_whole_does() -> None:
     assert part == build_of(data, 2.5)
 
 
+def test_sound_whose_sizes_may_not_be_bytes_is_unsupported() -> None:
+    heard = replace(HEARD, frames=tuple(replace(frame, size=1) for frame in HEARD.frames), sizes="uniform")
+    data = write(replace(FILM, shapes=(SEEN, heard)))
+    with pytest.raises(Unsupported):
+        build_of(data, 2.5)
+    assert_same_index(data, build_of(data, 0))
+
+
 def test_media_of_more_than_four_gigabytes_have_a_long_length() -> None:
     seen = replace(SEEN, frames=tuple(replace(frame, size=10**8) for frame in SEEN.frames), per_chunk=(10,) * 10)
     media = 10**10
