@@ -52,6 +52,7 @@ class EmbeddedSettings(ServiceSettings):
     """What the launcher itself is told; the services read theirs."""
 
     data_dir: Path = Field(Path("var"), description="Where embedded mode keeps everything.")
+    http_workers: int = Field(1, ge=1, le=1, description="Embedded mode is one process.")
     log_format: Literal["json", "text"] = Field("text", description="One JSON object a line, or text for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="The least level logged.")
 

@@ -14,7 +14,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kit.callers import Authenticate
 from kit.errors import CODES, ApiError
 from kit.health import Health
-from kit.telemetry import HTTP_SECONDS, accept_request_id, continue_trace, service_context
+from kit.telemetry import HTTP_SECONDS, accept_request_id, collect_metrics, continue_trace, service_context
 
 log = structlog.get_logger()
 
@@ -160,7 +160,7 @@ def _operations(health: Health) -> APIRouter:
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(collect_metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
@@ -48,8 +49,10 @@ _SERVER_OPTIONS = [
     ("grpc.max_connection_age_grace_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.so_reuseport", 0),
 ]
+
+shares_port: ContextVar[bool] = ContextVar("shares_port", default=False)
+"""Whether servers made now listen on a port that other processes listen on, too; otherwise a taken port is an error."""
 
 
 class UnaryCall(Protocol[Request_contra, Response_co]):
@@ -173,7 +176,8 @@ class GrpcServer:
     """
 
     def __init__(self, service: str, bind: str, register: Sequence[Callable[[aio.Server], None]] = ()) -> None:
-        self._server = aio.server(interceptors=[_Edge(service)], options=_SERVER_OPTIONS)
+        options = [*_SERVER_OPTIONS, ("grpc.so_reuseport", int(shares_port.get()))]
+        self._server = aio.server(interceptors=[_Edge(service)], options=options)
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for add in register:

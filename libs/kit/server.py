@@ -146,13 +146,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def run_until_signal(server: HttpServer, listener: socket.socket, on_signal: Callable[[], None]) -> None:
+async def run_until_signal(
+    server: HttpServer, listener: socket.socket, on_signal: Callable[[], None], lifeline: int | None = None
+) -> None:
     """Serves HTTP until SIGTERM or SIGINT; a second signal waits for nothing any more.
 
     Args:
         server: what serves.
         listener: where requests come in; closed at the end.
         on_signal: told at once that the process is going to stop.
+        lifeline: a descriptor that can be read from when the parent is gone, which ends serving, too.
     """
     loop = asyncio.get_running_loop()
 
@@ -160,10 +163,21 @@ async def run_until_signal(server: HttpServer, listener: socket.socket, on_signa
         on_signal()
         server.stop()
 
+    def stop_orphan(lifeline: int) -> None:
+        loop.remove_reader(lifeline)
+        log.error("parent_gone")
+        stop()
+        # There is nobody to give notice to, and the next parent wants the port.
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if lifeline is not None:
+        loop.add_reader(lifeline, stop_orphan, lifeline)
     try:
         await server.serve(sockets=[listener])
     finally:
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -27,10 +27,11 @@ from starlette.types import ASGIApp
 from kit.bus import Bus
 from kit.health import Health
 from kit.http import create_app
-from kit.rpc import GrpcServer
+from kit.rpc import GrpcServer, shares_port
 from kit.server import HttpServer, listen, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
+from kit.workers import Inheritance, add_arguments, inheritance, run_workers
 
 __all__ = ["HttpServer", "Role", "Service", "listen", "main", "run_until_signal"]
 
@@ -41,6 +42,8 @@ Loop = Callable[[], Awaitable[None]]
 RESTART_LOOP_SEC = 1.0
 THREADS_SEC = 2.0
 """How long threads may take to end when all else has."""
+STOP_SEC = 10.0
+"""How long a stop may take beyond what work in hand gets."""
 
 
 class Role(Enum):
@@ -122,14 +125,18 @@ async def _supervised(loop: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_LOOP_SEC)
 
 
-async def _run(name: str, build: Callable[[S, Role], Service], settings: S, role: Role) -> None:
+async def _run(
+    name: str, build: Callable[[S, Role], Service], settings: S, role: Role, inherited: Inheritance | None
+) -> None:
     with service_context(name):
-        listener = listen(settings.http_host, settings.http_port)
+        listener = inherited.listener if inherited else listen(settings.http_host, settings.http_port)
+        lifeline = inherited.lifeline if inherited else None
+        shares_port.set(inherited is not None)
         service = build(settings, role)
         app = service.entrance if role.answers else _bare_app(service)
         try:
             await service.start()
-            await run_until_signal(HttpServer(app, settings), listener, service.health.stop)
+            await run_until_signal(HttpServer(app, settings), listener, service.health.stop, lifeline)
         finally:
             await service.stop(settings.drain_sec)
 
@@ -159,26 +166,39 @@ def main(
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Marquee's {name} service.")
     roles = parser.add_subparsers(dest="role", required=True)
-    roles.add_parser("serve", help="HTTP, gRPC, consumers and relay in one process")
-    roles.add_parser("api", help="HTTP and gRPC only")
+    add_arguments(roles.add_parser("serve", help="HTTP, gRPC, consumers and relay in one process"))
+    add_arguments(roles.add_parser("api", help="HTTP and gRPC only"))
     roles.add_parser("worker", help="consumers, relay and sweeps only")
     if migrate:
         roles.add_parser("migrate", help="bring the database up to date, then end")
-    chosen = parser.parse_args(arguments).role
+    chosen = parser.parse_args(arguments)
     try:
         settings = load(settings_class)
         configure_logging(settings.log_level, settings.log_format)
         for stranger in refuse_typos(names([settings_class])):
             log.debug("setting_not_used_here", setting=stranger)
-        if chosen == "migrate" and migrate:
+        if chosen.role == "migrate" and migrate:
             migrate(settings)
             log.info("database_migrated", service=name)
             return
+        role = Role(chosen.role)
+        inherited = inheritance(chosen)
+        if settings.http_workers > 1 and role.answers and inherited is None:
+            raise SystemExit(_run_workers(name, settings))
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_run(name, build, settings, Role(chosen)))
+            runner.run(_run(name, build, settings, role, inherited))
     except SettingsError as error:
         stop_start(error)
     _leave_stuck_threads()
+
+
+def _run_workers(name: str, settings: ServiceSettings) -> int:
+    if settings.grpc_bind.startswith("unix:"):
+        raise SettingsError("MARQUEE_HTTP_WORKERS can't be more than 1 where MARQUEE_GRPC_BIND is a Unix socket.")
+    # A worker stops its server first, then all else.
+    stop_sec = settings.drain_notice_sec + 2 * settings.drain_sec + STOP_SEC
+    with service_context(name), listen(settings.http_host, settings.http_port) as listener:
+        return run_workers(settings.http_workers, listener, stop_sec)
 
 
 def _leave_stuck_threads() -> None:

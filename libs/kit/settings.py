@@ -36,6 +36,9 @@ class ServiceSettings(PrefixedSettings):
 
     http_host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
+    http_workers: int = Field(
+        1, ge=1, le=256, description="Processes that share the HTTP port, each with all that a process has."
+    )
     grpc_bind: str = Field("127.0.0.1:50051", description="Where gRPC listens: `host:port` or `unix:/path`.")
     auth_address: str = Field("127.0.0.1:50051", description="gRPC address of auth.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")

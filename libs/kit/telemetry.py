@@ -7,6 +7,7 @@ Trace context follows W3C Trace Context (https://www.w3.org/TR/trace-context/), 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import sys
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 from kit.ids import new_id
 
@@ -26,8 +27,16 @@ HTTP_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
 GRPC_SECONDS = Histogram("grpc_request_seconds", "Time to answer a gRPC call.", ["service", "method", "status"])
-OUTBOX_AGE = Gauge("outbox_oldest_age_seconds", "Age of the oldest event not yet published.", ["service"])
+OUTBOX_AGE = Gauge(
+    "outbox_oldest_age_seconds",
+    "Age of the oldest event not yet published.",
+    ["service"],
+    multiprocess_mode="livemax",
+)
 OUTBOX_SENT = Counter("outbox_events_total", "Events published from the outbox.", ["service"])
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that has prometheus_client keep values in files of a folder, where all workers see them."""
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -74,6 +83,15 @@ def configure_logging(level: str, log_format: str) -> None:
     root.setLevel(level.upper())
     for noisy in ("pika", "aiosqlite", "alembic", "uvicorn.access", "httpx", "multipart", "python_multipart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def collect_metrics() -> bytes:
+    """All metrics in Prometheus's text format: of this process, or of it and the workers that share its port."""
+    if METRICS_FOLDER not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def redact(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -15,7 +15,7 @@ from kit.events import Event, MalformedEvent
 
 EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
 HANDLING_SECONDS = Histogram("bus_handling_seconds", "Time a handler took for one event.", ["subscription"])
-CONNECTED = Gauge("bus_connected", "1 while events can be published and received.")
+CONNECTED = Gauge("bus_connected", "1 while events can be published and received.", multiprocess_mode="livemin")
 
 _REASON_CHARS = 1000
 

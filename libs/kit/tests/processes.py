@@ -100,6 +100,21 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def children(pid: int) -> set[int]:
+    """The processes that a process has started and that are alive."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return {int(child) for child in listed.split() if is_alive(int(child))}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
 @contextmanager
 def started(folder: Path, **settings: str) -> Iterator[Running]:
     """Runs the service; whatever is left of it at the end is killed."""
@@ -122,10 +137,11 @@ def started(folder: Path, **settings: str) -> Iterator[Running]:
         )
     running = Running(process, port, log, content)
     try:
-        until(lambda: running.is_listening() or process.poll() is not None)
-        assert process.poll() is None, running.raw_log()
-        until(lambda: "service_started" in running.actions())
+        until(lambda: "service_started" in running.actions() or process.poll() is not None)
         yield running
     finally:
+        workers = children(process.pid) if process.poll() is None else set()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
         process.kill()
         process.wait()

@@ -1,0 +1,177 @@
+"""Several processes that serve one port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from kit import workers
+from kit.rpc import connect, probe
+from kit.tests.processes import Running, children, free_port, is_alive, read_all, started, until
+
+COUNT = 3
+
+
+@pytest.fixture
+def grpc_bind() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def server(tmp_path: Path, grpc_bind: str) -> Iterator[Running]:
+    with started(tmp_path, http_workers=str(COUNT), grpc_bind=grpc_bind) as running:
+        until(lambda: running.actions().count("service_started") == COUNT)
+        yield running
+
+
+def pid(server: Running) -> int:
+    """Which process answers."""
+    return int(server.get("/pid").read())
+
+
+def answering(server: Running) -> set[int]:
+    """Which processes answer when many ask at once."""
+    with ThreadPoolExecutor(20) as pool:
+        return set(pool.map(lambda _: pid(server), range(60)))
+
+
+def test_all_of_them_answer(server: Running) -> None:
+    workers = children(server.process.pid)
+    assert len(workers) == COUNT
+    seen: set[int] = set()
+
+    def have_all_answered() -> bool:
+        seen.update(answering(server))
+        return seen == workers
+
+    until(have_all_answered)
+
+
+def test_every_byte_is_right(server: Running) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        bodies = list(pool.map(lambda _: server.get("/file").read(), range(12)))
+    assert all(body == server.content for body in bodies)
+
+
+def test_one_that_dies_comes_back(server: Running) -> None:
+    before = children(server.process.pid)
+    victim = pid(server)
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: "worker_died" in server.actions())
+    # The others answer meanwhile.
+    assert pid(server) in before - {victim}
+    until(lambda: len(children(server.process.pid)) == COUNT)
+    (new,) = children(server.process.pid) - before
+    until(lambda: new in answering(server))
+    death = next(entry for entry in server.log() if entry["action"] == "worker_died")
+    assert death["status"] == -signal.SIGKILL
+    assert death["level"] == "error"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_all_when_they_are_done(server: Running, number: signal.Signals) -> None:
+    workers = children(server.process.pid)
+    socks = [server.connect("/file", receive_bytes=4096) for _ in range(6)]
+    first = [sock.recv(1000) for sock in socks]
+    server.signal(number)
+    until(lambda: not server.is_listening())
+    for begun, sock in zip(first, socks, strict=True):
+        assert (begun + read_all(sock)).partition(b"\r\n\r\n")[2] == server.content
+    assert server.ends() == 0
+    assert not any(map(is_alive, workers))
+    assert server.actions().count("service_stopped") == COUNT
+    assert "Traceback" not in server.raw_log()
+
+
+def test_a_parent_that_is_killed_takes_all_along(server: Running) -> None:
+    workers = children(server.process.pid)
+    sock = server.connect("/file", receive_bytes=4096)
+    begun = sock.recv(1000)
+    server.process.kill()
+    server.ends()
+    # What is being sent is finished all the same.
+    assert (begun + read_all(sock)).partition(b"\r\n\r\n")[2] == server.content
+    until(lambda: not any(map(is_alive, workers)))
+    assert not server.is_listening()
+    assert server.actions().count("parent_gone") == COUNT
+
+
+def test_metrics_are_those_of_all(server: Running) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(lambda _: server.get("/healthz").status, range(200)))
+    assert statuses == [200] * 200
+    pattern = re.compile(r'^http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
+
+    def counted() -> list[float]:
+        return [float(value) for value in pattern.findall(server.get("/metrics").read().decode())]
+
+    # A request counts just after it is answered.
+    until(lambda: counted() == [200])
+    assert [counted() for _ in range(10)] == [[200]] * 10
+
+
+async def test_they_share_the_port_of_grpc(server: Running, grpc_bind: str) -> None:
+    ports = [entry["grpc_port"] for entry in server.log() if entry["action"] == "service_started"]
+    assert ports == [int(grpc_bind.rpartition(":")[2])] * COUNT
+    for _ in range(10):
+        async with connect(grpc_bind) as channel, asyncio.timeout(10):
+            assert await probe(channel) is not None
+
+
+async def test_one_that_fails_again_and_again_is_given_longer_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_own_command", lambda: [sys.executable, "-c", "raise SystemExit(3)"])
+    monkeypatch.setattr(workers, "FIRST_PAUSE_SEC", 0.01)
+    monkeypatch.setattr(workers, "LONGEST_PAUSE_SEC", 0.04)
+    with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
+        parent = workers._Workers(listener, str(Path.cwd()))
+        running = asyncio.ensure_future(parent.run(1, 10))
+        async with asyncio.timeout(20):
+            while len(deaths := [entry for entry in logs if entry["event"] == "worker_died"]) < 4:  # noqa: ASYNC110 - logs wake nobody
+                await asyncio.sleep(0.01)
+            parent._stop()
+            assert await running == 0
+    assert [entry["restart_in_sec"] for entry in deaths[:4]] == [0.01, 0.02, 0.04, 0.04]
+    assert {entry["status"] for entry in deaths} == {3}
+
+
+async def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sign = tmp_path / "deaf"
+    script = (
+        "import pathlib, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"pathlib.Path({str(sign)!r}).touch(); signal.pause()"
+    )
+    monkeypatch.setattr(workers, "_own_command", lambda: [sys.executable, "-c", script])
+    with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
+        parent = workers._Workers(listener, str(tmp_path))
+        running = asyncio.ensure_future(parent.run(1, 0.1))
+        async with asyncio.timeout(20):
+            while not sign.exists():  # noqa: ASYNC110 - nor do files
+                await asyncio.sleep(0.01)
+            parent._stop()
+            assert await running == 0
+    assert [entry["log_level"] for entry in logs if entry["event"] == "workers_killed"] == ["error"]
+
+
+def test_what_can_not_be_had_ends_all_with_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        with started(tmp_path, http_workers="2", grpc_bind=bind) as server:
+            assert server.ends() == 2
+            assert f"marquee: gRPC can't listen on {bind}" in server.raw_log()
+            assert "worker_died" not in server.actions()
+
+
+def test_a_unix_socket_can_not_be_shared(tmp_path: Path) -> None:
+    with started(tmp_path, http_workers="2") as server:
+        assert server.ends() == 2
+        assert server.raw_log().startswith("marquee: MARQUEE_HTTP_WORKERS can't be more than 1 where")

@@ -1,0 +1,150 @@
+"""Several processes that serve one port: the parent keeps them running, and they share its listening socket.
+
+Each worker is this program again, told on its command line what it inherits: the listening socket, and one end of a
+pipe whose other end only the parent holds. When the parent is gone, however it went, the pipe tells, and the worker
+stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import multiprocess
+
+from kit.telemetry import METRICS_FOLDER
+
+log = structlog.get_logger()
+
+STABLE_SEC = 10.0
+"""A worker that lives for so long is not one that fails again and again."""
+
+FIRST_PAUSE_SEC = 0.1
+LONGEST_PAUSE_SEC = 30.0
+_BAD_SETTINGS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a worker has from its parent."""
+
+    listener: socket.socket
+    """Where requests come in."""
+    lifeline: int
+    """A descriptor that can be read from when the parent is gone."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what a parent tells its workers to a command line; people have no use for it."""
+    parser.add_argument("--inherits", nargs=2, type=int, metavar=("LISTENER", "LIFELINE"), help=argparse.SUPPRESS)
+
+
+def inheritance(arguments: argparse.Namespace) -> Inheritance | None:
+    """What this process has from its parent; None if it is no worker."""
+    given = getattr(arguments, "inherits", None)
+    if given is None:
+        return None
+    listener, lifeline = given
+    return Inheritance(socket.socket(fileno=listener), lifeline)
+
+
+def run_workers(count: int, listener: socket.socket, stop_sec: float) -> int:
+    """Keeps workers running until SIGTERM or SIGINT, and answers the exit status of the whole.
+
+    Args:
+        count: how many.
+        listener: where requests come in.
+        stop_sec: how long they may take to stop; what is left then is killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="metrics-") as metrics:
+        return asyncio.run(_Workers(listener, metrics).run(count, stop_sec))
+
+
+class _Workers:
+    def __init__(self, listener: socket.socket, metrics: str) -> None:
+        self._listener = listener
+        self._metrics = metrics
+        self._lifeline, self._held = os.pipe()
+        self._processes: set[Process] = set()
+        self._stopping = asyncio.Event()
+        self._status = 0
+
+    async def run(self, count: int, stop_sec: float) -> int:
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, self._stop)
+        keepers = [asyncio.ensure_future(self._keep_running(number)) for number in range(count)]
+        await self._stopping.wait()
+        # New ones would find nobody to take their connections.
+        self._listener.close()
+        _, late = await asyncio.wait(keepers, timeout=stop_sec)
+        if late:
+            log.error("workers_killed", pids=sorted(process.pid for process in self._processes))
+            for process in self._processes:
+                process.kill()
+            await asyncio.wait(late)
+        for keeper in keepers:
+            keeper.result()
+        return self._status
+
+    def _stop(self) -> None:
+        """Passes the signal on, each time: a second one doesn't wait."""
+        self._stopping.set()
+        for process in self._processes:
+            process.terminate()
+
+    async def _keep_running(self, number: int) -> None:
+        pause = FIRST_PAUSE_SEC
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            status = await self._run_one(number)
+            if self._stopping.is_set():
+                return
+            if status == _BAD_SETTINGS:
+                # It has said why, and would again.
+                self._status = status
+                self._stop()
+                return
+            if time.monotonic() - started > STABLE_SEC:
+                pause = FIRST_PAUSE_SEC
+            log.error("worker_died", worker=number, status=status, restart_in_sec=pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SEC)
+
+    async def _run_one(self, number: int) -> int:
+        inherited = (self._listener.fileno(), self._lifeline)
+        process = await asyncio.create_subprocess_exec(
+            *_own_command(),
+            "--inherits",
+            *map(str, inherited),
+            pass_fds=inherited,
+            env={**os.environ, METRICS_FOLDER: self._metrics},
+            stdin=asyncio.subprocess.DEVNULL,
+            # Ctrl-C in a terminal is for the parent, which passes it on once.
+            process_group=0,
+        )
+        self._processes.add(process)
+        if self._stopping.is_set():
+            process.terminate()
+        log.info("worker_started", worker=number, pid=process.pid)
+        status = await process.wait()
+        self._processes.discard(process)
+        multiprocess.mark_process_dead(process.pid, self._metrics)  # type: ignore[no-untyped-call]
+        return status
+
+
+def _own_command() -> Sequence[str]:
+    """The command line that this process was started with."""
+    return [sys.executable, *sys.orig_argv[1:]]
