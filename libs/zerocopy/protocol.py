@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import urllib.parse
@@ -23,6 +24,17 @@ from zerocopy.slow import SlowReaders
 
 RECEIVE_BYTES = 256 * 1024
 """Received at most at a time."""
+
+
+_MAX_KEPT_URL = 512
+
+
+@functools.lru_cache(maxsize=1024)
+def _split(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path, the same as it was sent, and query of a request's target. A viewer asks for one target many times."""
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return urllib.parse.unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
 
 
 class _Shared:
@@ -158,27 +170,25 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             scope["http_version"] = http_version
         if parser.should_upgrade() and self._should_upgrade():
             return
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        if "%" in path:
-            path = urllib.parse.unquote(path)
-        scope["path"] = self.root_path + path
-        scope["raw_path"] = self.root_path.encode("ascii") + url.path
-        scope["query_string"] = url.query or b""
+        url = self.url
+        path, raw_path, scope["query_string"] = _split(url) if len(url) <= _MAX_KEPT_URL else _split.__wrapped__(url)
+        if self.root_path:
+            path, raw_path = self.root_path + path, self.root_path.encode("ascii") + raw_path
+        scope["path"] = path
+        scope["raw_path"] = raw_path
         app = self.app
         if self.limit_concurrency is not None and (
             len(self.connections) >= self.limit_concurrency or len(self.tasks) >= self.limit_concurrency
         ):
             app = service_unavailable
             self.logger.warning("Exceeded concurrency limit.")
-        previous = cast("RequestResponseCycle | None", self.cycle)
         self.cycle = ZeroCopyCycle(
             self,
             scope,
             keep_alive=http_version != "1.0" and parser.should_keep_alive() and not self._is_leaving,
             expect_100_continue=self.expect_100_continue,
         )
-        if previous is None or previous.response_complete:
+        if self._first is None and (self._running is None or self._running.response_complete):
             self._first = self.cycle, app
         else:
             self.flow.pause_reading()

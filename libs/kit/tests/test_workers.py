@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,24 @@ from kit.tests.processes import Running, children, free_port, is_alive, read_all
 COUNT = 3
 
 
-@pytest.fixture
-def grpc_bind() -> str:
-    return f"127.0.0.1:{free_port()}"
-
-
-@pytest.fixture
-def server(tmp_path: Path, grpc_bind: str) -> Iterator[Running]:
-    with started(tmp_path, http_workers=str(COUNT), grpc_bind=grpc_bind) as running:
+@contextmanager
+def workers_started(folder: Path) -> Iterator[Running]:
+    with started(folder, http_workers=str(COUNT), grpc_bind=f"127.0.0.1:{free_port()}") as running:
         until(lambda: running.actions().count("service_started") == COUNT)
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    """For tests that end processes."""
+    with workers_started(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """For tests that only ask."""
+    with workers_started(tmp_path_factory.mktemp("workers")) as running:
         yield running
 
 
@@ -45,22 +55,22 @@ def answering(server: Running) -> set[int]:
         return set(pool.map(lambda _: pid(server), range(60)))
 
 
-def test_all_of_them_answer(server: Running) -> None:
-    workers = children(server.process.pid)
+def test_all_of_them_answer(lasting_server: Running) -> None:
+    workers = children(lasting_server.process.pid)
     assert len(workers) == COUNT
     seen: set[int] = set()
 
     def have_all_answered() -> bool:
-        seen.update(answering(server))
+        seen.update(answering(lasting_server))
         return seen == workers
 
     until(have_all_answered)
 
 
-def test_every_byte_is_right(server: Running) -> None:
+def test_every_byte_is_right(lasting_server: Running) -> None:
     with ThreadPoolExecutor(4) as pool:
-        bodies = list(pool.map(lambda _: server.get("/file").read(), range(12)))
-    assert all(body == server.content for body in bodies)
+        bodies = list(pool.map(lambda _: lasting_server.get("/file").read(), range(12)))
+    assert all(body == lasting_server.content for body in bodies)
 
 
 def test_one_that_dies_comes_back(server: Running) -> None:
@@ -106,25 +116,25 @@ def test_a_parent_that_is_killed_takes_all_along(server: Running) -> None:
     assert server.actions().count("parent_gone") == COUNT
 
 
-def test_metrics_are_those_of_all(server: Running) -> None:
+def test_metrics_are_those_of_all(lasting_server: Running) -> None:
     with ThreadPoolExecutor(20) as pool:
-        statuses = list(pool.map(lambda _: server.get("/healthz").status, range(200)))
+        statuses = list(pool.map(lambda _: lasting_server.get("/healthz").status, range(200)))
     assert statuses == [200] * 200
     pattern = re.compile(r'^http_request_seconds_count\{[^}]*route="/healthz"[^}]*\} (\S+)$', re.MULTILINE)
 
     def counted() -> list[float]:
-        return [float(value) for value in pattern.findall(server.get("/metrics").read().decode())]
+        return [float(value) for value in pattern.findall(lasting_server.get("/metrics").read().decode())]
 
     # A request counts just after it is answered.
     until(lambda: counted() == [200])
     assert [counted() for _ in range(10)] == [[200]] * 10
 
 
-async def test_they_share_the_port_of_grpc(server: Running, grpc_bind: str) -> None:
-    ports = [entry["grpc_port"] for entry in server.log() if entry["action"] == "service_started"]
-    assert ports == [int(grpc_bind.rpartition(":")[2])] * COUNT
+async def test_they_share_the_port_of_grpc(lasting_server: Running) -> None:
+    ports = [entry["grpc_port"] for entry in lasting_server.log() if entry["action"] == "service_started"]
+    assert ports == ports[:1] * COUNT
     for _ in range(10):
-        async with connect(grpc_bind) as channel, asyncio.timeout(10):
+        async with connect(f"127.0.0.1:{ports[0]}") as channel, asyncio.timeout(10):
             assert await probe(channel) is not None
 
 
