@@ -54,6 +54,8 @@ CONNECTIONS = 8
 """Redis does one thing at a time: more would only wait there instead of here."""
 BATCH = 100
 """Sessions told of by one script: others get their turn after about a millisecond."""
+OWED = 1000
+"""Sessions whose end is remembered while Redis is away; of more than those the oldest run out by themselves."""
 KEYS = (
     "clock",
     "leases",
@@ -179,7 +181,7 @@ class RedisSlots:
         try:
             row = await self._run(_Script.STOP, *arguments, cause=Cause.here())
         except (SlotsUnavailable, asyncio.CancelledError):
-            self._owed[session_id] = reason.value, user_id or ""
+            self._owe(session_id, reason, user_id or "")
             raise
         return _session(row) if row else None
 
@@ -222,7 +224,12 @@ class RedisSlots:
     def _give_up(self, viewing: Viewing) -> None:
         # The next request of an implicit session finds the one that may have started, and goes on with it.
         if viewing.kind is Kind.EXPLICIT:
-            self._owed[viewing.session_id] = EndReason.ENDED.value, ""
+            self._owe(viewing.session_id, EndReason.ENDED, "")
+
+    def _owe(self, session_id: str, reason: EndReason, user_id: str) -> None:
+        self._owed[session_id] = reason.value, user_id
+        if len(self._owed) > OWED:
+            del self._owed[next(iter(self._owed))]
 
     async def _run(self, script: _Script, *arguments: str | int, cause: Cause = NOBODY) -> Any:
         header = (*self._header, cause.traceparent, cause.request_id)

@@ -246,6 +246,20 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     await store.close()
 
 
+async def test_an_outage_however_long_fills_no_memory(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "OWED", 2)
+    store = RedisSlots(server.url, LIMITS, replica="a")
+    server.kill()
+    viewings = [a_viewing() for _ in range(3)]
+    for viewing in viewings:
+        assert isinstance(await store.start(viewing), Unavailable)
+    server.start()
+    await store.renew([])
+    reasons = [await store.get(each.session_id) for each in viewings]
+    assert reasons == [Gone(EndReason.UNKNOWN), Gone(EndReason.ENDED), Gone(EndReason.ENDED)]
+    await store.close()
+
+
 async def test_while_it_is_away_everything_says_so_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -31,7 +31,7 @@ from services.stream.slots import (
 )
 from services.stream.slots.redis import KEYS, RedisSlots
 from services.stream.tests.unit.slots.contract import SlotsContract
-from services.stream.tests.unit.slots.model import SlotsMachine, check
+from services.stream.tests.unit.slots.machine import SlotsMachine, check
 from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World, a_viewing
 
 REPLICAS = 4

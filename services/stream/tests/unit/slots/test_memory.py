@@ -9,7 +9,7 @@ import pytest
 from services.stream.slots import Limits, SlotStore
 from services.stream.slots.memory import MemorySlots
 from services.stream.tests.unit.slots.contract import SlotsContract
-from services.stream.tests.unit.slots.model import SlotsMachine, check
+from services.stream.tests.unit.slots.machine import SlotsMachine, check
 from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World
 
 
