@@ -19,7 +19,8 @@ from pydantic import Field
 from apps.marquee.gateway import Gateway
 from kit.bus import Bus
 from kit.bus.local import LocalBus
-from kit.service import HttpServer, Role, Service, listen, run_until_signal
+from kit.server import HttpServer, allow_connections, listen, run_until_signal
+from kit.service import Role, Service
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos
 from kit.telemetry import configure_logging
 from services.auth import __main__ as auth
@@ -81,6 +82,7 @@ def run() -> None:
     for stranger in refuse_typos(known_settings()):
         sys.stderr.write(f"marquee: {stranger} is not used by this version.\n")
     configure_logging(settings.log_level, settings.log_format)
+    allow_connections()
     data = _data_folder(settings)
     with _only_one(data), _socket_folder(data) as sockets, listen(settings.http_host, settings.http_port) as listener:
         password = _first_password(data)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from zerocopy import ZeroCopyProtocol
 
 log = structlog.get_logger()
 
+OPEN_FILES = 65_536
 _STEP_SEC = 0.02
 _LAST_WORDS_SEC = 1.0
 _CLOSE = (b"connection", b"close")
@@ -144,6 +146,17 @@ def listen(host: str, port: int) -> socket.socket:
             f"Can't listen on {host} port {port} ({error.strerror or error}); set MARQUEE_HTTP_PORT to a free one."
         ) from error
     return listener
+
+
+def allow_connections() -> None:
+    """Takes as many descriptors as the system gives without being asked twice: each viewer needs one or two.
+
+    The usual soft limit, 1,024, is meant for programs that wait with `select(2)`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def run_until_signal(

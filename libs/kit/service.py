@@ -28,7 +28,7 @@ from kit.bus import Bus
 from kit.health import Health
 from kit.http import create_app
 from kit.rpc import GrpcServer, shares_port
-from kit.server import HttpServer, listen, run_until_signal
+from kit.server import HttpServer, allow_connections, listen, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
 from kit.workers import Inheritance, add_arguments, inheritance, run_workers
@@ -181,6 +181,7 @@ def main(
             migrate(settings)
             log.info("database_migrated", service=name)
             return
+        allow_connections()
         role = Role(chosen.role)
         inherited = inheritance(chosen)
         if settings.http_workers > 1 and role.answers and inherited is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import resource
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from kit.server import OPEN_FILES
 from kit.tests.processes import DEADLINE_SEC, REQUEST, read_all, started, until
 
 
@@ -23,6 +25,18 @@ def test_what_is_being_sent_is_finished(tmp_path: Path) -> None:
         assert server.ends() == 0
         assert server.actions()[-1] == "service_stopped"
         assert "answers_cut_off" not in server.actions()
+
+
+def test_it_takes_more_descriptors_than_the_usual_limit(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        with started(tmp_path) as server:
+            allowed, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert allowed == (OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard))
+    assert allowed > 1024
 
 
 def test_it_answers_during_the_notice_and_says_that_it_leaves(tmp_path: Path) -> None:
