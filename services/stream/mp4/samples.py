@@ -108,15 +108,19 @@ class Samples:
     def end(self) -> int:
         """When the last sample has been shown; with reordering, that is not the sum of the durations."""
         if self.offsets is None:
-            return self.times.end
+            return self._decoded_until(self.count) if self.count else 0
         # Within a run the last sample ends last; from the end on, until no earlier one can be later.
         latest, highest = 0, max(self.offsets.values, default=0)
         for until, offset in zip(reversed(self.offsets.ends), reversed(self.offsets.values), strict=True):
-            decoded = self.times.of(until)
-            if decoded + highest <= latest:
+            decoded = self._decoded_until(until)
+            if decoded + highest < latest:
                 break
             latest = max(latest, decoded + offset)
         return latest
+
+    def _decoded_until(self, sample: int) -> int:
+        """When the sample before one ends. Some writers give the last one no duration; it is shown all the same."""
+        return max(self.times.of(sample), self.times.of(max(0, sample - 1)) + 1)
 
     @property
     def is_simple(self) -> bool:

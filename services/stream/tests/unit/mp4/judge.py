@@ -60,8 +60,7 @@ def end_of(movie: Movie) -> Fraction:
     for track in movie.tracks:
         if track.handler in {"vide", "soun"}:
             edits = sum(duration for duration, _, _ in track.edits)
-            last = max((sample.shown + sample.duration for sample in track.samples), default=0)
-            ends.append(Fraction(edits, movie.scale) if track.edits else Fraction(last, track.scale))
+            ends.append(Fraction(edits, movie.scale) if track.edits else Fraction(track.end, track.scale))
     return max(ends)
 
 

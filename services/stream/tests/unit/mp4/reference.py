@@ -80,6 +80,11 @@ class Track:
     header_duration: int
     node: Node
 
+    @property
+    def end(self) -> int:
+        """When all has been shown; a sample without a duration is shown for a moment."""
+        return max((sample.shown + max(1, sample.duration) for sample in self.samples), default=0)
+
     def shown(self, movie_scale: int, slack: int = 0) -> list[tuple[Fraction, int, Fraction]]:
         """When each sample begins to be shown: (time in seconds, number of the sample, end of its edit).
 
@@ -89,7 +94,7 @@ class Track:
         start, more = Fraction(0), Fraction(slack, self.scale)
         edits = self.edits
         if not edits:
-            last = max((s.shown + s.duration for s in self.samples), default=0)
+            last = self.end
             edits = [(-(-last * movie_scale // self.scale), 0, 1.0)]
         for duration, media_time, rate in edits:
             seconds = Fraction(duration, movie_scale)

@@ -209,7 +209,7 @@ def shapes(draw: st.DrawFn, handler: str, movie_scale: int) -> Shape:
     offset = st.integers(0 if ctts == 0 else -2, 4).map(lambda n: n * typical)
     frames = tuple(
         Frame(
-            duration=draw(duration) if 0 < number < count - 1 else max(1, draw(duration)),
+            duration=draw(duration) if number else max(1, draw(duration)),
             offset=draw(offset) if ctts is not None else 0,
             size=uniform if sizes == "uniform" else draw(st.integers(0, limit[sizes])),
             sync=number == 0 or draw(st.integers(0, 3)) == 0,

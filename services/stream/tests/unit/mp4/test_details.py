@@ -152,6 +152,16 @@ def test_a_track_ends_with_what_it_shows_last() -> None:
     assert [(duration / movie.scale, media_time) for duration, media_time, _ in movie.tracks[1].edits] == [(1.5, 960)]
 
 
+@pytest.mark.parametrize("ctts", [None, 0])
+def test_a_last_key_frame_without_a_duration_is_a_beginning(ctts: int | None) -> None:
+    last = Frame(0, 0, 30, sync=True)
+    seen = replace(SEEN, frames=(*SEEN.frames, last), per_chunk=(*SEEN.per_chunk, 1), ctts=ctts)
+    data = write(replace(FILM, shapes=(seen, replace(HEARD, frames=HEARD.frames * 2, per_chunk=HEARD.per_chunk * 2))))
+    virtual, movie, _ = cut(data, 5)
+    assert virtual.start_sec == 4
+    assert len(movie.tracks[0].samples) == 1
+
+
 def test_a_key_frame_at_the_end_of_its_edit_is_not_shown() -> None:
     seen = replace(SEEN, edits=((2000, 0, 0x10000), (1000, -1, 0x10000)))
     virtual, movie, _ = cut(write(replace(FILM, shapes=(seen, HEARD))), 2.5)
