@@ -138,22 +138,24 @@ class Sender:
         except BlockingIOError:
             return self._wait_for_room
         except OSError as error:
-            raise self._judged(error) from error
+            if self._is_gone(error):
+                raise ClientGoneError from error
+            raise
         if self._sent is not None and taken:
             self._sent(taken)
         if part.is_sent:
             return None
         return self._wait_for_turn if taken == BLOCK_BYTES else self._wait_for_room
 
-    def _judged(self, error: OSError) -> Exception:
-        """`sendfile` fails in the same way for the file and for the connection: which of them was it."""
+    def _is_gone(self, error: OSError) -> bool:
+        """Whether `sendfile` failed because of the connection; it fails in the same ways for the file."""
         if error.errno == errno.EPIPE:
-            return ClientGoneError()
+            return True
         try:
             self._socket.getpeername()
         except OSError:
-            return ClientGoneError()
-        return error
+            return True
+        return False
 
     def _go_on(self, part: Part) -> None:
         self._turn = None
@@ -210,7 +212,7 @@ class Sender:
             if self._sent is not None and taken:
                 self._sent(taken)
         except OSError as error:
-            self._end(self._judged(error))
+            self._end(ClientGoneError() if self._is_gone(error) else error)
             return
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             self._end(error)
