@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,6 +10,21 @@ from pathlib import Path
 import pytest
 
 from services.stream.tests.support import Stage, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _light_collections() -> Iterator[None]:
+    """What other tests have left in memory need not be looked through each time that garbage is collected here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def never_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, a file is fresh until it changes."""
+    monkeypatch.setattr("services.stream.files.FRESH_SEC", 1e9)
 
 
 @pytest.fixture

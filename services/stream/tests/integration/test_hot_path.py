@@ -12,6 +12,8 @@ from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
 from services.stream.tests.support import Answer, Stage, fetch, stream_path
 
+pytestmark = pytest.mark.usefixtures("never_stale")
+
 DATA = os.urandom(600_000)
 UNIQUE = {"date", "x-request-id"}
 OF_PAGES = {"referrer-policy", "content-security-policy"}

@@ -11,6 +11,8 @@ from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
 from services.stream.tests.support import AUTHORISED, Stage, fetch, run, stream_path, url
 
+pytestmark = pytest.mark.usefixtures("never_stale")
+
 
 async def make_movie(path: Path, *options: str) -> Path:
     """Ten seconds with a key frame each second."""
