@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
@@ -105,11 +106,11 @@ class RedisSlots:
         self._owed: dict[str, tuple[str, str]] = {}
         """Sessions that must not go on: why, and whose they must be (empty: anybody's)."""
         self._redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
+            ConnectionPool.from_url(
                 url,
-                max_connections=CONNECTIONS,
-                timeout=DEADLINE_SEC,
-                socket_timeout=DEADLINE_SEC,
+                # `_within_deadline` bounds all of it. With a bound of its own the client writes by `asyncio.wait_for`,
+                # which before Python 3.12 may lose a cancellation: a loop would go on after it was told to stop.
+                socket_timeout=None,
                 socket_connect_timeout=DEADLINE_SEC,
                 # A connection kept from before Redis restarted fails at its first use. Trying once more is safe: every
                 # operation done twice is done once.
@@ -117,6 +118,8 @@ class RedisSlots:
                 decode_responses=True,
             )
         )
+        # Not a pool that makes its users wait: that would serve whoever comes at the right moment first.
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         book = self.server_time + (_LUA / "book.lua").read_text()
         self._scripts = {
             each: self._redis.register_script(book + (_LUA / f"{each.value}.lua").read_text()) for each in _Script
@@ -211,11 +214,11 @@ class RedisSlots:
     async def acknowledge(self, receipts: Collection[str]) -> None:
         """See `SlotStore`."""
         if receipts:
-            await self._within_deadline(self._redis.xdel(self._keys[KEYS.index("events")], *receipts))
+            await self._within_deadline(partial(self._redis.xdel, self._keys[KEYS.index("events")], *receipts))
 
     async def ping(self) -> None:
         """See `SlotStore`."""
-        await self._within_deadline(self._redis.ping())
+        await self._within_deadline(self._redis.ping)
 
     async def close(self) -> None:
         """See `SlotStore`."""
@@ -233,13 +236,12 @@ class RedisSlots:
 
     async def _run(self, script: _Script, *arguments: str | int, cause: Cause = NOBODY) -> Any:
         header = (*self._header, cause.traceparent, cause.request_id)
-        return await self._within_deadline(self._scripts[script](self._keys, (*header, *arguments)))
+        return await self._within_deadline(partial(self._scripts[script], self._keys, (*header, *arguments)))
 
-    @staticmethod
-    async def _within_deadline(operation: Awaitable[Any]) -> Any:
+    async def _within_deadline(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            async with asyncio.timeout(DEADLINE_SEC):
-                return await operation
+            async with asyncio.timeout(DEADLINE_SEC), self._turns:
+                return await operation()
         except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
             log.warning("slots_unavailable", reason=repr(error))
             raise SlotsUnavailable(repr(error)) from error

@@ -88,10 +88,11 @@ class Platform:
 
     async def fill(self, count: int) -> set[str]:
         """Lets so many in; waits until any are let in."""
-        for number in range(count):
-            while len(self.served) <= number:
-                await self.replicas[number % REPLICAS].start(a_viewing())
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            for number in range(count):
+                while len(self.served) <= number:
+                    await self.replicas[number % REPLICAS].start(a_viewing())
+                    await asyncio.sleep(0.01)
         return self.served
 
     async def try_to_come_in(self) -> None:

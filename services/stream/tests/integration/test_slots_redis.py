@@ -15,6 +15,7 @@ import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
+from kit.testing.bus_contract import eventually
 from kit.testing.servers import RedisServer
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import (
@@ -235,6 +236,44 @@ class RedisMachine(SlotsMachine):
 def test_whatever_is_done_is_what_the_model_does_and_nothing_leaks(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
     check(RedisMachine, examples=25, steps=40)
+
+
+async def test_who_asks_first_is_answered_first(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "CONNECTIONS", 1)
+    async with a_world(redis_server.url) as world:
+        answered = Counter[int]()
+
+        async def ask_again_and_again(number: int) -> None:
+            while True:
+                await world.store.get("nobody's")
+                answered[number] += 1
+
+        asking = [asyncio.create_task(ask_again_and_again(number)) for number in range(4)]
+        try:
+            await eventually(lambda: answered.total() > 200)
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        assert max(answered.values()) - min(answered[number] for number in range(4)) <= 1
+
+
+async def test_who_is_cancelled_stops_whenever_that_happens(redis_server: RedisServer) -> None:
+    async with a_world(redis_server.url) as world:
+
+        async def ask_again_and_again() -> None:
+            while True:
+                await world.store.get("nobody's")
+
+        for turns in range(100):
+            asking = asyncio.create_task(ask_again_and_again())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking], timeout=10)
+            assert asking.cancelled()
+        # Nor does it take connections with it.
+        await world.granted(a_viewing())
 
 
 class TestRush:
