@@ -15,8 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from zerocopy import PageCache, classify
+
+T = TypeVar("T")
 
 FRESH_SEC = 2.0
 """For so long it is believed, unasked, that a path still leads to the file that is open."""
@@ -70,6 +73,14 @@ class OpenFile:
             OSError: the store failed.
         """
         return await asyncio.wrap_future(self._pool.submit(_read, self._descriptor, offset, count))
+
+    async def examine(self, look: Callable[[int, int], T]) -> T:
+        """What a function finds that is given the descriptor and the size, and may wait for the store.
+
+        Raises:
+            OSError: the store failed.
+        """
+        return await asyncio.wrap_future(self._pool.submit(_examine, self._descriptor, self.size, look))
 
     def is_fresh(self) -> bool:
         """Whether this is still what its path leads to, as far as that is known without waiting.
@@ -189,6 +200,10 @@ def _open(path: Path, close: Callable[[int], None]) -> tuple[Descriptor, os.stat
 
 def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _examine(descriptor: Descriptor, size: int, look: Callable[[int, int], T]) -> T:
+    return look(descriptor.number, size)
 
 
 def _read(descriptor: Descriptor, offset: int, count: int) -> bytes:

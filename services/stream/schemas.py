@@ -34,4 +34,5 @@ class StreamInfo(View):
     resolution: Resolution
     bitrate: int = Field(description="Bits per second.")
     source: Literal["nas"] = Field(default="nas", description="The tier that serves it: the mounted store.")
+    stream_url: str = Field(description="What a player should fetch: the film's bytes, with the index first.")
     cache_hit: bool = Field(default=False, description="Whether it comes from a copy nearer than the store.")

@@ -12,7 +12,7 @@ from kit.media import BadReference, MediaStore
 from kit.tokens import Caller
 from services.stream.domain import Source
 from services.stream.files import CAPACITY, Files, OpenFile
-from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
+from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile, structure
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
 from services.stream.virtual import VirtualFiles
@@ -75,6 +75,14 @@ class Streams:
         except (OSError, BadReference) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
             raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+
+    async def plays_sooner_rearranged(self, source: Source) -> bool:
+        """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""
+        try:
+            file = await self._files.open(self._store.path(source.reference))
+            return not (await file.examine(structure)).is_fast_start
+        except (OSError, BadReference, Unsupported):
+            return False
 
     def _show(self, source: Source, file: OpenFile) -> Representation:
         shown = self._shown.get(source.video_id)

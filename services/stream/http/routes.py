@@ -67,7 +67,9 @@ def build_routers(streams: Streams, traffic: Traffic) -> dict[str, APIRouter]:
     async def info(video_id: str, caller: CurrentCaller) -> StreamInfo:
         """What is known of a stream before a byte of it is fetched."""
         source = await streams.find(video_id, caller)
+        path = STREAM_PATH.format(video_id=source.video_id)
         return StreamInfo(
+            stream_url=f"{path}?start=0" if await streams.plays_sooner_rearranged(source) else path,
             content_id=source.video_id,
             duration=source.duration_sec,
             file_size=source.size_bytes,

@@ -46,6 +46,7 @@ export interface StreamInfo {
   resolution: { width: number; height: number } | null;
   bitrate: number | null;
   source: string | null;
+  stream_url: string;
   cache_hit: boolean;
 }
 

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import { refresher } from '../api';
-import { getProgress, getStreamInfo, getVideo } from '../api/endpoints';
-import type { ProgressRecord, VideoDetail } from '../api/types';
+import { getProgress, getStreamInfo, getVideo, streamUrl } from '../api/endpoints';
+import type { ProgressRecord, StreamInfo, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
 import { language, t } from '../i18n';
@@ -25,6 +25,13 @@ function Watch({ id }: { id: string }) {
   const video = polled ?? loaded.data;
   usePageTitle(video?.title ?? t('player.title'));
   usePolling(async () => setPolled(await getVideo(id)), POLL_MS, video?.status === 'processing');
+  const isReady = video?.status === 'ready';
+  const [info] = useLoad(
+    (signal) => (isReady ? getStreamInfo(id, { signal }) : Promise.resolve(null)),
+    [id, isReady],
+  );
+  // A language that is changed loads the facts anew; what is playing must not notice.
+  const src = info.data?.stream_url ?? (info.phase === 'failed' ? streamUrl(id) : null);
 
   return (
     <div class="watch">
@@ -34,19 +41,25 @@ function Watch({ id }: { id: string }) {
           <ErrorMessage error={loaded.error} onRetry={reload} />
         </div>
       )}
-      {video && <Stage video={video} />}
+      {video && <Stage video={video} src={src} />}
       <div class="watch-text">
         <a class="back" href="/">
           <Icon name="back" size={18} />
           {t('player.back')}
         </a>
-        {video && <About video={video} />}
+        {video && <About video={video} info={info.data ?? null} />}
       </div>
     </div>
   );
 }
 
-function Stage({ video }: { video: VideoDetail }) {
+interface StageProps {
+  video: VideoDetail;
+  /** What to play; null until it is known. */
+  src: string | null;
+}
+
+function Stage({ video, src }: StageProps) {
   if (video.status === 'processing') {
     return (
       <div class="stage stage-empty" role="status">
@@ -62,11 +75,11 @@ function Stage({ video }: { video: VideoDetail }) {
       </div>
     );
   }
-  return <ReadyStage video={video} />;
+  return <ReadyStage video={video} src={src} />;
 }
 
 /** Shows the player as soon as the saved position is known, or known to be unknowable. */
-function ReadyStage({ video }: { video: VideoDetail }) {
+function ReadyStage({ video, src }: StageProps) {
   const [record, setRecord] = useState<ProgressRecord | null | 'unknown' | 'loading'>('loading');
   useEffect(() => {
     let current = true;
@@ -82,20 +95,16 @@ function ReadyStage({ video }: { video: VideoDetail }) {
       current = false;
     };
   }, [video.id]);
-  return record === 'loading' ? (
+  return record === 'loading' || src === null ? (
     <div class="stage stage-empty" aria-busy="true">
       <span class="spinner" aria-hidden="true" />
     </div>
   ) : (
-    <Player video={video} record={record} />
+    <Player video={video} src={src} record={record} />
   );
 }
 
-function About({ video }: { video: VideoDetail }) {
-  const [info] = useLoad(
-    (signal) => (video.status === 'ready' ? getStreamInfo(video.id, { signal }) : Promise.resolve(null)),
-    [video.id, video.status],
-  );
+function About({ video, info }: { video: VideoDetail; info: StreamInfo | null }) {
   return (
     <>
       <h1>{video.title}</h1>
@@ -104,7 +113,7 @@ function About({ video }: { video: VideoDetail }) {
         <span>{formatDate(video.created_at, language.value)}</span>
       </p>
       {video.description && <p class="watch-description">{video.description}</p>}
-      {info.data && <StreamFacts info={info.data} />}
+      {info && <StreamFacts info={info} />}
       {video.status === 'ready' && <p class="watch-keys">{t('player.keys')}</p>}
     </>
   );

@@ -1,6 +1,5 @@
 import './mediaChrome';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { streamUrl } from '../api/endpoints';
 import type { ProgressRecord, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
@@ -11,11 +10,13 @@ import { useHotkeys } from './useHotkeys';
 
 interface Props {
   video: VideoDetail;
+  /** Where its bytes are. */
+  src: string;
   /** `unknown` when the saved position could not be read: then nothing is saved over it either. */
   record: ProgressRecord | null | 'unknown';
 }
 
-export function Player({ video, record }: Props) {
+export function Player({ video, src, record }: Props) {
   const controller = useRef<HTMLElement>(null);
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
@@ -59,7 +60,7 @@ export function Player({ video, record }: Props) {
         <video
           ref={element}
           slot="media"
-          src={streamUrl(video.id)}
+          src={src}
           poster={video.thumbnail_url ?? undefined}
           preload="auto"
           playsInline

@@ -202,6 +202,7 @@ async def test_info(stage: Stage, film: str) -> None:
             "resolution": {"width": 320, "height": 180},
             "bitrate": 400_000,
             "source": "nas",
+            "stream_url": stream_path(film),
             "cache_hit": False,
         }
         assert json.loads((await line.ask("GET", stream_path(silent) + "/info")).body)["codecs"]["audio"] is None

@@ -129,3 +129,17 @@ async def test_ffmpeg_plays_it_and_seeks_in_it(stage: Stage, film: str) -> None:
         *("-map", "0:v", "-frames:v", "1", "-f", "framemd5", "-"),
     )
     assert sought.splitlines()[-1].split(b",")[-1] == expected[200]
+
+
+async def test_players_are_told_to_ask_for_the_index_first_where_it_comes_last(
+    stage: Stage, store: Path, film: str
+) -> None:
+    fast = stage.add(await make_movie(store / "fast.mp4", "-movflags", "+faststart"))
+    missing = stage.add(store / "missing.mp4")
+    for video, expected in (
+        (film, f"{stream_path(film)}?start=0"),
+        (fast, stream_path(fast)),
+        (missing, stream_path(missing)),
+    ):
+        answer, _ = await fetch(stage, f"{stream_path(video)}/info")
+        assert json.loads(answer.body)["stream_url"] == expected
