@@ -17,9 +17,10 @@ from typing import Annotated, Protocol
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.openapi.models import APIKey, APIKeyIn, OAuthFlowPassword, OAuthFlows
 from fastapi.openapi.models import HTTPBase as HTTPBaseModel
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
 
@@ -28,6 +29,8 @@ from kit.tokens import Caller, TokenVerifier
 
 ACCESS_COOKIE = "marquee_access"
 _ACCESS_COOKIE = ACCESS_COOKIE.encode()
+TOKEN_PATH = "/api/auth/token"  # noqa: S105 - an address
+"""Where auth trades a login and password for tokens in the way of OAuth 2.0, so that API documentation can log in."""
 CSRF_HEADER = "X-Requested-With"
 """A cross-site form can't send it, and a cross-site script may not: with a cookie, unsafe methods need it."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -63,6 +66,7 @@ class Authenticator:
         self._cache_key = secrets.token_bytes(32)
         self._basic: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._asking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._changes = 0
 
     async def __call__(self, request: Request) -> Caller:
         """Who is calling.
@@ -86,6 +90,23 @@ class Authenticator:
     def revoke(self, session_id: str) -> None:
         """Refuses, from now on, the tokens of a login that was ended."""
         self._verifier.revoke(session_id)
+
+    def revoke_account(self, user_id: str, least_version: int) -> None:
+        """Relies on nothing that was learned of an account before its password, rights or existence changed.
+
+        Args:
+            user_id: the account.
+            least_version: access tokens whose `ver` claim is lower are refused.
+        """
+        self._verifier.revoke_account(user_id, least_version)
+        # An answer that is on its way may be from before.
+        self._changes += 1
+        for digest in [digest for digest, (caller, _) in self._basic.items() if caller.user_id == user_id]:
+            del self._basic[digest]
+
+    async def renew_keys(self) -> None:
+        """Learns of keys that auth has withdrawn. Raises what `TokenVerifier.renew_keys` raises."""
+        await self._verifier.renew_keys()
 
     def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who makes a safe request (RFC 9110, 9.2.1), if the same credentials were seen before and still hold.
@@ -131,10 +152,12 @@ class Authenticator:
         async with self._asking.setdefault(digest, asyncio.Lock()):
             if known := self._remembered(digest):
                 return known
+            changes = self._changes
             caller = await self._verify_basic(login, password, client_address(request))
-            self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
-            if len(self._basic) > _BASIC_CACHE_ENTRIES:
-                self._basic.popitem(last=False)
+            if changes == self._changes:
+                self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
+                if len(self._basic) > _BASIC_CACHE_ENTRIES:
+                    self._basic.popitem(last=False)
             return caller
 
     def _digest(self, credentials: str) -> bytes:
@@ -193,6 +216,9 @@ class _Documented(SecurityBase):
 
 
 _BEARER = Depends(_Documented("bearer", HTTPBearerModel(bearerFormat="JWT")))
+_PASSWORD = Depends(
+    _Documented("password", OAuth2Model(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl=TOKEN_PATH))))
+)
 _BASIC = Depends(_Documented("basic", HTTPBaseModel(scheme="basic")))
 _COOKIE = Depends(_Documented("cookie", APIKey.model_validate({"in": APIKeyIn.cookie, "name": ACCESS_COOKIE})))
 
@@ -223,4 +249,4 @@ CurrentAdmin = Annotated[Caller, Depends(current_admin)]
 
 def protected_router() -> APIRouter:
     """A router whose routes answer 401 without credentials."""
-    return APIRouter(dependencies=[_BEARER, _BASIC, _COOKIE, Depends(current_caller)])
+    return APIRouter(dependencies=[_BEARER, _PASSWORD, _BASIC, _COOKIE, Depends(current_caller)])

@@ -32,7 +32,7 @@ CODES: Final[dict[str, ErrorCode]] = {
         401, _G.UNAUTHENTICATED, "Log in first: no valid credentials came with the request.", "로그인이 필요합니다."
     ),
     "AUTH_TOKEN_EXPIRED": ErrorCode(
-        401, _G.UNAUTHENTICATED, "The access token has expired; refresh it.", "액세스 토큰이 만료되었습니다."
+        401, _G.UNAUTHENTICATED, "This login has expired; log in again.", "로그인이 만료되었습니다. 다시 로그인하세요."
     ),
     "AUTH_USER_PENDING": ErrorCode(
         403, _G.PERMISSION_DENIED, "An administrator has yet to approve this account.", "승인 대기 중인 계정입니다."
@@ -46,6 +46,30 @@ CODES: Final[dict[str, ErrorCode]] = {
     ),
     "AUTH_LOGIN_TAKEN": ErrorCode(
         409, _G.ALREADY_EXISTS, "Somebody already has this login.", "이미 사용 중인 아이디입니다."
+    ),
+    "AUTH_WRONG_PASSWORD": ErrorCode(
+        403, _G.PERMISSION_DENIED, "The current password is wrong.", "현재 비밀번호가 올바르지 않습니다."
+    ),
+    "AUTH_RESET_CODE_INVALID": ErrorCode(
+        403,
+        _G.PERMISSION_DENIED,
+        "This code is wrong, was used, or has expired; ask an administrator for another.",
+        "코드가 올바르지 않거나 만료되었습니다. 관리자에게 다시 요청하세요.",
+    ),
+    "AUTH_LAST_ADMIN": ErrorCode(
+        409,
+        _G.FAILED_PRECONDITION,
+        "This is the last active administrator; make another one first.",
+        "마지막 관리자입니다. 먼저 다른 관리자를 지정하세요.",
+    ),
+    "CORPORATION_NAME_TAKEN": ErrorCode(
+        409, _G.ALREADY_EXISTS, "A corporation has this name already.", "이미 사용 중인 법인 이름입니다."
+    ),
+    "CORPORATION_NOT_EMPTY": ErrorCode(
+        409,
+        _G.FAILED_PRECONDITION,
+        "The corporation still has members; move them first.",
+        "소속된 회원이 있습니다. 먼저 회원을 옮기세요.",
     ),
     "AUTH_RATE_LIMITED": ErrorCode(
         429,

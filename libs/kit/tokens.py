@@ -1,6 +1,7 @@
 """Access tokens: what they say and how they are verified. Only auth can mint them.
 
-JWS with EdDSA (RFC 8037), profile of RFC 8725: one algorithm, typed claims, issuer and audience checked.
+JWS with EdDSA (RFC 8037), held to RFC 8725: one algorithm, an explicit type, issuer, audience and times checked. Every
+token that does not do is refused with the same words: what is wrong with it is nobody's business.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from kit.errors import ApiError
 ISSUER = "marquee"
 AUDIENCE = "marquee"
 ALGORITHM = "EdDSA"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068, 2.1): no other kind of token may pass for an access token
 REQUIRED_CLAIMS = ("iss", "aud", "sub", "role", "status", "sid", "jti", "iat", "exp")
 MAX_TOKEN_CHARS = 4096
+MAX_KID_CHARS = 64
 _CACHE_ENTRIES = 10_000
 _REVOKED_ENTRIES = 100_000
 _REFETCH_SEC = 5.0
 _REFETCH_AFTER_FAILURE_SEC = 1.0
+_RENEW_SEC = 60.0
+"""How long a key that auth does not publish any more may go on verifying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +63,31 @@ class TokenVerifier:
         self._fetching = asyncio.Lock()
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
-        self._seen: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
+        self._seen: OrderedDict[str, _Verified] = OrderedDict()
         self._revoked: OrderedDict[str, None] = OrderedDict()
+        self._least_versions: OrderedDict[str, int] = OrderedDict()
 
     def known(self, token: str) -> Caller | None:
         """Who a token speaks for, if it was verified before and still holds; None says nothing."""
         known = self._seen.get(token)
-        return known[0] if known and time.time() < known[1] else None
+        return known.caller if known and time.time() < known.expires_at else None
 
     async def verify(self, token: str) -> Caller:
         """Who a token speaks for.
 
         Raises:
-            ApiError: AUTH_TOKEN_EXPIRED, AUTH_INVALID_TOKEN, or SERVICE_UNAVAILABLE when the keys can't be had.
+            ApiError: AUTH_INVALID_TOKEN, or SERVICE_UNAVAILABLE when the keys can't be had.
         """
         if known := self._seen.get(token):
-            caller, expires_at = known
-            if time.time() < expires_at:
-                return caller
+            if time.time() < known.expires_at:
+                return known.caller
             del self._seen[token]
-            raise ApiError("AUTH_TOKEN_EXPIRED")
-        caller, expires_at = await self._check(token)
-        self._seen[token] = caller, expires_at
+            raise ApiError("AUTH_INVALID_TOKEN")
+        verified = await self._check(token)
+        self._seen[token] = verified
         if len(self._seen) > _CACHE_ENTRIES:
             self._seen.popitem(last=False)
-        return caller
+        return verified.caller
 
     def revoke(self, session_id: str) -> None:
         """Refuses, from now on, the tokens of a login that was ended (their `sid` claim)."""
@@ -91,14 +96,45 @@ class TokenVerifier:
         self._revoked[session_id] = None
         if len(self._revoked) > _REVOKED_ENTRIES:
             self._revoked.popitem(last=False)
-        for token in [token for token, (caller, _) in self._seen.items() if caller.session_id == session_id]:
+        for token in [token for token, known in self._seen.items() if known.caller.session_id == session_id]:
             del self._seen[token]
 
-    async def _check(self, token: str) -> tuple[Caller, float]:
+    def revoke_account(self, user_id: str, least_version: int) -> None:
+        """Refuses, from now on, the tokens of an account that are older than a change of its rights.
+
+        Args:
+            user_id: their `sub` claim.
+            least_version: the least `ver` claim that still holds.
+        """
+        if self._least_versions.get(user_id, 0) >= least_version:
+            return
+        self._least_versions[user_id] = least_version
+        if len(self._least_versions) > _REVOKED_ENTRIES:
+            self._least_versions.popitem(last=False)
+        for token in [
+            token
+            for token, known in self._seen.items()
+            if known.caller.user_id == user_id and known.version < least_version
+        ]:
+            del self._seen[token]
+
+    async def renew_keys(self) -> None:
+        """Asks for the keys again if that was a while ago, and forgets those that were withdrawn with their tokens.
+
+        Raises:
+            ApiError: SERVICE_UNAVAILABLE when they can't be had; then those that are known go on.
+        """
+        async with self._fetching:
+            if self._keys and time.monotonic() - self._fetched_at > _RENEW_SEC:
+                await self._fetch()
+
+    async def _check(self, token: str) -> _Verified:
         if len(token) > MAX_TOKEN_CHARS:
             raise ApiError("AUTH_INVALID_TOKEN")
         try:
             header = jwt.get_unverified_header(token)
+            if header.get("typ") != TOKEN_TYPE:
+                raise ApiError("AUTH_INVALID_TOKEN")
             key = await self._key(header.get("kid"))
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -109,17 +145,16 @@ class TokenVerifier:
                 # A replica's clock a second behind auth's must not refuse everybody who just logged in: `exp` counts.
                 options={"require": list(REQUIRED_CLAIMS), "verify_iat": False},
             )
-            caller = _caller(claims)
-            if caller.session_id in self._revoked:
-                raise ApiError("AUTH_INVALID_TOKEN")
-            return caller, float(claims["exp"])
-        except jwt.ExpiredSignatureError as error:
-            raise ApiError("AUTH_TOKEN_EXPIRED") from error
+            verified = _verified(claims)
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise ApiError("AUTH_INVALID_TOKEN") from error
+        caller = verified.caller
+        if caller.session_id in self._revoked or verified.version < self._least_versions.get(caller.user_id, 0):
+            raise ApiError("AUTH_INVALID_TOKEN")
+        return verified
 
     async def _key(self, kid: object) -> jwt.PyJWK:
-        if not isinstance(kid, str):
+        if not isinstance(kid, str) or len(kid) > MAX_KID_CHARS:
             raise ApiError("AUTH_INVALID_TOKEN")
         if kid not in self._keys:
             async with self._fetching:
@@ -136,7 +171,7 @@ class TokenVerifier:
             raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"})
         try:
             document = json.loads(await self._fetch_jwks())
-            self._keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
+            keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
         except ApiError:
             self._failed_at = time.monotonic()
             raise
@@ -144,10 +179,25 @@ class TokenVerifier:
             # Auth's fault, not the caller's: their token may be good.
             self._failed_at = time.monotonic()
             raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"}) from error
+        if self._keys.keys() - keys.keys():
+            # What a withdrawn key has signed must be looked at again.
+            self._seen.clear()
+        self._keys = keys
         self._fetched_at = time.monotonic()
 
 
-def _caller(claims: dict[str, Any]) -> Caller:
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a good token says."""
+
+    caller: Caller
+    expires_at: float
+    """Seconds since the epoch."""
+    version: int
+    """Of the rights it speaks of; 0 when it does not say."""
+
+
+def _verified(claims: dict[str, Any]) -> _Verified:
     fields = {
         "user_id": claims["sub"],
         "role": claims["role"],
@@ -157,4 +207,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
     }
     if not all(isinstance(value, str) for value in fields.values()):
         raise TypeError("claims must be texts")
-    return Caller(**fields)
+    version = claims.get("ver", 0)
+    if type(version) is not int:
+        raise TypeError("the version must be a number")
+    return _Verified(Caller(**fields), float(claims["exp"]), version)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.ids import new_id
 from kit.settings import SettingsError
-from kit.tokens import ALGORITHM, AUDIENCE, ISSUER
+from kit.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE
 from services.auth.models import User
 
 
@@ -105,7 +105,7 @@ class SigningKeys:
             "iat": now,
             "exp": now + ttl_sec,
         }
-        return jwt.encode(claims, self._signer, ALGORITHM, headers={"kid": self._kid})
+        return jwt.encode(claims, self._signer, ALGORITHM, headers={"kid": self._kid, "typ": TOKEN_TYPE})
 
     def successor(self, refresh_token: str) -> str:
         """The refresh token that replaces this one: always the same, but only who holds the keys can tell it."""

@@ -52,8 +52,15 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     ) -> auth_pb2.ListRevocationsResponse:
         """Logins that were ended."""
         since = request.since.ToDatetime(UTC) if request.HasField("since") else None
-        session_ids, as_of = await self._logins.revocations(since)
-        return auth_pb2.ListRevocationsResponse(session_ids=session_ids, as_of=timestamp(as_of))
+        revoked = await self._logins.revocations(since)
+        return auth_pb2.ListRevocationsResponse(
+            session_ids=revoked.session_ids,
+            as_of=timestamp(revoked.as_of),
+            accounts=[
+                auth_pb2.ChangedAccount(user_id=user_id, claims_version=version)
+                for user_id, version in revoked.accounts.items()
+            ],
+        )
 
 
 def register(servicer: AuthServicer, server: aio.Server) -> None:

@@ -13,6 +13,7 @@ import structlog
 from google.protobuf.message import Message
 from sqlalchemy.exc import IntegrityError
 
+from kit.auth_client import Revocations
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
@@ -226,13 +227,13 @@ class Logins:
             await UserRepository(transaction.session).locked(user_id)
             await self._revoke(transaction, user_id, session_id, self._clock())
 
-    async def revocations(self, since: datetime | None) -> tuple[Sequence[str], datetime]:
+    async def revocations(self, since: datetime | None) -> Revocations:
         """Logins ended since a time, or all whose access tokens may still be alive; and what to ask for next."""
         now = self._clock()
         oldest = now - timedelta(seconds=self._access_ttl_sec) - COMMIT_MARGIN
         async with self._database.read() as session:
             families = await RefreshTokenRepository(session).revoked_since(max(since, oldest) if since else oldest)
-        return families, now - COMMIT_MARGIN
+        return Revocations(families, {}, now - COMMIT_MARGIN)
 
     def jwks(self) -> dict[str, object]:
         """The keys that verify access tokens."""

@@ -43,6 +43,11 @@ class Servicer(auth_pb2_grpc.AuthServiceServicer):
     ) -> auth_pb2.GetUsersResponse:
         raise NotImplementedError
 
+    async def GetCorporations(  # noqa: N802 - the method of the contract
+        self, request: auth_pb2.GetCorporationsRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.GetCorporationsResponse:
+        raise NotImplementedError
+
     async def ListRevocations(  # noqa: N802 - the method of the contract
         self, request: auth_pb2.ListRevocationsRequest, context: aio.ServicerContext[Any, Any]
     ) -> auth_pb2.ListRevocationsResponse:

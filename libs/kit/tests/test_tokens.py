@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from kit import tokens
 from kit.errors import ApiError
-from kit.tokens import REQUIRED_CLAIMS, Caller, TokenVerifier
+from kit.tokens import REQUIRED_CLAIMS, TOKEN_TYPE, Caller, TokenVerifier
 
 
 def b64(raw: bytes) -> str:
@@ -63,7 +63,7 @@ class Auth:
             **changes,
         }
         claims = {name: value for name, value in claims.items() if value is not ...}
-        return jwt.encode(claims, self.keys[kid], "EdDSA", headers={"kid": kid, **(headers or {})})
+        return jwt.encode(claims, self.keys[kid], "EdDSA", headers={"kid": kid, "typ": TOKEN_TYPE, **(headers or {})})
 
 
 @pytest.fixture
@@ -165,8 +165,8 @@ async def test_claims_must_be_right(auth: Auth, verifier: TokenVerifier, changes
     assert await refused(verifier, auth.mint(**changes)) == "AUTH_INVALID_TOKEN"
 
 
-async def test_an_expired_token_is_called_so(auth: Auth, verifier: TokenVerifier) -> None:
-    assert await refused(verifier, auth.mint(exp=int(time.time()) - 1)) == "AUTH_TOKEN_EXPIRED"
+async def test_an_expired_token_is_refused_like_any_other(auth: Auth, verifier: TokenVerifier) -> None:
+    assert await refused(verifier, auth.mint(exp=int(time.time()) - 1)) == "AUTH_INVALID_TOKEN"
 
 
 async def test_a_token_expires_also_where_it_is_known(auth: Auth, verifier: TokenVerifier, clock: Clock) -> None:
@@ -175,13 +175,13 @@ async def test_a_token_expires_also_where_it_is_known(auth: Auth, verifier: Toke
     clock.ahead = 899 - 1
     await verifier.verify(token)
     clock.ahead = 901
-    assert await refused(verifier, token) == "AUTH_TOKEN_EXPIRED"
+    assert await refused(verifier, token) == "AUTH_INVALID_TOKEN"
 
 
 async def test_a_token_without_a_signature_is_refused(auth: Auth, verifier: TokenVerifier) -> None:
     _, claims, _ = auth.mint().split(".")
     for algorithm in ("none", "None", "NONE"):
-        header = b64(json.dumps({"alg": algorithm, "typ": "JWT", "kid": "k1"}).encode())
+        header = b64(json.dumps({"alg": algorithm, "typ": TOKEN_TYPE, "kid": "k1"}).encode())
         assert await refused(verifier, f"{header}.{claims}.") == "AUTH_INVALID_TOKEN"
 
 
@@ -189,10 +189,63 @@ async def test_the_public_key_is_no_shared_secret(auth: Auth, verifier: TokenVer
     public = auth.keys["k1"].public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     _, claims, _ = auth.mint(role="admin").split(".")
-    header = b64(b'{"alg": "HS256", "typ": "JWT", "kid": "k1"}')
+    header = b64(b'{"alg": "HS256", "typ": "at+jwt", "kid": "k1"}')
     for secret in (public.public_bytes_raw(), b64(public.public_bytes_raw()).encode(), pem):
         signature = b64(hmac.digest(secret, f"{header}.{claims}".encode(), hashlib.sha256))
         assert await refused(verifier, f"{header}.{claims}.{signature}") == "AUTH_INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(
+    "header", [{"typ": "JWT"}, {"typ": None}, {"typ": "AT+JWT "}, {"crit": ["exp"]}, {"b64": False}]
+)
+async def test_another_kind_of_token_is_refused(auth: Auth, verifier: TokenVerifier, header: dict[str, Any]) -> None:
+    header_text, claims, _ = auth.mint().split(".")
+    changed = {**json.loads(base64.urlsafe_b64decode(header_text + "==")), **header}
+    signed = f"{b64(json.dumps(changed).encode())}.{claims}"
+    signature = auth.keys["k1"].sign(signed.encode())
+    assert await refused(verifier, f"{signed}.{b64(signature)}") == "AUTH_INVALID_TOKEN"
+
+
+async def test_tokens_from_before_a_change_of_rights_are_refused(auth: Auth, verifier: TokenVerifier) -> None:
+    old, unseen, new = auth.mint(ver=1), auth.mint(ver=1, jti="j2"), auth.mint(ver=2)
+    unversioned, others = auth.mint(), auth.mint(sub="u2", ver=1)
+    for token in (old, new, unversioned, others):
+        await verifier.verify(token)
+    verifier.revoke_account("u1", 2)
+    verifier.revoke_account("u1", 1)
+    for token in (old, unseen, unversioned):
+        assert verifier.known(token) is None
+        assert await refused(verifier, token) == "AUTH_INVALID_TOKEN"
+    for token in (new, others):
+        assert verifier.known(token)
+        await verifier.verify(token)
+
+
+@pytest.mark.parametrize("version", ["2", 2.0, True, None, [2]])
+async def test_a_version_is_a_number(auth: Auth, verifier: TokenVerifier, version: Any) -> None:
+    assert await refused(verifier, auth.mint(ver=version)) == "AUTH_INVALID_TOKEN"
+
+
+async def test_what_a_withdrawn_key_signed_is_refused_after_a_while(
+    auth: Auth, verifier: TokenVerifier, clock: Clock
+) -> None:
+    auth.keys["k2"] = Ed25519PrivateKey.generate()
+    old, good = auth.mint("k1"), auth.mint("k2")
+    await verifier.verify(old)
+    await verifier.verify(good)
+    del auth.keys["k1"]
+    await verifier.renew_keys()
+    assert (auth.fetches, verifier.known(old) is not None) == (1, True)
+    clock.ahead += tokens._RENEW_SEC + 1
+    auth.away = True
+    with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
+        await verifier.renew_keys()
+    assert verifier.known(old)
+    auth.away = False
+    clock.ahead += tokens._REFETCH_AFTER_FAILURE_SEC + 0.1
+    await verifier.renew_keys()
+    assert await refused(verifier, old) == "AUTH_INVALID_TOKEN"
+    assert (await verifier.verify(good)).user_id == "u1"
 
 
 async def test_a_key_inside_the_token_counts_for_nothing(auth: Auth, verifier: TokenVerifier) -> None:
@@ -226,9 +279,11 @@ async def test_changed_claims_and_signatures_are_refused(auth: Auth, verifier: T
         "x" * 5000,
         b64(b"[]") + ".e30.AA",
         b64(b'"EdDSA"') + ".e30.AA",
-        b64(b'{"alg": "EdDSA"}') + ".e30.AA",
-        b64(b'{"alg": "EdDSA", "kid": 7}') + ".e30.AA",
-        b64(b'{"alg": "EdDSA", "kid": null}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "typ": "at+jwt"}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "typ": "at+jwt", "kid": 7}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "typ": "at+jwt", "kid": null}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "typ": "at+jwt", "kid": "' + b"k" * 65 + b'"}') + ".e30.AA",
+        b64(b'{"alg": "EdDSA", "typ": ["at+jwt"], "kid": "k1"}') + ".e30.AA",
         b64(b'{"a": ' + b"[" * 2900) + ".e30.AA",
     ],
 )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amarquee/auth/v1/auth.proto\x12\x0fmarquee.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08login_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x16\n\x0e\x63orporation_id\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"$\n\x0fGetJwksResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t\"P\n\x12VerifyBasicRequest\x12\x10\n\x08login_id\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x03 \x01(\t\":\n\x13VerifyBasicResponse\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.marquee.auth.v1.User\"\x1e\n\x0fGetUsersRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"8\n\x10GetUsersResponse\x12$\n\x05users\x18\x01 \x03(\x0b\x32\x15.marquee.auth.v1.User\"C\n\x16ListRevocationsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x17ListRevocationsResponse\x12\x13\n\x0bsession_ids\x18\x01 \x03(\t\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xec\x02\n\x0b\x41uthService\x12L\n\x07GetJwks\x12\x1f.marquee.auth.v1.GetJwksRequest\x1a .marquee.auth.v1.GetJwksResponse\x12X\n\x0bVerifyBasic\x12#.marquee.auth.v1.VerifyBasicRequest\x1a$.marquee.auth.v1.VerifyBasicResponse\x12O\n\x08GetUsers\x12 .marquee.auth.v1.GetUsersRequest\x1a!.marquee.auth.v1.GetUsersResponse\x12\x64\n\x0fListRevocations\x12\'.marquee.auth.v1.ListRevocationsRequest\x1a(.marquee.auth.v1.ListRevocationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amarquee/auth/v1/auth.proto\x12\x0fmarquee.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08login_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\x16\n\x0e\x63orporation_id\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"$\n\x0fGetJwksResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t\"P\n\x12VerifyBasicRequest\x12\x10\n\x08login_id\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x03 \x01(\t\":\n\x13VerifyBasicResponse\x12#\n\x04user\x18\x01 \x01(\x0b\x32\x15.marquee.auth.v1.User\"\x1e\n\x0fGetUsersRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"8\n\x10GetUsersResponse\x12$\n\x05users\x18\x01 \x03(\x0b\x32\x15.marquee.auth.v1.User\"j\n\x0b\x43orporation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x33\n\x0fplan_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"%\n\x16GetCorporationsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"M\n\x17GetCorporationsResponse\x12\x32\n\x0c\x63orporations\x18\x01 \x03(\x0b\x32\x1c.marquee.auth.v1.Corporation\"C\n\x16ListRevocationsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8c\x01\n\x17ListRevocationsResponse\x12\x13\n\x0bsession_ids\x18\x01 \x03(\t\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32\x1f.marquee.auth.v1.ChangedAccount\"9\n\x0e\x43hangedAccount\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63laims_version\x18\x02 \x01(\x03\x32\xd2\x03\n\x0b\x41uthService\x12L\n\x07GetJwks\x12\x1f.marquee.auth.v1.GetJwksRequest\x1a .marquee.auth.v1.GetJwksResponse\x12X\n\x0bVerifyBasic\x12#.marquee.auth.v1.VerifyBasicRequest\x1a$.marquee.auth.v1.VerifyBasicResponse\x12O\n\x08GetUsers\x12 .marquee.auth.v1.GetUsersRequest\x1a!.marquee.auth.v1.GetUsersResponse\x12\x64\n\x0fGetCorporations\x12\'.marquee.auth.v1.GetCorporationsRequest\x1a(.marquee.auth.v1.GetCorporationsResponse\x12\x64\n\x0fListRevocations\x12\'.marquee.auth.v1.ListRevocationsRequest\x1a(.marquee.auth.v1.ListRevocationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,10 +46,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETUSERSREQUEST']._serialized_end=471
   _globals['_GETUSERSRESPONSE']._serialized_start=473
   _globals['_GETUSERSRESPONSE']._serialized_end=529
-  _globals['_LISTREVOCATIONSREQUEST']._serialized_start=531
-  _globals['_LISTREVOCATIONSREQUEST']._serialized_end=598
-  _globals['_LISTREVOCATIONSRESPONSE']._serialized_start=600
-  _globals['_LISTREVOCATIONSRESPONSE']._serialized_end=689
-  _globals['_AUTHSERVICE']._serialized_start=692
-  _globals['_AUTHSERVICE']._serialized_end=1056
+  _globals['_CORPORATION']._serialized_start=531
+  _globals['_CORPORATION']._serialized_end=637
+  _globals['_GETCORPORATIONSREQUEST']._serialized_start=639
+  _globals['_GETCORPORATIONSREQUEST']._serialized_end=676
+  _globals['_GETCORPORATIONSRESPONSE']._serialized_start=678
+  _globals['_GETCORPORATIONSRESPONSE']._serialized_end=755
+  _globals['_LISTREVOCATIONSREQUEST']._serialized_start=757
+  _globals['_LISTREVOCATIONSREQUEST']._serialized_end=824
+  _globals['_LISTREVOCATIONSRESPONSE']._serialized_start=827
+  _globals['_LISTREVOCATIONSRESPONSE']._serialized_end=967
+  _globals['_CHANGEDACCOUNT']._serialized_start=969
+  _globals['_CHANGEDACCOUNT']._serialized_end=1026
+  _globals['_AUTHSERVICE']._serialized_start=1029
+  _globals['_AUTHSERVICE']._serialized_end=1495
 # @@protoc_insertion_point(module_scope)

@@ -183,6 +183,80 @@ class GetUsersResponse(_message.Message):
 Global___GetUsersResponse: _TypeAlias = GetUsersResponse  # noqa: Y015
 
 @_typing.final
+class Corporation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    PLAN_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    plan: _builtins.str
+    """"free" or "paid": what counts now; a plan that is overdue is free here before the sweep has been."""
+    @_builtins.property
+    def plan_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent for free plans and for those that do not end."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        plan_expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_expires_at", b"plan_expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "plan", b"plan", "plan_expires_at", b"plan_expires_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Corporation: _TypeAlias = Corporation  # noqa: Y015
+
+@_typing.final
+class GetCorporationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 100."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCorporationsRequest: _TypeAlias = GetCorporationsRequest  # noqa: Y015
+
+@_typing.final
+class GetCorporationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORPORATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def corporations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Corporation]: ...
+    def __init__(
+        self,
+        *,
+        corporations: _abc.Iterable[Global___Corporation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corporations", b"corporations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCorporationsResponse: _TypeAlias = GetCorporationsResponse  # noqa: Y015
+
+@_typing.final
 class ListRevocationsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -210,6 +284,7 @@ class ListRevocationsResponse(_message.Message):
 
     SESSION_IDS_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`sid` claims of access tokens."""
@@ -218,16 +293,46 @@ class ListRevocationsResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """What to ask `since` next time: a little earlier than now, so that none is missed that was being written."""
 
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangedAccount]:
+        """Accounts whose password, rights or existence changed."""
+
     def __init__(
         self,
         *,
         session_ids: _abc.Iterable[_builtins.str] | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        accounts: _abc.Iterable[Global___ChangedAccount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "session_ids", b"session_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "as_of", b"as_of", "session_ids", b"session_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRevocationsResponse: _TypeAlias = ListRevocationsResponse  # noqa: Y015
+
+@_typing.final
+class ChangedAccount(_message.Message):
+    """An account about which no answer of before may be relied on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    CLAIMS_VERSION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    claims_version: _builtins.int
+    """Access tokens whose `ver` claim is lower must be refused. Basic credentials must be asked about again in any case."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        claims_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims_version", b"claims_version", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangedAccount: _TypeAlias = ChangedAccount  # noqa: Y015

@@ -50,6 +50,11 @@ class AuthServiceStub:
                 request_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersRequest.SerializeToString,
                 response_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersResponse.FromString,
                 _registered_method=True)
+        self.GetCorporations = channel.unary_unary(
+                '/marquee.auth.v1.AuthService/GetCorporations',
+                request_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetCorporationsRequest.SerializeToString,
+                response_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetCorporationsResponse.FromString,
+                _registered_method=True)
         self.ListRevocations = channel.unary_unary(
                 '/marquee.auth.v1.AuthService/ListRevocations',
                 request_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.ListRevocationsRequest.SerializeToString,
@@ -83,6 +88,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCorporations(self, request, context):
+        """Plans of several corporations; unknown ids are left out of the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRevocations(self, request, context):
         """Logins that were ended while their access tokens may still be alive: those must be refused.
         """
@@ -107,6 +119,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetUsers,
                     request_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersRequest.FromString,
                     response_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersResponse.SerializeToString,
+            ),
+            'GetCorporations': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCorporations,
+                    request_deserializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetCorporationsRequest.FromString,
+                    response_serializer=marquee_dot_auth_dot_v1_dot_auth__pb2.GetCorporationsResponse.SerializeToString,
             ),
             'ListRevocations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRevocations,
@@ -196,6 +213,33 @@ class AuthService:
             '/marquee.auth.v1.AuthService/GetUsers',
             marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersRequest.SerializeToString,
             marquee_dot_auth_dot_v1_dot_auth__pb2.GetUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCorporations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.auth.v1.AuthService/GetCorporations',
+            marquee_dot_auth_dot_v1_dot_auth__pb2.GetCorporationsRequest.SerializeToString,
+            marquee_dot_auth_dot_v1_dot_auth__pb2.GetCorporationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

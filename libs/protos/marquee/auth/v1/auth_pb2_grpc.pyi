@@ -41,6 +41,8 @@ class AuthServiceStub:
     """
     GetUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]
     """Display facts of several users; unknown ids are left out of the answer."""
+    GetCorporations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetCorporationsRequest, _auth_pb2.GetCorporationsResponse]
+    """Plans of several corporations; unknown ids are left out of the answer."""
     ListRevocations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]
     """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
@@ -57,6 +59,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     GetUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]  # type: ignore[assignment]
     """Display facts of several users; unknown ids are left out of the answer."""
+    GetCorporations: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetCorporationsRequest, _auth_pb2.GetCorporationsResponse]  # type: ignore[assignment]
+    """Plans of several corporations; unknown ids are left out of the answer."""
     ListRevocations: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]  # type: ignore[assignment]
     """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
@@ -88,6 +92,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetUsersResponse, _abc.Awaitable[_auth_pb2.GetUsersResponse]]:
         """Display facts of several users; unknown ids are left out of the answer."""
+
+    @_abc_1.abstractmethod
+    def GetCorporations(
+        self,
+        request: _auth_pb2.GetCorporationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.GetCorporationsResponse, _abc.Awaitable[_auth_pb2.GetCorporationsResponse]]:
+        """Plans of several corporations; unknown ids are left out of the answer."""
 
     @_abc_1.abstractmethod
     def ListRevocations(

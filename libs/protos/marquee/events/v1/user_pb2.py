@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmarquee/events/v1/user.proto\x12\x11marquee.events.v1\"C\n\x0eUserRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08login_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\"\x1f\n\x0cUserApproved\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"9\n\x0eLoginSucceeded\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\"E\n\x0bLoginFailed\x12\x10\n\x08login_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"2\n\x0cTokenRevoked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfamily_id\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmarquee/events/v1/user.proto\x12\x11marquee.events.v1\"C\n\x0eUserRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08login_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\"\x1f\n\x0cUserApproved\x12\x0f\n\x07user_id\x18\x01 \x01(\t\" \n\rUserSuspended\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x1e\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"9\n\x0eLoginSucceeded\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\"E\n\x0bLoginFailed\x12\x10\n\x08login_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"J\n\x0cTokenRevoked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfamily_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63laims_version\x18\x03 \x01(\x03\"H\n\rFailuresBurst\x12\x10\n\x08\x66\x61ilures\x18\x01 \x01(\x03\x12\x12\n\nwindow_sec\x18\x02 \x01(\x03\x12\x11\n\taddresses\x18\x03 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERREGISTERED']._serialized_end=118
   _globals['_USERAPPROVED']._serialized_start=120
   _globals['_USERAPPROVED']._serialized_end=151
-  _globals['_LOGINSUCCEEDED']._serialized_start=153
-  _globals['_LOGINSUCCEEDED']._serialized_end=210
-  _globals['_LOGINFAILED']._serialized_start=212
-  _globals['_LOGINFAILED']._serialized_end=281
-  _globals['_TOKENREVOKED']._serialized_start=283
-  _globals['_TOKENREVOKED']._serialized_end=333
+  _globals['_USERSUSPENDED']._serialized_start=153
+  _globals['_USERSUSPENDED']._serialized_end=185
+  _globals['_USERDELETED']._serialized_start=187
+  _globals['_USERDELETED']._serialized_end=217
+  _globals['_LOGINSUCCEEDED']._serialized_start=219
+  _globals['_LOGINSUCCEEDED']._serialized_end=276
+  _globals['_LOGINFAILED']._serialized_start=278
+  _globals['_LOGINFAILED']._serialized_end=347
+  _globals['_TOKENREVOKED']._serialized_start=349
+  _globals['_TOKENREVOKED']._serialized_end=423
+  _globals['_FAILURESBURST']._serialized_start=425
+  _globals['_FAILURESBURST']._serialized_end=497
 # @@protoc_insertion_point(module_scope)

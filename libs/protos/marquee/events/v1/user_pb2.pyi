@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -65,6 +67,48 @@ class UserApproved(_message.Message):
 Global___UserApproved: _TypeAlias = UserApproved  # noqa: Y015
 
 @_typing.final
+class UserSuspended(_message.Message):
+    """user.suspended: an account may not be used until it is approved again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserSuspended: _TypeAlias = UserSuspended  # noqa: Y015
+
+@_typing.final
+class UserDeleted(_message.Message):
+    """user.deleted: an account is gone. Whoever keeps anything about this person erases it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserDeleted: _TypeAlias = UserDeleted  # noqa: Y015
+
+@_typing.final
 class LoginSucceeded(_message.Message):
     """auth.login_succeeded"""
 
@@ -118,24 +162,59 @@ Global___LoginFailed: _TypeAlias = LoginFailed  # noqa: Y015
 
 @_typing.final
 class TokenRevoked(_message.Message):
-    """auth.token_revoked: refresh tokens of one login are void."""
+    """auth.token_revoked: refresh tokens of one login are void, or what the access tokens of an account say is out of date."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     FAMILY_ID_FIELD_NUMBER: _builtins.int
+    CLAIMS_VERSION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     family_id: _builtins.str
+    """The `sid` claim of the login that was ended; empty when the whole account is meant."""
+    claims_version: _builtins.int
+    """For a whole account: access tokens whose `ver` claim is lower must be refused."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         family_id: _builtins.str = ...,
+        claims_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["family_id", b"family_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims_version", b"claims_version", "family_id", b"family_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TokenRevoked: _TypeAlias = TokenRevoked  # noqa: Y015
+
+@_typing.final
+class FailuresBurst(_message.Message):
+    """auth.failures_burst: more logins failed in a short time than the operator wants to sleep through."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURES_FIELD_NUMBER: _builtins.int
+    WINDOW_SEC_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    failures: _builtins.int
+    window_sec: _builtins.int
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Addresses and how often each failed, the busiest first."""
+
+    def __init__(
+        self,
+        *,
+        failures: _builtins.int = ...,
+        window_sec: _builtins.int = ...,
+        addresses: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "failures", b"failures", "window_sec", b"window_sec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailuresBurst: _TypeAlias = FailuresBurst  # noqa: Y015
