@@ -21,6 +21,7 @@ from services.stream.rpc import StreamServicer, register
 from services.stream.service import Streams
 from services.stream.settings import StreamSettings
 from services.stream.sources import SourceCache, ask_catalog
+from services.stream.stores.nas import NasStore
 from services.stream.traffic import Traffic
 from services.stream.virtual import VirtualFiles
 
@@ -38,12 +39,12 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
     auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec)
-    files = Files(settings.media_root, settings.read_threads)
+    store = NasStore(MediaStore(settings.media_root), Files(settings.media_root, settings.read_threads))
     virtual_files = VirtualFiles()
-    streams, traffic = Streams(sources, MediaStore(settings.media_root), files, virtual_files), Traffic()
+    streams, traffic = Streams(sources, store, virtual_files), Traffic()
     if role.answers:
         subscribe(bus, sources)
-    health = Health({"media": Check(files.ping), "broker": broker_check(bus)})
+    health = Health({"media": Check(store.ping), "broker": broker_check(bus)})
     authenticate = authenticator(auth)
     background: list[Loop] = []
     if role.answers:
@@ -64,7 +65,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         bus=None if shared_bus else bus,
         background=background,
     )
-    service.resources.callback(files.close)
+    service.resources.callback(store.close)
     service.resources.callback(virtual_files.close)
     for channel in (auth, catalog):
         service.resources.push_async_callback(channel.close)

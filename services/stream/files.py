@@ -12,11 +12,12 @@ import os
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from services.stream.mp4 import Structure, structure
 from zerocopy import PageCache, classify
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ FRESH_SEC = 2.0
 """For so long it is believed, unasked, that a path still leads to the file that is open."""
 LOOK_SEC = 0.05
 """For so long a file on a local disk is believed not to have changed."""
+BLOCK_BYTES = 256 * 1024
+"""What is read, and held, at a time for each response that the kernel does not send."""
 CAPACITY = 512
 """Files kept open, besides those being sent."""
 
@@ -43,13 +46,15 @@ class Descriptor:
 
 
 class OpenFile:
-    """A file opened for reading, shared by all who send it. It needs no closing: drop it.
+    """A file opened for reading, shared by all who send it: a `stores.StoredFile`, and an `Index` of itself.
 
     Args:
         descriptor: the file itself.
         facts: what the store says of it.
         pool: threads that may wait for the file's store.
     """
+
+    tier: Final = "nas"
 
     def __init__(self, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
         self._descriptor = descriptor
@@ -60,7 +65,8 @@ class OpenFile:
         self.residency = PageCache(pool, can_ask=self.is_local)
         self.size = facts.st_size
         self.mtime_ns = facts.st_mtime_ns
-        self.identity = facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+        self.identity = _identity(facts)
+        self.state = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
 
     def fileno(self) -> int:
         """Its descriptor, good for as long as this object is held."""
@@ -73,6 +79,33 @@ class OpenFile:
             OSError: the store failed.
         """
         return await asyncio.wrap_future(self._pool.submit(_read, self._descriptor, offset, count))
+
+    async def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
+        """Exactly these bytes, each block read when it is asked for.
+
+        Raises:
+            OSError: the store failed, or the file has become shorter.
+        """
+        end = offset + count
+        while offset < end:
+            block = await self.read(offset, min(BLOCK_BYTES, end - offset))
+            if not block:
+                raise OSError(errno.EIO, f"the file ends at or before byte {offset}")
+            offset += len(block)
+            yield block
+
+    async def index(self, *, beginning: bool = True) -> OpenFile:  # noqa: ARG002 - all of it is here
+        """The file itself: it has its boxes at hand."""
+        return self
+
+    async def structure(self) -> Structure:
+        """Where its boxes lie.
+
+        Raises:
+            Unsupported: it is no ISO base media file.
+            OSError: the store failed.
+        """
+        return await self.examine(structure)
 
     async def examine(self, look: Callable[[int, int], T]) -> T:
         """What a function finds that is given the descriptor and the size, and may wait for the store.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from services.stream.domain import Source
-from services.stream.files import OpenFile
 from services.stream.mp4 import VirtualFile
 from services.stream.ranges import ByteRange
 from services.stream.sender import Part, RawHeaders
+from services.stream.stores import StoredFile
 from services.stream.validators import Validators
 
 # The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.
@@ -21,13 +21,13 @@ class Representation:
 
     Args:
         source: what catalog knows.
-        file: its file, kept open by this object.
+        file: one state of its bytes, kept open by this object.
         virtual: the file that is sent in its place; the file itself by default.
     """
 
     __slots__ = ("_settled", "_virtual", "file", "headers", "size", "source", "typed_headers")
 
-    def __init__(self, source: Source, file: OpenFile, virtual: VirtualFile | None = None) -> None:
+    def __init__(self, source: Source, file: StoredFile, virtual: VirtualFile | None = None) -> None:
         self.source = source
         self.file = file
         self.size = virtual.size if virtual else file.size
@@ -38,7 +38,7 @@ class Representation:
             (b"accept-ranges", b"bytes"),
             (b"cache-control", _CACHE_CONTROL),
             (b"etag", validators.etag.encode()),
-            (b"last-modified", validators.last_modified.encode()),
+            *([(b"last-modified", validators.last_modified.encode())] if validators.last_modified else ()),
         ]
         """Of every answer about it."""
         self.typed_headers: RawHeaders = [
@@ -53,13 +53,13 @@ class Representation:
             return self._settled
         now = time.time()
         validators = Validators.of(
-            size=self.file.size,
+            state=self.file.state,
             mtime_ns=self.file.mtime_ns,
             version=self.source.version,
             layout=f"-{self._virtual.digest}" if self._virtual else "",
             now=now,
         )
-        if now - validators.modified >= _SETTLED_SEC:
+        if validators.modified is None or now - validators.modified >= _SETTLED_SEC:
             self._settled = validators
         return validators
 

@@ -1,12 +1,14 @@
 """Sends parts of a file as an HTTP body: the one place that knows how bytes get from a file to the network.
 
-Where the server offers it, the kernel moves them (`zerocopy`); elsewhere, as under TLS, they are read and written.
+Where the server offers it, the kernel moves those of a file on this machine (`zerocopy`). Elsewhere, as under TLS, and
+when they come from another machine, they are read and written.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,12 +17,10 @@ from starlette.types import Receive, Scope, Send
 
 from kit.errors import CODES, ApiError
 from services.stream.files import OpenFile
+from services.stream.stores import StoredFile
 from zerocopy import EXTENSION
 
 log = structlog.get_logger()
-
-BLOCK_BYTES = 256 * 1024
-"""What is read, and held, at a time for each response that the kernel does not send."""
 
 RawHeader = tuple[bytes, bytes]
 RawHeaders = list[RawHeader]
@@ -99,7 +99,7 @@ class FileBody:
         self,
         status: int,
         headers: RawHeaders,
-        file: OpenFile,
+        file: StoredFile,
         parts: Sequence[Part],
         *,
         meter: Meter,
@@ -121,8 +121,8 @@ class FileBody:
         """
         completed = False
         try:
-            if EXTENSION in (scope.get("extensions") or ()):
-                completed = await self._send_by_kernel(send)
+            if isinstance(self._file, OpenFile) and EXTENSION in (scope.get("extensions") or ()):
+                completed = await self._send_by_kernel(self._file, send)
             else:
                 completed = await self._send_while_wanted(receive, send)
         except _ReadFailed as error:
@@ -134,12 +134,13 @@ class FileBody:
         finally:
             self._meter.end(completed=completed)
 
-    async def _send_by_kernel(self, send: Send) -> bool:
+    async def _send_by_kernel(self, file: OpenFile, send: Send) -> bool:
         """Names the parts to the server, which has the kernel send them; answers whether the client took it all."""
-        file, meter, parts = self._file, self._meter, self._parts
+        meter, parts = self._meter, self._parts
         if parts and parts[0].count and not file.is_local:
             # What a share can't read is better said before the headers.
-            await self._read(parts[0].offset, 1)
+            async for _ in self._read(Part(parts[0].offset, 1)):
+                pass
         self._started = True
         meter.begin(self.status)
         await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
@@ -191,14 +192,15 @@ class FileBody:
 
     async def _send_by_reading(self, send: Send) -> None:
         for part in self._parts:
-            head, offset, end = part.head, part.offset, part.offset + part.count
-            while head or offset < end:
-                block = await self._read(offset, min(BLOCK_BYTES, end - offset)) if offset < end else b""
-                offset += len(block)
+            head = part.head
+            async with aclosing(self._read(part)) as blocks:
+                async for block in blocks:
+                    await self._start(send)
+                    await self._send_block(send, head + block)
+                    head = b""
+            if head:
                 await self._start(send)
-                await send({"type": "http.response.body", "body": head + block, "more_body": True})
-                self._meter.sent(len(head) + len(block))
-                head = b""
+                await self._send_block(send, head)
         await self._start(send)
         await send({"type": "http.response.body", "body": self._tail, "more_body": False})
         self._meter.sent(len(self._tail))
@@ -209,14 +211,23 @@ class FileBody:
             self._meter.begin(self.status)
             await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
 
-    async def _read(self, offset: int, count: int) -> bytes:
-        try:
-            block = await self._file.read(offset, count)
-        except OSError as error:
-            raise _ReadFailed(str(error)) from error
-        if not block:
-            raise _ReadFailed(f"the file ends at or before byte {offset}")
-        return block
+    async def _send_block(self, send: Send, block: bytes) -> None:
+        await send({"type": "http.response.body", "body": block, "more_body": True})
+        self._meter.sent(len(block))
+
+    async def _read(self, part: Part) -> AsyncGenerator[bytes, None]:
+        """The bytes of a part; what goes wrong at their source is told from what goes wrong at the client."""
+        if not part.count:
+            return
+        async with aclosing(self._file.blocks(part.offset, part.count)) as blocks:
+            while True:
+                try:
+                    block = await anext(blocks, None)
+                except OSError as error:
+                    raise _ReadFailed(str(error)) from error
+                if block is None:
+                    return
+                yield block
 
 
 async def _client_leaves(receive: Receive) -> None:

@@ -8,13 +8,14 @@ import structlog
 
 from kit.errors import ApiError
 from kit.ids import is_id
-from kit.media import BadReference, MediaStore
+from kit.media import BadReference
 from kit.tokens import Caller
 from services.stream.domain import Source
-from services.stream.files import CAPACITY, Files, OpenFile
-from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile, structure
+from services.stream.files import CAPACITY
+from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
+from services.stream.stores import Store, StoredFile
 from services.stream.virtual import VirtualFiles
 
 log = structlog.get_logger()
@@ -23,10 +24,9 @@ log = structlog.get_logger()
 class Streams:
     """Finds videos for those who may see them, and opens their files."""
 
-    def __init__(self, sources: SourceCache, store: MediaStore, files: Files, virtual_files: VirtualFiles) -> None:
+    def __init__(self, sources: SourceCache, store: Store, virtual_files: VirtualFiles) -> None:
         self._sources = sources
         self._store = store
-        self._files = files
         self._virtual_files = virtual_files
         self._shown: OrderedDict[str, Representation] = OrderedDict()
 
@@ -69,7 +69,7 @@ class Streams:
             ApiError: STREAM_FILE_UNAVAILABLE; VALIDATION_FAILED when the film is over by then.
         """
         try:
-            file = await self._files.open(self._store.path(source.reference))
+            file = await self._store.open(source)
             shown = self._show(source, file)
             return shown if start_sec is None else await self._begun(shown, start_sec)
         except (OSError, BadReference) as error:
@@ -79,12 +79,12 @@ class Streams:
     async def plays_sooner_rearranged(self, source: Source) -> bool:
         """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""
         try:
-            file = await self._files.open(self._store.path(source.reference))
-            return not (await file.examine(structure)).is_fast_start
+            file = await self._store.open(source)
+            return not (await (await file.index()).structure()).is_fast_start
         except (OSError, BadReference, Unsupported):
             return False
 
-    def _show(self, source: Source, file: OpenFile) -> Representation:
+    def _show(self, source: Source, file: StoredFile) -> Representation:
         shown = self._shown.get(source.video_id)
         if shown is None or shown.source is not source or shown.file is not file:
             shown = self._shown[source.video_id] = Representation(source, file)
@@ -95,7 +95,8 @@ class Streams:
 
     async def _begun(self, shown: Representation, start_sec: float) -> Representation:
         try:
-            return _from(shown, await self._virtual_files.get(shown.file, start_sec))
+            index = await shown.file.index(beginning=start_sec == 0)
+            return _from(shown, await self._virtual_files.get(index, start_sec))
         except Unsupported:
             return shown
         except StartBeyondEnd as error:

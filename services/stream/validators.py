@@ -20,28 +20,33 @@ class Validators:
 
     etag: str
     """Strong: two states with one tag have the same bytes."""
-    modified: int
-    """Seconds since 1970; never later than the moment of the answer (8.8.2.1)."""
+    modified: int | None
+    """Seconds since 1970; never later than the moment of the answer (8.8.2.1). None when nobody knows."""
     modified_is_strong: bool
     """False within the second of the change, when another one may follow unseen (8.8.2.2)."""
 
     @classmethod
-    def of(cls, *, size: int, mtime_ns: int, version: int, now: float, layout: str = "") -> Validators:
+    def of(cls, *, state: str, mtime_ns: int | None, version: int, now: float, layout: str = "") -> Validators:
         """The validators of a file: made only of what every replica and every mount of the store agree on.
 
-        `layout` names what is made of the file, when it is not sent as it is.
+        Args:
+            state: names the state of its bytes.
+            mtime_ns: when it was changed, in nanoseconds since 1970; None when its store does not tell.
+            version: of the video.
+            now: seconds since 1970.
+            layout: names what is made of the file, when it is not sent as it is.
         """
-        seconds = mtime_ns // _NANOSECONDS
+        seconds = None if mtime_ns is None else mtime_ns // _NANOSECONDS
         return cls(
-            etag=f'"{size:x}-{mtime_ns:x}-{version:x}{layout}"',
-            modified=min(seconds, int(now)),
-            modified_is_strong=now >= seconds + 1,
+            etag=f'"{state}-{version:x}{layout}"',
+            modified=None if seconds is None else min(seconds, int(now)),
+            modified_is_strong=seconds is not None and now >= seconds + 1,
         )
 
     @property
-    def last_modified(self) -> str:
-        """The value of the `Last-Modified` header."""
-        return formatdate(self.modified, usegmt=True)
+    def last_modified(self) -> str | None:
+        """The value of the `Last-Modified` header, if there is to be one."""
+        return None if self.modified is None else formatdate(self.modified, usegmt=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +71,20 @@ class Verdict(Enum):
 
 
 def judge(conditions: Conditions, validators: Validators) -> Verdict:
-    """Evaluates the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2. Malformed dates count as absent."""
+    """Evaluates the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2.
+
+    Malformed dates count as absent, and all do where there is no date to compare them with (13.1.3, 13.1.4).
+    """
+    modified = validators.modified
     if conditions.if_match is not None:
         if not _names(conditions.if_match, validators.etag, weakly=False):
             return Verdict.FAILED
-    elif (limit := _date(conditions.if_unmodified_since)) is not None and validators.modified > limit:
+    elif modified is not None and (limit := _date(conditions.if_unmodified_since)) is not None and modified > limit:
         return Verdict.FAILED
     if conditions.if_none_match is not None:
         if _names(conditions.if_none_match, validators.etag, weakly=True):
             return Verdict.NOT_MODIFIED
-    elif (known := _date(conditions.if_modified_since)) is not None and validators.modified <= known:
+    elif modified is not None and (known := _date(conditions.if_modified_since)) is not None and modified <= known:
         return Verdict.NOT_MODIFIED
     if conditions.if_range is not None and not _is_current(conditions.if_range, validators):
         return Verdict.IGNORE_RANGE

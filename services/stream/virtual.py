@@ -31,16 +31,20 @@ Identity = tuple[int, int, int, int]
 """Device, inode, size and time of change in nanoseconds: one state of one file."""
 
 
-class File(Readable, Protocol):
+class Identified(Protocol):
+    """A source, known by its state."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which state of which file it is."""
+
+
+class File(Identified, Readable, Protocol):
     """An open source file."""
 
     @property
     def size(self) -> int:
         """Its length in bytes."""
-
-    @property
-    def identity(self) -> Identity:
-        """Which state of which file it is."""
 
 
 class VirtualFiles:
@@ -69,7 +73,7 @@ class VirtualFiles:
         # At 0 nothing is cut: a file may bear that, and not the other.
         self._failed: OrderedDict[tuple[Identity, bool], tuple[str, float]] = OrderedDict()
 
-    def known(self, file: File, start_sec: float) -> VirtualFile | None:
+    def known(self, file: Identified, start_sec: float) -> VirtualFile | None:
         """The virtual file that answers an asked time, if it is here. Raises ValueError for what is no time."""
         return self._kept.find(file.identity, milliseconds(start_sec))
 

@@ -11,7 +11,7 @@ from services.stream.tests.support import a_source
 from services.stream.validators import Conditions, Validators, Verdict, judge
 
 SIZE = 1000
-VALIDATORS = Validators.of(size=SIZE, mtime_ns=10**18, version=1, now=2e9)
+VALIDATORS = Validators.of(state="3e8-1", mtime_ns=10**18, version=1, now=2e9)
 WHOLE = Decision(Outcome.WHOLE, (ByteRange(0, SIZE - 1),))
 STALE = Conditions(if_range='"stale"')
 

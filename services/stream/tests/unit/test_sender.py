@@ -13,8 +13,8 @@ import pytest
 from starlette.types import Message, Send
 
 from kit.errors import ApiError
-from services.stream.files import Files, OpenFile
-from services.stream.sender import BLOCK_BYTES, FileBody, Part
+from services.stream.files import BLOCK_BYTES, Files, OpenFile
+from services.stream.sender import FileBody, Part
 from services.stream.tests.support import open_below, until
 from zerocopy import EXTENSION
 

@@ -11,7 +11,7 @@ from services.stream.validators import Conditions, Validators, Verdict, judge
 
 NOW = 1_800_000_000.0
 MODIFIED = 1_700_000_000
-VALIDATORS = Validators.of(size=1000, mtime_ns=MODIFIED * 10**9 + 5, version=3, now=NOW)
+VALIDATORS = Validators.of(state="3e8-5", mtime_ns=MODIFIED * 10**9 + 5, version=3, now=NOW)
 TAG = VALIDATORS.etag
 
 
@@ -101,24 +101,32 @@ def test_the_three_forms_of_a_date(text: str, *, is_current: bool) -> None:
 
 
 def test_a_date_proves_nothing_within_the_second_of_the_change() -> None:
-    fresh = Validators.of(size=1, mtime_ns=MODIFIED * 10**9, version=1, now=MODIFIED + 0.9)
+    fresh = Validators.of(state="1-1", mtime_ns=MODIFIED * 10**9, version=1, now=MODIFIED + 0.9)
     assert judge(Conditions(if_range=date(0)), fresh) is Verdict.IGNORE_RANGE
     assert judge(Conditions(if_range=fresh.etag), fresh) is Verdict.PROCEED
 
 
 def test_last_modified_is_never_in_the_future() -> None:
-    ahead = Validators.of(size=1, mtime_ns=(MODIFIED + 3600) * 10**9, version=1, now=MODIFIED)
+    ahead = Validators.of(state="1-1", mtime_ns=(MODIFIED + 3600) * 10**9, version=1, now=MODIFIED)
     assert ahead.last_modified == date(0)
     assert not ahead.modified_is_strong
 
 
 def test_the_tag_changes_with_all_that_it_is_made_of() -> None:
     tags = {
-        Validators.of(size=size, mtime_ns=mtime_ns, version=version, now=NOW).etag
-        for size, mtime_ns, version in product((1, 2), (10**9, 10**9 + 1), (1, 2))
+        Validators.of(state=state, mtime_ns=10**9, version=version, layout=layout, now=NOW).etag
+        for state, version, layout in product(("1-1", "1-2"), (1, 2), ("", "-a"))
     }
     assert len(tags) == 8
     assert all(tag.startswith('"') and tag.endswith('"') for tag in tags)
+
+
+def test_where_there_is_no_date_conditions_on_dates_say_nothing() -> None:
+    undated = Validators.of(state="1", mtime_ns=None, version=1, now=NOW)
+    assert undated.last_modified is None
+    for conditions in (Conditions(if_modified_since=date(0)), Conditions(if_unmodified_since=date(-(10**6)))):
+        assert judge(conditions, undated) is Verdict.PROCEED
+    assert judge(Conditions(if_range=date(0)), undated) is Verdict.IGNORE_RANGE
 
 
 @pytest.mark.parametrize("piece", ['"', ",", '"a",', "W/", " "])

@@ -1,0 +1,98 @@
+"""Where the originals of videos lie (tier 4): one port, and an adapter for each kind of place.
+
+A copy nearer by (tier 2) is behind the same port: it wraps a store, and gives files with the same `state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Literal, Protocol
+
+from services.stream.domain import Source
+from services.stream.mp4 import Structure
+from services.stream.virtual import File, Identity
+
+Tier = Literal["ssd", "nas", "remote"]
+"""How far the bytes come: a copy on this machine's disk, the mounted store, another machine's HTTP or S3."""
+
+
+class Index(File, Protocol):
+    """A file on this machine that has, where the original has them, at least the boxes that describe a film.
+
+    It has the original's size, and holes in place of what was not needed.
+    """
+
+    async def structure(self) -> Structure:
+        """Where its boxes lie.
+
+        Raises:
+            Unsupported: it is no ISO base media file.
+            OSError: the store failed.
+        """
+
+
+class StoredFile(Protocol):
+    """One state of a video's bytes, shared by all who send it. It needs no closing: drop it.
+
+    It stands for that state only: when the original changes, reading fails rather than give bytes of another one.
+    """
+
+    @property
+    def tier(self) -> Tier:
+        """Where its bytes come from."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    @property
+    def mtime_ns(self) -> int | None:
+        """When the original was changed last, in nanoseconds since 1970; None when its store does not tell."""
+
+    @property
+    def state(self) -> str:
+        """Names the state of the bytes, strongly, in a few characters of an entity tag: the same on every replica."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which state of which file it is, to this process."""
+
+    def is_fresh(self) -> bool:
+        """Whether this is still what the reference leads to, as far as that is known without waiting."""
+
+    def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
+        """Exactly these bytes, in blocks of 256 KiB at most, each read when it is asked for.
+
+        Close it (`aclose`) when it is not read to its end.
+
+        Raises:
+            OSError: the store failed, the original is shorter, or it has changed.
+        """
+
+    async def index(self, *, beginning: bool = True) -> Index:
+        """A file to build virtual ones from.
+
+        Args:
+            beginning: only the film from its beginning on is wanted, not one that is cut.
+
+        Raises:
+            Unsupported: this store can't give one.
+            OSError: the store failed.
+        """
+
+
+class Store(Protocol):
+    """Opens the originals of videos."""
+
+    async def open(self, source: Source) -> StoredFile:
+        """Opens the original, or finds that it still is what was opened before. However many ask, it is asked once.
+
+        Raises:
+            OSError: it is not there, or not readable; `BadReference`, which is a ValueError, for what no service makes.
+        """
+
+    async def ping(self) -> None:
+        """Raises OSError when the platform's own store can't be read."""
+
+    def close(self) -> None:
+        """Lets everything go; what is being sent then ends early."""
