@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Literal, TypeVar
 
 from services.stream.mp4 import Structure, structure
 from zerocopy import PageCache, classify
@@ -54,7 +54,7 @@ class OpenFile:
         pool: threads that may wait for the file's store.
     """
 
-    tier: Final = "nas"
+    tier: Literal["ssd", "nas"] = "nas"
 
     def __init__(self, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
         self._descriptor = descriptor
@@ -64,7 +64,7 @@ class OpenFile:
         """Whether its store tells what it has in memory, as local disks do."""
         self.residency = PageCache(pool, can_ask=self.is_local)
         self.size = facts.st_size
-        self.mtime_ns = facts.st_mtime_ns
+        self.mtime_ns: int | None = facts.st_mtime_ns
         self.identity = _identity(facts)
         self.state = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
 

@@ -1,0 +1,82 @@
+"""Makes a copy of an original, slowly enough to be in nobody's way, and finds out whether it is one."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
+
+from services.stream.hotcache.facts import Facts
+from services.stream.hotcache.folder import Part
+from services.stream.stores import StoredFile
+
+STALL_SEC = 30.0
+"""How long a store may take for one block before the copy is given up."""
+BLOCK_BYTES = 1024 * 1024
+"""What is read back at a time."""
+
+
+class NotACopy(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """What the disk gave back is not what was written to it."""
+
+
+class Pace:
+    """Spreads work over time: so many bytes a second, a tenth of a second's worth at once.
+
+    Args:
+        bytes_per_sec: how many.
+    """
+
+    def __init__(self, bytes_per_sec: int) -> None:
+        self._bytes_per_sec = bytes_per_sec
+        self._free_at = 0.0
+
+    async def spend(self, count: int) -> None:
+        """Waits until so many bytes more are allowed."""
+        now = time.monotonic()
+        self._free_at = max(self._free_at, now - 0.1) + count / self._bytes_per_sec
+        if (pause := self._free_at - now) > 0:
+            await asyncio.sleep(pause)
+
+
+async def copy(original: StoredFile, part: Part, pace: Pace, threads: ThreadPoolExecutor) -> Facts:
+    """Copies an original, reads the copy back from the disk, and answers the facts with the checksum of both.
+
+    Raises:
+        OSError: the store or the disk failed; ETIMEDOUT when the store stalled.
+        NotACopy: the disk gave something else back.
+    """
+    loop = asyncio.get_running_loop()
+    digest = hashlib.sha256()
+    offset = 0
+
+    def take(block: bytes) -> None:
+        digest.update(block)
+        part.write(offset, block)
+
+    async with aclosing(original.blocks(0, original.size)) as blocks:
+        while block := await asyncio.wait_for(anext(blocks, b""), STALL_SEC):
+            await loop.run_in_executor(threads, take, block)
+            offset += len(block)
+            await pace.spend(len(block))
+    if offset != original.size:
+        raise OSError(errno.EIO, f"the original ended at byte {offset}")
+    await loop.run_in_executor(threads, part.sync)
+    written = hashlib.sha256()
+
+    def read_back() -> int:
+        block = part.read(offset, BLOCK_BYTES)
+        written.update(block)
+        return len(block)
+
+    offset = 0
+    while count := await loop.run_in_executor(threads, read_back):
+        offset += count
+        await pace.spend(count)
+    if written.digest() != digest.digest():
+        raise NotACopy(f"of {part.facts.video_id} {offset} bytes came back, with another checksum")
+    return replace(part.facts, sha256=digest.hexdigest())

@@ -1,0 +1,385 @@
+"""The folder of hot copies: all that is known is in it, so that it outlives every process that uses it.
+
+    <video id>.<key>.copy/     a whole, verified copy; the key names the state of the source
+    <video id>.part/           one that is being made
+    <random>.trash/            one that nobody can open any more, until the last reader has let go of it
+        film                   the bytes
+        facts.json             of what; its time of change is the last use
+
+Several processes may use one folder. Each step is one rename, and what a process is doing it holds by a `flock` on
+`film`, which the kernel lets go of when the process dies, however it does: readers share it, whoever makes or removes
+a copy has it alone. Room is made under a lock of its own. What has another name than these is somebody else's.
+
+Everything here blocks; call it off the event loop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.stream.hotcache.facts import BadFacts, Facts
+
+HIGH_WATER = 0.95
+"""The part of the budget above which copies are evicted."""
+LOW_WATER = 0.85
+"""The part of the budget down to which they are, so that not each promotion has to."""
+
+FILM = "film"
+FACTS = "facts.json"
+LOCK = "marquee-hot-cache.lock"
+_ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_COPY = re.compile(rf"({_ID})\.([0-9a-f]{{16}})\.copy")
+_PART = re.compile(rf"({_ID})\.part")
+_TRASH = re.compile(r"[0-9a-f]{32}\.trash")
+_OURS = (_COPY, _PART, _TRASH)
+
+
+class NoRoom(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """The budget has no room for a film, even without the copies that nobody is watching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A whole copy."""
+
+    path: Path
+    """Its folder."""
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """A copy that had to make room."""
+
+    facts: Facts
+    unused_sec: float
+    """How long nobody had used it."""
+
+
+class Part:
+    """A copy in the making; nobody else makes one of the same video as long as this one lives.
+
+    Args:
+        folder: where it becomes a copy.
+        path: its own folder.
+        descriptor: of its film, locked.
+        facts: of what it becomes a copy; without the checksum.
+    """
+
+    def __init__(self, folder: Folder, path: Path, descriptor: int, facts: Facts) -> None:
+        self._folder = folder
+        self._path = path
+        self._descriptor = descriptor
+        self.facts = facts
+
+    def write(self, offset: int, block: bytes) -> None:
+        """Writes a block.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        view = memoryview(block)
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            view, offset = view[written:], offset + written
+
+    def sync(self) -> None:
+        """Waits until the disk has it all, and has what is read next come from there."""
+        os.fsync(self._descriptor)
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Reads a block of what was written."""
+        return os.pread(self._descriptor, count, offset)
+
+    def finish(self, facts: Facts) -> Copy:
+        """Makes it a copy, whole or not at all; older ones of the same video are removed.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        note = os.open(self._path / FACTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(note, facts.dump())
+            os.fsync(note)
+        finally:
+            os.close(note)
+        _sync_folder(self._path)
+        copy = self._folder.accept(self._path, facts)
+        os.close(self._descriptor)
+        return copy
+
+    def abandon(self) -> None:
+        """Removes it."""
+        with suppress(OSError):
+            self._folder.discard(self._path, is_held=True)
+        os.close(self._descriptor)
+
+
+class Folder:
+    """A folder of copies.
+
+    Args:
+        root: where it is.
+        budget_bytes: what copies, finished or not, may take.
+    """
+
+    def __init__(self, root: Path, budget_bytes: int) -> None:
+        self._root = root
+        self._budget = budget_bytes
+
+    def prepare(self) -> None:
+        """Makes the folder, finds out that it can be used, and clears what dead processes left.
+
+        Raises:
+            OSError: it can't be used.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._room():
+            pass
+        self.sweep()
+
+    def copies(self) -> dict[str, Copy]:
+        """The copies that are whole, by video; of several the one used last.
+
+        Raises:
+            OSError: the folder can't be read.
+        """
+        found: dict[str, tuple[int, Copy]] = {}
+        for path, matched in self._entries(_COPY):
+            copy = self._read(path, matched)
+            if copy and (used := _used_at(path)) > found.get(matched[1], (-1,))[0]:
+                found[matched[1]] = used, copy
+        return {video_id: copy for video_id, (_, copy) in found.items()}
+
+    def open(self, copy: Copy) -> int | None:
+        """A descriptor of a copy's film that keeps it from being evicted until it is closed; None if it is gone."""
+        try:
+            descriptor = os.open(copy.path / FILM, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        if _lock(descriptor, fcntl.LOCK_SH) and self._is(copy.path, descriptor):
+            if os.fstat(descriptor).st_size == copy.facts.size:
+                return descriptor
+            self.discard(copy.path)
+        os.close(descriptor)
+        return None
+
+    def touch(self, copy: Copy) -> None:
+        """Notes that a copy is in use now. It need not be there any more."""
+        with suppress(FileNotFoundError):
+            os.utime(copy.path / FACTS)
+
+    def reserve(self, facts: Facts) -> tuple[Part | None, list[Evicted]]:
+        """Begins a copy, and evicts others if its bytes would fill the budget above the high water.
+
+        Answers no part when there is nothing to do: that copy exists, or another process is making one.
+
+        Raises:
+            NoRoom: the budget is too small for it, beside what is being watched.
+            OSError: the disk is full or broken.
+        """
+        with self._room():
+            if (self._root / f"{facts.video_id}.{facts.key}.copy").is_dir():
+                return None, []
+            path = self._root / f"{facts.video_id}.part"
+            path.mkdir(exist_ok=True)
+            descriptor = os.open(path / FILM, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if not (_lock(descriptor, fcntl.LOCK_EX) and self._is(path, descriptor)):
+                os.close(descriptor)
+                return None, []
+            part = Part(self, path, descriptor, facts)
+            try:
+                # What a process that died has left is no beginning: nobody knows how far its bytes got.
+                os.ftruncate(descriptor, 0)
+                evicted = self._make_room(facts.size)
+                if facts.size:
+                    os.posix_fallocate(descriptor, 0, facts.size)
+            except BaseException:
+                part.abandon()
+                raise
+            return part, evicted
+
+    def shrink(self) -> list[Evicted]:
+        """Evicts as many as it takes, or as can be, should the budget have become smaller."""
+        with self._room():
+            return self._make_room(0, partly=True)
+
+    def remove(self, copy: Copy) -> None:
+        """Removes a copy. Whoever reads it may go on; nobody new can open it."""
+        self.discard(copy.path)
+
+    def used_bytes(self) -> int:
+        """What all that is ours takes, in bytes."""
+        return sum(_size(path) for pattern in _OURS for path, _ in self._entries(pattern))
+
+    def sweep(self) -> None:
+        """Deletes what processes that died were making or removing, what its last reader has let go of, and damage."""
+        # Nobody is between making a part's folder and locking its film meanwhile.
+        with self._room():
+            damaged = (each for each in self._entries(_COPY) if self._read(*each) is None)
+            for path, _ in [*self._entries(_PART), *self._entries(_TRASH), *damaged]:
+                held = _hold(path / FILM)
+                if held is not None or not (path / FILM).exists():
+                    self.discard(path, is_held=True)
+                if held is not None:
+                    os.close(held)
+
+    def accept(self, part: Path, facts: Facts) -> Copy:
+        """Renames a finished part, durably, and removes other copies of its video."""
+        copy = Copy(self._root / f"{facts.video_id}.{facts.key}.copy", facts)
+        part.rename(copy.path)
+        _sync_folder(self._root)
+        for path, matched in self._entries(_COPY):
+            if matched[1] == facts.video_id and path != copy.path:
+                self.discard(path)
+        return copy
+
+    def discard(self, path: Path, *, is_held: bool = False) -> None:
+        """Takes something out of the way at once, and deletes it unless somebody reads it: then `sweep` will.
+
+        Args:
+            path: its folder.
+            is_held: whether the caller has its film alone already.
+        """
+        trash = self._root / f"{secrets.token_hex(16)}.trash"
+        try:
+            path.rename(trash)
+        except FileNotFoundError:
+            return
+        held = None if is_held else _hold(trash / FILM)
+        if is_held or held is not None:
+            _delete(trash)
+        if held is not None:
+            os.close(held)
+
+    def _make_room(self, needed: int, *, partly: bool = False) -> list[Evicted]:
+        """Evicts the copies that were not used for longest: as many as are needed, and none if that is not enough.
+
+        Args:
+            needed: bytes that will be added.
+            partly: evict what can be, also when it is not enough.
+
+        Raises:
+            NoRoom: it is not enough.
+        """
+        excess = self.used_bytes() + needed - int(HIGH_WATER * self._budget)
+        if excess <= 0:
+            return []
+        wished = excess + int((HIGH_WATER - LOW_WATER) * self._budget)
+        copies = sorted((_used_at(path), path, matched) for path, matched in self._entries(_COPY))
+        victims: list[tuple[Path, Evicted, int]] = []
+        freed = 0
+        try:
+            for used_at, path, matched in copies:
+                if freed >= wished:
+                    break
+                copy = self._read(path, matched)
+                held = _hold(path / FILM) if copy else None
+                if copy and held is not None:
+                    victims.append((path, Evicted(copy.facts, max(time.time() - used_at / 1e9, 0)), held))
+                    freed += copy.facts.size
+            if freed < excess and not partly:
+                raise NoRoom(f"{excess - freed} bytes more than can be freed")
+            for path, _, _ in victims:
+                self.discard(path, is_held=True)
+        finally:
+            for _, _, held in victims:
+                os.close(held)
+        return [evicted for _, evicted, _ in victims]
+
+    def _entries(self, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                if (matched := pattern.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False):
+                    yield self._root / entry.name, matched
+
+    @staticmethod
+    def _read(path: Path, matched: re.Match[str]) -> Copy | None:
+        try:
+            facts = Facts.parse((path / FACTS).read_bytes())
+        except (OSError, BadFacts):
+            return None
+        named_alike = facts.video_id == matched[1] and facts.key == matched[2]
+        return Copy(path, facts) if named_alike and _size(path) == facts.size else None
+
+    @staticmethod
+    def _is(path: Path, descriptor: int) -> bool:
+        """Whether the film of a folder is still what was opened: between the two it may have been renamed."""
+        try:
+            there = (path / FILM).stat()
+        except FileNotFoundError:
+            return False
+        opened = os.fstat(descriptor)
+        return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Nobody else counts or takes room meanwhile."""
+        descriptor = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _hold(film: Path) -> int | None:
+    """A descriptor that has a film alone; None when somebody uses it, or it is gone."""
+    try:
+        descriptor = os.open(film, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    if _lock(descriptor, fcntl.LOCK_EX):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _size(path: Path) -> int:
+    try:
+        facts = (path / FILM).lstat()
+    except FileNotFoundError:
+        return 0
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+
+
+def _used_at(path: Path) -> int:
+    try:
+        return (path / FACTS).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _delete(path: Path) -> None:
+    """Deletes what is ours in a folder, and the folder unless somebody has put something else there."""
+    for name in (FACTS, FILM):
+        (path / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        path.rmdir()
+
+
+def _sync_folder(path: Path) -> None:
+    """What was made or renamed in a folder is lasting only once the folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

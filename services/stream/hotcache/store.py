@@ -1,0 +1,311 @@
+"""A store in front of another one: films that have a hot copy come from it, all others from where they are.
+
+A copy is served while it is known to be of the state that the original is in. Each `FRESH_SEC` that is asked of the
+original's store; one that does not answer, or is away, is believed to have what it had, as long as catalog still tells
+of the same version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from services.stream.domain import Source
+from services.stream.files import Descriptor, OpenFile
+from services.stream.hotcache import metrics
+from services.stream.hotcache.facts import Facts
+from services.stream.hotcache.folder import Copy, Evicted, Folder, Part
+from services.stream.stores import Store, StoredFile
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+FRESH_SEC = 2.0
+"""For so long it is believed, unasked, that the original has not changed."""
+PATIENCE_SEC = 0.25
+"""How long an answer of the original's store is waited for, while there is a copy."""
+IDLE_SEC = 30.0
+"""A copy that nobody has asked for so long is let go of, so that it may be evicted."""
+WANTED = 1000
+"""Films remembered as wanted, those asked for last."""
+READERS = 8
+"""Threads that read copies which are not in memory."""
+
+
+class HotFile(OpenFile):
+    """A hot copy, opened: it says of itself what the original would. While it exists, it is not evicted.
+
+    Args:
+        copy: which.
+        descriptor: of its film.
+        facts: what the disk says of it.
+        pool: threads that may wait for the disk.
+    """
+
+    tier = "ssd"
+
+    def __init__(self, copy: Copy, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
+        super().__init__(descriptor, facts, pool)
+        self.copy = copy
+        self.mtime_ns = copy.facts.modified_ns
+        self.state = copy.facts.state
+        self.used_at = self._confirmed_at = time.monotonic()
+        self.is_touched = True
+        """Whether its last use is noted in the folder."""
+
+    def is_fresh(self) -> bool:
+        """Whether the original was in the same state a moment ago."""
+        now = time.monotonic()
+        self.used_at, self.is_touched = now, False
+        return now - self._confirmed_at < FRESH_SEC
+
+    def confirm(self) -> None:
+        """Notes that the original is in the same state, or can't be asked."""
+        self._confirmed_at = time.monotonic()
+
+    def revoke(self) -> None:
+        """It must not be given to anybody any more; who is reading it may finish."""
+        self._confirmed_at = float("-inf")
+
+
+class HotStore:
+    """Answers `Store` with hot copies where there are some.
+
+    Args:
+        original: has what there is no copy of, and knows in which state everything is.
+        folder: has the copies.
+        is_mounted: whether the platform's own store is really there; may block. What is missing in one that is there
+            was deleted.
+    """
+
+    def __init__(self, original: Store, folder: Folder, *, is_mounted: Callable[[], bool]) -> None:
+        self._original = original
+        self._folder = folder
+        self._is_mounted = is_mounted
+        self._copies: dict[str, Copy] = {}
+        self._open: dict[str, HotFile] = {}
+        self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
+        self._checks: dict[Copy, asyncio.Task[bool]] = {}
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="stream-hot-read")
+        # Apart from the readers, who must not wait while gigabytes are synced or deleted.
+        self._keepers = ThreadPoolExecutor(2, thread_name_prefix="stream-hot-keep")
+        # What the folder was found to hold must not overwrite what was done to it since.
+        self._changing = asyncio.Lock()
+        self._is_away = False
+        self.wanted: OrderedDict[str, float] = OrderedDict()
+        """Films that were asked for and have no copy, and when (monotonic seconds); the last one comes last."""
+        self.on_release: Callable[[str], None] = lambda _: None
+        """Called with the id of a video whose file must not be held on to any more."""
+
+    @property
+    def copies(self) -> dict[str, Copy]:
+        """The copies known here, by video."""
+        return dict(self._copies)
+
+    async def open(self, source: Source) -> StoredFile:
+        """Opens a film: its copy if there is one, the original otherwise.
+
+        Raises:
+            OSError: there is no copy, and the original can't be opened.
+        """
+        copy = self._copies.get(source.video_id)
+        if copy and copy.facts.version < source.version:
+            await self.drop(source.video_id, "changed")
+        elif copy and copy.facts.version == source.version and (file := await self._opened(copy, source)):
+            return file
+        self._want(source.video_id)
+        return await self._original.open(source)
+
+    async def open_original(self, source: Source) -> StoredFile:
+        """Opens the original, whether there is a copy or not. Raises OSError."""
+        return await self._original.open(source)
+
+    async def ping(self) -> None:
+        """Raises OSError when the platform's own store can't be read."""
+        await self._original.ping()
+
+    def close(self) -> None:
+        """Lets everything go."""
+        self._open.clear()
+        for pool in (self._readers, self._keepers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._original.close()
+
+    async def drop(self, video_id: str, reason: str) -> None:
+        """Removes the copy of a video, if there is one: its original has changed, or is gone."""
+        self.wanted.pop(video_id, None)
+        async with self._changing:
+            copy = self._copies.pop(video_id, None)
+            self._let_go(video_id)
+            if copy is None:
+                return
+            metrics.DROPPED.labels(reason).inc()
+            log.info("hot_cache_dropped", content_id=video_id, reason=reason, bytes=copy.facts.size)
+            await self.in_thread(partial(self._folder.remove, copy))
+
+    async def is_current(self, copy: Copy, source: Source) -> bool:
+        """Whether a copy is of the state that the original is in, as far as its store can be asked; drops it if not."""
+        if copy.facts.version < source.version:
+            await self.drop(source.video_id, "changed")
+        if copy.facts.version != source.version:
+            return False
+        check = self._checks.get(copy)
+        if check is None:
+            check = self._checks[copy] = asyncio.ensure_future(self._check(copy, source))
+            check.add_done_callback(lambda done: self._checked(copy, done))
+        return await asyncio.shield(check)
+
+    async def refresh(self) -> None:
+        """Looks at what the folder holds now, and lets go of what nobody uses."""
+        for video_id, file in list(self._open.items()):
+            if not file.is_touched:
+                file.is_touched = True
+                await self.in_thread(partial(self._folder.touch, file.copy))
+            if time.monotonic() - file.used_at > IDLE_SEC:
+                self._let_go(video_id)
+        async with self._changing:
+            self._copies, used, evicted = await self.in_thread(self._look)
+            self._report(evicted)
+            metrics.BYTES.set(used)
+
+    async def reserve(self, facts: Facts) -> Part | None:
+        """Begins a copy; see `Folder.reserve`."""
+        async with self._changing:
+            part, evicted = await self.in_thread(partial(self._folder.reserve, facts))
+            self._report(evicted)
+        return part
+
+    async def finish(self, part: Part, facts: Facts) -> None:
+        """Makes a whole copy known to all. Raises OSError."""
+        async with self._changing:
+            self._copies[facts.video_id] = await self.in_thread(partial(part.finish, facts))
+            # Who watches the original goes on with the copy at the next request.
+            self.on_release(facts.video_id)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Does what blocks; one that is begun is finished, also when its caller leaves."""
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._keepers, work))
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Where copies are written."""
+        return self._keepers
+
+    def _want(self, video_id: str) -> None:
+        self.wanted[video_id] = time.monotonic()
+        self.wanted.move_to_end(video_id)
+        if len(self.wanted) > WANTED:
+            self.wanted.popitem(last=False)
+
+    async def _opened(self, copy: Copy, source: Source) -> HotFile | None:
+        file = self._open.get(source.video_id)
+        if file and file.copy == copy and file.is_fresh():
+            return file
+        if not await self._may_serve(copy, source):
+            return None
+        file = self._open.get(source.video_id)
+        if file is None or file.copy != copy:
+            task = self._opening.get(copy)
+            if task is None:
+                task = self._opening[copy] = asyncio.ensure_future(self._open_copy(copy))
+                task.add_done_callback(lambda _: self._opening.pop(copy, None))
+            # Whoever asked first may hang up; the others still get their answer.
+            file = await asyncio.shield(task)
+        if file:
+            file.confirm()
+        return file
+
+    async def _may_serve(self, copy: Copy, source: Source) -> bool:
+        """`is_current`, but not waited for longer than a viewer should."""
+        # A store that has not answered the last question is not waited for again.
+        patience = 0 if copy in self._checks else PATIENCE_SEC
+        asked = asyncio.ensure_future(self.is_current(copy, source))
+        done, _ = await asyncio.wait({asked}, timeout=patience)
+        if not done:
+            asked.add_done_callback(_take_note)
+            self._note(is_away=True)
+            return True
+        return asked.result()
+
+    async def _check(self, copy: Copy, source: Source) -> bool:
+        try:
+            original = await self._original.open(source)
+        except FileNotFoundError:
+            if not await asyncio.to_thread(self._is_mounted):
+                self._note(is_away=True)
+                return True
+            await self.drop(source.video_id, "deleted")
+            return False
+        except OSError:
+            self._note(is_away=True)
+            return True
+        self._note(is_away=False)
+        if (original.state, original.size) == (copy.facts.state, copy.facts.size):
+            return True
+        await self.drop(source.video_id, "changed")
+        return False
+
+    def _checked(self, copy: Copy, done: asyncio.Task[bool]) -> None:
+        self._checks.pop(copy, None)
+        _take_note(done)
+
+    def _note(self, *, is_away: bool) -> None:
+        if is_away is not self._is_away:
+            self._is_away = is_away
+            log.warning("hot_cache_store_away" if is_away else "hot_cache_store_back")
+
+    async def _open_copy(self, copy: Copy) -> HotFile | None:
+        video_id = copy.facts.video_id
+        loop = asyncio.get_running_loop()
+        try:
+            number = await loop.run_in_executor(self._readers, self._folder.open, copy)
+        except OSError as error:
+            log.error("hot_cache_failed", content_id=video_id, error=str(error))
+            number = None
+        if number is None:
+            if self._copies.get(video_id) == copy:
+                del self._copies[video_id]
+            return None
+        file = HotFile(copy, Descriptor(number, self._close), os.fstat(number), self._readers)
+        self._open[video_id] = file
+        return file
+
+    def _close(self, number: int) -> None:
+        try:
+            self._readers.submit(os.close, number)
+        except RuntimeError:
+            os.close(number)
+
+    def _let_go(self, video_id: str) -> None:
+        if file := self._open.pop(video_id, None):
+            file.revoke()
+        self.on_release(video_id)
+
+    def _look(self) -> tuple[dict[str, Copy], int, list[Evicted]]:
+        self._folder.sweep()
+        evicted = self._folder.shrink()
+        return self._folder.copies(), self._folder.used_bytes(), evicted
+
+    def _report(self, evicted: Iterable[Evicted]) -> None:
+        for each in evicted:
+            facts = each.facts
+            known = self._copies.get(facts.video_id)
+            if known and known.facts.key == facts.key:
+                del self._copies[facts.video_id]
+            metrics.EVICTED.inc()
+            unused_sec = round(each.unused_sec, 1)
+            log.info("hot_cache_evicted", content_id=facts.video_id, bytes=facts.size, unused_sec=unused_sec)
+
+
+def _take_note(task: asyncio.Future[bool]) -> None:
+    """A failure that nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()
