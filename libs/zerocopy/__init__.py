@@ -5,11 +5,21 @@
 An application that finds `"http.response.zerocopysend"` in `scope["extensions"]` may send
 `{"type": "http.response.zerocopysend", "file": fd, "offset": 0, "count": 1000}` wherever it may send
 `http.response.body`; `ZeroCopySendEvent` says what that means. With `"residency"` set, blocks that are not in memory
-are sent by threads, so that a slow disk does not hold up the event loop.
+are sent by threads, so that a slow disk does not hold up the event loop. With `"again"` set, a client that asks for
+range after range is answered without parser, task or application.
 """
 
-from zerocopy.messages import EXTENSION, HasFileno, Residency, ZeroCopySendEvent
+from zerocopy.messages import EXTENSION, HasFileno, RangeAnswer, Residency, ZeroCopySendEvent
 from zerocopy.protocol import ZeroCopyProtocol
 from zerocopy.residency import PageCache, classify
 
-__all__ = ["EXTENSION", "HasFileno", "PageCache", "Residency", "ZeroCopyProtocol", "ZeroCopySendEvent", "classify"]
+__all__ = [
+    "EXTENSION",
+    "HasFileno",
+    "PageCache",
+    "RangeAnswer",
+    "Residency",
+    "ZeroCopyProtocol",
+    "ZeroCopySendEvent",
+    "classify",
+]

@@ -60,6 +60,8 @@ class ZeroCopyCycle(RequestResponseCycle):
         self._connection = connection
         self._head = b""
         self._ends_with_connection = False
+        self.received = b""
+        """The request as it came, if it came whole and alone."""
         self.has_parts = False
         """Whether the body has parts of files in it."""
 
@@ -159,6 +161,8 @@ class ZeroCopyCycle(RequestResponseCycle):
                 self._break()
             raise
         self.response_started = True
+        if "again" in message and self.keep_alive and not (more_body or self.chunked_encoding):
+            self._connection.remember(self.received, message["again"])
         if moves_position:
             os.lseek(file, offset + count, os.SEEK_SET)
         if self.chunked_encoding:

@@ -12,6 +12,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset({b"connection: ", b"content-length: ", b"transfer-encoding: "})
 
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+
 # What no field value may hold (RFC 9110, 5.5): one that ended its line early would be another field to the client.
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
 
@@ -60,7 +62,7 @@ def render(status: int, headers: Headers, *, method: str, http_version: str, kee
             elif label == b"transfer-encoding: ":
                 is_chunked = is_chunked or value.lower() == b"chunked"
             else:
-                says_close = says_close or b"close" in [token.strip() for token in value.lower().split(b",")]
+                says_close = says_close or _says_close(value)
     if length is None and not is_chunked and method != "HEAD" and status not in _BODILESS:
         if http_version == "1.1":
             is_chunked = True
@@ -73,9 +75,45 @@ def render(status: int, headers: Headers, *, method: str, http_version: str, kee
         lines.append(b"connection: close")
     lines += (b"", b"")
     data = b"\r\n".join(lines)
-    if len(data) - len(data.translate(None, _CONTROLS)) != 2 * len(lines) - 2:
-        raise RuntimeError("Invalid HTTP header value.")
+    _check(data, len(lines) - 1)
     return Head(data, 0 if is_chunked else length or 0, is_chunked, ends_with_connection, keeps_alive)
+
+
+def begin(status: int, headers: Headers) -> Head:
+    """Writes the beginning of an HTTP/1.1 head that can be used again: its framing, and the empty line, are to follow.
+
+    Raises:
+        RuntimeError: a field has characters that don't belong there, or is about framing.
+    """
+    keeps_alive = True
+    for name, value in headers:
+        if name.lower() in _LENGTHS:
+            raise RuntimeError("The length of a part of a file is not for the application to say.")
+        keeps_alive = keeps_alive and not (name.lower() == b"connection" and _says_close(value))
+    return Head(STATUS_LINE[status] + fields(headers), 0, False, False, keeps_alive)
+
+
+def fields(headers: Headers) -> bytes:
+    """Writes header fields, each with the end of its line.
+
+    Raises:
+        RuntimeError: one has characters that don't belong there.
+    """
+    lines = [(_LABELS.get(name) or _label(name)) + value for name, value in headers]
+    lines.append(b"")
+    data = b"\r\n".join(lines)
+    _check(data, len(lines) - 1)
+    return data
+
+
+def _says_close(value: bytes) -> bool:
+    return b"close" in [token.strip() for token in value.lower().split(b",")]
+
+
+def _check(data: bytes, lines: int) -> None:
+    """Makes sure that a head has the ends of its own lines in it, and no other control character."""
+    if len(data) - len(data.translate(None, _CONTROLS)) != 2 * lines:
+        raise RuntimeError("Invalid HTTP header value.")
 
 
 def _label(name: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Literal, NotRequired, Protocol, TypedDict
 
@@ -35,6 +35,54 @@ class Residency(Protocol):
         """
 
 
+class RangeAnswer(Protocol):
+    """An answer to a GET whose body is one part of a file, and what watches it being sent."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Fields that many answers share, without `Content-Length`.
+
+        As long as this is the same object, status and fields are written once.
+        """
+
+    @property
+    def fields(self) -> Sequence[tuple[bytes, bytes]]:
+        """Fields of this answer alone, without `Content-Length`."""
+
+    @property
+    def file(self) -> HasFileno:
+        """The file, open until `end`."""
+
+    @property
+    def offset(self) -> int:
+        """First byte of the part."""
+
+    @property
+    def count(self) -> int:
+        """How many bytes; at least one."""
+
+    @property
+    def residency(self) -> Residency | None:
+        """As in `ZeroCopySendEvent`."""
+
+    def sent(self, count: int) -> None:
+        """The kernel took so many bytes more."""
+
+    def waits(self, abort: Callable[[], None]) -> None:
+        """The client is slower than the file, and the rest takes time; `abort` ends the connection."""
+
+    def end(self, *, completed: bool) -> None:
+        """All is in the kernel, or nothing more will be.
+
+        An answer of which nothing was written because the file can't be read is dropped without this: the request goes
+        the ordinary way.
+        """
+
+
 class ZeroCopySendEvent(TypedDict):
     """Part of a file as part of a response's body.
 
@@ -60,3 +108,8 @@ class ZeroCopySendEvent(TypedDict):
     """An addition to the specification: called after each block with the number of bytes the kernel took."""
     residency: NotRequired[Residency]
     """An addition to the specification: blocks that are not in memory are sent by its threads, not by the loop."""
+    again: NotRequired[Callable[[bytes], RangeAnswer | None]]
+    """An addition to the specification: answers, at once, the request that this response answers with another value
+    of `Range`. With it, the server need not come back through the application as long as the client sends the same
+    request but for that value. None sends such a request the ordinary way. Whatever else the first answer depended on
+    is for this function to look at again."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import socket
 import urllib.parse
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -18,8 +20,9 @@ from uvicorn.server import ServerState
 
 from zerocopy.cycle import ZeroCopyCycle
 from zerocopy.eager import Starter
-from zerocopy.messages import EXTENSION
-from zerocopy.sender import Sender
+from zerocopy.messages import EXTENSION, RangeAnswer
+from zerocopy.repeat import MAX_REQUEST_BYTES, Repeatable
+from zerocopy.sender import ClientGoneError, Sender
 from zerocopy.slow import SlowReaders
 
 RECEIVE_BYTES = 256 * 1024
@@ -63,6 +66,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     - What the client sends during a part of a file waits; a refusal of it never gets into an unfinished body.
     - A client that has closed its sending side still gets a body with parts of files whole.
     - An application takes its first step at once, and a request costs no timer.
+    - A request that is the one before it but for its range is answered without a parser, where the application offers
+      that (`again`).
     """
 
     stall_sec: float | None = 90.0
@@ -72,10 +77,14 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     """Whether parts of files can be sent into this connection."""
 
     _shared: _Shared
-    _first: tuple[RequestResponseCycle, Any] | None = None
+    _first: tuple[ZeroCopyCycle, Any] | None = None
     _running: RequestResponseCycle | None = None
     _sender: Sender | None = None
     _held = b""
+    _repeatable: Repeatable | None = None
+    _repeating: RangeAnswer | None = None
+    _is_between_requests = True
+    _begun = 0
     _half_closed = False
     _is_leaving = False
     _refusal = ""
@@ -120,33 +129,22 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """The client has sent something."""
         if self._refusal:
             return
-        if self._held or self.is_sending:
+        if self._held or self._repeating is not None or self.is_sending:
             self._held += data
             self.flow.pause_reading()
             return
-        invalid = False
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            invalid = True
-        except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
+        received = b""
+        if self._is_between_requests and len(data) <= MAX_REQUEST_BYTES:
+            received = bytes(data)
+            if self._repeatable is not None and self._repeats(self._repeatable, received):
                 return
-            self._unsupported_upgrade_warning()
-        if self._first is not None:
-            cycle, app = self._first
-            self._first = None
-            self._start_now(cycle, app)
-        if invalid:
-            msg = "Invalid HTTP request received."
-            self.logger.warning(msg)
-            self.send_400_response(msg)
+        self._parse(data, received)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Whether the connection stays open for an answer."""
         running = self._running
-        if self._held or (isinstance(running, ZeroCopyCycle) and running.has_parts and not running.response_complete):
+        sends_parts = isinstance(running, ZeroCopyCycle) and running.has_parts and not running.response_complete
+        if self._held or self._repeating is not None or sends_parts:
             # Bytes keep flowing: a client that is gone, and not only done, answers them with a reset.
             self._half_closed = True
         return self._half_closed
@@ -157,6 +155,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """A request begins."""
         super().on_message_begin()
         self._idle_since = None
+        self._is_between_requests = False
+        self._begun += 1
         if self.offers_zero_copy:
             self.scope["extensions"] = {EXTENSION: {}}
 
@@ -182,17 +182,22 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         ):
             app = service_unavailable
             self.logger.warning("Exceeded concurrency limit.")
-        self.cycle = ZeroCopyCycle(
+        self.cycle = cycle = ZeroCopyCycle(
             self,
             scope,
             keep_alive=http_version != "1.0" and parser.should_keep_alive() and not self._is_leaving,
             expect_100_continue=self.expect_100_continue,
         )
         if self._first is None and (self._running is None or self._running.response_complete):
-            self._first = self.cycle, app
+            self._first = cycle, app
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, app))
+            self.pipeline.appendleft((cycle, app))
+
+    def on_message_complete(self) -> None:
+        """A request is there, with all of its content."""
+        self._is_between_requests = True
+        super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection over to another protocol."""
@@ -231,6 +236,13 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._held:
             # Not now: parsing it may start the next request.
             self.loop.call_soon(self._take_held)
+
+    def remember(self, request: bytes, again: Callable[[bytes], RangeAnswer | None]) -> None:
+        """Answers the request that has just been answered by `again` when it comes with another range."""
+        # A server that logs each request, or counts them against a limit, has to see each one.
+        is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
+        if request and not is_logged and self.limit_concurrency is None:
+            self._repeatable = Repeatable.of(request, again)
 
     def on_response_complete(self) -> None:
         """A response is in the transport: the next request's turn."""
@@ -280,6 +292,88 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         # which can cost the client what it has not read yet (RFC 9112, 9.6).
         self._refusal = msg
 
+    def _parse(self, data: bytes | memoryview, received: bytes) -> None:
+        """Has the parser read what came, and starts the application on a request that is there now.
+
+        Args:
+            data: what came.
+            received: the same, if a request may begin with it.
+        """
+        self._begun = 0
+        invalid = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            invalid = True
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            self._unsupported_upgrade_warning()
+        if self._first is not None:
+            cycle, app = self._first
+            self._first = None
+            if self._begun == 1 and self._is_between_requests:
+                cycle.received = received
+            self._start_now(cycle, app)
+        if invalid:
+            msg = "Invalid HTTP request received."
+            self.logger.warning(msg)
+            self.send_400_response(msg)
+
+    def _repeats(self, repeatable: Repeatable, received: bytes) -> bool:
+        """Answers the request that was answered before, for another range; False if it is not that, or can't be."""
+        running = self._running
+        is_busy = (running is not None and not running.response_complete) or self.pipeline or self.flow.write_paused
+        if is_busy or self._is_leaving or self.transport.is_closing():
+            return False
+        try:
+            begun = repeatable.begin(received, self.server_state.default_headers)
+        except Exception:
+            self.logger.exception("Exception in ASGI application\n")
+            begun = None
+        if begun is None:
+            self._repeatable = None
+            return False
+        answer, part, keeps_alive = begun
+        try:
+            waiter = self.sender.send(part, answer.sent, answer.residency)
+        except (ClientGoneError, OSError) as error:
+            if isinstance(error, OSError) and not part.started:
+                # Nothing is written yet: the application can say what is wrong.
+                self._repeatable = None
+                return False
+            self._break_repetition(answer)
+            return True
+        self._idle_since = None
+        if waiter is None:
+            self._end_repetition(answer, keeps_alive=keeps_alive)
+        else:
+            self._repeating = answer
+            answer.waits(self.transport.abort)
+            waiter.add_done_callback(functools.partial(self._repetition_waited, answer, keeps_alive=keeps_alive))
+        return True
+
+    def _repetition_waited(self, answer: RangeAnswer, waiter: asyncio.Future[None], *, keeps_alive: bool) -> None:
+        self._repeating = None
+        if waiter.cancelled() or waiter.exception() is not None:
+            self._break_repetition(answer)
+            return
+        self._end_repetition(answer, keeps_alive=keeps_alive)
+        if self._held:
+            self._take_held()
+
+    def _end_repetition(self, answer: RangeAnswer, *, keeps_alive: bool) -> None:
+        answer.end(completed=True)
+        if not keeps_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _break_repetition(self, answer: RangeAnswer) -> None:
+        """Ends the connection before the promised length, which tells the client (RFC 9112, section 8)."""
+        answer.end(completed=False)
+        self.transport.abort()
+
     def _start_now(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         context = Context() if self.config.reset_contextvars else copy_context()
@@ -309,6 +403,6 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _close_if_over(self) -> None:
         """Closes the connection if no more requests are going to be taken from it and all that came are answered."""
-        is_over = (self._half_closed or self._is_leaving) and not self._held
+        is_over = (self._half_closed or self._is_leaving) and not self._held and self._repeating is None
         if is_over and (self._running is None or self._running.response_complete):
             self.transport.close()

@@ -7,7 +7,7 @@ when they come from another machine, they are read and written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,10 +18,11 @@ from starlette.types import Receive, Scope, Send
 from kit.errors import CODES, ApiError
 from services.stream.files import OpenFile
 from services.stream.stores import StoredFile
-from zerocopy import EXTENSION
+from zerocopy import EXTENSION, RangeAnswer
 
 log = structlog.get_logger()
 
+Again = Callable[[bytes], RangeAnswer | None]
 RawHeader = tuple[bytes, bytes]
 RawHeaders = list[RawHeader]
 
@@ -93,7 +94,7 @@ class FileBody:
         meter: watches.
     """
 
-    __slots__ = ("_file", "_headers", "_meter", "_parts", "_started", "_tail", "status")
+    __slots__ = ("_file", "_headers", "_meter", "_parts", "_started", "_tail", "again", "status")
 
     def __init__(
         self,
@@ -112,6 +113,8 @@ class FileBody:
         self._tail = tail
         self._meter = meter
         self._started = False
+        self.again: Again | None = None
+        """Answers the same request for another range, if that can be done at once."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the response.
@@ -151,18 +154,19 @@ class FileBody:
             if not part.count:
                 continue
             whole = meter.bytes + part.count
+            message = {
+                "type": EXTENSION,
+                "file": file,
+                "offset": part.offset,
+                "count": part.count,
+                "more_body": place < len(parts) or self._tail != b"",
+                "residency": file.residency,
+                "sent": meter.sent,
+            }
+            if self.again is not None:
+                message["again"] = self.again
             try:
-                await send(
-                    {
-                        "type": EXTENSION,
-                        "file": file,
-                        "offset": part.offset,
-                        "count": part.count,
-                        "more_body": place < len(parts) or self._tail != b"",
-                        "residency": file.residency,
-                        "sent": meter.sent,
-                    }
-                )
+                await send(message)
             except OSError as error:
                 raise _ReadFailed(str(error)) from error
             if meter.bytes < whole:

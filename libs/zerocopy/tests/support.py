@@ -227,6 +227,9 @@ class Media:
     def close(self) -> None:
         os.close(self.fd)
 
+    def fileno(self) -> int:
+        return self.fd
+
     def part(self, offset: int, count: int, *, more_body: bool = False) -> dict[str, Any]:
         """The extension's message."""
         message = {

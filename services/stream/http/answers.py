@@ -88,6 +88,11 @@ _PROCEED = Verdict.PROCEED
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"})
 
 
+def is_conditional(fields: Fields) -> bool:
+    """Whether a request has a precondition (RFC 9110, 13.1)."""
+    return not _CONDITIONAL.isdisjoint(fields)
+
+
 def _conditions(fields: Fields) -> Conditions:
     return Conditions(
         if_match=_field(fields, b"if-match"),

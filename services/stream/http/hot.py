@@ -11,7 +11,8 @@ from kit.callers import Authenticate
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.telemetry import accept_request_id
-from services.stream.http.answers import answer
+from services.stream.http.again import NOSNIFF, Again
+from services.stream.http.answers import answer, is_conditional
 from services.stream.http.routes import STREAM_PATH
 from services.stream.sender import Bodiless, FileBody
 from services.stream.service import Streams
@@ -19,8 +20,6 @@ from services.stream.traffic import Traffic
 
 _BEFORE, _AFTER = STREAM_PATH.split("{video_id}")
 _ID = slice(len(_BEFORE), -len(_AFTER))
-# Of the headers that other answers carry, the one that means something for bytes that no page renders.
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 _QUERY = re.compile(rb"start=([0-9]{1,9}(?:\.[0-9]{1,6})?)")
 _METHODS = frozenset({"GET", "HEAD"})
@@ -73,8 +72,17 @@ class HotPath:
         given = fields.get(b"x-request-id")
         request_id = accept_request_id(given.decode("latin-1")) if given else new_id()
         transfer = self._traffic.transfer(caller.user_id, shown.source.video_id, request_id)
-        headers = (_NOSNIFF, (b"x-request-id", request_id.encode()))
+        headers = (NOSNIFF, (b"x-request-id", request_id.encode()))
         try:
-            return answer(scope["method"], fields, shown, transfer, headers=headers)
+            response = answer(scope["method"], fields, shown, transfer, headers=headers)
         except ApiError:
             return None
+        if isinstance(response, FileBody) and start_sec is None and not given and not is_conditional(fields):
+            response.again = Again(
+                fields,
+                path[_ID],
+                authenticate=self.authenticate,
+                streams=self._streams,
+                traffic=self._traffic,
+            )
+        return response
