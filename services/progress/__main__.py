@@ -16,9 +16,10 @@ from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from services.progress.catalog import CatalogClient
+from services.progress.consumers import subscribe
 from services.progress.http import build_routers
 from services.progress.rpc import ProgressServicer, register
-from services.progress.service import History, Recorder
+from services.progress.service import History, Recorder, Views
 from services.progress.settings import ProgressSettings
 
 NAME = "progress"
@@ -38,13 +39,15 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     to_auth = connect(settings.auth_address)
     to_catalog = connect(settings.catalog_address)
     catalog = CatalogClient(to_catalog)
-    history = History(database, catalog)
+    history, views = History(database, catalog), Views(database)
+    if role.works:
+        subscribe(bus, database, views)
 
     health = Health({"database": Check(database.ping), "broker": broker_check(bus)})
     authenticate = authenticator(to_auth)
     background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
     if role.works:
-        background.append(Relay(NAME, database, bus).run)
+        background += [Relay(NAME, database, bus).run, views.keep_trimmed]
     app = create_app(
         NAME,
         title="Marquee: watch progress and history",
@@ -56,7 +59,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         name=NAME,
         app=app,
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(history))]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(history, views))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated],
         background=background,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 from kit.ids import is_id
@@ -15,6 +15,9 @@ COMPLETED_PERCENT = 95
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """A session that began later than this from now was not made by our clocks."""
+
+VIEW_DAYS = 7
+"""For so many days, today included, it is known how often each video was watched."""
 
 _UUID7 = 7
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -138,3 +141,14 @@ def _after(known: Progress, report: Report, started_at: datetime | None) -> Prog
         session_started_at=started_at or known.session_started_at,
         seq=seq,
     )
+
+
+def first_day(days: int, now: datetime) -> date:
+    """The first of so many calendar days in UTC, of which today is the last."""
+    return now.astimezone(UTC).date() - timedelta(days=days - 1)
+
+
+def day_of_view(moment: datetime, now: datetime) -> date | None:
+    """The day that a view is counted on; None when it is too long ago. A clock that is ahead means today."""
+    day = min(moment.astimezone(UTC).date(), now.astimezone(UTC).date())
+    return day if day >= first_day(VIEW_DAYS, now) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import BigInteger, Double, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
@@ -36,3 +36,14 @@ class WatchProgress(Base):
     progress: Mapped[Progress] = composite(
         "position_sec", "duration_sec", "completed", "session_id", "session_started_at", "seq"
     )
+
+
+class ViewCount(Base):
+    """How many play sessions of a video began on one day."""
+
+    __tablename__ = "view_counts"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    """In UTC."""
+    video_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    views: Mapped[int] = mapped_column(BigInteger)

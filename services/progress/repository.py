@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.progress.domain import Progress
-from services.progress.models import WatchProgress
+from services.progress.models import ViewCount, WatchProgress
 
 
 class WatchProgressRepository:
@@ -57,3 +57,44 @@ class WatchProgressRepository:
         if video_id is not None:
             statement = statement.where(WatchProgress.video_id == video_id)
         await self._session.execute(statement)
+
+
+class ViewCountRepository:
+    """Views, by day and video."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, day: date, video_id: str) -> None:
+        """Counts one more."""
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        insert = sqlite.insert(ViewCount) if is_sqlite else postgresql.insert(ViewCount)
+        statement = insert.values(day=day, video_id=video_id, views=1).on_conflict_do_update(
+            index_elements=[ViewCount.day, ViewCount.video_id], set_={"views": ViewCount.views + 1}
+        )
+        await self._session.execute(statement)
+
+    async def top(self, since: date, limit: int) -> dict[str, int]:
+        """The most viewed videos since a day, in that order; of two alike the newer one comes first."""
+        views = func.sum(ViewCount.views)
+        statement = (
+            select(ViewCount.video_id, views)
+            .where(ViewCount.day >= since)
+            .group_by(ViewCount.video_id)
+            .order_by(views.desc(), ViewCount.video_id.desc())
+            .limit(limit)
+        )
+        return {video_id: int(count) for video_id, count in await self._session.execute(statement)}
+
+    async def of(self, video_ids: Sequence[str], since: date) -> dict[str, int]:
+        """Views of several videos since a day; those without any are left out."""
+        statement = (
+            select(ViewCount.video_id, func.sum(ViewCount.views))
+            .where(ViewCount.day >= since, ViewCount.video_id.in_(video_ids))
+            .group_by(ViewCount.video_id)
+        )
+        return {video_id: int(count) for video_id, count in await self._session.execute(statement)}
+
+    async def delete_before(self, day: date) -> None:
+        """Forgets what was counted before a day."""
+        await self._session.execute(delete(ViewCount).where(ViewCount.day < day))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from grpc import aio
@@ -9,18 +10,21 @@ from grpc import aio
 from kit.errors import ApiError
 from kit.rpc import timestamp
 from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
+from services.progress.domain import VIEW_DAYS
 from services.progress.models import WatchProgress
-from services.progress.service import History
+from services.progress.service import History, Views
 
 MAX_IDS = 100
+MAX_TOP = 100
 Context = aio.ServicerContext[Any, Any]
 
 
 class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
     """Answers other services."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, views: Views) -> None:
         self._history = history
+        self._views = views
 
     async def GetProgress(  # noqa: N802
         self,
@@ -28,15 +32,49 @@ class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> progress_pb2.GetProgressResponse:
         """A viewer's records of several videos."""
-        if len(request.video_ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} video_ids")
+        _check_ids(len(request.video_ids))
         records = await self._history.records(request.user_id, request.video_ids)
         return progress_pb2.GetProgressResponse(records=[_message(record) for record in records])
+
+    async def TopVideos(  # noqa: N802
+        self,
+        request: progress_pb2.TopVideosRequest,
+        context: Context,  # noqa: ARG002
+    ) -> progress_pb2.TopVideosResponse:
+        """What is watched most."""
+        _check_days(request.days)
+        if not 1 <= request.limit <= MAX_TOP:
+            raise ApiError("VALIDATION_FAILED", f"limit must be 1 to {MAX_TOP}")
+        return progress_pb2.TopVideosResponse(videos=_views(await self._views.top(request.days, request.limit)))
+
+    async def GetViews(  # noqa: N802
+        self,
+        request: progress_pb2.GetViewsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> progress_pb2.GetViewsResponse:
+        """How often several videos were watched."""
+        _check_days(request.days)
+        _check_ids(len(request.video_ids))
+        return progress_pb2.GetViewsResponse(videos=_views(await self._views.of(request.video_ids, request.days)))
 
 
 def register(servicer: ProgressServicer, server: aio.Server) -> None:
     """Adds the servicer to a server."""
     progress_pb2_grpc.add_ProgressServiceServicer_to_server(servicer, server)
+
+
+def _check_ids(count: int) -> None:
+    if count > MAX_IDS:
+        raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} video_ids")
+
+
+def _check_days(days: int) -> None:
+    if not 1 <= days <= VIEW_DAYS:
+        raise ApiError("VALIDATION_FAILED", f"days must be 1 to {VIEW_DAYS}")
+
+
+def _views(counted: Mapping[str, int]) -> list[progress_pb2.VideoViews]:
+    return [progress_pb2.VideoViews(video_id=video_id, views=views) for video_id, views in counted.items()]
 
 
 def _message(record: WatchProgress) -> progress_pb2.Progress:

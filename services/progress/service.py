@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,11 +15,23 @@ from kit.events import Event
 from kit.tokens import Caller
 from marquee.events.v1 import progress_pb2
 from services.progress.catalog import Catalog
-from services.progress.domain import Progress, Report, Video, advance, begin, may_see
+from services.progress.domain import (
+    VIEW_DAYS,
+    Progress,
+    Report,
+    Video,
+    advance,
+    begin,
+    day_of_view,
+    first_day,
+    may_see,
+)
 from services.progress.models import WatchProgress
-from services.progress.repository import WatchProgressRepository
+from services.progress.repository import ViewCountRepository, WatchProgressRepository
 
 log = structlog.get_logger()
+
+TRIM_EVERY_SEC = 3600
 
 
 class Recorder:
@@ -117,6 +130,39 @@ class History:
                 log.warning("history_without_video_facts", code=error.code)
         seen = {video.id: video for video in videos.values() if may_see(caller, video)}
         return [Entry(record, seen.get(record.video_id)) for record in records]
+
+
+class Views:
+    """How often videos are watched: one view a play session, by day."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, transaction: Transaction, video_id: str, moment: datetime) -> None:
+        """Counts a play session that began at a moment. The caller sees to it that each comes once."""
+        if day := day_of_view(moment, datetime.now(UTC)):
+            await ViewCountRepository(transaction.session).add(day, video_id)
+
+    async def top(self, days: int, limit: int) -> Mapping[str, int]:
+        """The most viewed videos of the last days, today included, most viewed first."""
+        async with self._database.read() as session:
+            return await ViewCountRepository(session).top(first_day(days, datetime.now(UTC)), limit)
+
+    async def of(self, video_ids: Sequence[str], days: int) -> Mapping[str, int]:
+        """The views of several videos in the last days, today included; those without any are left out."""
+        async with self._database.read() as session:
+            return await ViewCountRepository(session).of(video_ids, first_day(days, datetime.now(UTC)))
+
+    async def trim(self) -> None:
+        """Forgets days that nobody may ask for any more; doing it twice changes nothing."""
+        async with self._database.write() as transaction:
+            await ViewCountRepository(transaction.session).delete_before(first_day(VIEW_DAYS, datetime.now(UTC)))
+
+    async def keep_trimmed(self) -> None:
+        """Trims until cancelled."""
+        while True:
+            await self.trim()
+            await asyncio.sleep(TRIM_EVERY_SEC)
 
 
 async def _write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -19,12 +20,16 @@ from kit.db import Database
 from kit.events import Event
 from kit.ids import new_id
 from kit.migrations import upgrade
+from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
 from kit.testing.servers import PostgresServer
+from marquee.events.v1 import stream_pb2
 from services.progress.__main__ import MIGRATIONS
+from services.progress.consumers import subscribe
 from services.progress.domain import Progress, Report, Video
 from services.progress.models import Base, WatchProgress
-from services.progress.service import History, Recorder
+from services.progress.repository import ViewCountRepository
+from services.progress.service import History, Recorder, Views
 from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video, now_ms, session_at
 
 WRITERS = 50
@@ -59,6 +64,13 @@ async def known(database: Database, video_id: str) -> WatchProgress:
     record = await History(database, FakeCatalog()).record(MEMBER.user_id, video_id)
     assert record is not None
     return record
+
+
+def started(video_id: str, moment: datetime) -> Event:
+    """A play session of a video that began at a moment."""
+    message = stream_pb2.StreamStarted(session_id=new_id(), user_id=new_id(), video_id=video_id, source="nas")
+    message.timestamp.FromDatetime(moment)
+    return event_of("stream.started", message, subject=message.session_id)
 
 
 class DatabaseContract:
@@ -217,6 +229,56 @@ class DatabaseContract:
         await history.erase(MEMBER.user_id, None)
         assert await history.record(MEMBER.user_id, video_id) is None
         assert await history.record(COLLEAGUE.user_id, video_id) is not None
+
+    async def test_a_session_is_one_view_however_often_it_is_told(self, database: Database) -> None:
+        bus, views = FakeBus(), Views(database)
+        subscribe(bus, database, views)
+        video_id, now = new_id(), datetime.now(UTC)
+        sessions = [started(video_id, now) for _ in range(WRITERS)]
+        await asyncio.gather(*(bus.deliver(event) for event in [*sessions, *sessions]))
+        await bus.deliver(sessions[0])
+        assert await views.of([video_id], 1) == {video_id: WRITERS}
+
+    async def test_a_view_that_could_not_be_written_is_counted_when_it_is_told_again(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bus, views = FakeBus(), Views(database)
+        subscribe(bus, database, views)
+        video_id = new_id()
+        event = started(video_id, datetime.now(UTC))
+
+        async def fail(*_: object) -> None:
+            raise ConnectionError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(ViewCountRepository, "add", fail)
+            with pytest.raises(ConnectionError):
+                await bus.deliver(event)
+        await bus.deliver(event)
+        assert await views.of([video_id], 1) == {video_id: 1}
+
+    async def test_views_are_of_the_last_days_and_the_most_viewed_come_first(self, database: Database) -> None:
+        bus, views = FakeBus(), Views(database)
+        subscribe(bus, database, views)
+        first, second, third = sorted(new_id() for _ in range(3))
+        now = datetime.now(UTC)
+        ages = [(first, 6), (first, 6), (first, 0), (second, 1), (third, 0), (third, 9), (third, -1)]
+        for video_id, age in ages:
+            await bus.deliver(started(video_id, now - timedelta(days=age)))
+        assert list((await views.top(7, 10)).items()) == [(first, 3), (third, 2), (second, 1)]
+        assert await views.top(1, 10) == {third: 2, first: 1}
+        assert list(await views.top(7, 1)) == [first]
+        assert await views.of([first, second, new_id()], 7) == {first: 3, second: 1}
+
+    async def test_days_that_are_over_are_forgotten(self, database: Database) -> None:
+        views, today = Views(database), datetime.now(UTC).date()
+        async with database.write() as transaction:
+            for age in range(10):
+                await ViewCountRepository(transaction.session).add(today - timedelta(days=age), "film")
+        for _ in range(2):
+            await views.trim()
+        async with database.read() as session:
+            assert await ViewCountRepository(session).of(["film"], today - timedelta(days=100)) == {"film": 7}
 
     async def test_migrations_make_what_the_models_say(self, database: Database) -> None:
         def differences(connection: Connection) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
@@ -15,10 +15,13 @@ from kit.ids import new_id
 from services.progress.domain import (
     COMPLETED_PERCENT,
     MAX_CLOCK_SKEW,
+    VIEW_DAYS,
     Progress,
     Report,
     advance,
     begin,
+    day_of_view,
+    first_day,
     may_see,
     percent,
     session_started_at,
@@ -195,3 +198,23 @@ def test_who_may_see_what() -> None:
     platform, theirs = make_video(), make_video(corporation_id=COLLEAGUE.corporation_id)
     assert all(may_see(caller, platform) for caller in (MEMBER, COLLEAGUE, ADMIN))
     assert [may_see(caller, theirs) for caller in (MEMBER, COLLEAGUE, ADMIN)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (NOW, NOW.date()),
+        (NOW - timedelta(hours=5), NOW.date() - timedelta(days=1)),
+        (NOW - timedelta(days=VIEW_DAYS - 1), first_day(VIEW_DAYS, NOW)),
+        (NOW - timedelta(days=VIEW_DAYS), None),
+        (NOW + timedelta(days=3), NOW.date()),
+        (NOW.astimezone(timezone(timedelta(hours=-9))), NOW.date()),
+    ],
+)
+def test_a_view_counts_on_its_day_in_utc(moment: datetime, day: date | None) -> None:
+    assert day_of_view(moment, NOW) == day
+
+
+def test_today_is_one_of_the_days() -> None:
+    assert first_day(1, NOW) == NOW.date()
+    assert first_day(7, NOW) == NOW.date() - timedelta(days=6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.progress.catalog import CatalogClient
 from services.progress.domain import Report, Video
 from services.progress.rpc import ProgressServicer, register
-from services.progress.service import History, Recorder
+from services.progress.service import History, Recorder, Views
 from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video
 
 
@@ -55,7 +56,7 @@ def add_catalog(server: aio.Server) -> None:
 @pytest.fixture
 async def channel(database: Database, catalog: FakeCatalog) -> AsyncIterator[aio.Channel]:
     """A connection to progress and to a catalog."""
-    servicer = ProgressServicer(History(database, catalog))
+    servicer = ProgressServicer(History(database, catalog), Views(database))
     server = GrpcServer("progress", "127.0.0.1:0", [partial(register, servicer), add_catalog])
     await server.start()
     async with connect(f"127.0.0.1:{server.port}") as channel:
@@ -101,3 +102,29 @@ async def test_the_client_of_catalog_understands_it(channel: aio.Channel) -> Non
             corporation_id="c",
         )
     }
+
+
+async def test_views_of_several_videos_and_of_the_most_watched(channel: aio.Channel, database: Database) -> None:
+    now, views = datetime.now(UTC), Views(database)
+    popular, other = new_id(), new_id()
+    async with database.write() as transaction:
+        for video_id in (popular, other, popular):
+            await views.count(transaction, video_id, now)
+    stub = ProgressServiceStub(channel)
+    top = await ask(stub.TopVideos, progress_pb2.TopVideosRequest(days=7, limit=10))
+    assert [(each.video_id, each.views) for each in top.videos] == [(popular, 2), (other, 1)]
+    asked = await ask(stub.GetViews, progress_pb2.GetViewsRequest(days=1, video_ids=[other, new_id()]))
+    assert [(each.video_id, each.views) for each in asked.videos] == [(other, 1)]
+
+
+@pytest.mark.parametrize(("days", "limit"), [(0, 1), (8, 1), (1, 0), (1, 101)])
+async def test_top_videos_knows_its_ranges(channel: aio.Channel, days: int, limit: int) -> None:
+    with pytest.raises(ApiError, match="VALIDATION_FAILED"):
+        await ask(ProgressServiceStub(channel).TopVideos, progress_pb2.TopVideosRequest(days=days, limit=limit))
+
+
+@pytest.mark.parametrize(("days", "count"), [(0, 1), (8, 1), (1, 101)])
+async def test_get_views_knows_its_ranges(channel: aio.Channel, days: int, count: int) -> None:
+    request = progress_pb2.GetViewsRequest(days=days, video_ids=[new_id() for _ in range(count)])
+    with pytest.raises(ApiError, match="VALIDATION_FAILED"):
+        await ask(ProgressServiceStub(channel).GetViews, request)

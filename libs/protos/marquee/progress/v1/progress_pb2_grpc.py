@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ProgressServiceStub:
-    """Answers how far a viewer has come.
+    """Answers how far a viewer has come, and what is watched.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,38 @@ class ProgressServiceStub:
                 request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressRequest.SerializeToString,
                 response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressResponse.FromString,
                 _registered_method=True)
+        self.TopVideos = channel.unary_unary(
+                '/marquee.progress.v1.ProgressService/TopVideos',
+                request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosRequest.SerializeToString,
+                response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosResponse.FromString,
+                _registered_method=True)
+        self.GetViews = channel.unary_unary(
+                '/marquee.progress.v1.ProgressService/GetViews',
+                request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.SerializeToString,
+                response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsResponse.FromString,
+                _registered_method=True)
 
 
 class ProgressServiceServicer:
-    """Answers how far a viewer has come.
+    """Answers how far a viewer has come, and what is watched.
     """
 
     def GetProgress(self, request, context):
         """A viewer's records for several videos; videos never watched are left out of the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TopVideos(self, request, context):
+        """The videos watched most often lately, the first one most. A view is a play session that got its slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetViews(self, request, context):
+        """How often several videos were watched lately; those that nobody watched are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +85,16 @@ def add_ProgressServiceServicer_to_server(servicer, server):
                     request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressRequest.FromString,
                     response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressResponse.SerializeToString,
             ),
+            'TopVideos': grpc.unary_unary_rpc_method_handler(
+                    servicer.TopVideos,
+                    request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosRequest.FromString,
+                    response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosResponse.SerializeToString,
+            ),
+            'GetViews': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetViews,
+                    request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.FromString,
+                    response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'marquee.progress.v1.ProgressService', rpc_method_handlers)
@@ -70,7 +104,7 @@ def add_ProgressServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProgressService:
-    """Answers how far a viewer has come.
+    """Answers how far a viewer has come, and what is watched.
     """
 
     @staticmethod
@@ -90,6 +124,60 @@ class ProgressService:
             '/marquee.progress.v1.ProgressService/GetProgress',
             marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressRequest.SerializeToString,
             marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TopVideos(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.progress.v1.ProgressService/TopVideos',
+            marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosRequest.SerializeToString,
+            marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetViews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.progress.v1.ProgressService/GetViews',
+            marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.SerializeToString,
+            marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsResponse.FromString,
             options,
             channel_credentials,
             insecure,
