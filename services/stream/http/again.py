@@ -50,7 +50,7 @@ class Again:
         """The part of the file that a value of `Range` asks for; None when that takes more thought, or waiting."""
         caller = self._authenticate.known(self._fields)
         shown = self._streams.known(self._video_id, None, caller) if caller else None
-        if caller is None or shown is None:
+        if caller is None or shown is None or not isinstance(shown.file, OpenFile):
             return None
         try:
             ranges = select(asked.decode("ascii"), shown.size)
@@ -63,7 +63,12 @@ class Again:
             self._headers = (*shown.typed_headers, NOSNIFF)
         request_id = new_id()
         transfer = self._traffic.transfer(caller.user_id, self._video_id, request_id)
-        return NextRange(shown, self._headers, ranges[0], request_id, transfer)
+        span = ranges[0]
+        fields = (
+            (b"x-request-id", request_id.encode()),
+            (b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)),
+        )
+        return NextRange(self._headers, fields, shown.file, span, transfer)
 
 
 class NextRange:
@@ -85,18 +90,14 @@ class NextRange:
 
     def __init__(
         self,
-        shown: Representation,
         headers: tuple[RawHeader, ...],
+        fields: tuple[RawHeader, ...],
+        file: OpenFile,
         span: ByteRange,
-        request_id: str,
         transfer: Transfer,
     ) -> None:
-        file: OpenFile = shown.file
         self.headers = headers
-        self.fields = (
-            (b"x-request-id", request_id.encode()),
-            (b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)),
-        )
+        self.fields = fields
         self.file = file
         self.offset = span.first
         self.count = span.count
