@@ -108,6 +108,33 @@ class MediaStore:
         return gone
 
 
+def open_below(folder: Path, path: str) -> int:
+    """Opens a file below a folder for reading, without ever leaving it: no part of the way may be a symbolic link.
+
+    Each folder is opened below the one before it, so that nobody can put a link in the way meanwhile.
+
+    Args:
+        folder: where to begin; it may be a link itself.
+        path: relative; its segments are plain names.
+
+    Returns:
+        A descriptor. A named pipe does not make it wait.
+
+    Raises:
+        OSError: it is not there, or not to be opened; ELOOP or ENOTDIR for a link on the way.
+    """
+    *folders, name = path.split("/")
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for segment in folders:
+            below = os.open(segment, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            os.close(at)
+            at = below
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+    finally:
+        os.close(at)
+
+
 def _sync(folder: Path) -> None:
     """A renamed file is lasting only once its folder is on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

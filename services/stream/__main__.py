@@ -11,17 +11,16 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.health import Check, Health, broker_check
 from kit.http import create_app
-from kit.media import MediaStore
+from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from services.stream.consumers import subscribe
-from services.stream.files import Files
 from services.stream.http import HotPath, build_routers
 from services.stream.rpc import StreamServicer, register
 from services.stream.service import Streams
 from services.stream.settings import StreamSettings
 from services.stream.sources import SourceCache, ask_catalog
-from services.stream.stores.nas import NasStore
+from services.stream.stores.places import places
 from services.stream.traffic import Traffic
 from services.stream.virtual import VirtualFiles
 
@@ -39,7 +38,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
     auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec)
-    store = NasStore(MediaStore(settings.media_root), Files(settings.media_root, settings.read_threads))
+    origins = Origins(settings)
+    store = places(settings, origins)
     virtual_files = VirtualFiles()
     streams, traffic = Streams(sources, store, virtual_files), Traffic()
     if role.answers:
@@ -65,6 +65,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         bus=None if shared_bus else bus,
         background=background,
     )
+    service.resources.push_async_callback(origins.close)
     service.resources.callback(store.close)
     service.resources.callback(virtual_files.close)
     for channel in (auth, catalog):

@@ -21,6 +21,7 @@ from services.stream.mp4 import Structure, structure
 from zerocopy import PageCache, classify
 
 T = TypeVar("T")
+Opener = Callable[[Path], int]
 
 FRESH_SEC = 2.0
 """For so long it is believed, unasked, that a path still leads to the file that is open."""
@@ -46,7 +47,7 @@ class Descriptor:
 
 
 class OpenFile:
-    """A file opened for reading, shared by all who send it: a `stores.StoredFile`, and an `Index` of itself.
+    """A file opened for reading, shared by all who send it: a `stores.StoredFile`, and its own index.
 
     Args:
         descriptor: the file itself.
@@ -144,10 +145,12 @@ class Files:
         root: the store's folder.
         threads: how many reads may be under way at a time on each device below it.
         capacity: files kept open besides those being sent; the one not used for longest goes first.
+        opener: opens a path below the root, and gives the descriptor; it must not wait for a named pipe.
     """
 
-    def __init__(self, root: Path, threads: int, capacity: int = CAPACITY) -> None:
+    def __init__(self, root: Path, threads: int, capacity: int = CAPACITY, opener: Opener | None = None) -> None:
         self._root = root
+        self._opener = opener or _plainly
         self._threads = threads
         self._capacity = capacity
         self._kept: OrderedDict[Path, OpenFile] = OrderedDict()
@@ -183,7 +186,7 @@ class Files:
 
     async def _open(self, path: Path) -> OpenFile:
         try:
-            descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._close))
+            descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._opener, self._close))
         except OSError:
             self._kept.pop(path, None)
             raise
@@ -222,9 +225,13 @@ class Files:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _open(path: Path, close: Callable[[int], None]) -> tuple[Descriptor, os.stat_result]:
+def _plainly(path: Path) -> int:
     # Without O_NONBLOCK a named pipe in the store would hold its thread for ever.
-    descriptor = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), close)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _open(path: Path, opener: Opener, close: Callable[[int], None]) -> tuple[Descriptor, os.stat_result]:
+    descriptor = Descriptor(opener(path), close)
     facts = os.fstat(descriptor.number)
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))

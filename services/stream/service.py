@@ -80,7 +80,7 @@ class Streams:
         """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""
         try:
             file = await self._store.open(source)
-            return not (await (await file.index()).structure()).is_fast_start
+            return not (await file.structure()).is_fast_start
         except (OSError, BadReference, Unsupported):
             return False
 
@@ -94,6 +94,8 @@ class Streams:
         return shown
 
     async def _begun(self, shown: Representation, start_sec: float) -> Representation:
+        if found := self._virtual_files.known(shown.file, start_sec):
+            return _from(shown, found)
         try:
             index = await shown.file.index(beginning=start_sec == 0)
             return _from(shown, await self._virtual_files.get(index, start_sec))

@@ -16,21 +16,6 @@ Tier = Literal["ssd", "nas", "remote"]
 """How far the bytes come: a copy on this machine's disk, the mounted store, another machine's HTTP or S3."""
 
 
-class Index(File, Protocol):
-    """A file on this machine that has, where the original has them, at least the boxes that describe a film.
-
-    It has the original's size, and holes in place of what was not needed.
-    """
-
-    async def structure(self) -> Structure:
-        """Where its boxes lie.
-
-        Raises:
-            Unsupported: it is no ISO base media file.
-            OSError: the store failed.
-        """
-
-
 class StoredFile(Protocol):
     """One state of a video's bytes, shared by all who send it. It needs no closing: drop it.
 
@@ -69,8 +54,18 @@ class StoredFile(Protocol):
             OSError: the store failed, the original is shorter, or it has changed.
         """
 
-    async def index(self, *, beginning: bool = True) -> Index:
-        """A file to build virtual ones from.
+    async def structure(self) -> Structure:
+        """Where the boxes of a film lie.
+
+        Raises:
+            Unsupported: it is no ISO base media file.
+            OSError: the store failed.
+        """
+
+    async def index(self, *, beginning: bool = True) -> File:
+        """A file on this machine to build virtual ones from.
+
+        It has the original's size and, where the original has them, at least the boxes that describe the film.
 
         Args:
             beginning: only the film from its beginning on is wanted, not one that is cut.

@@ -1,32 +1,36 @@
-"""Originals on a disk, or on a share that is mounted."""
+"""Originals on a disk, or on a share that is mounted: the platform's own, and films served from where they lie."""
 
 from __future__ import annotations
 
-from kit.media import MediaStore
+from collections.abc import Callable
+from pathlib import Path
+
+from kit.media import MediaStore, open_below
+from kit.origins import Imported, parse
 from services.stream.domain import Source
 from services.stream.files import Files, OpenFile
 
 
-class NasStore:
-    """The platform's own media store: the references that uploads get.
+class FolderStore:
+    """A folder of originals.
 
     Args:
-        store: says where a reference is.
         files: opens what is there.
+        locate: where a source's original is; it may raise BadReference.
     """
 
-    def __init__(self, store: MediaStore, files: Files) -> None:
-        self._store = store
+    def __init__(self, files: Files, locate: Callable[[Source], Path]) -> None:
         self._files = files
+        self._locate = locate
 
     async def open(self, source: Source) -> OpenFile:
         """Opens the original.
 
         Raises:
             OSError: it is not there, not readable, or not a regular file.
-            BadReference: it is no reference to the store.
+            BadReference: it is no reference to this store.
         """
-        return await self._files.open(self._store.path(source.reference))
+        return await self._files.open(self._locate(source))
 
     async def ping(self) -> None:
         """Raises OSError when the store's root can't be read."""
@@ -35,3 +39,32 @@ class NasStore:
     def close(self) -> None:
         """Lets all files go, and ends the threads once they have finished what they are doing."""
         self._files.close()
+
+
+def own_folder(root: Path, threads: int) -> FolderStore:
+    """The media store, mounted at a folder.
+
+    Args:
+        root: the folder.
+        threads: reads that may wait for each of its devices.
+    """
+    store = MediaStore(root)
+    return FolderStore(Files(root, threads), lambda source: store.path(source.reference))
+
+
+def import_folder(root: Path, threads: int) -> FolderStore:
+    """Films that were registered where they lie.
+
+    Others write there, so no symbolic link is followed: one could lead out of the folder.
+    """
+
+    def locate(source: Source) -> Path:
+        reference = parse(source.reference)
+        if not isinstance(reference, Imported):
+            raise TypeError(reference)
+        return root / reference.path
+
+    def opener(path: Path) -> int:
+        return open_below(root, path.relative_to(root).as_posix())
+
+    return FolderStore(Files(root, threads, opener=opener), locate)

@@ -79,6 +79,7 @@ async def test_a_virtual_file_has_a_tag_of_its_own(file: OpenFile) -> None:
 
 
 async def test_a_date_becomes_strong_when_it_has_settled(file: OpenFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert file.mtime_ns is not None
     modified = file.mtime_ns / 1e9
     for age, is_strong in ((0.0, False), (1.5, True), (100.0, True)):
         monkeypatch.setattr("services.stream.representation.time.time", lambda age=age: modified + age)

@@ -1,0 +1,69 @@
+"""Files that lie on other machines: read over HTTP and S3 by range, with a guard against forged requests.
+
+origins = Origins(settings)
+file = await origins.open(parse("https://films.example/a.mp4"))
+async for block in file.blocks(0, 1000): ...
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from kit.origins.client import Client
+from kit.origins.errors import Changed, Interrupted, Missing, OriginError, Refused, Unusable
+from kit.origins.guard import Guard, Resolve
+from kit.origins.references import Imported, Object, Reference, Stored, Url, parse
+from kit.origins.remote import RemoteFile
+from kit.origins.s3 import Endpoint, ObjectReader
+from kit.origins.settings import OriginSettings
+
+__all__ = [
+    "Changed",
+    "Client",
+    "Endpoint",
+    "Guard",
+    "Imported",
+    "Interrupted",
+    "Missing",
+    "Object",
+    "OriginError",
+    "OriginSettings",
+    "Origins",
+    "Reference",
+    "Refused",
+    "RemoteFile",
+    "Stored",
+    "Unusable",
+    "Url",
+    "parse",
+]
+
+
+class Origins:
+    """Opens files on other machines.
+
+    Args:
+        settings: say which machines may be asked.
+        resolve: finds addresses of origins; the system does by default.
+    """
+
+    def __init__(self, settings: OriginSettings, resolve: Resolve | None = None) -> None:
+        self._http = Client(settings.guard(), settings.remote_timeout_sec, resolve)
+        # The operator named this host himself: it may well be a private one.
+        self._s3 = Client(None, settings.remote_timeout_sec)
+        self.endpoint = settings.s3_endpoint()
+        self._objects = ObjectReader(self.endpoint, self._s3)
+
+    async def open(self, reference: Url | Object) -> RemoteFile:
+        """Finds a file's state.
+
+        Raises:
+            OriginError: it can't be read, or not served; its subclasses say why.
+        """
+        reader = self._http.get if isinstance(reference, Url) else self._objects.get
+        return await RemoteFile.open(partial(reader, reference))  # type: ignore[arg-type]
+
+    async def close(self) -> None:
+        """Cuts what is under way."""
+        await self._http.close()
+        await self._s3.close()

@@ -1,0 +1,164 @@
+"""A small HTTP client for reading files from other machines: one request, its answer as a stream, and strict limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakValueDictionary
+
+import httpcore
+
+from kit.media import BadReference
+from kit.origins.errors import Interrupted, OriginError, Refused, Unusable
+from kit.origins.guard import Guard, GuardedNetwork, Resolve, Resolver
+from kit.origins.references import Url
+
+MAX_REDIRECTS: Final = 3
+PER_ORIGIN: Final = 256
+"""Requests under way at a time to one origin: who waits for one that hangs holds up nobody who asks another."""
+KEEP_IDLE: Final = 64
+KEEP_IDLE_SEC: Final = 30.0
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_USER_AGENT: Final = b"Marquee"
+
+# At level debug they tell addresses with all that is in them.
+for _talker in ("httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+    logging.getLogger(_talker).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The beginning of a response; its body follows as it is asked for."""
+
+    status: int
+    fields: Mapping[str, str]
+    """Header fields by lower-case name. Of one that comes twice the values are joined, which makes it malformed."""
+    body: AsyncIterator[bytes]
+
+
+class Client:
+    """Asks origins for files.
+
+    Args:
+        guard: says which machines may be asked; None for an endpoint that the operator named himself.
+        timeout_sec: for connecting and for a response's headers, redirects included, and again for each read of a body.
+        resolve: finds addresses; the system does by default.
+    """
+
+    def __init__(self, guard: Guard | None, timeout_sec: float, resolve: Resolve | None = None) -> None:
+        self._timeout_sec = timeout_sec
+        self._resolver = Resolver()
+        self._pool = httpcore.AsyncConnectionPool(
+            # Bounded for each origin, below: one that hangs must not use up what others need.
+            max_connections=None,
+            max_keepalive_connections=KEEP_IDLE,
+            keepalive_expiry=KEEP_IDLE_SEC,
+            network_backend=GuardedNetwork(guard, resolve or self._resolver),
+        )
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def get(
+        self, url: Url, fields: Mapping[str, str], *, redirects: int = MAX_REDIRECTS
+    ) -> AsyncIterator[Answer]:
+        """The answer to a GET. The connection is given back when the block ends, or cut when the body was not read.
+
+        Args:
+            url: where to ask.
+            fields: header fields of the request.
+            redirects: how many may be followed; each is checked like the first address.
+
+        Raises:
+            Refused: this machine may not be asked, or a redirect leads to one, or from https to http.
+            Interrupted: it is away, or too slow.
+            Unusable: it speaks no HTTP, or redirects without end.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._timeout_sec):
+                    answer = await self._follow(url, fields, redirects, stack)
+            except TimeoutError as error:
+                raise Interrupted(f"{url.host} does not answer in time") from error
+            yield answer
+
+    async def _follow(self, url: Url, fields: Mapping[str, str], redirects: int, stack: AsyncExitStack) -> Answer:
+        for left in range(redirects, -1, -1):
+            attempt = await stack.enter_async_context(AsyncExitStack())
+            answer = await self._ask(url, fields, attempt)
+            if answer.status not in _REDIRECTS:
+                return answer
+            if not left:
+                break
+            try:
+                target = url.joined(answer.fields.get("location", ""))
+            except BadReference as error:
+                raise Refused(f"{url.host} redirects to what may not be asked") from error
+            if url.scheme == "https" and target.scheme != "https":
+                raise Refused(f"{url.host} redirects from https to http")
+            url = target
+            await attempt.aclose()
+        raise Unusable(f"{url.host} redirects too often")
+
+    async def _ask(self, url: Url, fields: Mapping[str, str], stack: AsyncExitStack) -> Answer:
+        turn = self._turns.setdefault(url.authority, asyncio.Semaphore(PER_ORIGIN))
+        await stack.enter_async_context(turn)
+        request = httpcore.Request(
+            b"GET",
+            httpcore.URL(scheme=url.scheme.encode(), host=url.host.encode(), port=url.port, target=url.target.encode()),
+            headers=[
+                (b"Host", url.authority.encode()),
+                (b"User-Agent", _USER_AGENT),
+                (b"Accept", b"*/*"),
+                # Ranges are of the file's own bytes (RFC 9110, 14.2), not of a compressed form of them.
+                (b"Accept-Encoding", b"identity"),
+                *((name.encode(), value.encode("latin-1")) for name, value in fields.items()),
+            ],
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_sec)},
+        )
+        with _told(url.host):
+            response = await self._pool.handle_async_request(request)
+        stack.push_async_callback(response.aclose)
+        found: dict[str, str] = {}
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return Answer(response.status, found, _body(response, url.host))
+
+    async def close(self) -> None:
+        """Cuts what is under way."""
+        await self._pool.aclose()
+        self._resolver.close()
+
+
+async def _body(response: httpcore.Response, host: str) -> AsyncIterator[bytes]:
+    blocks = response.aiter_stream()
+    while True:
+        with _told(host):
+            block = await anext(blocks, None)
+        if block is None:
+            return
+        yield block
+
+
+class _told:  # noqa: N801 - reads as the statement that it is
+    """Says in our words what the library found wrong."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OriginError):
+            return
+        if isinstance(error, httpcore.ConnectTimeout | httpcore.ReadTimeout | httpcore.WriteTimeout):
+            raise Interrupted(f"{self._host} does not answer in time") from error
+        if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError | OSError):
+            raise Interrupted(f"{self._host} broke off: {error}") from error
+        if isinstance(error, httpcore.UnsupportedProtocol | httpcore.LocalProtocolError):
+            raise Unusable(f"{self._host} can't be asked: {error}") from error

@@ -1,0 +1,175 @@
+"""Which machines may be asked for files: server-side request forgery ends here.
+
+Names are resolved here, every address is judged, and the connection goes to an address that was judged: a name that
+means something else a moment later (DNS rebinding) changes nothing. TLS still checks the certificate for the name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import httpcore
+
+from kit.origins.errors import Interrupted, Refused
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+_NAT64 = IPv6Network("64:ff9b::/96")
+_MAX_ADDRESSES = 8
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the open Internet (IANA's special-purpose registries, RFC 6890).
+
+    An IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4, Teredo) is as public as that.
+    """
+    if isinstance(address, IPv6Address):
+        if (inner := _embedded(address)) is not None:
+            return is_public(inner)
+        if address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address.teredo is not None:
+        return address.teredo[1]
+    return address.ipv4_mapped or address.sixtofour
+
+
+class Guard:
+    """The operator's exceptions to the rule that only public addresses are asked.
+
+    Args:
+        allow: networks (`10.1.0.0/16`), addresses, and host names, separated by commas: they need not be public.
+        ports: ports that may be asked, separated by commas; `*` for all.
+
+    Raises:
+        ValueError: they can't be understood.
+    """
+
+    def __init__(self, allow: str = "", ports: str = "80,443") -> None:
+        self._networks: list[IPv4Network | IPv6Network] = []
+        self._hosts: set[str] = set()
+        for entry in _entries(allow):
+            try:
+                self._networks.append(ip_network(entry))
+            except ValueError:
+                if "/" in entry or entry.replace(".", "").isdigit():
+                    raise
+                self._hosts.add(entry.lower().removesuffix("."))
+        self._ports = None if ports.strip() == "*" else {_port(entry) for entry in _entries(ports)}
+
+    def check_port(self, port: int) -> None:
+        """Raises Refused when a port may not be asked."""
+        if self._ports is not None and port not in self._ports:
+            raise Refused(f"port {port} may not be asked")
+
+    def permits(self, host: str, address: Address) -> bool:
+        """Whether an address that a host name stands for may be asked."""
+        if host in self._hosts or is_public(address):
+            return True
+        plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+        return any(plain in network for network in self._networks)
+
+
+def _entries(text: str) -> Iterable[str]:
+    return (entry for part in text.split(",") if (entry := part.strip()))
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:  # noqa: PLR2004 - what a port is
+        raise ValueError(f"{port} is no port")
+    return port
+
+
+class Resolver:
+    """Asks the system for a name's addresses, in threads of its own: a DNS server that hangs holds up nobody else.
+
+    Args:
+        threads: names that may be asked for at a time.
+    """
+
+    def __init__(self, threads: int = 8) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+
+    async def __call__(self, host: str, port: int) -> list[Address]:
+        """The addresses of a host. Raises Interrupted when there are none."""
+        try:
+            return [ip_address(host)]
+        except ValueError:
+            pass
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._threads, _look_up, host, port)
+        except OSError as error:
+            raise Interrupted(f"{host} has no address") from error
+        return [ip_address(text) for text in dict.fromkeys(found)][:_MAX_ADDRESSES]
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(host: str, port: int) -> list[str]:
+    # An address of the link comes with its zone, `fe80::1%eth0`; without it, it is refused all the same.
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(answer[4][0]).partition("%")[0] for answer in answers]
+
+
+class GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to addresses that were judged, and to nothing else.
+
+    Args:
+        guard: judges; None for a host that the operator named himself, as the endpoint of S3.
+        resolve: finds addresses.
+    """
+
+    def __init__(self, guard: Guard | None, resolve: Resolve) -> None:
+        self._guard = guard
+        self._resolve = resolve
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connects to the first permitted address that answers.
+
+        Raises:
+            Refused: no address of the host may be asked, or not this port.
+            Interrupted: the host has no address.
+            httpcore.ConnectError: none answered; ConnectTimeout: not in time.
+        """
+        if self._guard is not None:
+            self._guard.check_port(port)
+        try:
+            async with asyncio.timeout(timeout):
+                found = await self._resolve(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
+        permitted = [address for address in found if self._guard is None or self._guard.permits(host, address)]
+        if not permitted:
+            raise Refused(f"{host} is no public address")
+        for left, address in enumerate(permitted, 1 - len(permitted)):
+            try:
+                return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        await self._network.sleep(seconds)

@@ -1,0 +1,85 @@
+"""Settings of services that read files from other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from kit.origins.guard import Guard
+from kit.origins.references import parse_url
+from kit.origins.s3 import Endpoint
+from kit.origins.sigv4 import Credentials
+from kit.settings import PrefixedSettings
+
+
+class OriginSettings(PrefixedSettings):
+    """Where imported films may lie, and how they are reached."""
+
+    import_dir: Path | None = Field(
+        None, description="Folder of films that are served where they lie; without it none can be imported from disk."
+    )
+    remote_allow: str = Field(
+        "",
+        description="Networks and hosts, separated by commas, that may be origins though not public.",
+    )
+    remote_ports: str = Field(
+        "80,443", description="Ports of origins that may be asked, separated by commas; `*` for all."
+    )
+    remote_timeout_sec: float = Field(
+        10, ge=0.1, le=120, description="Seconds in which an origin must answer, and go on when it pauses."
+    )
+    s3_endpoint_url: str | None = Field(
+        None, description="Address of what speaks S3, as `http://minio:9000`; Amazon's of the region by default."
+    )
+    s3_region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,64}$", description="Region that S3 signatures are for.")
+    s3_access_key_id: str | None = Field(None, description="Who reads from S3; nobody in particular by default.")
+    s3_secret_access_key: SecretStr | None = Field(
+        None, validate_default=True, description="The secret that goes with the access key id."
+    )
+
+    @field_validator("import_dir")
+    @classmethod
+    def _absolute(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_absolute():
+            raise ValueError("must be an absolute path")
+        return folder
+
+    @field_validator("remote_allow")
+    @classmethod
+    def _known_hosts(cls, allow: str) -> str:
+        Guard(allow)
+        return allow
+
+    @field_validator("remote_ports")
+    @classmethod
+    def _known_ports(cls, ports: str) -> str:
+        Guard("", ports)
+        return ports
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _known_endpoint(cls, url: str | None) -> str | None:
+        if url is not None:
+            parse_url(url)
+        return url
+
+    @field_validator("s3_secret_access_key")
+    @classmethod
+    def _whole_credentials(cls, secret: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if (secret is None) != (others.data.get("s3_access_key_id") is None):
+            raise ValueError("it and MARQUEE_S3_ACCESS_KEY_ID are set together, or not at all")
+        return secret
+
+    def guard(self) -> Guard:
+        """Which machines may be asked."""
+        return Guard(self.remote_allow, self.remote_ports)
+
+    def s3_endpoint(self) -> Endpoint:
+        """Whom to ask for objects."""
+        credentials = None
+        if self.s3_access_key_id is not None and self.s3_secret_access_key is not None:
+            secret = self.s3_secret_access_key.get_secret_value()
+            credentials = Credentials(self.s3_access_key_id, secret, self.s3_region)
+        url = self.s3_endpoint_url or f"https://s3.{self.s3_region}.amazonaws.com"
+        return Endpoint(parse_url(url), credentials)

@@ -1,0 +1,97 @@
+"""The index of a film on another machine: fetched box by box into a file of holes, without its pictures and sound."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import BinaryIO, Final
+
+from services.stream.mp4 import Structure, Unsupported, structure
+from services.stream.mp4.boxes import HEADER, LARGE_HEADER, read_header
+from services.stream.mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES
+from services.stream.virtual import Identity
+
+MAX_BOXES: Final = 64
+"""Outermost boxes of one file: each is a request."""
+_FRAGMENTS: Final = frozenset({b"moof", b"styp", b"sidx"})
+
+Blocks = Callable[[int, int], AsyncGenerator[bytes, None]]
+
+
+class RemoteIndex:
+    """A `stores.Index`: as long as the original, with what was fetched of it in its place. It needs no closing.
+
+    Args:
+        size: of the original.
+        identity: the state of the original.
+    """
+
+    def __init__(self, size: int, identity: Identity) -> None:
+        self.size = size
+        self.identity = identity
+        self._file = _file_of_holes(size)
+
+    def fileno(self) -> int:
+        """Its descriptor, good for as long as this object is held."""
+        return self._file.fileno()
+
+    async def fill(self, blocks: Blocks, place: range) -> bytes:
+        """Fetches a part of the original; answers it. Raises OSError."""
+        got = bytearray()
+        async with aclosing(blocks(place.start, len(place))) as body:
+            async for block in body:
+                got += block
+        os.pwrite(self._file.fileno(), got, place.start)
+        return bytes(got)
+
+
+async def fetch_outline(index: RemoteIndex, blocks: Blocks) -> Structure:
+    """Fetches the headers of a file's outermost boxes; answers where the boxes lie.
+
+    Raises:
+        Unsupported: this is no such file.
+        OSError: the original can't be read.
+    """
+    size = index.size
+    # Most files need no other request: `moov` comes first, or one `mdat` is all that is before it.
+    beginning = await index.fill(blocks, range(min(size, MAX_PREFIX_BYTES)))
+    at = 0
+    for _ in range(MAX_BOXES):
+        if size - at < HEADER:
+            break
+        head = beginning[at : at + LARGE_HEADER]
+        if at + LARGE_HEADER > len(beginning):
+            head = await index.fill(blocks, range(at, min(size, at + LARGE_HEADER)))
+        header = read_header(head, size - at)
+        if header is None or header[0] in _FRAGMENTS:
+            break
+        at += header[2]
+    else:
+        raise Unsupported("too many boxes for a remote file")
+    return structure(index.fileno(), size)
+
+
+async def fetch_boxes(index: RemoteIndex, blocks: Blocks, found: Structure) -> None:
+    """Fetches what a virtual file from the film's beginning on is made of.
+
+    Raises:
+        Unsupported: it is too large.
+        OSError: the original can't be read.
+    """
+    if found.is_fast_start:
+        return
+    if len(found.moov) > MAX_MOOV_BYTES or found.file_type.stop > MAX_PREFIX_BYTES:
+        raise Unsupported("a large index")
+    await index.fill(blocks, found.moov)
+
+
+def _file_of_holes(size: int) -> BinaryIO:
+    # In memory where the system has such files: only what is written takes room.
+    if hasattr(os, "memfd_create"):
+        file = os.fdopen(os.memfd_create("marquee-index", os.MFD_CLOEXEC), "w+b", buffering=0)
+    else:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for as long as it is of use
+    file.truncate(size)
+    return file

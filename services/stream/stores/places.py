@@ -1,0 +1,82 @@
+"""Finds the store that a source's reference leads to."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kit.media import BadReference, MediaStore
+from kit.origins import Imported, Object, Origins, Stored, Url, parse
+from services.stream.domain import Source
+from services.stream.settings import StreamSettings
+from services.stream.stores import Store, StoredFile
+from services.stream.stores.nas import import_folder, own_folder
+from services.stream.stores.remote import RemoteStore
+
+Kind = type[Stored] | type[Imported] | type[Object] | type[Url]
+
+
+class Places:
+    """A `stores.Store` made of others.
+
+    Args:
+        own: the platform's own store, where uploads go.
+        others: stores of imported films by what their references are.
+    """
+
+    def __init__(self, own: Store, others: Mapping[Kind, Store]) -> None:
+        self._own = own
+        self._others = others
+
+    async def open(self, source: Source) -> StoredFile:
+        """Opens the original.
+
+        Raises:
+            OSError: it is not there or not readable, or this service is not told where such originals are.
+            BadReference: it is nothing that any service makes.
+        """
+        reference = parse(source.reference)
+        store = self._own if isinstance(reference, Stored) else self._others.get(type(reference))
+        if store is None:
+            raise OSError(errno.ENODEV, "MARQUEE_IMPORT_DIR is not set here")
+        return await store.open(source)
+
+    async def ping(self) -> None:
+        """Raises OSError when the platform's own store can't be read: films elsewhere may be away one by one."""
+        await self._own.ping()
+
+    def close(self) -> None:
+        """Lets everything go."""
+        for store in (self._own, *self._others.values()):
+            store.close()
+
+
+def places(settings: StreamSettings, origins: Origins) -> Places:
+    """The stores that the settings name.
+
+    Args:
+        settings: of the service.
+        origins: asks other machines.
+    """
+    remote = RemoteStore(origins.open, _elsewhere)
+    others: dict[Kind, Store] = {Url: remote, Object: remote}
+    if settings.import_dir is not None:
+        others[Imported] = import_folder(settings.import_dir, settings.read_threads)
+    bucket = settings.media_bucket
+    if bucket is None:
+        return Places(own_folder(settings.media_root, settings.read_threads), others)
+    return Places(RemoteStore(origins.open, _within(bucket)), others)
+
+
+def _elsewhere(source: Source) -> Url | Object:
+    reference = parse(source.reference)
+    if not isinstance(reference, Url | Object):
+        raise BadReference("nothing on another machine")
+    return reference
+
+
+def _within(folder: Object) -> Callable[[Source], Object]:
+    """Where the platform's own originals are in a bucket, whose layout is the media store's."""
+    store = MediaStore(Path(folder.key))
+    return lambda source: Object(folder.bucket, store.path(source.reference).as_posix())
