@@ -21,15 +21,19 @@ from kit.service import Loop, Role, Service, main
 from kit.settings import SettingsError
 from kit.tokens import Caller, TokenVerifier
 from services.auth.attempts import LoginAttempts
-from services.auth.http import build_routers
-from services.auth.keys import SigningKeys
+from services.auth.http import UseCases, build_routers
+from services.auth.keys import KeyRing
 from services.auth.passwords import PasswordHasher
 from services.auth.rpc import AuthServicer, register
-from services.auth.service import Accounts, Logins, utc_now
+from services.auth.service import Accounts, Administration, Audit, Corporations, Logins, utc_now
 from services.auth.settings import AuthSettings
+from services.auth.sweep import Sweep
+from services.auth.webhook import Webhook
 
 NAME = "auth"
 MIGRATIONS = Path(__file__).parent / "migrations"
+REQUIRED_EVENTS = frozenset({"user.deleted"})
+"""Events that wait until somebody is there to hear them: data would stay behind."""
 
 
 def build(
@@ -49,10 +53,20 @@ def build(
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
-    hasher = PasswordHasher(settings.bcrypt_cost, settings.password_pepper.get_secret_value())
-    attempts = LoginAttempts(settings.redis_url, settings.login_attempts, settings.login_attempts_per_address)
-    keys = SigningKeys.load(settings.signing_key_file)
-    accounts = Accounts(database, hasher)
+    hasher = PasswordHasher(settings.bcrypt_cost, settings.pepper())
+    attempts = LoginAttempts(
+        settings.redis_url,
+        settings.login_attempts,
+        settings.login_attempts_per_address,
+        settings.login_attempts_per_account,
+    )
+    keys = KeyRing(settings.signing_key_file)
+    accounts = Accounts(database, hasher, attempts, clock)
+    administration = Administration(database, reset_ttl_sec=settings.reset_ttl_sec, clock=clock)
+    corporations = Corporations(database, clock)
+    audit = Audit(
+        database, retention_days=settings.audit_retention_days, burst=settings.alert_login_failures, clock=clock
+    )
     logins = Logins(
         database,
         hasher,
@@ -64,7 +78,7 @@ def build(
     )
 
     async def fetch_jwks() -> str:
-        return keys.jwks_json()
+        return keys.current.jwks_json()
 
     async def verify_basic(login: str, password: str, client: str) -> Caller:
         user = await logins.verify(login, password, client)
@@ -80,9 +94,14 @@ def build(
         await accounts.ensure_first_admin(settings.admin_login, settings.admin_password.get_secret_value())
 
     authenticate = Authenticator(TokenVerifier(fetch_jwks), verify_basic)
-    background: list[Loop] = [partial(follow_revocations, logins.revocations, authenticate)] if role.answers else []
+    background: list[Loop] = []
+    if role.answers:
+        background += [keys.watch, partial(follow_revocations, logins.revocations, authenticate)]
     if role.works:
-        background.append(Relay(NAME, database, bus).run)
+        url = settings.alert_webhook_url
+        webhook = Webhook(url.get_secret_value()) if url else None
+        background.append(Relay(NAME, database, bus, required=REQUIRED_EVENTS).run)
+        background.append(Sweep(corporations, audit, logins, webhook).run)
     checks = {"database": Check(database.ping), "broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)
@@ -92,13 +111,17 @@ def build(
         title="Marquee: accounts and logins",
         health=health,
         authenticate=authenticate,
-        routers=build_routers(accounts, logins, registration=settings.registration, uploads=settings.uploads),
+        routers=build_routers(
+            UseCases(accounts, logins, administration, corporations, audit),
+            registration=settings.registration,
+            uploads=settings.uploads,
+        ),
     )
     service = Service(
         name=NAME,
         app=app,
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, AuthServicer(accounts, logins))]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, AuthServicer(accounts, logins, corporations))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated, first_admin],
         background=background,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 import structlog
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import ConnectionPool
@@ -29,17 +31,20 @@ class LoginAttempts:
 
     Args:
         redis_url: where to count; None counts in this process.
-        per_account: failures of one account from one address before it is refused.
-        per_address: failures from one address before it is refused.
+        per_account: failures of one account from one address in five minutes before it is refused.
+        per_address: failures from one address in five minutes before it is refused.
+        per_account_everywhere: failures of one account from all addresses in an hour before it is refused.
     """
 
-    def __init__(self, redis_url: str | None, per_account: int, per_address: int) -> None:
+    def __init__(self, redis_url: str | None, per_account: int, per_address: int, per_account_everywhere: int) -> None:
         self._connections: ConnectionPool | None = None
         self._storage: RedisStorage | MemoryStorage
         if redis_url:
             self._connections = ConnectionPool.from_url(
                 redis_url,
-                socket_timeout=REDIS_DEADLINE_SEC,
+                # `_counting` bounds all of it. With a bound of its own the client writes by `asyncio.wait_for`, which
+                # before Python 3.12 may lose a cancellation: a request would go on after its client was gone.
+                socket_timeout=None,
                 socket_connect_timeout=REDIS_DEADLINE_SEC,
                 # A connection kept from before Redis restarted fails at its first use.
                 retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
@@ -56,6 +61,7 @@ class LoginAttempts:
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._per_account = RateLimitItemPerMinute(per_account, WINDOW_MIN, "account")
         self._per_address = RateLimitItemPerMinute(per_address, WINDOW_MIN, "address")
+        self._everywhere = RateLimitItemPerHour(per_account_everywhere, 1, "everywhere")
 
     def turn(self, address: str) -> asyncio.Semaphore:
         """What an attempt holds from before `require_room` until after `failed`.
@@ -64,36 +70,43 @@ class LoginAttempts:
         """
         return self._turns.setdefault(address, asyncio.Semaphore(SIDE_BY_SIDE))
 
-    async def require_room(self, login_key: str, address: str) -> None:
-        """Goes on only when neither limit is reached.
+    async def require_room(self, login_key: str | None, address: str) -> None:
+        """Goes on only when no limit is reached.
+
+        Args:
+            login_key: the account that is tried; None where no account is named.
+            address: from where.
 
         Raises:
             ApiError: AUTH_RATE_LIMITED; SERVICE_UNAVAILABLE when the count can't be had.
         """
-        try:
-            room = await self._limiter.test(self._per_account, login_key, address) and await self._limiter.test(
-                self._per_address, address
-            )
-        except RedisError as error:
-            raise _cannot_count(error) from error
-        if not room:
-            raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(WINDOW_MIN * 60)})
+        async with _counting():
+            for limit, names in self._limits(login_key, address):
+                if not await self._limiter.test(limit, *names):
+                    retry_sec = limit.get_expiry()
+                    raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(retry_sec)})
 
-    async def failed(self, login_key: str, address: str) -> None:
+    async def failed(self, login_key: str | None, address: str) -> None:
         """Counts a failure.
 
         Raises:
             ApiError: SERVICE_UNAVAILABLE when it can't be counted.
         """
-        try:
-            await self._limiter.hit(self._per_account, login_key, address)
-            await self._limiter.hit(self._per_address, address)
-        except RedisError as error:
-            raise _cannot_count(error) from error
+        async with _counting():
+            for limit, names in self._limits(login_key, address):
+                await self._limiter.hit(limit, *names)
+
+    def _limits(self, login_key: str | None, address: str) -> list[tuple[RateLimitItem, tuple[str, ...]]]:
+        limits: list[tuple[RateLimitItem, tuple[str, ...]]] = [(self._per_address, (address,))]
+        if login_key is not None:
+            limits += [(self._per_account, (login_key, address)), (self._everywhere, (login_key,))]
+        return limits
 
     async def ping(self) -> None:
         """Raises when the count can't be had."""
-        if not await self._storage.check():
+        async with asyncio.timeout(REDIS_DEADLINE_SEC):
+            answers = await self._storage.check()
+        if not answers:
             raise ConnectionError("the counter does not answer")
 
     async def close(self) -> None:
@@ -102,6 +115,12 @@ class LoginAttempts:
             await self._connections.aclose()
 
 
-def _cannot_count(error: RedisError) -> ApiError:
-    log.warning("login_attempts_not_counted", reason=repr(error))
-    return ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"})
+@asynccontextmanager
+async def _counting() -> AsyncIterator[None]:
+    """Bounds the time that counting may take, and fails closed."""
+    try:
+        async with asyncio.timeout(REDIS_DEADLINE_SEC):
+            yield
+    except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
+        log.warning("login_attempts_not_counted", reason=repr(error))
+        raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 Role = Literal["admin", "member"]
 Status = Literal["pending", "active", "suspended"]
+Plan = Literal["free", "paid"]
 
 MIN_PASSWORD_CHARS = 8
-MAX_PASSWORD_CHARS = 256
+MAX_PASSWORD_BYTES = 1024
 MAX_LOGIN_CHARS = 64
 MAX_NAME_CHARS = 100
 
@@ -44,6 +46,38 @@ def name_problem(display_name: str) -> str | None:
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in display_name):
         return "must not contain control characters"
     return None
+
+
+def searchable(*texts: str) -> str:
+    """What a search looks into, or for: neither case nor composition tells texts apart."""
+    return "\n".join(login_key(text) for text in texts)
+
+
+def password_problem(password: str, login_id: str, common: Container[str]) -> str | None:
+    """What is wrong with a new password, or None: length and guessability count, composition does not.
+
+    NIST SP 800-63B, 5.1.1.2; OWASP ASVS 2.1.
+
+    Args:
+        password: as typed.
+        login_id: of the account; nobody else's guess would come first.
+        common: passwords that everybody tries, in the form that `login_key` gives.
+    """
+    if len(password) < MIN_PASSWORD_CHARS:
+        return f"must have at least {MIN_PASSWORD_CHARS} characters"
+    if len(password.encode(errors="surrogatepass")) > MAX_PASSWORD_BYTES:
+        return f"must have at most {MAX_PASSWORD_BYTES} bytes"
+    if any(unicodedata.category(letter) == "Cs" for letter in password):
+        return "must be text"
+    guess = login_key(password)
+    if guess in common or guess == login_key(login_id):
+        return "is one that attackers try first"
+    return None
+
+
+def plan_at(plan: str, expires_at: datetime | None, now: datetime) -> Plan:
+    """The plan that counts at a moment: a paid one ends by itself, whoever notices."""
+    return "paid" if plan == "paid" and (expires_at is None or now < expires_at) else "free"
 
 
 def status_of_new_account(registration: Literal["open", "approval"]) -> Status:

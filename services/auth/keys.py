@@ -1,32 +1,53 @@
-"""Signing keys and the access tokens they sign (RFC 7517, RFC 8037)."""
+"""Signing keys and the access tokens they sign (RFC 7517, RFC 8037, RFC 9068).
+
+The key file is a JSON Web Key Set that all replicas share. Each key says from when on it signs (`nbf`, seconds since
+the epoch, 0 when absent); of those whose time has come the newest signs, and all verify. A key that a rotation adds
+begins to sign after `LEAD_SEC` only: by then every replica has read the file, so whoever meets a token of the new key
+finds it among the published ones. A key that does not sign any more stays for as long as any token of its can live.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import json
 import os
+import stat
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.ids import new_id
 from kit.settings import SettingsError
-from kit.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE
+from kit.tokens import ALGORITHM, AUDIENCE, ISSUER, MAX_KID_CHARS, TOKEN_TYPE
 from services.auth.models import User
+
+log = structlog.get_logger()
+
+LEAD_SEC = 60
+"""From when a key is published until it signs: longer than replicas take to read it, and verifiers to ask again."""
+KEEP_SEC = 86_400 + 3_600
+"""How long a key verifies after another one signs: the longest life of an access token, and an hour for clocks."""
+RELOAD_SEC = 5.0
+MAX_KEYS = 32
 
 
 def _b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _new_key() -> dict[str, str]:
+def _new_key(signs_from: int = 0) -> dict[str, Any]:
     private = Ed25519PrivateKey.generate()
     return {
         "kty": "OKP",
@@ -36,15 +57,26 @@ def _new_key() -> dict[str, str]:
         "kid": new_id(),
         "d": _b64(private.private_bytes_raw()),
         "x": _b64(private.public_key().public_bytes_raw()),
+        "nbf": signs_from,
     }
 
 
-class SigningKeys:
-    """The keys of one key file. The first signs; the others only still verify."""
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    kid: str
+    private: Ed25519PrivateKey
+    signs_from: int
+    successor_key: bytes
 
-    def __init__(self, keys: list[dict[str, str]]) -> None:
-        signers = [_private(key) for key in keys]
-        self._signer, self._kid = signers[0], keys[0]["kid"]
+
+class SigningKeys:
+    """The keys of one key file, as it was when it was read."""
+
+    def __init__(self, keys: Sequence[dict[str, Any]]) -> None:
+        if not 1 <= len(keys) <= MAX_KEYS or len({key["kid"] for key in keys}) < len(keys):
+            raise ValueError(f"there must be 1 to {MAX_KEYS} keys, each with a kid of its own")
+        # Stable: of keys that begin at the same time, the first one signs.
+        self._signers = sorted((_signer(key) for key in keys), key=lambda signer: signer.signs_from, reverse=True)
         # Nothing of the file is published but what is named here.
         self._public = [
             {
@@ -52,12 +84,11 @@ class SigningKeys:
                 "crv": "Ed25519",
                 "alg": ALGORITHM,
                 "use": "sig",
-                "kid": key["kid"],
-                "x": _b64(signer.public_key().public_bytes_raw()),
+                "kid": signer.kid,
+                "x": _b64(signer.private.public_key().public_bytes_raw()),
             }
-            for key, signer in zip(keys, signers, strict=True)
+            for signer in self._signers
         ]
-        self._successor_key = hmac.digest(self._signer.private_bytes_raw(), b"refresh token successor", hashlib.sha256)
 
     @classmethod
     def load(cls, path: Path) -> SigningKeys:
@@ -69,9 +100,8 @@ class SigningKeys:
         try:
             if not path.exists():
                 _create(path)
-            keys = json.loads(path.read_text())["keys"]
-            return cls([{str(name): str(value) for name, value in key.items()} for key in keys])
-        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, jwt.PyJWTError) as error:
+            return cls(_read(path))
+        except _UNUSABLE as error:
             raise SettingsError(
                 f"MARQUEE_SIGNING_KEY_FILE can't be used: {path.name} is no readable set of private keys ({error})."
             ) from error
@@ -100,36 +130,179 @@ class SigningKeys:
             "role": user.role,
             "status": user.status,
             "corporation_id": user.corporation_id,
+            "ver": user.claims_version,
             "sid": session_id,
             "jti": new_id(),
             "iat": now,
             "exp": now + ttl_sec,
         }
-        return jwt.encode(claims, self._signer, ALGORITHM, headers={"kid": self._kid, "typ": TOKEN_TYPE})
+        signer = self._in_use()[0]
+        return jwt.encode(claims, signer.private, ALGORITHM, headers={"kid": signer.kid, "typ": TOKEN_TYPE})
 
-    def successor(self, refresh_token: str) -> str:
-        """The refresh token that replaces this one: always the same, but only who holds the keys can tell it."""
-        return _b64(hmac.digest(self._successor_key, refresh_token.encode(), hashlib.sha256))
+    def successors(self, refresh_token: str) -> list[str]:
+        """The refresh tokens that may have replaced this one: always the same, but only who holds the keys can tell.
+
+        The first comes from the key that signs now; the others from those before it, for an answer that is given again
+        after a rotation.
+        """
+        return [
+            _b64(hmac.digest(signer.successor_key, refresh_token.encode(), hashlib.sha256)) for signer in self._in_use()
+        ]
+
+    def _in_use(self) -> list[_Signer]:
+        """The keys whose time has come, the one that signs first; all, while there is none."""
+        now = time.time()
+        return [signer for signer in self._signers if signer.signs_from <= now] or self._signers[-1:]
 
 
-def _private(key: dict[str, str]) -> Ed25519PrivateKey:
-    private = jwt.PyJWK(dict(key), ALGORITHM).key
-    if not isinstance(private, Ed25519PrivateKey) or not key["kid"]:
+class KeyRing:
+    """The keys of a file that a rotation may change while the service runs.
+
+    Args:
+        path: the file; made when it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.current = SigningKeys.load(path)
+        self._read_as: tuple[int, int, int] | None = None
+
+    async def watch(self) -> None:
+        """Reads the file whenever it has changed; runs until cancelled. One that can't be used changes nothing."""
+        while True:
+            await asyncio.sleep(RELOAD_SEC)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Reads the file if it has changed."""
+        try:
+            identity = _identity(self._path)
+            if identity == self._read_as:
+                return
+            self.current = SigningKeys(_read(self._path))
+            self._read_as = identity
+        except _UNUSABLE as error:
+            log.error("signing_keys_unusable", reason=repr(error))
+        else:
+            log.info("signing_keys_read", kids=[key["kid"] for key in self.current.jwks()["keys"]])
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation did."""
+
+    kid: str
+    """The new key."""
+    signs_from: int
+    """Seconds since the epoch."""
+    removed: list[str]
+    """Keys that don't verify any more."""
+
+
+def rotate(path: Path, *, compromised: bool = False) -> Rotation:
+    """Adds a key to a key file that signs in `LEAD_SEC`, and removes those that no living token needs any more.
+
+    Running services read the file by themselves. Nobody is logged out.
+
+    Args:
+        path: the key file.
+        compromised: the keys of before are in wrong hands: the new one signs at once and the others are removed. Access
+            tokens are refused within seconds; refresh tokens go on, they don't depend on keys.
+
+    Raises:
+        SettingsError: the file is not there, can't be used, or can't be written.
+    """
+    now = int(time.time())
+    try:
+        with _alone(path):
+            keys = _read(path)
+            SigningKeys(keys)
+            new = _new_key(now if compromised else now + LEAD_SEC)
+            kept = [] if compromised else _still_needed(keys, now)
+            if len(kept) >= MAX_KEYS:
+                raise ValueError(f"it has {MAX_KEYS} keys that are still in use")
+            _write(path, [new, *kept])
+    except _UNUSABLE as error:
+        raise SettingsError(f"{path} can't be rotated ({error}).") from error
+    removed = [key["kid"] for key in keys if key not in kept]
+    return Rotation(new["kid"], new["nbf"], removed)
+
+
+def _still_needed(keys: Sequence[dict[str, Any]], now: int) -> list[dict[str, Any]]:
+    """Keys that sign, will sign, or have signed lately: a key's last signature is when the next one begins."""
+    begins = sorted(key.get("nbf", 0) for key in keys)
+
+    def is_needed(key: dict[str, Any]) -> bool:
+        later = [begin for begin in begins if begin > key.get("nbf", 0)]
+        return not later or later[0] > now - KEEP_SEC
+
+    return [key for key in keys if is_needed(key)]
+
+
+_UNUSABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, jwt.PyJWTError)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    keys = json.loads(path.read_text())["keys"]
+    return [dict(key.items()) for key in keys]
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    facts = path.stat()
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _signer(key: dict[str, Any]) -> _Signer:
+    kid, signs_from = key["kid"], key.get("nbf", 0)
+    texts = {name: str(value) for name, value in key.items() if name != "nbf"}
+    private = jwt.PyJWK(texts, ALGORITHM).key
+    if not isinstance(private, Ed25519PrivateKey) or not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_CHARS:
         raise ValueError("each key must be a private Ed25519 key with a kid")
-    return private
+    if type(signs_from) is not int:
+        raise ValueError("nbf must be seconds since the epoch")
+    successor_key = hmac.digest(private.private_bytes_raw(), b"refresh token successor", hashlib.sha256)
+    return _Signer(kid, private, signs_from, successor_key)
 
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _written(path, [_new_key()]) as partial, contextlib.suppress(FileExistsError):
+        # A link fails when another replica was faster: then its keys are everybody's.
+        path.hardlink_to(partial)
+
+
+def _write(path: Path, keys: Sequence[dict[str, Any]]) -> None:
+    facts = path.stat()
+    with _written(path, keys) as partial:
+        # Whoever may read the keys now may read the new ones: often another user than the one who rotates.
+        if os.geteuid() == 0:
+            os.chown(partial, facts.st_uid, facts.st_gid)
+        partial.chmod(stat.S_IMODE(facts.st_mode))
+        partial.replace(path)
+
+
+@contextlib.contextmanager
+def _written(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
+    """A file beside the key file that holds these keys, safely on disk; gone afterwards unless it was renamed."""
     # A name of its own, readable by its owner only: in containers all processes have the same id.
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    partial = Path(name)
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump({"keys": [_new_key()]}, file, indent=2)
+            json.dump({"keys": list(keys)}, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
-        # A link fails when another replica was faster: then its keys are everybody's.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(partial)
+        yield partial
     finally:
-        Path(partial).unlink()
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Of two who rotate at once, one waits for the other."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

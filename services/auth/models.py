@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from kit.columns import UtcDateTime
@@ -26,7 +26,13 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(20))
     status: Mapped[str] = mapped_column(String(20), index=True)
-    corporation_id: Mapped[str | None] = mapped_column(String(36))
+    corporation_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    search_text: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    """What a search looks into; see `domain.searchable`."""
+    claims_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Counts changes of what access tokens say."""
+    password_set_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the password was last chosen; a hash that is only made anew leaves it alone."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
@@ -46,3 +52,77 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     replaced_by: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+
+
+class AccountChange(Base):
+    """The last change of an account that others must learn of soon; kept while tokens from before may be alive.
+
+    It says nothing about a person and outlives the account.
+    """
+
+    __tablename__ = "account_changes"
+
+    user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    claims_version: Mapped[int] = mapped_column(BigInteger)
+    """The least that still holds."""
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class PasswordReset(Base):
+    """A code by which somebody may choose a new password, once; only its hash is kept."""
+
+    __tablename__ = "password_resets"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Corporation(Base):
+    """A customer: members see its videos, and its plan decides what they may do."""
+
+    __tablename__ = "corporations"
+    # What the sweep looks for.
+    __table_args__ = (Index("ix_corporations_plan", "plan", "plan_expires_at"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(200), unique=True)
+    plan: Mapped[str] = mapped_column(String(20))
+    plan_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class AuditEntry(Base):
+    """Something that somebody did."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_action", "action", "at"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    action: Mapped[str] = mapped_column(String(50))
+    actor_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    """Who did it; None for the system, and for whoever did not prove who they are."""
+    target_kind: Mapped[str] = mapped_column(String(20))
+    target_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    client_address: Mapped[str] = mapped_column(String(64))
+    """From where; empty for the system, and when whoever did it was erased."""
+    details: Mapped[str] = mapped_column(Text)
+    """A JSON object."""
+
+
+class Alert(Base):
+    """The last alert of a kind, and whether the operator's webhook has taken it."""
+
+    __tablename__ = "alerts"
+
+    kind: Mapped[str] = mapped_column(String(50), primary_key=True)
+    raised_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    body: Mapped[str] = mapped_column(Text)
+    """A JSON object."""
+    attempts: Mapped[int]
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """None when it was delivered, or given up."""

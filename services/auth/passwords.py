@@ -13,8 +13,22 @@ import hmac
 import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 
 import bcrypt
+
+_COMMON = Path(__file__).parent / "common_passwords.txt"
+
+
+@lru_cache(maxsize=1)
+def common_passwords() -> frozenset[str]:
+    """Passwords that everybody tries, in the form that `domain.login_key` gives.
+
+    Those of eight characters and more among the twenty thousand most common ones that Royce Williams took from Troy
+    Hunt's Pwned Passwords, as Django (BSD licence) publishes them.
+    """
+    return frozenset(_COMMON.read_text().splitlines())
 
 
 class PasswordHasher:
@@ -43,6 +57,10 @@ class PasswordHasher:
         target = kept.encode() if kept is not None else self._decoy
         work = asyncio.get_running_loop().run_in_executor(self._threads, bcrypt.checkpw, self._digest(password), target)
         return await work and kept is not None
+
+    def is_cheap(self, kept: str) -> bool:
+        """Whether a kept hash costs an attacker less than one made today would."""
+        return int(kept.split("$")[2]) < self._cost
 
     def close(self) -> None:
         """Ends the threads."""

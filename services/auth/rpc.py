@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from grpc import aio
@@ -11,8 +11,9 @@ from grpc import aio
 from kit.errors import ApiError
 from kit.rpc import timestamp
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
-from services.auth.models import User
-from services.auth.service import Accounts, Logins
+from services.auth.domain import plan_at
+from services.auth.models import Corporation, User
+from services.auth.service import Accounts, Corporations, Logins
 
 MAX_IDS = 100
 Context = aio.ServicerContext[Any, Any]
@@ -21,9 +22,10 @@ Context = aio.ServicerContext[Any, Any]
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     """Answers other services."""
 
-    def __init__(self, accounts: Accounts, logins: Logins) -> None:
+    def __init__(self, accounts: Accounts, logins: Logins, corporations: Corporations) -> None:
         self._accounts = accounts
         self._logins = logins
+        self._corporations = corporations
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, context: Context) -> auth_pb2.GetJwksResponse:  # noqa: ARG002, N802
         """The keys that verify access tokens."""
@@ -45,12 +47,24 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         users = await self._accounts.by_ids(request.ids)
         return auth_pb2.GetUsersResponse(users=[_message(user) for user in users])
 
+    async def GetCorporations(  # noqa: N802
+        self,
+        request: auth_pb2.GetCorporationsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> auth_pb2.GetCorporationsResponse:
+        """Plans of several corporations, as they count now."""
+        if len(request.ids) > MAX_IDS:
+            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+        found = await self._corporations.by_ids(request.ids)
+        now = self._corporations.now()
+        return auth_pb2.GetCorporationsResponse(corporations=[_corporation(each, now) for each in found])
+
     async def ListRevocations(  # noqa: N802
         self,
         request: auth_pb2.ListRevocationsRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.ListRevocationsResponse:
-        """Logins that were ended."""
+        """Logins that were ended, and accounts that changed."""
         since = request.since.ToDatetime(UTC) if request.HasField("since") else None
         revoked = await self._logins.revocations(since)
         return auth_pb2.ListRevocationsResponse(
@@ -77,4 +91,15 @@ def _message(user: User) -> auth_pb2.User:
         status=user.status,
         corporation_id=user.corporation_id or "",
         created_at=timestamp(user.created_at),
+    )
+
+
+def _corporation(corporation: Corporation, now: datetime) -> auth_pb2.Corporation:
+    plan = plan_at(corporation.plan, corporation.plan_expires_at, now)
+    ends = corporation.plan_expires_at if plan == "paid" else None
+    return auth_pb2.Corporation(
+        id=corporation.id,
+        name=corporation.name,
+        plan=plan,
+        plan_expires_at=None if ends is None else timestamp(ends),
     )

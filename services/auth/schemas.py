@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
 from kit.http import Schema, View
 from services.auth.domain import (
     MAX_LOGIN_CHARS,
-    MAX_PASSWORD_CHARS,
+    MAX_PASSWORD_BYTES,
     MIN_PASSWORD_CHARS,
+    Plan,
     Role,
     Status,
     login_problem,
     name_problem,
+    searchable,
 )
+
+MAX_CORPORATION_KEY_CHARS = 200
 
 
 def _usable_login(login_id: str) -> str:
@@ -25,13 +39,27 @@ def _usable_login(login_id: str) -> str:
     return login_id
 
 
+def _read_json(text: str) -> Any:
+    return json.loads(text)
+
+
 def _usable_name(display_name: str) -> str:
     if problem := name_problem(display_name):
         raise ValueError(problem)
     return display_name
 
 
+def _usable_corporation(name: str) -> str:
+    if not 1 <= len(searchable(name)) <= MAX_CORPORATION_KEY_CHARS:
+        raise ValueError("can't be told from others")
+    return name
+
+
 _Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+_NewPassword = Annotated[SecretStr, Field(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_BYTES)]
+"""Not a common one, either: the use cases see to that, who know whose it is."""
+_Login = Annotated[_Trimmed, Field(max_length=MAX_LOGIN_CHARS), AfterValidator(_usable_login)]
+_Name = Annotated[_Trimmed, AfterValidator(_usable_name)]
 _AS_TYPED = ConfigDict(str_strip_whitespace=False)
 """Spaces around a password belong to it: Basic credentials carry them too."""
 
@@ -41,9 +69,63 @@ class Registration(Schema):
 
     model_config = _AS_TYPED
 
-    login_id: Annotated[_Trimmed, Field(max_length=MAX_LOGIN_CHARS), AfterValidator(_usable_login)]
-    password: Annotated[SecretStr, Field(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
-    display_name: Annotated[_Trimmed, AfterValidator(_usable_name)]
+    login_id: _Login
+    password: _NewPassword
+    display_name: _Name
+
+
+class NewUser(Registration):
+    """A new account, made by an administrator."""
+
+    role: Role = "member"
+    corporation_id: Annotated[str, Field(max_length=36)] | None = None
+
+
+class OwnChange(Schema):
+    """What somebody changes about their own account; what is not named stays as it is."""
+
+    model_config = _AS_TYPED
+
+    display_name: _Name | None = None
+    current_password: Annotated[SecretStr, Field(max_length=1024)] | None = None
+    new_password: _NewPassword | None = None
+
+    @model_validator(mode="after")
+    def _both_passwords(self) -> Self:
+        if (self.new_password is None) != (self.current_password is None):
+            raise ValueError("current_password and new_password go together")
+        return self
+
+
+class UserChangeRequest(Schema):
+    """What an administrator changes about an account; what is not named stays as it is."""
+
+    display_name: _Name | None = None
+    role: Role | None = None
+    corporation_id: Annotated[str, Field(max_length=36)] | None = None
+    """Null makes it the platform's own."""
+
+
+class PasswordResetRequest(Schema):
+    """A new password, and the code that allows it."""
+
+    model_config = _AS_TYPED
+
+    code: Annotated[str, Field(max_length=100)]
+    password: _NewPassword
+
+
+class CorporationNaming(Schema):
+    """What a corporation is called."""
+
+    name: Annotated[_Name, AfterValidator(_usable_corporation)]
+
+
+class PlanChange(Schema):
+    """Which plan a corporation is on."""
+
+    plan: Plan
+    expires_at: AwareDatetime | None = Field(None, description="When a paid plan ends; never when absent.")
 
 
 class Credentials(Schema):
@@ -87,6 +169,45 @@ class Tokens(View):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a type, no secret
     expires_in: int = Field(description="Life of the access token, in seconds.")
     user: OwnUserView
+
+
+class OAuthTokens(View):
+    """What the OAuth token endpoint gives (RFC 6749, 5.1)."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a type, no secret
+    expires_in: int = Field(description="Life of the access token, in seconds.")
+
+
+class ResetCodeView(View):
+    """A code by which somebody may choose a new password."""
+
+    code: str
+    expires_at: datetime
+
+
+class CorporationView(View):
+    """A corporation."""
+
+    id: str
+    name: str
+    plan: Plan = Field(description="The one that counts now.")
+    plan_expires_at: datetime | None
+    created_at: datetime
+
+
+class AuditView(View):
+    """Something that somebody did."""
+
+    id: str
+    at: datetime
+    action: str
+    actor_id: str | None
+    target_kind: str
+    target_id: str | None
+    client_address: str
+    details: Annotated[dict[str, Any], BeforeValidator(_read_json)]
 
 
 class CheckResult(View):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
-from services.auth.domain import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, login_problem
+from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings, SettingsError
+from services.auth.domain import login_problem, password_problem
+from services.auth.passwords import common_passwords
 
 
 class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
@@ -31,11 +33,27 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     password_pepper: SecretStr = Field(
         SecretStr(""), description="A secret mixed into password hashes; changing it voids every password."
     )
+    password_pepper_file: Path | None = Field(
+        None, description="A file with that secret, instead of the secret itself; blank space around it does not count."
+    )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes, a power of two.")
     access_ttl_sec: int = Field(900, ge=60, le=86_400, description="Life of an access token, in seconds.")
     refresh_ttl_sec: int = Field(604_800, ge=300, le=31_536_000, description="Life of a refresh token, in seconds.")
     login_attempts: int = Field(10, ge=1, description="Failed logins of one account from one address in five minutes.")
     login_attempts_per_address: int = Field(30, ge=1, description="Failed logins from one address in five minutes.")
+    login_attempts_per_account: int = Field(
+        100, ge=1, description="Failed logins of one account from all addresses in an hour."
+    )
+    reset_ttl_sec: int = Field(
+        86_400, ge=300, le=604_800, description="Life of a code for a lost password, in seconds."
+    )
+    audit_retention_days: int = Field(365, ge=1, le=3650, description="How long entries of the audit log are kept.")
+    alert_login_failures: int = Field(
+        100, ge=1, description="Failed logins in five minutes, of everybody, that raise an alert."
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Where alerts are posted as JSON: `https://…` or `http://…`; nobody is told without it."
+    )
 
     @field_validator("admin_login")
     @classmethod
@@ -47,9 +65,40 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     @field_validator("admin_password")
     @classmethod
     def _usable_password(cls, password: SecretStr | None) -> SecretStr | None:
-        if password is not None and not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
-            raise ValueError(f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters")
+        if password is not None and (problem := password_problem(password.get_secret_value(), "", common_passwords())):
+            raise ValueError(problem)
         return password
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _usable_webhook(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+                raise ValueError("must look like https://host/path, without a password")
+        return url
+
+    @model_validator(mode="after")
+    def _one_pepper(self) -> Self:
+        if self.password_pepper_file is not None and self.password_pepper.get_secret_value():
+            raise ValueError("MARQUEE_PASSWORD_PEPPER and MARQUEE_PASSWORD_PEPPER_FILE exclude each other")
+        return self
+
+    def pepper(self) -> str:
+        """The secret that is mixed into password hashes; empty without one.
+
+        Raises:
+            SettingsError: its file can't be read, or is empty.
+        """
+        if self.password_pepper_file is None:
+            return self.password_pepper.get_secret_value()
+        try:
+            pepper = self.password_pepper_file.read_text().strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"MARQUEE_PASSWORD_PEPPER_FILE can't be read ({error}).") from error
+        if not pepper:
+            raise SettingsError("MARQUEE_PASSWORD_PEPPER_FILE can't be used: it is empty.")
+        return pepper
 
     @field_validator("redis_url")
     @classmethod

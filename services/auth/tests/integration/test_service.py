@@ -21,11 +21,11 @@ from kit.db import Database
 from kit.errors import ApiError
 from services.auth.attempts import LoginAttempts
 from services.auth.domain import REUSE_GRACE
-from services.auth.keys import SigningKeys
+from services.auth.keys import KeyRing
 from services.auth.models import RefreshToken
 from services.auth.passwords import PasswordHasher
 from services.auth.repository import UserRepository
-from services.auth.service import Accounts, Logins
+from services.auth.service import Accounts, Actor, Logins
 from services.auth.tests.support import PASSWORD, Clock
 
 TTL_SEC = 100
@@ -38,12 +38,13 @@ class Wired:
         self.clock = Clock()
         self.database = Database(url)
         self._hasher = PasswordHasher(4, "")
-        self.accounts = Accounts(self.database, self._hasher)
+        attempts = LoginAttempts(None, 1000, 1000, 1000)
+        self.accounts = Accounts(self.database, self._hasher, attempts, self.clock)
         self.logins = Logins(
             self.database,
             self._hasher,
-            SigningKeys.load(folder / "keys.json"),
-            LoginAttempts(None, 1000, 1000),
+            KeyRing(folder / "keys.json"),
+            attempts,
             access_ttl_sec=900,
             refresh_ttl_sec=TTL_SEC,
             clock=self.clock,
@@ -55,13 +56,13 @@ class Wired:
     async def refresh(self, token: str) -> str:
         """The new token, or the code of the refusal."""
         try:
-            return (await self.logins.refresh(token)).refresh_token
+            return (await self.logins.refresh(token, "10.0.0.1")).refresh_token
         except ApiError as error:
             return error.code
 
     async def register(self) -> str:
         user = await self.accounts.register(
-            login_id="alice", password=PASSWORD, display_name="Alice", registration="open"
+            login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Actor()
         )
         return user.id
 
@@ -112,7 +113,9 @@ class RacesContract:
                     )
                 )
             assert family
-            await asyncio.gather(wired.refresh(token), wired.logins.log_out(user_id, family), wired.refresh(token))
+            await asyncio.gather(
+                wired.refresh(token), wired.logins.log_out(user_id, family, "10.0.0.1"), wired.refresh(token)
+            )
             assert await wired.working() == []
 
     async def test_one_token_traded_by_many_at_once_has_one_successor(self, wired: Wired) -> None:
@@ -158,7 +161,7 @@ class TestPostgres(RacesContract):
             )
             trade.session.add(successor)
             await trade.session.flush()
-            logout = asyncio.create_task(wired.logins.log_out(first.user_id, first.family_id))
+            logout = asyncio.create_task(wired.logins.log_out(first.user_id, first.family_id, "10.0.0.1"))
             async with asyncio.timeout(10):
                 while not logout.done() and not await self.somebody_waits_for_a_lock(wired.database):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -266,7 +269,7 @@ class RefreshFamilies(RuleBasedStateMachine):
                     select(RefreshToken.family_id).where(RefreshToken.token_hash == digest)
                 )
             if family_id:
-                await self.wired.logins.log_out(self.user_id, family_id)
+                await self.wired.logins.log_out(self.user_id, family_id, "10.0.0.1")
                 family.revoked = True
 
         self.runner.run(end())

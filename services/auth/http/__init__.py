@@ -1,0 +1,40 @@
+"""HTTP API of auth: translates, decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter
+
+from services.auth.http import audit, corporations, sessions, users
+from services.auth.http.sessions import REFRESH_COOKIE, REFRESH_PATH
+from services.auth.service import Accounts, Administration, Audit, Corporations, Logins
+
+__all__ = ["REFRESH_COOKIE", "REFRESH_PATH", "UseCases", "build_routers"]
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the routes are a way to."""
+
+    accounts: Accounts
+    logins: Logins
+    administration: Administration
+    corporations: Corporations
+    audit: Audit
+
+
+def build_routers(
+    use_cases: UseCases,
+    *,
+    registration: Literal["open", "approval", "closed"],
+    uploads: Literal["admin", "members"],
+) -> dict[str, APIRouter]:
+    """The routes of auth, by tag."""
+    return {
+        "auth": sessions.build_router(use_cases.accounts, use_cases.logins, registration, uploads),
+        "users": users.build_router(use_cases.accounts, use_cases.administration, uploads),
+        "corporations": corporations.build_router(use_cases.corporations),
+        "audit": audit.build_router(use_cases.audit),
+    }

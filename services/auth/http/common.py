@@ -1,0 +1,28 @@
+"""What the routes share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Depends, Request
+
+from kit.callers import CurrentAdmin, client_address
+from services.auth.models import User
+from services.auth.schemas import OwnUserView, UserView
+from services.auth.service import Actor
+
+Uploads = Literal["admin", "members"]
+
+
+async def _acting_admin(admin: CurrentAdmin, request: Request) -> Actor:
+    return Actor(admin.user_id, client_address(request))
+
+
+ActingAdmin = Annotated[Actor, Depends(_acting_admin)]
+"""The administrator who calls; everybody else gets AUTH_FORBIDDEN."""
+
+
+def own_view(user: User, uploads: Uploads) -> OwnUserView:
+    """An account as its owner sees it."""
+    plain = UserView.model_validate(user).model_dump()
+    return OwnUserView(**plain, can_upload=user.role == "admin" or uploads == "members")

@@ -1,0 +1,203 @@
+"""Routes by which people prove who they are and stay logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Body, Request, Response
+from pydantic import ValidationError
+
+from kit.callers import (
+    ACCESS_COOKIE,
+    CSRF_HEADER,
+    TOKEN_PATH,
+    CurrentCaller,
+    client_address,
+    protected_router,
+)
+from kit.errors import ApiError
+from kit.http import Schema, errors
+from services.auth.http.common import Uploads, own_view
+from services.auth.schemas import (
+    CheckResult,
+    Credentials,
+    OAuthTokens,
+    PasswordResetRequest,
+    RefreshRequest,
+    Registration,
+    Tokens,
+    UserView,
+)
+from services.auth.service import Accounts, Actor, Logins, TokenPair
+
+REFRESH_COOKIE = "marquee_refresh"
+REFRESH_PATH = "/api/auth"
+FORM_TYPE = "application/x-www-form-urlencoded"
+FORM_FIELDS = 10
+TOKEN_FORM = {
+    "type": "object",
+    "required": ["grant_type"],
+    "properties": {
+        "grant_type": {"type": "string", "enum": ["password", "refresh_token"]},
+        "username": {"type": "string", "maxLength": 256},
+        "password": {"type": "string", "maxLength": 1024},
+        "refresh_token": {"type": "string", "maxLength": 256},
+        "scope": {"type": "string"},
+        "client_id": {"type": "string"},
+        "client_secret": {"type": "string"},
+    },
+}
+"""What OAuth clients send; scope and client are taken and not looked at."""
+S = TypeVar("S", bound=Schema)
+
+
+def build_router(  # noqa: C901 - routes side by side
+    accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"], uploads: Uploads
+) -> APIRouter:
+    """The routes under `/api/auth`, and the published keys."""
+    public = APIRouter()
+
+    def answer(pair: TokenPair, request: Request, response: Response) -> Tokens:
+        for name, value, path, life in (
+            (ACCESS_COOKIE, pair.access_token, "/", pair.access_ttl_sec),
+            (REFRESH_COOKIE, pair.refresh_token, REFRESH_PATH, pair.refresh_ttl_sec),
+        ):
+            response.set_cookie(
+                name,
+                value,
+                max_age=life,
+                path=path,
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
+        return Tokens(
+            access_token=pair.access_token,
+            refresh_token=pair.refresh_token,
+            expires_in=pair.access_ttl_sec,
+            user=own_view(pair.user, uploads),
+        )
+
+    @public.post(
+        "/api/auth/register", status_code=201, responses=errors("AUTH_REGISTRATION_CLOSED", "AUTH_LOGIN_TAKEN")
+    )
+    async def register(body: Registration, request: Request) -> UserView:
+        """Makes an account; an administrator may have to approve it before it can be used."""
+        user = await accounts.register(
+            login_id=body.login_id,
+            password=body.password.get_secret_value(),
+            display_name=body.display_name,
+            registration=registration,
+            actor=Actor(None, client_address(request)),
+        )
+        return UserView.model_validate(user)
+
+    @public.post(
+        "/api/auth/login",
+        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
+    )
+    async def login(body: Credentials, request: Request, response: Response) -> Tokens:
+        """Trades a login and password for tokens, and sets them as cookies."""
+        pair = await logins.log_in(body.login_id, body.password.get_secret_value(), client_address(request))
+        return answer(pair, request, response)
+
+    @public.post(
+        TOKEN_PATH,
+        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
+        openapi_extra={"requestBody": {"required": True, "content": {FORM_TYPE: {"schema": TOKEN_FORM}}}},
+    )
+    async def token(request: Request, response: Response) -> OAuthTokens:
+        """The token endpoint of OAuth 2.0 (RFC 6749, 4.3 and 6): what API documentation and OAuth clients log in by.
+
+        Errors have this API's own form. It sets no cookies.
+        """
+        form = await _form(request)
+        match form.get("grant_type"):
+            case "password":
+                given = _form_of(Credentials, {"login_id": form.get("username"), "password": form.get("password")})
+                pair = await logins.log_in(given.login_id, given.password.get_secret_value(), client_address(request))
+            case "refresh_token":
+                renewal = _form_of(RefreshRequest, {"refresh_token": form.get("refresh_token")})
+                if not renewal.refresh_token:
+                    raise ApiError("AUTH_INVALID_TOKEN")
+                pair = await logins.refresh(renewal.refresh_token, client_address(request))
+            case _:
+                raise _malformed("grant_type", "must be password or refresh_token")
+        response.headers["Cache-Control"] = "no-store"
+        return OAuthTokens(
+            access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.access_ttl_sec
+        )
+
+    @public.post("/api/auth/reset", status_code=204, responses=errors("AUTH_RESET_CODE_INVALID", "AUTH_RATE_LIMITED"))
+    async def reset(body: PasswordResetRequest, request: Request) -> None:
+        """Chooses a new password with a code from an administrator. The code works once, and every login ends."""
+        await accounts.reset_password(body.code, body.password.get_secret_value(), client_address(request))
+
+    @public.post("/api/auth/refresh", responses=errors("AUTH_INVALID_TOKEN", "AUTH_TOKEN_EXPIRED"))
+    async def refresh(
+        request: Request, response: Response, body: Annotated[RefreshRequest | None, Body()] = None
+    ) -> Tokens:
+        """Trades a refresh token, from the body or the cookie, for a new pair. The old one is void from then on."""
+        token = body.refresh_token if body else None
+        if token is None:
+            token = request.cookies.get(REFRESH_COOKIE)
+            if token and CSRF_HEADER not in request.headers:
+                raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+        if not token:
+            raise ApiError("AUTH_INVALID_TOKEN")
+        return answer(await logins.refresh(token, client_address(request)), request, response)
+
+    @public.post("/api/auth/check", responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_RATE_LIMITED"))
+    async def check(body: Credentials, request: Request) -> CheckResult:
+        """Says whether a login and password are right; gives no token."""
+        user = await logins.verify(body.login_id, body.password.get_secret_value(), client_address(request))
+        return CheckResult(user=own_view(user, uploads))
+
+    @public.get("/.well-known/jwks.json", include_in_schema=False)
+    async def jwks() -> dict[str, object]:
+        return logins.jwks()
+
+    protected = protected_router()
+
+    @protected.post("/api/auth/logout", status_code=204)
+    async def logout(caller: CurrentCaller, request: Request, response: Response) -> None:
+        """Ends this login: its refresh tokens are void and the cookies gone."""
+        if caller.session_id:
+            await logins.log_out(caller.user_id, caller.session_id, client_address(request))
+        secure = request.url.scheme == "https"
+        for name, path in ((ACCESS_COOKIE, "/"), (REFRESH_COOKIE, REFRESH_PATH)):
+            response.delete_cookie(name, path=path, httponly=True, samesite="strict", secure=secure)
+
+    public.include_router(protected)
+    return public
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """The fields of a form, each at most once (RFC 6749, 3.2)."""
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise _malformed("body", f"must be {FORM_TYPE}")
+    try:
+        fields = parse_qsl(
+            (await request.body()).decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS, errors="strict"
+        )
+    except ValueError as error:
+        raise _malformed("body", "must be a form in UTF-8") from error
+    form = dict(fields)
+    if len(form) < len(fields):
+        raise _malformed("body", "must have each field once")
+    return form
+
+
+def _form_of(schema: type[S], fields: Mapping[str, str | None]) -> S:
+    """Checks fields of a form as those of a JSON body are."""
+    try:
+        return schema.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _malformed(str(first["loc"][0]), str(first["msg"])) from error
+
+
+def _malformed(field: str, problem: str) -> ApiError:
+    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": field, "problem": problem}]})

@@ -1,0 +1,22 @@
+"""Use cases of auth. Each opens its own transaction; hashing happens outside of it."""
+
+from services.auth.service.accounts import Accounts
+from services.auth.service.administration import Administration, ResetCode, UserChange
+from services.auth.service.audit import Audit
+from services.auth.service.common import Actor, utc_now
+from services.auth.service.corporations import Corporations
+from services.auth.service.logins import COMMIT_MARGIN, Logins, TokenPair
+
+__all__ = [
+    "COMMIT_MARGIN",
+    "Accounts",
+    "Actor",
+    "Administration",
+    "Audit",
+    "Corporations",
+    "Logins",
+    "ResetCode",
+    "TokenPair",
+    "UserChange",
+    "utc_now",
+]

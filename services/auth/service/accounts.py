@@ -1,0 +1,299 @@
+"""Accounts as their owners see them: making one, changing it, choosing a new password, leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from kit.db import Database, Transaction
+from kit.errors import ApiError
+from kit.ids import is_id, new_id
+from kit.tokens import Caller
+from marquee.events.v1 import user_pb2
+from services.auth.attempts import LoginAttempts
+from services.auth.domain import Role, Status, login_key, searchable, status_of_new_account
+from services.auth.models import User
+from services.auth.passwords import PasswordHasher
+from services.auth.repository import (
+    AccountChangeRepository,
+    AuditRepository,
+    CorporationRepository,
+    PasswordResetRepository,
+    UserRepository,
+)
+from services.auth.service.common import (
+    SYSTEM,
+    Actor,
+    digest,
+    end_logins,
+    invalid,
+    locked_user,
+    note,
+    require_another_admin,
+    require_good_password,
+    touch,
+    user_event,
+)
+
+log = structlog.get_logger()
+
+GONE = 1 << 62
+"""The claims version of an account that was deleted: no token has it."""
+
+
+class Accounts:
+    """Making and finding accounts, and what people do with their own."""
+
+    def __init__(
+        self, database: Database, hasher: PasswordHasher, attempts: LoginAttempts, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._attempts = attempts
+        self._clock = clock
+
+    async def register(
+        self,
+        *,
+        login_id: str,
+        password: str,
+        display_name: str,
+        registration: Literal["open", "approval", "closed"],
+        actor: Actor,
+    ) -> User:
+        """Makes a member's account.
+
+        Raises:
+            ApiError: AUTH_REGISTRATION_CLOSED, VALIDATION_FAILED for a bad password, or AUTH_LOGIN_TAKEN.
+        """
+        if registration == "closed":
+            raise ApiError("AUTH_REGISTRATION_CLOSED")
+        return await self.make(
+            login_id=login_id,
+            password=password,
+            display_name=display_name,
+            role="member",
+            status=status_of_new_account(registration),
+            corporation_id=None,
+            actor=actor,
+        )
+
+    async def make(
+        self,
+        *,
+        login_id: str,
+        password: str,
+        display_name: str,
+        role: Role,
+        status: Status,
+        corporation_id: str | None,
+        actor: Actor,
+    ) -> User:
+        """Makes any account.
+
+        Raises:
+            ApiError: VALIDATION_FAILED for a bad password or an unknown corporation, or AUTH_LOGIN_TAKEN.
+        """
+        require_good_password(password, login_id)
+        password_hash = await self._hasher.hash(password)
+        now = self._clock()
+        user = _new_user(login_id, display_name, password_hash, role, status, now)
+        try:
+            async with self._database.write() as transaction:
+                await join(transaction, user, corporation_id)
+                await _add(transaction, user, actor, now)
+        except IntegrityError as error:
+            raise ApiError("AUTH_LOGIN_TAKEN") from error
+        return user
+
+    async def ensure_first_admin(self, login_id: str, password: str) -> bool:
+        """Makes the administrator when there are no accounts at all; whether it did."""
+        password_hash = await self._hasher.hash(password)
+        now = self._clock()
+        user = _new_user(login_id, login_id, password_hash, "admin", "active", now)
+        try:
+            async with self._database.write() as transaction:
+                if await UserRepository(transaction.session).exist():
+                    return False
+                await _add(transaction, user, SYSTEM, now)
+        except IntegrityError:
+            # Another replica started at the same moment.
+            return False
+        log.info("first_admin_made", user_id=user.id)
+        return True
+
+    async def exist(self) -> bool:
+        """Whether there is any account."""
+        async with self._database.read() as session:
+            return await UserRepository(session).exist()
+
+    async def get(self, user_id: str) -> User:
+        """An account.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND.
+        """
+        async with self._database.read() as session:
+            user = await UserRepository(session).get(user_id) if is_id(user_id) else None
+        if user is None:
+            raise ApiError("CONTENT_NOT_FOUND")
+        return user
+
+    async def by_ids(self, ids: Sequence[str]) -> Sequence[User]:
+        """Several accounts at once; unknown ids are left out."""
+        async with self._database.read() as session:
+            return await UserRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
+
+    async def rename(self, user_id: str, display_name: str) -> User:
+        """Changes how somebody is shown.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND.
+        """
+        async with self._database.write() as transaction:
+            user = await locked_user(transaction, user_id)
+            if show_as(user, display_name):
+                touch(user, self._clock())
+        return user
+
+    async def change_password(self, caller: Caller, current: str, new: str, address: str) -> User:
+        """Chooses a new password, and ends every other login of the account.
+
+        Raises:
+            ApiError: AUTH_WRONG_PASSWORD, VALIDATION_FAILED for a bad new one, AUTH_RATE_LIMITED, SERVICE_UNAVAILABLE
+                when attempts can't be counted, or CONTENT_NOT_FOUND.
+        """
+        before = await self.get(caller.user_id)
+        require_good_password(new, before.login_id, "new_password")
+        async with self._attempts.turn(address):
+            await self._attempts.require_room(before.login_key, address)
+            if not await self._hasher.verify(current, before.password_hash):
+                await self._attempts.failed(before.login_key, address)
+                raise ApiError("AUTH_WRONG_PASSWORD")
+        password_hash = await self._hasher.hash(new)
+        now = self._clock()
+        actor = Actor(caller.user_id, address)
+        async with self._database.write() as transaction:
+            user = await locked_user(transaction, caller.user_id)
+            if user.password_set_at != before.password_set_at:
+                # Somebody else chose one while this one was looked at: what was proved does not hold any more.
+                raise ApiError("AUTH_WRONG_PASSWORD")
+            await set_password(transaction, user, password_hash, now)
+            ended = await end_logins(transaction, user, now, but=caller.session_id)
+            note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
+        return user
+
+    async def reset_password(self, code: str, new: str, address: str) -> None:
+        """Chooses a new password with a code from an administrator; the code and every login end.
+
+        Raises:
+            ApiError: AUTH_RESET_CODE_INVALID, VALIDATION_FAILED for a bad password, AUTH_RATE_LIMITED, or
+                SERVICE_UNAVAILABLE when attempts can't be counted.
+        """
+        code_hash = digest(readable(code))
+        async with self._attempts.turn(address):
+            await self._attempts.require_room(None, address)
+            async with self._database.read() as session:
+                user_id = await PasswordResetRepository(session).owner(code_hash, self._clock())
+            if user_id is None:
+                await self._attempts.failed(None, address)
+                raise ApiError("AUTH_RESET_CODE_INVALID")
+        require_good_password(new, (await self.get(user_id)).login_id)
+        password_hash = await self._hasher.hash(new)
+        now = self._clock()
+        async with self._database.write() as transaction:
+            user = await UserRepository(transaction.session).locked(user_id)
+            resets = PasswordResetRepository(transaction.session)
+            # Asked again under the lock: of two who use a code at once, one may.
+            if user is None or await resets.owner(code_hash, now) != user_id:
+                raise ApiError("AUTH_RESET_CODE_INVALID")
+            await set_password(transaction, user, password_hash, now)
+            ended = await end_logins(transaction, user, now)
+            note(transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended)
+
+    async def erase(self, user_id: str, actor: Actor) -> None:
+        """Deletes an account and all that is known of the person here, and has the other services do the same.
+
+        What stays is the audit log, where somebody without a name, an address or an account did something.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND, or AUTH_LAST_ADMIN.
+        """
+        now = self._clock()
+        async with self._database.write() as transaction:
+            await require_another_admin(transaction, user_id)
+            user = await locked_user(transaction, user_id)
+            touch(user, now)
+            await end_logins(transaction, user, now)
+            await AccountChangeRepository(transaction.session).note(user.id, GONE, now)
+            revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=GONE)
+            await transaction.record(user_event("auth.token_revoked", revoked, user))
+            await transaction.record(user_event("user.deleted", user_pb2.UserDeleted(user_id=user.id), user))
+            note(transaction, "user.deleted", actor, ("user", user.id), now)
+            await transaction.session.flush()
+            await AuditRepository(transaction.session).forget_addresses(user.id)
+            await UserRepository(transaction.session).remove(user)
+
+
+def readable(code: str) -> str:
+    """A reset code as it was made, however it was typed."""
+    return "".join(letter for letter in code.upper() if letter.isalnum())
+
+
+def show_as(user: User, display_name: str) -> bool:
+    """Changes how an account is shown; whether that is a change."""
+    if user.display_name == display_name:
+        return False
+    user.display_name = display_name
+    user.search_text = searchable(user.login_id, display_name)
+    return True
+
+
+async def join(transaction: Transaction, user: User, corporation_id: str | None) -> None:
+    """Makes an account a member of a corporation, or of none.
+
+    Raises:
+        ApiError: VALIDATION_FAILED when there is no such corporation.
+    """
+    if corporation_id is not None and not (
+        is_id(corporation_id) and await CorporationRepository(transaction.session).held(corporation_id)
+    ):
+        raise invalid("corporation_id", "there is no such corporation")
+    user.corporation_id = corporation_id
+
+
+async def set_password(transaction: Transaction, user: User, password_hash: str, now: datetime) -> None:
+    """Puts a new password in the place of the old one, and voids a code that could still change it."""
+    user.password_hash = password_hash
+    user.password_set_at = now
+    touch(user, now)
+    await PasswordResetRepository(transaction.session).remove(user.id)
+
+
+def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, status: Status, now: datetime) -> User:
+    return User(
+        id=new_id(),
+        login_id=login_id,
+        login_key=login_key(login_id),
+        display_name=display_name,
+        search_text=searchable(login_id, display_name),
+        password_hash=password_hash,
+        password_set_at=now,
+        role=role,
+        status=status,
+        claims_version=1,
+        created_at=now,
+        updated_at=now,
+        version=1,
+    )
+
+
+async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime) -> None:
+    UserRepository(transaction.session).add(user)
+    message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
+    await transaction.record(user_event("user.registered", message, user))
+    note(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)

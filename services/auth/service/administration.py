@@ -1,0 +1,160 @@
+"""Accounts as administrators see them: finding, approving, suspending, changing rights, codes for lost passwords."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kit.db import Database
+from marquee.events.v1 import user_pb2
+from services.auth.domain import Role
+from services.auth.models import User
+from services.auth.repository import PasswordResetRepository, UserFilter, UserRepository
+from services.auth.service.accounts import join, readable, show_as
+from services.auth.service.common import (
+    Actor,
+    digest,
+    end_logins,
+    locked_user,
+    note,
+    require_another_admin,
+    take_back,
+    touch,
+    user_event,
+)
+
+_CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""None that looks like another."""
+_CODE_GROUPS, _CODE_GROUP = 5, 5
+"""25 letters of 30: 122 bits, more than anybody can try."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What an administrator changes; None leaves a thing as it is."""
+
+    display_name: str | None = None
+    role: Role | None = None
+    moves: bool = False
+    """Whether the corporation is changed, to `corporation_id`."""
+    corporation_id: str | None = None
+    """None for the platform itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCode:
+    """A code that lets somebody choose a new password, as it is shown once."""
+
+    code: str
+    expires_at: datetime
+
+
+class Administration:
+    """What administrators do with the accounts of others.
+
+    Args:
+        database: auth's.
+        reset_ttl_sec: life of a code for a lost password.
+        clock: tells the time.
+    """
+
+    def __init__(self, database: Database, *, reset_ttl_sec: int, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._reset_ttl_sec = reset_ttl_sec
+        self._clock = clock
+
+    async def page(self, wanted: UserFilter, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
+        """Accounts, newest first, and how many there are in all."""
+        async with self._database.read() as session:
+            return await UserRepository(session).page(wanted, offset=offset, limit=limit)
+
+    async def approve(self, user_id: str, actor: Actor) -> User:
+        """Lets a pending or suspended account in; approving twice changes nothing.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND.
+        """
+        now = self._clock()
+        async with self._database.write() as transaction:
+            # Locked: of two administrators at the same moment, one approves.
+            user = await locked_user(transaction, user_id)
+            if user.status != "active":
+                before, user.status = user.status, "active"
+                touch(user, now)
+                await transaction.record(user_event("user.approved", user_pb2.UserApproved(user_id=user.id), user))
+                note(transaction, "user.approved", actor, ("user", user.id), now, before=before)
+        return user
+
+    async def suspend(self, user_id: str, actor: Actor) -> User:
+        """Shuts an account out, everywhere within seconds; suspending twice changes nothing.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND, or AUTH_LAST_ADMIN.
+        """
+        now = self._clock()
+        async with self._database.write() as transaction:
+            await require_another_admin(transaction, user_id)
+            user = await locked_user(transaction, user_id)
+            if user.status != "suspended":
+                before, user.status = user.status, "suspended"
+                touch(user, now)
+                ended = await end_logins(transaction, user, now)
+                await take_back(transaction, user, now)
+                await transaction.record(user_event("user.suspended", user_pb2.UserSuspended(user_id=user.id), user))
+                note(transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended)
+        return user
+
+    async def change(self, user_id: str, change: UserChange, actor: Actor) -> User:
+        """Changes an account; tokens that speak of its old rights are refused within seconds, the logins go on.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND, AUTH_LAST_ADMIN, or VALIDATION_FAILED for an unknown corporation.
+        """
+        now = self._clock()
+        async with self._database.write() as transaction:
+            if change.role == "member":
+                await require_another_admin(transaction, user_id)
+            user = await locked_user(transaction, user_id)
+            rights = (user.role, user.corporation_id)
+            changed = []
+            if change.display_name is not None and show_as(user, change.display_name):
+                changed.append("display_name")
+            if change.role is not None and change.role != user.role:
+                user.role = change.role
+                changed.append("role")
+            if change.moves and change.corporation_id != user.corporation_id:
+                await join(transaction, user, change.corporation_id)
+                changed.append("corporation_id")
+            if changed:
+                touch(user, now)
+                note(
+                    transaction,
+                    "user.changed",
+                    actor,
+                    ("user", user.id),
+                    now,
+                    changed=changed,
+                    role=user.role,
+                    corporation_id=user.corporation_id,
+                )
+            if rights != (user.role, user.corporation_id):
+                await take_back(transaction, user, now)
+        return user
+
+    async def issue_reset_code(self, user_id: str, actor: Actor) -> ResetCode:
+        """Makes a code by which somebody may choose a new password, once; it voids the one before.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND.
+        """
+        groups = ("".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_GROUP)) for _ in range(_CODE_GROUPS))
+        code = "-".join(groups)
+        now = self._clock()
+        expires_at = now + timedelta(seconds=self._reset_ttl_sec)
+        async with self._database.write() as transaction:
+            user = await locked_user(transaction, user_id)
+            await PasswordResetRepository(transaction.session).put(user.id, digest(readable(code)), expires_at)
+            note(transaction, "password.reset_issued", actor, ("user", user.id), now)
+        return ResetCode(code, expires_at)

@@ -1,0 +1,98 @@
+"""The audit log: reading it, and noticing when too many logins fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from kit.db import Database
+from kit.events import Event
+from marquee.events.v1 import user_pb2
+from services.auth.models import Alert, AuditEntry
+from services.auth.repository import AlertRepository, AuditFilter, AuditRepository
+from services.auth.service.common import SOURCE
+
+log = structlog.get_logger()
+
+BURST_WINDOW = timedelta(minutes=5)
+BURST = "auth.failures_burst"
+BUSIEST = 5
+DELIVERIES = 6
+FIRST_RETRY = timedelta(seconds=20)
+"""Doubled each time: the last attempt is about ten minutes after the first."""
+
+
+class Audit:
+    """What was done, and what should worry the operator.
+
+    Args:
+        database: auth's.
+        retention_days: how long entries are kept.
+        burst: failed logins in five minutes that raise an alert.
+        clock: tells the time.
+    """
+
+    def __init__(self, database: Database, *, retention_days: int, burst: int, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._retention = timedelta(days=retention_days)
+        self._burst = burst
+        self._clock = clock
+
+    async def page(self, wanted: AuditFilter, *, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
+        """Entries, newest first, and how many there are in all."""
+        async with self._database.read() as session:
+            return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
+
+    async def forget_old(self) -> None:
+        """Removes entries that were kept long enough."""
+        async with self._database.write() as transaction:
+            await AuditRepository(transaction.session).forget(self._clock() - self._retention)
+
+    async def look_for_burst(self) -> bool:
+        """Raises an alert when too many logins have failed; once in a window, whoever else looks; whether it did."""
+        now = self._clock()
+        since = now - BURST_WINDOW
+        async with self._database.read() as session:
+            entries = AuditRepository(session)
+            failures = await entries.count("login.failed", since)
+            if failures < self._burst:
+                return False
+            busiest = await entries.busiest_addresses("login.failed", since, BUSIEST)
+        addresses = [f"{address}: {times}" for address, times in busiest]
+        window_sec = int(BURST_WINDOW.total_seconds())
+        body = {
+            "kind": BURST,
+            # What chat systems show of a webhook.
+            "text": f"Marquee: {failures} logins failed in {window_sec // 60} minutes ({', '.join(addresses)}).",
+            "failures": failures,
+            "window_sec": window_sec,
+            "addresses": addresses,
+            "raised_at": now.isoformat(),
+        }
+        async with self._database.write() as transaction:
+            alerts = AlertRepository(transaction.session)
+            if not await alerts.raise_once(BURST, json.dumps(body, ensure_ascii=False), now, since):
+                return False
+            message = user_pb2.FailuresBurst(failures=failures, window_sec=window_sec, addresses=addresses)
+            await transaction.record(Event.of(BURST, message, source=SOURCE, subject=BURST))
+        log.warning("login_failures_burst", failures=failures, addresses=addresses)
+        return True
+
+    async def take_alert(self) -> Alert | None:
+        """An alert to be delivered now. It comes again later, a few times, unless `delivered` is called."""
+        now = self._clock()
+        async with self._database.write() as transaction:
+            alert = await AlertRepository(transaction.session).due(now)
+            if alert is not None:
+                alert.attempts += 1
+                retry = now + FIRST_RETRY * 2 ** (alert.attempts - 1)
+                alert.next_attempt_at = retry if alert.attempts < DELIVERIES else None
+        return alert
+
+    async def delivered(self, alert: Alert) -> None:
+        """Notes that somebody has taken an alert."""
+        async with self._database.write() as transaction:
+            await AlertRepository(transaction.session).settle(alert.kind, alert.raised_at)

@@ -1,0 +1,149 @@
+"""What the use cases share: who acts, how events and audit entries are made, how rights are taken back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from google.protobuf.message import Message
+
+from kit.db import Transaction
+from kit.errors import ApiError
+from kit.events import Event
+from kit.ids import is_id, new_id
+from marquee.events.v1 import user_pb2
+from services.auth.domain import password_problem
+from services.auth.models import AuditEntry, User
+from services.auth.passwords import common_passwords
+from services.auth.repository import (
+    AccountChangeRepository,
+    AuditRepository,
+    RefreshTokenRepository,
+    UserRepository,
+)
+
+SOURCE = "auth"
+MAX_ADDRESS_CHARS = 64
+
+
+def utc_now() -> datetime:
+    """The moment it is."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where."""
+
+    user_id: str | None = None
+    """None for the system, and for whoever did not prove who they are."""
+    address: str = ""
+
+
+SYSTEM = Actor()
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret that nobody can guess."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def user_event(type_: str, message: Message, user: User) -> Event:
+    """An event about an account."""
+    return Event.of(type_, message, source=SOURCE, subject=user.id, version=user.version)
+
+
+def invalid(field: str, problem: str) -> ApiError:
+    """A refusal that names a field, as malformed requests get."""
+    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": field, "problem": problem}]})
+
+
+def require_good_password(password: str, login_id: str, field: str = "password") -> None:
+    """Goes on only with a password that may be chosen.
+
+    Raises:
+        ApiError: VALIDATION_FAILED.
+    """
+    if problem := password_problem(password, login_id, common_passwords()):
+        raise invalid(field, problem)
+
+
+def note(
+    transaction: Transaction,
+    action: str,
+    actor: Actor,
+    target: tuple[str, str | None],
+    now: datetime,
+    **details: str | int | list[str] | None,
+) -> None:
+    """Writes an entry into the audit log, with the fact that it tells of.
+
+    Args:
+        transaction: of the fact.
+        action: what was done, `<noun>.<past participle>`.
+        actor: who did it.
+        target: what it was done to: a kind and an id.
+        now: when.
+        details: more, for people. Nothing secret and nothing that would have to be erased with an account.
+    """
+    AuditRepository(transaction.session).add(
+        AuditEntry(
+            id=new_id(),
+            at=now,
+            action=action,
+            actor_id=actor.user_id,
+            target_kind=target[0],
+            target_id=target[1],
+            client_address=actor.address[:MAX_ADDRESS_CHARS],
+            details=json.dumps(details, ensure_ascii=False),
+        )
+    )
+
+
+async def locked_user(transaction: Transaction, user_id: str) -> User:
+    """An account, locked.
+
+    Raises:
+        ApiError: CONTENT_NOT_FOUND.
+    """
+    user = await UserRepository(transaction.session).locked(user_id) if is_id(user_id) else None
+    if user is None:
+        raise ApiError("CONTENT_NOT_FOUND")
+    return user
+
+
+def touch(user: User, now: datetime) -> None:
+    """Counts a change of an account."""
+    user.version += 1
+    user.updated_at = now
+
+
+async def take_back(transaction: Transaction, user: User, now: datetime) -> None:
+    """Has every replica refuse the access tokens that an account has now; the logins go on, with fresh ones."""
+    user.claims_version += 1
+    await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
+    message = user_pb2.TokenRevoked(user_id=user.id, claims_version=user.claims_version)
+    await transaction.record(user_event("auth.token_revoked", message, user))
+
+
+async def end_logins(transaction: Transaction, user: User, now: datetime, *, but: str = "") -> int:
+    """Ends the logins of an account, but for one; answers how many there were. Replicas ask about Basic again, too."""
+    families = await RefreshTokenRepository(transaction.session).revoke_all(user.id, now, but=but)
+    for family_id in families:
+        message = user_pb2.TokenRevoked(user_id=user.id, family_id=family_id)
+        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
+    await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
+    return len(families)
+
+
+async def require_another_admin(transaction: Transaction, user_id: str) -> None:
+    """Goes on only when somebody else can administer the platform; call it before the account itself is locked.
+
+    Raises:
+        ApiError: AUTH_LAST_ADMIN.
+    """
+    admins = await UserRepository(transaction.session).lock_active_admins()
+    if list(admins) == [user_id]:
+        raise ApiError("AUTH_LAST_ADMIN")

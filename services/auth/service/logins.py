@@ -1,0 +1,242 @@
+"""Proving who one is, and staying logged in. Hashing happens outside of transactions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kit.auth_client import Revocations
+from kit.db import Database, Transaction
+from kit.errors import ApiError
+from kit.events import Event
+from kit.ids import new_id
+from marquee.events.v1 import user_pb2
+from services.auth.attempts import LoginAttempts
+from services.auth.domain import RefreshState, judge_refresh, login_key, login_problem
+from services.auth.keys import KeyRing
+from services.auth.models import RefreshToken, User
+from services.auth.passwords import PasswordHasher
+from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
+from services.auth.service.common import SOURCE, Actor, digest, note, user_event
+
+COMMIT_MARGIN = timedelta(seconds=10)
+"""A revocation may become visible so much later than the time that it carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a login or a refresh gives."""
+
+    user: User
+    access_token: str
+    access_ttl_sec: int
+    refresh_token: str
+    refresh_ttl_sec: int
+
+
+class Logins:
+    """Proving who one is, and staying logged in."""
+
+    def __init__(
+        self,
+        database: Database,
+        hasher: PasswordHasher,
+        keys: KeyRing,
+        attempts: LoginAttempts,
+        *,
+        access_ttl_sec: int,
+        refresh_ttl_sec: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._keys = keys
+        self._attempts = attempts
+        self._access_ttl_sec = access_ttl_sec
+        self._refresh_ttl_sec = refresh_ttl_sec
+        self._clock = clock
+
+    async def verify(self, login_id: str, password: str, client_address: str) -> User:
+        """The account that a login and password belong to.
+
+        Raises:
+            ApiError: AUTH_INVALID_CREDENTIALS, AUTH_USER_PENDING, AUTH_USER_SUSPENDED, AUTH_RATE_LIMITED, or
+                SERVICE_UNAVAILABLE when attempts can't be counted.
+        """
+        key = login_key(login_id)
+        async with self._attempts.turn(client_address):
+            await self._attempts.require_room(key, client_address)
+            user = await self._find(key)
+            fits = await self._hasher.verify(password, user.password_hash if user else None)
+            if not fits:
+                await self._attempts.failed(key, client_address)
+        if user is None or not fits:
+            await self._record_failure(key, user, client_address)
+            raise ApiError("AUTH_INVALID_CREDENTIALS")
+        _require_active(user)
+        if self._hasher.is_cheap(user.password_hash):
+            better = await self._hasher.hash(password)
+            async with self._database.write() as transaction:
+                await UserRepository(transaction.session).replace_hash(user.id, user.password_hash, better)
+        return user
+
+    async def log_in(self, login_id: str, password: str, client_address: str) -> TokenPair:
+        """Begins a new family of tokens. Raises what `verify` raises."""
+        proved = await self.verify(login_id, password, client_address)
+        now = self._clock()
+        async with self._database.write() as transaction:
+            user = await UserRepository(transaction.session).locked(proved.id)
+            if user is None or user.password_set_at != proved.password_set_at:
+                # Chosen anew, or deleted, while the old one was being checked: that must not begin a new login.
+                raise ApiError("AUTH_INVALID_CREDENTIALS")
+            _require_active(user)
+            tokens = RefreshTokenRepository(transaction.session)
+            await tokens.forget_expired(now)
+            secret, family_id = secrets.token_urlsafe(32), new_id()
+            pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
+            message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
+            await transaction.record(user_event("auth.login_succeeded", message, user))
+            note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
+        return pair
+
+    async def refresh(self, refresh_token: str, client_address: str) -> TokenPair:
+        """Trades a refresh token for a new pair.
+
+        Raises:
+            ApiError: AUTH_INVALID_TOKEN when it is unknown, revoked or was used before (then its whole family is void),
+                AUTH_TOKEN_EXPIRED, AUTH_USER_SUSPENDED.
+        """
+        now = self._clock()
+        async with self._database.write() as transaction:
+            outcome = await self._rotate(transaction, refresh_token, client_address, now)
+        if isinstance(outcome, ApiError):
+            # Raised only here: the revocation of a stolen family must be committed, not rolled back.
+            raise outcome
+        return outcome
+
+    async def log_out(self, user_id: str, session_id: str, client_address: str) -> None:
+        """Voids the refresh tokens of one login; doing it twice changes nothing."""
+        now = self._clock()
+        async with self._database.write() as transaction:
+            await UserRepository(transaction.session).locked(user_id)
+            if await self._revoke(transaction, user_id, session_id, now):
+                note(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
+
+    async def revocations(self, since: datetime | None) -> Revocations:
+        """What was revoked since a time, or all of it that access tokens which are still alive may be older than."""
+        now = self._clock()
+        oldest = now - timedelta(seconds=self._access_ttl_sec) - COMMIT_MARGIN
+        begin = max(since, oldest) if since else oldest
+        async with self._database.read() as session:
+            families = await RefreshTokenRepository(session).revoked_since(begin)
+            accounts = await AccountChangeRepository(session).since(begin)
+        return Revocations(families, accounts, now - COMMIT_MARGIN)
+
+    async def forget_old_changes(self) -> None:
+        """Removes changes of accounts that no token which is still alive can be older than."""
+        oldest = self._clock() - timedelta(seconds=self._access_ttl_sec) - 2 * COMMIT_MARGIN
+        async with self._database.write() as transaction:
+            await AccountChangeRepository(transaction.session).forget(oldest)
+
+    def jwks(self) -> dict[str, object]:
+        """The keys that verify access tokens."""
+        return self._keys.current.jwks()
+
+    async def _find(self, key: str) -> User | None:
+        if login_problem(key):
+            # Nobody can have such a login, and not every database can be asked for it (NUL).
+            return None
+        async with self._database.read() as session:
+            return await UserRepository(session).by_login(key)
+
+    async def _rotate(  # noqa: PLR0911 - one answer for each way that a token can be refused
+        self, transaction: Transaction, secret: str, client_address: str, now: datetime
+    ) -> TokenPair | ApiError:
+        tokens = RefreshTokenRepository(transaction.session)
+        token_hash = digest(secret)
+        user_id = await tokens.owner(token_hash)
+        # With the account locked, no family grows while it is being revoked, and no token is traded twice at once.
+        user = await UserRepository(transaction.session).locked(user_id) if user_id else None
+        token = await tokens.get(token_hash)
+        if user is None or token is None:
+            return ApiError("AUTH_INVALID_TOKEN")
+        successor = await tokens.get(token.replaced_by) if token.replaced_by else None
+        state = RefreshState(
+            expires_at=token.expires_at,
+            used_at=token.used_at,
+            family_revoked=token.revoked_at is not None,
+            is_latest_predecessor=successor is not None and successor.used_at is None,
+        )
+        verdict = judge_refresh(state, now)
+        if verdict == "expired":
+            return ApiError("AUTH_TOKEN_EXPIRED")
+        if verdict == "reused":
+            if await self._revoke(transaction, token.user_id, token.family_id, now):
+                # Whoever shows it did not prove to be the account's owner.
+                note(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
+            return ApiError("AUTH_INVALID_TOKEN")
+        if user.status != "active":
+            return ApiError("AUTH_USER_SUSPENDED")
+        if verdict == "repeat" and successor is not None:
+            # Derived, not drawn: who asks again gets the same token, so a family never has two that work.
+            for candidate in self._keys.current.successors(secret):
+                if digest(candidate) == successor.token_hash:
+                    return self._pair(user, candidate, successor, now)
+            # The key that it came from was withdrawn within the grace: the answer can't be told again.
+            return ApiError("AUTH_INVALID_TOKEN")
+        next_secret = self._keys.current.successors(secret)[0]
+        replacement = self._keep(tokens, user, next_secret, token.family_id, now)
+        token.used_at = now
+        token.replaced_by = replacement.token_hash
+        return self._pair(user, next_secret, replacement, now)
+
+    def _keep(
+        self, tokens: RefreshTokenRepository, user: User, secret: str, family_id: str, now: datetime
+    ) -> RefreshToken:
+        token = RefreshToken(
+            token_hash=digest(secret),
+            family_id=family_id,
+            user_id=user.id,
+            issued_at=now,
+            expires_at=now + timedelta(seconds=self._refresh_ttl_sec),
+        )
+        tokens.add(token)
+        return token
+
+    def _pair(self, user: User, secret: str, token: RefreshToken, now: datetime) -> TokenPair:
+        return TokenPair(
+            user=user,
+            access_token=self._keys.current.mint(user, token.family_id, self._access_ttl_sec),
+            access_ttl_sec=self._access_ttl_sec,
+            refresh_token=secret,
+            refresh_ttl_sec=int((token.expires_at - now).total_seconds()),
+        )
+
+    async def _revoke(self, transaction: Transaction, user_id: str, family_id: str, now: datetime) -> bool:
+        if not await RefreshTokenRepository(transaction.session).revoke_family(family_id, now):
+            return False
+        message = user_pb2.TokenRevoked(user_id=user_id, family_id=family_id)
+        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
+        return True
+
+    async def _record_failure(self, key: str, user: User | None, client_address: str) -> None:
+        message = user_pb2.LoginFailed(login_id=key, client_address=client_address, code="AUTH_INVALID_CREDENTIALS")
+        target = ("user", user.id if user else None)
+        async with self._database.write() as transaction:
+            await transaction.record(Event.of("auth.login_failed", message, source=SOURCE, subject=_subject(key)))
+            # Without the login: people type passwords there.
+            note(transaction, "login.failed", Actor(None, client_address), target, self._clock())
+
+
+def _require_active(user: User) -> None:
+    if user.status == "pending":
+        raise ApiError("AUTH_USER_PENDING")
+    if user.status != "active":
+        raise ApiError("AUTH_USER_SUSPENDED")
+
+
+def _subject(key: str) -> str:
+    """A login that nobody vouches for, as a column takes it."""
+    return key.replace("\0", "")[:100]

@@ -1,0 +1,69 @@
+"""What time does: plans end, old entries go, alerts are raised and delivered. Any number of replicas may do it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from services.auth.service import Audit, Corporations, Logins
+from services.auth.webhook import Webhook, WebhookFailed
+
+log = structlog.get_logger()
+
+EVERY_SEC = 15.0
+"""An overdue plan is free, and an alert on its way, well within a minute."""
+PRUNE_EVERY = 240
+"""Rounds from one pruning to the next: an hour."""
+
+
+class Sweep:
+    """Does what nobody asks for, again and again.
+
+    Args:
+        corporations: whose plans end.
+        audit: whose entries are kept for a time, and tell of attacks.
+        logins: whose changes are forgotten when no token needs them.
+        webhook: who hears of alerts; None for nobody.
+    """
+
+    def __init__(self, corporations: Corporations, audit: Audit, logins: Logins, webhook: Webhook | None) -> None:
+        self._corporations = corporations
+        self._audit = audit
+        self._logins = logins
+        self._webhook = webhook
+
+    async def run(self) -> None:
+        """Sweeps until cancelled; what fails is tried again the next time."""
+        number = 0
+        while True:
+            await self.once(prune=number % PRUNE_EVERY == 0)
+            number += 1
+            await asyncio.sleep(EVERY_SEC)
+
+    async def once(self, *, prune: bool = False) -> None:
+        """One round; a step that fails keeps none of the others from being done."""
+        steps: list[Callable[[], Awaitable[object]]] = [
+            self._corporations.expire_plans,
+            self._audit.look_for_burst,
+            self._deliver,
+        ]
+        if prune:
+            steps += [self._audit.forget_old, self._logins.forget_old_changes]
+        for step in steps:
+            try:
+                await step()
+            except Exception:
+                log.exception("sweep_failed", step=step.__name__)
+
+    async def _deliver(self) -> None:
+        if self._webhook is None:
+            return
+        while alert := await self._audit.take_alert():
+            try:
+                await self._webhook.post(alert.body)
+            except WebhookFailed as error:
+                log.warning("alert_not_delivered", kind=alert.kind, attempt=alert.attempts, reason=str(error))
+            else:
+                await self._audit.delivered(alert)
