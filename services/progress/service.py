@@ -165,6 +165,11 @@ class Views:
             await asyncio.sleep(TRIM_EVERY_SEC)
 
 
+async def forget_viewer(transaction: Transaction, user_id: str) -> None:
+    """Erases everything about somebody whose account is gone."""
+    await WatchProgressRepository(transaction.session).delete(user_id, None)
+
+
 async def _write(
     transaction: Transaction, user_id: str, video_id: str, report: Report, video: Video | None
 ) -> Progress | None:

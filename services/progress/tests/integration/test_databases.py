@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,9 +25,10 @@ from kit.migrations import upgrade
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
 from kit.testing.servers import PostgresServer
-from marquee.events.v1 import stream_pb2
+from marquee.events.v1 import stream_pb2, user_pb2
+from services.progress import consumers
 from services.progress.__main__ import MIGRATIONS
-from services.progress.consumers import subscribe
+from services.progress.consumers import LAST_REPORTS, subscribe
 from services.progress.domain import Progress, Report, Video
 from services.progress.models import Base, WatchProgress
 from services.progress.repository import ViewCountRepository
@@ -229,6 +232,35 @@ class DatabaseContract:
         await history.erase(MEMBER.user_id, None)
         assert await history.record(MEMBER.user_id, video_id) is None
         assert await history.record(COLLEAGUE.user_id, video_id) is not None
+
+    async def test_a_deleted_account_leaves_nothing_here(
+        self, database: Database, recorder: Recorder, history: History, video_id: str
+    ) -> None:
+        bus = FakeBus()
+        subscribe(bus, database, Views(database))
+        for caller in (MEMBER, COLLEAGUE):
+            await recorder.take(caller, video_id, Report(1.0, 100.0))
+        deleted = event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id))
+        for _ in range(2):
+            await bus.deliver(replace(deleted, time=deleted.time - LAST_REPORTS))
+        assert await history.record(MEMBER.user_id, video_id) is None
+        assert await history.record(COLLEAGUE.user_id, video_id) is not None
+
+    async def test_what_a_player_reports_until_its_token_is_refused_goes_too(
+        self, database: Database, recorder: Recorder, history: History, video_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bus = FakeBus()
+        subscribe(bus, database, Views(database))
+        waits: list[float] = []
+
+        async def report_once_more(seconds: float) -> None:
+            waits.append(seconds)
+            await recorder.take(MEMBER, video_id, Report(2.0, 100.0))
+
+        monkeypatch.setattr(consumers, "asyncio", SimpleNamespace(sleep=report_once_more))
+        await bus.deliver(event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id)))
+        assert waits == [pytest.approx(LAST_REPORTS.total_seconds(), abs=5)]
+        assert await history.record(MEMBER.user_id, video_id) is None
 
     async def test_a_session_is_one_view_however_often_it_is_told(self, database: Database) -> None:
         bus, views = FakeBus(), Views(database)
