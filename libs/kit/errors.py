@@ -90,6 +90,9 @@ CODES: Final[dict[str, ErrorCode]] = {
     "UPLOAD_TOO_LARGE": ErrorCode(
         413, _G.RESOURCE_EXHAUSTED, "The upload is larger than allowed.", "업로드 용량 제한을 초과했습니다."
     ),
+    "UPLOAD_CONFLICT": ErrorCode(
+        409, _G.ALREADY_EXISTS, "This does not go with what is there already.", "이미 있는 내용과 충돌합니다."
+    ),
     "STORAGE_FULL": ErrorCode(507, _G.RESOURCE_EXHAUSTED, "The media store is full.", "저장 공간이 부족합니다."),
     "STREAM_RANGE_INVALID": ErrorCode(
         416, _G.OUT_OF_RANGE, "The asked range lies outside the file.", "요청한 범위가 파일을 벗어났습니다."

@@ -14,11 +14,13 @@ from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.media import MediaStore
 from kit.migrations import upgrade
+from kit.origins import Origins
 from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from services.catalog import consumers
 from services.catalog.http import build_routers, max_body_bytes
+from services.catalog.imports import Imports
 from services.catalog.rpc import CatalogServicer, register
 from services.catalog.service import REQUIRED_EVENTS, HealthOverview, Processing, Sweep, Videos
 from services.catalog.settings import CatalogSettings
@@ -46,6 +48,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "thumbnailer": connect(settings.thumbnailer_address),
     }
     videos = Videos(database, store)
+    origins = Origins(settings)
     health = Health(
         {
             "database": Check(database.ping),
@@ -64,6 +67,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         authenticate=authenticate,
         routers=build_routers(
             videos,
+            Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
             store,
             uploads=settings.uploads,
@@ -84,6 +88,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     )
     for channel in peers.values():
         service.resources.push_async_callback(channel.close)
+    service.resources.push_async_callback(origins.close)
     service.resources.push_async_callback(database.close)
     return service
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final, Literal, Protocol
@@ -51,6 +52,26 @@ class Visible(Protocol):
     corporation_id: str | None
 
 
+class Labels(Protocol):
+    """What people say of a video."""
+
+    @property
+    def title(self) -> str:
+        """One line."""
+
+    @property
+    def description(self) -> str:
+        """May be empty."""
+
+    @property
+    def tags(self) -> list[str]:
+        """Each once."""
+
+    @property
+    def corporation_id(self) -> str | None:
+        """Whose it is; None for everybody's."""
+
+
 def may_see(viewer: Viewer, video: Visible) -> bool:
     """Whether a video exists as far as this viewer is concerned."""
     if viewer.is_admin or video.uploader_id == viewer.user_id:
@@ -84,7 +105,16 @@ def parse_tags(text: str) -> list[str]:
     Raises:
         ValueError: too many, or one is too long.
     """
-    tags = list(dict.fromkeys(tag for part in text.split(",") if (tag := clean_text(part, len(part)))))
+    return clean_tags(text.split(","))
+
+
+def clean_tags(parts: Iterable[str]) -> list[str]:
+    """Tags, trimmed, without repeats, in their order.
+
+    Raises:
+        ValueError: too many, or one is too long.
+    """
+    tags = list(dict.fromkeys(tag for part in parts if (tag := clean_text(part, len(part)))))
     if len(tags) > MAX_TAGS:
         raise ValueError(f"at most {MAX_TAGS} tags")
     if any(len(tag) > MAX_TAG_CHARS for tag in tags):

@@ -13,7 +13,8 @@ from kit.errors import ApiError
 from kit.http import Page, Paging, errors, paging
 from kit.media import MediaStore
 from services.catalog.domain import SORTS, may_upload
-from services.catalog.schemas import HealthView, ProcessingView, VideoDetailView, VideoView
+from services.catalog.imports import Imports
+from services.catalog.schemas import HealthView, ImportRequest, ProcessingView, VideoDetailView, VideoView
 from services.catalog.service import HealthOverview, Videos
 from services.catalog.uploads import receive
 
@@ -50,6 +51,7 @@ def max_body_bytes(scope: Scope) -> int | None:
 
 def build_routers(
     videos: Videos,
+    imports: Imports,
     overview: HealthOverview,
     store: MediaStore,
     *,
@@ -59,6 +61,7 @@ def build_routers(
     """The routes of catalog, by tag."""
     return {
         "videos": _videos_router(videos, store, uploads, upload_max_bytes),
+        "imports": _imports_router(imports),
         "health": _health_router(overview),
     }
 
@@ -127,6 +130,21 @@ def _videos_router(
         if headers["ETag"] in known or known.strip() == "*":
             return Response(status_code=304, headers=headers)
         return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+    return router
+
+
+def _imports_router(imports: Imports) -> APIRouter:
+    router = protected_router()
+
+    @router.post("/api/imports", status_code=201, responses=errors("UPLOAD_CONFLICT"))
+    async def import_video(wanted: ImportRequest, admin: CurrentAdmin) -> VideoDetailView:
+        """Registers a film where it lies, without copying it. It is processed like an upload.
+
+        A `location` that can't be read or served is a VALIDATION_FAILED that says why; one that is a video already, an
+        UPLOAD_CONFLICT with its `video_id`.
+        """
+        return VideoDetailView.of(await imports.add(wanted.import_(), admin.user_id))
 
     return router
 

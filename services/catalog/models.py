@@ -43,10 +43,11 @@ class VideoFile(Base):
     """A file of a video; several when there are several bit rates."""
 
     __tablename__ = "video_files"
+    __table_args__ = (Index("ux_video_files_reference", "reference", unique=True),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), index=True)
-    reference: Mapped[str] = mapped_column(String(300))
+    reference: Mapped[str] = mapped_column(String(2000))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     video_codec: Mapped[str | None] = mapped_column(String(50))
     audio_codec: Mapped[str | None] = mapped_column(String(50))

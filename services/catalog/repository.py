@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import SORTS, Viewer
-from services.catalog.models import Video
+from services.catalog.models import Video, VideoFile
+
+
+class ReferenceTaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """Another video has this file already."""
 
 
 class VideoRepository:
@@ -21,6 +26,22 @@ class VideoRepository:
     def add(self, video: Video) -> None:
         """Adds a video and its files."""
         self._session.add(video)
+
+    async def add_import(self, video: Video) -> None:
+        """Adds a video whose file lies elsewhere.
+
+        Raises:
+            ReferenceTaken: another video has that file; the transaction is of no use any more.
+        """
+        self._session.add(video)
+        try:
+            await self._session.flush()
+        except IntegrityError as error:
+            raise ReferenceTaken from error
+
+    async def owner_of(self, reference: str) -> str | None:
+        """The id of the video that has a file."""
+        return await self._session.scalar(select(VideoFile.video_id).where(VideoFile.reference == reference))
 
     async def get(self, video_id: str) -> Video | None:
         """A video with everything that belongs to it."""
@@ -39,9 +60,10 @@ class VideoRepository:
         keeps_file = or_(Video.status != "failed", Video.files.any())
         return set(await self._session.scalars(select(Video.id).where(Video.id.in_(ids), keeps_file)))
 
-    async def all_ids(self) -> Sequence[str]:
-        """All videos that have a file."""
-        return (await self._session.scalars(select(Video.id).where(Video.files.any()).order_by(Video.id))).all()
+    async def all_files(self) -> Sequence[tuple[str, str]]:
+        """All videos that have a file: id and reference."""
+        rows = await self._session.execute(select(VideoFile.video_id, VideoFile.reference).order_by(VideoFile.id))
+        return [(video_id, reference) for video_id, reference in rows]
 
     async def retry_failed(self) -> None:
         """Gives failed videos that still have their file another chance."""

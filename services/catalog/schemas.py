@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import Field
 
-from kit.http import View
-from services.catalog.domain import VideoStatus
+from kit.errors import ApiError
+from kit.http import Schema, View
+from services.catalog.domain import (
+    MAX_DESCRIPTION_CHARS,
+    MAX_TAGS,
+    MAX_TITLE_CHARS,
+    VideoStatus,
+    clean_tags,
+    clean_text,
+)
+from services.catalog.imports import Import
 from services.catalog.models import Video
 from services.catalog.service import thumbnail_of
 
@@ -69,6 +79,35 @@ class VideoDetailView(VideoView):
                 )
                 for file in video.files
             ],
+        )
+
+
+class ImportRequest(Schema):
+    """A film that is to be served from where it lies."""
+
+    location: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="`https://host/film.mp4`, `s3://bucket/key`, or a path below the folder of imported films.",
+    )
+    title: str = Field("", max_length=MAX_TITLE_CHARS, description="The file's name by default.")
+    description: str = Field("", max_length=MAX_DESCRIPTION_CHARS)
+    tags: list[str] = Field(default=[], max_length=MAX_TAGS)
+    corporation_id: UUID | None = None
+
+    def import_(self) -> Import:
+        """The same for the use case. Raises ApiError: VALIDATION_FAILED for tags that are too many or too long."""
+        try:
+            tags = clean_tags(self.tags)
+        except ValueError as error:
+            details = {"fields": [{"field": "tags", "problem": str(error)}]}
+            raise ApiError("VALIDATION_FAILED", details=details) from error
+        return Import(
+            location=self.location,
+            title=clean_text(self.title, MAX_TITLE_CHARS),
+            description=self.description.replace("\x00", "").strip(),
+            tags=tags,
+            corporation_id=str(self.corporation_id) if self.corporation_id else None,
         )
 
 

@@ -20,9 +20,9 @@ from kit.ids import is_id, new_id
 from kit.media import MediaStore
 from kit.rpc import probe
 from marquee.events.v1 import video_pb2
-from services.catalog.domain import Facts, Viewer, folder_reference, may_see, source_reference
+from services.catalog.domain import Facts, Labels, Viewer, folder_reference, may_see, source_reference
 from services.catalog.models import Artwork, Video, VideoFile
-from services.catalog.repository import VideoRepository
+from services.catalog.repository import ReferenceTaken, VideoRepository
 from services.catalog.uploads import Upload, storage_error
 
 log = structlog.get_logger()
@@ -50,26 +50,14 @@ class Videos:
         Raises:
             ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; nothing has changed.
         """
-        now = datetime.now(UTC)
         video_id = new_id()
-        video = Video(
-            id=video_id,
-            title=upload.title,
-            description=upload.description,
-            tags=upload.tags,
-            status="processing",
-            uploader_id=uploader_id,
-            corporation_id=upload.corporation_id,
+        video = _new_video(
+            video_id,
+            source_reference(video_id),
+            size_bytes=upload.size_bytes,
             mime_type="video/mp4",
-            created_at=now,
-            updated_at=now,
-            version=1,
-            files=[
-                VideoFile(
-                    id=new_id(), reference=source_reference(video_id), size_bytes=upload.size_bytes, created_at=now
-                )
-            ],
-            artworks=[],
+            labels=upload,
+            uploader_id=uploader_id,
         )
         try:
             await asyncio.to_thread(self._store.adopt, upload.path, source_reference(video_id))
@@ -78,18 +66,45 @@ class Videos:
         try:
             async with self._database.write() as transaction:
                 VideoRepository(transaction.session).add(video)
-                message = video_pb2.VideoUploaded(
-                    video_id=video_id,
-                    reference=source_reference(video_id),
-                    size_bytes=upload.size_bytes,
-                    uploader_id=uploader_id,
-                    title=upload.title,
-                )
-                await transaction.record(_event(UPLOADED, message, video))
+                await transaction.record(_uploaded(video))
         except Exception:
             await asyncio.to_thread(self._store.remove, folder_reference(video_id))
             raise
         log.info("video_uploaded", content_id=video_id, user_id=uploader_id, bytes=upload.size_bytes)
+        return video
+
+    async def register(
+        self,
+        reference: str,
+        *,
+        size_bytes: int,
+        mime_type: str,
+        labels: Labels,
+        uploader_id: str,
+    ) -> Video:
+        """Takes a film into the library that stays where it is.
+
+        Raises:
+            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already.
+        """
+        video = _new_video(
+            new_id(),
+            reference,
+            size_bytes=size_bytes,
+            mime_type=mime_type,
+            labels=labels,
+            uploader_id=uploader_id,
+        )
+        try:
+            async with self._database.write() as transaction:
+                await VideoRepository(transaction.session).add_import(video)
+                await transaction.record(_uploaded(video))
+        except ReferenceTaken as error:
+            async with self._database.read() as session:
+                owner = await VideoRepository(session).owner_of(reference)
+            message = "This file is a video of the library already."
+            raise ApiError("UPLOAD_CONFLICT", message, details={"video_id": owner}) from error
+        log.info("video_imported", content_id=video.id, user_id=uploader_id, bytes=size_bytes)
         return video
 
     async def get(self, video_id: str, viewer: Viewer) -> Video:
@@ -146,12 +161,12 @@ class Videos:
         """Has facts and artwork of every video made again; answers of how many."""
         async with self._database.write() as transaction:
             videos = VideoRepository(transaction.session)
-            ids = await videos.all_ids()
+            files = await videos.all_files()
             await videos.retry_failed()
-            for video_id in ids:
-                message = video_pb2.VideoProcessRequested(video_id=video_id, reference=source_reference(video_id))
+            for video_id, reference in files:
+                message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference)
                 await transaction.record(Event.of(PROCESS_REQUESTED, message, source="catalog", subject=video_id))
-        return len(ids)
+        return len(files)
 
     async def _find(self, video_id: str) -> Video:
         if is_id(video_id):
@@ -316,6 +331,45 @@ class HealthOverview:
 def thumbnail_of(video: Video) -> Artwork | None:
     """The thumbnail of a loaded video, if there is one."""
     return next((artwork for artwork in video.artworks if artwork.kind == THUMBNAIL), None)
+
+
+def _new_video(
+    video_id: str,
+    reference: str,
+    *,
+    size_bytes: int,
+    mime_type: str,
+    labels: Labels,
+    uploader_id: str,
+) -> Video:
+    now = datetime.now(UTC)
+    return Video(
+        id=video_id,
+        title=labels.title,
+        description=labels.description,
+        tags=labels.tags,
+        status="processing",
+        uploader_id=uploader_id,
+        corporation_id=labels.corporation_id,
+        mime_type=mime_type,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        files=[VideoFile(id=new_id(), reference=reference, size_bytes=size_bytes, created_at=now)],
+        artworks=[],
+    )
+
+
+def _uploaded(video: Video) -> Event:
+    file = video.files[0]
+    message = video_pb2.VideoUploaded(
+        video_id=video.id,
+        reference=file.reference,
+        size_bytes=file.size_bytes,
+        uploader_id=video.uploader_id,
+        title=video.title,
+    )
+    return _event(UPLOADED, message, video)
 
 
 def _touch(video: Video) -> None:

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from kit.origins import OriginSettings
 from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
 
 
-class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings):
+class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings, OriginSettings):
     """What catalog is told."""
 
     uploads: Literal["admin", "members"] = Field("admin", description="Who may upload videos.")

@@ -117,12 +117,14 @@ def check_path(path: str) -> str:
     Raises:
         BadReference: it is something else.
     """
-    if len(path) > MAX_CHARS or "\x00" in path or any(segment in {"", ".", ".."} for segment in path.split("/")):
+    if "\x00" in path or any(segment in {"", ".", ".."} for segment in path.split("/")):
         raise BadReference("not a plain relative path")
     try:
-        path.encode()
+        size = len(path.encode())
     except UnicodeEncodeError as error:
         raise BadReference("a file name is not UTF-8") from error
+    if size > MAX_CHARS - len(IMPORT_SCHEME):
+        raise BadReference(f"longer than {MAX_CHARS} bytes")
     return path
 
 

@@ -1,0 +1,134 @@
+"""Registers films that lie elsewhere as videos, without copying them: on the NAS, behind an address, in S3."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import structlog
+
+from kit.errors import ApiError
+from kit.media import BadReference, open_below
+from kit.origins import Imported, Object, OriginError, Origins, Unusable, Url, parse
+from kit.origins.references import check_path
+from services.catalog.domain import title_from_file_name
+from services.catalog.models import Video
+from services.catalog.service import Videos
+
+log = structlog.get_logger()
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_FILM: Final = re.compile(r"video/[a-z0-9][a-z0-9.+-]*")
+_ASSUMED_TYPE: Final = "video/mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What an administrator wants to be registered."""
+
+    location: str
+    """An HTTP(S) address, `s3://bucket/key`, or a path below the folder of imported films."""
+    title: str
+    """Empty for the file's name."""
+    description: str
+    tags: list[str]
+    corporation_id: str | None
+
+
+class Imports:
+    """Registers films where they lie.
+
+    Args:
+        videos: takes them in.
+        origins: looks at files on other machines.
+        folder: of films on the NAS; None when there is none.
+    """
+
+    def __init__(self, videos: Videos, origins: Origins, folder: Path | None) -> None:
+        self._videos = videos
+        self._origins = origins
+        self._folder = folder
+
+    async def add(self, wanted: Import, importer_id: str) -> Video:
+        """Makes sure that a film can be read and served, and registers it; it is processed like an upload.
+
+        Raises:
+            ApiError: VALIDATION_FAILED for the field `location`, when it is malformed, or nothing that can be served is
+                there; UPLOAD_CONFLICT when a video has this very file already.
+        """
+        try:
+            reference = _reference(wanted.location)
+            size, mime_type = await self._look(reference)
+        except BadReference as error:
+            raise _bad_location(str(error)) from error
+        except OSError as error:
+            raise _bad_location(_problem(error)) from error
+        return await self._videos.register(
+            str(reference),
+            size_bytes=size,
+            mime_type=mime_type if _FILM.fullmatch(mime_type) else _ASSUMED_TYPE,
+            labels=wanted if wanted.title else replace(wanted, title=title_from_file_name(_name(reference))),
+            uploader_id=importer_id,
+        )
+
+    async def _look(self, reference: Url | Object | Imported) -> tuple[int, str]:
+        """Size and media type of a file, which is empty where nobody tells. Raises OSError."""
+        if isinstance(reference, Imported):
+            if self._folder is None:
+                raise BadReference("this platform has no folder to import from: MARQUEE_IMPORT_DIR is not set")
+            return await asyncio.to_thread(_size_below, self._folder, reference.path), ""
+        facts = (await self._origins.open(reference)).facts
+        return facts.size, facts.content_type
+
+
+def _reference(location: str) -> Url | Object | Imported:
+    if not _SCHEME.match(location):
+        return Imported(check_path(location))
+    reference = parse(location)
+    if not isinstance(reference, Url | Object):
+        raise BadReference("only http, https and s3 can be read")
+    return reference
+
+
+def _size_below(folder: Path, path: str) -> int:
+    descriptor = open_below(folder, path)
+    try:
+        facts = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        raise Unusable("it is no regular file")
+    if not facts.st_size:
+        raise Unusable("the file is empty")
+    return facts.st_size
+
+
+def _name(reference: Url | Object | Imported) -> str:
+    match reference:
+        case Url():
+            return unquote(urlsplit(reference.target).path).rpartition("/")[2]
+        case Object():
+            return reference.key.rpartition("/")[2]
+        case Imported():
+            return reference.path.rpartition("/")[2]
+
+
+def _problem(error: OSError) -> str:
+    match error:
+        case OriginError():
+            return str(error)
+        case FileNotFoundError():
+            return "there is no such file"
+        case _:
+            # ELOOP and ENOTDIR are what a symbolic link gives.
+            return f"it can't be read: {error.strerror}"
+
+
+def _bad_location(problem: str) -> ApiError:
+    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": "location", "problem": problem}]})
