@@ -13,7 +13,7 @@ def subscribe(bus: Bus, sources: SourceCache) -> None:
     """Keeps the cache of sources right."""
 
     async def forget(event: Event) -> None:
-        sources.drop(event.subject)
+        await sources.forget(event.subject)
 
     bus.subscribe(VIDEO_CHANGES, forget)
     bus.on_reconnect(sources.clear)

@@ -76,7 +76,7 @@ async def test_a_change_during_a_fetch_is_not_lost() -> None:
     early = asyncio.ensure_future(cache.get("a"))
     await until_asked(catalog, 1)
     catalog.version = 2
-    cache.drop("a")
+    await cache.forget("a")
     late = asyncio.ensure_future(cache.get("a"))
     await until_asked(catalog, 2)
     catalog.open.set()
@@ -90,7 +90,7 @@ async def test_dropping_is_by_video_and_clearing_is_all() -> None:
     cache = SourceCache(catalog, ttl_sec=60)
     for video_id in "ab":
         await cache.get(video_id)
-    cache.drop("a")
+    await cache.forget("a")
     for video_id in "ab":
         await cache.get(video_id)
     assert catalog.asked == ["a", "b", "a"]

@@ -6,17 +6,38 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from grpc import aio
+import prometheus_client
 
-from kit.rpc import ask
-from marquee.catalog.v1 import catalog_pb2
-from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from services.stream.domain import Source
 
 CAPACITY = 10_000
+LOOKUPS = prometheus_client.Counter(
+    "stream_metadata_lookups_total", "Questions for a video's facts that were not answered by the hot path.", ["answer"]
+)
+"""By where the answer was: `memory`, `redis`, or `catalog` when neither had it."""
 
 Fetch = Callable[[str], Awaitable[Source]]
+
+
+class SharedSources(Protocol):
+    """What replicas share of what they learnt."""
+
+    async def get(self, video_id: str, fetch: Fetch) -> tuple[Source, float]:
+        """A source, and for how many seconds more it may be kept; `fetch` gets it where nobody has it.
+
+        However many replicas ask at a time, one of them fetches. Raises what `fetch` raises, and nothing of its own.
+        """
+
+    async def forget(self, video_id: str) -> None:
+        """No replica gets from here what was known of a video before, also not by a fetch under way. Never raises."""
+
+    def distrust(self) -> None:
+        """From now on this replica takes nothing from here that was known before."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""
 
 
 class SourceCache:
@@ -29,18 +50,23 @@ class SourceCache:
         fetch: gets a source.
         ttl_sec: how long one is kept.
         capacity: how many are kept; the one not used for longest goes first.
+        shared: what other replicas know; None where there are none.
     """
 
-    def __init__(self, fetch: Fetch, ttl_sec: float, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, fetch: Fetch, ttl_sec: float, capacity: int = CAPACITY, *, shared: SharedSources | None = None
+    ) -> None:
         self._fetch = fetch
         self._ttl_sec = ttl_sec
         self._capacity = capacity
+        self._shared = shared
         self._kept: OrderedDict[str, tuple[Source, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Source]] = {}
 
     async def get(self, video_id: str) -> Source:
         """The source of a video. Raises what `fetch` raises."""
         if known := self.known(video_id):
+            LOOKUPS.labels("memory").inc()
             self._kept.move_to_end(video_id)
             return known
         task = self._under_way.get(video_id)
@@ -55,23 +81,35 @@ class SourceCache:
         known = self._kept.get(video_id)
         return known[0] if known and time.monotonic() < known[1] else None
 
-    def drop(self, video_id: str) -> None:
-        """Forgets a video that has changed."""
-        self._kept.pop(video_id, None)
-        self._under_way.pop(video_id, None)
+    async def forget(self, video_id: str) -> None:
+        """Forgets a video that has changed, also where replicas share what they know."""
+        self._drop(video_id)
+        if self._shared:
+            await self._shared.forget(video_id)
+            # What was asked of the others before they forgot may be on its way still.
+            self._drop(video_id)
 
     def clear(self) -> None:
         """Forgets everything: changes may have been missed."""
         self._kept.clear()
         self._under_way.clear()
+        if self._shared:
+            self._shared.distrust()
+
+    def _drop(self, video_id: str) -> None:
+        self._kept.pop(video_id, None)
+        self._under_way.pop(video_id, None)
 
     async def _fill(self, video_id: str) -> Source:
         asked_at = time.monotonic()
         this = asyncio.current_task()
         try:
-            source = await self._fetch(video_id)
+            if self._shared:
+                source, for_sec = await self._shared.get(video_id, self._ask)
+            else:
+                source, for_sec = await self._ask(video_id), self._ttl_sec
             if self._under_way.get(video_id) is this:
-                self._kept[video_id] = source, asked_at + self._ttl_sec
+                self._kept[video_id] = source, asked_at + for_sec
                 self._kept.move_to_end(video_id)
                 if len(self._kept) > self._capacity:
                     self._kept.popitem(last=False)
@@ -80,32 +118,12 @@ class SourceCache:
             if self._under_way.get(video_id) is this:
                 del self._under_way[video_id]
 
+    async def _ask(self, video_id: str) -> Source:
+        LOOKUPS.labels("catalog").inc()
+        return await self._fetch(video_id)
+
 
 def _take_note(task: asyncio.Task[Source]) -> None:
     """A failure that nobody waits for any more is no news."""
     if not task.cancelled():
         task.exception()
-
-
-def ask_catalog(channel: aio.Channel) -> Fetch:
-    """Fetches sources from catalog. It raises ApiError: CONTENT_NOT_FOUND, CONTENT_NOT_READY, SERVICE_UNAVAILABLE."""
-    stub = CatalogServiceStub(channel)
-
-    async def fetch(video_id: str) -> Source:
-        answer = await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
-        return Source(
-            video_id=answer.video_id,
-            reference=answer.reference,
-            size_bytes=answer.size_bytes,
-            mime_type=answer.mime_type,
-            duration_sec=answer.duration_sec,
-            video_codec=answer.video_codec,
-            audio_codec=answer.audio_codec,
-            width=answer.width,
-            height=answer.height,
-            bitrate_bps=answer.bitrate_bps,
-            version=answer.version,
-            corporation_id=answer.corporation_id,
-        )
-
-    return fetch

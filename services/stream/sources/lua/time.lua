@@ -1,0 +1,2 @@
+-- The clock that all replicas share.
+return server_time()
