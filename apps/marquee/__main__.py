@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from kit.settings import SettingsError, stop_start
 
@@ -23,6 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     upload = commands.add_parser("upload", help="upload films to a running Marquee")
     upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
     _connection_options(upload)
+    keys = commands.add_parser("keys", help="look after the keys that sign access tokens")
+    rotate = keys.add_subparsers(dest="action", required=True).add_parser(
+        "rotate", help="sign with a new key; nobody is logged out"
+    )
+    rotate.add_argument("--file", type=Path, default=None, help="the key file (default: MARQUEE_SIGNING_KEY_FILE)")
+    rotate.add_argument(
+        "--compromised", action="store_true", help="the old keys are in wrong hands: refuse them at once"
+    )
     chosen = parser.parse_args(arguments)
     try:
         # Imported only when wanted: the server's modules make every other command slow to start.
@@ -30,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from apps.marquee import embedded  # noqa: PLC0415
 
             (embedded.run if chosen.command == "serve" else embedded.migrate)()
+        elif chosen.command == "keys":
+            from services.auth import rotate as rotation  # noqa: PLC0415
+
+            rotation.run(chosen.file, compromised=chosen.compromised)
         else:
             from apps.marquee import client  # noqa: PLC0415
 
