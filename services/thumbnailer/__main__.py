@@ -9,11 +9,13 @@ from kit.bus.rabbit import RabbitBus
 from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.media import MediaStore
+from kit.origins import Origins
 from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
 from services.thumbnailer import consumers
 from services.thumbnailer.media import Limits
-from services.thumbnailer.service import Artist, StoreAway
+from services.thumbnailer.originals import Originals, StoreAway
+from services.thumbnailer.service import Artist
 from services.thumbnailer.settings import ThumbnailerSettings
 
 NAME = "thumbnailer"
@@ -34,17 +36,21 @@ def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = No
         if not await asyncio.to_thread(store.is_present):
             raise StoreAway(str(store.root))
 
+    origins = Origins(settings)
     health = Health({"media": Check(store_is_present), "broker": broker_check(bus)})
     if role.works:
         limits = Limits(wall_sec=settings.job_wall_sec, memory_bytes=settings.job_memory_bytes)
-        consumers.subscribe(bus, Artist(store, bus, limits), settings.jobs)
-    return Service(
+        originals = Originals(store, origins, settings.import_dir, settings.staging_max_bytes)
+        consumers.subscribe(bus, Artist(store, originals, bus, limits), settings.jobs)
+    service = Service(
         name=NAME,
         app=create_app(NAME, title="Marquee: artwork", health=health, authenticate=None, routers={}),
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind),
         bus=None if shared_bus else bus,
     )
+    service.resources.push_async_callback(origins.close)
+    return service
 
 
 if __name__ == "__main__":

@@ -33,12 +33,25 @@ NO_PICTURE: Final = "NO_PICTURE"
 TIME_LIMIT: Final = "TIME_LIMIT"
 MEMORY_LIMIT: Final = "MEMORY_LIMIT"
 DECODER_CRASHED: Final = "DECODER_CRASHED"
+ORIGIN_REFUSES: Final = "ORIGIN_REFUSES"
+TOO_LARGE_TO_STAGE: Final = "TOO_LARGE_TO_STAGE"
 INTERRUPTED: Final = "INTERRUPTED"
 SERVER_BUSY: Final = "SERVER_BUSY"
 
 _RETRY_MAY_HELP: Final = frozenset(
-    {FILE_MISSING, FILE_UNREADABLE, THUMBNAIL_UNWRITABLE, TIME_LIMIT, INTERRUPTED, SERVER_BUSY}
+    {
+        FILE_MISSING,
+        FILE_UNREADABLE,
+        THUMBNAIL_UNWRITABLE,
+        TIME_LIMIT,
+        ORIGIN_REFUSES,
+        TOO_LARGE_TO_STAGE,
+        INTERRUPTED,
+        SERVER_BUSY,
+    }
 )
+_NOT_AT_ONCE: Final = frozenset({TIME_LIMIT, ORIGIN_REFUSES, TOO_LARGE_TO_STAGE})
+"""Another try may help when somebody has changed something; one right away costs as much and ends the same."""
 
 _REASONS: Final = {
     FILE_MISSING: "The file is not in the media store. Check that the store is mounted, then try again.",
@@ -57,6 +70,9 @@ _REASONS: Final = {
     TIME_LIMIT: "Looking into the file took too long. It may work when the server is less busy.",
     MEMORY_LIMIT: "The file takes too much memory to look into. Convert it to a smaller resolution.",
     DECODER_CRASHED: "The file made the decoder fail. It is probably damaged: export or convert it again.",
+    ORIGIN_REFUSES: "Where the film lies, it can't be read. Check its address and who may read it, then try again.",
+    TOO_LARGE_TO_STAGE: "The film must be fetched whole to be looked into, and is larger than allowed"
+    " (MARQUEE_STAGING_MAX_BYTES).",
     INTERRUPTED: "Looking into the file was interrupted from outside. It can be tried again.",
     SERVER_BUSY: "The server has no room to work. Check its memory and temporary space, then try again.",
 }
@@ -167,7 +183,7 @@ def verdict_on(failure: MediaFailure, *, gone: bool) -> Verdict:
     """What to do about a failure; `gone` when the video's folder is no longer in a store that is there."""
     if gone:
         return Verdict.FORGET
-    return Verdict.TELL if failure.permanent or failure.code == TIME_LIMIT else Verdict.RETRY
+    return Verdict.TELL if failure.permanent or failure.code in _NOT_AT_ONCE else Verdict.RETRY
 
 
 def thumbnail_time(duration_sec: float) -> float:

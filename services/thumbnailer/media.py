@@ -12,6 +12,7 @@ import signal
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,16 +56,32 @@ class MediaError(Exception):
 DEFAULT_LIMITS: Final = Limits()
 
 
-async def process(source: Path, thumbnail: Path, limits: Limits = DEFAULT_LIMITS) -> MediaFacts:
+def open_plainly(path: str, flags: int) -> int:
+    """Opens a named pipe without waiting, perhaps for ever, until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+async def process(
+    source: Path,
+    thumbnail: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    opener: Callable[[str, int], int] = open_plainly,
+) -> MediaFacts:
     """Looks into a video file and saves a JPEG of 320 pixels' width from its first 10 %, at most 5 s in.
 
     The thumbnail appears whole or not at all, replaces an older one, and its folder must be there. Cancelling
     kills the child at once; so does the end of the thread that the event loop runs in.
 
+    Args:
+        source: the video file.
+        thumbnail: where the JPEG goes.
+        limits: what the file may cost.
+        opener: opens the file, as for the built-in `open`.
+
     Raises:
         MediaError: there are no facts; nothing is left behind.
     """
-    with await asyncio.to_thread(_open, source) as file:
+    with await asyncio.to_thread(_open, source, opener) as file:
         size = os.fstat(file.fileno()).st_size
         try:
             answer = await _ask_child(file, limits)
@@ -75,10 +92,10 @@ async def process(source: Path, thumbnail: Path, limits: Limits = DEFAULT_LIMITS
     return facts
 
 
-def _open(source: Path) -> IO[bytes]:
+def _open(source: Path, opener: Callable[[str, int], int]) -> IO[bytes]:
     """Opens the file here, so that the child needs no right to open anything and no name reaches a parser."""
     try:
-        file = open(source, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+        file = open(source, "rb", buffering=0, opener=opener)  # noqa: SIM115 - the caller closes it
     except (FileNotFoundError, NotADirectoryError):
         raise MediaError.of(domain.FILE_MISSING) from None
     except IsADirectoryError:
@@ -90,11 +107,6 @@ def _open(source: Path) -> IO[bytes]:
         return file
     file.close()
     raise MediaError.of(domain.EMPTY_FILE if stat.S_ISREG(about.st_mode) else domain.NOT_A_VIDEO)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a named pipe without waiting, perhaps for ever, until somebody writes to it."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import structlog
 from google.protobuf.message import Message
@@ -11,19 +12,17 @@ from kit.bus import Bus, BusUnavailable
 from kit.events import Event
 from kit.ids import derived_id
 from kit.media import MediaStore
+from kit.origins import Stored, parse
 from marquee.events.v1 import media_pb2
 from services.thumbnailer.domain import MediaFacts, MediaFailure, Verdict, verdict_on
 from services.thumbnailer.media import Limits, MediaError, process
+from services.thumbnailer.originals import Originals, StoreAway
 
 log = structlog.get_logger()
 
 PROBED = "media.probed"
 THUMBNAIL_READY = "media.thumbnail_ready"
 FAILED = "media.failed"
-
-
-class StoreAway(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The media store, or this machine, is not up to the job now: it is worth another try."""
 
 
 class Artist:
@@ -33,8 +32,9 @@ class Artist:
     process died between telling and acknowledging, says the same thing twice and is heard once.
     """
 
-    def __init__(self, store: MediaStore, bus: Bus, limits: Limits) -> None:
+    def __init__(self, store: MediaStore, originals: Originals, bus: Bus, limits: Limits) -> None:
         self._store = store
+        self._originals = originals
         self._bus = bus
         self._limits = limits
 
@@ -45,18 +45,31 @@ class Artist:
             StoreAway: nothing could be looked at.
             BusUnavailable: nobody could be told.
         """
-        source = self._store.path(reference)
         thumbnail = f"videos/{video_id}/thumbnail.jpg"
+        folder = self._store.path(thumbnail).parent
         if not await asyncio.to_thread(self._store.is_present):
             raise StoreAway(str(self._store.root))
+        if not isinstance(parse(reference), Stored):
+            # An upload brings its folder with it: one that is missing says that the video is gone.
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         try:
-            facts = await process(source, self._store.path(thumbnail), self._limits)
+            facts = await self._look(reference, self._store.path(thumbnail))
         except MediaError as error:
-            gone = not await asyncio.to_thread(source.parent.exists)
+            gone = not await asyncio.to_thread(folder.exists)
             await self._report_failure(job, video_id, error.failure, gone=gone)
             return
         await self._tell(job, video_id, [_probed(video_id, reference, facts), _thumbnail_ready(video_id, thumbnail)])
         log.info("media_processed", content_id=video_id, duration_sec=facts.duration_sec, isolated=facts.isolated)
+
+    async def _look(self, reference: str, thumbnail: Path) -> MediaFacts:
+        async with self._originals.at_hand(reference) as original:
+            try:
+                return await process(original.path, thumbnail, self._limits, original.opener)
+            except MediaError:
+                if original.is_whole:
+                    raise
+            await self._originals.complete(original)
+            return await process(original.path, thumbnail, self._limits, original.opener)
 
     async def _report_failure(self, job: Event, video_id: str, failure: MediaFailure, *, gone: bool) -> None:
         log.warning("media_failed", content_id=video_id, failure_code=failure.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Client:
         self._timeout_sec = timeout_sec
         self._resolver = Resolver()
         self._pool = httpcore.AsyncConnectionPool(
+            # The system's authorities, and `SSL_CERT_FILE`: origins may have certificates of the operator's own.
+            ssl_context=ssl.create_default_context(),
             # Bounded for each origin, below: one that hangs must not use up what others need.
             max_connections=None,
             max_keepalive_connections=KEEP_IDLE,

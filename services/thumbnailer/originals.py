@@ -1,0 +1,154 @@
+"""Makes any original a file on this machine, so that the process that opens it needs no network.
+
+What lies on another machine is staged: its first and last megabytes, where containers have their index and the pictures
+that a thumbnail is made of, go into a file of holes as long as the original. Only a film whose index lies elsewhere is
+fetched whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from kit.ids import new_id
+from kit.media import MediaStore, open_below
+from kit.origins import Changed, Imported, Interrupted, Object, OriginError, Origins, RemoteFile, Stored, Url, parse
+from services.thumbnailer import domain
+from services.thumbnailer.media import MediaError, open_plainly
+
+log = structlog.get_logger()
+
+HEAD_BYTES: Final = 32 * 2**20
+TAIL_BYTES: Final = 16 * 2**20
+_WRITE_BYTES: Final = 2**20
+
+Opener = Callable[[str, int], int]
+
+
+class StoreAway(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """The media store, an origin, or this machine is not up to the job now: it is worth another try."""
+
+
+@dataclass(slots=True)
+class Local:
+    """An original as a file on this machine."""
+
+    path: Path
+    opener: Opener = open_plainly
+    is_whole: bool = True
+    """Whether all of it is there; otherwise `Originals.complete` gets the rest."""
+    remote: RemoteFile | None = None
+
+
+class Originals:
+    """Finds and stages originals.
+
+    Args:
+        store: the platform's own; files are staged there, too.
+        origins: reads from other machines.
+        import_dir: films on the NAS that are served from where they lie.
+        staging_max_bytes: the largest film that is fetched whole.
+    """
+
+    def __init__(self, store: MediaStore, origins: Origins, import_dir: Path | None, staging_max_bytes: int) -> None:
+        self._store = store
+        self._origins = origins
+        self._import_dir = import_dir
+        self._staging_max_bytes = staging_max_bytes
+
+    @asynccontextmanager
+    async def at_hand(self, reference: str) -> AsyncIterator[Local]:
+        """An original, for as long as the block lasts.
+
+        Raises:
+            StoreAway: its origin, or the disk for staging, can't be used now.
+            MediaError: its origin does not give it.
+            BadReference: it is nothing that any service makes.
+        """
+        match parse(reference):
+            case Stored():
+                yield Local(self._store.path(reference))
+            case Imported(path):
+                folder = self._import_dir
+                if folder is None:
+                    raise StoreAway("MARQUEE_IMPORT_DIR is not set here")
+                yield Local(folder / path, lambda _path, _flags: open_below(folder, path))
+            case Url() | Object() as elsewhere:
+                staged = self._store.incoming(f"{new_id()}.staged")
+                try:
+                    yield await self._stage(elsewhere, staged)
+                finally:
+                    await asyncio.to_thread(staged.unlink, missing_ok=True)
+
+    async def complete(self, local: Local) -> None:
+        """Fetches all of a staged film.
+
+        Raises:
+            StoreAway: its origin, or the disk for staging, can't be used now.
+            MediaError: it is too large, or its origin does not give it.
+        """
+        if local.remote is None:
+            return
+        size = local.remote.facts.size
+        if size > self._staging_max_bytes:
+            raise MediaError.of(domain.TOO_LARGE_TO_STAGE)
+        await _fetch(local.remote, local.path, [range(HEAD_BYTES, size - TAIL_BYTES)])
+        local.is_whole = True
+
+    async def _stage(self, reference: Url | Object, path: Path) -> Local:
+        try:
+            remote = await self._origins.open(reference)
+        except OriginError as error:
+            raise _told(error) from error
+        size = remote.facts.size
+        is_whole = size <= HEAD_BYTES + TAIL_BYTES
+        places = [range(size)] if is_whole else [range(HEAD_BYTES), range(size - TAIL_BYTES, size)]
+        await _fetch(remote, path, places)
+        log.info("original_staged", bytes=sum(map(len, places)), size=size)
+        return Local(path, is_whole=is_whole, remote=remote)
+
+
+async def _fetch(remote: RemoteFile, path: Path, places: list[range]) -> None:
+    try:
+        descriptor = await asyncio.to_thread(_make, path, remote.facts.size)
+        try:
+            for place in places:
+                await _fetch_part(remote, descriptor, place)
+        finally:
+            await asyncio.to_thread(os.close, descriptor)
+    except OriginError as error:
+        raise _told(error) from error
+    except OSError as error:
+        raise StoreAway(f"a film can't be staged: {error}") from error
+
+
+async def _fetch_part(remote: RemoteFile, descriptor: int, place: range) -> None:
+    at, waiting = place.start, bytearray()
+    async with aclosing(remote.blocks(place.start, len(place))) as blocks:
+        async for block in blocks:
+            waiting += block
+            if len(waiting) >= _WRITE_BYTES:
+                await asyncio.to_thread(os.pwrite, descriptor, bytes(waiting), at)
+                at += len(waiting)
+                waiting.clear()
+    await asyncio.to_thread(os.pwrite, descriptor, bytes(waiting), at)
+
+
+def _make(path: Path, size: int) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.truncate(descriptor, size)
+    return descriptor
+
+
+def _told(error: OriginError) -> StoreAway | MediaError:
+    log.warning("origin_unavailable", reason=str(error))
+    if isinstance(error, Interrupted | Changed):
+        return StoreAway(str(error))
+    return MediaError.of(domain.ORIGIN_REFUSES)
