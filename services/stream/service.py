@@ -15,7 +15,7 @@ from services.stream.files import CAPACITY
 from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
-from services.stream.stores import Store, StoredFile
+from services.stream.stores import Store, StoredFile, Tier
 from services.stream.virtual import VirtualFiles
 
 log = structlog.get_logger()
@@ -75,6 +75,17 @@ class Streams:
         except (OSError, BadReference) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
             raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+
+    async def tier(self, source: Source) -> Tier | None:
+        """Where the video's bytes come from now; None when they can't be had."""
+        try:
+            return (await self._store.open(source)).tier
+        except (OSError, BadReference):
+            return None
+
+    def let_go(self, video_id: str) -> None:
+        """Holds on to a video's file no longer; the next request opens it again."""
+        self._shown.pop(video_id, None)
 
     async def plays_sooner_rearranged(self, source: Source) -> bool:
         """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""

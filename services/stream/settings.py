@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 
 from kit.origins import Object, OriginSettings, parse
@@ -20,6 +22,29 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
     )
     source_cache_sec: float = Field(
         60, ge=0, le=3600, description="Seconds for which the facts of a video are kept; a change drops them at once."
+    )
+    progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress, which counts views.")
+    hot_cache_dir: Path | None = Field(
+        None, description="A folder on a fast disk for copies of the films that many watch; replicas may share it."
+    )
+    hot_cache_bytes: int = Field(
+        64 * 2**30,
+        ge=2**20,
+        le=2**60,
+        description="What the copies may take, in bytes (1 MiB to 1 EiB); 64 GiB by default. At 95 % those not used for"
+        " longest are evicted, down to 85 %.",
+    )
+    hot_cache_views: int = Field(
+        5, ge=1, le=1_000_000, description="Views from which a film that is asked for gets a copy (1 to 1,000,000)."
+    )
+    hot_cache_days: int = Field(
+        7, ge=1, le=7, description="Calendar days, today included, whose views count for that (1 to 7)."
+    )
+    hot_cache_copy_bytes_per_sec: int = Field(
+        50 * 2**20,
+        ge=2**16,
+        le=2**40,
+        description="How fast films are copied, and read back, in bytes a second (64 KiB to 1 TiB); 50 MiB by default.",
     )
 
     @field_validator("media_url")

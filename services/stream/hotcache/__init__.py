@@ -4,9 +4,10 @@
 `Folder` is the only one that knows how copies lie on the disk.
 """
 
+from services.stream.hotcache.assembly import HotCache, hot_cache
 from services.stream.hotcache.folder import Folder
 from services.stream.hotcache.keeper import Keeper
 from services.stream.hotcache.promoter import Promoter
 from services.stream.hotcache.store import HotStore
 
-__all__ = ["Folder", "HotStore", "Keeper", "Promoter"]
+__all__ = ["Folder", "HotCache", "HotStore", "Keeper", "Promoter", "hot_cache"]

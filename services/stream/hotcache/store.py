@@ -82,14 +82,14 @@ class HotStore:
     Args:
         original: has what there is no copy of, and knows in which state everything is.
         folder: has the copies.
-        is_mounted: whether the platform's own store is really there; may block. What is missing in one that is there
-            was deleted.
+        is_deleted: whether an original that is not found was deleted, and not taken away with its whole store; may
+            block.
     """
 
-    def __init__(self, original: Store, folder: Folder, *, is_mounted: Callable[[], bool]) -> None:
+    def __init__(self, original: Store, folder: Folder, *, is_deleted: Callable[[Source], bool]) -> None:
         self._original = original
         self._folder = folder
-        self._is_mounted = is_mounted
+        self._is_deleted = is_deleted
         self._copies: dict[str, Copy] = {}
         self._open: dict[str, HotFile] = {}
         self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
@@ -127,6 +127,11 @@ class HotStore:
     async def open_original(self, source: Source) -> StoredFile:
         """Opens the original, whether there is a copy or not. Raises OSError."""
         return await self._original.open(source)
+
+    async def prepare(self) -> None:
+        """Finds the copies that are there; the first thing to do. Raises OSError when the folder can't be used."""
+        await self.in_thread(self._folder.prepare)
+        await self.refresh()
 
     async def ping(self) -> None:
         """Raises OSError when the platform's own store can't be read."""
@@ -239,7 +244,7 @@ class HotStore:
         try:
             original = await self._original.open(source)
         except FileNotFoundError:
-            if not await asyncio.to_thread(self._is_mounted):
+            if not await asyncio.to_thread(self._is_deleted, source):
                 self._note(is_away=True)
                 return True
             await self.drop(source.video_id, "deleted")

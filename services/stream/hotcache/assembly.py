@@ -1,0 +1,67 @@
+"""Puts the hot cache together, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from grpc import aio
+
+from kit.service import Loop
+from kit.settings import SettingsError
+from services.stream.domain import Source
+from services.stream.hotcache import metrics
+from services.stream.hotcache.folder import Folder
+from services.stream.hotcache.keeper import Keeper
+from services.stream.hotcache.mounts import Mounts
+from services.stream.hotcache.promoter import Promoter
+from services.stream.hotcache.store import HotStore
+from services.stream.hotcache.views import ask_progress
+from services.stream.settings import StreamSettings
+from services.stream.stores import Store
+
+
+@dataclass(frozen=True, slots=True)
+class HotCache:
+    """A hot cache, ready to run."""
+
+    store: HotStore
+    loops: list[Loop]
+    """What goes on in the background."""
+    folder: Path
+
+    async def prepare(self) -> None:
+        """The first thing to do. Raises SettingsError when the folder can't be used."""
+        try:
+            await self.store.prepare()
+        except OSError as error:
+            raise SettingsError(f"MARQUEE_HOT_CACHE_DIR can't be used: {self.folder} ({error.strerror}).") from error
+
+
+def hot_cache(
+    settings: StreamSettings, originals: Store, find: Callable[[str], Awaitable[Source]], progress: aio.Channel
+) -> HotCache | None:
+    """The hot cache that the settings ask for; None when they ask for none.
+
+    Args:
+        settings: of the service.
+        originals: where films are.
+        find: what catalog knows of a video; raises ApiError.
+        progress: counts views.
+    """
+    folder = settings.hot_cache_dir
+    metrics.BUDGET.set(settings.hot_cache_bytes if folder else 0)
+    if folder is None:
+        return None
+    mounts = Mounts(None if settings.media_bucket else settings.media_root, settings.import_dir)
+    store = HotStore(originals, Folder(folder, settings.hot_cache_bytes), is_deleted=mounts.is_deleted)
+    views = ask_progress(progress, settings.hot_cache_days)
+    promoter = Promoter(
+        store,
+        find,
+        views,
+        min_views=settings.hot_cache_views,
+        bytes_per_sec=settings.hot_cache_copy_bytes_per_sec,
+    )
+    return HotCache(store, [Keeper(store, find).run, promoter.run], folder)

@@ -1,0 +1,37 @@
+"""Tells a film that was deleted from one whose store was taken away."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from kit.media import MediaStore
+from kit.origins import Imported, Stored, parse
+from services.stream.domain import Source
+
+
+class Mounts:
+    """The folders that originals are mounted at: an empty mount point is a folder, too, and lacks every film.
+
+    Args:
+        media: of the platform's own store; None where it is a bucket.
+        imports: of films served from where they lie; None where there are none.
+    """
+
+    def __init__(self, media: Path | None, imports: Path | None) -> None:
+        self._media = MediaStore(media) if media else None
+        self._imports = imports
+
+    def is_deleted(self, source: Source) -> bool:
+        """Whether an original that is not found was deleted. Blocks."""
+        match parse(source.reference):
+            case Stored():
+                return self._media is None or self._media.is_present()
+            case Imported():
+                with suppress(OSError):
+                    return self._imports is not None and any(os.scandir(self._imports))
+                return False
+            case _:
+                # Another machine has answered, and said so.
+                return True

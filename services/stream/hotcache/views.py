@@ -1,0 +1,23 @@
+"""How often videos were watched lately, as progress counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from grpc import aio
+
+from kit.rpc import ask
+from marquee.progress.v1 import progress_pb2
+from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
+from services.stream.hotcache.promoter import Views
+
+
+def ask_progress(channel: aio.Channel, days: int) -> Views:
+    """Asks progress for the views of the last days. It raises ApiError: SERVICE_UNAVAILABLE."""
+    stub = ProgressServiceStub(channel)
+
+    async def views(video_ids: Sequence[str]) -> Mapping[str, int]:
+        answer = await ask(stub.GetViews, progress_pb2.GetViewsRequest(video_ids=video_ids, days=days))
+        return {video.video_id: video.views for video in answer.videos}
+
+    return views
