@@ -31,8 +31,8 @@ class User(Base):
     """What a search looks into; see `domain.searchable`."""
     claims_version: Mapped[int] = mapped_column(default=1, server_default="1")
     """Counts changes of what access tokens say."""
-    password_set_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When the password was last chosen; a hash that is only made anew leaves it alone."""
+    password_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Counts how often a password was chosen; a hash that is only made anew leaves it alone."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)

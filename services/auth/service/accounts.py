@@ -179,7 +179,7 @@ class Accounts:
         actor = Actor(caller.user_id, address)
         async with self._database.write() as transaction:
             user = await locked_user(transaction, caller.user_id)
-            if user.password_set_at != before.password_set_at:
+            if user.password_version != before.password_version:
                 # Somebody else chose one while this one was looked at: what was proved does not hold any more.
                 raise ApiError("AUTH_WRONG_PASSWORD")
             await set_password(transaction, user, password_hash, now)
@@ -269,7 +269,7 @@ async def join(transaction: Transaction, user: User, corporation_id: str | None)
 async def set_password(transaction: Transaction, user: User, password_hash: str, now: datetime) -> None:
     """Puts a new password in the place of the old one, and voids a code that could still change it."""
     user.password_hash = password_hash
-    user.password_set_at = now
+    user.password_version += 1
     touch(user, now)
     await PasswordResetRepository(transaction.session).remove(user.id)
 
@@ -282,7 +282,7 @@ def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, 
         display_name=display_name,
         search_text=searchable(login_id, display_name),
         password_hash=password_hash,
-        password_set_at=now,
+        password_version=1,
         role=role,
         status=status,
         claims_version=1,

@@ -88,7 +88,7 @@ class Logins:
         now = self._clock()
         async with self._database.write() as transaction:
             user = await UserRepository(transaction.session).locked(proved.id)
-            if user is None or user.password_set_at != proved.password_set_at:
+            if user is None or user.password_version != proved.password_version:
                 # Chosen anew, or deleted, while the old one was being checked: that must not begin a new login.
                 raise ApiError("AUTH_INVALID_CREDENTIALS")
             _require_active(user)

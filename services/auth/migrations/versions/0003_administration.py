@@ -18,7 +18,7 @@ def upgrade() -> None:
     moment = sa.DateTime(timezone=True)
     op.add_column("users", sa.Column("search_text", sa.Text, nullable=False, server_default=""))
     op.add_column("users", sa.Column("claims_version", sa.Integer, nullable=False, server_default="1"))
-    op.add_column("users", sa.Column("password_set_at", moment))
+    op.add_column("users", sa.Column("password_version", sa.Integer, nullable=False, server_default="1"))
     op.create_index("ix_users_corporation_id", "users", ["corporation_id"])
     _fill_search_text()
     op.create_table(
