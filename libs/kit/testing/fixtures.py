@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, server_directory
+from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, S3Server, server_directory
 
 
 @pytest.fixture(scope="session")
@@ -38,4 +38,11 @@ def rabbit_server(servers_directory: Path) -> Iterator[RabbitServer]:
 def redis_server(servers_directory: Path) -> Iterator[RedisServer]:
     """Redis, shared by the session."""
     with RedisServer(servers_directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server(servers_directory: Path) -> Iterator[S3Server]:
+    """What speaks S3, shared by the session; a test has a bucket of its own."""
+    with S3Server(servers_directory) as server:
         yield server

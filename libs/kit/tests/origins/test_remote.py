@@ -1,0 +1,316 @@
+"""A file on another machine: the right bytes, or none, whatever its server does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import aclosing
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kit.origins import Changed, Client, Guard, Interrupted, Missing, OriginError, RemoteFile, Unusable
+from kit.origins import remote as module
+from kit.origins.references import parse_url
+from kit.testing.origin import MODIFIED, Origin
+from kit.tests.origins.conftest import Open
+
+DATA = os.urandom(300_000)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_AFTER_SEC", 0)
+
+
+async def read(file: RemoteFile, offset: int = 0, count: int | None = None) -> bytes:
+    count = file.facts.size - offset if count is None else count
+    return b"".join([block async for block in file.blocks(offset, count)])
+
+
+async def read_until_it_fails(file: RemoteFile, offset: int = 0) -> tuple[bytes, OriginError]:
+    got = b""
+    try:
+        async for block in file.blocks(offset, file.facts.size - offset):
+            got += block
+    except OriginError as error:
+        return got, error
+    raise AssertionError("it did not fail")
+
+
+async def test_what_is_known_of_it(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    origin.etag = '"tag"'
+    facts = (await opened("/a")).facts
+    assert (facts.size, facts.tag, facts.modified) == (len(DATA), '"tag"', MODIFIED)
+    assert facts.content_type == "video/mp4"
+    assert facts.takes_ranges
+    assert [request.range for request in origin.asked] == ["bytes=0-0"]
+    assert origin.asked[0].fields["accept-encoding"] == "identity"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(offset=st.integers(0, len(DATA) - 1), count=st.integers(1, len(DATA)), takes_ranges=st.booleans())
+async def test_any_range(origin: Origin, opened: Open, offset: int, count: int, takes_ranges: bool) -> None:
+    origin.files["/a"] = DATA
+    origin.takes_ranges = takes_ranges
+    count = min(count, len(DATA) - offset)
+    assert await read(await opened("/a"), offset, count) == DATA[offset : offset + count]
+
+
+async def test_just_what_is_needed_is_asked_for(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    await read(file, 1000, 10)
+    assert origin.asked[-1].range == "bytes=1000-1009"
+    assert origin.asked[-1].fields["if-range"] == file.facts.tag
+    assert origin.sent == 11
+    # One connection served it all.
+    assert origin.connections == 1
+
+
+async def test_the_state_is_the_same_to_everybody_and_changes_with_the_file(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    states = {(await opened("/a")).facts.state for _ in range(2)}
+    origin.files["/a"] = DATA[::-1]
+    states.add((await opened("/a")).facts.state)
+    origin.modified = MODIFIED + 1
+    states.add((await opened("/a")).facts.state)
+    assert len(states) == 3
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"weak"', None])
+async def test_bytes_of_two_states_are_never_mixed(origin: Origin, opened: Open, etag: str | None) -> None:
+    origin.files["/a"] = DATA
+    origin.etag = etag
+    file = await opened("/a")
+    assert await read(file, 0, 1000) == DATA[:1000]
+    origin.files["/a"] = DATA[::-1]
+    origin.modified = MODIFIED + 10
+    with pytest.raises(Changed):
+        await read(file, 1000, 1000)
+    assert not file.is_fresh()
+    assert await read(await opened("/a")) == DATA[::-1]
+
+
+async def test_a_change_while_a_body_is_resumed(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    origin.breaks_off_after, origin.breaks_off_times = 100_000, 1
+    async with aclosing(file.blocks(0, len(DATA))) as blocks:
+        got = await anext(blocks)
+        origin.files["/a"] = DATA[::-1]
+        with pytest.raises(Changed):
+            got += b"".join([block async for block in blocks])
+    assert DATA.startswith(got)
+
+
+async def test_what_breaks_off_is_continued(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    origin.breaks_off_after, origin.breaks_off_times = 50_000, 2
+    assert await read(file) == DATA
+    ranges = [request.range for request in origin.asked[1:]]
+    assert ranges == [f"bytes={first}-{len(DATA) - 1}" for first in (0, 50_000, 100_000)]
+
+
+async def test_an_origin_that_always_breaks_off_is_given_up(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    origin.breaks_off_after = 10
+    got, error = await read_until_it_fails(file)
+    assert isinstance(error, Interrupted)
+    assert DATA.startswith(got)
+    assert len(origin.asked) == 1 + module.TRIES
+
+
+async def test_an_origin_that_goes_away(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    await origin.stop()
+    got, error = await read_until_it_fails(file)
+    assert (got, type(error)) == (b"", Interrupted)
+
+
+@pytest.mark.parametrize(
+    "content_range",
+    [
+        "bytes 1-9/300000",
+        "bytes 0-10/300000",
+        "bytes 0-9/299999",
+        "bytes 0-9/*",
+        "bytes 9-0/300000",
+        "bytes 0-300000/300000",
+        "items 0-9/300000",
+        "nonsense",
+        "bytes 0-9/99999999999999999999999",
+    ],
+)
+async def test_parts_that_were_not_asked_for(origin: Origin, opened: Open, content_range: str) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    origin.content_range = content_range
+    with pytest.raises((Unusable, Changed)):
+        await read(file, 0, 10)
+
+
+async def test_a_part_may_be_smaller_than_asked_for(origin: Origin, opened: Open) -> None:
+    """RFC 9110, 15.3.7: a server may send a part of the range only."""
+    origin.files["/a"] = DATA[:20]
+    file = await opened("/a")
+
+    def decide(asked: object) -> tuple[int, dict[str, str], bytes]:
+        first = int(str(getattr(asked, "range", "")).removeprefix("bytes=").partition("-")[0])
+        last = min(first + 6, 19)
+        told = {"ETag": file.facts.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
+        body = DATA[first : last + 1]
+        told |= {"Content-Range": f"bytes {first}-{last}/20", "Content-Length": str(len(body))}
+        return 206, told, body
+
+    origin._decide = decide  # type: ignore[method-assign]
+    assert await read(file) == DATA[:20]
+
+
+async def test_parts_with_status_200(origin: Origin, opened: Open) -> None:
+    """As rclone's S3 sends them."""
+    origin.files["/a"] = DATA
+    decide = origin._decide
+    origin._decide = lambda asked: (200, *decide(asked)[1:])  # type: ignore[method-assign]
+    file = await opened("/a")
+    assert file.facts.size == len(DATA)
+    assert await read(file, 5, 10) == DATA[5:15]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, Missing),
+        (403, Missing),
+        (404, Missing),
+        (410, Missing),
+        (429, Interrupted),
+        (500, Interrupted),
+        (503, Interrupted),
+        (400, Unusable),
+        (204, Unusable),
+        (416, Unusable),
+    ],
+)
+async def test_statuses(origin: Origin, opened: Open, status: int, error: type[OriginError]) -> None:
+    origin.status = status
+    with pytest.raises(error):
+        await opened("/a")
+
+
+async def test_files_that_can_not_be_served(origin: Origin, opened: Open) -> None:
+    origin.files = {"/empty": b"", "/a": DATA}
+    with pytest.raises(Unusable, match="empty"):
+        await opened("/empty")
+    origin.takes_ranges = False
+    with pytest.raises(Unusable, match="empty"):
+        await opened("/empty")
+    origin.length_is_told = False
+    with pytest.raises(Unusable, match="how long"):
+        await opened("/a")
+    origin.length_is_told = origin.takes_ranges = True
+    origin.etag, origin.modified = 'W/"weak"', None
+    with pytest.raises(Unusable, match="change"):
+        await opened("/a")
+    origin.etag, origin.fields = "", {"Content-Encoding": "gzip"}
+    with pytest.raises(Unusable, match="compress"):
+        await opened("/a")
+
+
+async def test_redirects_are_followed_a_few_times(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    origin.redirects = {"/3": "/2", "/2": "/1", "/1": "/a", "/4": "/3", "/loop": "/loop"}
+    assert await read(await opened("/3"), 10, 10) == DATA[10:20]
+    for path in ("/4", "/loop"):
+        with pytest.raises(Unusable):
+            await opened(path)
+
+
+async def test_an_origin_that_hangs_takes_only_its_time(origin: Origin, opened: Open) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    origin.hangs = asyncio.Event()
+    began = time.monotonic()
+    with pytest.raises(Interrupted, match="in time"):
+        await opened("/a")
+    assert time.monotonic() - began < 5
+    origin.hangs, origin.hangs_after = None, 100_000
+    got, error = await read_until_it_fails(file)
+    assert isinstance(error, Interrupted)
+    assert DATA.startswith(got)
+    assert len(got) > 50_000
+
+
+async def test_who_waits_for_one_origin_holds_up_nobody_at_another(
+    origin: Origin, client: Client, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.origins.client.PER_ORIGIN", 2)
+    origin.files["/a"] = DATA
+    async with Origin({"/a": DATA}, hangs=asyncio.Event()) as other:
+        waiting = [
+            asyncio.ensure_future(RemoteFile.open(partial(client.get, parse_url(other.url("/a"))))) for _ in range(8)
+        ]
+        async with asyncio.timeout(5):
+            while len(other.asked) < 2:  # noqa: ASYNC110 - nothing tells when it happens
+                await asyncio.sleep(0)
+        assert await read(await opened("/a")) == DATA
+        # No more than its share is under way.
+        assert len(other.asked) == 2
+        assert not any(task.done() for task in waiting)
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(result, Interrupted) for result in results)
+
+
+async def test_what_nobody_takes_is_not_fetched(origin: Origin, opened: Open) -> None:
+    size = 64 * 2**20
+    origin.files["/a"] = bytes(size)
+    file = await opened("/a")
+    async with aclosing(file.blocks(0, size)) as blocks:
+        await anext(blocks)
+        before = -1
+        async with asyncio.timeout(10):
+            while origin.sent != before:
+                before = origin.sent
+                await asyncio.sleep(0.1)
+        # What the buffers of two sockets hold, and no more.
+        assert origin.sent < size / 4
+        assert origin.open_connections == 1
+    async with asyncio.timeout(5):
+        while origin.open_connections:  # noqa: ASYNC110 - nothing tells when it happens
+            await asyncio.sleep(0.005)
+
+
+async def test_freshness_ends_and_is_renewed_by_reading(
+    origin: Origin, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.files["/a"] = DATA
+    file = await opened("/a")
+    assert file.is_fresh()
+    now = time.monotonic()
+    monkeypatch.setattr("kit.origins.remote.time.monotonic", lambda: now + module.FRESH_SEC + 1)
+    assert not file.is_fresh()
+    await read(file, 0, 1)
+    assert file.is_fresh()
+
+
+async def test_what_speaks_no_http() -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n" * 10)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
+    client = Client(Guard("127.0.0.1", "*"), 1)
+    url = parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/secret?token=hidden")
+    with pytest.raises(Interrupted) as failed:
+        await RemoteFile.open(partial(client.get, url))
+    assert "hidden" not in str(failed.value)
+    await client.close()
+    server.close()
