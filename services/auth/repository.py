@@ -303,7 +303,7 @@ class AuditRepository:
 
     async def count(self, action: str, since: datetime) -> int:
         """How often something was done since a time."""
-        chosen = select(func.count()).where(AuditEntry.action == action, AuditEntry.at >= since)
+        chosen = select(func.count()).where(AuditEntry.action == action, AuditEntry.at > since)
         return await self._session.scalar(chosen) or 0
 
     async def busiest_addresses(self, action: str, since: datetime, limit: int) -> Sequence[tuple[str, int]]:
@@ -311,7 +311,7 @@ class AuditRepository:
         times = func.count()
         chosen = (
             select(AuditEntry.client_address, times)
-            .where(AuditEntry.action == action, AuditEntry.at >= since)
+            .where(AuditEntry.action == action, AuditEntry.at > since)
             .group_by(AuditEntry.client_address)
             .order_by(times.desc(), AuditEntry.client_address)
             .limit(limit)
