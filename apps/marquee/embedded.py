@@ -158,6 +158,7 @@ def service_settings(data: Path, sockets: Path, password: str | None) -> dict[st
             "redis_url": None,
             "media_url": (data / "media").as_uri(),
             "signing_key_file": data / "signing.json",
+            "ticket_key_file": data / "tickets.key",
             **shared,
         }
         if password is not None:

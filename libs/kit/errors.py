@@ -103,6 +103,15 @@ CODES: Final[dict[str, ErrorCode]] = {
         "The file can't be read now; check that the media store is mounted.",
         "파일을 읽을 수 없습니다. 저장소 연결을 확인하세요.",
     ),
+    "STREAM_RATE_LIMITED": ErrorCode(
+        429,
+        _G.RESOURCE_EXHAUSTED,
+        "The limit of streams is reached; stop one, or try again later.",
+        "동시 재생 한도에 도달했습니다. 다른 재생을 중지하거나 잠시 후 다시 시도하세요.",
+    ),
+    "STREAM_SESSION_NOT_FOUND": ErrorCode(
+        404, _G.NOT_FOUND, "This play session is over, or never was.", "재생 세션이 종료되었거나 존재하지 않습니다."
+    ),
     "REQUEST_TOO_LARGE": ErrorCode(
         413, _G.RESOURCE_EXHAUSTED, "The request body is larger than allowed.", "요청 본문이 너무 큽니다."
     ),

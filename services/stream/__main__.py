@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
+from datetime import datetime
 from functools import partial
 
 import uvloop
 
-from kit.auth_client import authenticator, follow_revocations, revocations
+from kit.auth_client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.health import Check, Health, broker_check
@@ -14,13 +17,32 @@ from kit.http import create_app
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
-from services.stream.consumers import subscribe
-from services.stream.http import HotPath, build_routers
-from services.stream.rpc import StreamServicer, register
+from services.stream import ticket_key
+from services.stream.consumers import subscribe, subscribe_accounts
+from services.stream.hotcache import hot_cache
+from services.stream.http import (
+    SHARED,
+    AdminRoutes,
+    HotPath,
+    Known,
+    MediaRoutes,
+    PlaySessionRoutes,
+    Viewers,
+    preflight_router,
+)
+from services.stream.names import display_names, titles
+from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
+from services.stream.sessions import Overview, Register, Sessions, journal
 from services.stream.settings import StreamSettings
-from services.stream.sources import SourceCache, ask_catalog
+from services.stream.slots import Limits, SlotStore
+from services.stream.slots.memory import REPLICA, MemorySlots
+from services.stream.slots.redis import RedisSlots
+from services.stream.slots.relay import SlotsRelay
+from services.stream.sources import RedisSources, SourceCache, ask_catalog
+from services.stream.stores import Store
 from services.stream.stores.places import places
+from services.stream.tickets import TICKET_SEC, Tickets
 from services.stream.traffic import Traffic
 from services.stream.virtual import VirtualFiles
 
@@ -37,40 +59,96 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     """
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
     auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
-    sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec)
+    progress = connect(settings.progress_address)
+    known_to_all = None
+    if settings.redis_url and settings.source_cache_sec:
+        known_to_all = RedisSources(settings.redis_url, settings.source_cache_sec)
+    sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=known_to_all)
     origins = Origins(settings)
-    store = places(settings, origins)
+    originals = places(settings, origins)
+    hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
+    store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
-    streams, traffic = Streams(sources, store, virtual_files), Traffic()
-    if role.answers:
-        subscribe(bus, sources)
-    health = Health({"media": Check(store.ping), "broker": broker_check(bus)})
-    authenticate = authenticator(auth)
+    streams = Streams(sources, store, virtual_files)
+    if hot:
+        hot.store.on_release = streams.let_go
+    slots, replica = _slots(settings)
+    register, tickets = Register(slots, replica), Tickets(ticket_key.load(settings.ticket_key_file))
+    sessions, overview = Sessions(slots, register, tickets), Overview(slots.limits.tick_sec)
+    traffic = Traffic(register.fail)
+    accounts = authenticator(auth)
+    viewers = Viewers(accounts, tickets)
+    # With hot copies there is something to serve while the media store is away.
+    checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)}
+    if settings.redis_url:
+        # What is playing goes on without it, which needs a replica that is ready.
+        checks["redis"] = Check(slots.ping, required=False)
+    health = Health(checks)
     background: list[Loop] = []
     if role.answers:
-        background = [traffic.keep_published, partial(follow_revocations, revocations(auth), authenticate)]
-    app = create_app(
-        NAME,
-        title="Marquee: streaming",
-        health=health,
-        authenticate=authenticate,
-        routers=build_routers(streams, traffic),
-    )
+        subscribe(bus, sources, hot.store if hot else None)
+        told = partial(_pass_on, revocations(auth), viewers, sessions)
+        background += [traffic.keep_published, register.keep_renewed, partial(follow_revocations, told, accounts)]
+    if role.works:
+        subscribe_accounts(bus, sessions)
+        background.append(SlotsRelay(slots, bus, told=journal.write).run)
+    titles_, shared = titles(catalog), SHARED if settings.stream_public_url else ()
+    routers = {
+        "stream": MediaRoutes(streams, sessions, traffic, titles_, shared).router(),
+        "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles_, settings.stream_public_url).router(),
+        "streams": AdminRoutes(sessions, overview, titles_, display_names(auth)).router(),
+    }
+    if settings.stream_public_url:
+        routers["preflights"] = preflight_router()
+    app = create_app(NAME, title="Marquee: streaming", health=health, authenticate=viewers, routers=routers)
+    servicer = StreamServicer(traffic, sessions, overview)
     service = Service(
         name=NAME,
         app=app,
-        front=HotPath(app, authenticate=authenticate, streams=streams, traffic=traffic),
+        front=HotPath(app, known=Known(viewers, register, streams), traffic=traffic, shared_headers=shared),
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, StreamServicer(traffic))]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(add_servicer, servicer)]),
         bus=None if shared_bus else bus,
-        background=background,
+        prepare=[hot.prepare] if hot else (),
+        background=[*background, *(hot.loops if hot else ())],
     )
     service.resources.push_async_callback(origins.close)
     service.resources.callback(store.close)
     service.resources.callback(virtual_files.close)
-    for channel in (auth, catalog):
+    if known_to_all:
+        service.resources.push_async_callback(known_to_all.close)
+    for channel in (auth, catalog, progress):
         service.resources.push_async_callback(channel.close)
+    service.resources.push_async_callback(slots.close)
+    if role.answers:
+        service.resources.push_async_callback(register.flush)
     return service
+
+
+def _slots(settings: StreamSettings) -> tuple[SlotStore, str]:
+    """The store of the slots, and what this process is called there."""
+    limits = Limits(
+        platform=settings.max_streams,
+        per_user=settings.max_streams_per_user,
+        queue=settings.stream_queue,
+        idle_sec=settings.session_idle_sec,
+        tombstone_sec=TICKET_SEC + settings.session_idle_sec,
+    )
+    if settings.redis_url is None:
+        return MemorySlots(limits), REPLICA
+    replica = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    return RedisSlots(settings.redis_url, limits, replica=replica), replica
+
+
+async def _pass_on(
+    ask_auth: ListRevocations, viewers: Viewers, sessions: Sessions, since: datetime | None
+) -> Revocations:
+    """What auth has revoked, which tickets and sessions must hear of, too."""
+    revoked = await ask_auth(since)
+    viewers.revoke(revoked)
+    for login_id in revoked.session_ids:
+        sessions.stop_login(login_id)
+    return revoked
 
 
 if __name__ == "__main__":

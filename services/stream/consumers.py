@@ -5,8 +5,10 @@ from __future__ import annotations
 from kit.bus import Bus, Delivery, Subscription
 from kit.events import Event
 from services.stream.hotcache import HotStore
+from services.stream.sessions import Sessions
 from services.stream.sources import SourceCache
 
+LOST_ACCOUNTS = Subscription("stream.lost_accounts", ("user.suspended", "user.deleted"))
 VIDEO_CHANGES = Subscription("stream.video_changes", ("video.*",), Delivery.BROADCAST)
 
 
@@ -20,3 +22,12 @@ def subscribe(bus: Bus, sources: SourceCache, hot: HotStore | None = None) -> No
 
     bus.subscribe(VIDEO_CHANGES, forget)
     bus.on_reconnect(sources.clear)
+
+
+def subscribe_accounts(bus: Bus, sessions: Sessions) -> None:
+    """Ends the sessions of those who may not watch any more. One replica does, and the store tells the others."""
+
+    async def end_all(event: Event) -> None:
+        await sessions.stop_user(event.subject)
+
+    bus.subscribe(LOST_ACCOUNTS, end_all)

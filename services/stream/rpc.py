@@ -2,35 +2,88 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from grpc import aio
 
+from kit.rpc import timestamp
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
+from services.stream.sessions import Overview, Sessions
+from services.stream.slots import EndReason, Session
 from services.stream.traffic import Traffic
 
 Context = aio.ServicerContext[Any, Any]
 
 
 class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
-    """Answers other services."""
+    """Answers other services.
 
-    def __init__(self, traffic: Traffic) -> None:
+    Args:
+        traffic: of this process.
+        sessions: of all.
+        overview: how they go.
+    """
+
+    def __init__(self, traffic: Traffic, sessions: Sessions, overview: Overview) -> None:
         self._traffic = traffic
+        self._sessions = sessions
+        self._overview = overview
 
     async def GetMetrics(  # noqa: N802
         self,
         request: stream_pb2.GetMetricsRequest,  # noqa: ARG002
         context: Context,  # noqa: ARG002
     ) -> stream_pb2.GetMetricsResponse:
-        """Counters of this replica."""
+        """Counters of this replica, and sums over all sessions."""
+        summary = self._overview.summary(await self._sessions.all(), datetime.now(UTC))
         return stream_pb2.GetMetricsResponse(
             active_responses=self._traffic.active,
             total_responses=self._traffic.total,
             bytes_sent=self._traffic.bytes_sent,
+            active_sessions=summary["active"],
+            queued_sessions=summary["queued"],
+            max_sessions=self._sessions.limits.platform,
+            bandwidth_mbps=summary["bandwidth_mbps"],
         )
 
+    async def ListSessions(  # noqa: N802
+        self,
+        request: stream_pb2.ListSessionsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> stream_pb2.ListSessionsResponse:
+        """Everybody's sessions, or a user's."""
+        asked = self._sessions.of_user(request.user_id) if request.user_id else self._sessions.all()
+        return stream_pb2.ListSessionsResponse(sessions=[_message(each) for each in await asked])
 
-def register(servicer: StreamServicer, server: aio.Server) -> None:
+    async def StopSession(  # noqa: N802
+        self,
+        request: stream_pb2.StopSessionRequest,
+        context: Context,  # noqa: ARG002
+    ) -> stream_pb2.StopSessionResponse:
+        """Ends a session."""
+        reason = EndReason.STOPPED if request.user_id else EndReason.ADMIN
+        await self._sessions.stop(request.session_id, reason, request.user_id or None)
+        return stream_pb2.StopSessionResponse()
+
+
+def _message(session: Session) -> stream_pb2.Session:
+    viewing = session.viewing
+    return stream_pb2.Session(
+        session_id=session.id,
+        user_id=viewing.user_id,
+        video_id=viewing.video_id,
+        status=session.state.value,
+        kind=viewing.kind.value,
+        device_name=viewing.device_name,
+        source=viewing.source,
+        replica=session.replica,
+        started_at=timestamp(session.started_at),
+        seen_at=timestamp(session.seen_at),
+        bytes_sent=session.bytes_sent,
+    )
+
+
+def add_servicer(servicer: StreamServicer, server: aio.Server) -> None:
     """Adds the servicer to a server."""
     stream_pb2_grpc.add_StreamServiceServicer_to_server(servicer, server)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kit.http import View
+from kit.http import Schema, View
+from services.stream.sessions.devices import MAX_NAME_CHARS
+from services.stream.tickets import MAX_TICKET_CHARS
 
 
 class Codecs(View):
@@ -36,3 +39,104 @@ class StreamInfo(View):
     source: Literal["nas"] = Field(default="nas", description="The tier that serves it: the mounted store.")
     stream_url: str = Field(description="What a player should fetch: the film's bytes, with the index first.")
     cache_hit: bool = Field(default=False, description="Whether it comes from a copy nearer than the store.")
+
+
+Status = Literal["active", "queued"]
+Tier = Annotated[str, Field(description="The tier that the bytes came from when it began: `ssd`, `nas`, `remote`.")]
+
+
+class PlaySessionStart(Schema):
+    """What a player asks for before it plays."""
+
+    video_id: str = Field(max_length=64)
+    device_name: str | None = Field(
+        default=None, max_length=MAX_NAME_CHARS, description="For people; made of the `User-Agent` when absent."
+    )
+    instead_of: str | None = Field(
+        default=None,
+        max_length=64,
+        description="A session of the same user whose slot, or place in the queue, this one takes over.",
+    )
+
+
+class Heartbeat(Schema):
+    """A sign of life."""
+
+    ticket: str | None = Field(
+        default=None, max_length=MAX_TICKET_CHARS, description="With it a session survives the loss of Redis's data."
+    )
+
+
+class PlaySession(View):
+    """A play session of the caller: `active` ones have a ticket and a URL, `queued` ones a place."""
+
+    session_id: str
+    status: Status
+    video_id: str
+    device_name: str
+    since: datetime = Field(description="When it got its slot or, if queued, when it began to wait.")
+    heartbeat_sec: float = Field(description="How often a player should say that it is still there, playing or paused.")
+    idle_sec: float = Field(description="Without bytes and heartbeats for so long, the session is over.")
+    stream_url: str | None = Field(default=None, description="What to play; has the ticket in it.")
+    ticket: str | None = Field(default=None, description="Good for this video's media URLs: `?ticket=`.")
+    expires_at: datetime | None = Field(
+        default=None,
+        description="When the ticket ends; every answer brings a fresh one. It ends with its session, too.",
+    )
+    position: int | None = Field(default=None, description="1 is next.")
+    retry_after_sec: float | None = Field(default=None, description="When to ask again; asking keeps the place.")
+
+
+class Device(View):
+    """A session as the viewer finds it among theirs, to stop it, or to take its place."""
+
+    session_id: str
+    status: Status
+    device_name: str
+    video_id: str
+    title: str | None = Field(description="null when it can't be told now.")
+    since: datetime
+
+
+class MySession(Device):
+    """A session of the caller."""
+
+    source: Tier
+    bytes_sent: int = Field(description="By all replicas, a few seconds old.")
+
+
+class StreamView(MySession):
+    """A session, for admins."""
+
+    user_id: str
+    display_name: str | None = Field(description="null when it can't be told now.")
+    kind: Literal["explicit", "implicit"] = Field(description="`implicit` for clients without a player of ours.")
+    seen_at: datetime = Field(description="Its last sign of life.")
+    rate_mbps: float = Field(description="Mbit/s of late.")
+    replica: str = Field(description="The process that last served it.")
+
+
+class StreamMetrics(View):
+    """How streaming goes on the whole platform."""
+
+    active: int
+    queued: int
+    max_streams: int
+    max_streams_per_user: int
+    stream_queue: int
+    users: int = Field(description="Who plays or waits.")
+    replicas: int = Field(description="Processes that serve somebody now.")
+    bytes_sent: int = Field(description="Of the sessions that play now.")
+    bandwidth_mbps: float = Field(description="Mbit/s of late.")
+    avg_duration_sec: float = Field(description="How long those that play now have been playing, on average.")
+    sources: dict[str, int] = Field(description="Playing sessions by the tier that they began from.")
+    cache_hit_rate: float = Field(description="Share of them, 0 to 1, that began from the hot copy.")
+
+
+class Qoe(Schema):
+    """What a viewer lived through, as the player measured it since the session began."""
+
+    startup_ms: int | None = Field(default=None, ge=0, le=600_000, description="From play to the first picture.")
+    stalls: int = Field(default=0, ge=0, le=100_000, description="How often it stopped for lack of bytes.")
+    stall_ms: int = Field(default=0, ge=0, le=86_400_000, description="For how long in all.")
+    dropped_frames: int = Field(default=0, ge=0, le=100_000_000)

@@ -43,14 +43,21 @@ class Meter(Protocol):
     def bytes(self) -> int:
         """How much of the body was taken so far."""
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the response was ended from our side: its task is cancelled then, and this says why."""
+
     def begin(self, status: int) -> None:
-        """The headers are about to go out."""
+        """The headers are about to go out, from the task that sends."""
 
     def sent(self, count: int) -> None:
         """So many more bytes of the body were taken by the network, or by the server where it sends them itself."""
 
     def answered(self, status: int) -> None:
         """The answer turned out to have no bytes of the file in it."""
+
+    def failed(self, code: str, message: str) -> None:
+        """The file did not give what was promised of it."""
 
     def end(self, *, completed: bool) -> None:
         """Nothing more will be sent. Called once, also when `begin` never was."""
@@ -82,8 +89,9 @@ class FileBody:
     """A response whose body is parts of a file.
 
     It holds one block at a time or, with zero copy, none; goes on only when the client has taken the last one, and
-    stops at once when the client is gone. A file that turns out shorter than promised, or stops being readable, ends
-    the connection before the promised length (RFC 9112, section 8): the client notices, and nothing is made up.
+    stops at once when the client is gone, or has lost the right to it. A file that turns out shorter than promised, or
+    stops being readable, ends the connection before the promised length (RFC 9112, section 8): the client notices, and
+    nothing is made up.
 
     Args:
         status: the HTTP status.
@@ -131,9 +139,16 @@ class FileBody:
         except _ReadFailed as error:
             # Headers that are sent can't be taken back: an unfinished answer makes the server close the connection.
             log.error("stream_file_failed", error=str(error), headers_sent=self._started)
+            self._meter.failed("STREAM_FILE_UNAVAILABLE", str(error))
             if not self._started:
                 self._meter.answered(CODES["STREAM_FILE_UNAVAILABLE"].http_status)
                 raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+        except asyncio.CancelledError:
+            if not self._meter.is_cut_off:
+                raise
+            # Only this response is over, not the process: the server sees it unfinished, and closes the connection.
+            if (task := asyncio.current_task()) and task.cancelling():
+                task.uncancel()
         finally:
             self._meter.end(completed=completed)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from kit.origins import Object, OriginSettings, parse
 from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
@@ -46,6 +47,35 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         le=2**40,
         description="How fast films are copied, and read back, in bytes a second (64 KiB to 1 TiB); 50 MiB by default.",
     )
+    max_streams: int = Field(
+        100, ge=1, le=100_000, description="Play sessions on the whole platform at a time (1 to 100,000)."
+    )
+    max_streams_per_user: int = Field(
+        3, ge=1, le=100_000, description="Play sessions of one user at a time, waiting ones included (1 to 100,000)."
+    )
+    stream_queue: int = Field(
+        50, ge=0, le=10_000, description="Viewers who may wait for a play session (0 to 10,000); 0 refuses at once."
+    )
+    session_idle_sec: float = Field(
+        30,
+        ge=3,
+        le=3600,
+        description="Seconds without bytes and heartbeats after which a play session is over (3 to 3,600).",
+    )
+    redis_url: str | None = Field(
+        None,
+        validate_default=True,
+        description="`redis://…` (or `rediss://…`): play sessions of all replicas. Embedded mode keeps them in memory.",
+    )
+    ticket_key_file: Path = Field(
+        ...,
+        description="The secret that signs tickets of media URLs, one for all replicas; made when it is not there.",
+    )
+    stream_public_url: str = Field(
+        "",
+        description="Begins the `stream_url` of play sessions (`https://media.example.org`) where bytes have an address"
+        " of their own; other origins may then read what has a ticket.",
+    )
 
     @field_validator("media_url")
     @classmethod
@@ -60,3 +90,23 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         """Bucket and prefix of an `s3://` store; None for a folder."""
         bucket, _, prefix = self.media_url.removeprefix("s3://").rstrip("/").partition("/")
         return Object(bucket, prefix) if self.media_url.startswith("s3://") else None
+
+    @field_validator("redis_url")
+    @classmethod
+    def _slots_are_shared(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None:
+            if info.data.get("http_workers", 1) > 1:
+                raise ValueError("it must be set where MARQUEE_HTTP_WORKERS is more than 1, as workers share the slots")
+            if not info.data.get("broker_url", "").startswith("local:"):
+                raise ValueError("it must be set outside of embedded mode, as replicas share the slots")
+        elif not url.startswith(("redis://", "rediss://")):
+            raise ValueError("must begin with redis:// or rediss://")
+        return url
+
+    @field_validator("stream_public_url")
+    @classmethod
+    def _a_plain_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must look like https://media.example.org")
+        return url.rstrip("/")

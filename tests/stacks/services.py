@@ -85,6 +85,11 @@ class ServicesStack(Stack):
                 "MARQUEE_SIGNING_KEY_FILE": str(self.folder / "signing.json"),
                 "MARQUEE_REDIS_URL": self.redis.url,
             }
+        if name == "stream":
+            environment |= {
+                "MARQUEE_REDIS_URL": self.redis.url,
+                "MARQUEE_TICKET_KEY_FILE": str(self.folder / "tickets.key"),
+            }
         command = [sys.executable, "-m", f"services.{name}", "serve"]
         return Process(name, command, environment, self.folder / f"{name}.log")
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kit.callers import Authenticate
 from kit.ids import new_id
 from services.stream.files import OpenFile
-from services.stream.http.answers import Fields
+from services.stream.http.claims import Claim
 from services.stream.ranges import ByteRange, RangeNotSatisfiable, select
 from services.stream.representation import Representation
 from services.stream.sender import RawHeader
-from services.stream.service import Streams
 from services.stream.traffic import Traffic, Transfer
 
 # Of the headers that other answers carry, the one that means something for bytes that no page renders.
@@ -26,31 +24,27 @@ class Again:
     """The answer to one request, for any range.
 
     Args:
-        fields: the request's header fields.
-        video_id: the video that it asks for.
-        authenticate: knows who called before.
-        streams: knows what was opened before.
+        claim: what the request rests on.
         traffic: watches the answers.
+        headers: what every answer carries.
     """
 
-    __slots__ = ("_authenticate", "_fields", "_headers", "_shown", "_streams", "_traffic", "_video_id")
+    __slots__ = ("_claim", "_common", "_headers", "_shown", "_traffic")
 
-    def __init__(
-        self, fields: Fields, video_id: str, *, authenticate: Authenticate, streams: Streams, traffic: Traffic
-    ) -> None:
-        self._fields = fields
-        self._video_id = video_id
-        self._authenticate = authenticate
-        self._streams = streams
+    def __init__(self, claim: Claim, *, traffic: Traffic, headers: tuple[RawHeader, ...]) -> None:
+        self._claim = claim
         self._traffic = traffic
+        self._common = headers
         self._shown: Representation | None = None
         self._headers: tuple[RawHeader, ...] = ()
 
     def __call__(self, asked: bytes) -> NextRange | None:
         """The part of the file that a value of `Range` asks for; None when that takes more thought, or waiting."""
-        caller = self._authenticate.known(self._fields)
-        shown = self._streams.known(self._video_id, None, caller) if caller else None
-        if caller is None or shown is None or not isinstance(shown.file, OpenFile):
+        granted = self._claim()
+        if granted is None:
+            return None
+        caller, shown, playing = granted
+        if not isinstance(shown.file, OpenFile):
             return None
         try:
             ranges = select(asked.decode("ascii"), shown.size)
@@ -60,9 +54,9 @@ class Again:
             return None
         if shown is not self._shown:
             self._shown = shown
-            self._headers = (*shown.typed_headers, NOSNIFF)
+            self._headers = (*shown.typed_headers, *self._common)
         request_id = new_id()
-        transfer = self._traffic.transfer(caller.user_id, self._video_id, request_id)
+        transfer = self._traffic.transfer(caller.user_id, self._claim.video_id, request_id, playing)
         span = ranges[0]
         fields = (
             (b"x-request-id", request_id.encode()),
@@ -106,13 +100,17 @@ class NextRange:
         self._transfer = transfer
         self._is_begun = False
 
-    def waits(self, abort: Callable[[], None]) -> None:  # noqa: ARG002 - nothing ends a transfer from outside
-        """The client takes its time."""
+    def waits(self, abort: Callable[[], None]) -> None:
+        """The client takes its time; `abort` ends the connection."""
         self._is_begun = True
-        self._transfer.begin(self.status)
+        self._transfer.begin(self.status, abort)
 
     def end(self, *, completed: bool) -> None:
         """Nothing more is sent."""
         if not self._is_begun:
-            self._transfer.begin(self.status)
+            self._transfer.begin(self.status, _nothing)
         self._transfer.end(completed=completed)
+
+
+def _nothing() -> None:
+    """What is over can't be ended."""

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from kit.callers import CurrentCaller, protected_router
+from kit.callers import CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
 from kit.http import errors
+from kit.tokens import Caller
 from services.stream.http.answers import answer, fields_of
+from services.stream.http.play_sessions import STREAM_PATH, refused
+from services.stream.http.viewers import ticket_of
+from services.stream.names import Names
+from services.stream.representation import Representation
 from services.stream.schemas import Codecs, Resolution, StreamInfo
-from services.stream.sender import Bodiless, FileBody
+from services.stream.sender import Bodiless, FileBody, RawHeader
 from services.stream.service import Streams
+from services.stream.sessions import Playing, Refusal, Sessions, Shown
 from services.stream.traffic import Traffic
 
-STREAM_PATH = "/api/videos/{video_id}/stream"
 Start = Annotated[
     float | None,
     Query(ge=0, allow_inf_nan=False, description="Seconds. The film begins at the key frame at or before this time."),
+]
+TicketText = Annotated[
+    str | None, Query(alias="ticket", description="Of a play session, instead of a login; without, one is begun.")
 ]
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file.", "content": {"video/mp4": {}}},
     206: {"description": "The asked ranges.", "content": {"video/mp4": {}, "multipart/byteranges": {}}},
     304: {"description": "The client's copy is current."},
     412: {"description": "The file is not in the state that the request names."},
-    **errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY", "STREAM_RANGE_INVALID", "STREAM_FILE_UNAVAILABLE"),
+    **errors(
+        "CONTENT_NOT_FOUND",
+        "STREAM_SESSION_NOT_FOUND",
+        "CONTENT_NOT_READY",
+        "STREAM_RANGE_INVALID",
+        "STREAM_RATE_LIMITED",
+        "STREAM_FILE_UNAVAILABLE",
+        "SERVICE_UNAVAILABLE",
+    ),
 }
+_UNKNOWN_TIER = "nas"
 
 
 class _Sent(Response):
@@ -42,34 +60,83 @@ class _Sent(Response):
         await self._send(scope, receive, send)
 
 
-def build_routers(streams: Streams, traffic: Traffic) -> dict[str, APIRouter]:
-    """The routes of stream, by tag."""
-    router = protected_router()
+class MediaRoutes:
+    """The routes that give bytes, and say what bytes there are.
 
-    async def stream(video_id: str, request: Request, caller: CurrentCaller, start: Start = None) -> Response:
+    Args:
+        streams: finds videos and opens their files.
+        sessions: who may have bytes.
+        traffic: watches the answers.
+        titles: of videos, for refusals.
+        shared_headers: what answers carry so that other origins may read them.
+    """
+
+    def __init__(
+        self, streams: Streams, sessions: Sessions, traffic: Traffic, titles: Names, shared_headers: Sequence[RawHeader]
+    ) -> None:
+        self._streams = streams
+        self._sessions = sessions
+        self._traffic = traffic
+        self._titles = titles
+        self._shared_headers = shared_headers
+
+    def router(self) -> APIRouter:
+        """All of them."""
+        router = protected_router()
+        router.add_api_route(STREAM_PATH, self.stream, methods=["GET"], response_class=Response, responses=_DOCUMENTED)
+        router.add_api_route(
+            STREAM_PATH, self.stream, methods=["HEAD"], response_class=Response, include_in_schema=False
+        )
+        known = errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY")
+        router.add_api_route(f"{STREAM_PATH}/info", self.info, methods=["GET"], responses=known)
+        return router
+
+    async def stream(
+        self,
+        video_id: str,
+        request: Request,
+        caller: CurrentCaller,
+        start: Start = None,
+        ticket: TicketText = None,  # noqa: ARG002 - for the documentation: `Viewers` has looked at it
+    ) -> Response:
         """The bytes of a video's file: whole, or by range (RFC 9110, section 14), with validators for resuming.
 
         With `start` it is a file of its own, with an entity tag and ranges of its own, that begins at the key frame at
         or before that time; `start=0` is the whole film with its index first, so that it plays from its first bytes.
+
+        Bytes belong to a play session: the one that the ticket names or, without a ticket, one that begins by itself
+        and is the same for all connections of a client. HEAD needs none.
         """
-        transfer = traffic.transfer(caller.user_id, video_id)
+        playing: Playing | None = None
         try:
-            shown = await streams.open(await streams.find(video_id, caller), start)
-            return _Sent(answer(request.method, fields_of(request.headers.raw), shown, transfer))
+            source = await self._streams.find(video_id, caller)
+            if request.method != "HEAD" and (given := ticket_of(request)):
+                playing = await self._sessions.join(given)
+            try:
+                shown = await self._streams.open(source, start)
+            except ApiError as error:
+                if error.code == "STREAM_FILE_UNAVAILABLE":
+                    await self._tell(error, playing, caller, video_id, request)
+                raise
+            if request.method != "HEAD" and playing is None:
+                playing = await self._begin(request, caller, shown)
+        except ApiError as error:
+            self._traffic.transfer(caller.user_id, video_id, playing=playing).answered(error.entry.http_status)
+            raise
+        transfer = self._traffic.transfer(caller.user_id, video_id, playing=playing)
+        try:
+            fields = fields_of(request.headers.raw)
+            return _Sent(answer(request.method, fields, shown, transfer, headers=self._shared_headers))
         except ApiError as error:
             transfer.answered(error.entry.http_status)
             raise
 
-    router.add_api_route(STREAM_PATH, stream, methods=["GET"], response_class=Response, responses=_DOCUMENTED)
-    router.add_api_route(STREAM_PATH, stream, methods=["HEAD"], response_class=Response, include_in_schema=False)
-
-    @router.get(f"{STREAM_PATH}/info", responses=errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY"))
-    async def info(video_id: str, caller: CurrentCaller) -> StreamInfo:
+    async def info(self, video_id: str, caller: CurrentCaller) -> StreamInfo:
         """What is known of a stream before a byte of it is fetched."""
-        source = await streams.find(video_id, caller)
+        source = await self._streams.find(video_id, caller)
         path = STREAM_PATH.format(video_id=source.video_id)
         return StreamInfo(
-            stream_url=f"{path}?start=0" if await streams.plays_sooner_rearranged(source) else path,
+            stream_url=f"{path}?start=0" if await self._streams.plays_sooner_rearranged(source) else path,
             content_id=source.video_id,
             duration=source.duration_sec,
             file_size=source.size_bytes,
@@ -79,4 +146,19 @@ def build_routers(streams: Streams, traffic: Traffic) -> dict[str, APIRouter]:
             bitrate=source.bitrate_bps,
         )
 
-    return {"stream": router}
+    async def _begin(self, request: Request, caller: Caller, shown: Representation) -> Playing:
+        watched = Shown(shown.source.video_id, shown.file.tier)
+        agent = request.headers.get("User-Agent", "").encode("latin-1")
+        try:
+            return await self._sessions.implicit(caller, watched, client_address(request), agent)
+        except Refusal as refusal:
+            raise await refused(refusal, self._titles) from refusal
+
+    async def _tell(
+        self, error: ApiError, playing: Playing | None, caller: Caller, video_id: str, request: Request
+    ) -> None:
+        if playing is not None:
+            self._sessions.fail(playing, error.code, str(error))
+        elif request.method != "HEAD":
+            agent = request.headers.get("User-Agent", "")
+            await self._sessions.never_began(caller, Shown(video_id, _UNKNOWN_TIER), agent, error)

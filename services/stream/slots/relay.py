@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 import structlog
 
 from kit.bus import Bus, BusUnavailable
+from kit.events import Event
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT
 from services.stream.slots import SlotStore, SlotsUnavailable
 from services.stream.slots.events import SOURCE
@@ -30,12 +31,21 @@ class SlotsRelay:
         store: where the events are.
         bus: where they go.
         required: types that somebody must receive; they stay in the store until a queue for them exists.
+        told: hears of each event that the bus took charge of.
     """
 
-    def __init__(self, store: SlotStore, bus: Bus, *, required: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        store: SlotStore,
+        bus: Bus,
+        *,
+        required: Collection[str] = (),
+        told: Callable[[Event], None] = lambda _event: None,
+    ) -> None:
         self._store = store
         self._bus = bus
         self._required = frozenset(required)
+        self._told = told
 
     async def run(self) -> None:
         """Relays until cancelled. A bus or a store that is away is waited for."""
@@ -65,6 +75,9 @@ class SlotsRelay:
             sent = await self._bus.publish([each.event for each in batch], required=self._required)
             await self._store.acknowledge([each.receipt for each in batch if each.event.id in sent])
             OUTBOX_SENT.labels(SOURCE).inc(len(sent))
+            for each in batch:
+                if each.event.id in sent:
+                    self._told(each.event)
             if left := [each.event for each in batch if each.event.id not in sent]:
                 log.warning("outbox_events_not_routed", event_ids=[event.id for event in left])
                 waiting_since = waiting_since or left[0].time

@@ -34,6 +34,8 @@ class EndReason(Enum):
     """The viewer stopped it from another device."""
     ADMIN = "admin"
     """An admin stopped it."""
+    REVOKED = "revoked"
+    """Its login was ended, or its user may not watch any more."""
     EXPIRED = "expired"
     """No sign of life for the idle time."""
     UNKNOWN = "unknown"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -25,7 +26,7 @@ from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.__main__ import build
 from services.stream.domain import Source
-from services.stream.http import HotPath
+from services.stream.http import Viewers
 from services.stream.settings import StreamSettings
 
 VIEWER = "viewer"
@@ -157,6 +158,14 @@ class Stage:
         opened = open_below(self.root)
         assert len(opened) == len(set(opened))
 
+    async def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
+        """Asks the API on a connection of its own; what is sent is JSON."""
+        sent = b"" if body is None else json.dumps(body).encode()
+        if sent:
+            headers = {"content_type": "application/json"} | headers
+        async with connected(self.port) as line:
+            return await line.ask(method, path, body=sent, **headers)
+
     async def get(self, video_id: str, **headers: str) -> Answer:
         """Asks for a stream on a connection of its own."""
         async with connected(self.port) as line:
@@ -164,13 +173,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def running(root: Path, sockets: Path, *, drain_sec: float = 1) -> AsyncIterator[Stage]:
+async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed: Any) -> AsyncIterator[Stage]:
     """The whole service on real sockets; only auth, catalog and the bus are stand-ins.
 
     Args:
         root: the media store.
         sockets: a folder with a short name, for catalog's socket.
         drain_sec: how long a stop waits for answers in hand.
+        changed: other settings; by default nobody meets a limit.
     """
     catalog, bus = FakeCatalog(), FakeBus()
     catalog_address = f"unix:{sockets}/catalog.sock"
@@ -184,11 +194,14 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1) -> AsyncIt
         catalog_address=catalog_address,
         broker_url="local:",
         media_url=f"file://{root}",
+        ticket_key_file=sockets / "tickets.key",
         drain_sec=drain_sec,
+        **{"max_streams": 1000, "max_streams_per_user": 1000} | changed,
     )
-    service = build(settings, Role.API, bus)
-    assert isinstance(service.front, HotPath)
-    service.app.state.authenticate = service.front.authenticate = HeaderAuthenticator()
+    service = build(settings, Role.SERVE, bus)
+    viewers = service.app.state.authenticate
+    assert isinstance(viewers, Viewers)
+    viewers.accounts = HeaderAuthenticator()
     await service.start()
     listener = listen("127.0.0.1", 0)
     server = HttpServer(service.entrance, settings)
@@ -218,6 +231,15 @@ class Answer:
     """Bytes of the body that came, also when they were only hashed."""
     sha256: str = field(default="", repr=False)
 
+    def json(self) -> Any:
+        """The body, when it is JSON."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Of an error."""
+        return str(self.json()["error"]["code"])
+
 
 class Line:
     """One HTTP/1.1 connection."""
@@ -226,11 +248,13 @@ class Line:
         self.reader = reader
         self.writer = writer
 
-    def send(self, method: str, path: str, **headers: str) -> None:
+    def send(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> None:
         """Sends a request without waiting for the answer. `if_range="x"` becomes `if-range: x`."""
+        if body:
+            headers["content_length"] = str(len(body))
         fields = {"host": "marquee", "x-test-user": VIEWER} | {k.replace("_", "-"): v for k, v in headers.items()}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items() if value), "", ""]
-        self.writer.write("\r\n".join(lines).encode("latin-1"))
+        self.writer.write("\r\n".join(lines).encode("latin-1") + body)
 
     async def head(self) -> Answer:
         """Status and headers of the next answer."""
@@ -256,9 +280,9 @@ class Line:
         answer.body, answer.sha256 = b"".join(kept), digest.hexdigest()
         return answer
 
-    async def ask(self, method: str, path: str, **headers: str) -> Answer:
+    async def ask(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> Answer:
         """One request and its answer."""
-        self.send(method, path, **headers)
+        self.send(method, path, body=body, **headers)
         return await self.answer(has_body=method != "HEAD")
 
 

@@ -101,6 +101,7 @@ async def test_several_ranges(stage: Stage, film: str) -> None:
 async def test_head_ignores_ranges(stage: Stage, film: str) -> None:
     async with connected(stage.port) as line:
         for asked in ("", "bytes=0-1", "bytes=99999999-"):
+            await line.ask("GET", stream_path(film))
             head = await line.ask("HEAD", stream_path(film), range=asked)
             assert head.status == 200
             assert head.headers["content-length"] == "600000"
@@ -219,6 +220,7 @@ async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
         await until(lambda: sum(line["event"] == "stream_response" for line in logs) == 3)
     lines = [line for line in logs if line["event"] == "stream_response"]
     assert all(line.pop("ttfb_ms") > 0 for line in lines)
+    assert len({line.pop("session_id") for line in lines}) == 1
     same = {"event": "stream_response", "user_id": "viewer", "content_id": film, "outcome": "completed"}
     assert lines == [
         same | {"log_level": "debug", "status": 206, "bytes": 100},

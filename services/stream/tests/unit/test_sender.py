@@ -27,6 +27,8 @@ class Tape:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.bytes = 0
+        self.is_cut_off = False
+        self.failures: list[str] = []
 
     def begin(self, status: int) -> None:
         self.events.append(f"begin {status}")
@@ -36,6 +38,9 @@ class Tape:
 
     def answered(self, status: int) -> None:
         self.events.append(f"answered {status}")
+
+    def failed(self, code: str, message: str) -> None:
+        self.failures.append(code)
 
     def end(self, *, completed: bool) -> None:
         self.events.append("completed" if completed else "aborted")

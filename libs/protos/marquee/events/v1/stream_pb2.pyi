@@ -74,7 +74,7 @@ class StreamStopped(_message.Message):
     bytes_transferred: _builtins.int
     """Body bytes sent by all replicas."""
     reason: _builtins.str
-    """Stable, for programs: "ended", "replaced", "stopped", "admin", "expired"."""
+    """Stable, for programs: "ended", "replaced", "stopped", "admin", "revoked", "expired"."""
     @_builtins.property
     def timestamp(self) -> _timestamp_pb2.Timestamp:
         """When it ended: of one that fell silent, its last sign of life."""

@@ -22,19 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emarquee/stream/v1/stream.proto\x12\x11marquee.stream.v1\"\x13\n\x11GetMetricsRequest\"[\n\x12GetMetricsResponse\x12\x18\n\x10\x61\x63tive_responses\x18\x01 \x01(\x03\x12\x17\n\x0ftotal_responses\x18\x02 \x01(\x03\x12\x12\n\nbytes_sent\x18\x03 \x01(\x03\x32j\n\rStreamService\x12Y\n\nGetMetrics\x12$.marquee.stream.v1.GetMetricsRequest\x1a%.marquee.stream.v1.GetMetricsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emarquee/stream/v1/stream.proto\x12\x11marquee.stream.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n\x11GetMetricsRequest\"\xbb\x01\n\x12GetMetricsResponse\x12\x18\n\x10\x61\x63tive_responses\x18\x01 \x01(\x03\x12\x17\n\x0ftotal_responses\x18\x02 \x01(\x03\x12\x12\n\nbytes_sent\x18\x03 \x01(\x03\x12\x17\n\x0f\x61\x63tive_sessions\x18\x04 \x01(\x03\x12\x17\n\x0fqueued_sessions\x18\x05 \x01(\x03\x12\x14\n\x0cmax_sessions\x18\x06 \x01(\x03\x12\x16\n\x0e\x62\x61ndwidth_mbps\x18\x07 \x01(\x01\"&\n\x13ListSessionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"D\n\x14ListSessionsResponse\x12,\n\x08sessions\x18\x01 \x03(\x0b\x32\x1a.marquee.stream.v1.Session\"\x85\x02\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0f\n\x07replica\x18\x08 \x01(\t\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07seen_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nbytes_sent\x18\x0b \x01(\x03\"9\n\x12StopSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x15\n\x13StopSessionResponse2\xa9\x02\n\rStreamService\x12Y\n\nGetMetrics\x12$.marquee.stream.v1.GetMetricsRequest\x1a%.marquee.stream.v1.GetMetricsResponse\x12_\n\x0cListSessions\x12&.marquee.stream.v1.ListSessionsRequest\x1a\'.marquee.stream.v1.ListSessionsResponse\x12\\\n\x0bStopSession\x12%.marquee.stream.v1.StopSessionRequest\x1a&.marquee.stream.v1.StopSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.stream.v1.stream_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETMETRICSREQUEST']._serialized_start=53
-  _globals['_GETMETRICSREQUEST']._serialized_end=72
-  _globals['_GETMETRICSRESPONSE']._serialized_start=74
-  _globals['_GETMETRICSRESPONSE']._serialized_end=165
-  _globals['_STREAMSERVICE']._serialized_start=167
-  _globals['_STREAMSERVICE']._serialized_end=273
+  _globals['_GETMETRICSREQUEST']._serialized_start=86
+  _globals['_GETMETRICSREQUEST']._serialized_end=105
+  _globals['_GETMETRICSRESPONSE']._serialized_start=108
+  _globals['_GETMETRICSRESPONSE']._serialized_end=295
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=297
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=335
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=337
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=405
+  _globals['_SESSION']._serialized_start=408
+  _globals['_SESSION']._serialized_end=669
+  _globals['_STOPSESSIONREQUEST']._serialized_start=671
+  _globals['_STOPSESSIONREQUEST']._serialized_end=728
+  _globals['_STOPSESSIONRESPONSE']._serialized_start=730
+  _globals['_STOPSESSIONRESPONSE']._serialized_end=751
+  _globals['_STREAMSERVICE']._serialized_start=754
+  _globals['_STREAMSERVICE']._serialized_end=1051
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,16 @@ class StreamServiceStub:
                 request_serializer=marquee_dot_stream_dot_v1_dot_stream__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=marquee_dot_stream_dot_v1_dot_stream__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/marquee.stream.v1.StreamService/ListSessions',
+                request_serializer=marquee_dot_stream_dot_v1_dot_stream__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=marquee_dot_stream_dot_v1_dot_stream__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.StopSession = channel.unary_unary(
+                '/marquee.stream.v1.StreamService/StopSession',
+                request_serializer=marquee_dot_stream_dot_v1_dot_stream__pb2.StopSessionRequest.SerializeToString,
+                response_deserializer=marquee_dot_stream_dot_v1_dot_stream__pb2.StopSessionResponse.FromString,
+                _registered_method=True)
 
 
 class StreamServiceServicer:
@@ -47,7 +57,21 @@ class StreamServiceServicer:
     """
 
     def GetMetrics(self, request, context):
-        """Counters of the replica that answers.
+        """Counters of the replica that answers, and sums over all play sessions of the platform.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """Every play session: playing ones, oldest first, then those that wait, in their order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopSession(self, request, context):
+        """Ends a play session, wherever it is served. NOT_FOUND when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,6 +84,16 @@ def add_StreamServiceServicer_to_server(servicer, server):
                     servicer.GetMetrics,
                     request_deserializer=marquee_dot_stream_dot_v1_dot_stream__pb2.GetMetricsRequest.FromString,
                     response_serializer=marquee_dot_stream_dot_v1_dot_stream__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=marquee_dot_stream_dot_v1_dot_stream__pb2.ListSessionsRequest.FromString,
+                    response_serializer=marquee_dot_stream_dot_v1_dot_stream__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'StopSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopSession,
+                    request_deserializer=marquee_dot_stream_dot_v1_dot_stream__pb2.StopSessionRequest.FromString,
+                    response_serializer=marquee_dot_stream_dot_v1_dot_stream__pb2.StopSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +124,60 @@ class StreamService:
             '/marquee.stream.v1.StreamService/GetMetrics',
             marquee_dot_stream_dot_v1_dot_stream__pb2.GetMetricsRequest.SerializeToString,
             marquee_dot_stream_dot_v1_dot_stream__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.stream.v1.StreamService/ListSessions',
+            marquee_dot_stream_dot_v1_dot_stream__pb2.ListSessionsRequest.SerializeToString,
+            marquee_dot_stream_dot_v1_dot_stream__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.stream.v1.StreamService/StopSession',
+            marquee_dot_stream_dot_v1_dot_stream__pb2.StopSessionRequest.SerializeToString,
+            marquee_dot_stream_dot_v1_dot_stream__pb2.StopSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,7 +34,11 @@ class StreamServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StreamServiceAsyncStub: ...
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_stream_pb2.GetMetricsRequest, _stream_pb2.GetMetricsResponse]
-    """Counters of the replica that answers."""
+    """Counters of the replica that answers, and sums over all play sessions of the platform."""
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_stream_pb2.ListSessionsRequest, _stream_pb2.ListSessionsResponse]
+    """Every play session: playing ones, oldest first, then those that wait, in their order."""
+    StopSession: _grpc.UnaryUnaryMultiCallable[_stream_pb2.StopSessionRequest, _stream_pb2.StopSessionResponse]
+    """Ends a play session, wherever it is served. NOT_FOUND when there is none."""
 
 @_typing.type_check_only
 class StreamServiceAsyncStub(StreamServiceStub):
@@ -42,7 +46,11 @@ class StreamServiceAsyncStub(StreamServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMetrics: _aio.UnaryUnaryMultiCallable[_stream_pb2.GetMetricsRequest, _stream_pb2.GetMetricsResponse]  # type: ignore[assignment]
-    """Counters of the replica that answers."""
+    """Counters of the replica that answers, and sums over all play sessions of the platform."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_stream_pb2.ListSessionsRequest, _stream_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Every play session: playing ones, oldest first, then those that wait, in their order."""
+    StopSession: _aio.UnaryUnaryMultiCallable[_stream_pb2.StopSessionRequest, _stream_pb2.StopSessionResponse]  # type: ignore[assignment]
+    """Ends a play session, wherever it is served. NOT_FOUND when there is none."""
 
 class StreamServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers how streaming is going."""
@@ -53,6 +61,22 @@ class StreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stream_pb2.GetMetricsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stream_pb2.GetMetricsResponse, _abc.Awaitable[_stream_pb2.GetMetricsResponse]]:
-        """Counters of the replica that answers."""
+        """Counters of the replica that answers, and sums over all play sessions of the platform."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _stream_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stream_pb2.ListSessionsResponse, _abc.Awaitable[_stream_pb2.ListSessionsResponse]]:
+        """Every play session: playing ones, oldest first, then those that wait, in their order."""
+
+    @_abc_1.abstractmethod
+    def StopSession(
+        self,
+        request: _stream_pb2.StopSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stream_pb2.StopSessionResponse, _abc.Awaitable[_stream_pb2.StopSessionResponse]]:
+        """Ends a play session, wherever it is served. NOT_FOUND when there is none."""
 
 def add_StreamServiceServicer_to_server(servicer: StreamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

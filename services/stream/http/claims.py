@@ -1,0 +1,106 @@
+"""What a request for bytes rests on, as far as that is in memory: who asks, for what, and in which session."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from kit.tokens import Caller
+from services.stream.http.answers import Fields
+from services.stream.http.play_sessions import STREAM_PATH
+from services.stream.http.viewers import Viewers
+from services.stream.representation import Representation
+from services.stream.service import Streams
+from services.stream.sessions import Client, Playing, Register
+
+_BEFORE, _AFTER = STREAM_PATH.split("{video_id}")
+_ID = slice(len(_BEFORE), -len(_AFTER))
+# Either, or both in either order; each once.
+_START, _TICKET = rb"start=([0-9]{1,9}(?:\.[0-9]{1,6})?)", rb"ticket=([A-Za-z0-9_.-]{1,1000})"
+_QUERY = re.compile(rb"(?:%b(?:&%b)?|%b(?:&%b)?)" % (_START, _TICKET, _TICKET, _START))
+_METHODS = frozenset({"GET", "HEAD"})
+
+
+class Granted(NamedTuple):
+    """The answer to a claim."""
+
+    caller: Caller
+    shown: Representation
+    playing: Playing | None
+    """None for a HEAD, which needs no session."""
+
+
+class Known:
+    """What claims are looked up in.
+
+    Args:
+        viewers: knows who called before, and tickets that were shown before.
+        register: knows the sessions that go on.
+        streams: knows what was opened before.
+    """
+
+    __slots__ = ("register", "streams", "viewers")
+
+    def __init__(self, viewers: Viewers, register: Register, streams: Streams) -> None:
+        self.viewers = viewers
+        self.register = register
+        self.streams = streams
+
+
+class Claim:
+    """A request, taken apart. Calling it looks everything up anew; it waits for nothing, and costs microseconds.
+
+    Args:
+        known: where to look.
+        scope: the request.
+        fields: its header fields.
+    """
+
+    __slots__ = ("_address", "_fields", "_is_get", "_known", "_ticket", "start_sec", "video_id")
+
+    def __init__(self, known: Known, scope: Scope, fields: Fields, start: bytes | None, ticket: bytes | None) -> None:
+        self._known = known
+        self._fields = fields
+        self._is_get = scope["method"] == "GET"
+        client = scope.get("client")
+        self._address: str = client[0] if client else ""
+        self._ticket = ticket
+        self.video_id: str = scope["path"][_ID]
+        self.start_sec = float(start) if start else None
+
+    @classmethod
+    def of(cls, known: Known, scope: Scope, fields: Fields) -> Claim | None:
+        """The claim of a request, if it is one for bytes and has nothing unusual about it."""
+        path: str = scope.get("path", "")
+        if not (path.startswith(_BEFORE) and path.endswith(_AFTER)) or scope["method"] not in _METHODS:
+            return None
+        query = scope["query_string"]
+        if not query:
+            return cls(known, scope, fields, None, None)
+        asked = _QUERY.fullmatch(query)
+        return cls(known, scope, fields, asked[1] or asked[4], asked[2] or asked[3]) if asked else None
+
+    def __call__(self) -> Granted | None:
+        """What it gives; None says nothing."""
+        known, video_id = self._known, self.video_id
+        if self._ticket is None:
+            ticket = None
+            caller = known.viewers.known(self._fields)
+        else:
+            ticket = known.viewers.tickets.known(self._ticket)
+            caller = ticket.caller if ticket is not None and ticket.video_id == video_id else None
+        if caller is None:
+            return None
+        shown = known.streams.known(video_id, self.start_sec, caller)
+        if shown is None:
+            return None
+        if not self._is_get:
+            return Granted(caller, shown, None)
+        if ticket is not None:
+            playing = known.register.active(ticket.session_id)
+        else:
+            agent = self._fields.get(b"user-agent", b"")
+            playing = known.register.client(Client(caller.user_id, video_id, self._address, agent))
+        return None if playing is None else Granted(caller, shown, playing)

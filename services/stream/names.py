@@ -1,0 +1,84 @@
+"""Names that other services know, for lists that people read: asked for in one batch, kept for a while."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+import structlog
+from grpc import aio
+
+from kit.errors import ApiError
+from kit.rpc import ask
+from marquee.auth.v1 import auth_pb2
+from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
+from marquee.catalog.v1 import catalog_pb2
+from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
+
+log = structlog.get_logger()
+
+KEPT_SEC = 60.0
+CAPACITY = 5_000
+BATCH = 100
+DEADLINE_SEC = 1.0
+
+Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+"""Takes at most `BATCH` ids; those without a name are left out of the answer."""
+
+
+class Names:
+    """Names by id. Who can't be named, because they are gone or the other service is away, has none.
+
+    Args:
+        fetch: asks the service that knows them; raises ApiError.
+    """
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._kept: OrderedDict[str, tuple[str | None, float]] = OrderedDict()
+
+    async def of(self, ids: Iterable[str]) -> dict[str, str]:
+        """The names of these ids, as far as they have one."""
+        wanted = list(dict.fromkeys(ids))
+        now = time.monotonic()
+        named = {each: self._kept[each][0] for each in wanted if each in self._kept and now < self._kept[each][1]}
+        missing = [each for each in wanted if each not in named]
+        try:
+            for begin in range(0, len(missing), BATCH):
+                some = missing[begin : begin + BATCH]
+                found = await self._fetch(some)
+                for each in some:
+                    named[each] = found.get(each)
+                    self._keep(each, named[each], now + KEPT_SEC)
+        except ApiError as error:
+            log.info("names_unknown", code=error.code)
+        return {each: name for each, name in named.items() if name}
+
+    def _keep(self, each: str, name: str | None, until: float) -> None:
+        self._kept[each] = name, until
+        self._kept.move_to_end(each)
+        if len(self._kept) > CAPACITY:
+            self._kept.popitem(last=False)
+
+
+def titles(channel: aio.Channel) -> Names:
+    """The titles of videos, which catalog knows."""
+    stub = CatalogServiceStub(channel)
+
+    async def fetch(ids: Sequence[str]) -> Mapping[str, str]:
+        answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids), deadline_sec=DEADLINE_SEC)
+        return {video.id: video.title for video in answer.videos}
+
+    return Names(fetch)
+
+
+def display_names(channel: aio.Channel) -> Names:
+    """The names of users, which auth knows."""
+    stub = AuthServiceStub(channel)
+
+    async def fetch(ids: Sequence[str]) -> Mapping[str, str]:
+        answer = await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=ids), deadline_sec=DEADLINE_SEC)
+        return {user.id: user.display_name for user in answer.users}
+
+    return Names(fetch)

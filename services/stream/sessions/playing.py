@@ -1,0 +1,119 @@
+"""One play session as this process knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.stream.slots import Active, EndReason, Kind, Queued, Renewal, Session, State
+
+STALLED_SEC = 600.0
+"""How long an unfinished answer to a client without a player's heartbeats counts as life while no byte moves."""
+
+_LONG_GONE_SEC = 86_400.0
+
+monotonic = time.perf_counter
+"""Seconds; the clock of `traffic`, too."""
+
+
+class Response(Protocol):
+    """An answer that is being sent."""
+
+    def cut_off(self) -> None:
+        """Ends it, and its connection, short of what it promised."""
+
+
+@dataclass(slots=True)
+class Experience:
+    """What its player has told of it so far; what it tells are sums since the session began."""
+
+    has_started: bool = False
+    stalls: int = 0
+    dropped_frames: int = 0
+
+
+class Playing:
+    """A session that this process serves, or keeps for a viewer who waits, from its first request to its last byte.
+
+    Plain attributes, as they change with every block that is sent.
+
+    Args:
+        standing: as the store has it.
+        login_id: the login that it belongs to; empty where there is none.
+    """
+
+    __slots__ = (
+        "_quiet",
+        "bytes_sent",
+        "ended",
+        "errors",
+        "experience",
+        "is_active",
+        "login_id",
+        "path",
+        "place",
+        "responses",
+        "seen_at",
+        "session",
+    )
+
+    def __init__(self, standing: Active | Queued, login_id: str) -> None:
+        self.login_id = login_id
+        self.bytes_sent = 0
+        """Body bytes that this process sent of it."""
+        self.seen_at = monotonic()
+        """Its last sign of life here."""
+        self.responses: set[Response] = set()
+        """The answers with bytes of it that are under way."""
+        self.ended: EndReason | None = None
+        """Why nothing of it is served any more."""
+        self._quiet: asyncio.Event | None = None
+        self.errors: set[str] = set()
+        """The codes of its errors that were told."""
+        self.experience = Experience()
+        self.path = ""
+        """Where its player finds it, up to the ticket; empty until that was needed here."""
+        self.stands(standing)
+
+    def stands(self, standing: Active | Queued) -> None:
+        """Takes over what the store says."""
+        self.session: Session = standing.session
+        self.place = standing if isinstance(standing, Queued) else None
+        """Where it waits, if it does."""
+        self.is_active = self.ended is None and standing.session.state is State.ACTIVE
+        """Whether it may have bytes."""
+
+    def done(self, response: Response) -> None:
+        """An answer is over."""
+        self.responses.discard(response)
+        if self._quiet is not None and not self.responses:
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Waits until no answer is under way."""
+        if self.responses:
+            self._quiet = self._quiet or asyncio.Event()
+            await self._quiet.wait()
+
+    def end(self, reason: EndReason) -> None:
+        """Serves nothing of it any more."""
+        self.ended = reason
+        self.is_active = False
+        for response in tuple(self.responses):
+            response.cut_off()
+
+    def touch(self) -> None:
+        """Takes note of a sign of life."""
+        self.seen_at = monotonic()
+
+    def renewal(self, now: float) -> Renewal:
+        """What to tell the store of it."""
+        if self.ended:
+            # Its bytes count, but it must not come back.
+            return Renewal(self.session, self.bytes_sent, _LONG_GONE_SEC)
+        idle_sec = max(now - self.seen_at, 0.0)
+        # A client that has no heartbeats may pause: what it has not taken yet says that it is still there.
+        is_paused = self.session.viewing.kind is Kind.IMPLICIT and self.responses and idle_sec < STALLED_SEC
+        return Renewal(self.session, self.bytes_sent, 0.0 if is_paused else idle_sec)

@@ -1,0 +1,228 @@
+"""What this process serves: every session it has to do with, and the batches in which the store is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import structlog
+
+from services.stream.sessions import metrics
+from services.stream.sessions.overview import HOT
+from services.stream.sessions.playing import Playing, monotonic
+from services.stream.slots import (
+    Active,
+    EndReason,
+    Gone,
+    Kind,
+    Queued,
+    SlotStore,
+    SlotsUnavailable,
+    Standing,
+    State,
+)
+
+log = structlog.get_logger()
+
+_ENDED = 10_000
+_STOP_SEC = 1.0
+"""How long a response that was cut off may take to end."""
+
+
+class Client(NamedTuple):
+    """What an implicit session is known by: many connections of one client are one session."""
+
+    user_id: str
+    video_id: str
+    address: str
+    user_agent: bytes
+
+
+class _Failure(NamedTuple):
+    session_id: str
+    code: str
+    message: str
+
+
+class Register:
+    """The sessions of this process. Looking one up does no I/O; `renew` is one round trip for all of them.
+
+    A session that is over is kept until its last bytes are told.
+
+    Args:
+        slots: where the sessions of all replicas are.
+        replica: what this process is called there.
+    """
+
+    def __init__(self, slots: SlotStore, replica: str) -> None:
+        self._slots = slots
+        self._replica = replica
+        metrics.LIMIT.set(slots.limits.platform)
+        self._kept: dict[str, Playing] = {}
+        self._clients: dict[Client, Playing] = {}
+        self._ended: OrderedDict[str, EndReason] = OrderedDict()
+        """Why sessions ended that can't come back, so that whoever asks on for them is answered from here."""
+        self._failures: list[_Failure] = []
+        self._to_stop: dict[str, EndReason] = {}
+        self._wake = asyncio.Event()
+
+    def known(self, session_id: str) -> Playing | None:
+        """A session that is not over; None says nothing."""
+        playing = self._kept.get(session_id)
+        return playing if playing is not None and playing.ended is None else None
+
+    def active(self, session_id: str) -> Playing | None:
+        """A session that may have bytes; None says nothing."""
+        playing = self._kept.get(session_id)
+        return playing if playing is not None and playing.is_active else None
+
+    def client(self, client: Client) -> Playing | None:
+        """The implicit session of a client, if it may have bytes; None says nothing."""
+        playing = self._clients.get(client)
+        return playing if playing is not None and playing.is_active else None
+
+    def ended(self, session_id: str) -> EndReason | None:
+        """Why a session is over, if that is known here."""
+        playing = self._kept.get(session_id)
+        return playing.ended if playing is not None and playing.ended else self._ended.get(session_id)
+
+    def all(self) -> list[Playing]:
+        """Those that are not over."""
+        return [playing for playing in self._kept.values() if playing.ended is None]
+
+    def keep(self, standing: Active | Queued, login_id: str, client: Client | None = None) -> Playing:
+        """Has a session renewed from now on."""
+        playing = self._kept.get(standing.session.id)
+        if playing is None:
+            playing = self._kept[standing.session.id] = Playing(standing, login_id)
+        else:
+            playing.stands(standing)
+        playing.login_id = playing.login_id or login_id
+        playing.touch()
+        if client:
+            self._clients[client] = playing
+        return playing
+
+    def end(self, session_id: str, reason: EndReason) -> None:
+        """Serves nothing of a session any more."""
+        if reason is not EndReason.UNKNOWN:
+            self._ended[session_id] = reason
+            if len(self._ended) > _ENDED:
+                self._ended.popitem(last=False)
+        playing = self._kept.get(session_id)
+        if playing is not None and playing.ended is None:
+            playing.end(reason)
+
+    async def stop(self, session_id: str, reason: EndReason, user_id: str | None = None) -> bool:
+        """Ends a session for good, wherever it is served; answers whether there was one.
+
+        Args:
+            session_id: which.
+            reason: why.
+            user_id: only if it is this user's.
+
+        Raises:
+            SlotsUnavailable: here it is over; elsewhere it will be when the store is back.
+        """
+        playing = self.known(session_id)
+        bytes_sent = None
+        if playing is not None:
+            if user_id not in {None, playing.session.viewing.user_id}:
+                return False
+            # First, so that the last bytes are counted.
+            self.end(session_id, reason)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SEC):
+                    await playing.quiet()
+            bytes_sent = playing.bytes_sent
+        stopped = await self._slots.stop(session_id, reason, user_id=user_id, bytes_sent=bytes_sent)
+        if stopped is not None:
+            self.end(session_id, reason)
+        return stopped is not None
+
+    def stop_soon(self, session_id: str, reason: EndReason) -> None:
+        """The same without waiting: here at once, everywhere else with the next renewal."""
+        self.end(session_id, reason)
+        self._to_stop[session_id] = reason
+        self._wake.set()
+
+    def fail(self, playing: Playing, code: str, message: str) -> None:
+        """Has an error of a session told with the next renewal; each code once."""
+        if code not in playing.errors:
+            playing.errors.add(code)
+            self._failures.append(_Failure(playing.session.id, code, message))
+            self._wake.set()
+
+    async def renew(self) -> None:
+        """Tells the store of everything here, and takes over what it says.
+
+        Raises:
+            SlotsUnavailable: the next renewal tells it all again. Who is playing goes on.
+        """
+        await self._stop_those_due()
+        now = monotonic()
+        # One that ended since the last time, and all of whose bytes are counted, is told of once more.
+        last = [each for each in self._kept.values() if each.ended and not each.responses]
+        standings = await self._slots.renew([each.renewal(now) for each in self._kept.values()])
+        for playing in last:
+            if isinstance(standings[playing.session.id], Gone):
+                self._drop(playing)
+        for session_id, standing in standings.items():
+            if kept := self._kept.get(session_id):
+                self._take_over(kept, standing)
+        self._count()
+        while self._failures:
+            await self._slots.fail(*self._failures[0])
+            del self._failures[0]
+
+    async def keep_renewed(self) -> None:
+        """Renews at every tick, and sooner when there is something to tell, until cancelled."""
+        while True:
+            self._wake.clear()
+            # The store and the log know of it; it is tried again at the next tick.
+            with suppress(SlotsUnavailable):
+                await self.renew()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._slots.limits.tick_sec)
+
+    async def flush(self) -> None:
+        """Tells the last bytes of a process that stops. Its sessions go on elsewhere, or run out."""
+        try:
+            await self.renew()
+        except SlotsUnavailable:
+            log.warning("last_bytes_not_told", sessions=len(self._kept))
+
+    async def _stop_those_due(self) -> None:
+        for session_id, reason in list(self._to_stop.items()):
+            playing = self._kept.get(session_id)
+            await self._slots.stop(session_id, reason, bytes_sent=playing.bytes_sent if playing else None)
+            self._to_stop.pop(session_id, None)
+
+    def _take_over(self, playing: Playing, standing: Standing) -> None:
+        if not isinstance(standing, Gone):
+            playing.stands(standing)
+            return
+        self.end(playing.session.id, standing.reason)
+        if standing.reason is EndReason.UNKNOWN:
+            # The store has no record that bytes could be added to.
+            self._drop(playing)
+
+    def _count(self) -> None:
+        """Counts each session where it was served last: the replicas' numbers add up to the platform's."""
+        own = [each.session for each in self.all() if each.session.replica == self._replica]
+        playing = [session for session in own if session.state is State.ACTIVE]
+        now = datetime.now(UTC)
+        seconds = sum((now - session.started_at).total_seconds() for session in playing)
+        metrics.ACTIVE.set(len(playing))
+        metrics.QUEUED.set(len(own) - len(playing))
+        metrics.AVERAGE.set(seconds / max(len(playing), 1))
+        metrics.HIT_RATE.set(sum(session.viewing.source == HOT for session in playing) / max(len(playing), 1))
+
+    def _drop(self, playing: Playing) -> None:
+        self._kept.pop(playing.session.id, None)
+        if playing.session.viewing.kind is Kind.IMPLICIT:
+            for client in [client for client, theirs in self._clients.items() if theirs is playing]:
+                del self._clients[client]

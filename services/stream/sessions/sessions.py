@@ -1,0 +1,376 @@
+"""Use cases of play sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import structlog
+
+from kit.errors import ApiError
+from kit.ids import is_id, new_id
+from kit.tokens import Caller
+from services.stream.sessions import metrics
+from services.stream.sessions.devices import device_key, device_name
+from services.stream.sessions.playing import Playing, monotonic
+from services.stream.sessions.register import Client, Register
+from services.stream.slots import (
+    Active,
+    EndReason,
+    Gone,
+    Kind,
+    Limits,
+    Outcome,
+    Queued,
+    Refused,
+    Renewal,
+    Scope,
+    Session,
+    SlotStore,
+    SlotsUnavailable,
+    Standing,
+    State,
+    Viewing,
+)
+from services.stream.slots.session import from_ms, to_ms
+from services.stream.tickets import Ticket, Tickets
+
+log = structlog.get_logger()
+TOLD_SEC = 60.0
+TOLD = 1_000
+
+
+class Shown(NamedTuple):
+    """What is watched, and the tier that its bytes come from."""
+
+    video_id: str
+    tier: str
+
+
+class Refusal(Exception):  # noqa: N818 - an outcome, not a fault
+    """A limit is reached; the sessions are what the viewer could stop."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.scope.value)
+        self.scope: Scope = refused.scope
+        self.limit = refused.limit
+        self.sessions = refused.sessions
+
+
+class Sessions:
+    """Starts, finds and ends play sessions.
+
+    What is asked of the store is asked once: sixteen connections that come together with one ticket, or as one client,
+    wait for one answer.
+
+    Args:
+        slots: the sessions of all replicas.
+        register: those of this one.
+        tickets: issues and knows tickets.
+    """
+
+    def __init__(self, slots: SlotStore, register: Register, tickets: Tickets) -> None:
+        self._slots = slots
+        self._register = register
+        self._tickets = tickets
+        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+        """Videos and error codes that were told, and when."""
+        self._asking: dict[Hashable, asyncio.Task[Playing]] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """How many may watch."""
+        return self._slots.limits
+
+    async def start(
+        self,
+        caller: Caller,
+        shown: Shown,
+        *,
+        device: str | None = None,
+        user_agent: str = "",
+        instead_of: str | None = None,
+    ) -> Playing:
+        """A new session, which plays or waits. One round trip to the store.
+
+        Args:
+            caller: who.
+            shown: what.
+            device: what the viewer calls the device.
+            user_agent: names it otherwise.
+            instead_of: a session of the same user that ends with it.
+
+        Raises:
+            Refusal: a limit is reached.
+            ApiError: SERVICE_UNAVAILABLE while the store can't say.
+        """
+        viewing = _viewing(caller, shown, device_name(device, user_agent))
+        standing = _granted(await self._slots.start(viewing, instead_of=instead_of))
+        if instead_of and (old := self._register.known(instead_of)) and _is_of(old, caller):
+            self._register.end(instead_of, EndReason.REPLACED)
+        return self._register.keep(standing, caller.session_id)
+
+    async def implicit(self, caller: Caller, shown: Shown, address: str, user_agent: bytes) -> Playing:
+        """The session of a client that came without a ticket; it plays, or is refused.
+
+        Raises:
+            Refusal: a limit is reached.
+            ApiError: SERVICE_UNAVAILABLE while the store can't say.
+        """
+        client = Client(caller.user_id, shown.video_id, address, user_agent)
+        if playing := self._register.client(client):
+            return playing
+
+        async def begin() -> Playing:
+            agent = user_agent.decode("latin-1")
+            viewing = _viewing(caller, shown, device_name(None, agent), device_key(address, agent))
+            standing = _granted(await self._slots.start(viewing))
+            return self._register.keep(standing, caller.session_id, client)
+
+        return await self._once(client, begin)
+
+    async def join(self, ticket: Ticket) -> Playing:
+        """The session of a ticket, when it plays; asked of the store if this replica has not met it yet.
+
+        While the store is away a good ticket is believed: who is playing goes on, on whichever replica.
+
+        Raises:
+            ApiError: STREAM_SESSION_NOT_FOUND when it is over.
+        """
+        if playing := self._register.active(ticket.session_id):
+            return playing
+        self._refuse_ended(ticket.session_id)
+
+        async def find() -> Playing:
+            remembered = _remembered(ticket)
+            try:
+                standing = await self._slots.get(ticket.session_id)
+                if standing == Gone(EndReason.UNKNOWN):
+                    # The store lost its data, or nobody has told it yet.
+                    standings = await self._slots.renew([Renewal(remembered)])
+                    standing = standings[ticket.session_id]
+            except SlotsUnavailable:
+                standing = Active(remembered)
+            playing = self._found(ticket.session_id, standing, ticket.caller.session_id)
+            if not playing.is_active:
+                raise ApiError("STREAM_SESSION_NOT_FOUND")
+            return playing
+
+        return await self._once(ticket.session_id, find)
+
+    async def look(self, session_id: str, caller: Caller, *, is_alive: bool, ticket: Ticket | None = None) -> Playing:
+        """A session of the caller. One that plays and is known here costs no question to the store.
+
+        One that waits shows a sign of life by being asked for, and learns its place.
+
+        Args:
+            session_id: which.
+            caller: whose it must be.
+            is_alive: whether this is a sign of life of one that plays, too: a heartbeat.
+            ticket: brings it back when the store lost its data.
+
+        Raises:
+            ApiError: STREAM_SESSION_NOT_FOUND; SERVICE_UNAVAILABLE.
+        """
+        if not is_id(session_id):
+            raise ApiError("STREAM_SESSION_NOT_FOUND")
+        playing = self._register.known(session_id)
+        if playing is None:
+            self._refuse_ended(session_id)
+            playing = await self._ask_for(session_id, caller, ticket)
+        elif playing.place is not None and _is_of(playing, caller):
+            playing = await self._ask_again(playing)
+        if not _is_of(playing, caller):
+            raise ApiError("STREAM_SESSION_NOT_FOUND")
+        if is_alive or playing.place is not None:
+            playing.touch()
+        return playing
+
+    async def stop(self, session_id: str, reason: EndReason, user_id: str | None = None) -> None:
+        """Ends a session, wherever it is served.
+
+        Raises:
+            ApiError: STREAM_SESSION_NOT_FOUND when there is none, or not of this user; SERVICE_UNAVAILABLE when only
+                this replica knows that it is over: the others will when the store is back.
+        """
+        try:
+            if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id):
+                raise ApiError("STREAM_SESSION_NOT_FOUND")
+        except SlotsUnavailable as error:
+            raise _unavailable() from error
+
+    async def stop_user(self, user_id: str) -> None:
+        """Ends all sessions of a user who may not watch any more.
+
+        Raises:
+            SlotsUnavailable: some may go on; ask again.
+        """
+        for session in await self._slots.of_user(user_id):
+            await self._register.stop(session.id, EndReason.REVOKED)
+
+    def stop_login(self, login_id: str) -> None:
+        """Ends the sessions that this process knows to belong to a login: at once here, soon everywhere."""
+        for playing in self._register.all():
+            if login_id and playing.login_id == login_id:
+                self._register.stop_soon(playing.session.id, EndReason.REVOKED)
+
+    async def of_user(self, user_id: str) -> list[Session]:
+        """A user's sessions, oldest first.
+
+        Raises:
+            ApiError: SERVICE_UNAVAILABLE.
+        """
+        try:
+            return await self._slots.of_user(user_id)
+        except SlotsUnavailable as error:
+            raise _unavailable() from error
+
+    async def all(self) -> list[Session]:
+        """Everybody's: playing ones, oldest first, then waiting ones in their order.
+
+        Raises:
+            ApiError: SERVICE_UNAVAILABLE.
+        """
+        try:
+            return await self._slots.all()
+        except SlotsUnavailable as error:
+            raise _unavailable() from error
+
+    def ticket(self, playing: Playing, caller: Caller) -> tuple[str, datetime]:
+        """A fresh ticket of a session that plays, and when it ends."""
+        session = playing.session
+        ticket = Ticket(
+            session_id=session.id,
+            video_id=session.viewing.video_id,
+            caller=caller,
+            started_ms=to_ms(session.started_at),
+            source=session.viewing.source,
+            device_name=session.viewing.device_name,
+            expires_at=self._tickets.expiry(),
+        )
+        return self._tickets.issue(ticket), datetime.fromtimestamp(ticket.expires_at, UTC)
+
+    def fail(self, playing: Playing, code: str, message: str) -> None:
+        """Has it told that a session could not be served."""
+        self._register.fail(playing, code, message)
+
+    async def never_began(self, caller: Caller, shown: Shown, user_agent: str, error: ApiError) -> None:
+        """Tells of a video that could not be served to somebody without a session: one that failed at once.
+
+        Who tries again and again tells it once in `TOLD_SEC`. Where there is no slot, or no store, the log must do.
+        """
+        now = monotonic()
+        key = shown.video_id, error.code
+        if now - self._told.get(key, -TOLD_SEC) < TOLD_SEC:
+            return
+        self._told[key] = now
+        self._told.move_to_end(key)
+        if len(self._told) > TOLD:
+            self._told.popitem(last=False)
+        viewing = _viewing(caller, shown, device_name(None, user_agent))
+        with suppress(SlotsUnavailable):
+            if isinstance(await self._slots.start(viewing), Active | Queued):
+                await self._slots.fail(viewing.session_id, error.code, str(error))
+                await self._slots.stop(viewing.session_id, EndReason.ENDED)
+
+    async def _ask_for(self, session_id: str, caller: Caller, ticket: Ticket | None) -> Playing:
+        try:
+            standing = await self._slots.get(session_id)
+            is_theirs = ticket and (ticket.session_id, ticket.caller.user_id) == (session_id, caller.user_id)
+            if standing == Gone(EndReason.UNKNOWN) and ticket and is_theirs:
+                standing = (await self._slots.renew([Renewal(_remembered(ticket))]))[session_id]
+            elif isinstance(standing, Queued) and standing.session.viewing.user_id == caller.user_id:
+                standing = (await self._slots.renew([Renewal(standing.session)]))[session_id]
+        except SlotsUnavailable as error:
+            raise _unavailable() from error
+        if not isinstance(standing, Gone) and standing.session.viewing.user_id != caller.user_id:
+            raise ApiError("STREAM_SESSION_NOT_FOUND")
+        return self._found(session_id, standing, caller.session_id)
+
+    async def _ask_again(self, playing: Playing) -> Playing:
+        """A viewer who waits wants to know now, not at the next tick."""
+        playing.touch()
+        try:
+            standings = await self._slots.renew([Renewal(playing.session, playing.bytes_sent)])
+        except SlotsUnavailable as error:
+            raise _unavailable() from error
+        return self._found(playing.session.id, standings[playing.session.id], playing.login_id)
+
+    def _found(self, session_id: str, standing: Standing, login_id: str) -> Playing:
+        if isinstance(standing, Gone):
+            self._register.end(session_id, standing.reason)
+            raise _over(standing.reason)
+        return self._register.keep(standing, login_id)
+
+    def _refuse_ended(self, session_id: str) -> None:
+        if reason := self._register.ended(session_id):
+            raise _over(reason)
+
+    async def _once(self, key: Hashable, find: Callable[[], Awaitable[Playing]]) -> Playing:
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.ensure_future(find())
+            task.add_done_callback(lambda done: self._asked(key, done))
+        # Whoever asked first may hang up; the others still get their answer.
+        return await asyncio.shield(task)
+
+    def _asked(self, key: Hashable, task: asyncio.Task[Playing]) -> None:
+        del self._asking[key]
+        if not task.cancelled():
+            # A failure that nobody waits for any more is no news.
+            task.exception()
+
+
+def _viewing(caller: Caller, shown: Shown, device: str, key: str = "") -> Viewing:
+    return Viewing(
+        session_id=new_id(),
+        user_id=caller.user_id,
+        video_id=shown.video_id,
+        kind=Kind.IMPLICIT if key else Kind.EXPLICIT,
+        device_name=device,
+        device_key=key,
+        source=shown.tier,
+    )
+
+
+def _granted(outcome: Outcome) -> Active | Queued:
+    match outcome:
+        case Active() | Queued():
+            return outcome
+        case Refused():
+            metrics.REFUSED.labels(outcome.scope.value).inc()
+            raise Refusal(outcome)
+        case unavailable:
+            metrics.REFUSED.labels("unavailable").inc()
+            raise _unavailable(unavailable.retry_after_sec)
+
+
+def _unavailable(retry_after_sec: float = 2) -> ApiError:
+    seconds = math.ceil(retry_after_sec)
+    return ApiError("SERVICE_UNAVAILABLE", details={"retry_after_sec": seconds}, headers={"Retry-After": str(seconds)})
+
+
+def _over(reason: EndReason) -> ApiError:
+    return ApiError("STREAM_SESSION_NOT_FOUND", details={"reason": reason.value})
+
+
+def _is_of(playing: Playing, caller: Caller) -> bool:
+    return playing.session.viewing.user_id == caller.user_id
+
+
+def _remembered(ticket: Ticket) -> Session:
+    """A session as its ticket tells of it."""
+    started_at = from_ms(ticket.started_ms)
+    viewing = Viewing(
+        session_id=ticket.session_id,
+        user_id=ticket.caller.user_id,
+        video_id=ticket.video_id,
+        device_name=ticket.device_name,
+        source=ticket.source,
+    )
+    return Session(viewing, State.ACTIVE, replica="", started_at=started_at, seen_at=started_at)

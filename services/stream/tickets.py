@@ -1,0 +1,191 @@
+"""Tickets: what a media URL carries instead of a login (`?ticket=`), because a `<video>` can send no headers.
+
+A ticket is signed (HMAC-SHA-256, RFC 2104) and says all that a replica must know to serve it, so that none has to ask:
+whose it is, which session and video it belongs to, and what the caller may see. It is good for one video, until it
+ends or its session does, whichever comes first; that the session goes on is for `sessions` to say. No I/O.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kit.errors import ApiError
+from kit.ids import is_id
+from kit.tokens import Caller
+
+TICKET_SEC = 4 * 3600.0
+"""Life of a ticket. It must outlast a film whose player never swaps its URL; its session's end is what ends it."""
+MAX_TICKET_CHARS = 1000
+MIN_KEY_BYTES = 32
+MAX_DEVICE_CHARS = 40
+"""Of a device's name, as much as a ticket carries."""
+_CAPACITY = 10_000
+_REVOKED = 100_000
+_SHAPE = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})")
+_PURPOSE = b"marquee play ticket, 1\n"
+"""Comes first in what is signed, so that no other use of the key makes something that looks like a ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a ticket says."""
+
+    session_id: str
+    video_id: str
+    caller: Caller
+    """As logged in when the session began; `session_id` in it is the login."""
+    started_ms: int
+    """When the session got its slot, in milliseconds since 1970."""
+    source: str
+    """The tier that its bytes came from then."""
+    device_name: str
+    """Its first `MAX_DEVICE_CHARS` characters."""
+    expires_at: int
+    """Seconds since 1970."""
+
+
+class Tickets:
+    """Issues and verifies tickets; remembers those verified, so that a known one costs a look into a dictionary.
+
+    Args:
+        key: the secret that all replicas share.
+        clock: seconds since 1970.
+
+    Raises:
+        ValueError: the key is too short.
+    """
+
+    def __init__(self, key: bytes, clock: Callable[[], float] = time.time) -> None:
+        if len(key) < MIN_KEY_BYTES:
+            raise ValueError(f"a ticket key has at least {MIN_KEY_BYTES} bytes")
+        self._key = key
+        self._clock = clock
+        self._seen: OrderedDict[bytes, Ticket] = OrderedDict()
+        self._revoked: OrderedDict[str, None] = OrderedDict()
+        self._changed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        """The version of accounts that changed, and when that was heard of."""
+
+    def issue(self, ticket: Ticket) -> str:
+        """The text of a ticket: URL-safe, about 300 characters."""
+        payload = _encoded(json.dumps(_packed(ticket), separators=(",", ":"), ensure_ascii=False).encode())
+        return (payload + b"." + self._signature(payload)).decode()
+
+    def expiry(self) -> int:
+        """When a ticket that is issued now ends, in seconds since 1970."""
+        return int(self._clock() + TICKET_SEC)
+
+    def known(self, text: bytes) -> Ticket | None:
+        """What a ticket says that was verified before and has not ended; None says nothing."""
+        ticket = self._seen.get(text)
+        return ticket if ticket is not None and self._clock() < ticket.expires_at else None
+
+    def verify(self, text: str) -> Ticket:
+        """What a ticket says.
+
+        Raises:
+            ApiError: AUTH_INVALID_TOKEN when it was not issued with this key or its login was ended;
+                AUTH_TOKEN_EXPIRED.
+        """
+        given = text.encode("utf-8", "surrogateescape")
+        ticket = self._seen.get(given) or self._checked(given)
+        if ticket.expires_at <= self._clock():
+            raise ApiError("AUTH_TOKEN_EXPIRED")
+        self._seen[given] = ticket
+        if len(self._seen) > _CAPACITY:
+            self._seen.popitem(last=False)
+        return ticket
+
+    def revoke(self, login_id: str) -> None:
+        """Refuses, from now on, the tickets that were issued to a login (the `sid` of its tokens)."""
+        if not login_id or login_id in self._revoked:
+            return
+        self._revoked[login_id] = None
+        if len(self._revoked) > _REVOKED:
+            self._revoked.popitem(last=False)
+        for text in [text for text, ticket in self._seen.items() if ticket.caller.session_id == login_id]:
+            del self._seen[text]
+
+    def revoke_account(self, user_id: str, version: int) -> None:
+        """Refuses, from now on, the tickets that an account has got so far: they say what it could see then.
+
+        Args:
+            user_id: the account.
+            version: of its rights; one that was heard of before changes nothing.
+        """
+        if version <= self._changed.get(user_id, (0, 0.0))[0]:
+            return
+        self._changed[user_id] = version, self._clock()
+        self._changed.move_to_end(user_id)
+        if len(self._changed) > _REVOKED:
+            self._changed.popitem(last=False)
+        for text in [text for text, ticket in self._seen.items() if ticket.caller.user_id == user_id]:
+            del self._seen[text]
+
+    def _checked(self, given: bytes) -> Ticket:
+        shaped = _SHAPE.fullmatch(given) if len(given) <= MAX_TICKET_CHARS else None
+        # The signature is compared as text: of several ways to write the same bytes in base64, one is right.
+        if shaped is None or not hmac.compare_digest(shaped[2], self._signature(shaped[1])):
+            raise ApiError("AUTH_INVALID_TOKEN")
+        try:
+            ticket = _unpacked(json.loads(_decoded(shaped[1])))
+        except (ValueError, TypeError) as error:  # signed by another release
+            raise ApiError("AUTH_INVALID_TOKEN") from error
+        caller = ticket.caller
+        changed_at = self._changed.get(caller.user_id, (0, 0.0))[1]
+        if caller.session_id in self._revoked or ticket.expires_at - TICKET_SEC < int(changed_at):
+            raise ApiError("AUTH_INVALID_TOKEN")
+        return ticket
+
+    def _signature(self, payload: bytes) -> bytes:
+        return _encoded(hmac.digest(self._key, _PURPOSE + payload, hashlib.sha256))
+
+
+def _packed(ticket: Ticket) -> list[str | int]:
+    caller = ticket.caller
+    return [
+        _short(ticket.session_id),
+        _short(ticket.video_id),
+        _short(caller.user_id),
+        caller.role,
+        _short(caller.corporation_id),
+        _short(caller.session_id),
+        ticket.started_ms,
+        ticket.expires_at,
+        ticket.source,
+        ticket.device_name[:MAX_DEVICE_CHARS],
+    ]
+
+
+def _unpacked(fields: Any) -> Ticket:
+    session, video, user, role, corporation, login, started_ms, expires_at, source, device_name = fields
+    caller = Caller(
+        user_id=_long(user), role=role, status="active", corporation_id=_long(corporation), session_id=_long(login)
+    )
+    return Ticket(_long(session), _long(video), caller, int(started_ms), str(source), str(device_name), int(expires_at))
+
+
+def _short(text: str) -> str:
+    """A UUID in 22 characters; what is none, behind a mark that base64url doesn't have."""
+    return _encoded(uuid.UUID(text).bytes).decode() if is_id(text) else f"~{text}"
+
+
+def _long(text: str) -> str:
+    return text[1:] if text.startswith("~") else str(uuid.UUID(bytes=_decoded(text.encode())))
+
+
+def _encoded(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _decoded(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
