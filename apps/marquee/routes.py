@@ -14,7 +14,7 @@ _RULES: Final = (
     ("catalog", r"/api/videos(?:/.*)?"),
     ("progress", r"/api/users/me/(?:history|points|bookmarks)(?:/.*)?"),
     ("progress", r"/api/progress(?:/.*)?"),
-    ("progress", r"/api/admin/views(?:/.*)?"),
+    ("progress", r"/api/admin/(?:views|points)(?:/.*)?"),
     ("stream", r"/api/(?:play-sessions|offline-licenses|admin/streams)(?:/.*)?"),
     ("auth", r"/api/(?:auth|users|corporations)(?:/.*)?"),
     ("auth", r"/api/admin/audit(?:/.*)?"),

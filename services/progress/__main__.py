@@ -18,8 +18,9 @@ from kit.service import Loop, Role, Service, main
 from services.progress.catalog import CatalogClient
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers
+from services.progress.people import PeopleClient
 from services.progress.rpc import ProgressServicer, register
-from services.progress.service import History, Recorder, Views
+from services.progress.service import History, Points, Recorder, ViewLog, Views
 from services.progress.settings import ProgressSettings
 
 NAME = "progress"
@@ -38,22 +39,24 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
     to_auth = connect(settings.auth_address)
     to_catalog = connect(settings.catalog_address)
-    catalog = CatalogClient(to_catalog)
+    catalog, people = CatalogClient(to_catalog), PeopleClient(to_auth)
     history, views = History(database, catalog), Views(database)
+    points = Points(database, people, per_view=settings.points_per_view)
+    view_log = ViewLog(database, points, views, catalog, people)
     if role.works:
-        subscribe(bus, database, views)
+        subscribe(bus, database, view_log)
 
     health = Health({"database": Check(database.ping), "broker": broker_check(bus)})
     authenticate = authenticator(to_auth)
     background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
     if role.works:
-        background += [Relay(NAME, database, bus).run, views.keep_trimmed]
+        background += [Relay(NAME, database, bus).run, views.keep_trimmed, points.keep_checked]
     app = create_app(
         NAME,
-        title="Marquee: watch progress and history",
+        title="Marquee: watch progress, history and points",
         health=health,
         authenticate=authenticate,
-        routers=build_routers(Recorder(database, catalog), history),
+        routers=build_routers(Recorder(database, catalog), history, points, view_log),
     )
     service = Service(
         name=NAME,

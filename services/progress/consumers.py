@@ -2,45 +2,71 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import UTC
 
-from kit.bus import Bus, Subscription
-from kit.db import Database
+from kit.bus import Bus, Handler, Subscription
+from kit.db import Database, Transaction
 from kit.events import Event, MalformedEvent
 from kit.ids import is_id
 from kit.telemetry import service_context
-from marquee.events.v1 import stream_pb2, user_pb2
-from services.progress.service import Views, forget_viewer
+from marquee.events.v1 import stream_pb2, user_pb2, video_pb2
+from services.progress.domain import Session
+from services.progress.service import ViewLog, erase_viewer, forget_video
 
-VIEWS = Subscription("progress.views", ("stream.started",), concurrency=4)
+VIEWS = Subscription("progress.views", ("stream.started", "stream.stopped"), concurrency=4)
 ACCOUNTS = Subscription("progress.accounts", ("user.deleted",), concurrency=4)
-LAST_REPORTS = timedelta(seconds=10)
-"""How long after a deletion a replica may still believe the account's tokens; it learns within five seconds."""
+VIDEOS = Subscription("progress.videos", ("video.purged",), concurrency=4)
+
+Effect = Callable[[Transaction, Event], Awaitable[None]]
 
 
-def subscribe(bus: Bus, database: Database, views: Views) -> None:
+def subscribe(bus: Bus, database: Database, view_log: ViewLog) -> None:
     """Registers progress's consumers."""
 
-    async def on_started(event: Event) -> None:
-        started = event.read(stream_pb2.StreamStarted)
-        if not is_id(started.video_id):
-            raise MalformedEvent(f"{event.id}: {started.video_id!r} is no video")
+    async def view(transaction: Transaction, event: Event) -> None:
+        if event.type == "stream.started":
+            began = event.read(stream_pb2.StreamStarted)
+            await view_log.started(transaction, _session(event, began), began.timestamp.ToDatetime(UTC))
+            return
+        ended = event.read(stream_pb2.StreamStopped)
+        moment, seconds = ended.timestamp.ToDatetime(UTC), ended.duration_seconds
+        session = _session(event, ended)
+        await view_log.stopped(transaction, session, moment, seconds=seconds, bytes_sent=ended.bytes_transferred)
+
+    async def account_deleted(transaction: Transaction, event: Event) -> None:
+        await erase_viewer(transaction, _id(event, event.read(user_pb2.UserDeleted).user_id))
+
+    async def video_purged(transaction: Transaction, event: Event) -> None:
+        await forget_video(transaction, _id(event, event.read(video_pb2.VideoPurged).video_id))
+
+    bus.subscribe(VIEWS, _once(database, VIEWS, view))
+    bus.subscribe(ACCOUNTS, _once(database, ACCOUNTS, account_deleted))
+    bus.subscribe(VIDEOS, _once(database, VIDEOS, video_purged))
+
+
+def _once(database: Database, subscription: Subscription, effect: Effect) -> Handler:
+    """A handler whose effect is one transaction with the inbox: what comes again changes nothing."""
+
+    async def handle(event: Event) -> None:
         with service_context("progress"):
             async with database.write() as transaction:
-                if await transaction.first_delivery(VIEWS.name, event):
-                    await views.count(transaction, started.video_id, started.timestamp.ToDatetime(UTC))
+                if await transaction.first_delivery(subscription.name, event):
+                    await effect(transaction, event)
 
-    async def on_deleted(event: Event) -> None:
-        user_id = event.read(user_pb2.UserDeleted).user_id
-        if not is_id(user_id):
-            raise MalformedEvent(f"{event.id}: {user_id!r} is no account")
-        # A player that reports once more would make a record that nobody erases any more.
-        await asyncio.sleep(max(0.0, (event.time + LAST_REPORTS - datetime.now(UTC)).total_seconds()))
-        with service_context("progress"):
-            async with database.write() as transaction:
-                if await transaction.first_delivery(ACCOUNTS.name, event):
-                    await forget_viewer(transaction, user_id)
+    return handle
 
-    bus.subscribe(VIEWS, on_started)
-    bus.subscribe(ACCOUNTS, on_deleted)
+
+def _session(event: Event, told: stream_pb2.StreamStarted | stream_pb2.StreamStopped) -> Session:
+    return Session(
+        session_id=_id(event, told.session_id),
+        user_id=_id(event, told.user_id),
+        video_id=_id(event, told.video_id),
+        source=told.source[:20],
+    )
+
+
+def _id(event: Event, text: str) -> str:
+    if not is_id(text):
+        raise MalformedEvent(f"{event.id}: {text!r} is no id")
+    return text

@@ -19,6 +19,9 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 VIEW_DAYS = 7
 """For so many days, today included, it is known how often each video was watched."""
 
+ERASED_KEPT = timedelta(days=30)
+"""For so long it is known who was erased: longer than any event can still be on its way."""
+
 _UUID7 = 7
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -152,3 +155,26 @@ def day_of_view(moment: datetime, now: datetime) -> date | None:
     """The day that a view is counted on; None when it is too long ago. A clock that is ahead means today."""
     day = min(moment.astimezone(UTC).date(), now.astimezone(UTC).date())
     return day if day >= first_day(VIEW_DAYS, now) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A play session, as it is told."""
+
+    session_id: str
+    user_id: str
+    video_id: str
+    source: str
+    """The tier that the bytes came from: "ssd", "nas" or "remote"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFilter:
+    """Which play sessions are meant; None leaves a choice open."""
+
+    user_id: str | None = None
+    video_id: str | None = None
+    begin: datetime | None = None
+    """The first moment that a session may have started at."""
+    end: datetime | None = None
+    """The first moment that is too late."""

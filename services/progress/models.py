@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Double, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, Double, Index, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
 from kit.columns import UtcDateTime
@@ -47,3 +47,61 @@ class ViewCount(Base):
     """In UTC."""
     video_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     views: Mapped[int] = mapped_column(BigInteger)
+
+
+class Viewer(Base):
+    """Somebody about whom something is kept; the row that changes to their log and ledger queue up on."""
+
+    __tablename__ = "viewers"
+
+    user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the account was deleted: events that come late must not bring anything of it back."""
+
+
+class View(Base):
+    """One play session."""
+
+    __tablename__ = "view_log"
+    __table_args__ = (
+        Index("ix_view_log_started", "started_at", "session_id"),
+        Index("ix_view_log_user", "user_id", "started_at", "session_id"),
+        Index("ix_view_log_video", "video_id", "started_at", "session_id"),
+    )
+
+    session_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(36))
+    video_id: Mapped[str] = mapped_column(String(36))
+    source: Mapped[str] = mapped_column(String(20))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    begun: Mapped[bool]
+    """Whether its beginning was told; until then `started_at` is made of its end and length."""
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """None while it is going on, like the two below."""
+    seconds: Mapped[float | None] = mapped_column(Double)
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class PointEntry(Base):
+    """A line of somebody's ledger: points for the first view of a video, or an adjustment by an administrator."""
+
+    __tablename__ = "point_ledger"
+    __table_args__ = (
+        UniqueConstraint("user_id", "video_id", name="uq_point_ledger_view"),
+        CheckConstraint("(video_id IS NULL) = (reason IS NOT NULL)", name="ck_point_ledger_kind"),
+        CheckConstraint("(reason IS NULL) = (adjusted_by IS NULL)", name="ck_point_ledger_adjusted"),
+    )
+
+    user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """1, 2, 3 … of each user."""
+    points: Mapped[int] = mapped_column(BigInteger)
+    """Negative when they were taken away."""
+    balance: Mapped[int] = mapped_column(BigInteger)
+    """After this line: the sum of `points` so far."""
+    video_id: Mapped[str | None] = mapped_column(String(36))
+    """Of a view; None for an adjustment."""
+    reason: Mapped[str | None] = mapped_column(String(200))
+    """Of an adjustment, like the administrator below."""
+    adjusted_by: Mapped[str | None] = mapped_column(String(36))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.progress.domain import Progress
-from services.progress.models import ViewCount, WatchProgress
+from services.progress.domain import Progress, Session, ViewFilter
+from services.progress.models import PointEntry, View, ViewCount, Viewer, WatchProgress
 
 
 class WatchProgressRepository:
@@ -31,8 +32,7 @@ class WatchProgressRepository:
     async def insert(self, user_id: str, video_id: str, progress: Progress, now: datetime) -> bool:
         """Makes a record; False when another transaction made one first."""
         row = {"user_id": user_id, "video_id": video_id, "updated_at": now, "version": 1, **asdict(progress)}
-        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
-        insert = sqlite.insert(WatchProgress) if is_sqlite else postgresql.insert(WatchProgress)
+        insert = _insert(self._session, WatchProgress)
         statement = insert.values(row).on_conflict_do_nothing().returning(WatchProgress.version)
         return await self._session.scalar(statement) is not None
 
@@ -58,6 +58,10 @@ class WatchProgressRepository:
             statement = statement.where(WatchProgress.video_id == video_id)
         await self._session.execute(statement)
 
+    async def delete_video(self, video_id: str) -> None:
+        """Removes everybody's records of a video."""
+        await self._session.execute(delete(WatchProgress).where(WatchProgress.video_id == video_id))
+
 
 class ViewCountRepository:
     """Views, by day and video."""
@@ -67,8 +71,7 @@ class ViewCountRepository:
 
     async def add(self, day: date, video_id: str) -> None:
         """Counts one more."""
-        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
-        insert = sqlite.insert(ViewCount) if is_sqlite else postgresql.insert(ViewCount)
+        insert = _insert(self._session, ViewCount)
         statement = insert.values(day=day, video_id=video_id, views=1).on_conflict_do_update(
             index_elements=[ViewCount.day, ViewCount.video_id], set_={"views": ViewCount.views + 1}
         )
@@ -98,3 +101,141 @@ class ViewCountRepository:
     async def delete_before(self, day: date) -> None:
         """Forgets what was counted before a day."""
         await self._session.execute(delete(ViewCount).where(ViewCount.day < day))
+
+    async def delete_video(self, video_id: str) -> None:
+        """Forgets the views of a video."""
+        await self._session.execute(delete(ViewCount).where(ViewCount.video_id == video_id))
+
+
+class ViewerRepository:
+    """Those about whom something is kept, and those about whom nothing may be."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def enter(self, user_id: str) -> bool:
+        """Has changes to a viewer's rows wait for each other until the transaction ends; False for an erased one."""
+        insert = _insert(self._session, Viewer).values(user_id=user_id)
+        # An update that changes nothing: it takes the lock, and answers also when the row was there.
+        taken = insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"user_id": insert.excluded.user_id})
+        return await self._session.scalar(taken.returning(Viewer.erased_at)) is None
+
+    async def erase(self, user_id: str, now: datetime) -> None:
+        """Removes all that is kept about a viewer, and remembers that nothing may be kept from now on."""
+        insert = _insert(self._session, Viewer).values(user_id=user_id, erased_at=now)
+        await self._session.execute(
+            insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
+        )
+        for table in (WatchProgress, View, PointEntry):
+            await self._session.execute(delete(table).where(table.user_id == user_id))
+
+    async def delete_erased_before(self, moment: datetime) -> None:
+        """Forgets who was erased before a moment."""
+        await self._session.execute(delete(Viewer).where(Viewer.erased_at < moment))
+
+
+class ViewLogRepository:
+    """Play sessions."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def started(self, view: Session, moment: datetime) -> None:
+        """A session began. It may have been told that it ended before."""
+        beginning = {"started_at": moment, "begun": True}
+        statement = _insert(self._session, View).values({**asdict(view), **beginning})
+        await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=beginning))
+
+    async def stopped(self, view: Session, moment: datetime, *, seconds: float, bytes_sent: int) -> None:
+        """A session ended. Until it is told when it began, its length says so."""
+        end = {"stopped_at": moment, "seconds": seconds, "bytes": bytes_sent}
+        row = {**asdict(view), "started_at": moment - timedelta(seconds=seconds), "begun": False, **end}
+        statement = _insert(self._session, View).values(row)
+        await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=end))
+
+    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> tuple[Sequence[View], int]:
+        """Sessions, the newest first, and how many there are in all."""
+        conditions = _conditions(wanted)
+        total = await self._session.scalar(select(func.count()).select_from(View).where(*conditions))
+        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
+        return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all(), total or 0
+
+    async def after(self, wanted: ViewFilter, last: View | None, limit: int) -> Sequence[View]:
+        """Sessions, the newest first, that come after the `last` one of an earlier answer."""
+        conditions = _conditions(wanted)
+        if last is not None:
+            conditions.append(tuple_(View.started_at, View.session_id) < (last.started_at, last.session_id))
+        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
+        return (await self._session.scalars(newest_first.limit(limit))).all()
+
+
+def _conditions(wanted: ViewFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.user_id is not None:
+        conditions.append(View.user_id == wanted.user_id)
+    if wanted.video_id is not None:
+        conditions.append(View.video_id == wanted.video_id)
+    if wanted.begin is not None:
+        conditions.append(View.started_at >= wanted.begin)
+    if wanted.end is not None:
+        conditions.append(View.started_at < wanted.end)
+    return conditions
+
+
+class PointRepository:
+    """Ledgers. Whoever adds to one has entered its viewer (`ViewerRepository.enter`) before."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def has_view(self, user_id: str, video_id: str) -> bool:
+        """Whether a viewer has been given points for a video."""
+        entry = exists().where(PointEntry.user_id == user_id, PointEntry.video_id == video_id)
+        return bool(await self._session.scalar(select(entry)))
+
+    async def last(self, user_id: str) -> PointEntry | None:
+        """The newest line of a ledger."""
+        newest = select(PointEntry).where(PointEntry.user_id == user_id).order_by(PointEntry.number.desc()).limit(1)
+        return await self._session.scalar(newest)
+
+    async def add(self, entry: PointEntry) -> None:
+        """Writes a line.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: the viewer has been given points for this video before.
+        """
+        self._session.add(entry)
+        await self._session.flush()
+
+    async def page(self, user_id: str, *, offset: int, limit: int) -> tuple[int, Sequence[PointEntry], int]:
+        """The balance, lines of a ledger, newest first, and how many it has in all."""
+        mine = PointEntry.user_id == user_id
+        sums = select(func.coalesce(func.sum(PointEntry.points), 0), func.count()).where(mine)
+        balance, total = (await self._session.execute(sums)).one()
+        newest_first = select(PointEntry).where(mine).order_by(PointEntry.number.desc())
+        rows = await self._session.scalars(newest_first.offset(offset).limit(limit))
+        return int(balance), rows.all(), total
+
+    async def contradictions(self, limit: int) -> Sequence[tuple[str, int | None]]:
+        """Lines that contradict the ones before, or views without a line: the user and the line's number, or None."""
+        mine, by_number = PointEntry.user_id, PointEntry.number
+        derived = select(
+            PointEntry.user_id,
+            PointEntry.number,
+            PointEntry.balance,
+            func.sum(PointEntry.points).over(partition_by=mine, order_by=by_number).label("sum"),
+            func.row_number().over(partition_by=mine, order_by=by_number).label("row"),
+        ).subquery()
+        wrong = or_(derived.c.balance != derived.c.sum, derived.c.number != derived.c.row)
+        lines = await self._session.execute(select(derived.c.user_id, derived.c.number).where(wrong).limit(limit))
+        found: list[tuple[str, int | None]] = [(user_id, number) for user_id, number in lines]
+        # A session that only its end was told of earns its points when its beginning is.
+        granted = exists().where(PointEntry.user_id == View.user_id, PointEntry.video_id == View.video_id)
+        missing = select(View.user_id).where(~granted, View.begun).distinct().limit(limit)
+        found.extend((user_id, None) for user_id in await self._session.scalars(missing))
+        return found
+
+
+def _insert(session: AsyncSession, table: Any) -> Any:
+    """An INSERT that knows ON CONFLICT, which both databases spell alike."""
+    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)

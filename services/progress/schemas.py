@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from kit.http import Schema, View
+from kit.http import Page, Schema, View
 from services.progress.domain import Report, Video
-from services.progress.service import Entry
+from services.progress.models import PointEntry
+from services.progress.service import Entry, Ledger, LoggedView
 
 MAX_SEQ = 2**63 - 1
 """What a database keeps."""
+
+MAX_ADJUSTMENT = 1_000_000
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -103,6 +106,116 @@ class HistoryEntry(View):
             updated_at=record.updated_at,
             video=_video_view(video) if video else None,
         )
+
+
+class PointEntryView(View):
+    """A line of a ledger."""
+
+    number: int = Field(description="1, 2, 3 … of each user.")
+    kind: Literal["view", "adjustment"]
+    points: int = Field(description="Negative when they were taken away.")
+    balance: int = Field(description="After this line.")
+    video_id: str | None = Field(description="Of a view.")
+    reason: str | None = Field(description="Of an adjustment.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, entry: PointEntry) -> PointEntryView:
+        """A line as its owner reads it."""
+        return cls(kind="view" if entry.reason is None else "adjustment", **_entry_fields(entry))
+
+
+class LedgerView(Page[PointEntryView]):
+    """A page of the caller's ledger, newest first."""
+
+    balance: int = Field(description="The sum of all lines, also of those on other pages.")
+
+    @classmethod
+    def of(cls, ledger: Ledger, page: int, page_size: int) -> LedgerView:
+        """A page as its owner reads it."""
+        items = [PointEntryView.of(entry) for entry in ledger.entries]
+        return cls(items=items, page=page, page_size=page_size, total=ledger.total, balance=ledger.balance)
+
+
+class AuditedPointEntryView(PointEntryView):
+    """A line of a ledger with who made it."""
+
+    adjusted_by: str | None = Field(description="The administrator, for an adjustment.")
+
+    @classmethod
+    def of(cls, entry: PointEntry) -> AuditedPointEntryView:
+        """A line as administrators read it."""
+        kind: Literal["view", "adjustment"] = "view" if entry.reason is None else "adjustment"
+        return cls(kind=kind, adjusted_by=entry.adjusted_by, **_entry_fields(entry))
+
+
+class AuditedLedgerView(Page[AuditedPointEntryView]):
+    """A page of somebody's ledger, newest first."""
+
+    balance: int = Field(description="The sum of all lines, also of those on other pages.")
+
+    @classmethod
+    def of(cls, ledger: Ledger, page: int, page_size: int) -> AuditedLedgerView:
+        """A page as administrators read it."""
+        items = [AuditedPointEntryView.of(entry) for entry in ledger.entries]
+        return cls(items=items, page=page, page_size=page_size, total=ledger.total, balance=ledger.balance)
+
+
+class Adjustment(Schema):
+    """Points that an administrator adds or takes away."""
+
+    points: Annotated[int, Field(ge=-MAX_ADJUSTMENT, le=MAX_ADJUSTMENT, description="Negative to take away; not 0.")]
+    # Printable: databases refuse some other characters, and it is shown on one line.
+    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] = Field(
+        description="Shown to the user, too."
+    )
+
+    @field_validator("points")
+    @classmethod
+    def _changes_something(cls, points: int) -> int:
+        if points == 0:
+            raise ValueError("must not be 0")
+        return points
+
+
+class LoggedViewView(View):
+    """A play session in the view log."""
+
+    session_id: str
+    user_id: str
+    login_id: str | None = Field(description="null when the account is gone, or auth can't be asked now.")
+    video_id: str
+    video_title: str | None = Field(description="null when the video is gone, or catalog can't be asked now.")
+    source: str = Field(description="The tier that the bytes came from: `ssd`, `nas` or `remote`.")
+    started_at: datetime
+    stopped_at: datetime | None = Field(description="null while it is going on, like `seconds` and `bytes`.")
+    seconds: float | None
+    bytes: int | None = Field(description="Body bytes sent.")
+
+    @classmethod
+    def of(cls, logged: LoggedView) -> LoggedViewView:
+        """A line as the API shows it."""
+        view = logged.view
+        return cls(
+            session_id=view.session_id,
+            user_id=view.user_id,
+            login_id=logged.login_id,
+            video_id=view.video_id,
+            video_title=logged.title,
+            source=view.source,
+            started_at=view.started_at,
+            stopped_at=view.stopped_at,
+            seconds=view.seconds,
+            bytes=view.bytes,
+        )
+
+    def cells(self) -> list[str | float | None]:
+        """The same as a row of a table, in the order of the fields."""
+        return [value.isoformat() if isinstance(value, datetime) else value for _, value in self]
+
+
+def _entry_fields(entry: PointEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in PointEntryView.model_fields if name != "kind"}
 
 
 def _video_view(video: Video) -> WatchedVideoView:

@@ -11,7 +11,7 @@ import pytest
 from kit.db import Database
 from kit.migrations import upgrade
 from services.progress.__main__ import MIGRATIONS
-from services.progress.tests.fakes import FakeCatalog
+from services.progress.tests.fakes import FakeCatalog, FakePeople
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +48,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 def catalog() -> FakeCatalog:
     """A catalog with nothing in it yet."""
     return FakeCatalog()
+
+
+@pytest.fixture
+def people() -> FakePeople:
+    """An auth with nobody in it yet."""
+    return FakePeople()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from kit.db import Database
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.tokens import Caller
 from services.progress.domain import Video
+from services.progress.service import Points, ViewLog, Views
 
 MEMBER = Caller(user_id=new_id(), role="member", status="active")
 COLLEAGUE = Caller(user_id=new_id(), role="member", status="active", corporation_id=new_id())
@@ -38,6 +40,26 @@ def session_at(started_ms: int, salt: int = 0) -> str:
 def now_ms() -> int:
     """The clock, as session ids have it."""
     return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def a_view_log(database: Database, *, per_view: int = 10) -> ViewLog:
+    """The log of play sessions, with nobody to ask for names."""
+    points = Points(database, FakePeople(), per_view=per_view)
+    return ViewLog(database, points, Views(database), FakeCatalog(), FakePeople())
+
+
+class FakePeople:
+    """An auth with a few accounts, which can be away."""
+
+    def __init__(self, **logins: str) -> None:
+        self.known = {user_id: login for login, user_id in logins.items()}
+        self.is_away = False
+
+    async def logins(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """The logins of several users."""
+        if self.is_away:
+            raise ApiError("SERVICE_UNAVAILABLE")
+        return {id_: self.known[id_] for id_ in ids if id_ in self.known}
 
 
 class FakeCatalog:

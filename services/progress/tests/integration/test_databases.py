@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import outbox
 from kit.db import Database
+from kit.errors import ApiError
 from kit.events import Event
 from kit.ids import new_id
 from kit.migrations import upgrade
@@ -26,14 +25,22 @@ from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import stream_pb2, user_pb2
-from services.progress import consumers
 from services.progress.__main__ import MIGRATIONS
-from services.progress.consumers import LAST_REPORTS, subscribe
-from services.progress.domain import Progress, Report, Video
+from services.progress.consumers import subscribe
+from services.progress.domain import Progress, Report, Video, ViewFilter
 from services.progress.models import Base, WatchProgress
 from services.progress.repository import ViewCountRepository
-from services.progress.service import History, Recorder, Views
-from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video, now_ms, session_at
+from services.progress.service import History, Points, Recorder, Views
+from services.progress.tests.fakes import (
+    COLLEAGUE,
+    MEMBER,
+    FakeCatalog,
+    FakePeople,
+    a_view_log,
+    make_video,
+    now_ms,
+    session_at,
+)
 
 WRITERS = 50
 
@@ -69,9 +76,11 @@ async def known(database: Database, video_id: str) -> WatchProgress:
     return record
 
 
-def started(video_id: str, moment: datetime) -> Event:
+def started(video_id: str, moment: datetime, user_id: str | None = None) -> Event:
     """A play session of a video that began at a moment."""
-    message = stream_pb2.StreamStarted(session_id=new_id(), user_id=new_id(), video_id=video_id, source="nas")
+    message = stream_pb2.StreamStarted(
+        session_id=new_id(), user_id=user_id or new_id(), video_id=video_id, source="nas"
+    )
     message.timestamp.FromDatetime(moment)
     return event_of("stream.started", message, subject=message.session_id)
 
@@ -237,34 +246,43 @@ class DatabaseContract:
         self, database: Database, recorder: Recorder, history: History, video_id: str
     ) -> None:
         bus = FakeBus()
-        subscribe(bus, database, Views(database))
+        subscribe(bus, database, a_view_log(database))
         for caller in (MEMBER, COLLEAGUE):
             await recorder.take(caller, video_id, Report(1.0, 100.0))
         deleted = event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id))
         for _ in range(2):
-            await bus.deliver(replace(deleted, time=deleted.time - LAST_REPORTS))
+            await bus.deliver(deleted)
         assert await history.record(MEMBER.user_id, video_id) is None
         assert await history.record(COLLEAGUE.user_id, video_id) is not None
 
-    async def test_what_a_player_reports_until_its_token_is_refused_goes_too(
-        self, database: Database, recorder: Recorder, history: History, video_id: str, monkeypatch: pytest.MonkeyPatch
+    async def test_who_was_erased_does_not_come_back(
+        self, database: Database, recorder: Recorder, history: History, video_id: str
     ) -> None:
         bus = FakeBus()
-        subscribe(bus, database, Views(database))
-        waits: list[float] = []
+        view_log = a_view_log(database)
+        subscribe(bus, database, view_log)
+        erased = event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id))
 
-        async def report_once_more(seconds: float) -> None:
-            waits.append(seconds)
-            await recorder.take(MEMBER, video_id, Report(2.0, 100.0))
+        async def report() -> bool:
+            try:
+                await recorder.take(MEMBER, video_id, Report(2.0, 100.0))
+            except ApiError as error:
+                return error.code != "AUTH_INVALID_TOKEN"
+            return True
 
-        monkeypatch.setattr(consumers, "asyncio", SimpleNamespace(sleep=report_once_more))
-        await bus.deliver(event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id)))
-        assert waits == [pytest.approx(LAST_REPORTS.total_seconds(), abs=5)]
+        begun, late = (started(video_id, datetime.now(UTC), MEMBER.user_id) for _ in range(2))
+        reports = [report() for _ in range(WRITERS)]
+        await asyncio.gather(*reports[:25], bus.deliver(begun), bus.deliver(erased), *reports[25:])
+        await bus.deliver(late)
+        assert await report() is False
         assert await history.record(MEMBER.user_id, video_id) is None
+        assert await view_log.page(ViewFilter(), offset=0, limit=10) == ([], 0)
+        assert (await Points(database, FakePeople(), per_view=10).ledger(MEMBER.user_id, offset=0, limit=1)).total == 0
+        assert await Views(database).of([video_id], 1) == {video_id: 2}
 
     async def test_a_session_is_one_view_however_often_it_is_told(self, database: Database) -> None:
         bus, views = FakeBus(), Views(database)
-        subscribe(bus, database, views)
+        subscribe(bus, database, a_view_log(database))
         video_id, now = new_id(), datetime.now(UTC)
         sessions = [started(video_id, now) for _ in range(WRITERS)]
         await asyncio.gather(*(bus.deliver(event) for event in [*sessions, *sessions]))
@@ -275,7 +293,7 @@ class DatabaseContract:
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bus, views = FakeBus(), Views(database)
-        subscribe(bus, database, views)
+        subscribe(bus, database, a_view_log(database))
         video_id = new_id()
         event = started(video_id, datetime.now(UTC))
 
@@ -291,7 +309,7 @@ class DatabaseContract:
 
     async def test_views_are_of_the_last_days_and_the_most_viewed_come_first(self, database: Database) -> None:
         bus, views = FakeBus(), Views(database)
-        subscribe(bus, database, views)
+        subscribe(bus, database, a_view_log(database))
         first, second, third = sorted(new_id() for _ in range(3))
         now = datetime.now(UTC)
         ages = [(first, 6), (first, 6), (first, 0), (second, 1), (third, 0), (third, 9), (third, -1)]

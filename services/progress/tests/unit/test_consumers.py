@@ -7,11 +7,11 @@ from kit.events import MalformedEvent
 from kit.testing.fakes import FakeBus, event_of
 from marquee.events.v1 import stream_pb2
 from services.progress.consumers import subscribe
-from services.progress.service import Views
+from services.progress.tests.fakes import a_view_log
 
 
 async def test_a_session_of_nothing_is_no_view(database: Database) -> None:
     bus = FakeBus()
-    subscribe(bus, database, Views(database))
+    subscribe(bus, database, a_view_log(database))
     with pytest.raises(MalformedEvent):
         await bus.deliver(event_of("stream.started", stream_pb2.StreamStarted(video_id="../x")))

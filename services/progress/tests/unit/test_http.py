@@ -17,16 +17,27 @@ from kit.ids import new_id
 from kit.testing.fakes import HeaderAuthenticator, as_user
 from kit.tokens import Caller
 from services.progress.http import build_routers
-from services.progress.service import History, Recorder
-from services.progress.tests.fakes import ADMIN, COLLEAGUE, MEMBER, FakeCatalog, make_video, now_ms, session_at
+from services.progress.service import History, Points, Recorder, ViewLog, Views
+from services.progress.tests.fakes import (
+    ADMIN,
+    COLLEAGUE,
+    MEMBER,
+    FakeCatalog,
+    FakePeople,
+    make_video,
+    now_ms,
+    session_at,
+)
 
 NOT_IDS = ["1", "not-an-id", "00000000-0000-4000-8000-00000000000G", new_id().upper(), new_id().replace("-", "")]
 
 
 @pytest.fixture
-def app(database: Database, catalog: FakeCatalog) -> FastAPI:
+def app(database: Database, catalog: FakeCatalog, people: FakePeople) -> FastAPI:
     """Progress without its neighbours."""
-    routers = build_routers(Recorder(database, catalog), History(database, catalog))
+    points = Points(database, people, per_view=10)
+    view_log = ViewLog(database, points, Views(database), catalog, people)
+    routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
     return create_app(
         "progress", title="progress", health=Health(), authenticate=HeaderAuthenticator(), routers=routers
     )
@@ -87,7 +98,7 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 async def test_every_route_needs_credentials(app: FastAPI, http: httpx.AsyncClient) -> None:
     paths = app.openapi()["paths"]
     routes = [(method, path) for path, methods in paths.items() for method in methods]
-    assert len(routes) == 5
+    assert len(routes) == 9
     for method, path in routes:
         response = await http.request(method, path.replace("{video_id}", new_id()))
         assert refusal(response) == (401, "AUTH_INVALID_TOKEN"), (method, path)

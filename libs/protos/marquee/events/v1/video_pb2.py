@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/video.proto\x12\x11marquee.events.v1\"l\n\rVideoUploaded\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x13\n\x0buploader_id\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\"<\n\x15VideoProcessRequested\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\" \n\x0cVideoUpdated\x12\x10\n\x08video_id\x18\x01 \x01(\t\"C\n\nVideoReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\"=\n\x0bVideoFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/video.proto\x12\x11marquee.events.v1\"l\n\rVideoUploaded\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x13\n\x0buploader_id\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\"<\n\x15VideoProcessRequested\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\" \n\x0cVideoUpdated\x12\x10\n\x08video_id\x18\x01 \x01(\t\"C\n\nVideoReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\"=\n\x0bVideoFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\" \n\x0cVideoDeleted\x12\x10\n\x08video_id\x18\x01 \x01(\t\"!\n\rVideoRestored\x12\x10\n\x08video_id\x18\x01 \x01(\t\"\x1f\n\x0bVideoPurged\x12\x10\n\x08video_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,4 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VIDEOREADY']._serialized_end=325
   _globals['_VIDEOFAILED']._serialized_start=327
   _globals['_VIDEOFAILED']._serialized_end=388
+  _globals['_VIDEODELETED']._serialized_start=390
+  _globals['_VIDEODELETED']._serialized_end=422
+  _globals['_VIDEORESTORED']._serialized_start=424
+  _globals['_VIDEORESTORED']._serialized_end=457
+  _globals['_VIDEOPURGED']._serialized_start=459
+  _globals['_VIDEOPURGED']._serialized_end=490
 # @@protoc_insertion_point(module_scope)

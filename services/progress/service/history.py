@@ -1,9 +1,8 @@
-"""Use cases of progress. Each opens its own transaction; catalog is asked outside of it."""
+"""Use cases about positions and the history made of them. Catalog is asked outside of any transaction."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,23 +14,11 @@ from kit.events import Event
 from kit.tokens import Caller
 from marquee.events.v1 import progress_pb2
 from services.progress.catalog import Catalog
-from services.progress.domain import (
-    VIEW_DAYS,
-    Progress,
-    Report,
-    Video,
-    advance,
-    begin,
-    day_of_view,
-    first_day,
-    may_see,
-)
+from services.progress.domain import Progress, Report, Video, advance, begin, may_see
 from services.progress.models import WatchProgress
-from services.progress.repository import ViewCountRepository, WatchProgressRepository
+from services.progress.repository import ViewerRepository, WatchProgressRepository
 
 log = structlog.get_logger()
-
-TRIM_EVERY_SEC = 3600
 
 
 class Recorder:
@@ -54,7 +41,7 @@ class Recorder:
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, CONTENT_NOT_READY, or SERVICE_UNAVAILABLE when catalog had to be asked and is
-                away.
+                away; AUTH_INVALID_TOKEN for somebody whose account is gone.
         """
         if report is None:
             async with self._database.read() as session:
@@ -132,44 +119,6 @@ class History:
         return [Entry(record, seen.get(record.video_id)) for record in records]
 
 
-class Views:
-    """How often videos are watched: one view a play session, by day."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def count(self, transaction: Transaction, video_id: str, moment: datetime) -> None:
-        """Counts a play session that began at a moment. The caller sees to it that each comes once."""
-        if day := day_of_view(moment, datetime.now(UTC)):
-            await ViewCountRepository(transaction.session).add(day, video_id)
-
-    async def top(self, days: int, limit: int) -> Mapping[str, int]:
-        """The most viewed videos of the last days, today included, most viewed first."""
-        async with self._database.read() as session:
-            return await ViewCountRepository(session).top(first_day(days, datetime.now(UTC)), limit)
-
-    async def of(self, video_ids: Sequence[str], days: int) -> Mapping[str, int]:
-        """The views of several videos in the last days, today included; those without any are left out."""
-        async with self._database.read() as session:
-            return await ViewCountRepository(session).of(video_ids, first_day(days, datetime.now(UTC)))
-
-    async def trim(self) -> None:
-        """Forgets days that nobody may ask for any more; doing it twice changes nothing."""
-        async with self._database.write() as transaction:
-            await ViewCountRepository(transaction.session).delete_before(first_day(VIEW_DAYS, datetime.now(UTC)))
-
-    async def keep_trimmed(self) -> None:
-        """Trims until cancelled."""
-        while True:
-            await self.trim()
-            await asyncio.sleep(TRIM_EVERY_SEC)
-
-
-async def forget_viewer(transaction: Transaction, user_id: str) -> None:
-    """Erases everything about somebody whose account is gone."""
-    await WatchProgressRepository(transaction.session).delete(user_id, None)
-
-
 async def _write(
     transaction: Transaction, user_id: str, video_id: str, report: Report, video: Video | None
 ) -> Progress | None:
@@ -177,6 +126,9 @@ async def _write(
     records = WatchProgressRepository(transaction.session)
     record = await records.locked(user_id, video_id)
     if record is None and video is not None:
+        if not await ViewerRepository(transaction.session).enter(user_id):
+            # An access token may outlive its account by seconds.
+            raise ApiError("AUTH_INVALID_TOKEN")
         now = datetime.now(UTC)
         first = begin(report, video.duration_sec, now)
         if await records.insert(user_id, video_id, first, now):

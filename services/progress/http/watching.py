@@ -1,4 +1,4 @@
-"""HTTP API of progress: translates, decides nothing."""
+"""Routes about how far viewers have come."""
 
 from __future__ import annotations
 
@@ -38,11 +38,6 @@ VideoId = Annotated[str, Depends(video_id_of)]
 AskedVideoId = Annotated[str | None, Depends(asked_video_id)]
 
 
-def build_routers(recorder: Recorder, history: History) -> dict[str, APIRouter]:
-    """The routes of progress, by tag."""
-    return {"progress": _progress_router(recorder, history), "history": _history_router(history)}
-
-
 def _view(record: WatchProgress) -> ProgressView:
     return ProgressView(
         content_id=record.video_id,
@@ -55,7 +50,8 @@ def _view(record: WatchProgress) -> ProgressView:
     )
 
 
-def _progress_router(recorder: Recorder, history: History) -> APIRouter:
+def progress_router(recorder: Recorder, history: History) -> APIRouter:
+    """Routes of positions."""
     router = protected_router()
     refusals = errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY", "SERVICE_UNAVAILABLE")
 
@@ -83,7 +79,8 @@ def _progress_router(recorder: Recorder, history: History) -> APIRouter:
     return router
 
 
-def _history_router(history: History) -> APIRouter:
+def history_router(history: History) -> APIRouter:
+    """Routes of the caller's history."""
     router = protected_router()
 
     @router.get(

@@ -1,0 +1,71 @@
+"""Routes about the view log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
+
+from kit.callers import CurrentAdmin, protected_router
+from kit.http import Page, Paging, paging
+from services.progress.domain import ViewFilter
+from services.progress.schemas import LoggedViewView
+from services.progress.service import ViewLog
+from services.progress.spreadsheet import BEGINNING, lines
+
+
+class Format(StrEnum):
+    """How the log is answered."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+def view_filter(
+    user_id: Annotated[str | None, Query(max_length=36, description="Only this user's.")] = None,
+    video_id: Annotated[str | None, Query(max_length=36, description="Only of this video.")] = None,
+    begin: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Only sessions that began at this moment or later.")
+    ] = None,
+    end: Annotated[AwareDatetime | None, Query(alias="to", description="Only sessions that began before.")] = None,
+) -> ViewFilter:
+    """Which sessions the query asks for."""
+    return ViewFilter(user_id, video_id, begin, end)
+
+
+def view_log_router(view_log: ViewLog) -> APIRouter:
+    """Routes of the view log."""
+    router = protected_router()
+
+    @router.get(
+        "/api/admin/views",
+        response_model=Page[LoggedViewView],
+        responses={200: {"content": {"text/csv": {}}, "description": "A page; with `format=csv` everything."}},
+    )
+    async def read(
+        admin: CurrentAdmin,  # noqa: ARG001 - being an administrator is what counts
+        wanted: Annotated[ViewFilter, Depends(view_filter)],
+        page: Annotated[Paging, Depends(paging)],
+        answer_as: Annotated[
+            Format, Query(alias="format", description="`csv`: all that the filters leave, as a file, without pages.")
+        ] = Format.JSON,
+    ) -> Page[LoggedViewView] | StreamingResponse:
+        """Who watched what: a line a play session, newest first."""
+        if answer_as is Format.CSV:
+            headers = {"Content-Disposition": 'attachment; filename="views.csv"'}
+            return StreamingResponse(_csv(view_log, wanted), media_type="text/csv", headers=headers)
+        views, total = await view_log.page(wanted, offset=page.offset, limit=page.page_size)
+        items = [LoggedViewView.of(view) for view in views]
+        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+
+    return router
+
+
+async def _csv(view_log: ViewLog, wanted: ViewFilter) -> AsyncIterator[str]:
+    yield BEGINNING + lines([list(LoggedViewView.model_fields)])
+    async for views in view_log.all(wanted):
+        yield lines(LoggedViewView.of(view).cells() for view in views)

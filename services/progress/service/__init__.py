@@ -1,0 +1,19 @@
+"""Use cases of progress. Each opens its own transaction, or works in that of the event it is due to."""
+
+from services.progress.service.erasure import erase_viewer, forget_video
+from services.progress.service.history import Entry, History, Recorder
+from services.progress.service.points import Ledger, Points
+from services.progress.service.views import LoggedView, ViewLog, Views
+
+__all__ = [
+    "Entry",
+    "History",
+    "Ledger",
+    "LoggedView",
+    "Points",
+    "Recorder",
+    "ViewLog",
+    "Views",
+    "erase_viewer",
+    "forget_video",
+]
