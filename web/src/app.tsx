@@ -13,6 +13,7 @@ const LoginPage = lazy(() => import('./pages/LoginPage'));
 const RegisterPage = lazy(() => import('./pages/RegisterPage'));
 const UploadPage = lazy(() => import('./pages/UploadPage'));
 const WatchPage = lazy(() => import('./pages/WatchPage'));
+const AccountPage = lazy(() => import('./pages/AccountPage'));
 const AdminPage = lazy(() => import('./pages/AdminPage'));
 
 // The API and its documentation are not pages of this application.
@@ -73,6 +74,7 @@ function Site({ user }: { user: User }) {
           <Route path="/" component={HomePage} user={user} />
           <Route path="/upload" component={UploadPage} user={user} />
           <Route path="/watch/:id" component={WatchPage} />
+          <Route path="/account" component={AccountPage} />
           <Route path="/admin" component={AdminPage} user={user} />
           <Route default component={NotFoundPage} />
         </Pages>

@@ -4,6 +4,7 @@ import './styles/header.css';
 import './styles/auth.css';
 import './styles/home.css';
 import './styles/pages.css';
+import './styles/sessions.css';
 import { render } from 'preact';
 import { App } from './app';
 import { bindDocumentLanguage } from './i18n';

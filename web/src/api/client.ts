@@ -1,4 +1,4 @@
-import { ApiError, isAbort, NetworkError, parseApiError } from './errors';
+import { ApiError, apiErrorOf, isAbort, NetworkError } from './errors';
 import type { RefreshOutcome } from './refresh';
 
 export interface ClientDeps {
@@ -38,8 +38,7 @@ export class ApiClient {
       if (outcome === 'refreshed') response = await this.send(path, options);
       if (response.status === 401) this.deps.onSessionLost();
     }
-    if (!response.ok && response.status !== options.accept)
-      throw parseApiError(response.status, await response.text());
+    if (!response.ok && response.status !== options.accept) throw await apiErrorOf(response);
     return response;
   }
 

@@ -70,16 +70,8 @@ export const getVideo = (id: string, options: Abortable = {}): Promise<VideoDeta
 
 // stream
 
-export const streamUrl = (id: string): string => `${videoPath(id)}/stream`;
-
 export const getStreamInfo = (id: string, options: Abortable = {}): Promise<StreamInfo> =>
   api.json(`${videoPath(id)}/stream/info`, options);
-
-/** Asks for two bytes of the film: a media element never tells why it was refused, this does. */
-export async function probeStream(id: string): Promise<void> {
-  const response = await api.request(streamUrl(id), { headers: { Accept: '*/*', Range: 'bytes=0-1' } });
-  await response.body?.cancel();
-}
 
 // progress
 

@@ -8,6 +8,8 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly details: Readonly<Record<string, unknown>> = {},
+    /** When it may be worth asking again, if the server said so. */
+    readonly retryAfterSec: number | null = null,
   ) {
     super(message);
   }
@@ -19,18 +21,23 @@ export class NetworkError extends Error {
 }
 
 /** Reads `{"error": {code, message, details}}`; anything else, such as a proxy's HTML page, becomes a plain error. */
-export function parseApiError(status: number, body: string): ApiError {
+export function parseApiError(status: number, body: string, retryAfter: string | null = null): ApiError {
+  const retryAfterSec = retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : null;
   try {
     const { error } = JSON.parse(body) as {
       error?: { code?: unknown; message?: unknown; details?: Record<string, unknown> };
     };
     if (typeof error?.code === 'string' && typeof error.message === 'string') {
-      return new ApiError(status, error.code, error.message, error.details ?? {});
+      return new ApiError(status, error.code, error.message, error.details ?? {}, retryAfterSec);
     }
   } catch {
     // Not JSON: fall through.
   }
-  return new ApiError(status, 'UNEXPECTED', '');
+  return new ApiError(status, 'UNEXPECTED', '', {}, retryAfterSec);
+}
+
+export async function apiErrorOf(response: Response): Promise<ApiError> {
+  return parseApiError(response.status, await response.text(), response.headers.get('Retry-After'));
 }
 
 export function errorText(error: unknown): string {

@@ -50,6 +50,60 @@ export interface StreamInfo {
   cache_hit: boolean;
 }
 
+export type PlaySessionStatus = 'active' | 'queued';
+
+interface PlaySessionFacts {
+  session_id: string;
+  heartbeat_sec: number;
+}
+
+/** A play session as its own player is told of it. */
+export type PlaySessionAnswer = PlaySessionFacts &
+  (
+    | { status: 'active'; stream_url: string; ticket: string }
+    | { status: 'queued'; position: number; retry_after_sec: number }
+  );
+
+/** A play session as its viewer finds it among theirs. */
+export interface WatchingDevice {
+  session_id: string;
+  status: PlaySessionStatus;
+  device_name: string;
+  video_id: string;
+  title: string | null;
+  since: string;
+}
+
+export interface LiveStream extends WatchingDevice {
+  user_id: string;
+  display_name: string | null;
+  kind: 'explicit' | 'implicit';
+  source: string;
+  bytes_sent: number;
+  rate_mbps: number;
+  replica: string;
+}
+
+export interface StreamMetrics {
+  active: number;
+  queued: number;
+  max_streams: number;
+  stream_queue: number;
+  users: number;
+  replicas: number;
+  bytes_sent: number;
+  bandwidth_mbps: number;
+  cache_hit_rate: number;
+}
+
+/** What the viewer of one play session lived through. */
+export interface Qoe {
+  startup_ms: number | null;
+  stalls: number;
+  stall_ms: number;
+  dropped_frames: number;
+}
+
 export interface ProgressRecord {
   content_id: string;
   position: number;

@@ -61,6 +61,10 @@ function UserMenu({ user }: { user: User }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const toggle = useRef<HTMLButtonElement>(null);
+  const { path } = useLocation();
+
+  // Whoever went to another page is done with the menu.
+  useEffect(() => setOpen(false), [path]);
 
   useEffect(() => {
     if (!open) return;
@@ -95,9 +99,15 @@ function UserMenu({ user }: { user: User }) {
         {initial(user)}
       </button>
       <div class={open ? 'user-menu-panel open' : 'user-menu-panel'} id="user-menu-panel">
-        <span class="user-menu-name" title={user.login_id}>
+        <a
+          class="user-menu-name"
+          href="/account"
+          title={user.login_id}
+          aria-current={path === '/account' ? 'page' : undefined}
+          data-testid="account-link"
+        >
           {user.display_name || user.login_id}
-        </span>
+        </a>
         <button
           type="button"
           class="button button-quiet"

@@ -58,6 +58,21 @@ export function formatDate(iso: string, language: Language): string {
     : new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(date);
 }
 
+/** "10:42" today, "Nov 20, 2026, 10:42 PM" before. */
+export function formatSince(iso: string, language: Language, now: Date = new Date()): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return '';
+  const isToday = date.toDateString() === now.toDateString();
+  return new Intl.DateTimeFormat(
+    language,
+    isToday ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' },
+  ).format(date);
+}
+
+export function formatPercent(share: number, language: Language): string {
+  return new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 0 }).format(share);
+}
+
 export function titleFromFileName(name: string): string {
   const stem = name.replace(/\.[^.]{1,5}$/, '');
   return (stem || name).replace(/[_]+/g, ' ').trim();

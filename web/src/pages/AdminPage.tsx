@@ -3,6 +3,7 @@ import { ErrorMessage } from '../components/ErrorMessage';
 import { t } from '../i18n';
 import { usePageTitle } from '../lib/hooks';
 import { HealthPanel } from './admin/HealthPanel';
+import { StreamsPanel } from './admin/StreamsPanel';
 import { UsersPanel } from './admin/UsersPanel';
 
 export default function AdminPage({ user }: { user: User }) {
@@ -11,10 +12,13 @@ export default function AdminPage({ user }: { user: User }) {
     <div class="page">
       <h1>{t('admin.title')}</h1>
       {user.role === 'admin' ? (
-        <div class="admin-layout">
-          <UsersPanel />
-          <HealthPanel />
-        </div>
+        <>
+          <StreamsPanel />
+          <div class="admin-layout">
+            <UsersPanel />
+            <HealthPanel />
+          </div>
+        </>
       ) : (
         <ErrorMessage error={t('admin.forbidden')} />
       )}

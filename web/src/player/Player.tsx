@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ProgressRecord, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
+import type { PlaySession } from '../playsession/playSession';
 import { Playback, type PlaybackFailure } from './playback';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
@@ -10,13 +11,13 @@ import { useHotkeys } from './useHotkeys';
 
 interface Props {
   video: VideoDetail;
-  /** Where its bytes are. */
-  src: string;
+  /** Plays while it is active, and again when it is active again. */
+  session: PlaySession;
   /** `unknown` when the saved position could not be read: then nothing is saved over it either. */
   record: ProgressRecord | null | 'unknown';
 }
 
-export function Player({ video, src, record }: Props) {
+export function Player({ video, session, record }: Props) {
   const controller = useRef<HTMLElement>(null);
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
@@ -28,14 +29,30 @@ export function Player({ video, src, record }: Props) {
   }));
   const [asking, setAsking] = useState(start.resumeAt !== null);
 
+  const state = session.state.value;
+  const activeId = state.phase === 'active' ? state.id : null;
+  const isCovered = activeId === null || failure !== null;
+
   useEffect(() => {
     if (!element.current) return;
-    const created = new Playback(element.current, video.id, setFailure);
+    const created = new Playback(element.current, video.id, () => session.renew(), setFailure);
     playback.current = created;
     const detach = created.attach();
     if (start.resumeAt === null) created.begin(0, start);
     return detach;
-  }, [video.id, start]);
+  }, [video.id, session, start]);
+
+  useEffect(() => {
+    const current = playback.current;
+    const url = session.streamUrl;
+    if (!current) return;
+    if (activeId === null || url === null) {
+      current.stop();
+      return;
+    }
+    session.measure = () => current.experience();
+    current.play(url);
+  }, [session, activeId]);
 
   const choose = (at: number) => {
     setAsking(false);
@@ -43,10 +60,10 @@ export function Player({ video, src, record }: Props) {
     controller.current?.focus();
   };
 
-  useHotkeys(controller, element, !asking);
+  useHotkeys(controller, element, !asking && !isCovered);
 
   return (
-    <div class="stage">
+    <>
       <media-controller
         ref={controller}
         lang={language.value}
@@ -55,12 +72,12 @@ export function Player({ video, src, record }: Props) {
         breakpoints="md:640"
         autohide="3"
         aria-label={video.title}
+        inert={isCovered}
       >
         {/* biome-ignore lint/a11y/useMediaCaption: the films of a private library rarely have caption files */}
         <video
           ref={element}
           slot="media"
-          src={src}
           poster={video.thumbnail_url ?? undefined}
           preload="auto"
           playsInline
@@ -85,7 +102,7 @@ export function Player({ video, src, record }: Props) {
           <media-fullscreen-button />
         </media-control-bar>
       </media-controller>
-      {failure && (
+      {failure && activeId !== null && (
         <div class="stage-cover">
           <h2>{t('player.errorTitle')}</h2>
           <ErrorMessage error={failureText(failure)} onRetry={() => void playback.current?.retry()} />
@@ -99,7 +116,7 @@ export function Player({ video, src, record }: Props) {
           onRestart={() => choose(0)}
         />
       )}
-    </div>
+    </>
   );
 }
 

@@ -1,7 +1,11 @@
 import { refresher } from '../api';
-import { getProgress, probeStream, saveProgress } from '../api/endpoints';
+import { getProgress, saveProgress } from '../api/endpoints';
 import { ApiError } from '../api/errors';
+import { probeStream } from '../api/playSessions';
+import type { Qoe } from '../api/types';
 import { uuid7 } from '../lib/uuid7';
+import { SessionOverError } from '../playsession/playSession';
+import { QoeMeter } from '../playsession/qoe';
 import { ProgressPolicy } from './progressPolicy';
 
 export type PlaybackFailure =
@@ -23,12 +27,15 @@ interface Start {
   saving: 'fresh' | 'same' | 'off';
 }
 
-/** Drives one <video>: where it starts, when its position is saved, and how it gets over errors. */
+/** Drives one <video>: what it plays, where it starts, when its position is saved, and how it gets over errors. */
 export class Playback {
   private policy = new ProgressPolicy(uuid7());
   private pendingStart: Start | null = null;
   private lastPosition = 0;
   private recoveringAt: number | null = null;
+  private isStopped = true;
+  private sources = 0;
+  private meter = newMeter();
   private hiddenSince: number | null = null;
   private seekTimer: ReturnType<typeof setTimeout> | undefined;
   private attached = new AbortController();
@@ -36,6 +43,8 @@ export class Playback {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly videoId: string,
+    /** Answers a URL that works now; throws SessionOverError when there is none any more. */
+    private readonly renewSource: () => Promise<string>,
     private readonly onFailure: (failure: PlaybackFailure | null) => void,
   ) {}
 
@@ -52,6 +61,14 @@ export class Playback {
     onVideo('error', () => void this.recover());
     // Resetting the element sets its position to 0, which is nobody's place in the film.
     onVideo('emptied', () => this.policy.suspend());
+    onVideo('play', () => this.meter.requested());
+    onVideo('playing', () => this.meter.playing());
+    onVideo('waiting', () => {
+      if (!this.video.seeking) this.meter.waiting();
+    });
+    for (const type of ['pause', 'seeking', 'emptied', 'ended', 'error'] as const) {
+      onVideo(type, () => this.meter.settled());
+    }
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     window.addEventListener('pagehide', () => this.save({ keepalive: true }), { signal });
     window.addEventListener(
@@ -71,16 +88,46 @@ export class Playback {
       clearInterval(saving);
       clearInterval(renewal);
       clearTimeout(this.seekTimer);
-      // Ends the download at once instead of whenever the element is collected.
-      this.video.removeAttribute('src');
-      this.video.load();
+      this.unload();
     };
+  }
+
+  /** Plays from a play session's URL: from where the one before was stopped, if there was one. */
+  play(url: string): void {
+    this.isStopped = false;
+    this.recoveringAt = null;
+    this.meter = newMeter();
+    if (this.pendingStart?.play) this.meter.requested();
+    this.onFailure(null);
+    this.show(url);
+  }
+
+  /** Lets go of the film; its place is kept for the next session. */
+  stop(): void {
+    if (this.isStopped) return;
+    this.save({ keepalive: true });
+    this.isStopped = true;
+    this.pendingStart ??= { at: this.lastPosition, play: !this.video.paused, saving: 'same' };
+    if (document.fullscreenElement) void document.exitFullscreen();
+    this.unload();
+  }
+
+  /** The viewer asked for it: what comes next plays, even if it was paused before. */
+  playNext(): void {
+    if (this.pendingStart) this.pendingStart.play = true;
+  }
+
+  /** What the viewer lived through in the present play session. */
+  experience(): Qoe {
+    this.countDropped();
+    return this.meter.report();
   }
 
   /** To be called once, when it is known where the viewer wants to start. */
   begin(at: number, options: { savePosition: boolean }): void {
     this.pendingStart = { at, play: true, saving: options.savePosition ? 'fresh' : 'off' };
     this.lastPosition = at;
+    if (!this.isStopped) this.meter.requested();
     if (this.video.readyState >= HTMLMediaElement.HAVE_METADATA) this.applyStart();
   }
 
@@ -97,12 +144,28 @@ export class Playback {
     if (start.saving === 'fresh') this.policy.start(start.at);
     if (start.saving === 'same') this.policy.resume();
     // Without a click on this page yet, browsers refuse to start by themselves; the play button is there.
-    if (start.play) this.video.play().catch(() => undefined);
+    if (start.play) this.video.play().catch(() => this.meter.refused());
+  }
+
+  private show(url: string): void {
+    this.sources += 1;
+    this.video.src = url;
+  }
+
+  /** Ends the download at once instead of whenever the element is collected. */
+  private unload(): void {
+    this.video.removeAttribute('src');
+    this.video.load();
+  }
+
+  private countDropped(): void {
+    this.meter.droppedFrames(this.video.getVideoPlaybackQuality().droppedVideoFrames);
   }
 
   private notePosition(): void {
     if (this.pendingStart || this.video.error || this.video.seeking) return;
     this.lastPosition = this.video.currentTime;
+    this.countDropped();
     if (this.recoveringAt !== null && Math.abs(this.lastPosition - this.recoveringAt) > RECOVERED_SEC) {
       this.recoveringAt = null;
     }
@@ -150,23 +213,35 @@ export class Playback {
     this.policy.suspend();
     try {
       const record = await getProgress(this.videoId);
-      const known = this.policy.lastSaved ?? this.video.currentTime;
-      const movedElsewhere = record !== null && Math.abs(record.position - known) > ELSEWHERE_SEC;
+      const here = this.pendingStart?.at ?? this.video.currentTime;
+      const movedElsewhere =
+        record !== null && Math.abs(record.position - (this.policy.lastSaved ?? here)) > ELSEWHERE_SEC;
       if (movedElsewhere || newSession) {
-        if (movedElsewhere && !record.completed && this.video.paused)
-          this.video.currentTime = record.position;
-        this.policy = new ProgressPolicy(uuid7());
-        this.policy.start(this.video.currentTime);
+        const goesThere = movedElsewhere && !record.completed && this.video.paused;
+        this.watchOnFrom(goesThere ? record.position : here);
         return;
       }
     } catch {
       // Unknown is not different: go on as before.
     }
-    this.policy.resume();
+    if (!this.pendingStart) this.policy.resume();
+  }
+
+  private watchOnFrom(at: number): void {
+    this.policy = new ProgressPolicy(uuid7());
+    if (this.pendingStart) {
+      // The film is just being loaded anew, and will start there.
+      this.pendingStart = { ...this.pendingStart, at, saving: 'fresh' };
+      this.lastPosition = at;
+      return;
+    }
+    if (at !== this.video.currentTime) this.video.currentTime = at;
+    this.policy.start(at);
   }
 
   /** Most interruptions pass by themselves, so one silent attempt comes before the viewer hears of it. */
   private async recover(): Promise<void> {
+    if (this.isStopped) return;
     this.policy.suspend();
     const { error } = this.video;
     if (this.recoveringAt !== null || error?.code === MediaError.MEDIA_ERR_DECODE) {
@@ -177,22 +252,30 @@ export class Playback {
     await this.reload(!this.video.paused);
   }
 
+  /** Goes on at the same place, with a URL that is known to work. */
   private async reload(play: boolean): Promise<void> {
+    const { sources } = this;
     try {
-      await probeStream(this.videoId);
+      const url = await this.renewSource();
+      await probeStream(url);
+      if (this.attached.signal.aborted || this.isStopped || sources !== this.sources) return;
+      this.pendingStart ??= { at: this.lastPosition, play, saving: 'same' };
+      this.show(url);
     } catch (error) {
+      // Who keeps the session tells the viewer of its end.
+      if (error instanceof SessionOverError || sources !== this.sources) return;
       this.fail(error instanceof ApiError ? { kind: 'refused', error } : { kind: 'network' });
-      return;
     }
-    if (this.attached.signal.aborted) return;
-    this.pendingStart ??= { at: this.lastPosition, play, saving: 'same' };
-    this.video.load();
   }
 
   private fail(failure: PlaybackFailure): void {
     if (document.fullscreenElement) void document.exitFullscreen();
     this.onFailure(failure);
   }
+}
+
+function newMeter(): QoeMeter {
+  return new QoeMeter(() => performance.now());
 }
 
 function mediaFailure(error: MediaError | null): PlaybackFailure {

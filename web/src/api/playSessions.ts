@@ -1,0 +1,99 @@
+import { ApiError, apiErrorOf, NetworkError } from './errors';
+import { api } from './index';
+import type { LiveStream, Page, PlaySessionAnswer, Qoe, StreamMetrics, WatchingDevice } from './types';
+
+type Abortable = { signal?: AbortSignal };
+
+const PATH = '/api/play-sessions';
+const ADMIN_PATH = '/api/admin/streams';
+const at = (id: string) => `${PATH}/${encodeURIComponent(id)}`;
+
+export interface PlayRequest {
+  video_id: string;
+  device_name: string;
+  /** A session of the same viewer that ends in the same step. */
+  instead_of?: string;
+}
+
+export const startPlaySession = (request: PlayRequest): Promise<PlaySessionAnswer> =>
+  api.json(PATH, { method: 'POST', body: request });
+
+/** With its ticket, the session survives a server that lost its memory. */
+export const sendHeartbeat = (id: string, ticket: string | null): Promise<PlaySessionAnswer> =>
+  api.json(`${at(id)}/heartbeat`, { method: 'POST', body: { ticket } });
+
+/** Stops one of the viewer's sessions, on whichever device. */
+export async function stopPlaySession(id: string): Promise<void> {
+  await api.request(at(id), { method: 'DELETE' });
+}
+
+export const listPlaySessions = (options: Abortable = {}): Promise<Page<WatchingDevice>> =>
+  api.json(PATH, options);
+
+const QOE_HEAD_START_MS = 300;
+
+/**
+ * Ends this page's own session; works while the page goes away, and without a login. A session that is over takes no
+ * report any more, so the report gets a head start, unless `closing` says that the page has no time left.
+ */
+export function endPlaySession(
+  id: string,
+  ticket: string | null,
+  qoe: Qoe | null,
+  { closing }: { closing: boolean },
+): void {
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    removeEventListener('pagehide', end);
+    if (ticket !== null && navigator.sendBeacon?.(`${at(id)}/end?ticket=${encodeURIComponent(ticket)}`))
+      return;
+    api.request(at(id), { method: 'DELETE', keepalive: true }).catch(() => undefined);
+  };
+  const reported =
+    qoe &&
+    api.request(`${at(id)}/qoe`, { method: 'POST', body: qoe, keepalive: true }).catch(() => undefined);
+  if (closing || !reported) {
+    end();
+    return;
+  }
+  addEventListener('pagehide', end);
+  void reported.then(end);
+  setTimeout(end, QOE_HEAD_START_MS);
+}
+
+/** Asks for two bytes of the film: a media element never tells why it was refused, this does. */
+export async function probeStream(url: string): Promise<void> {
+  let response: Response;
+  try {
+    // The ticket in the URL says all; the bytes may be at another origin, which is to be sent nothing else.
+    response = await fetch(url, { headers: { Range: 'bytes=0-1' }, credentials: 'omit', cache: 'no-store' });
+  } catch {
+    throw new NetworkError();
+  }
+  if (!response.ok) throw await apiErrorOf(response);
+  await response.body?.cancel();
+}
+
+/** Why a session is over, when that is what the error says. */
+export function endReason(error: unknown): string | null {
+  if (!(error instanceof ApiError) || error.code !== 'STREAM_SESSION_NOT_FOUND') return null;
+  const { reason } = error.details;
+  return typeof reason === 'string' ? reason : 'unknown';
+}
+
+// administration
+
+export const listStreams = (
+  page: number,
+  pageSize: number,
+  options: Abortable = {},
+): Promise<Page<LiveStream>> => api.json(`${ADMIN_PATH}?page=${page}&page_size=${pageSize}`, options);
+
+export const getStreamMetrics = (options: Abortable = {}): Promise<StreamMetrics> =>
+  api.json(`${ADMIN_PATH}/metrics`, options);
+
+export async function stopStream(id: string): Promise<void> {
+  await api.request(`${ADMIN_PATH}/${encodeURIComponent(id)}`, { method: 'DELETE' });
+}

@@ -1,0 +1,15 @@
+import { t } from '../i18n';
+import { usePageTitle } from '../lib/hooks';
+import { DevicePanel } from './account/DevicePanel';
+import { WatchingPanel } from './account/WatchingPanel';
+
+export default function AccountPage() {
+  usePageTitle(t('account.title'));
+  return (
+    <div class="page page-narrow account">
+      <h1>{t('account.title')}</h1>
+      <WatchingPanel />
+      <DevicePanel />
+    </div>
+  );
+}

@@ -1,0 +1,49 @@
+import { useState } from 'preact/hooks';
+import { Icon } from '../../components/Icon';
+import { TextField } from '../../components/TextField';
+import { t } from '../../i18n';
+import { deviceName, MAX_DEVICE_NAME_CHARS, setOwnDeviceName } from '../../lib/deviceName';
+
+/** What this device is called where the viewer's devices are listed. The name stays in this browser. */
+export function DevicePanel() {
+  const [name, setName] = useState(deviceName);
+  const [isSaved, setSaved] = useState(false);
+  return (
+    <section class="panel" aria-labelledby="this-device">
+      <h2 id="this-device">{t('account.device')}</h2>
+      <form
+        class="device-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setOwnDeviceName(name);
+          setName(deviceName());
+          setSaved(true);
+        }}
+      >
+        <TextField
+          label={t('account.deviceName')}
+          hint={t('account.deviceHint')}
+          value={name}
+          maxLength={MAX_DEVICE_NAME_CHARS}
+          testId="device-name"
+          onInput={(value) => {
+            setName(value);
+            setSaved(false);
+          }}
+        />
+        <div class="device-save">
+          <button type="submit" class="button button-primary" data-testid="device-save">
+            {t('common.save')}
+          </button>
+          <p class="approved" role="status">
+            {isSaved && (
+              <>
+                <Icon name="check" size={18} /> {t('account.deviceSaved')}
+              </>
+            )}
+          </p>
+        </div>
+      </form>
+    </section>
+  );
+}

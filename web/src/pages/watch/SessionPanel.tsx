@@ -1,0 +1,201 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { errorText } from '../../api/errors';
+import { DeviceList } from '../../components/DeviceList';
+import { ErrorMessage } from '../../components/ErrorMessage';
+import { Icon, PlayIcon } from '../../components/Icon';
+import { type MessageKey, t } from '../../i18n';
+import type { PlaySession } from '../../playsession/playSession';
+import type { PlayState, Refusal } from '../../playsession/state';
+
+interface Props {
+  session: PlaySession;
+  /** Whether it lies over the player. */
+  covers: boolean;
+}
+
+/** What the viewer sees, and can do, while there is no play session. */
+export function SessionPanel({ session, covers }: Props) {
+  return (
+    <div
+      class={`session-panel ${covers ? 'stage-cover' : 'stage-empty'}`}
+      tabIndex={-1}
+      data-testid="session-panel"
+    >
+      <Content session={session} />
+    </div>
+  );
+}
+
+function Content({ session }: { session: PlaySession }) {
+  const state = session.state.value;
+  switch (state.phase) {
+    case 'opening':
+    case 'active':
+      return <span class="spinner" aria-hidden="true" />;
+    case 'queued':
+      return (
+        <>
+          <p class="queue-position" aria-hidden="true" data-testid="queue-position">
+            {state.position}
+          </p>
+          <h2>{t('session.queuedTitle')}</h2>
+          <p>{positionText(state.position)}</p>
+          <p class="quiet">{t('session.queuedText')}</p>
+          <Actions>
+            <button type="button" class="button" data-testid="leave-queue" onClick={() => session.close()}>
+              {t('session.leaveQueue')}
+            </button>
+          </Actions>
+        </>
+      );
+    case 'refused':
+      return <Refused refusal={state.refusal} session={session} />;
+    case 'unavailable':
+      return (
+        <>
+          <h2>{t('session.unavailableTitle')}</h2>
+          <p>{errorText(state.error)}</p>
+          <p class="quiet">
+            <span class="spinner" aria-hidden="true" /> {t('session.unavailableText')}
+          </p>
+          <Actions>
+            <button type="button" class="button" onClick={() => session.open()}>
+              {t('session.tryNow')}
+            </button>
+          </Actions>
+        </>
+      );
+    case 'failed':
+      return <ErrorMessage error={state.error} onRetry={() => session.open()} />;
+    case 'gone':
+      return (
+        <>
+          <h2>{t('session.goneTitle')}</h2>
+          <p data-testid="gone-reason">{goneText(state.reason)}</p>
+          <Actions>
+            <PlayHere label={t('session.playAgain')} onClick={() => session.open()} />
+          </Actions>
+        </>
+      );
+    case 'closed':
+      return (
+        <>
+          <h2>{t('session.closedTitle')}</h2>
+          <p>{t('session.closedText')}</p>
+          <Actions>
+            <PlayHere label={t('session.play')} onClick={() => session.open()} />
+          </Actions>
+        </>
+      );
+  }
+}
+
+function Refused({ refusal, session }: { refusal: Refusal; session: PlaySession }) {
+  const { scope, devices } = refusal;
+  return (
+    <>
+      <h2>{refusalTitle(refusal)}</h2>
+      <p>{t(scope === 'server' ? 'session.serverFullText' : 'session.userFullText')}</p>
+      {devices.length > 0 && (
+        <DeviceList
+          devices={devices}
+          action={(device) => (
+            <button
+              type="button"
+              class={scope === 'user' ? 'button button-primary' : 'button'}
+              aria-label={t('session.takeOverDevice', { device: device.device_name })}
+              data-testid="take-over"
+              onClick={() => session.open(device.session_id)}
+            >
+              {t('session.takeOver')}
+            </button>
+          )}
+        />
+      )}
+      <Actions>
+        <TryAgain afterSec={refusal.retryAfterSec ?? 0} onClick={() => session.open()} />
+      </Actions>
+    </>
+  );
+}
+
+/** Says when it is worth trying; the seconds are for the eyes, as a screen reader would read out each. */
+function TryAgain({ afterSec, onClick }: { afterSec: number; onClick: () => void }) {
+  const [left, setLeft] = useState(Math.ceil(afterSec));
+  useEffect(() => {
+    if (left <= 0) return;
+    const timer = setTimeout(() => setLeft(left - 1), 1000);
+    return () => clearTimeout(timer);
+  }, [left]);
+  return (
+    <button
+      type="button"
+      class="button"
+      disabled={left > 0}
+      aria-label={t('common.retry')}
+      data-testid="try-again"
+      onClick={onClick}
+    >
+      <Icon name="restart" size={18} />
+      {left > 0 ? t('session.tryAgainIn', { seconds: left }) : t('common.retry')}
+    </button>
+  );
+}
+
+function PlayHere({ label, onClick }: { label: string; onClick: () => void }) {
+  return (
+    <button type="button" class="button button-primary" data-testid="play-here" onClick={onClick}>
+      <PlayIcon size={18} />
+      {label}
+    </button>
+  );
+}
+
+function Actions({ children }: { children: ComponentChildren }) {
+  return <div class="session-actions">{children}</div>;
+}
+
+/** What a screen reader says when the state has changed. */
+export function announcement(state: PlayState): string {
+  switch (state.phase) {
+    case 'opening':
+      return t('session.opening');
+    case 'active':
+      return '';
+    case 'queued':
+      return `${t('session.queuedTitle')}. ${positionText(state.position)}`;
+    case 'refused':
+      return refusalTitle(state.refusal);
+    case 'unavailable':
+      return `${t('session.unavailableTitle')}. ${t('session.unavailableText')}`;
+    case 'failed':
+      return '';
+    case 'gone':
+      return `${t('session.goneTitle')}. ${goneText(state.reason)}`;
+    case 'closed':
+      return t('session.closedTitle');
+  }
+}
+
+function positionText(position: number): string {
+  return position === 1 ? t('session.queuedNext') : t('session.queuedPosition', { position });
+}
+
+function refusalTitle({ scope, limit }: Refusal): string {
+  if (scope === 'server') return t('session.serverFullTitle');
+  if (limit === null) return t('session.userFullTitle');
+  return limit === 1 ? t('session.userFullTitle.one') : t('session.userFullTitle.limit', { limit });
+}
+
+const GONE_TEXTS: Record<string, MessageKey> = {
+  stopped: 'session.goneStopped',
+  replaced: 'session.goneReplaced',
+  admin: 'session.goneAdmin',
+  revoked: 'session.goneRevoked',
+  expired: 'session.goneExpired',
+};
+
+function goneText(reason: string): string {
+  return t(GONE_TEXTS[reason] ?? 'session.goneUnknown');
+}

@@ -1,0 +1,27 @@
+import type { RefObject } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+
+/**
+ * When the stage shows something else, what had the focus there may vanish or become inert. The focus then goes to what
+ * took its place, and not to the top of the page; a focus elsewhere is left alone.
+ */
+export function useKeptFocus(stage: RefObject<HTMLElement | null>, phase: string): void {
+  const isWithin = useRef(false);
+
+  useEffect(() => {
+    const onFocus = (event: Event) => {
+      isWithin.current = stage.current?.contains(event.target as Node) ?? false;
+    };
+    document.addEventListener('focusin', onFocus);
+    document.addEventListener('pointerdown', onFocus);
+    return () => {
+      document.removeEventListener('focusin', onFocus);
+      document.removeEventListener('pointerdown', onFocus);
+    };
+  }, [stage]);
+
+  useEffect(() => {
+    const shown = stage.current?.querySelector<HTMLElement>('.session-panel, media-controller:not([inert])');
+    if (isWithin.current && shown && !shown.contains(document.activeElement)) shown.focus();
+  }, [stage, phase]);
+}

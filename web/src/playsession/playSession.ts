@@ -1,0 +1,193 @@
+import { type ReadonlySignal, signal } from '@preact/signals';
+import { ApiError } from '../api/errors';
+import { endReason } from '../api/playSessions';
+import type { PlaySessionAnswer, Qoe } from '../api/types';
+import type { Cancel } from '../lib/backgroundTimers';
+import { retryDelayMs } from './retry';
+import { isLapse, isPassing, type PlayState, refusalOf } from './state';
+
+export interface PlaySessionDeps {
+  start: (insteadOf: string | undefined) => Promise<PlaySessionAnswer>;
+  heartbeat: (id: string, ticket: string | null) => Promise<PlaySessionAnswer>;
+  /** Ends a session for good. Must not wait for anything while the page is `closing`. */
+  end: (id: string, ticket: string | null, qoe: Qoe | null, how: { closing: boolean }) => void;
+  later: (delayMs: number, task: () => void) => Cancel;
+  random: () => number;
+  isVisible: () => boolean;
+}
+
+/** There is no session to play with any more; `PlaySession.state` says why. */
+export class SessionOverError extends Error {
+  override name = 'SessionOverError';
+}
+
+/**
+ * This page's right to play one video: asks for it, waits for it in the queue, keeps it alive, gives it back.
+ *
+ * The server is never left with a session that nobody here knows of: what is granted after it was given up is ended.
+ */
+export class PlaySession {
+  /** What the player lived through since the session began; set by whoever plays. */
+  measure: (() => Qoe) | null = null;
+
+  private readonly current = signal<PlayState>({ phase: 'closed' });
+  /** What the server keeps for this page. */
+  private live: PlaySessionAnswer | null = null;
+  /** Rises when what was asked before is of no interest any more. */
+  private round = 0;
+  private failures = 0;
+  private hasLived = false;
+  private cancelTimer: Cancel = () => undefined;
+  private beating: Promise<void> | null = null;
+
+  constructor(private readonly deps: PlaySessionDeps) {}
+
+  get state(): ReadonlySignal<PlayState> {
+    return this.current;
+  }
+
+  /** The newest URL of the film; what is playing may go on with an older one. */
+  get streamUrl(): string | null {
+    return this.live?.status === 'active' ? this.live.stream_url : null;
+  }
+
+  /** Asks for a session, perhaps in the place of another one of the same viewer. */
+  open(insteadOf?: string): void {
+    this.release({ closing: false });
+    this.current.value = { phase: 'opening' };
+    void this.start(insteadOf);
+  }
+
+  /** Gives it back: to the next in the queue, it matters how soon. */
+  close({ closing = false } = {}): void {
+    this.release({ closing });
+    this.current.value = { phase: 'closed' };
+  }
+
+  /** The viewer is back at a page that lay hidden. */
+  returned(): void {
+    const state = this.current.peek();
+    if (state.phase === 'gone' && isLapse(state.reason)) this.open();
+  }
+
+  /**
+   * Makes sure that the session goes on, and answers a fresh URL.
+   *
+   * Throws `SessionOverError`, or what went wrong when nobody could say.
+   */
+  async renew(): Promise<string> {
+    await this.beat();
+    if (this.streamUrl === null) throw new SessionOverError();
+    return this.streamUrl;
+  }
+
+  private async start(insteadOf: string | undefined): Promise<void> {
+    const { round } = this;
+    try {
+      const answer = await this.deps.start(insteadOf);
+      if (round === this.round) this.take(answer);
+      else this.deps.end(answer.session_id, ticketOf(answer), null, { closing: false });
+    } catch (error) {
+      if (round === this.round) this.wasNotStarted(error, insteadOf);
+    }
+  }
+
+  private wasNotStarted(error: unknown, insteadOf: string | undefined): void {
+    const refusal = refusalOf(error);
+    if (refusal) {
+      this.current.value = { phase: 'refused', refusal };
+    } else if (isPassing(error)) {
+      this.current.value = { phase: 'unavailable', error };
+      this.schedule(this.nextAttemptMs(error), () => void this.start(insteadOf));
+    } else {
+      this.current.value = { phase: 'failed', error };
+    }
+  }
+
+  /** One heartbeat at a time: whoever wants another one meanwhile waits for this one. */
+  private beat(): Promise<void> {
+    if (this.beating) return this.beating;
+    const beating = this.sendHeartbeat().finally(() => {
+      if (this.beating === beating) this.beating = null;
+    });
+    this.beating = beating;
+    return beating;
+  }
+
+  private async sendHeartbeat(): Promise<void> {
+    const { live, round } = this;
+    if (!live) return;
+    this.cancelTimer();
+    try {
+      const answer = await this.deps.heartbeat(live.session_id, ticketOf(live));
+      if (round !== this.round) return;
+      this.hasLived = true;
+      this.take(answer);
+    } catch (error) {
+      if (round !== this.round) return;
+      const reason = endReason(error);
+      if (reason !== null) {
+        this.lose(reason);
+        return;
+      }
+      // What plays goes on: it has its ticket.
+      const soon = Math.min(this.nextAttemptMs(error), live.heartbeat_sec * 1000);
+      this.schedule(soon, () => this.beatQuietly());
+      throw error;
+    }
+  }
+
+  private beatQuietly(): void {
+    this.beat().catch(() => undefined);
+  }
+
+  private take(answer: PlaySessionAnswer): void {
+    this.live = answer;
+    this.failures = 0;
+    const known = this.current.peek();
+    if (answer.status === 'queued') {
+      if (known.phase !== 'queued' || known.position !== answer.position) {
+        this.current.value = { phase: 'queued', position: answer.position };
+      }
+    } else if (known.phase !== 'active' || known.id !== answer.session_id) {
+      this.current.value = { phase: 'active', id: answer.session_id };
+    }
+    const nextSec = answer.status === 'queued' ? answer.retry_after_sec : answer.heartbeat_sec;
+    this.schedule(nextSec * 1000, () => this.beatQuietly());
+  }
+
+  private lose(reason: string): void {
+    const mayGoOn = this.hasLived && isLapse(reason) && this.deps.isVisible();
+    this.live = null;
+    this.measure = null;
+    if (mayGoOn) this.open();
+    else this.current.value = { phase: 'gone', reason };
+  }
+
+  private release(how: { closing: boolean }): void {
+    const { live, measure } = this;
+    this.round += 1;
+    this.failures = 0;
+    this.hasLived = false;
+    this.beating = null;
+    this.live = null;
+    this.measure = null;
+    this.cancelTimer();
+    if (live) this.deps.end(live.session_id, ticketOf(live), measure?.() ?? null, how);
+  }
+
+  private nextAttemptMs(error: unknown): number {
+    this.failures += 1;
+    const atLeastSec = error instanceof ApiError ? error.retryAfterSec : null;
+    return retryDelayMs(this.failures, atLeastSec, this.deps.random());
+  }
+
+  private schedule(delayMs: number, task: () => void): void {
+    this.cancelTimer();
+    this.cancelTimer = this.deps.later(delayMs, task);
+  }
+}
+
+function ticketOf(answer: PlaySessionAnswer): string | null {
+  return answer.status === 'active' ? answer.ticket : null;
+}

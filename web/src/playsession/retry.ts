@@ -1,0 +1,11 @@
+const FIRST_MS = 1000;
+const LONGEST_MS = 30_000;
+
+/**
+ * How long to wait before the next attempt: twice as long each time, and at least as long as the server asked for. Up
+ * to half of it is left to chance, so that those whom one failure hit do not come back together.
+ */
+export function retryDelayMs(failures: number, atLeastSec: number | null, random: number): number {
+  const longest = Math.min(FIRST_MS * 2 ** Math.max(0, failures - 1), LONGEST_MS);
+  return (atLeastSec ?? 0) * 1000 + longest * (1 - random / 2);
+}

@@ -1,0 +1,47 @@
+import { useEffect, useState } from 'preact/hooks';
+import { endPlaySession, sendHeartbeat, startPlaySession } from '../api/playSessions';
+import { backgroundTimers } from '../lib/backgroundTimers';
+import { deviceName } from '../lib/deviceName';
+import { PlaySession } from './playSession';
+
+/** A play session that lives as long as the component, and no longer than the page is shown to anybody. */
+export function usePlaySession(videoId: string): PlaySession {
+  const [session] = useState(() => createPlaySession(videoId));
+  useEffect(() => {
+    const onHide = () => session.close({ closing: true });
+    const onShow = (event: PageTransitionEvent) => {
+      // Back from the browser's back/forward cache, where it kept no session.
+      if (event.persisted) session.open();
+    };
+    const onVisibility = () => {
+      if (document.visibilityState === 'visible') session.returned();
+    };
+    window.addEventListener('pagehide', onHide);
+    window.addEventListener('pageshow', onShow);
+    document.addEventListener('visibilitychange', onVisibility);
+    session.open();
+    return () => {
+      window.removeEventListener('pagehide', onHide);
+      window.removeEventListener('pageshow', onShow);
+      document.removeEventListener('visibilitychange', onVisibility);
+      session.close();
+    };
+  }, [session]);
+  return session;
+}
+
+function createPlaySession(videoId: string): PlaySession {
+  return new PlaySession({
+    start: (insteadOf) =>
+      startPlaySession({
+        video_id: videoId,
+        device_name: deviceName(),
+        ...(insteadOf === undefined ? {} : { instead_of: insteadOf }),
+      }),
+    heartbeat: sendHeartbeat,
+    end: endPlaySession,
+    later: (delayMs, task) => backgroundTimers.later(delayMs, task),
+    random: Math.random,
+    isVisible: () => document.visibilityState === 'visible',
+  });
+}
