@@ -11,9 +11,9 @@ from collections.abc import Callable
 from kit.ids import new_id
 from services.stream.files import OpenFile
 from services.stream.http.claims import Claim
-from services.stream.ranges import ByteRange, RangeNotSatisfiable, select
+from services.stream.ranges import RangeNotSatisfiable, select
 from services.stream.representation import Representation
-from services.stream.sender import RawHeader
+from services.stream.sender import Part, RawHeader
 from services.stream.traffic import Traffic, Transfer
 
 # Of the headers that other answers carry, the one that means something for bytes that no page renders.
@@ -52,6 +52,10 @@ class Again:
             return None
         if ranges is None or len(ranges) > 1:
             return None
+        parts = shown.parts(ranges[0])
+        # Of a virtual file, part of the answer may be in memory.
+        if len(parts) > 1 or parts[0].head:
+            return None
         if shown is not self._shown:
             self._shown = shown
             self._headers = (*shown.typed_headers, *self._common)
@@ -62,7 +66,7 @@ class Again:
             (b"x-request-id", request_id.encode()),
             (b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)),
         )
-        return NextRange(self._headers, fields, shown.file, span, transfer)
+        return NextRange(self._headers, fields, shown.file, parts[0], transfer)
 
 
 class NextRange:
@@ -87,14 +91,14 @@ class NextRange:
         headers: tuple[RawHeader, ...],
         fields: tuple[RawHeader, ...],
         file: OpenFile,
-        span: ByteRange,
+        part: Part,
         transfer: Transfer,
     ) -> None:
         self.headers = headers
         self.fields = fields
         self.file = file
-        self.offset = span.first
-        self.count = span.count
+        self.offset = part.offset
+        self.count = part.count
         self.residency = file.residency
         self.sent = transfer.sent
         self._transfer = transfer

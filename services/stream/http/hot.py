@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.errors import ApiError
+from kit.http import error_response
 from kit.ids import new_id
 from kit.telemetry import accept_request_id
 from services.stream.http.again import NOSNIFF, Again
@@ -44,8 +46,8 @@ class HotPath:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request."""
-        response = self._answer(scope) or self._app
-        return response(scope, receive, send)
+        response = self._answer(scope)
+        return self._app(scope, receive, send) if response is None else _send(response, scope, receive, send)
 
     def _answer(self, scope: Scope) -> FileBody | Bodiless | None:
         fields: dict[bytes, bytes] = dict(scope["headers"])
@@ -64,6 +66,15 @@ class HotPath:
             response = answer(scope["method"], fields, granted.shown, transfer, headers=headers)
         except ApiError:
             return None
-        if isinstance(response, FileBody) and claim.start_sec is None and not given and not is_conditional(fields):
+        if isinstance(response, FileBody) and not given and not is_conditional(fields):
             response.again = Again(claim, traffic=self._traffic, headers=self._headers)
         return response
+
+
+async def _send(response: FileBody | Bodiless, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        await response(scope, receive, send)
+    except ApiError as error:
+        # Nothing was sent: the file turned out to be out of reach.
+        language = Headers(scope=scope).get("accept-language", "")
+        await error_response(error, language)(scope, receive, send)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
 from services.stream.http.again import Again, NextRange
-from services.stream.tests.support import Answer, Line, Stage, connected, fetch, stream_path
+from services.stream.tests.support import Answer, Line, Stage, connected, fetch, make_movie, stream_path
 
 pytestmark = pytest.mark.usefixtures("never_stale")
 
@@ -38,7 +40,7 @@ def repeated(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return seen
 
 
-async def warmed(stage: Stage, line: Line, film: str, **headers: str) -> None:
+async def warmed(stage: Stage, line: Line, film: str, **headers: Any) -> None:
     """The connection's first range on the short way, which the following ones repeat."""
     await fetch(stage, stream_path(film), **headers, range="bytes=0-0")
     assert (await line.ask("GET", stream_path(film), **headers, range="bytes=0-0")).status == 206
@@ -66,6 +68,29 @@ async def test_every_range_is_answered_as_on_the_short_way(stage: Stage, film: s
     assert after.total_responses - before.total_responses == 2 * len(asked)
 
 
+@pytest.mark.parametrize("start", ["0", "2.5"])
+async def test_ranges_of_a_film_begun_elsewhere_are_repeated_where_they_lie_in_its_file(
+    stage: Stage, store: Path, repeated: list[bytes], start: str
+) -> None:
+    path = f"{stream_path(stage.add(await make_movie(store / 'movie.mp4')))}?start={start}"
+    whole, _ = await fetch(stage, path)
+    size, media = len(whole.body), whole.body.index(b"mdat")
+    asked = [
+        (media + 10, media + 5000),
+        (media - 99, media + 9),
+        (size - 7, size - 1),
+        (0, 3),
+        (size - 70_000, size - 1),
+    ]
+    async with connected(stage.port) as line:
+        for first, last in [asked[0], *asked]:
+            answer = await line.ask("GET", path, range=f"bytes={first}-{last}")
+            assert (answer.status, answer.body) == (206, whole.body[first : last + 1])
+            assert answer.headers["etag"] == whole.headers["etag"]
+    assert {f"bytes={first}-{last}".encode() for first, last in (asked[0], asked[2])} <= set(repeated)
+    assert {b"bytes=%d-%d" % asked[1], b"bytes=0-3"}.isdisjoint(repeated)
+
+
 @pytest.mark.parametrize(
     ("value", "status"),
     [("bytes=9999999-", 416), ("bytes=0-1,5-6", 206), ("bytes=6-5", 200), ("lines=1-2", 200), ("", 200)],
@@ -82,7 +107,7 @@ async def test_other_ranges_are_answered_as_ever(
 
 @pytest.mark.parametrize("headers", [{"if_range": '"x"'}, {"x_request_id": "one"}, {"if_match": "*"}])
 async def test_requests_that_depend_on_more_are_not_repeated(
-    stage: Stage, film: str, repeated: list[bytes], headers: dict[str, str]
+    stage: Stage, film: str, repeated: list[bytes], headers: dict[str, Any]
 ) -> None:
     async with connected(stage.port) as line:
         await line.ask("GET", stream_path(film), **headers, range="bytes=0-0")
@@ -120,9 +145,11 @@ async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeat
     video_id = stage.store("own.mp4", DATA, corporation_id="corporation")
     async with connected(stage.port) as line:
         await warmed(stage, line, video_id, x_test_user="someone:member:corporation")
-        kept = {"x_test_user": "someone:member:corporation", "range": "bytes=3-4"}
-        assert (await line.ask("GET", stream_path(video_id), **kept)).body == DATA[3:5]
+        caller = "someone:member:corporation"
+        first = await line.ask("GET", stream_path(video_id), x_test_user=caller, range="bytes=3-4")
+        assert first.body == DATA[3:5]
         stage.catalog.sources[video_id].corporation_id = "another"
         await stage.bus.deliver(event_of("video.updated", video_pb2.VideoUpdated(video_id=video_id), subject=video_id))
-        assert (await line.ask("GET", stream_path(video_id), **kept)).status == 404
+        second = await line.ask("GET", stream_path(video_id), x_test_user=caller, range="bytes=3-4")
+        assert second.status == 404
         assert len(repeated) == 1
