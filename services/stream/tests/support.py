@@ -193,10 +193,9 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
         auth_address=f"unix:{sockets}/nobody.sock",
         catalog_address=catalog_address,
         broker_url="local:",
-        media_url=f"file://{root}",
         ticket_key_file=sockets / "tickets.key",
         drain_sec=drain_sec,
-        **{"max_streams": 1000, "max_streams_per_user": 1000} | changed,
+        **{"media_url": f"file://{root}", "max_streams": 1000, "max_streams_per_user": 1000} | changed,
     )
     service = build(settings, Role.SERVE, bus)
     viewers = service.app.state.authenticate

@@ -1,0 +1,154 @@
+"""Four places where originals lie, and one service that serves from all of them."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.ids import new_id
+from kit.testing.origin import MODIFIED, Origin
+from kit.testing.servers import S3Server
+from marquee.catalog.v1 import catalog_pb2
+from services.stream.tests.support import Stage, running
+
+PLACES = ("nas", "import", "http", "s3")
+
+
+class Place(ABC):
+    """Where originals lie."""
+
+    tier = "remote"
+
+    @abstractmethod
+    def reference(self, name: str) -> str: ...
+
+    @abstractmethod
+    def put(self, name: str, content: bytes) -> None:
+        """Puts an original there, in place of another one if there is one."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None: ...
+
+    @abstractmethod
+    def shorten(self, name: str, size: int) -> None:
+        """Cuts an original short, where it is."""
+
+
+class FolderPlace(Place):
+    tier = "nas"
+
+    def __init__(self, root: Path, prefix: str) -> None:
+        self._root = root
+        self._prefix = prefix
+
+    def reference(self, name: str) -> str:
+        return self._prefix + name
+
+    def put(self, name: str, content: bytes) -> None:
+        fresh = self._root / f"{name}.new"
+        fresh.write_bytes(content)
+        fresh.rename(self._root / name)
+
+    def remove(self, name: str) -> None:
+        (self._root / name).unlink()
+
+    def shorten(self, name: str, size: int) -> None:
+        os.truncate(self._root / name, size)
+
+
+class HttpPlace(Place):
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+
+    def reference(self, name: str) -> str:
+        return self._origin.url(f"/{name}")
+
+    def put(self, name: str, content: bytes) -> None:
+        self._origin.files[f"/{name}"] = content
+
+    def remove(self, name: str) -> None:
+        del self._origin.files[f"/{name}"]
+
+    def shorten(self, name: str, size: int) -> None:
+        self.put(name, self._origin.files[f"/{name}"][:size])
+
+
+class S3Place(FolderPlace):
+    tier = "remote"
+
+    def put(self, name: str, content: bytes) -> None:
+        """The server tells states apart by seconds, and by the content."""
+        super().put(name, content)
+        os.utime(self._root / name, (MODIFIED, MODIFIED))
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    async with Origin() as origin:
+        yield origin
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> str:
+    name = f"films-{new_id()}"
+    (s3_server.buckets / name).mkdir()
+    return name
+
+
+@pytest.fixture
+def settings(s3_server: S3Server, tmp_path: Path) -> dict[str, Any]:
+    """What the service must be told to read from all places."""
+    (tmp_path / "imports").mkdir()
+    return {
+        "import_dir": tmp_path / "imports",
+        "remote_allow": "127.0.0.1",
+        "remote_ports": "*",
+        "remote_timeout_sec": 0.5,
+        "s3_endpoint_url": s3_server.url,
+        "s3_access_key_id": s3_server.access_key_id,
+        "s3_secret_access_key": s3_server.secret_access_key,
+    }
+
+
+@pytest.fixture(params=PLACES)
+def place(
+    request: pytest.FixtureRequest, store: Path, tmp_path: Path, origin: Origin, s3_server: S3Server, bucket: str
+) -> Place:
+    match request.param:
+        case "nas":
+            (store / "videos").mkdir()
+            return FolderPlace(store / "videos", "videos/")
+        case "import":
+            (tmp_path / "imports").mkdir(exist_ok=True)
+            return FolderPlace(tmp_path / "imports", "import:")
+        case "http":
+            return HttpPlace(origin)
+        case _:
+            return S3Place(s3_server.buckets / bucket, f"s3://{bucket}/")
+
+
+@pytest.fixture
+async def stage(store: Path, sockets: Path, settings: dict[str, Any]) -> AsyncIterator[Stage]:
+    async with running(store, sockets, **settings) as stage:
+        yield stage
+
+
+def tell_catalog(stage: Stage, reference: str, **facts: Any) -> str:
+    """Makes a video of an original; answers its id."""
+    video_id = new_id()
+    known: dict[str, Any] = {
+        "video_id": video_id,
+        "reference": reference,
+        "size_bytes": 1,
+        "mime_type": "video/mp4",
+        "duration_sec": 10.0,
+        "video_codec": "h264",
+        "version": 1,
+    }
+    stage.catalog.sources[video_id] = catalog_pb2.GetSourceResponse(**known | facts)
+    return video_id

@@ -1,0 +1,238 @@
+"""Originals in four places, served by the running service to real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from kit.testing.origin import Origin
+from kit.testing.servers import S3Server
+from services.stream.tests.integration.stores.conftest import Place, tell_catalog
+from services.stream.tests.support import AUTHORISED, Stage, connected, run, running, stream_path, url
+from services.stream.tests.unit.mp4.films import ffmpeg, pictures
+
+DATA = os.urandom(3_000_000)
+
+
+@pytest.fixture
+def film(stage: Stage, place: Place) -> str:
+    place.put("film", DATA)
+    return tell_catalog(stage, place.reference("film"))
+
+
+async def test_whole_by_range_and_head(stage: Stage, film: str) -> None:
+    async with connected(stage.port) as line:
+        head = await line.ask("HEAD", stream_path(film))
+        whole = await line.ask("GET", stream_path(film))
+        assert (head.status, whole.status) == (200, 200)
+        assert head.headers["content-length"] == str(len(DATA))
+        assert head.headers["accept-ranges"] == "bytes"
+        assert whole.body == DATA
+        assert whole.headers["etag"] == head.headers["etag"]
+        for asked, first, last in (
+            ("bytes=0-1", 0, 1),
+            ("bytes=-500", len(DATA) - 500, len(DATA) - 1),
+            ("bytes=2999999-", 2_999_999, 2_999_999),
+            ("bytes=1000000-1999999", 1_000_000, 1_999_999),
+        ):
+            part = await line.ask("GET", stream_path(film), range=asked)
+            assert part.status == 206
+            assert part.headers["content-range"] == f"bytes {first}-{last}/{len(DATA)}"
+            assert part.body == DATA[first : last + 1]
+        beyond = await line.ask("GET", stream_path(film), range="bytes=3000000-")
+        assert (beyond.status, beyond.headers["content-range"]) == (416, f"bytes */{len(DATA)}")
+
+
+async def test_several_ranges(stage: Stage, film: str) -> None:
+    answer = await stage.get(film, range="bytes=10-19,1000-1009,2000000-2000009")
+    assert answer.status == 206
+    assert answer.headers["content-type"].startswith("multipart/byteranges")
+    for first in (10, 1000, 2_000_000):
+        assert DATA[first : first + 10] in answer.body
+
+
+async def test_conditions(stage: Stage, film: str) -> None:
+    first = await stage.get(film, range="bytes=0-0")
+    etag, modified = first.headers["etag"], first.headers["last-modified"]
+    assert (await stage.get(film, if_none_match=etag)).status == 304
+    assert (await stage.get(film, if_modified_since=modified)).status == 304
+    assert (await stage.get(film, if_match='"other"')).status == 412
+    assert (await stage.get(film, range="bytes=0-0", if_range=etag)).status == 206
+    assert (await stage.get(film, range="bytes=0-0", if_range='"other"')).status == 200
+
+
+async def test_real_clients_get_the_same_bytes(stage: Stage, film: str, tmp_path: Path) -> None:
+    address = url(stage, film)
+    whole = await run("curl", "-sS", "-H", AUTHORISED, address)
+    assert hashlib.sha256(whole).digest() == hashlib.sha256(DATA).digest()
+    part = tmp_path / "part"
+    part.write_bytes(DATA[:1_234_567])
+    await run("curl", "-sS", "-H", AUTHORISED, "-C", "-", "-o", part, address)
+    assert part.read_bytes() == DATA
+
+
+async def test_what_is_not_there_is_said_and_others_go_on(stage: Stage, film: str, place: Place) -> None:
+    place.put("gone", DATA)
+    gone = tell_catalog(stage, place.reference("gone"))
+    place.remove("gone")
+    with capture_logs() as logs:
+        answer = await stage.get(gone)
+    assert answer.status == 503
+    assert b"STREAM_FILE_UNAVAILABLE" in answer.body
+    assert int(answer.headers["retry-after"]) > 0
+    told = [entry for entry in logs if entry["event"] == "stream_file_unavailable"]
+    assert [entry["content_id"] for entry in told] == [gone]
+    assert (await stage.get(film)).body == DATA
+
+
+@pytest.mark.parametrize("start", ["0", "5"])
+async def test_the_start_parameter_gives_a_playable_film(
+    stage: Stage, place: Place, tmp_path: Path, start: str
+) -> None:
+    path = tmp_path / "film.mp4"
+    await asyncio.to_thread(ffmpeg, *pictures(), "-c:v", "libx264", "-qp", "10", "-g", "25", path)
+    place.put("film.mp4", path.read_bytes())
+    film = tell_catalog(stage, place.reference("film.mp4"))
+    served = tmp_path / "served.mp4"
+    await run("curl", "-sS", "-H", AUTHORISED, "-o", served, f"{url(stage, film)}?start={start}")
+    shown = await run("ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", served)
+    # A film on another machine is not cut: it comes whole.
+    assert float(shown) == pytest.approx(5 if start == "5" and place.tier == "nas" else 10, abs=0.2)
+    if start == "0":
+        content = served.read_bytes()
+        assert content.index(b"moov") < content.index(b"mdat")
+        assert content != path.read_bytes()
+
+
+# --- Remote origins only ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remote(stage: Stage, origin: Origin) -> str:
+    origin.files["/film"] = DATA
+    return tell_catalog(stage, origin.url("/film"))
+
+
+async def test_only_what_a_viewer_asked_for_is_fetched(stage: Stage, remote: str, origin: Origin) -> None:
+    await stage.get(remote, range="bytes=100-199")
+    assert [asked.range for asked in origin.asked] == ["bytes=0-0", "bytes=100-199"]
+    await stage.get(remote, range="bytes=200-299")
+    assert [asked.range for asked in origin.asked][2:] == ["bytes=200-299"]
+
+
+async def test_a_change_at_the_origin_is_a_new_file_to_viewers(stage: Stage, remote: str, origin: Origin) -> None:
+    before = await stage.get(remote, range="bytes=0-9")
+    origin.files["/film"] = DATA[::-1]
+    # Noticed by the first who reads, who may ask again.
+    assert (await stage.get(remote, range="bytes=10-19", if_range=before.headers["etag"])).status == 503
+    after = await stage.get(remote, range="bytes=10-19", if_range=before.headers["etag"])
+    assert after.status == 200
+    assert after.body == DATA[::-1]
+    assert after.headers["etag"] != before.headers["etag"]
+
+
+async def test_an_origin_that_goes_away_mid_body_ends_the_connection(
+    stage: Stage, remote: str, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.origins.remote.RETRY_AFTER_SEC", 0)
+    origin.breaks_off_after = 100_000
+    with pytest.raises(asyncio.IncompleteReadError):
+        await stage.get(remote)
+    await stage.idle()
+
+
+async def test_an_origin_that_goes_away_before_the_first_byte_is_a_503(
+    stage: Stage, remote: str, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.origins.remote.RETRY_AFTER_SEC", 0)
+    assert (await stage.get(remote, range="bytes=0-9")).status == 206
+    origin.status = 500
+    answer = await stage.get(remote, range="bytes=0-9")
+    assert answer.status == 503
+    assert "retry-after" in answer.headers
+
+
+async def test_a_hanging_origin_holds_up_nobody_else(stage: Stage, remote: str, store: Path) -> None:
+    local = stage.store("local.mp4", DATA)
+    async with Origin({"/film": DATA}, hangs=asyncio.Event()) as hanging:
+        stuck = [tell_catalog(stage, hanging.url("/film")) for _ in range(20)]
+        waiting = [asyncio.ensure_future(stage.get(video_id)) for video_id in stuck]
+        async with asyncio.timeout(5):
+            while not hanging.asked:  # noqa: ASYNC110 - nothing tells when it happens
+                await asyncio.sleep(0.001)
+        assert (await stage.get(local)).body == DATA
+        assert (await stage.get(remote)).body == DATA
+        assert not all(task.done() for task in waiting)
+        assert {answer.status for answer in await asyncio.gather(*waiting)} == {503}
+
+
+async def test_a_slow_viewer_takes_little_memory_and_who_leaves_costs_nothing(
+    stage: Stage, remote: str, origin: Origin
+) -> None:
+    size = 64 * 2**20
+    origin.files["/large"] = bytes(size)
+    large = tell_catalog(stage, origin.url("/large"))
+    async with connected(stage.port, receive_buffer=64 * 1024) as line:
+        line.send("GET", stream_path(large))
+        assert (await line.head()).status == 200
+        before = -1
+        async with asyncio.timeout(20):
+            while origin.sent != before:
+                before = origin.sent
+                await asyncio.sleep(0.2)
+        # What the buffers of the sockets on the way hold.
+        assert origin.sent < 24 * 2**20
+    async with asyncio.timeout(10):
+        while origin.open_connections > 1:  # noqa: ASYNC110 - nothing tells when it happens
+            await asyncio.sleep(0.005)
+    assert origin.sent < 24 * 2**20
+
+
+async def test_private_origins_are_refused_unless_allowed(store: Path, sockets: Path, origin: Origin) -> None:
+    origin.files["/film"] = DATA
+    async with running(store, sockets, remote_ports="*") as stage:
+        for reference in (origin.url("/film"), f"http://localhost:{origin.port}/film"):
+            answer = await stage.get(tell_catalog(stage, reference))
+            assert answer.status == 503
+            assert b"127.0.0.1" not in answer.body
+    assert not origin.connections
+
+
+@pytest.mark.parametrize("reference", ["http://me:hidden@films.example/", "import:../secret", "s3://x", "../secret"])
+async def test_references_that_nobody_makes(stage: Stage, reference: str) -> None:
+    with capture_logs() as logs:
+        assert (await stage.get(tell_catalog(stage, reference))).status == 503
+    assert "hidden" not in str([entry for entry in logs if entry["event"] == "stream_file_unavailable"])
+
+
+async def test_links_out_of_the_folder_of_imports_are_not_followed(
+    stage: Stage, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    folder: Path = settings["import_dir"]
+    (tmp_path / "secret").write_bytes(b"secret")
+    (folder / "inside").mkdir()
+    (folder / "inside" / "film").write_bytes(DATA)
+    (folder / "file").symlink_to(tmp_path / "secret")
+    (folder / "folder").symlink_to(tmp_path)
+    (folder / "there").symlink_to(folder / "inside")
+    os.mkfifo(folder / "pipe")
+    assert (await stage.get(tell_catalog(stage, "import:inside/film"))).body == DATA
+    for path in ("file", "folder/secret", "there/film", "pipe", "inside"):
+        assert (await stage.get(tell_catalog(stage, f"import:{path}"))).status == 503
+
+
+async def test_a_bucket_as_media_store(
+    store: Path, sockets: Path, settings: dict[str, Any], s3_server: S3Server, bucket: str
+) -> None:
+    source = s3_server.buckets / bucket / "marquee" / "videos" / "1" / "source"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(DATA)
+    async with running(store, sockets, **settings, media_url=f"s3://{bucket}/marquee") as stage:
+        assert (await stage.get(tell_catalog(stage, "videos/1/source"))).body == DATA
+        assert (await stage.get(tell_catalog(stage, "videos/2/source"))).status == 503
