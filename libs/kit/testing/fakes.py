@@ -84,7 +84,7 @@ def event_of(type_: str, message: Message, *, source: str = "test", subject: str
 
 
 class HeaderAuthenticator:
-    """Believes what a test says: `X-Test-User: <id>[:<role>[:<corporation>]]`."""
+    """Believes what a test says: `X-Test-User: <id>[:<role>[:<corporation>[:<login>]]]`."""
 
     async def __call__(self, request: Request) -> Caller:
         """Who the header names; AUTH_INVALID_TOKEN without one."""
@@ -95,9 +95,9 @@ class HeaderAuthenticator:
 
     def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who the header names."""
-        user, _, rest = fields.get(b"x-test-user", b"").decode("latin-1").partition(":")
-        role, _, corporation = rest.partition(":")
-        return Caller(user, role or "member", "active", corporation) if user else None
+        told = fields.get(b"x-test-user", b"").decode("latin-1").split(":")
+        user, role, corporation, login = (*told, "", "", "")[:4]
+        return Caller(user, role or "member", "active", corporation, login) if user else None
 
 
 def as_user(user_id: str, role: str = "member", corporation_id: str = "") -> dict[str, str]:

@@ -5,10 +5,12 @@ server start one of their own instead. What keeps tests apart on a shared server
 (`postgres_server.create_database`), a virtual host each (`rabbit_server.vhost`), a key prefix each (Redis).
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, S3Server, server_directory
 
@@ -46,3 +48,14 @@ def s3_server(servers_directory: Path) -> Iterator[S3Server]:
     """What speaks S3, shared by the session; a test has a bucket of its own."""
     with S3Server(servers_directory) as server:
         yield server
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """For tests that configure logging."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()

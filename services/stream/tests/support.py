@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,17 @@ from structlog.testing import capture_logs
 
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect
+from kit.rpc import GrpcServer, ask, connect, timestamp
 from kit.service import HttpServer, Role, Service, listen
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
+from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.__main__ import build
 from services.stream.domain import Source
-from services.stream.http import Viewers
+from services.stream.http import HotPath, Viewers
+from services.stream.sessions import Register
 from services.stream.settings import StreamSettings
 
 VIEWER = "viewer"
@@ -96,8 +99,33 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     async def GetVideos(  # noqa: N802
         self, request: catalog_pb2.GetVideosRequest, context: aio.ServicerContext[Any, Any]
     ) -> catalog_pb2.GetVideosResponse:
+        del context
+        known = [each for each in request.ids if each in self.sources]
+        return catalog_pb2.GetVideosResponse(videos=[catalog_pb2.Video(id=each, title="A film") for each in known])
+
+
+class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
+    """An auth that knows everybody's name, and revokes what a test says."""
+
+    def __init__(self) -> None:
+        self.ended_logins: list[str] = []
+        self.asked = 0
+
+    def register(self, server: aio.Server) -> None:
+        auth_pb2_grpc.add_AuthServiceServicer_to_server(self, server)
+
+    async def GetUsers(  # noqa: N802
+        self, request: auth_pb2.GetUsersRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.GetUsersResponse:
+        del context
+        users = [auth_pb2.User(id=each, display_name=each.title()) for each in request.ids]
+        return auth_pb2.GetUsersResponse(users=users)
+
+    async def ListRevocations(  # noqa: N802
+        self, request: auth_pb2.ListRevocationsRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.ListRevocationsResponse:
         del request, context
-        return catalog_pb2.GetVideosResponse()
+        return auth_pb2.ListRevocationsResponse(session_ids=self.ended_logins, as_of=timestamp(datetime.now(UTC)))
 
 
 @dataclass
@@ -107,6 +135,7 @@ class Stage:
     root: Path
     port: int
     catalog: FakeCatalog
+    auth: FakeAuth
     bus: FakeBus
     service: Service
 
@@ -145,6 +174,12 @@ class Stage:
                 file.write(content)
         return self.add(path)
 
+    @property
+    def register(self) -> Register:
+        """The sessions that it serves."""
+        assert isinstance(self.service.front, HotPath)
+        return self.service.front._known.register
+
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """The service's counters."""
         async with connect(f"127.0.0.1:{self.service.grpc.port}") as channel:
@@ -182,15 +217,18 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
         drain_sec: how long a stop waits for answers in hand.
         changed: other settings; by default nobody meets a limit.
     """
-    catalog, bus = FakeCatalog(), FakeBus()
+    catalog, auth, bus = FakeCatalog(), FakeAuth(), FakeBus()
     catalog_address = f"unix:{sockets}/catalog.sock"
     catalog_server = GrpcServer("catalog", catalog_address, [catalog.register])
     await catalog_server.start()
+    auth_address = f"unix:{sockets}/auth.sock"
+    auth_server = GrpcServer("auth", auth_address, [auth.register])
+    await auth_server.start()
     settings = load(
         StreamSettings,
         http_port=0,
         grpc_bind="127.0.0.1:0",
-        auth_address=f"unix:{sockets}/nobody.sock",
+        auth_address=auth_address,
         catalog_address=catalog_address,
         broker_url="local:",
         ticket_key_file=sockets / "tickets.key",
@@ -206,12 +244,13 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
     server = HttpServer(service.entrance, settings)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
-        yield Stage(root, listener.getsockname()[1], catalog, bus, service)
+        yield Stage(root, listener.getsockname()[1], catalog, auth, bus, service)
     finally:
         server.should_exit = True
         await serving
         await service.stop(drain_sec)
         await catalog_server.stop(0)
+        await auth_server.stop(0)
 
 
 def stream_path(video_id: str) -> str:
@@ -326,3 +365,10 @@ async def run(*command: str | Path) -> bytes:
 def url(stage: Stage, video_id: str) -> str:
     """Where a real client finds a video's bytes."""
     return f"http://127.0.0.1:{stage.port}{stream_path(video_id)}"
+
+
+async def make_movie(path: Path, *options: str) -> Path:
+    """Ten seconds with a key frame each second."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine", "-t", "10")
+    await run("ffmpeg", "-v", "error", *picture, "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p", *options, path)
+    return path

@@ -9,16 +9,9 @@ import pytest
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from services.stream.tests.support import AUTHORISED, Stage, fetch, run, stream_path, url
+from services.stream.tests.support import AUTHORISED, Stage, fetch, make_movie, run, stream_path, url
 
 pytestmark = pytest.mark.usefixtures("never_stale")
-
-
-async def make_movie(path: Path, *options: str) -> Path:
-    """Ten seconds with a key frame each second."""
-    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine", "-t", "10")
-    await run("ffmpeg", "-v", "error", *picture, "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p", *options, path)
-    return path
 
 
 @pytest.fixture
