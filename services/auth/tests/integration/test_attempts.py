@@ -16,6 +16,7 @@ from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, proble
 
 LIMIT = 4
 ADDRESS_LIMIT = 7
+ACCOUNT_LIMIT = 12
 
 
 class AttemptsContract:
@@ -32,6 +33,8 @@ class AttemptsContract:
             redis_url=redis_url,
             login_attempts=LIMIT,
             login_attempts_per_address=ADDRESS_LIMIT,
+            # One Redis counts for all tests, and the administrator is tried in many of them.
+            login_attempts_per_account=10_000,
         ) as auth:
             yield auth
 
@@ -72,6 +75,23 @@ class AttemptsContract:
         assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
         assert (await auth.log_in(ADMIN, PASSWORD, auth.browser(str(uuid.uuid4())))).status_code == 200
 
+    async def test_an_account_that_is_tried_from_everywhere_is_closed_for_a_while(
+        self, start_auth: StartAuth, redis_url: str | None
+    ) -> None:
+        name = f"user-{uuid.uuid4()}"
+        async with start_auth(
+            registration="open", redis_url=redis_url, login_attempts_per_account=ACCOUNT_LIMIT
+        ) as auth:
+            await auth.register(name)
+            await auth.register(f"{name}-2")
+            for _ in range(ACCOUNT_LIMIT // LIMIT):
+                await self.fail(auth, auth.browser(str(uuid.uuid4())), name, times=LIMIT)
+            home = auth.browser(str(uuid.uuid4()))
+            answer = await auth.log_in(name, PASSWORD, home)
+            assert problem(answer) == (429, "AUTH_RATE_LIMITED")
+            assert 0 < int(answer.headers["Retry-After"]) <= 3600
+            assert (await auth.log_in(f"{name}-2", PASSWORD, home)).status_code == 200
+
     async def test_successes_are_not_counted(self, auth: Auth, home: httpx.AsyncClient) -> None:
         for _ in range(2 * ADDRESS_LIMIT):
             assert (await auth.log_in(ADMIN, PASSWORD, home)).status_code == 200
@@ -106,7 +126,7 @@ class TestRedis(AttemptsContract):
 
     async def test_replicas_count_together(self, start_auth: StartAuth, auth: Auth, redis_url: str) -> None:
         address = str(uuid.uuid4())
-        async with start_auth(redis_url=redis_url, login_attempts=LIMIT) as other:
+        async with start_auth(redis_url=redis_url, login_attempts=LIMIT, login_attempts_per_account=10_000) as other:
             for number in range(LIMIT):
                 replica = (auth, other)[number % 2]
                 await self.fail(replica, replica.browser(address))
@@ -142,4 +162,28 @@ class TestRedisAway:
             started = time.monotonic()
             assert problem(await auth.log_in()) == (503, "SERVICE_UNAVAILABLE")
             assert time.monotonic() - started < 2
+        server.close()
+
+    async def test_who_gives_up_waiting_for_it_is_let_go_at_once(self, start_auth: StartAuth) -> None:
+        asked = asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        counter = attempts.LoginAttempts(f"redis://127.0.0.1:{port}", LIMIT, LIMIT, LIMIT)
+        for _ in range(20):
+            asked.clear()
+            counting = asyncio.ensure_future(counter.failed("alice", "10.0.0.1"))
+            await asked.wait()
+            counting.cancel()
+            started = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await counting
+            assert time.monotonic() - started < attempts.REDIS_DEADLINE_SEC / 2
+        await counter.close()
         server.close()

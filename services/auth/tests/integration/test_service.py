@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,9 +20,10 @@ from sqlalchemy import func, select, text
 
 from kit.db import Database
 from kit.errors import ApiError
+from services.auth import keys as keys_module
 from services.auth.attempts import LoginAttempts
 from services.auth.domain import REUSE_GRACE
-from services.auth.keys import KeyRing
+from services.auth.keys import MAX_KEYS, KeyRing, rotate
 from services.auth.models import RefreshToken
 from services.auth.passwords import PasswordHasher
 from services.auth.repository import UserRepository
@@ -38,12 +40,13 @@ class Wired:
         self.clock = Clock()
         self.database = Database(url)
         self._hasher = PasswordHasher(4, "")
+        self.keys = KeyRing(folder / "keys.json")
         attempts = LoginAttempts(None, 1000, 1000, 1000)
         self.accounts = Accounts(self.database, self._hasher, attempts, self.clock)
         self.logins = Logins(
             self.database,
             self._hasher,
-            KeyRing(folder / "keys.json"),
+            self.keys,
             attempts,
             access_ttl_sec=900,
             refresh_ttl_sec=TTL_SEC,
@@ -232,6 +235,14 @@ class RefreshFamilies(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 4, 10, 11, 60, TTL_SEC]))
     def wait(self, seconds: float) -> None:
         self.wired.clock.advance(seconds=seconds)
+
+    @rule()
+    def rotate_keys(self) -> None:
+        # Signs at once: rotations seldom wait in life, and never here.
+        if len(self.wired.keys.current.jwks()["keys"]) < MAX_KEYS:
+            with patch.object(keys_module, "LEAD_SEC", 0):
+                rotate(self.folder / "keys.json")
+            self.wired.keys.look()
 
     @precondition(lambda self: self.families)
     @rule(data=st.data())

@@ -17,8 +17,11 @@ from services.auth.domain import (
     login_key,
     login_problem,
     name_problem,
+    password_problem,
+    searchable,
     status_of_new_account,
 )
+from services.auth.passwords import common_passwords
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 FRESH = RefreshState(
@@ -88,6 +91,61 @@ def test_usable_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\0b", "a\nb", "\x1b[31m", "\ud800"])
 def test_unusable_names(name: str) -> None:
     assert name_problem(name)
+
+
+COMMON = frozenset({"password1", "비밀번호비밀번호"})
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "        ",
+        "correct horse",
+        "aaaaaaab",
+        "비밀번호입니다요",
+        "😀" * 8,
+        "x" * 1024,
+        "가" * 341,
+        "password 1",
+        "\0" * 8,
+    ],
+)
+def test_passwords_of_any_composition_do(password: str) -> None:
+    assert password_problem(password, "alice", COMMON) is None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "",
+        "1234567",
+        "x" * 1025,
+        "가" * 342,
+        "password1",
+        "PassWord1",
+        "\uff30assword1",
+        unicodedata.normalize("NFD", "비밀번호비밀번호"),
+        "alice-in-wonder",
+        "Alice-In-Wonder",
+        "abcdefg\ud800",
+    ],
+)
+def test_short_long_and_guessable_passwords_do_not(password: str) -> None:
+    assert password_problem(password, "Alice-in-wonder", COMMON)
+
+
+def test_the_list_is_in_the_form_that_is_compared() -> None:
+    words = common_passwords()
+    assert len(words) > 8_000
+    assert {"password", "12345678", "qwertyuiop"} <= words
+    assert all(word == login_key(word) and len(word) >= 8 for word in words)
+
+
+@given(st.text(), st.text())
+def test_a_search_finds_every_part(login: str, name: str) -> None:
+    text = searchable(login, name)
+    assert searchable(login) in text
+    assert searchable(name) in text
 
 
 def test_a_new_account_waits_unless_registration_is_open() -> None:

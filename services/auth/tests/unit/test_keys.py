@@ -6,23 +6,32 @@ import asyncio
 import json
 import re
 import stat
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from kit.errors import ApiError
 from kit.settings import SettingsError
 from kit.tokens import Caller, TokenVerifier
 from services.auth import keys as keys_module
-from services.auth.keys import SigningKeys
+from services.auth.keys import KEEP_SEC, LEAD_SEC, MAX_KEYS, SigningKeys, rotate
 from services.auth.models import User
+from services.auth.rotate import main as command
+
+LONGEST_LIFE_SEC = 86_400
+"""Of an access token: the setting's upper bound."""
 
 
 def a_user(corporation_id: str | None = None) -> User:
@@ -197,6 +206,133 @@ def test_a_successor_is_always_the_same_and_needs_the_keys(path: Path, tmp_path:
     assert [successor] != keys.successors("Token")
     assert [successor] != others.successors("token")
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", successor)
+
+
+class TestRotation:
+    """What `marquee keys rotate` does to a key file."""
+
+    @pytest.fixture
+    def now(self, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        """The time as keys see it, in seconds."""
+        now = SimpleNamespace(sec=1_000_000)
+        monkeypatch.setattr(keys_module, "time", SimpleNamespace(time=lambda: now.sec))
+        return now
+
+    def kids(self, path: Path) -> list[str]:
+        return [key["kid"] for key in SigningKeys.load(path).jwks()["keys"]]
+
+    def signer(self, path: Path) -> str:
+        return str(jwt.get_unverified_header(SigningKeys.load(path).mint(a_user(), "f", 900))["kid"])
+
+    def test_a_new_key_is_published_before_it_signs(self, path: Path, now: SimpleNamespace) -> None:
+        (first,) = self.kids(path)
+        done = rotate(path)
+        assert (done.signs_from, done.removed) == (now.sec + LEAD_SEC, [])
+        assert self.kids(path) == [done.kid, first]
+        assert self.signer(path) == first
+        now.sec += LEAD_SEC - 1
+        assert self.signer(path) == first
+        now.sec += 1
+        assert self.signer(path) == done.kid
+
+    def test_an_old_key_stays_while_any_token_of_its_can_live(self, path: Path, now: SimpleNamespace) -> None:
+        (first,) = self.kids(path)
+        second = rotate(path)
+        now.sec = second.signs_from + KEEP_SEC - 1
+        third = rotate(path)
+        assert third.removed == []
+        now.sec = second.signs_from + KEEP_SEC
+        fourth = rotate(path)
+        assert fourth.removed == [first]
+        assert self.kids(path) == [fourth.kid, third.kid, second.kid]
+
+    @given(waits=st.lists(st.integers(0, 2 * KEEP_SEC), max_size=12))
+    @settings(suppress_health_check=list(HealthCheck), deadline=None)
+    def test_whenever_keys_are_rotated_every_token_that_lives_is_believed(
+        self, now: SimpleNamespace, waits: list[int]
+    ) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "keys.json"
+            SigningKeys.load(path)
+            minted: list[tuple[str, int]] = []
+            for wait in waits:
+                minted.append((self.signer(path), now.sec))
+                now.sec += wait
+                minted.append((self.signer(path), now.sec))
+                rotate(path)
+                living = {kid for kid, moment in minted if now.sec - moment < LONGEST_LIFE_SEC}
+                assert living <= set(self.kids(path))
+
+    def test_keys_in_wrong_hands_are_worth_nothing(self, path: Path, now: SimpleNamespace) -> None:
+        (first,) = self.kids(path)
+        second = rotate(path).kid
+        done = rotate(path, compromised=True)
+        assert sorted(done.removed) == sorted([first, second])
+        assert self.kids(path) == [done.kid] == [self.signer(path)]
+        assert done.signs_from == now.sec
+
+    def test_of_two_who_rotate_at_once_both_do(self, path: Path) -> None:
+        SigningKeys.load(path)
+        with ThreadPoolExecutor(8) as threads:
+            done = list(threads.map(lambda _: rotate(path), range(8)))
+        assert set(self.kids(path)) > {each.kid for each in done}
+        assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+    def test_who_may_read_the_file_stays_as_it_was(self, path: Path) -> None:
+        SigningKeys.load(path)
+        path.chmod(0o640)
+        rotate(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+    @pytest.mark.parametrize("content", [None, "", "{}", '{"keys": []}'])
+    def test_a_file_that_can_not_be_used_stays_as_it_was(self, path: Path, content: str | None) -> None:
+        path.parent.mkdir()
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(SettingsError, match=r"can't be rotated"):
+            rotate(path)
+        assert content is None or path.read_text() == content
+        assert len(list(path.parent.iterdir())) == (content is not None)
+
+    def test_more_keys_than_anybody_needs_are_refused(self, path: Path) -> None:
+        SigningKeys.load(path)
+        for _ in range(MAX_KEYS - 1):
+            rotate(path)
+        with pytest.raises(SettingsError, match=f"{MAX_KEYS} keys"):
+            rotate(path)
+
+    def test_the_command_says_what_it_did(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        SigningKeys.load(path)
+        monkeypatch.setenv("MARQUEE_SIGNING_KEY_FILE", str(path))
+        command([])
+        kid = self.kids(path)[0]
+        assert capsys.readouterr().out.startswith(f"Key {kid} signs from ")
+        command(["--file", str(path), "--compromised"])
+        assert capsys.readouterr().out.count(" was removed.") == 2
+        with pytest.raises(SystemExit, match="2"):
+            command(["--file", str(path.parent / "nothing.json")])
+        assert "can't be rotated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda keys: keys[0].update(nbf="soon"),
+        lambda keys: keys[0].update(nbf=1.5),
+        lambda keys: keys[0].update(kid="k" * 65),
+        lambda keys: keys[0].update(kid=7),
+        lambda keys: keys.append(dict(keys[0])),
+    ],
+)
+def test_keys_that_can_not_be_told_apart_stop_the_start(
+    path: Path, change: Callable[[list[dict[str, Any]]], object]
+) -> None:
+    SigningKeys.load(path)
+    rewrite(path, change)
+    with pytest.raises(SettingsError):
+        SigningKeys.load(path)
 
 
 def test_every_token_is_one_of_its_kind(path: Path) -> None:

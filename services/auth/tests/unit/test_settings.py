@@ -49,6 +49,10 @@ def test_the_prefixed_variables_are_read(tmp_path: Path, monkeypatch: pytest.Mon
         {"refresh_ttl_sec": 0},
         {"login_attempts": 0},
         {"login_attempts_per_address": 0},
+        {"login_attempts_per_account": 0},
+        {"reset_ttl_sec": 299},
+        {"audit_retention_days": 0},
+        {"alert_login_failures": 0},
     ],
 )
 def test_a_value_that_makes_no_sense_stops_the_start(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -57,7 +61,29 @@ def test_a_value_that_makes_no_sense_stops_the_start(tmp_path: Path, changes: di
         loaded(tmp_path, **changes)
 
 
+def test_the_pepper_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "pepper"
+    file.write_text("  s3cret \n")
+    assert loaded(tmp_path, password_pepper_file=file).pepper() == "s3cret"
+    assert loaded(tmp_path, password_pepper="s3cret").pepper() == "s3cret"
+    assert loaded(tmp_path).pepper() == ""
+    file.write_text(" \n")
+    with pytest.raises(SettingsError, match=r"^MARQUEE_PASSWORD_PEPPER_FILE can't be used: it is empty\.$"):
+        loaded(tmp_path, password_pepper_file=file).pepper()
+    with pytest.raises(SettingsError, match=r"^MARQUEE_PASSWORD_PEPPER_FILE can't be read"):
+        loaded(tmp_path, password_pepper_file=tmp_path / "nothing").pepper()
+    with pytest.raises(SettingsError, match="exclude each other"):
+        loaded(tmp_path, password_pepper="x", password_pepper_file=file)
+
+
 def test_secrets_do_not_show(tmp_path: Path) -> None:
-    text = repr(loaded(tmp_path, admin_password="hunter2hunter2", password_pepper="salt-and-pepper"))
+    text = repr(
+        loaded(
+            tmp_path,
+            admin_password="hunter2hunter2",
+            password_pepper="salt-and-pepper",
+            alert_webhook_url="https://chat/hunter2",
+        )
+    )
     assert "hunter2" not in text
     assert "salt-and-pepper" not in text
