@@ -27,7 +27,7 @@ TICKET_SEC = 4 * 3600.0
 """Life of a ticket. It must outlast a film whose player never swaps its URL; its session's end is what ends it."""
 MAX_TICKET_CHARS = 1000
 MIN_KEY_BYTES = 32
-MAX_DEVICE_CHARS = 40
+MAX_DEVICE_CHARS = 30
 """Of a device's name, as much as a ticket carries."""
 _CAPACITY = 10_000
 _REVOKED = 100_000

@@ -1,0 +1,305 @@
+"""Sessions of one replica, in a world whose time is told to go by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from kit.errors import ApiError
+from kit.ids import new_id
+from kit.tokens import Caller
+from marquee.events.v1 import stream_pb2
+from services.stream.sessions import Playing, Refusal, Register, Sessions, Shown
+from services.stream.slots import EndReason, Gone, Limits, Renewal, SlotsUnavailable, Standing, State
+from services.stream.slots.memory import REPLICA, MemorySlots
+from services.stream.tickets import Ticket, Tickets
+
+LIMITS = Limits(platform=4, per_user=3, queue=2, idle_sec=30)
+FILM = Shown(new_id(), "nas")
+ANN = Caller("ann", "member", "active", "", "login-of-ann")
+BOB = Caller("bob", "member", "active", "", "")
+TICK = LIMITS.tick_sec
+
+
+class Slots(MemorySlots):
+    """Counts what is asked, and can be away."""
+
+    asked = 0
+    is_away = False
+
+    def _advance(self) -> None:
+        self.asked += 1
+        if self.is_away:
+            raise SlotsUnavailable("away")
+        super()._advance()
+
+    def forget(self) -> None:
+        """Loses everything."""
+        for kept in (self._active, self._queue, self._ended, self._outbox):
+            kept.clear()
+
+
+class Response:
+    """One that a client takes its time with."""
+
+    def __init__(self, playing: Playing) -> None:
+        self.playing = playing
+        self.is_cut_off = False
+        playing.responses.add(self)
+
+    def cut_off(self) -> None:
+        self.is_cut_off = True
+        self.playing.bytes_sent += 5
+        self.playing.done(self)
+
+
+class World:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_700_000_000.0
+        self.slots = Slots(LIMITS, lambda: self.now)
+        self.register = Register(self.slots, REPLICA)
+        self.tickets = Tickets(b"k" * 32, lambda: self.now)
+        self.sessions = Sessions(self.slots, self.register, self.tickets)
+        for module in ("playing", "register", "sessions"):
+            monkeypatch.setattr(f"services.stream.sessions.{module}.monotonic", lambda: self.now)
+
+    def another_replica(self) -> Sessions:
+        """On the same slots."""
+        return Sessions(self.slots, Register(self.slots, "another"), self.tickets)
+
+    async def wait(self, sec: float) -> None:
+        """Time goes by, with a renewal at each tick."""
+        while sec > 0:
+            self.now += min(sec, TICK)
+            sec -= TICK
+            await self.register.renew()
+
+    def ticket(self, playing: Playing, caller: Caller = ANN) -> Ticket:
+        return self.tickets.verify(self.sessions.ticket(playing, caller)[0])
+
+    async def stopped(self) -> list[tuple[str, int]]:
+        """Reason and bytes of the sessions that are told to have stopped."""
+        events = [each.event for each in await self.slots.pending(100)]
+        bodies = [event.read(stream_pb2.StreamStopped) for event in events if event.type == "stream.stopped"]
+        return [(body.reason, body.bytes_transferred) for body in bodies]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+async def test_a_paused_player_keeps_its_slot_for_an_hour_by_heartbeats_alone(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    for _ in range(360):
+        asked = world.slots.asked
+        await world.sessions.look(playing.session.id, ANN, is_alive=True)
+        assert world.slots.asked == asked, "a heartbeat of a known session asks nobody"
+        await world.wait(10)
+    assert playing.is_active
+    await world.wait(19.9)
+    assert playing.is_active
+    await world.wait(TICK)
+    assert playing.ended is EndReason.EXPIRED
+    assert world.register.all() == []
+
+
+async def test_looking_is_no_sign_of_life(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    for _ in range(6):
+        await world.sessions.look(playing.session.id, ANN, is_alive=False)
+        await world.wait(TICK)
+    with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
+        await world.sessions.look(playing.session.id, ANN, is_alive=False)
+
+
+async def test_an_unfinished_answer_counts_for_ten_minutes_where_there_are_no_heartbeats(world: World) -> None:
+    implicit = await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC")
+    explicit = await world.sessions.start(ANN, FILM)
+    responses = [Response(each) for each in (implicit, explicit)]
+    await world.wait(30)
+    assert [each.is_cut_off for each in responses] == [False, True]
+    await world.wait(9 * 60)
+    assert implicit.is_active
+    await world.wait(65)
+    assert implicit.ended is EndReason.EXPIRED
+    assert responses[0].is_cut_off
+
+
+async def test_bytes_are_a_sign_of_life_and_all_of_them_are_told(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    for _ in range(20):
+        playing.bytes_sent += 100
+        playing.touch()
+        await world.wait(TICK)
+    response = Response(playing)
+    await world.sessions.stop(playing.session.id, EndReason.STOPPED, "ann")
+    assert response.is_cut_off
+    assert await world.stopped() == [("stopped", 2005)]
+    await world.wait(2 * TICK)
+    assert world.register._kept == {}, "nothing is kept of what is over and told"
+
+
+async def test_what_another_replica_stops_is_cut_off_here_at_the_next_tick(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    response = Response(playing)
+    await world.another_replica().stop(playing.session.id, EndReason.ADMIN)
+    await world.register.renew()
+    assert (playing.ended, response.is_cut_off) == (EndReason.ADMIN, True)
+    with pytest.raises(ApiError) as refused:
+        await world.sessions.join(world.ticket(playing))
+    assert refused.value.details == {"reason": "admin"}
+
+
+async def test_a_ticket_is_asked_about_once_on_another_replica(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    ticket = world.ticket(playing)
+    other = world.another_replica()
+    asked = world.slots.asked
+    joined = await asyncio.gather(*(other.join(ticket) for _ in range(16)))
+    assert {id(each) for each in joined} == {id(joined[0])}
+    assert world.slots.asked == asked + 1
+    await other.join(ticket)
+    assert world.slots.asked == asked + 1
+
+
+async def test_connections_of_a_client_that_come_together_ask_once(world: World) -> None:
+    asked = world.slots.asked
+    joined = await asyncio.gather(*(world.sessions.implicit(ANN, FILM, "1.2.3.4", b"aria2") for _ in range(16)))
+    assert len({each.session.id for each in joined}) == 1
+    assert world.slots.asked == asked + 1
+    elsewhere = await world.another_replica().implicit(ANN, FILM, "1.2.3.4", b"aria2")
+    assert elsewhere.session.id == joined[0].session.id
+    others = [(BOB, "1.2.3.4", b"aria2"), (ANN, "1.2.3.5", b"aria2"), (ANN, "1.2.3.4", b"curl")]
+    sessions = [await world.sessions.implicit(user, FILM, address, agent) for user, address, agent in others]
+    assert len({each.session.id for each in (*sessions, joined[0])}) == 4
+
+
+async def test_who_is_playing_goes_on_while_the_store_is_away_and_newcomers_are_told(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    ticket = world.ticket(playing)
+    waiting = [await world.sessions.start(Caller(f"u{n}", "member", "active"), FILM) for n in range(4)][-1]
+    assert waiting.place
+    world.slots.is_away = True
+    with pytest.raises(SlotsUnavailable):
+        await world.register.renew()
+    assert await world.sessions.join(ticket) is playing
+    await world.sessions.look(playing.session.id, ANN, is_alive=True)
+    assert (await world.another_replica().join(ticket)).is_active, "a good ticket is believed meanwhile"
+    with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
+        await world.sessions.look(waiting.session.id, Caller("u3", "member", "active"), is_alive=True)
+    with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
+        await world.sessions.stop(playing.session.id, EndReason.STOPPED, "ann")
+    assert playing.ended is EndReason.STOPPED, "here it is over all the same"
+
+
+async def test_a_store_that_lost_its_data_gets_back_what_is_served(world: World) -> None:
+    playing, away = [await world.sessions.start(ANN, FILM) for _ in range(2)]
+    tickets = [world.ticket(each) for each in (playing, away)]
+    world.slots.forget()
+    other = world.another_replica()
+    # A replica that never met them has nothing but the tickets.
+    assert (await other.join(tickets[1])).session.viewing == replace(away.session.viewing, device_key="")
+    await other.look(away.session.id, ANN, is_alive=True, ticket=tickets[1])
+    await world.register.renew()
+    assert {each.id for each in await world.slots.all()} == {playing.session.id, away.session.id}
+
+
+async def test_a_heartbeat_with_a_ticket_brings_a_session_back_but_only_to_its_viewer(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    ticket = world.ticket(playing)
+    world.slots.forget()
+    for caller, given in ((ANN, None), (BOB, ticket)):
+        with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
+            await world.another_replica().look(playing.session.id, caller, is_alive=True, ticket=given)
+    assert await world.slots.all() == []
+    found = await world.another_replica().look(playing.session.id, ANN, is_alive=True, ticket=ticket)
+    assert found.is_active
+
+
+async def test_what_ended_does_not_come_back_from_its_last_words(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    await world.sessions.stop(playing.session.id, EndReason.ENDED)
+    world.slots.forget()
+    await world.register.renew()
+    assert await world.slots.all() == []
+
+
+async def test_a_login_that_ended_takes_its_sessions_along(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    other = await world.sessions.start(BOB, FILM)
+    response = Response(playing)
+    world.sessions.stop_login("login-of-ann")
+    world.sessions.stop_login("")
+    assert response.is_cut_off
+    await world.register.renew()
+    assert [each.id for each in await world.slots.all()] == [other.session.id]
+    assert await world.stopped() == [("revoked", 5)]
+
+
+async def test_a_login_that_ended_while_the_store_was_away(world: World) -> None:
+    await world.sessions.start(ANN, FILM)
+    world.slots.is_away = True
+    world.sessions.stop_login("login-of-ann")
+    with pytest.raises(SlotsUnavailable):
+        await world.register.renew()
+    world.slots.is_away = False
+    await world.register.renew()
+    assert await world.slots.all() == []
+
+
+async def test_a_limit_is_an_outcome_that_names_the_sessions(world: World) -> None:
+    started = [await world.sessions.start(ANN, FILM) for _ in range(3)]
+    with pytest.raises(Refusal) as refused:
+        await world.sessions.start(ANN, FILM)
+    assert [each.id for each in refused.value.sessions] == [each.session.id for each in started]
+
+
+async def test_one_that_waited_plays_when_its_turn_comes(world: World) -> None:
+    first, *_ = [await world.sessions.start(Caller(f"u{n}", "member", "active"), FILM) for n in range(4)]
+    waiting = await world.sessions.start(ANN, FILM)
+    assert (waiting.is_active, waiting.place and waiting.place.position) == (False, 1)
+    await world.sessions.stop(first.session.id, EndReason.ENDED)
+    await world.register.renew()
+    assert waiting.session.state is State.ACTIVE
+    assert waiting.is_active
+
+
+async def test_an_error_is_told_once_and_not_forgotten_while_the_store_is_away(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    world.slots.is_away = True
+    for _ in range(3):
+        world.sessions.fail(playing, "STREAM_FILE_UNAVAILABLE", "gone")
+    with pytest.raises(SlotsUnavailable):
+        await world.register.renew()
+    world.slots.is_away = False
+    await world.register.renew()
+    await world.register.renew()
+    types = [each.event.type for each in await world.slots.pending(100)]
+    assert types == ["stream.started", "stream.error"]
+
+
+async def test_the_loop_renews_at_each_tick_and_survives_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[Sequence[Renewal]] = []
+    enough = asyncio.Event()
+
+    async def renew(batch: Sequence[Renewal]) -> Mapping[str, Standing]:
+        batches.append(batch)
+        if len(batches) == 1:
+            raise SlotsUnavailable("away")
+        if len(batches) == 4:
+            enough.set()
+        return {each.session.id: Gone(EndReason.EXPIRED) for each in batch}
+
+    monkeypatch.setattr(world.slots, "renew", renew)
+    monkeypatch.setattr(world.slots, "limits", Limits(idle_sec=0.06))
+    looping = asyncio.create_task(world.register.keep_renewed())
+    await asyncio.wait_for(enough.wait(), 10)
+    looping.cancel()
+    await asyncio.gather(looping, return_exceptions=True)
+    assert list(batches[3]) == []
