@@ -81,6 +81,9 @@ class OpenFile:
         """
         return await asyncio.wrap_future(self._pool.submit(_read, self._descriptor, offset, count))
 
+    def location(self, content_type: str) -> None:
+        """Nobody else serves it."""
+
     async def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
         """Exactly these bytes, each block read when it is asked for.
 

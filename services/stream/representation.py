@@ -47,6 +47,10 @@ class Representation:
         ]
         """Of answers with its bytes, other than `multipart/byteranges`."""
 
+    def location(self) -> str | None:
+        """An address where the viewer finds just this, for a while; None when it goes through here."""
+        return None if self._virtual else self.file.location(self.source.content_type)
+
     def validators(self) -> Validators:
         """Its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""
         if self._settled is not None:

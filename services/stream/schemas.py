@@ -36,9 +36,11 @@ class StreamInfo(View):
     codecs: Codecs
     resolution: Resolution
     bitrate: int = Field(description="Bits per second.")
-    source: Literal["nas"] = Field(default="nas", description="The tier that serves it: the mounted store.")
+    source: Literal["ssd", "nas", "remote"] | None = Field(
+        description="Where it comes from now: a hot copy, the mounted store, another machine; null when out of reach."
+    )
     stream_url: str = Field(description="What a player should fetch: the film's bytes, with the index first.")
-    cache_hit: bool = Field(default=False, description="Whether it comes from a copy nearer than the store.")
+    cache_hit: bool = Field(description="Whether it comes from a copy nearer than the store.")
 
 
 Status = Literal["active", "queued"]

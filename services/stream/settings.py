@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 
 from kit.origins import Object, OriginSettings, parse
+from kit.origins.references import parse_url
 from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 
 
@@ -18,6 +19,16 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         ..., description="Where media files are: `file:///absolute/folder`, or `s3://bucket/prefix` laid out like it."
     )
     catalog_address: str = Field("127.0.0.1:50051", description="gRPC address of catalog.")
+    s3_redirect_sec: int = Field(
+        0,
+        ge=0,
+        le=7 * 86400,
+        description="Viewers fetch objects from S3 themselves, by addresses good for so many seconds; 0 relays them.",
+    )
+    s3_public_url: str | None = Field(
+        None,
+        description="Address of the S3 endpoint as viewers reach it, for those redirects, if it is another.",
+    )
     read_threads: int = Field(
         16, ge=1, le=256, description="Threads that read media files: how many slow reads may wait side by side."
     )
@@ -76,6 +87,13 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         description="Begins the `stream_url` of play sessions (`https://media.example.org`) where bytes have an address"
         " of their own; other origins may then read what has a ticket.",
     )
+
+    @field_validator("s3_public_url")
+    @classmethod
+    def _known_public_endpoint(cls, url: str | None) -> str | None:
+        if url is not None:
+            parse_url(url)
+        return url
 
     @field_validator("media_url")
     @classmethod

@@ -75,11 +75,11 @@ class OriginSettings(PrefixedSettings):
         """Which machines may be asked."""
         return Guard(self.remote_allow, self.remote_ports)
 
-    def s3_endpoint(self) -> Endpoint:
-        """Whom to ask for objects."""
+    def s3_endpoint(self, instead: str | None = None) -> Endpoint:
+        """Whom to ask for objects; `instead` is another address of the same server."""
         credentials = None
         if self.s3_access_key_id is not None and self.s3_secret_access_key is not None:
             secret = self.s3_secret_access_key.get_secret_value()
             credentials = Credentials(self.s3_access_key_id, secret, self.s3_region)
-        url = self.s3_endpoint_url or f"https://s3.{self.s3_region}.amazonaws.com"
+        url = instead or self.s3_endpoint_url or f"https://s3.{self.s3_region}.amazonaws.com"
         return Endpoint(parse_url(url), credentials)

@@ -40,6 +40,11 @@ def answer(
     Raises:
         ApiError: STREAM_RANGE_INVALID when no asked range has a byte in it.
     """
+    if method == "GET" and (location := shown.location()) is not None:
+        transfer.answered(_TEMPORARY_REDIRECT)
+        # Such an address is good for GET only. Not to be kept: each use is authorised here, and it ends soon.
+        elsewhere = [(b"location", location.encode()), (b"cache-control", b"no-store"), (b"content-length", b"0")]
+        return Bodiless(_TEMPORARY_REDIRECT, [*elsewhere, *headers])
     verdict = _PROCEED if _CONDITIONAL.isdisjoint(fields) else judge(_conditions(fields), shown.validators())
     decision = decide(method, _field(fields, b"range"), verdict, shown.size)
     match decision.outcome:
@@ -84,6 +89,7 @@ def _multipart(decision: Decision, headers: Sequence[RawHeader], shown: Represen
     return FileBody(int(decision.outcome), described, shown.file, parts, tail=framed.tail, meter=transfer)
 
 
+_TEMPORARY_REDIRECT = 307
 _PROCEED = Verdict.PROCEED
 _CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"})
 

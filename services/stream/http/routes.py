@@ -135,6 +135,7 @@ class MediaRoutes:
         """What is known of a stream before a byte of it is fetched."""
         source = await self._streams.find(video_id, caller)
         path = STREAM_PATH.format(video_id=source.video_id)
+        tier = await self._streams.tier(source)
         return StreamInfo(
             stream_url=f"{path}?start=0" if await self._streams.plays_sooner_rearranged(source) else path,
             content_id=source.video_id,
@@ -144,6 +145,8 @@ class MediaRoutes:
             codecs=Codecs(video=source.video_codec, audio=source.audio_codec or None),
             resolution=Resolution(width=source.width, height=source.height),
             bitrate=source.bitrate_bps,
+            source=tier,
+            cache_hit=tier == "ssd",
         )
 
     async def _begin(self, request: Request, caller: Caller, shown: Representation) -> Playing:

@@ -12,7 +12,7 @@ from services.stream.domain import Source
 from services.stream.settings import StreamSettings
 from services.stream.stores import Store, StoredFile
 from services.stream.stores.nas import import_folder, own_folder
-from services.stream.stores.remote import RemoteStore
+from services.stream.stores.remote import Presign, RemoteStore
 
 Kind = type[Stored] | type[Imported] | type[Object] | type[Url]
 
@@ -59,14 +59,28 @@ def places(settings: StreamSettings, origins: Origins) -> Places:
         settings: of the service.
         origins: asks other machines.
     """
-    remote = RemoteStore(origins.open, _elsewhere)
+    presign = _presign(settings)
+    remote = RemoteStore(origins.open, _elsewhere, presign)
     others: dict[Kind, Store] = {Url: remote, Object: remote}
     if settings.import_dir is not None:
         others[Imported] = import_folder(settings.import_dir, settings.read_threads)
     bucket = settings.media_bucket
     if bucket is None:
         return Places(own_folder(settings.media_root, settings.read_threads), others)
-    return Places(RemoteStore(origins.open, _within(bucket)), others)
+    return Places(RemoteStore(origins.open, _within(bucket), presign), others)
+
+
+def _presign(settings: StreamSettings) -> Presign:
+    endpoint, life_sec = settings.s3_endpoint(settings.s3_public_url), settings.s3_redirect_sec
+
+    def presign(reference: Url | Object, content_type: str) -> str | None:
+        if not life_sec or not isinstance(reference, Object):
+            return None
+        # As when they go through this service: the viewer's browser may keep them, nobody else may.
+        query = {"response-content-type": content_type, "response-cache-control": "private, no-cache"}
+        return endpoint.presigned(reference, life_sec, query)
+
+    return presign
 
 
 def _elsewhere(source: Source) -> Url | Object:

@@ -25,6 +25,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 Fetch = Callable[[Url | Object], Awaitable[RemoteFile]]
 Locate = Callable[[Source], Url | Object]
+Presign = Callable[[Url | Object, str], str | None]
 
 
 class RemoteOriginal:
@@ -33,13 +34,15 @@ class RemoteOriginal:
     Args:
         reference: what leads to it.
         file: its state, and how to read it.
+        presign: gives viewers an address of their own for a reference and a media type, if they are to have one.
     """
 
     tier: Final = "remote"
 
-    def __init__(self, reference: Url | Object, file: RemoteFile) -> None:
-        self.reference = reference
+    def __init__(self, reference: Url | Object, file: RemoteFile, presign: Presign) -> None:
+        self._reference = reference
         self._file = file
+        self._presign = presign
         self._structure: Structure | None = None
         self._fetching: asyncio.Task[RemoteIndex] | None = None
         facts = file.facts
@@ -52,6 +55,10 @@ class RemoteOriginal:
     def is_fresh(self) -> bool:
         """Whether it was seen in this state a short time ago."""
         return self._file.is_fresh()
+
+    def location(self, content_type: str) -> str | None:
+        """An address from which a viewer may fetch the bytes himself for a while; None when they go through here."""
+        return self._presign(self._reference, content_type)
 
     def confirm(self) -> None:
         """Notes that it was seen in this state."""
@@ -103,18 +110,24 @@ class RemoteOriginal:
             task.exception()
 
 
+def _never(reference: Url | Object, content_type: str) -> None:
+    """Everything goes through this service."""
+
+
 class RemoteStore:
     """Originals behind HTTP(S) addresses, and objects in S3.
 
     Args:
         fetch: finds an original's state.
         locate: what a source's reference leads to; it may raise BadReference.
+        presign: gives viewers an address of their own for a reference and a media type, if they are to have one.
         capacity: originals remembered; the one not used for longest goes first.
     """
 
-    def __init__(self, fetch: Fetch, locate: Locate, capacity: int = CAPACITY) -> None:
+    def __init__(self, fetch: Fetch, locate: Locate, presign: Presign = _never, capacity: int = CAPACITY) -> None:
         self._fetch = fetch
         self._locate = locate
+        self._presign = presign
         self._capacity = capacity
         self._kept: OrderedDict[Url | Object, RemoteOriginal] = OrderedDict()
         self._failed: OrderedDict[Url | Object, tuple[OSError, float]] = OrderedDict()
@@ -154,7 +167,7 @@ class RemoteStore:
         if file is not None and file.state == found.facts.state:
             file.confirm()
         else:
-            file = self._kept[reference] = RemoteOriginal(reference, found)
+            file = self._kept[reference] = RemoteOriginal(reference, found, self._presign)
         self._kept.move_to_end(reference)
         _bound(self._kept, self._capacity)
         return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from kit.ids import new_id
 from kit.testing.origin import Origin
 from kit.testing.servers import S3Server
 from services.stream.tests.integration.stores.conftest import Place, tell_catalog
@@ -108,6 +110,14 @@ async def test_the_start_parameter_gives_a_playable_film(
         content = served.read_bytes()
         assert content.index(b"moov") < content.index(b"mdat")
         assert content != path.read_bytes()
+
+
+async def test_players_are_told_where_it_comes_from(stage: Stage, film: str, place: Place) -> None:
+    told = json.loads((await stage.call("GET", f"{stream_path(film)}/info")).body)
+    assert (told["source"], told["cache_hit"]) == (place.tier, False)
+    missing = tell_catalog(stage, place.reference("missing"))
+    told = json.loads((await stage.call("GET", f"{stream_path(missing)}/info")).body)
+    assert told["source"] is None
 
 
 # --- Remote origins only ------------------------------------------------------------------------------
@@ -236,3 +246,24 @@ async def test_a_bucket_as_media_store(
     async with running(store, sockets, **settings, media_url=f"s3://{bucket}/marquee") as stage:
         assert (await stage.get(tell_catalog(stage, "videos/1/source"))).body == DATA
         assert (await stage.get(tell_catalog(stage, "videos/2/source"))).status == 503
+
+
+async def test_viewers_may_be_sent_to_the_bucket_themselves(
+    store: Path, sockets: Path, settings: dict[str, Any], s3_server: S3Server, bucket: str, origin: Origin
+) -> None:
+    (s3_server.buckets / bucket / "film").write_bytes(DATA)
+    origin.files["/film"] = DATA
+    async with running(store, sockets, **settings, s3_redirect_sec=60) as stage:
+        film = tell_catalog(stage, f"s3://{bucket}/film", corporation_id=new_id())
+        assert (await stage.get(film)).status == 404
+        film = tell_catalog(stage, f"s3://{bucket}/film")
+        for _ in range(2):
+            answer = await stage.get(film)
+            assert (answer.status, answer.body) == (307, b"")
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["location"].startswith(f"{s3_server.url}/{bucket}/film?")
+        assert (await stage.get(film, x_test_user="")).status == 401
+        assert await run("curl", "-sSL", "-H", AUTHORISED, url(stage, film)) == DATA
+        # What is signed is a GET, and what lies elsewhere is relayed.
+        assert (await stage.call("HEAD", stream_path(film))).headers["content-length"] == str(len(DATA))
+        assert (await stage.get(tell_catalog(stage, origin.url("/film")))).body == DATA
