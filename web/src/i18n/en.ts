@@ -138,6 +138,8 @@ export const en = {
   'session.serverFullText': 'All places are in use, and the queue is full. Try again in a moment.',
   'session.takeOver': 'Stop and play here',
   'session.takeOverDevice': 'Stop {device} and play here',
+  'session.takePlace': 'Wait here instead',
+  'session.takePlaceDevice': 'Wait here instead of on {device}',
   'session.tryAgainIn': 'Try again in {seconds} s',
   'session.tryNow': 'Try now',
   'session.unavailableTitle': 'Playback can’t start right now',

@@ -138,6 +138,8 @@ export const ko: Dictionary = {
   'session.serverFullText': '모든 자리와 대기열이 찼습니다. 잠시 후 다시 시도해 주세요.',
   'session.takeOver': '중지하고 여기서 재생',
   'session.takeOverDevice': '{device} 중지하고 여기서 재생',
+  'session.takePlace': '여기서 대기',
+  'session.takePlaceDevice': '{device} 대신 여기서 대기',
   'session.tryAgainIn': '{seconds}초 후 다시 시도',
   'session.tryNow': '지금 시도',
   'session.unavailableTitle': '지금은 재생을 시작할 수 없습니다',

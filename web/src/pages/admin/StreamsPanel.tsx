@@ -134,6 +134,7 @@ function StreamTable({ streams, onStop }: { streams: LiveStream[]; onStop: (stre
 
 function StreamRow({ stream, onStop }: { stream: LiveStream; onStop: (stream: LiveStream) => void }) {
   const title = stream.title ?? t('device.unknownTitle');
+  const isPlaying = stream.status === 'active';
   return (
     <tr data-testid="stream-row" data-session-id={stream.session_id}>
       <th scope="row">
@@ -150,16 +151,18 @@ function StreamRow({ stream, onStop }: { stream: LiveStream; onStop: (stream: Li
         </span>
       </td>
       <td data-label={t('streams.since')}>
-        {formatSince(stream.since, language.value)}
-        {stream.status === 'queued' && <span class="chip chip-pending">{t('streams.waiting')}</span>}
+        <span>
+          {formatSince(stream.since, language.value)}
+          {!isPlaying && <span class="chip chip-pending">{t('streams.waiting')}</span>}
+        </span>
       </td>
       <td data-label={t('streams.bytes')} class="figure">
-        {formatBytes(stream.bytes_sent)}
+        {isPlaying ? formatBytes(stream.bytes_sent) : '–'}
       </td>
       <td data-label={t('streams.rate')} class="figure">
-        {formatBitrate(stream.rate_mbps * 1e6)}
+        {isPlaying ? formatBitrate(stream.rate_mbps * 1e6) : '–'}
       </td>
-      <td data-label={t('streams.source')}>{stream.source}</td>
+      <td data-label={t('streams.source')}>{isPlaying ? stream.source : '–'}</td>
       <td data-label={t('streams.replica')}>
         <span class="clipped" title={stream.replica}>
           {stream.replica}

@@ -100,15 +100,17 @@ function Refused({ refusal, session }: { refusal: Refusal; session: PlaySession 
       {devices.length > 0 && (
         <DeviceList
           devices={devices}
-          action={(device) => (
+          action={({ session_id, status, device_name: device }) => (
             <button
               type="button"
-              class={scope === 'user' ? 'button button-primary' : 'button'}
-              aria-label={t('session.takeOverDevice', { device: device.device_name })}
+              class={status === 'active' ? 'button button-primary' : 'button'}
+              aria-label={t(status === 'active' ? 'session.takeOverDevice' : 'session.takePlaceDevice', {
+                device,
+              })}
               data-testid="take-over"
-              onClick={() => session.open(device.session_id)}
+              onClick={() => session.open(session_id)}
             >
-              {t('session.takeOver')}
+              {t(status === 'active' ? 'session.takeOver' : 'session.takePlace')}
             </button>
           )}
         />

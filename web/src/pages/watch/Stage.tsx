@@ -48,6 +48,7 @@ function ReadyStage({ video }: { video: VideoDetail }) {
         {announcement(state)}
       </p>
       {hasPlayer && <Player video={video} session={session} record={record} />}
+      {!hasPlayer && video.thumbnail_url && <img class="stage-poster" src={video.thumbnail_url} alt="" />}
       {!isActive && <SessionPanel session={session} covers={hasPlayer} />}
       {isActive && !hasPlayer && (
         <div class="stage-empty" aria-busy="true">

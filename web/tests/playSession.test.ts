@@ -1,0 +1,429 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApiError, NetworkError } from '../src/api/errors';
+import type { PlaySessionAnswer, Qoe } from '../src/api/types';
+import { PlaySession, SessionOverError } from '../src/playsession/playSession';
+
+const HEARTBEAT_SEC = 10;
+const QOE: Qoe = { startup_ms: 300, stalls: 0, stall_ms: 0, dropped_frames: 0 };
+
+function active(id = 's1', ticket = 't1'): PlaySessionAnswer {
+  return {
+    session_id: id,
+    status: 'active',
+    heartbeat_sec: HEARTBEAT_SEC,
+    stream_url: `/film?ticket=${ticket}`,
+    ticket,
+  };
+}
+
+function queued(position: number, id = 's1', retryAfterSec = 2): PlaySessionAnswer {
+  return {
+    session_id: id,
+    status: 'queued',
+    heartbeat_sec: HEARTBEAT_SEC,
+    position,
+    retry_after_sec: retryAfterSec,
+  };
+}
+
+const over = (reason: string) => new ApiError(404, 'STREAM_SESSION_NOT_FOUND', 'over', { reason });
+const away = (retryAfterSec: number | null = null) =>
+  new ApiError(503, 'SERVICE_UNAVAILABLE', 'away', {}, retryAfterSec);
+const full = (scope: string) =>
+  new ApiError(
+    429,
+    'STREAM_RATE_LIMITED',
+    'full',
+    { scope, limit: 3, devices: [{ session_id: 'tv', device_name: 'Living room TV' }] },
+    scope === 'server' ? 5 : null,
+  );
+
+function setUp({ isVisible = true } = {}) {
+  const start = vi.fn<(insteadOf: string | undefined) => Promise<PlaySessionAnswer>>();
+  const heartbeat = vi.fn<(id: string, ticket: string | null) => Promise<PlaySessionAnswer>>();
+  const end = vi.fn();
+  const visible = { now: isVisible };
+  const session = new PlaySession({
+    start,
+    heartbeat,
+    end,
+    later: (delayMs, task) => {
+      const timer = setTimeout(task, delayMs);
+      return () => clearTimeout(timer);
+    },
+    random: () => 0,
+    isVisible: () => visible.now,
+  });
+  return { session, start, heartbeat, end, visible, state: () => session.state.value };
+}
+
+async function playing() {
+  const all = setUp();
+  all.start.mockResolvedValueOnce(active());
+  all.session.open();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(all.state()).toEqual({ phase: 'active', id: 's1' });
+  return all;
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe('opening', () => {
+  it('plays with the URL that it was given', async () => {
+    const { session, state, start } = setUp();
+    start.mockResolvedValueOnce(active());
+    expect(state()).toEqual({ phase: 'closed' });
+    session.open();
+    expect(state()).toEqual({ phase: 'opening' });
+    expect(session.streamUrl).toBeNull();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(state()).toEqual({ phase: 'active', id: 's1' });
+    expect(session.streamUrl).toBe('/film?ticket=t1');
+  });
+
+  it('names the devices that hold the places, and takes one over', async () => {
+    const { session, state, start } = setUp();
+    start.mockRejectedValueOnce(full('user')).mockResolvedValueOnce(active());
+    session.open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(state()).toMatchObject({
+      phase: 'refused',
+      refusal: { scope: 'user', limit: 3, devices: [{ device_name: 'Living room TV' }], retryAfterSec: null },
+    });
+    session.open('tv');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(start).toHaveBeenLastCalledWith('tv');
+    expect(state().phase).toBe('active');
+  });
+
+  it('knows when the whole server is full, and since when it is worth trying again', async () => {
+    const { session, state, start } = setUp();
+    start.mockRejectedValueOnce(full('server'));
+    session.open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(state()).toMatchObject({ phase: 'refused', refusal: { scope: 'server', retryAfterSec: 5 } });
+    expect(start).toHaveBeenCalledOnce();
+  });
+
+  it('gives up on what will not change', async () => {
+    const { session, state, start } = setUp();
+    start.mockRejectedValueOnce(new ApiError(404, 'CONTENT_NOT_FOUND', 'no such film'));
+    session.open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(state()).toMatchObject({ phase: 'failed', error: { code: 'CONTENT_NOT_FOUND' } });
+    expect(start).toHaveBeenCalledOnce();
+  });
+
+  it.each([
+    ['the store is away', away()],
+    ['the network is away', new NetworkError()],
+    ['requests come too fast', new ApiError(429, 'RATE_LIMITED', 'slow down')],
+    ['a proxy has nobody behind it', new ApiError(502, 'UNEXPECTED', '')],
+  ])('tries again, ever more slowly, when %s', async (_, error) => {
+    const { session, state, start } = setUp();
+    start.mockRejectedValue(error);
+    session.open('tv');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(state()).toEqual({ phase: 'unavailable', error });
+    for (const [afterMs, calls] of [
+      [999, 1],
+      [1, 2],
+      [1999, 2],
+      [1, 3],
+      [4000, 4],
+    ] as const) {
+      await vi.advanceTimersByTimeAsync(afterMs);
+      expect(start).toHaveBeenCalledTimes(calls);
+    }
+    start.mockReset().mockResolvedValueOnce(active());
+    await vi.advanceTimersByTimeAsync(8000);
+    expect(start).toHaveBeenCalledExactlyOnceWith('tv');
+    expect(state().phase).toBe('active');
+  });
+
+  it('waits at least for as long as the server asks', async () => {
+    const { session, start } = setUp();
+    start.mockRejectedValue(away(20));
+    session.open();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(start).toHaveBeenCalledOnce();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(start).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('waiting in the queue', () => {
+  it('asks as told, moves up, and plays by itself', async () => {
+    const { session, state, start, heartbeat } = setUp();
+    start.mockResolvedValueOnce(queued(2));
+    heartbeat.mockResolvedValueOnce(queued(1, 's1', 4)).mockResolvedValueOnce(active());
+    session.open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(state()).toEqual({ phase: 'queued', position: 2 });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(heartbeat).toHaveBeenLastCalledWith('s1', null);
+    expect(state()).toEqual({ phase: 'queued', position: 1 });
+    await vi.advanceTimersByTimeAsync(3999);
+    expect(heartbeat).toHaveBeenCalledOnce();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(state()).toEqual({ phase: 'active', id: 's1' });
+  });
+
+  it('keeps its place while the server cannot be asked', async () => {
+    const { session, state, start, heartbeat } = setUp();
+    start.mockResolvedValueOnce(queued(2));
+    heartbeat.mockRejectedValueOnce(away()).mockResolvedValueOnce(queued(1));
+    session.open();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(state()).toEqual({ phase: 'queued', position: 2 });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(state()).toEqual({ phase: 'queued', position: 1 });
+  });
+
+  it('is left for good', async () => {
+    const { session, state, start, heartbeat, end } = setUp();
+    start.mockResolvedValueOnce(queued(2));
+    session.open();
+    await vi.advanceTimersByTimeAsync(0);
+    session.close();
+    expect(end).toHaveBeenCalledExactlyOnceWith('s1', null, null, { closing: false });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(heartbeat).not.toHaveBeenCalled();
+    expect(state()).toEqual({ phase: 'closed' });
+  });
+});
+
+describe('playing', () => {
+  it('sends heartbeats with its ticket and keeps the fresh one, without disturbing what plays', async () => {
+    const { session, heartbeat, state } = await playing();
+    const before = state();
+    heartbeat.mockResolvedValueOnce(active('s1', 't2')).mockResolvedValueOnce(active('s1', 't3'));
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+    expect(heartbeat).toHaveBeenLastCalledWith('s1', 't1');
+    expect(session.streamUrl).toBe('/film?ticket=t2');
+    expect(state()).toBe(before);
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+    expect(heartbeat).toHaveBeenLastCalledWith('s1', 't2');
+  });
+
+  it('plays on while the server cannot be asked, and asks more often meanwhile', async () => {
+    const { heartbeat, state } = await playing();
+    heartbeat.mockRejectedValue(new NetworkError());
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000 + 1000 + 2000);
+    expect(heartbeat).toHaveBeenCalledTimes(3);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(state()).toEqual({ phase: 'active', id: 's1' });
+    // Never more rarely than heartbeats are due.
+    expect(heartbeat.mock.calls.length).toBeGreaterThanOrEqual(60);
+    heartbeat.mockResolvedValue(active());
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+    expect(state()).toEqual({ phase: 'active', id: 's1' });
+  });
+
+  it.each(['stopped', 'replaced', 'admin', 'revoked'])(
+    'stops, and says why, when it was %s',
+    async (reason) => {
+      const { session, heartbeat, end, state, start } = await playing();
+      heartbeat.mockRejectedValueOnce(over(reason));
+      await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+      expect(state()).toEqual({ phase: 'gone', reason });
+      expect(session.streamUrl).toBeNull();
+      await vi.advanceTimersByTimeAsync(600_000);
+      expect(heartbeat).toHaveBeenCalledOnce();
+      expect(end).not.toHaveBeenCalled();
+      session.returned();
+      expect(state()).toEqual({ phase: 'gone', reason });
+      start.mockResolvedValueOnce(active('s2'));
+      session.open();
+      await vi.advanceTimersByTimeAsync(0);
+      expect(state()).toEqual({ phase: 'active', id: 's2' });
+    },
+  );
+
+  it.each(['expired', 'unknown'])(
+    'goes on by itself when it was %s while it was looked at',
+    async (reason) => {
+      const { heartbeat, start, state } = await playing();
+      heartbeat.mockResolvedValueOnce(active()).mockRejectedValueOnce(over(reason));
+      start.mockResolvedValueOnce(active('s2'));
+      await vi.advanceTimersByTimeAsync(2 * HEARTBEAT_SEC * 1000);
+      expect(state()).toEqual({ phase: 'active', id: 's2' });
+      // But not for ever: a session that ends before its first heartbeat is told of.
+      heartbeat.mockRejectedValueOnce(over(reason));
+      await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+      expect(state()).toEqual({ phase: 'gone', reason });
+    },
+  );
+
+  it('takes no place for a page that nobody looks at, until somebody does', async () => {
+    const { session, heartbeat, start, state, visible } = await playing();
+    heartbeat.mockResolvedValueOnce(active()).mockRejectedValueOnce(over('expired'));
+    visible.now = false;
+    await vi.advanceTimersByTimeAsync(2 * HEARTBEAT_SEC * 1000);
+    expect(state()).toEqual({ phase: 'gone', reason: 'expired' });
+    expect(start).toHaveBeenCalledOnce();
+    start.mockResolvedValueOnce(active('s2'));
+    session.returned();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(state()).toEqual({ phase: 'active', id: 's2' });
+  });
+
+  it('is given back with what the viewer lived through', async () => {
+    const { session, end } = await playing();
+    session.measure = () => QOE;
+    session.close({ closing: true });
+    expect(end).toHaveBeenCalledExactlyOnceWith('s1', 't1', QOE, { closing: true });
+    session.close();
+    expect(end).toHaveBeenCalledOnce();
+  });
+});
+
+describe('renewing after an error of the player', () => {
+  it('answers a URL with a fresh ticket', async () => {
+    const { session, heartbeat } = await playing();
+    heartbeat.mockResolvedValueOnce(active('s1', 't2'));
+    expect(await session.renew()).toBe('/film?ticket=t2');
+  });
+
+  it('shares a heartbeat that is under way', async () => {
+    const { session, heartbeat } = await playing();
+    heartbeat.mockResolvedValueOnce(active('s1', 't2'));
+    expect(await Promise.all([session.renew(), session.renew()])).toEqual([
+      '/film?ticket=t2',
+      '/film?ticket=t2',
+    ]);
+    expect(heartbeat).toHaveBeenCalledOnce();
+  });
+
+  it('says when it is over', async () => {
+    const { session, heartbeat, state } = await playing();
+    heartbeat.mockRejectedValueOnce(over('admin'));
+    await expect(session.renew()).rejects.toBeInstanceOf(SessionOverError);
+    expect(state()).toEqual({ phase: 'gone', reason: 'admin' });
+  });
+
+  it('says when nobody knows', async () => {
+    const { session, heartbeat, state } = await playing();
+    heartbeat.mockRejectedValueOnce(away());
+    await expect(session.renew()).rejects.toMatchObject({ status: 503 });
+    expect(state()).toEqual({ phase: 'active', id: 's1' });
+  });
+});
+
+describe('answers that come too late', () => {
+  const later = <T>(value: T, ms: number) =>
+    new Promise<T>((resolve) => setTimeout(() => resolve(value), ms));
+
+  it('bring nothing back that was closed', async () => {
+    const { session, heartbeat, state } = await playing();
+    heartbeat.mockReturnValueOnce(later(active(), 500));
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+    session.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(state()).toEqual({ phase: 'closed' });
+    expect(session.streamUrl).toBeNull();
+    expect(heartbeat).toHaveBeenCalledOnce();
+  });
+
+  it('don’t get into the way of the session that came after', async () => {
+    const { session, heartbeat, start } = await playing();
+    heartbeat
+      .mockReturnValueOnce(later(active('s1', 'late'), 500))
+      .mockReturnValueOnce(later(active('s2', 't5'), 5000));
+    const first = session.renew().catch((error: unknown) => error);
+    start.mockResolvedValueOnce(active('s2', 't4'));
+    session.open();
+    await vi.advanceTimersByTimeAsync(0);
+    const second = session.renew();
+    await vi.advanceTimersByTimeAsync(1000);
+    const third = session.renew();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await Promise.all([second, third])).toEqual(['/film?ticket=t5', '/film?ticket=t5']);
+    expect(heartbeat).toHaveBeenCalledTimes(2);
+    expect(await first).not.toContain('late');
+  });
+});
+
+describe('whatever happens, in whatever order', () => {
+  /** A small generator of random numbers (mulberry32), so that a failure can be repeated. */
+  function dice(seed: number): () => number {
+    let state = seed;
+    return () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    };
+  }
+
+  it.each(Array.from({ length: 150 }, (_, seed) => seed))('no slot is left behind (%i)', async (seed) => {
+    const random = dice(seed);
+    const pick = <T>(...choices: T[]): T => choices[Math.floor(random() * choices.length)] as T;
+    const held = new Set<string>();
+    let granted = 0;
+    let asking = 0;
+
+    const answer = async <T>(give: () => T): Promise<T> => {
+      await new Promise((resolve) => setTimeout(resolve, random() * 3000));
+      return give();
+    };
+    const session: PlaySession = new PlaySession({
+      start: () =>
+        answer(() => {
+          const fate = random();
+          if (fate < 0.15) throw full(pick('user', 'server'));
+          if (fate < 0.3) throw pick<Error>(away(), new NetworkError());
+          granted += 1;
+          held.add(`s${granted}`);
+          return random() < 0.3 ? queued(3, `s${granted}`) : active(`s${granted}`);
+        }),
+      heartbeat: async (id) => {
+        asking += 1;
+        expect(asking, 'heartbeats at a time').toBeLessThanOrEqual(2);
+        try {
+          return await answer(() => {
+            const fate = random();
+            if (fate < 0.15) {
+              held.delete(id);
+              throw over(pick('stopped', 'admin', 'expired', 'unknown'));
+            }
+            if (fate < 0.3) throw pick<Error>(away(), new NetworkError());
+            if (!held.has(id)) throw over('ended');
+            return random() < 0.3 ? queued(1, id) : active(id);
+          });
+        } finally {
+          asking -= 1;
+        }
+      },
+      end: (id) => {
+        expect(held.delete(id), `${id} is ended once`).toBe(true);
+      },
+      later: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs);
+        return () => clearTimeout(timer);
+      },
+      random,
+      isVisible: () => random() < 0.7,
+    });
+
+    for (let step = 0; step < 60; step++) {
+      pick(
+        () => session.open(),
+        () => session.close(),
+        () => session.close({ closing: true }),
+        () => session.returned(),
+        () => void session.renew().catch(() => undefined),
+        () => undefined,
+        () => undefined,
+      )();
+      await vi.advanceTimersByTimeAsync(random() * 8000);
+      const { phase } = session.state.value;
+      expect(session.streamUrl !== null, `a URL while ${phase}`).toBe(phase === 'active');
+    }
+    session.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([...held]).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
