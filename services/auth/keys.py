@@ -35,8 +35,9 @@ from services.auth.models import User
 
 log = structlog.get_logger()
 
-LEAD_SEC = 60
-"""From when a key is published until it signs: longer than replicas take to read it, and verifiers to ask again."""
+LEAD_SEC = 300
+"""From when a key is published until it signs: longer than the slowest replica takes to see it. Kubernetes alone may
+take a minute and a half to bring a changed secret to every node."""
 KEEP_SEC = 86_400 + 3_600
 """How long a key verifies after another one signs: the longest life of an access token, and an hour for clocks."""
 RELOAD_SEC = 5.0
