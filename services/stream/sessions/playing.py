@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.stream.slots import Active, EndReason, Kind, Queued, Renewal, Session, State
+from services.stream.slots import Active, EndReason, Queued, Renewal, Session, State
 
 STALLED_SEC = 600.0
-"""How long an unfinished answer to a client without a player's heartbeats counts as life while no byte moves."""
+"""How long an unfinished answer counts as life while no byte moves."""
 
 _LONG_GONE_SEC = 86_400.0
 
@@ -114,6 +114,6 @@ class Playing:
             # Its bytes count, but it must not come back.
             return Renewal(self.session, self.bytes_sent, _LONG_GONE_SEC)
         idle_sec = max(now - self.seen_at, 0.0)
-        # A client that has no heartbeats may pause: what it has not taken yet says that it is still there.
-        is_paused = self.session.viewing.kind is Kind.IMPLICIT and self.responses and idle_sec < STALLED_SEC
-        return Renewal(self.session, self.bytes_sent, 0.0 if is_paused else idle_sec)
+        # A client may pause, or have taken in much at once: what it has yet to take says that it is still there.
+        is_taking = self.responses and idle_sec < STALLED_SEC
+        return Renewal(self.session, self.bytes_sent, 0.0 if is_taking else idle_sec)

@@ -121,6 +121,21 @@ class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
         users = [auth_pb2.User(id=each, display_name=each.title()) for each in request.ids]
         return auth_pb2.GetUsersResponse(users=users)
 
+    async def GetJwks(  # noqa: N802
+        self, request: auth_pb2.GetJwksRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.GetJwksResponse:
+        raise NotImplementedError
+
+    async def VerifyBasic(  # noqa: N802
+        self, request: auth_pb2.VerifyBasicRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.VerifyBasicResponse:
+        raise NotImplementedError
+
+    async def GetCorporations(  # noqa: N802
+        self, request: auth_pb2.GetCorporationsRequest, context: aio.ServicerContext[Any, Any]
+    ) -> auth_pb2.GetCorporationsResponse:
+        raise NotImplementedError
+
     async def ListRevocations(  # noqa: N802
         self, request: auth_pb2.ListRevocationsRequest, context: aio.ServicerContext[Any, Any]
     ) -> auth_pb2.ListRevocationsResponse:
@@ -199,7 +214,7 @@ class Stage:
         if sent:
             headers = {"content_type": "application/json"} | headers
         async with connected(self.port) as line:
-            return await line.ask(method, path, body=sent, **headers)
+            return await line.ask(method, path, sent, **headers)
 
     async def get(self, video_id: str, **headers: str) -> Answer:
         """Asks for a stream on a connection of its own."""
@@ -231,9 +246,14 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
         auth_address=auth_address,
         catalog_address=catalog_address,
         broker_url="local:",
-        ticket_key_file=sockets / "tickets.key",
         drain_sec=drain_sec,
-        **{"media_url": f"file://{root}", "max_streams": 1000, "max_streams_per_user": 1000} | changed,
+        **{
+            "media_url": f"file://{root}",
+            "ticket_key_file": sockets / "tickets.key",
+            "max_streams": 1000,
+            "max_streams_per_user": 1000,
+        }
+        | changed,
     )
     service = build(settings, Role.SERVE, bus)
     viewers = service.app.state.authenticate
@@ -286,7 +306,7 @@ class Line:
         self.reader = reader
         self.writer = writer
 
-    def send(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> None:
+    def send(self, method: str, path: str, body: bytes = b"", /, **headers: str) -> None:
         """Sends a request without waiting for the answer. `if_range="x"` becomes `if-range: x`."""
         if body:
             headers["content_length"] = str(len(body))
@@ -318,9 +338,9 @@ class Line:
         answer.body, answer.sha256 = b"".join(kept), digest.hexdigest()
         return answer
 
-    async def ask(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> Answer:
+    async def ask(self, method: str, path: str, body: bytes = b"", /, **headers: str) -> Answer:
         """One request and its answer."""
-        self.send(method, path, body=body, **headers)
+        self.send(method, path, body, **headers)
         return await self.answer(has_body=method != "HEAD")
 
 

@@ -1,11 +1,12 @@
 """The service in a process of its own, so that its memory can be watched: prints its ports, runs until its input ends.
 
-python -m services.stream.tests.integration.server_process <store> <folder for sockets> <file>
+python -m services.stream.tests.integration.server_process <store> <folder for sockets> <file> [<settings as JSON>]
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -13,14 +14,14 @@ from kit.telemetry import configure_logging
 from services.stream.tests.support import running
 
 
-async def main(root: Path, sockets: Path, name: str) -> None:
+async def main(root: Path, sockets: Path, name: str, settings: str = "{}") -> None:
     """Serves one file of the store."""
     configure_logging("warning", "json")
-    async with running(root, sockets) as stage:
+    async with running(root, sockets, **json.loads(settings)) as stage:
         sys.stdout.write(f"{stage.port} {stage.service.grpc.port} {stage.add(root / name)}\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))

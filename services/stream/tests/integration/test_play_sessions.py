@@ -46,7 +46,7 @@ async def start(stage: Stage, film: str, user: str = "viewer", **body: Any) -> A
 
 async def fill(stage: Stage, film: str) -> list[str]:
     """Takes every slot that is free, each for another user; answers the sessions."""
-    ids = []
+    ids: list[str] = []
     while (answer := await start(stage, film, f"filler-{len(ids)}")).status == 201:
         ids.append(answer.json()["session_id"])
     await stage.call("DELETE", f"{SESSIONS}/{answer.json()['session_id']}", x_test_user=f"filler-{len(ids)}")
@@ -320,7 +320,7 @@ async def test_events_tell_bytes_and_why_it_ended(stage: Stage, film: str) -> No
     assert (told.bytes_transferred, told.reason, told.source) == (1000, "stopped", "nas")
     (line,) = [line for line in logs if line["event"] == "stream_stopped"]
     same = {"session_id": told.session_id, "user_id": "viewer", "content_id": film, "bytes": 1000, "reason": "stopped"}
-    assert line | same | {"source": "nas", "cache_hit": False} == line
+    assert dict(line) | same | {"source": "nas", "cache_hit": False} == dict(line)
 
 
 @pytest.mark.parametrize("kind", ["start", "implicit", "ticket"])

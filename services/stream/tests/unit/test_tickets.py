@@ -148,7 +148,9 @@ def test_an_account_that_changed_needs_new_tickets() -> None:
 
 def test_it_fits_into_a_url_that_servers_remember() -> None:
     """`zerocopy` keeps what it learnt of a URL up to 512 bytes."""
-    everything = a_ticket(device_name="거" * MAX_DEVICE_CHARS, caller=Caller(new_id(), "member", "active", new_id(), new_id()))
+    everything = a_ticket(
+        device_name="거" * MAX_DEVICE_CHARS, caller=Caller(new_id(), "member", "active", new_id(), new_id())
+    )
     assert len(tickets().issue(everything)) < 400
     assert len(tickets().issue(a_ticket())) < 330
 
