@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import IO, Self
 
 from kit.testing.servers import GUARDIAN, wait_until
@@ -118,8 +119,10 @@ class Process:
                     pipe.close()
 
 
-def wait_for(process: Process, path: str, port: int, seconds: float = 30) -> None:
-    """Waits until a GET of `path` is answered with 200.
+def wait_for(
+    process: Process, path: str, port: int, seconds: float = 60, headers: Mapping[str, str] | None = None
+) -> None:
+    """Waits until a GET of `path` is answered with 200, or 206 if `headers` ask for a range.
 
     Raises:
         ProcessError: the process ended, or did not answer in time.
@@ -127,7 +130,7 @@ def wait_for(process: Process, path: str, port: int, seconds: float = 30) -> Non
 
     def answers() -> bool:
         process.check()
-        return status_of(port, path) == 200  # noqa: PLR2004 - RFC 9110, 15.3.1
+        return status_of(port, path, headers) in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 
     try:
         wait_until(answers, f"{process.name} answers", seconds)
@@ -135,11 +138,11 @@ def wait_for(process: Process, path: str, port: int, seconds: float = 30) -> Non
         raise ProcessError(f"{error}\n{process.log_end()}") from error
 
 
-def status_of(port: int, path: str) -> int:
+def status_of(port: int, path: str, headers: Mapping[str, str] | None = None) -> int:
     """The status that a GET is answered with; 0 without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         return connection.getresponse().status
     except OSError:
         return 0

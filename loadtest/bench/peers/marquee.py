@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from kit.ids import new_id
-from kit.testing.servers import RabbitServer, free_port
+from kit.testing.servers import RabbitServer, RedisServer, free_port
 from loadtest.bench.client.jobs import Target
 from loadtest.bench.media import MediaFile
 from loadtest.bench.peers import Peer, Place
@@ -23,17 +23,19 @@ _MIGRATE_SEC = 120
 
 
 class MarqueePeer(Peer):
-    """The production entry point with production settings: authorisation, access log, metrics, RabbitMQ.
+    """The production entry point with production settings: authorisation, play sessions, metrics, RabbitMQ, Redis.
 
-    The auth service and RabbitMQ are real, catalog is a stand-in (`catalog.py`); all three run beside the load client,
-    on cores that are not measured. Every viewer has an access token of their own, signed with auth's key.
+    The auth service, RabbitMQ and Redis are real, catalog is a stand-in (`catalog.py`); all four run beside the load
+    client, on cores that are not measured. Every viewer has an access token of their own, signed with auth's key, and
+    so a play session of their own.
     """
 
     name = "marquee"
     title = "Marquee, authorised"
     description = (
-        "`python -m services.stream serve` with production settings, the real auth service and RabbitMQ; catalog's one"
-        " answer comes from a stand-in, because the real one takes neither random bytes nor a slow disk for a film"
+        "`python -m services.stream serve` with production settings, the real auth service, RabbitMQ and Redis;"
+        " catalog's one answer comes from a stand-in, because the real one takes neither random bytes nor a slow disk"
+        " for a film"
     )
 
     def __init__(self, place: Place) -> None:
@@ -41,6 +43,8 @@ class MarqueePeer(Peer):
         folder = place.folder / self.name
         folder.mkdir()
         self._rabbit = RabbitServer(folder)
+        self._redis = RedisServer(folder)
+        self._ticket_key_file = folder / "ticket.key"
         key_file = folder / "signing.json"
         self._authorizations = _authorizations(SigningKeys.load(key_file))
         self._auth_address, self._catalog_address = (f"127.0.0.1:{free_port()}" for _ in range(2))
@@ -73,19 +77,26 @@ class MarqueePeer(Peer):
             "MARQUEE_CATALOG_ADDRESS": self._catalog_address,
             "MARQUEE_BROKER_URL": self._rabbit.url,
             "MARQUEE_MEDIA_URL": self.place.media.root.as_uri(),
+            "MARQUEE_REDIS_URL": self._redis.url,
+            "MARQUEE_TICKET_KEY_FILE": str(self._ticket_key_file),
+            "MARQUEE_MAX_STREAMS": str(10 * VIEWERS),
         }
         command = [sys.executable, "-m", "services.stream", "serve"]
         service = Process(self.name, command, self.place.server_cores, environment)
         self.processes = [service.start()]
         wait_for(service, "/readyz", self.port)
+        # Slots that were given before the store was last seen may still be in use: nothing is granted for a while.
+        film = f"/api/videos/{self.place.media.files[0].video_id}/stream"
+        wait_for(service, film, self.port, headers={"Authorization": self._authorizations[0], "Range": "bytes=0-0"})
 
     def close(self) -> None:
         """Ends all of it."""
         self.stop()
         self._catalog.stop()
         self._auth.stop()
-        if self._rabbit.running:
-            self._rabbit.kill()
+        for server in (self._rabbit, self._redis):
+            if server.running:
+                server.kill()
 
     def target(self, file: MediaFile) -> Target:
         """Where a file is, and who may see it."""
@@ -99,6 +110,7 @@ class MarqueePeer(Peer):
     def _start_others(self) -> None:
         with on_cores(self.place.other_cores):
             self._rabbit.start()
+            self._redis.start()
             _migrate(self._auth_environment)
         self._catalog.start()
         self._auth.start()
@@ -106,7 +118,9 @@ class MarqueePeer(Peer):
 
 
 def _authorizations(keys: SigningKeys) -> list[str]:
-    viewers = [User(id=new_id(), role="member", status="active", corporation_id=None) for _ in range(VIEWERS)]
+    viewers = [
+        User(id=new_id(), role="member", status="active", corporation_id=None, claims_version=0) for _ in range(VIEWERS)
+    ]
     return [f"Bearer {keys.mint(viewer, new_id(), _TOKEN_SEC)}" for viewer in viewers]
 
 
