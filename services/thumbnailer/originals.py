@@ -1,8 +1,8 @@
 """Makes any original a file on this machine, so that the process that opens it needs no network.
 
-What lies on another machine is staged: its first and last megabytes, where containers have their index and the pictures
-that a thumbnail is made of, go into a file of holes as long as the original. Only a film whose index lies elsewhere is
-fetched whole.
+What lies on another machine is staged. Of an MP4 file that is described by one index, the first and last megabytes do,
+where that index is and the pictures that a thumbnail is made of: they go into a file of holes as long as the original.
+Everything else is fetched whole, as what a hole hides could be a part of what it is.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ log = structlog.get_logger()
 HEAD_BYTES: Final = 32 * 2**20
 TAIL_BYTES: Final = 16 * 2**20
 _WRITE_BYTES: Final = 2**20
+_MAX_BOXES: Final = 64
+_HEADER_BYTES: Final = 16
+_SHORTEST_BOX: Final = 8
+_PLAIN_BOXES: Final = frozenset({b"ftyp", b"free", b"mdat", b"moov", b"skip", b"uuid", b"wide"})
+"""A hole has no kind."""
 
 Opener = Callable[[str, int], int]
 
@@ -112,7 +117,10 @@ class Originals:
         places = [range(size)] if is_whole else [range(HEAD_BYTES), range(size - TAIL_BYTES, size)]
         await _fetch(remote, path, places)
         log.info("original_staged", bytes=sum(map(len, places)), size=size)
-        return Local(path, is_whole=is_whole, remote=remote)
+        local = Local(path, is_whole=is_whole, remote=remote)
+        if not is_whole and not await asyncio.to_thread(_shows_its_index, path, places):
+            await self.complete(local)
+        return local
 
 
 async def _fetch(remote: RemoteFile, path: Path, places: list[range]) -> None:
@@ -139,6 +147,35 @@ async def _fetch_part(remote: RemoteFile, descriptor: int, place: range) -> None
                 at += len(waiting)
                 waiting.clear()
     await asyncio.to_thread(os.pwrite, descriptor, bytes(waiting), at)
+
+
+def _shows_its_index(path: Path, places: list[range]) -> bool:
+    """Whether a staged file is one of boxes (ISO/IEC 14496-12, 4.2) with a whole `moov`, and without fragments.
+
+    Only headers are read here; what is in the boxes is for the confined process.
+    """
+    size = places[-1].stop
+    has_index = False
+    with path.open("rb") as file:
+        at = 0
+        for _ in range(_MAX_BOXES):
+            if at == size:
+                return has_index
+            file.seek(at)
+            header = file.read(_HEADER_BYTES)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1:
+                length = int.from_bytes(header[8:], "big")
+            elif length == 0:
+                length = size - at
+            if kind not in _PLAIN_BOXES or not _SHORTEST_BOX <= length <= size - at:
+                return False
+            if kind == b"moov":
+                has_index = any(at in place and at + length - 1 in place for place in places)
+                if not has_index:
+                    return False
+            at += length
+    return False
 
 
 def _make(path: Path, size: int) -> int:
