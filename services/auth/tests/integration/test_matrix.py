@@ -156,3 +156,9 @@ async def test_every_route_answers_every_kind_of_caller_as_the_table_says(stage:
         if statuses != expected[route]:
             wrong.append(line(route, statuses))
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_route_has_a_request_to_try_it_with() -> None:
+    requests = (TABLE.parents[4] / "docs" / "http" / "auth.http").read_text()
+    written = set(re.findall(r"^([A-Z]+) \{\{base\}\}([^?\s]+)", requests, re.MULTILINE))
+    assert {(route.split()[0], route.split()[1].replace("{", "{{").replace("}", "}}")) for route in table()} == written
