@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from kit.callers import CurrentAdmin, client_address
 from services.auth.models import User
@@ -20,6 +20,9 @@ async def _acting_admin(admin: CurrentAdmin, request: Request) -> Actor:
 
 ActingAdmin = Annotated[Actor, Depends(_acting_admin)]
 """The administrator who calls; everybody else gets AUTH_FORBIDDEN."""
+
+SearchText = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
+"""Not every database can be asked for a NUL."""
 
 
 def own_view(user: User, uploads: Uploads) -> OwnUserView:

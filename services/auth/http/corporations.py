@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from kit.callers import CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.http import Page, Paging, errors, paging
 from services.auth.domain import plan_at
-from services.auth.http.common import ActingAdmin
+from services.auth.http.common import ActingAdmin, SearchText
 from services.auth.models import Corporation
 from services.auth.schemas import CorporationNaming, CorporationView, PlanChange
 from services.auth.service import Corporations
@@ -34,7 +34,7 @@ def build_router(corporations: Corporations) -> APIRouter:
     async def list_corporations(
         admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
         page: Annotated[Paging, Depends(paging)],
-        query: Annotated[str | None, Query(max_length=100)] = None,
+        query: SearchText = None,
     ) -> Page[CorporationView]:
         """Corporations, newest first; `query` is a part of the name. Administrators only."""
         found, total = await corporations.page(query, offset=page.offset, limit=page.page_size)

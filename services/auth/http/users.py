@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from kit.callers import CurrentCaller, client_address, protected_router
 from kit.http import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
-from services.auth.http.common import ActingAdmin, Uploads, own_view
+from services.auth.http.common import ActingAdmin, SearchText, Uploads, own_view
 from services.auth.repository import UserFilter
 from services.auth.schemas import NewUser, OwnChange, OwnUserView, ResetCodeView, UserChangeRequest, UserView
 from services.auth.service import Accounts, Actor, Administration, UserChange
@@ -61,10 +61,10 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
     async def list_users(
         admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
         page: Annotated[Paging, Depends(paging)],
-        query: Annotated[str | None, Query(max_length=100)] = None,
+        query: SearchText = None,
         status: Annotated[Status | None, Query()] = None,
         role: Annotated[Role | None, Query()] = None,
-        corporation_id: Annotated[str | None, Query(max_length=36)] = None,
+        corporation_id: Annotated[str | None, Query(max_length=36, pattern=r"^[0-9a-f-]+$")] = None,
     ) -> Page[UserView]:
         """Accounts, newest first; `query` is a part of the login or the name. Administrators only."""
         wanted = UserFilter(searchable(query) if query else None, status, role, corporation_id)

@@ -194,6 +194,15 @@ class AdministrationContract:
         assert [item["login_id"] for item in body["items"]] == logins
         assert body["total"] == len(logins)
 
+    @pytest.mark.parametrize(
+        "path",
+        ["/api/users?query=%00", "/api/users?corporation_id=%00", "/api/users?role=x", "/api/corporations?query=a%00"],
+    )
+    async def test_what_can_not_be_searched_for_is_refused(
+        self, auth: Auth, headers: dict[str, str], path: str
+    ) -> None:
+        assert problem(await auth.client.get(path, headers=headers)) == (422, "VALIDATION_FAILED")
+
     async def test_a_page_costs_the_same_however_long_it_is(self, auth: Auth, headers: dict[str, str]) -> None:
         counts = []
         for number in range(2):
