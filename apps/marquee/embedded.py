@@ -111,6 +111,8 @@ async def _serve(
         _greet(settings, listener.getsockname()[1], wired["auth"], password, data)
         await run_until_signal(server, listener, on_signal)
     finally:
+        for service in started:
+            await service.part()
         await bus.close(settings.drain_sec)
         for service in reversed(started):
             await service.stop(settings.drain_sec)

@@ -79,8 +79,11 @@ class Service:
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()
     """What must be done before anything is served."""
     background: Sequence[Loop] = ()
+    parting: Sequence[Callable[[], Awaitable[object]]] = ()
+    """What is done at a stop when nothing is answered any more, and the bus still takes events."""
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     """What is closed last: databases, channels."""
+    _has_parted: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -101,10 +104,23 @@ class Service:
             self._tasks = [asyncio.ensure_future(_supervised(loop)) for loop in loops]
             log.info("service_started", grpc_port=self.grpc.port)
 
+    async def part(self) -> None:
+        """Says what is to be said before the bus closes; `stop` does it, unless the launcher of a shared bus has."""
+        if self._has_parted:
+            return
+        self._has_parted = True
+        with service_context(self.name):
+            for step in self.parting:
+                try:
+                    await step()
+                except Exception:
+                    log.exception("parting_failed")
+
     async def stop(self, drain_sec: float) -> None:
         """Stops in order: no new work, work in hand finished within `drain_sec`, connections closed."""
         with service_context(self.name):
             self.health.stop()
+            await self.part()
             if self.bus:
                 await self.bus.close(drain_sec)
             for task in self._tasks:

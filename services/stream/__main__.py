@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
@@ -20,16 +21,7 @@ from kit.service import Loop, Role, Service, main
 from services.stream import ticket_key
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.hotcache import hot_cache
-from services.stream.http import (
-    SHARED,
-    AdminRoutes,
-    HotPath,
-    Known,
-    MediaRoutes,
-    PlaySessionRoutes,
-    Viewers,
-    preflight_router,
-)
+from services.stream.http import HotPath, Known, Viewers, build_routers, shared_headers
 from services.stream.names import display_names, titles
 from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
@@ -85,32 +77,45 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         checks["redis"] = Check(slots.ping, required=False)
     health = Health(checks)
     background: list[Loop] = []
+    parting: list[Callable[[], Awaitable[object]]] = []
     if role.answers:
         subscribe(bus, sources, hot.store if hot else None)
         told = partial(_pass_on, revocations(auth), viewers, sessions)
         background += [traffic.keep_published, register.keep_renewed, partial(follow_revocations, told, accounts)]
+        parting.append(register.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
-        background.append(SlotsRelay(slots, bus, told=journal.write).run)
-    titles_, shared = titles(catalog), SHARED if settings.stream_public_url else ()
-    routers = {
-        "stream": MediaRoutes(streams, sessions, traffic, titles_, shared).router(),
-        "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles_, settings.stream_public_url).router(),
-        "streams": AdminRoutes(sessions, overview, titles_, display_names(auth)).router(),
-    }
-    if settings.stream_public_url:
-        routers["preflights"] = preflight_router()
+        relay = SlotsRelay(slots, bus, told=journal.write)
+        background.append(relay.run)
+        if isinstance(slots, MemorySlots):
+            parting = [register.end_all, relay.relay]
+    routers = build_routers(
+        streams,
+        sessions,
+        traffic,
+        overview,
+        tickets=tickets,
+        titles=titles(catalog),
+        display_names=display_names(auth),
+        public_url=settings.stream_public_url,
+    )
     app = create_app(NAME, title="Marquee: streaming", health=health, authenticate=viewers, routers=routers)
     servicer = StreamServicer(traffic, sessions, overview)
     service = Service(
         name=NAME,
         app=app,
-        front=HotPath(app, known=Known(viewers, register, streams), traffic=traffic, shared_headers=shared),
+        front=HotPath(
+            app,
+            known=Known(viewers, register, streams),
+            traffic=traffic,
+            shared_headers=shared_headers(settings.stream_public_url),
+        ),
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(add_servicer, servicer)]),
         bus=None if shared_bus else bus,
         prepare=[hot.prepare] if hot else (),
         background=[*background, *(hot.loops if hot else ())],
+        parting=parting,
     )
     service.resources.push_async_callback(origins.close)
     service.resources.callback(store.close)
@@ -120,8 +125,6 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     for channel in (auth, catalog, progress):
         service.resources.push_async_callback(channel.close)
     service.resources.push_async_callback(slots.close)
-    if role.answers:
-        service.resources.push_async_callback(register.flush)
     return service
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -137,8 +138,7 @@ def test_every_documented_path_reaches_the_service_that_has_it(scene: Scene) -> 
     walked = 0
     for service, part in document_parts().items():
         for template in part.get("paths", {}):
-            path = template.replace("{video_id}", ID).replace("{user_id}", ID)
-            assert "{" not in path
+            path = re.sub(r"\{\w+\}", ID, template)
             assert service_for(path) == service, path
             assert scene.http.get(path).json()["service"] == service, path
             walked += 1
@@ -210,6 +210,11 @@ def test_a_service_that_is_away_is_said_in_the_usual_form(scene: Scene, tmp_path
         answer = httpx.get(f"{lonely.base_url}/api/videos")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
         assert answer.headers["retry-after"] == "2"
+        for path in (f"/api/videos/{ID}/stream", "/api/play-sessions/1/end"):
+            assert httpx.get(f"{lonely.base_url}{path}?ticket=secret-ticket").status_code == 503
+        told = lonely.process.output() + lonely.access_log.read_text()
+        assert "/api/videos" in told
+        assert "secret-ticket" not in told
     finally:
         lonely.stop()
     own = scene.http.get(f"/api/videos/{ID}/stream/refuse")

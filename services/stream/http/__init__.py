@@ -1,20 +1,53 @@
 """HTTP of stream: the ordinary routes, and a shorter way for requests that need no waiting."""
 
+from __future__ import annotations
+
+from fastapi import APIRouter
+
 from services.stream.http.admin import AdminRoutes
 from services.stream.http.claims import Known
-from services.stream.http.cors import SHARED, preflight_router
+from services.stream.http.cors import preflight_router, shared_headers
 from services.stream.http.hot import HotPath
 from services.stream.http.play_sessions import PlaySessionRoutes
 from services.stream.http.routes import MediaRoutes
 from services.stream.http.viewers import Viewers
+from services.stream.names import Names
+from services.stream.service import Streams
+from services.stream.sessions import Overview, Sessions
+from services.stream.tickets import Tickets
+from services.stream.traffic import Traffic
 
-__all__ = [
-    "SHARED",
-    "AdminRoutes",
-    "HotPath",
-    "Known",
-    "MediaRoutes",
-    "PlaySessionRoutes",
-    "Viewers",
-    "preflight_router",
-]
+__all__ = ["HotPath", "Known", "Viewers", "build_routers", "shared_headers"]
+
+
+def build_routers(
+    streams: Streams,
+    sessions: Sessions,
+    traffic: Traffic,
+    overview: Overview,
+    *,
+    tickets: Tickets,
+    titles: Names,
+    display_names: Names,
+    public_url: str,
+) -> dict[str, APIRouter]:
+    """The routes of stream, by tag.
+
+    Args:
+        streams: finds videos and opens their files.
+        sessions: who may have bytes.
+        traffic: watches answers.
+        overview: how all sessions go.
+        tickets: knows tickets.
+        titles: of videos.
+        display_names: of users.
+        public_url: begins the URLs of play sessions; empty where bytes have no address of their own.
+    """
+    routers = {
+        "stream": MediaRoutes(streams, sessions, traffic, titles, shared_headers(public_url)).router(),
+        "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles, public_url).router(),
+        "streams": AdminRoutes(sessions, overview, titles, display_names).router(),
+    }
+    if public_url:
+        routers["preflights"] = preflight_router()
+    return routers

@@ -19,11 +19,15 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "7200",
 }
 
-SHARED: tuple[RawHeader, ...] = (
+_SHARED: tuple[RawHeader, ...] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", _EXPOSED),
 )
-"""What answers with bytes carry."""
+
+
+def shared_headers(public_url: str) -> tuple[RawHeader, ...]:
+    """What answers with bytes carry where they have an address of their own."""
+    return _SHARED if public_url else ()
 
 
 def preflight_router() -> APIRouter:

@@ -36,7 +36,7 @@ class Viewers:
         Raises:
             ApiError: what `accounts` and `Tickets.verify` raise; AUTH_INVALID_TOKEN for a ticket of another video.
         """
-        media = _MEDIA.fullmatch(request.url.path)
+        media = _MEDIA.fullmatch(request.scope["path"])
         text = request.query_params.get(TICKET)
         if media is None or text is None or request.method not in {"GET", "HEAD"}:
             return await self.accounts(request)

@@ -195,6 +195,15 @@ class Register:
         except SlotsUnavailable:
             log.warning("last_bytes_not_told", sessions=len(self._kept))
 
+    async def end_all(self) -> None:
+        """Ends every session, where they can't outlive this process.
+
+        Raises:
+            SlotsUnavailable: some may not have ended.
+        """
+        for session in await self._slots.all():
+            await self.stop(session.id, EndReason.ENDED)
+
     async def _stop_those_due(self) -> None:
         for session_id, reason in list(self._to_stop.items()):
             playing = self._kept.get(session_id)

@@ -110,9 +110,14 @@ class Sessions:
             ApiError: SERVICE_UNAVAILABLE while the store can't say.
         """
         viewing = _viewing(caller, shown, device_name(device, user_agent))
+        old = self._register.known(instead_of) if instead_of else None
+        if old is not None and _is_of(old, caller):
+            # Of what is served here, the store should know all bytes before it says what they came to.
+            with suppress(SlotsUnavailable):
+                await self._slots.renew([old.renewal(monotonic())])
         standing = _granted(await self._slots.start(viewing, instead_of=instead_of))
-        if instead_of and (old := self._register.known(instead_of)) and _is_of(old, caller):
-            self._register.end(instead_of, EndReason.REPLACED)
+        if old is not None and _is_of(old, caller):
+            self._register.end(old.session.id, EndReason.REPLACED)
         return self._register.keep(standing, caller.session_id)
 
     async def implicit(self, caller: Caller, shown: Shown, address: str, user_agent: bytes) -> Playing:

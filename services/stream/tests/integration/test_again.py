@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,23 @@ async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeat
         second = await line.ask("GET", stream_path(video_id), x_test_user=caller, range="bytes=3-4")
         assert second.status == 404
         assert len(repeated) == 1
+
+
+async def test_a_session_that_ends_ends_what_is_repeated_for_it(stage: Stage, repeated: list[bytes]) -> None:
+    film = stage.sparse("long.mp4", 2**33)
+    answer = await stage.call("POST", "/api/play-sessions", {"video_id": film})
+    session = answer.json()
+    url, nobody = session["stream_url"], {"x_test_user": ""}
+    async with connected(stage.port, receive_buffer=4096) as slow, connected(stage.port) as idle:
+        for line in (slow, idle):
+            for _ in range(2):
+                await line.ask("GET", url, **nobody, range="bytes=0-0")
+            assert (await line.ask("GET", url, **nobody, range="bytes=1-2")).status == 206
+        slow.send("GET", url, **nobody, range="bytes=1-")
+        await slow.head()
+        assert repeated[-1] == b"bytes=1-"
+        assert (await stage.call("DELETE", f"/api/play-sessions/{session['session_id']}")).status == 204
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await slow.reader.readexactly(2**32)
+        assert (await idle.ask("GET", url, **nobody, range="bytes=3-4")).status == 404
+    await stage.idle()

@@ -394,5 +394,15 @@ async def test_no_log_has_a_ticket(stage: Stage, film: str, capfd: pytest.Captur
     assert session["ticket"].partition(".")[2] not in logged
 
 
+async def test_a_stop_in_embedded_mode_ends_what_can_not_go_on(store: Path, sockets: Path) -> None:
+    async with running(store, sockets) as stage:
+        film = stage.store("film.mp4", DATA)
+        session = (await start(stage, film)).json()
+        await stage.call("GET", session["stream_url"], x_test_user="")
+        await stage.idle()
+    told = [each.read(stream_pb2_events.StreamStopped) for each in stage.bus.published if each.type == "stream.stopped"]
+    assert [(each.reason, each.bytes_transferred) for each in told] == [("ended", len(DATA))]
+
+
 def sample(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0
