@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Literal, TypeVar
 
 from services.stream.mp4 import Structure, structure
@@ -44,6 +46,43 @@ class Descriptor:
 
     def __del__(self) -> None:
         self._close(self.number)
+
+
+class Closer:
+    """Closes descriptors in threads: on some file systems closing waits for the store.
+
+    Who lets go of a descriptor only notes its number. That may happen in the middle of anything, as garbage is
+    collected whenever memory is taken: also where the lock is held that handing work to a thread takes.
+
+    Args:
+        pool: threads that may wait.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._numbers: SimpleQueue[int | None] = SimpleQueue()
+        self._is_over = False
+        Thread(target=self._run, name="stream-close", daemon=True).start()
+
+    def __call__(self, number: int) -> None:
+        """Sees to it that a descriptor is closed soon."""
+        if self._is_over:
+            # The process is ending, and nobody is left to be held up.
+            os.close(number)
+        else:
+            self._numbers.put(number)
+
+    def end(self) -> None:
+        """Ends its own thread, when what was noted is done."""
+        self._is_over = True
+        self._numbers.put(None)
+
+    def _run(self) -> None:
+        while (number := self._numbers.get()) is not None:
+            try:
+                self._pool.submit(os.close, number)
+            except RuntimeError:
+                os.close(number)
 
 
 class OpenFile:
@@ -159,6 +198,7 @@ class Files:
         self._kept: OrderedDict[Path, OpenFile] = OrderedDict()
         self._opening: dict[Path, asyncio.Task[OpenFile]] = {}
         self._openers = ThreadPoolExecutor(threads, thread_name_prefix="stream-open")
+        self._closer = Closer(self._openers)
         # By device: whoever waits for a dead share holds threads of that share only.
         self._readers: dict[int, ThreadPoolExecutor] = {}
         # Apart from the others, so that a busy store still answers; one, so that a dead one doesn't eat threads.
@@ -189,7 +229,7 @@ class Files:
 
     async def _open(self, path: Path) -> OpenFile:
         try:
-            descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._opener, self._close))
+            descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._opener, self._closer))
         except OSError:
             self._kept.pop(path, None)
             raise
@@ -209,14 +249,6 @@ class Files:
             pool = self._readers[device] = ThreadPoolExecutor(self._threads, thread_name_prefix="stream-read")
         return pool
 
-    def _close(self, number: int) -> None:
-        """Closes a descriptor in a thread: on some file systems closing waits for the store."""
-        try:
-            self._openers.submit(os.close, number)
-        except RuntimeError:
-            # The pool is shut down: the process is ending, and nobody is left to be held up.
-            os.close(number)
-
     async def ping(self) -> None:
         """Raises OSError when the store's root can't be read."""
         await asyncio.wrap_future(self._prober.submit(_look, self._root))
@@ -224,6 +256,7 @@ class Files:
     def close(self) -> None:
         """Ends the threads once they have finished what they are doing, and lets all files go."""
         self._kept.clear()
+        self._closer.end()
         for pool in (self._openers, self._prober, *self._readers.values()):
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import time
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -59,7 +60,7 @@ async def copy(original: StoredFile, part: Part, pace: Pace, threads: ThreadPool
         part.write(offset, block)
 
     async with aclosing(original.blocks(0, original.size)) as blocks:
-        while block := await asyncio.wait_for(anext(blocks, b""), STALL_SEC):
+        while block := await _next(blocks):
             await loop.run_in_executor(threads, take, block)
             offset += len(block)
             await pace.spend(len(block))
@@ -80,3 +81,9 @@ async def copy(original: StoredFile, part: Part, pace: Pace, threads: ThreadPool
     if written.digest() != digest.digest():
         raise NotACopy(f"of {part.facts.video_id} {offset} bytes came back, with another checksum")
     return replace(part.facts, sha256=digest.hexdigest())
+
+
+async def _next(blocks: AsyncGenerator[bytes, None]) -> bytes:
+    # Not `wait_for`, which before Python 3.12 may lose a cancellation.
+    async with asyncio.timeout(STALL_SEC):
+        return await anext(blocks, b"")

@@ -15,6 +15,7 @@ Everything here blocks; call it off the event loop.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from services.stream.hotcache.facts import BadFacts, Facts
 
@@ -40,7 +42,8 @@ _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _COPY = re.compile(rf"({_ID})\.([0-9a-f]{{16}})\.copy")
 _PART = re.compile(rf"({_ID})\.part")
 _TRASH = re.compile(r"[0-9a-f]{32}\.trash")
-_OURS = (_COPY, _PART, _TRASH)
+# Whoever looks in this order may meet one twice while it is renamed, but never miss one.
+_OURS = (_PART, _COPY, _TRASH)
 
 
 class NoRoom(Exception):  # noqa: N818 - reads as a sentence where it is raised
@@ -68,6 +71,8 @@ class Evicted:
 class Part:
     """A copy in the making; nobody else makes one of the same video as long as this one lives.
 
+    Its methods may be called by several threads; what comes after its end fails.
+
     Args:
         folder: where it becomes a copy.
         path: its own folder.
@@ -78,7 +83,9 @@ class Part:
     def __init__(self, folder: Folder, path: Path, descriptor: int, facts: Facts) -> None:
         self._folder = folder
         self._path = path
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
+        # A thread that still writes must not find another file under a number that was given back.
+        self._turn = Lock()
         self.facts = facts
 
     def write(self, offset: int, block: bytes) -> None:
@@ -87,19 +94,22 @@ class Part:
         Raises:
             OSError: the disk is full or broken.
         """
-        view = memoryview(block)
-        while view:
-            written = os.pwrite(self._descriptor, view, offset)
-            view, offset = view[written:], offset + written
+        with self._turn:
+            view = memoryview(block)
+            while view:
+                written = os.pwrite(self._number, view, offset)
+                view, offset = view[written:], offset + written
 
     def sync(self) -> None:
         """Waits until the disk has it all, and has what is read next come from there."""
-        os.fsync(self._descriptor)
-        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        with self._turn:
+            os.fsync(self._number)
+            os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def read(self, offset: int, count: int) -> bytes:
         """Reads a block of what was written."""
-        return os.pread(self._descriptor, count, offset)
+        with self._turn:
+            return os.pread(self._number, count, offset)
 
     def finish(self, facts: Facts) -> Copy:
         """Makes it a copy, whole or not at all; older ones of the same video are removed.
@@ -107,22 +117,33 @@ class Part:
         Raises:
             OSError: the disk is full or broken.
         """
-        note = os.open(self._path / FACTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(note, facts.dump())
-            os.fsync(note)
-        finally:
-            os.close(note)
-        _sync_folder(self._path)
-        copy = self._folder.accept(self._path, facts)
-        os.close(self._descriptor)
-        return copy
+        with self._turn:
+            note = os.open(self._path / FACTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(note, facts.dump())
+                os.fsync(note)
+            finally:
+                os.close(note)
+            _sync_folder(self._path)
+            copy = self._folder.accept(self._path, facts)
+            os.close(self._number)
+            self._descriptor = None
+            return copy
 
     def abandon(self) -> None:
-        """Removes it."""
-        with suppress(OSError):
-            self._folder.discard(self._path, is_held=True)
-        os.close(self._descriptor)
+        """Removes it. Of a finished one nothing is left to remove."""
+        with self._turn:
+            if self._descriptor is not None:
+                with suppress(OSError):
+                    self._folder.discard(self._path, is_held=True)
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    @property
+    def _number(self) -> int:
+        if self._descriptor is None:
+            raise OSError(errno.EBADF, "the copy was finished, or given up")
+        return self._descriptor
 
 
 class Folder:
@@ -216,7 +237,8 @@ class Folder:
 
     def remove(self, copy: Copy) -> None:
         """Removes a copy. Whoever reads it may go on; nobody new can open it."""
-        self.discard(copy.path)
+        with self._room():
+            self.discard(copy.path)
 
     def used_bytes(self) -> int:
         """What all that is ours takes, in bytes."""
@@ -237,11 +259,12 @@ class Folder:
     def accept(self, part: Path, facts: Facts) -> Copy:
         """Renames a finished part, durably, and removes other copies of its video."""
         copy = Copy(self._root / f"{facts.video_id}.{facts.key}.copy", facts)
-        part.rename(copy.path)
+        with self._room():
+            part.rename(copy.path)
+            for path, matched in self._entries(_COPY):
+                if matched[1] == facts.video_id and path != copy.path:
+                    self.discard(path)
         _sync_folder(self._root)
-        for path, matched in self._entries(_COPY):
-            if matched[1] == facts.video_id and path != copy.path:
-                self.discard(path)
         return copy
 
     def discard(self, path: Path, *, is_held: bool = False) -> None:

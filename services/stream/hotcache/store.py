@@ -19,7 +19,7 @@ from typing import TypeVar
 import structlog
 
 from services.stream.domain import Source
-from services.stream.files import Descriptor, OpenFile
+from services.stream.files import Closer, Descriptor, OpenFile
 from services.stream.hotcache import metrics
 from services.stream.hotcache.facts import Facts
 from services.stream.hotcache.folder import Copy, Evicted, Folder, Part
@@ -95,6 +95,7 @@ class HotStore:
         self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
         self._checks: dict[Copy, asyncio.Task[bool]] = {}
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="stream-hot-read")
+        self._closer = Closer(self._readers)
         # Apart from the readers, who must not wait while gigabytes are synced or deleted.
         self._keepers = ThreadPoolExecutor(2, thread_name_prefix="stream-hot-keep")
         # What the folder was found to hold must not overwrite what was done to it since.
@@ -140,6 +141,7 @@ class HotStore:
     def close(self) -> None:
         """Lets everything go."""
         self._open.clear()
+        self._closer.end()
         for pool in (self._readers, self._keepers):
             pool.shutdown(wait=False, cancel_futures=True)
         self._original.close()
@@ -183,10 +185,21 @@ class HotStore:
 
     async def reserve(self, facts: Facts) -> Part | None:
         """Begins a copy; see `Folder.reserve`."""
+        begun: list[Part] = []
+
+        def begin() -> list[Evicted]:
+            part, evicted = self._folder.reserve(facts)
+            begun.extend([part] if part else ())
+            return evicted
+
         async with self._changing:
-            part, evicted = await self.in_thread(partial(self._folder.reserve, facts))
-            self._report(evicted)
-        return part
+            try:
+                self._report(await self.in_thread(begin))
+            except asyncio.CancelledError:
+                for part in begun:
+                    await self.in_thread(part.abandon)
+                raise
+        return begun[0] if begun else None
 
     async def finish(self, part: Part, facts: Facts) -> None:
         """Makes a whole copy known to all. Raises OSError."""
@@ -196,8 +209,13 @@ class HotStore:
             self.on_release(facts.video_id)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Does what blocks; one that is begun is finished, also when its caller leaves."""
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._keepers, work))
+        """Does what blocks; one that is begun is waited for, also when its caller is cancelled."""
+        doing = asyncio.get_running_loop().run_in_executor(self._keepers, work)
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing])
+            raise
 
     @property
     def threads(self) -> ThreadPoolExecutor:
@@ -279,15 +297,9 @@ class HotStore:
             if self._copies.get(video_id) == copy:
                 del self._copies[video_id]
             return None
-        file = HotFile(copy, Descriptor(number, self._close), os.fstat(number), self._readers)
+        file = HotFile(copy, Descriptor(number, self._closer), os.fstat(number), self._readers)
         self._open[video_id] = file
         return file
-
-    def _close(self, number: int) -> None:
-        try:
-            self._readers.submit(os.close, number)
-        except RuntimeError:
-            os.close(number)
 
     def _let_go(self, video_id: str) -> None:
         if file := self._open.pop(video_id, None):

@@ -39,7 +39,9 @@ def put(folder: Folder, facts: Facts) -> Copy:
 
 def die(part: Part) -> None:
     """What the kernel does when the process that makes a copy dies."""
+    assert part._descriptor is not None
     os.close(part._descriptor)
+    part._descriptor = None
 
 
 def names(root: Path) -> set[str]:
