@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings, SettingsError
 from services.auth.domain import login_problem, password_problem
@@ -78,11 +78,21 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
                 raise ValueError("must look like https://host/path, without a password")
         return url
 
-    @model_validator(mode="after")
-    def _one_pepper(self) -> Self:
-        if self.password_pepper_file is not None and self.password_pepper.get_secret_value():
-            raise ValueError("MARQUEE_PASSWORD_PEPPER and MARQUEE_PASSWORD_PEPPER_FILE exclude each other")
-        return self
+    @field_validator("password_pepper_file")
+    @classmethod
+    def _one_pepper(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        pepper: SecretStr | None = info.data.get("password_pepper")
+        if path is not None and pepper is not None and pepper.get_secret_value():
+            raise ValueError("must not be set beside MARQUEE_PASSWORD_PEPPER")
+        return path
+
+    @field_validator("refresh_ttl_sec")
+    @classmethod
+    def _outlives_access(cls, seconds: int, info: ValidationInfo) -> int:
+        # A login is forgotten with its refresh token: its end must not be, while an access token of it lives.
+        if seconds < info.data.get("access_ttl_sec", 0):
+            raise ValueError("must not be less than MARQUEE_ACCESS_TTL_SEC")
+        return seconds
 
     def pepper(self) -> str:
         """The secret that is mixed into password hashes; empty without one.

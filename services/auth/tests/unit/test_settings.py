@@ -72,8 +72,16 @@ def test_the_pepper_may_be_in_a_file(tmp_path: Path) -> None:
         loaded(tmp_path, password_pepper_file=file).pepper()
     with pytest.raises(SettingsError, match=r"^MARQUEE_PASSWORD_PEPPER_FILE can't be read"):
         loaded(tmp_path, password_pepper_file=tmp_path / "nothing").pepper()
-    with pytest.raises(SettingsError, match="exclude each other"):
+    with pytest.raises(SettingsError, match="must not be set beside MARQUEE_PASSWORD_PEPPER"):
         loaded(tmp_path, password_pepper="x", password_pepper_file=file)
+
+
+def test_an_access_token_ends_before_its_login_is_forgotten(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^MARQUEE_REFRESH_TTL_SEC can't be used: must not be less than MARQUEE_ACCESS_TTL_SEC\.$"
+    ):
+        loaded(tmp_path, access_ttl_sec=301, refresh_ttl_sec=300)
+    assert loaded(tmp_path, access_ttl_sec=300, refresh_ttl_sec=300).refresh_ttl_sec == 300
 
 
 def test_secrets_do_not_show(tmp_path: Path) -> None:
