@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import Any
 
 import httpx
@@ -274,6 +275,41 @@ class AdministrationContract:
         async with database.read() as session:
             left = await session.scalars(select(User).where(User.role == "admin", User.status == "active"))
             assert len(left.all()) == 1
+
+    async def test_whatever_happens_at_once_nothing_breaks(
+        self, auth: Auth, headers: dict[str, str], clock: Clock
+    ) -> None:
+        """Locks are always taken in one order: nobody waits in a circle, and no database gives up on anybody."""
+        made = await auth.client.post("/api/corporations", json={"name": "Acme"}, headers=headers)
+        corporation_id = made.json()["id"]
+        random = Random(7)
+        for number in range(3):
+            logins = [f"user-{number}-{n}" for n in range(4)]
+            ids = [(await self.make(auth, headers, login_id=login, role="admin")).json()["id"] for login in logins]
+            tokens = [(await auth.log_in(login)).json()["refresh_token"] for login in logins for _ in range(2)]
+            # Old tokens are swept away by logins while they are being used, revoked and removed.
+            clock.advance(seconds=auth.settings.refresh_ttl_sec - 1)
+            tokens += [(await auth.log_in(login)).json()["refresh_token"] for login in logins]
+            clock.advance(seconds=2)
+            acts = [
+                *(auth.refresh(token) for token in tokens),
+                *(auth.log_in(login) for login in logins),
+                *(
+                    auth.browser().request(method, f"/api/users/{id_}{path}", json=body, headers=headers)
+                    for id_ in ids
+                    for method, path, body in (
+                        ("PATCH", "", {"corporation_id": corporation_id, "role": "member"}),
+                        ("POST", "/suspend", None),
+                        ("POST", "/approve", None),
+                        ("POST", "/password-reset", None),
+                        ("DELETE", "", None),
+                    )
+                ),
+                auth.browser().delete(f"/api/corporations/{corporation_id}", headers=headers),
+            ]
+            random.shuffle(acts)
+            answers = await asyncio.gather(*acts)
+            assert not [answer.text for answer in answers if answer.status_code >= 500]
 
     @pytest.mark.parametrize(
         ("method", "path"),
