@@ -81,6 +81,8 @@ def test_only_what_another_time_may_change_is_worth_a_retry() -> None:
         domain.FILE_UNREADABLE,
         domain.THUMBNAIL_UNWRITABLE,
         domain.TIME_LIMIT,
+        domain.ORIGIN_REFUSES,
+        domain.TOO_LARGE_TO_STAGE,
         domain.INTERRUPTED,
         domain.SERVER_BUSY,
     }
