@@ -126,6 +126,9 @@ class StreamMetrics(View):
     max_streams: int
     max_streams_per_user: int
     stream_queue: int
+    opens_in_sec: float = Field(
+        description="Not 0 for a short time after Redis was away or empty: nothing new is granted until then."
+    )
     users: int = Field(description="Who plays or waits.")
     replicas: int = Field(description="Processes that serve somebody now.")
     bytes_sent: int = Field(description="Of the sessions that play now.")

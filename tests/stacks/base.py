@@ -41,7 +41,15 @@ class Stack(ABC):
                 return bool(httpx.get(f"{self.base_url}/api/health", timeout=5).json().get("status") == "healthy")
             return False
 
+        def lets_viewers_in() -> bool:
+            with contextlib.suppress(httpx.HTTPError, ValueError):
+                url = f"{self.base_url}/api/admin/streams/metrics"
+                metrics = httpx.get(url, auth=(ADMIN_LOGIN, ADMIN_PASSWORD), timeout=5).json()
+                return metrics.get("opens_in_sec") == 0
+            return False
+
         wait_for(healthy, limit_sec, f"{self.name} to be healthy")
+        wait_for(lets_viewers_in, limit_sec, f"{self.name} to grant play sessions")
 
     def __enter__(self) -> Self:
         try:

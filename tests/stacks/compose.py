@@ -55,6 +55,7 @@ class ComposeStack(Stack):
             "MARQUEE_HTTP_PORT": str(port),
             "MARQUEE_ADMIN_LOGIN": ADMIN_LOGIN,
             "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "MARQUEE_SESSION_IDLE_SEC": "6",
         }
         with timed("docker compose build"):
             self.compose("build")

@@ -88,6 +88,7 @@ class ServicesStack(Stack):
         if name == "stream":
             environment |= {
                 "MARQUEE_REDIS_URL": self.redis.url,
+                "MARQUEE_SESSION_IDLE_SEC": "6",
                 "MARQUEE_TICKET_KEY_FILE": str(self.folder / "tickets.key"),
             }
         command = [sys.executable, "-m", f"services.{name}", "serve"]

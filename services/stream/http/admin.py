@@ -82,6 +82,7 @@ class AdminRoutes:
             max_streams=limits.platform,
             max_streams_per_user=limits.per_user,
             stream_queue=limits.queue,
+            opens_in_sec=await self._sessions.opens_in(),
         )
 
     async def stop(self, session_id: str, caller: CurrentAdmin) -> None:

@@ -246,6 +246,17 @@ class Sessions:
         except SlotsUnavailable as error:
             raise _unavailable() from error
 
+    async def opens_in(self) -> float:
+        """Seconds until new sessions are granted; not 0 after the store was away or lost its data.
+
+        Raises:
+            ApiError: SERVICE_UNAVAILABLE.
+        """
+        try:
+            return await self._slots.opens_in()
+        except SlotsUnavailable as error:
+            raise _unavailable() from error
+
     def ticket(self, playing: Playing, caller: Caller) -> tuple[str, datetime]:
         """A fresh ticket of a session that plays, and when it ends."""
         session = playing.session

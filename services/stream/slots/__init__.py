@@ -125,6 +125,13 @@ class SlotStore(Protocol):
             SlotsUnavailable: the store can't be asked.
         """
 
+    async def opens_in(self) -> float:
+        """Seconds until new sessions are granted: not 0 while the store finds out who is playing after a gap.
+
+        Raises:
+            SlotsUnavailable: the store can't be asked.
+        """
+
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
         """The oldest events that are not acknowledged, for the one relay that moves them to the bus.
 

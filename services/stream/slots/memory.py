@@ -157,6 +157,10 @@ class MemorySlots:
         self._advance()
         return [*sorted(map(_session, self._active.values()), key=_age), *map(_session, self._waiting())]
 
+    async def opens_in(self) -> float:
+        """See `SlotStore`."""
+        return 0.0
+
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
         """See `SlotStore`."""
         self._advance()

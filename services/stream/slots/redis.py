@@ -82,6 +82,7 @@ class _Script(Enum):
     GET = "get"
     ALL = "all"
     PENDING = "pending"
+    OPENS = "opens"
 
 
 class RedisSlots:
@@ -205,6 +206,10 @@ class RedisSlots:
         rows = await self._run(_Script.ALL, "")
         playing = [row for row in rows if not _place(row)]
         return [*_by_age(playing), *map(_session, sorted(filter(_place, rows), key=_place))]
+
+    async def opens_in(self) -> float:
+        """See `SlotStore`."""
+        return int(await self._run(_Script.OPENS)) / 1000
 
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
         """See `SlotStore`."""

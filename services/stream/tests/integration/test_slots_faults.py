@@ -281,6 +281,7 @@ async def test_while_it_is_away_everything_says_so_soon(monkeypatch: pytest.Monk
                 store.all(),
                 store.pending(1),
                 store.acknowledge(["1-0"]),
+                store.opens_in(),
                 store.ping(),
             ):
                 with pytest.raises(SlotsUnavailable):

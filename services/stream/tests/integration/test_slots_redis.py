@@ -123,6 +123,7 @@ class TestRedisSlots(SlotsContract):
         session = await world.granted(a_viewing("ann"))
         for cause in (world.forget, lambda: world.jump(LIMITS.gap_sec + 0.001), lambda: world.jump(-0.001)):
             await cause()
+            assert await world.store.opens_in() == LIMITS.idle_sec
             for viewing in (a_viewing(), a_viewing("ann"), a_viewing(kind=Kind.IMPLICIT)):
                 assert await world.store.start(viewing) == Unavailable(LIMITS.idle_sec)
             takeover = await world.store.start(a_viewing("ann"), instead_of=session.id)
@@ -130,6 +131,7 @@ class TestRedisSlots(SlotsContract):
             await world.play(session, sec=LIMITS.idle_sec - 0.001)
             assert await world.store.start(a_viewing()) == Unavailable(0.001)
             await world.jump(0.001)
+            assert await world.store.opens_in() == 0
             newcomer = await world.granted(a_viewing())
             assert {each.id for each in await world.store.all()} == {session.id, newcomer.id}
             await world.store.stop(newcomer.id, EndReason.ENDED)

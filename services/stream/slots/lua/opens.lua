@@ -1,0 +1,3 @@
+-- For how many milliseconds nothing new is granted.
+advance()
+return math.max(0, grace - now)
