@@ -28,6 +28,7 @@ from services.stream.service import Streams
 from services.stream.sessions import Overview, Register, Sessions, journal
 from services.stream.settings import StreamSettings
 from services.stream.slots import Limits, SlotStore
+from services.stream.slots.events import STARTED
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
 from services.stream.slots.relay import SlotsRelay
@@ -85,7 +86,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         parting.append(register.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
-        relay = SlotsRelay(slots, bus, told=journal.write)
+        # Progress counts views: one that comes before its queue is there has to wait.
+        relay = SlotsRelay(slots, bus, required=(STARTED,), told=journal.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             parting = [register.end_all, relay.relay]

@@ -1,0 +1,249 @@
+"""The whole service with a hot cache: what viewers see of it, also when the store is taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grpc import aio
+from structlog.testing import capture_logs
+
+from kit.rpc import GrpcServer
+from kit.settings import SettingsError
+from kit.testing.fakes import event_of
+from marquee.events.v1 import stream_pb2, video_pb2
+from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
+from services.stream import files
+from services.stream.hotcache import keeper, promoter, store
+from services.stream.tests.support import Answer, Stage, make_movie, running, until
+
+FILM = os.urandom(700_000)
+
+
+class FakeProgress(progress_pb2_grpc.ProgressServiceServicer):
+    """Has counted as many views as it is told."""
+
+    def __init__(self) -> None:
+        self.views: dict[str, int] = {}
+        self.days: set[int] = set()
+
+    def register(self, server: aio.Server) -> None:
+        progress_pb2_grpc.add_ProgressServiceServicer_to_server(self, server)
+
+    async def GetViews(  # noqa: N802
+        self, request: progress_pb2.GetViewsRequest, context: aio.ServicerContext[Any, Any]
+    ) -> progress_pb2.GetViewsResponse:
+        del context
+        self.days.add(request.days)
+        found = {each: self.views[each] for each in request.video_ids if each in self.views}
+        videos = [progress_pb2.VideoViews(video_id=each, views=views) for each, views in found.items()]
+        return progress_pb2.GetViewsResponse(videos=videos)
+
+    async def GetProgress(  # noqa: N802
+        self, request: progress_pb2.GetProgressRequest, context: aio.ServicerContext[Any, Any]
+    ) -> progress_pb2.GetProgressResponse:
+        raise NotImplementedError
+
+    async def TopVideos(  # noqa: N802
+        self, request: progress_pb2.TopVideosRequest, context: aio.ServicerContext[Any, Any]
+    ) -> progress_pb2.TopVideosResponse:
+        raise NotImplementedError
+
+
+class Theatre:
+    """The service, the store that it reads, the hot cache, and who counts views."""
+
+    def __init__(self, folder: Path, sockets: Path) -> None:
+        self.root, self.hot = folder / "store", folder / "hot"
+        self._sockets = sockets
+        self._elsewhere = folder / "elsewhere"
+        self.progress = FakeProgress()
+        (self.root / "incoming").mkdir(parents=True)
+
+    @asynccontextmanager
+    async def open(self, **changed: Any) -> AsyncIterator[Stage]:
+        address = f"unix:{self._sockets}/progress.sock"
+        server = GrpcServer("progress", address, [self.progress.register])
+        await server.start()
+        settings: dict[str, Any] = {"hot_cache_dir": self.hot, "progress_address": address} | changed
+        async with running(self.root, self._sockets, **settings) as stage:
+            yield stage
+        await server.stop(0)
+
+    def pull(self) -> None:
+        """Takes the store away: its mount point is an empty folder then."""
+        self.root.rename(self._elsewhere)
+        self.root.mkdir()
+
+    def put_back(self) -> None:
+        self.root.rmdir()
+        self._elsewhere.rename(self.root)
+
+    def names(self) -> set[str]:
+        # What was raised while a file was looked into, and what waited for it, refer to one another.
+        gc.collect()
+        return {path.name for path in self.hot.iterdir()} - {"marquee-hot-cache.lock"}
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (promoter, keeper):
+        monkeypatch.setattr(module, "PASS_SEC", 0.02)
+    monkeypatch.setattr(promoter, "SETTLE_SEC", 0)
+    for module in (files, store):
+        monkeypatch.setattr(module, "FRESH_SEC", 0)
+
+
+@pytest.fixture
+def theatre(tmp_path: Path, sockets: Path) -> Theatre:
+    return Theatre(tmp_path, sockets)
+
+
+async def info(stage: Stage, video_id: str) -> dict[str, Any]:
+    answer = await stage.call("GET", f"/api/videos/{video_id}/stream/info")
+    assert answer.status == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def tier(stage: Stage, video_id: str) -> tuple[str | None, bool]:
+    told = await info(stage, video_id)
+    return told["source"], told["cache_hit"]
+
+
+async def promoted(theatre: Theatre, stage: Stage, video_id: str) -> None:
+    """Waits until a film comes from its copy."""
+    theatre.progress.views[video_id] = 5
+    await stage.get(video_id, range="bytes=0-0")
+    async with asyncio.timeout(20):
+        while await tier(stage, video_id) != ("ssd", True):  # noqa: ASYNC110 - nothing tells when it happens
+            await asyncio.sleep(0.01)
+
+
+def facts(answer: Answer) -> tuple[object, ...]:
+    names = ("etag", "last-modified", "content-length", "content-range", "content-type", "accept-ranges")
+    return answer.status, answer.body, *(answer.headers.get(name) for name in names)
+
+
+async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(theatre: Theatre) -> None:
+    async with theatre.open() as stage:
+        film, cold = stage.store("film.mp4", FILM), stage.store("cold.mp4", b"cold film")
+        ways: tuple[dict[str, str], ...] = (
+            {},
+            {"range": "bytes=1000-1999"},
+            {"range": "bytes=-5"},
+            {"range": "bytes=0-1,600000-"},
+        )
+        before = [facts(await stage.get(film, **way)) for way in ways[:3]]
+        assert await tier(stage, film) == ("nas", False)
+        await promoted(theatre, stage, film)
+        assert theatre.progress.days == {7}
+        assert [facts(await stage.get(film, **way)) for way in ways[:3]] == before
+        several = await stage.get(film, **ways[3])
+        assert (several.status, FILM[600_000:] in several.body) == (206, True)
+
+        theatre.pull()
+        assert [facts(await stage.get(film, **way)) for way in ways[:3]] == before
+        resumed = await stage.get(film, range="bytes=1000-", if_range=str(before[0][2]))
+        assert (resumed.status, resumed.body) == (206, FILM[1000:])
+        unchanged = await stage.get(film, if_none_match=str(before[0][2]))
+        assert unchanged.status == 304
+        assert await tier(stage, film) == ("ssd", True)
+
+        # What has no copy is out of reach, and said to be; nobody else is held up by it.
+        refused = await stage.get(cold)
+        assert (refused.status, refused.code) == (503, "STREAM_FILE_UNAVAILABLE")
+        await until(lambda: "stream.error" in stage.bus.types())
+        (error,) = (each for each in stage.bus.published if each.type == "stream.error")
+        told = error.read(stream_pb2.StreamError)
+        assert (told.video_id, told.error_code) == (cold, "STREAM_FILE_UNAVAILABLE")
+        assert await tier(stage, cold) == (None, False)
+        ready = await stage.call("GET", "/readyz")
+        assert ready.status == 200
+
+        theatre.put_back()
+        assert (await stage.get(cold)).body == b"cold film"
+        assert [facts(await stage.get(film, **way)) for way in ways[:3]] == before
+        started = {each.read(stream_pb2.StreamStarted).source for each in stage.bus.published if "started" in each.type}
+        assert started == {"nas"}
+
+
+@pytest.mark.parametrize("start", ["0", "1.5"])
+async def test_a_film_that_begins_elsewhere_is_the_same_from_the_copy(theatre: Theatre, start: str) -> None:
+    async with theatre.open() as stage:
+        film = stage.add(await make_movie(theatre.root / "film.mp4"))
+        path = f"/api/videos/{film}/stream?start={start}"
+        before = facts(await stage.call("GET", path))
+        await promoted(theatre, stage, film)
+        theatre.pull()
+        assert facts(await stage.call("GET", path)) == before
+
+
+async def test_copies_are_there_after_a_restart_while_the_store_is_away(theatre: Theatre) -> None:
+    async with theatre.open() as stage:
+        film = stage.store("film.mp4", FILM)
+        before = facts(await stage.get(film))
+        await promoted(theatre, stage, film)
+        sources = stage.catalog.sources
+    theatre.pull()
+    async with theatre.open() as stage:
+        stage.catalog.sources = sources
+        assert facts(await stage.get(film)) == before
+        await until(lambda: "stream.started" in stage.bus.types())
+        (started,) = (each for each in stage.bus.published if each.type == "stream.started")
+        assert started.read(stream_pb2.StreamStarted).source == "ssd"
+
+
+@pytest.mark.parametrize("type_", ["video.purged", "video.deleted"])
+async def test_a_deleted_film_has_no_copy(theatre: Theatre, type_: str) -> None:
+    async with theatre.open() as stage:
+        film = stage.store("film.mp4", FILM)
+        await promoted(theatre, stage, film)
+        del stage.catalog.sources[film]
+        await stage.bus.deliver(event_of(type_, video_pb2.VideoUpdated(video_id=film), subject=film))
+        assert (await stage.get(film)).status == 404
+        await until(lambda: not theatre.names())
+
+
+async def test_a_new_version_is_served_at_once(theatre: Theatre) -> None:
+    async with theatre.open() as stage:
+        film = stage.store("film.mp4", FILM)
+        before = await stage.get(film)
+        await promoted(theatre, stage, film)
+        (theatre.root / "film.mp4").write_bytes(b"another film")
+        stage.catalog.sources[film].version = 2
+        await stage.bus.deliver(event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film))
+        after = await stage.get(film)
+        assert (after.status, after.body) == (200, b"another film")
+        assert after.headers["etag"] != before.headers["etag"]
+        await promoted(theatre, stage, film)
+        assert (await stage.get(film)).body == b"another film"
+
+
+async def test_who_is_watching_keeps_a_copy_from_being_evicted(theatre: Theatre) -> None:
+    with capture_logs() as logs:
+        async with theatre.open(hot_cache_bytes=2**20) as stage:
+            film, other = stage.store("film.mp4", FILM), stage.store("other.mp4", FILM)
+            await promoted(theatre, stage, film)
+            theatre.progress.views[other] = 9
+            await stage.get(other, range="bytes=0-0")
+            await until(lambda: any(each["event"] == "hot_cache_not_promoted" for each in logs))
+            assert await tier(stage, other) == ("nas", False)
+            assert await tier(stage, film) == ("ssd", True)
+    assert [each["event"] for each in logs if "hot_cache" in each["event"]] == [
+        "hot_cache_promoted",
+        "hot_cache_not_promoted",
+    ]
+
+
+async def test_a_folder_that_can_not_be_used_stops_the_start(theatre: Theatre) -> None:
+    theatre.hot.write_text("no folder")
+    with pytest.raises(SettingsError, match="MARQUEE_HOT_CACHE_DIR can't be used"):
+        async with theatre.open():
+            pass
