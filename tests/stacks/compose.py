@@ -56,6 +56,8 @@ class ComposeStack(Stack):
             "MARQUEE_ADMIN_LOGIN": ADMIN_LOGIN,
             "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "MARQUEE_SESSION_IDLE_SEC": "6",
+            # Tests come as many clients of one administrator.
+            "MARQUEE_MAX_STREAMS_PER_USER": "100",
         }
         with timed("docker compose build"):
             self.compose("build")

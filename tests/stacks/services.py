@@ -89,6 +89,8 @@ class ServicesStack(Stack):
             environment |= {
                 "MARQUEE_REDIS_URL": self.redis.url,
                 "MARQUEE_SESSION_IDLE_SEC": "6",
+                # Tests come as many clients of one administrator.
+                "MARQUEE_MAX_STREAMS_PER_USER": "100",
                 "MARQUEE_TICKET_KEY_FILE": str(self.folder / "tickets.key"),
             }
         command = [sys.executable, "-m", f"services.{name}", "serve"]
