@@ -142,8 +142,10 @@ class Relay:
                 log.exception("outbox_relay_failed")
                 pause = await self._back_off(pause)
                 continue
+            # Not wait_for: that one forgets a cancellation that comes together with the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     @staticmethod
     async def _back_off(pause: float) -> float:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -140,6 +140,24 @@ class OutboxContract:
             await record(database, event)
             assert await bus.has_published(1) == [event]
             await all_marked_sent(database)
+
+    async def test_a_stop_that_comes_together_with_an_event_is_a_stop(database: Database) -> None:
+        waits = asyncio.Event()
+        relay = Relay("kit", database, Bus())
+
+        class Wake(asyncio.Event):
+            async def wait(self) -> Literal[True]:
+                waits.set()
+                return await super().wait()
+
+        relay._wake = wake = Wake()
+        task = asyncio.create_task(relay.run())
+        async with asyncio.timeout(PATIENCE_SEC):
+            await waits.wait()
+            wake.set()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
     async def test_nothing_leaves_before_the_commit(self, database: Database) -> None:
         bus = Bus()

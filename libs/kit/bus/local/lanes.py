@@ -170,7 +170,9 @@ class RetryClock:
     async def _sleep(self) -> None:
         while (wait := self._next - time.time()) > 0:
             try:
-                await asyncio.wait_for(self._sooner.wait(), wait)
+                # Not wait_for: that one forgets a cancellation that comes together with the event (Python 3.11).
+                async with asyncio.timeout(wait):
+                    await self._sooner.wait()
                 self._sooner.clear()
             except TimeoutError:
                 return
