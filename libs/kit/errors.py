@@ -81,6 +81,13 @@ CODES: Final[dict[str, ErrorCode]] = {
     "CONTENT_NOT_READY": ErrorCode(
         409, _G.FAILED_PRECONDITION, "The video is not ready to be watched.", "아직 재생할 수 없는 영상입니다."
     ),
+    "CONTENT_DELETED": ErrorCode(410, _G.NOT_FOUND, "The video is in the trash.", "휴지통에 있는 영상입니다."),
+    "PLAN_REQUIRED": ErrorCode(
+        402,
+        _G.FAILED_PRECONDITION,
+        "This needs a paid plan; the corporation has none, or it has expired.",
+        "유료 요금제가 필요합니다. 법인의 요금제가 없거나 만료되었습니다.",
+    ),
     "METHOD_NOT_ALLOWED": ErrorCode(
         405, _G.UNIMPLEMENTED, "This address does not answer that method.", "허용되지 않는 메서드입니다."
     ),

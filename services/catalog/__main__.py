@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from services.catalog import consumers
+from services.catalog.changes import Changes, Purge
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.imports import Imports
+from services.catalog.plans import PlansClient
 from services.catalog.rpc import CatalogServicer, register
 from services.catalog.service import REQUIRED_EVENTS, HealthOverview, Processing, Sweep, Videos
 from services.catalog.settings import CatalogSettings
@@ -60,6 +63,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
+        background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
         title="Marquee: what there is to watch",
@@ -67,6 +71,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         authenticate=authenticate,
         routers=build_routers(
             videos,
+            Changes(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
             store,

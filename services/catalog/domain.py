@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final, Literal, Protocol
 
@@ -47,9 +48,21 @@ class Viewer(Protocol):
 class Visible(Protocol):
     """What the rules need to know of a video."""
 
-    status: str
-    uploader_id: str
-    corporation_id: str | None
+    @property
+    def status(self) -> str:
+        """See `VideoStatus`."""
+
+    @property
+    def uploader_id(self) -> str:
+        """Who brought it in."""
+
+    @property
+    def corporation_id(self) -> str | None:
+        """Whose it is; None for platform videos."""
+
+    @property
+    def deleted_at(self) -> datetime | None:
+        """When it was put into the trash, if it is there."""
 
 
 class Labels(Protocol):
@@ -72,11 +85,74 @@ class Labels(Protocol):
         """Whose it is; None for everybody's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a corporation has paid for."""
+
+    is_paid: bool
+    expires_at: datetime | None
+    """None for a plan that does not end."""
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Whether it is a paid one that has not expired."""
+        return self.is_paid and (self.expires_at is None or moment < self.expires_at)
+
+
+NO_PLAN: Final = Plan(is_paid=False, expires_at=None)
+
+
+def in_reach(viewer: Viewer, video: Visible) -> bool:
+    """Whether a video is of the platform or of the viewer's own corporation; for administrators all are in reach."""
+    return viewer.is_admin or video.corporation_id in (None, viewer.corporation_id or None)
+
+
 def may_see(viewer: Viewer, video: Visible) -> bool:
     """Whether a video exists as far as this viewer is concerned."""
-    if viewer.is_admin or video.uploader_id == viewer.user_id:
-        return True
-    return video.status == "ready" and video.corporation_id in (None, viewer.corporation_id or None)
+    if video.deleted_at is not None or not in_reach(viewer, video):
+        return False
+    return viewer.is_admin or video.status == "ready" or video.uploader_id == viewer.user_id
+
+
+def may_see_in_trash(viewer: Viewer, video: Visible) -> bool:
+    """Whether a video is in the trash as far as this viewer is concerned."""
+    return video.deleted_at is not None and may_change(viewer, video)
+
+
+def may_change(viewer: Viewer, video: Visible) -> bool:
+    """Whether a viewer may describe a video anew, or delete it."""
+    return in_reach(viewer, video) and (viewer.is_admin or video.uploader_id == viewer.user_id)
+
+
+def refusal_to_restore(viewer: Viewer, video: Visible, plan: Plan, now: datetime) -> str | None:
+    """Why a viewer may not take a video out of the trash: an error code; None when they may.
+
+    Args:
+        viewer: who wants to.
+        video: which.
+        plan: the plan of the video's corporation; of no matter for a platform video.
+        now: the moment at which it would come back.
+    """
+    if not may_see_in_trash(viewer, video):
+        return "CONTENT_NOT_FOUND"
+    if viewer.is_admin:
+        return None
+    if video.corporation_id is None:
+        return "AUTH_FORBIDDEN"
+    return None if plan.holds_at(now) else "PLAN_REQUIRED"
+
+
+def home_of_upload(viewer: Viewer, wanted: str | None) -> str | None:
+    """Whose an upload will be: members' are their corporation's, administrators' are whose they say.
+
+    Raises:
+        PermissionError: a member wants it to be somebody else's.
+    """
+    if viewer.is_admin:
+        return wanted
+    own = viewer.corporation_id or None
+    if wanted not in (None, own):
+        raise PermissionError
+    return own
 
 
 def may_upload(viewer: Viewer, uploads: Literal["admin", "members"]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,18 @@ from kit.callers import CurrentAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.http import Page, Paging, errors, paging
 from kit.media import MediaStore
-from services.catalog.domain import SORTS, may_upload
+from services.catalog.changes import Changes
+from services.catalog.domain import SORTS, home_of_upload, may_upload
 from services.catalog.imports import Imports
-from services.catalog.schemas import HealthView, ImportRequest, ProcessingView, VideoDetailView, VideoView
+from services.catalog.schemas import (
+    EditRequest,
+    HealthView,
+    ImportRequest,
+    ProcessingView,
+    TrashedVideoView,
+    VideoDetailView,
+    VideoView,
+)
 from services.catalog.service import HealthOverview, Videos
 from services.catalog.uploads import receive
 
@@ -51,6 +61,7 @@ def max_body_bytes(scope: Scope) -> int | None:
 
 def build_routers(
     videos: Videos,
+    changes: Changes,
     imports: Imports,
     overview: HealthOverview,
     store: MediaStore,
@@ -61,6 +72,7 @@ def build_routers(
     """The routes of catalog, by tag."""
     return {
         "videos": _videos_router(videos, store, uploads, upload_max_bytes),
+        "changes": _changes_router(changes),
         "imports": _imports_router(imports),
         "health": _health_router(overview),
     }
@@ -92,20 +104,25 @@ def _videos_router(
         responses=errors("UPLOAD_INVALID_MEDIA", "UPLOAD_TOO_LARGE", "STORAGE_FULL", "STREAM_FILE_UNAVAILABLE"),
     )
     async def upload_video(request: Request, caller: CurrentCaller) -> VideoDetailView:
-        """Takes a video in. It is `processing` until its facts and thumbnail are made, then `ready` or `failed`."""
+        """Takes a video in. It is `processing` until its facts and thumbnail are made, then `ready` or `failed`.
+
+        Members upload into their own corporation; administrators say with `corporation_id` whose it is, if anybody's.
+        """
         if not may_upload(caller, uploads):
             raise ApiError("AUTH_FORBIDDEN")
         async with receive(request.headers, request.stream(), store, upload_max_bytes) as upload:
-            if upload.corporation_id and not caller.is_admin and upload.corporation_id != caller.corporation_id:
-                raise ApiError("AUTH_FORBIDDEN")
-            return VideoDetailView.of(await videos.add(upload, caller.user_id))
+            try:
+                home = home_of_upload(caller, upload.corporation_id)
+            except PermissionError as error:
+                raise ApiError("AUTH_FORBIDDEN") from error
+            return VideoDetailView.of(await videos.add(replace(upload, corporation_id=home), caller.user_id))
 
     @router.post("/api/videos/process")
     async def process_all(admin: CurrentAdmin) -> ProcessingView:  # noqa: ARG001 - being an administrator is what counts
         """Has facts and artwork of every video made again, also of those that failed but kept their file."""
         return ProcessingView(requested=await videos.request_processing())
 
-    @router.get("/api/videos/{video_id}", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/videos/{video_id}", responses=errors("CONTENT_NOT_FOUND", "CONTENT_DELETED"))
     async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
         """One video with its technical facts."""
         return VideoDetailView.of(await videos.get(video_id, caller))
@@ -116,7 +133,7 @@ def _videos_router(
         responses={
             200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 320 pixels wide."},
             304: {"description": "The caller has it already."},
-            **errors("CONTENT_NOT_FOUND", "STREAM_FILE_UNAVAILABLE"),
+            **errors("CONTENT_NOT_FOUND", "CONTENT_DELETED", "STREAM_FILE_UNAVAILABLE"),
         },
     )
     async def get_thumbnail(video_id: str, request: Request, caller: CurrentCaller) -> Response:
@@ -130,6 +147,43 @@ def _videos_router(
         if headers["ETag"] in known or known.strip() == "*":
             return Response(status_code=304, headers=headers)
         return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+    return router
+
+
+def _changes_router(changes: Changes) -> APIRouter:
+    router = protected_router()
+
+    @router.patch(
+        "/api/videos/{video_id}",
+        responses=errors("CONTENT_NOT_FOUND", "SERVICE_UNAVAILABLE"),
+    )
+    async def edit_video(video_id: str, wanted: EditRequest, caller: CurrentCaller) -> VideoDetailView:
+        """Describes a video anew: for its uploader and administrators. Only these move it, with `corporation_id`."""
+        return VideoDetailView.of(await changes.edit(video_id, wanted.edit(), caller))
+
+    @router.delete("/api/videos/{video_id}", status_code=204, responses=errors("CONTENT_NOT_FOUND"))
+    async def delete_video(video_id: str, caller: CurrentCaller) -> None:
+        """Puts a video into the trash: for its uploader and administrators."""
+        await changes.delete(video_id, caller)
+
+    @router.post(
+        "/api/videos/{video_id}/restore",
+        responses=errors("CONTENT_NOT_FOUND", "PLAN_REQUIRED", "SERVICE_UNAVAILABLE"),
+    )
+    async def restore_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
+        """Takes a video out of the trash.
+
+        Administrators may always; the uploader when it is their corporation's, and that one is on a paid plan.
+        """
+        return VideoDetailView.of(await changes.restore(video_id, caller))
+
+    @router.get("/api/trash")
+    async def trash(caller: CurrentCaller, page: Annotated[Paging, Depends(paging)]) -> Page[TrashedVideoView]:
+        """What was deleted, the last first: the caller's own uploads, for administrators everything."""
+        found, total = await changes.trash(caller, offset=page.offset, limit=page.page_size)
+        items = [TrashedVideoView.of(video) for video in found]
+        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
     return router
 

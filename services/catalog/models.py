@@ -33,6 +33,8 @@ class Video(Base):
     duration_sec: Mapped[float | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """When it was put into the trash, if it is there."""
     version: Mapped[int] = mapped_column(default=1)
 
     files: Mapped[list[VideoFile]] = relationship(lazy="raise", order_by="VideoFile.id")

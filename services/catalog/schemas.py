@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kit.errors import ApiError
 from kit.http import Schema, View
+from services.catalog.changes import Edit
 from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TAGS,
@@ -52,6 +53,17 @@ class VideoView(View):
     def of(cls, video: Video) -> VideoView:
         """A loaded video as the API shows it."""
         return cls(**_plain(video))
+
+
+class TrashedVideoView(VideoView):
+    """A video in the trash."""
+
+    deleted_at: datetime
+
+    @classmethod
+    def of(cls, video: Video) -> TrashedVideoView:
+        """A loaded video as the API shows it."""
+        return cls.model_validate(_plain(video) | {"deleted_at": video.deleted_at})
 
 
 class VideoDetailView(VideoView):
@@ -97,16 +109,35 @@ class ImportRequest(Schema):
 
     def import_(self) -> Import:
         """The same for the use case. Raises ApiError: VALIDATION_FAILED for tags that are too many or too long."""
-        try:
-            tags = clean_tags(self.tags)
-        except ValueError as error:
-            details = {"fields": [{"field": "tags", "problem": str(error)}]}
-            raise ApiError("VALIDATION_FAILED", details=details) from error
         return Import(
             location=self.location,
             title=clean_text(self.title, MAX_TITLE_CHARS),
-            description=self.description.replace("\x00", "").strip(),
-            tags=tags,
+            description=_clean_description(self.description),
+            tags=_clean_tags(self.tags),
+            corporation_id=str(self.corporation_id) if self.corporation_id else None,
+        )
+
+
+class EditRequest(Schema):
+    """New labels of a video; what is left out stays as it is."""
+
+    title: str | None = Field(None, min_length=1, max_length=MAX_TITLE_CHARS)
+    description: str | None = Field(None, max_length=MAX_DESCRIPTION_CHARS)
+    tags: list[str] | None = Field(None, max_length=MAX_TAGS)
+    corporation_id: UUID | None = Field(
+        None, description="Administrators only: whose it is from now on; null makes it a platform video."
+    )
+
+    def edit(self) -> Edit:
+        """The same for the use case. Raises ApiError: VALIDATION_FAILED for text that does not do."""
+        title = None if self.title is None else clean_text(self.title, MAX_TITLE_CHARS)
+        if title == "":
+            raise _bad_field("title", "has nothing in it that can be shown")
+        return Edit(
+            title=title,
+            description=None if self.description is None else _clean_description(self.description),
+            tags=None if self.tags is None else _clean_tags(self.tags),
+            moves="corporation_id" in self.model_fields_set,
             corporation_id=str(self.corporation_id) if self.corporation_id else None,
         )
 
@@ -131,6 +162,21 @@ def thumbnail_url(video: Video) -> str | None:
     if artwork is None:
         return None
     return f"/api/videos/{video.id}/thumbnail?v={int(artwork.created_at.timestamp() * 1000)}"
+
+
+def _clean_description(text: str) -> str:
+    return text.replace("\x00", "").strip()
+
+
+def _clean_tags(given: list[str]) -> list[str]:
+    try:
+        return clean_tags(given)
+    except ValueError as error:
+        raise _bad_field("tags", str(error)) from error
+
+
+def _bad_field(name: str, problem: str) -> ApiError:
+    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": name, "problem": problem}]})
 
 
 def _plain(video: Video) -> dict[str, Any]:

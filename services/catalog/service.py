@@ -20,9 +20,9 @@ from kit.ids import is_id, new_id
 from kit.media import MediaStore
 from kit.rpc import probe
 from marquee.events.v1 import video_pb2
-from services.catalog.domain import Facts, Labels, Viewer, folder_reference, may_see, source_reference
+from services.catalog.domain import Facts, Labels, Viewer, folder_reference, source_reference
 from services.catalog.models import Artwork, Video, VideoFile
-from services.catalog.repository import ReferenceTaken, VideoRepository
+from services.catalog.repository import ReferenceTaken, VideoRepository, VisibleVideoRepository
 from services.catalog.uploads import Upload, storage_error
 
 log = structlog.get_logger()
@@ -111,22 +111,27 @@ class Videos:
         """A video that the viewer may see.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND.
+            ApiError: CONTENT_NOT_FOUND; CONTENT_DELETED when it is in the viewer's trash.
         """
-        video = await self._find(video_id)
-        if not may_see(viewer, video):
-            raise ApiError("CONTENT_NOT_FOUND")
-        return video
+        if is_id(video_id):
+            async with self._database.read() as session:
+                videos = VisibleVideoRepository(session, viewer)
+                if video := await videos.get(video_id):
+                    return video
+                if await videos.trashed(video_id):
+                    raise ApiError("CONTENT_DELETED")
+        raise ApiError("CONTENT_NOT_FOUND")
 
     async def page(
         self, viewer: Viewer, *, query: str, sort: str, offset: int, limit: int
     ) -> tuple[Sequence[Video], int]:
         """What the viewer may see, and how much of it there is."""
         async with self._database.read() as session:
-            return await VideoRepository(session).page(viewer, query=query, sort=sort, offset=offset, limit=limit)
+            videos = VisibleVideoRepository(session, viewer)
+            return await videos.page(query=query, sort=sort, offset=offset, limit=limit)
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
-        """Several videos at once; unknown ids are left out."""
+        """Several videos at once; unknown ids and videos in the trash are left out."""
         async with self._database.read() as session:
             return await VideoRepository(session).by_ids(ids)
 
@@ -136,7 +141,10 @@ class Videos:
         Raises:
             ApiError: CONTENT_NOT_FOUND, CONTENT_NOT_READY.
         """
-        video = await self._find(video_id)
+        async with self._database.read() as session:
+            video = await VideoRepository(session).get(video_id) if is_id(video_id) else None
+        if video is None or video.deleted_at is not None:
+            raise ApiError("CONTENT_NOT_FOUND")
         if video.status != "ready" or not video.files:
             raise ApiError("CONTENT_NOT_READY")
         return video, video.files[0]
@@ -167,13 +175,6 @@ class Videos:
                 message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference)
                 await transaction.record(Event.of(PROCESS_REQUESTED, message, source="catalog", subject=video_id))
         return len(files)
-
-    async def _find(self, video_id: str) -> Video:
-        if is_id(video_id):
-            async with self._database.read() as session:
-                if video := await VideoRepository(session).get(video_id):
-                    return video
-        raise ApiError("CONTENT_NOT_FOUND")
 
 
 class Processing:
@@ -220,9 +221,9 @@ class Processing:
         video.failure_code, video.failure_reason = code[:50], reason[:500]
         if permanent:
             await VideoRepository(transaction.session).remove_files(video)
-        _touch(video)
+        touch(video)
         message = video_pb2.VideoFailed(video_id=video_id, code=code, reason=reason)
-        await transaction.record(_event("video.failed", message, video))
+        await transaction.record(video_event("video.failed", message, video))
         log.warning("video_failed", content_id=video_id, failure_code=code, reason=reason)
         return permanent
 
@@ -239,15 +240,15 @@ class Processing:
     async def _settle(self, transaction: Transaction, video: Video) -> None:
         """A video is ready when its facts and its thumbnail are there, in whatever order they came."""
         becomes_ready = video.status != "ready" and video.duration_sec is not None and thumbnail_of(video) is not None
-        _touch(video)
+        touch(video)
         if becomes_ready:
             video.status = "ready"
             video.failure_code = video.failure_reason = None
             ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=video.duration_sec or 0)
-            await transaction.record(_event("video.ready", ready, video))
+            await transaction.record(video_event("video.ready", ready, video))
             log.info("video_ready", content_id=video.id)
         elif video.status == "ready":
-            await transaction.record(_event("video.updated", video_pb2.VideoUpdated(video_id=video.id), video))
+            await transaction.record(video_event("video.updated", video_pb2.VideoUpdated(video_id=video.id), video))
 
 
 class Sweep:
@@ -369,13 +370,15 @@ def _uploaded(video: Video) -> Event:
         uploader_id=video.uploader_id,
         title=video.title,
     )
-    return _event(UPLOADED, message, video)
+    return video_event(UPLOADED, message, video)
 
 
-def _touch(video: Video) -> None:
+def touch(video: Video) -> None:
+    """Notes that a video has changed: the next event tells of a newer version."""
     video.version += 1
     video.updated_at = datetime.now(UTC)
 
 
-def _event(type_: str, message: Message, video: Video) -> Event:
+def video_event(type_: str, message: Message, video: Video) -> Event:
+    """An event that tells of a video as it is now."""
     return Event.of(type_, message, source="catalog", subject=video.id, version=video.version)

@@ -17,6 +17,9 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
     upload_max_bytes: int = Field(
         100 * 2**30, ge=1, description="The largest upload taken, in bytes; 100 GiB by default."
     )
+    trash_retention_days: int = Field(
+        30, ge=1, le=36_500, description="Days after which what is in the trash is removed for good."
+    )
     stream_address: str = Field("127.0.0.1:50051", description="gRPC address of stream, for the health overview.")
     progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress, for the health overview.")
     thumbnailer_address: str = Field(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,127 +11,19 @@ import httpx
 import pytest
 from google.protobuf import json_format
 
-from kit.db import Database
 from kit.errors import ApiError
-from kit.events import Event
 from kit.ids import new_id
-from kit.media import MediaStore
 from kit.rpc import ask, connect
-from kit.service import Role, Service
-from kit.settings import load
-from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
 from kit.testing.queries import count_queries
-from kit.testing.servers import PostgresServer
 from kit.tokens import Caller
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
-from marquee.events.v1 import media_pb2, video_pb2
-from services.catalog.__main__ import build, migrate
+from marquee.events.v1 import video_pb2
 from services.catalog.domain import may_see
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository
+from services.catalog.repository import VideoRepository, VisibleVideoRepository
 from services.catalog.service import Sweep
-from services.catalog.settings import CatalogSettings
-
-ADMIN = as_user("root", "admin")
-ANN = as_user("ann")
-
-
-class Catalog:
-    """A running catalog and the means to look at it."""
-
-    def __init__(self, service: Service, bus: FakeBus, settings: CatalogSettings) -> None:
-        self.service = service
-        self.bus = bus
-        self.settings = settings
-        self.media = settings.media_root
-        self.database = Database(settings.database_url)
-        self.store = MediaStore(settings.media_root)
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://catalog")
-
-    async def upload(
-        self, fields: dict[str, str] | None = None, content: bytes = b"film", headers: dict[str, str] = ADMIN
-    ) -> httpx.Response:
-        return await self.http.post("/api/videos", files={"file": ("x.mp4", content)}, data=fields, headers=headers)
-
-    async def uploaded(self, **fields: str) -> str:
-        response = await self.upload(fields)
-        assert response.status_code == 201, response.text
-        return str(response.json()["id"])
-
-    async def ready(self, **fields: str) -> str:
-        video_id = await self.uploaded(**fields)
-        await self.report_probed(video_id)
-        await self.report_thumbnail(video_id)
-        return video_id
-
-    async def report_probed(self, video_id: str, event: Event | None = None) -> Event:
-        message = media_pb2.MediaProbed(
-            video_id=video_id, duration_sec=12.5, mime_type="video/mp4", video_codec="H.264", audio_codec="AAC",
-            width=1280, height=720, bitrate_bps=2_000_000,
-        )  # fmt: skip
-        event = event or event_of("media.probed", message, subject=video_id)
-        await self.bus.deliver(event)
-        return event
-
-    async def report_thumbnail(self, video_id: str) -> Event:
-        reference = f"videos/{video_id}/thumbnail.jpg"
-        (self.media / reference).write_bytes(b"\xff\xd8 a picture")
-        message = media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
-        event = event_of("media.thumbnail_ready", message, subject=video_id)
-        await self.bus.deliver(event)
-        return event
-
-    async def report_failed(self, video_id: str, *, permanent: bool = True) -> Event:
-        message = media_pb2.MediaFailed(
-            video_id=video_id, code="NOT_A_VIDEO", reason="This is a text.", permanent=permanent
-        )
-        event = event_of("media.failed", message, subject=video_id)
-        await self.bus.deliver(event)
-        return event
-
-    async def get(self, path: str, headers: dict[str, str] = ADMIN) -> Any:
-        response = await self.http.get(path, headers=headers)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    async def told(self, count: int) -> list[str]:
-        """The types of the events that left the outbox, once there are `count`."""
-        async with asyncio.timeout(10):
-            while len(self.bus.published) < count:
-                await self.bus.something_published()
-        return self.bus.types()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        yield server.create_database(f"catalog_{new_id().replace('-', '')}")
-
-
-@pytest.fixture
-async def catalog(database_url: str, tmp_path: Path) -> AsyncIterator[Catalog]:
-    settings = load(
-        CatalogSettings,
-        database_url=database_url,
-        broker_url="local:",
-        media_url=(tmp_path / "media").as_uri(),
-        grpc_bind=f"unix:{tmp_path / 'grpc'}",
-        auth_address=f"unix:{tmp_path / 'nobody'}",
-    )
-    await asyncio.to_thread(migrate, settings)
-    bus = FakeBus()
-    service = build(settings, Role.SERVE, bus)
-    service.app.state.authenticate = HeaderAuthenticator()
-    await service.start()
-    running = Catalog(service, bus, settings)
-    yield running
-    await running.http.aclose()
-    await running.database.close()
-    await service.stop(1)
+from services.catalog.tests.support import ADMIN, ANN, Catalog
 
 
 async def test_an_upload_is_stored_listed_and_told(catalog: Catalog) -> None:
@@ -272,7 +163,8 @@ async def test_the_list_shows_what_the_rule_allows(catalog: Catalog) -> None:
     async with catalog.database.read() as session:
         rows: list[Video] = list(await VideoRepository(session).by_ids(videos))
         for viewer in viewers:
-            listed, total = await VideoRepository(session).page(viewer, query="", sort="title", offset=0, limit=100)
+            visible = VisibleVideoRepository(session, viewer)
+            listed, total = await visible.page(query="", sort="title", offset=0, limit=100)
             assert {video.id for video in listed} == {video.id for video in rows if may_see(viewer, video)}
             assert total == len(listed)
 

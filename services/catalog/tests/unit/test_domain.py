@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,13 +11,20 @@ from services.catalog.domain import (
     MAX_TAG_CHARS,
     MAX_TAGS,
     MAX_TITLE_CHARS,
+    NO_PLAN,
     UNTITLED,
+    Plan,
     clean_text,
+    home_of_upload,
     may_see,
+    may_see_in_trash,
     may_upload,
     parse_tags,
+    refusal_to_restore,
     title_from_file_name,
 )
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -31,6 +39,7 @@ class Film:
     status: str = "ready"
     uploader_id: str = "uploader"
     corporation_id: str | None = None
+    deleted_at: datetime | None = None
 
 
 @pytest.mark.parametrize(
@@ -45,10 +54,76 @@ class Film:
         (Person("ann", corporation_id="acme"), Film(corporation_id="acme"), True),
         (Person("ann", corporation_id="acme"), Film(), True),
         (Person("root", is_admin=True), Film(status="failed", corporation_id="acme"), True),
+        # Who leaves a corporation leaves its films, also those brought in by oneself.
+        (Person("uploader", corporation_id="other"), Film(corporation_id="acme"), False),
+        (Person("uploader"), Film(deleted_at=NOW), False),
+        (Person("root", is_admin=True), Film(deleted_at=NOW), False),
     ],
 )
 def test_who_may_see_what(viewer: Person, film: Film, seen: bool) -> None:
     assert may_see(viewer, film) is seen
+
+
+@pytest.mark.parametrize(
+    ("viewer", "film", "seen"),
+    [
+        (Person("root", is_admin=True), Film(deleted_at=NOW, corporation_id="acme"), True),
+        (Person("uploader"), Film(deleted_at=NOW), True),
+        (Person("uploader", corporation_id="acme"), Film(deleted_at=NOW, corporation_id="acme"), True),
+        (Person("uploader", corporation_id="other"), Film(deleted_at=NOW, corporation_id="acme"), False),
+        (Person("ann", corporation_id="acme"), Film(deleted_at=NOW, corporation_id="acme"), False),
+        (Person("uploader"), Film(), False),
+        (Person("root", is_admin=True), Film(), False),
+    ],
+)
+def test_who_sees_what_in_the_trash(viewer: Person, film: Film, seen: bool) -> None:
+    assert may_see_in_trash(viewer, film) is seen
+
+
+PAID = Plan(is_paid=True, expires_at=None)
+OWNER = Person("uploader", corporation_id="acme")
+OWN = Film(deleted_at=NOW, corporation_id="acme")
+
+
+@pytest.mark.parametrize(
+    ("viewer", "film", "plan", "refusal"),
+    [
+        (OWNER, OWN, PAID, None),
+        (OWNER, OWN, Plan(is_paid=True, expires_at=NOW + timedelta(seconds=1)), None),
+        (OWNER, OWN, Plan(is_paid=True, expires_at=NOW), "PLAN_REQUIRED"),
+        (OWNER, OWN, Plan(is_paid=False, expires_at=NOW + timedelta(days=1)), "PLAN_REQUIRED"),
+        (OWNER, OWN, NO_PLAN, "PLAN_REQUIRED"),
+        (OWNER, Film(deleted_at=NOW), PAID, "AUTH_FORBIDDEN"),
+        (OWNER, Film(corporation_id="acme"), PAID, "CONTENT_NOT_FOUND"),
+        (Person("ann", corporation_id="acme"), OWN, PAID, "CONTENT_NOT_FOUND"),
+        (Person("uploader", corporation_id="other"), OWN, PAID, "CONTENT_NOT_FOUND"),
+        (Person("root", is_admin=True), OWN, NO_PLAN, None),
+        (Person("root", is_admin=True), Film(deleted_at=NOW), NO_PLAN, None),
+        (Person("root", is_admin=True), Film(), NO_PLAN, "CONTENT_NOT_FOUND"),
+    ],
+)
+def test_who_may_restore_what(viewer: Person, film: Film, plan: Plan, refusal: str | None) -> None:
+    assert refusal_to_restore(viewer, film, plan, NOW) == refusal
+
+
+@pytest.mark.parametrize(
+    ("viewer", "wanted", "home"),
+    [
+        (Person("ann"), None, None),
+        (OWNER, None, "acme"),
+        (OWNER, "acme", "acme"),
+        (Person("root", is_admin=True, corporation_id="acme"), None, None),
+        (Person("root", is_admin=True), "acme", "acme"),
+    ],
+)
+def test_whose_an_upload_is(viewer: Person, wanted: str | None, home: str | None) -> None:
+    assert home_of_upload(viewer, wanted) == home
+
+
+@pytest.mark.parametrize("viewer", [Person("ann"), Person("ann", corporation_id="other")])
+def test_members_upload_for_nobody_else(viewer: Person) -> None:
+    with pytest.raises(PermissionError):
+        home_of_upload(viewer, "acme")
 
 
 def test_who_may_upload() -> None:

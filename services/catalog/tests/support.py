@@ -1,0 +1,101 @@
+"""A running catalog, and what it is told by others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from kit.db import Database
+from kit.errors import ApiError
+from kit.events import Event
+from kit.media import MediaStore
+from kit.service import Service
+from kit.testing.fakes import FakeBus, as_user, event_of
+from marquee.events.v1 import media_pb2
+from services.catalog.domain import Plan
+from services.catalog.settings import CatalogSettings
+
+ADMIN = as_user("root", "admin")
+ANN = as_user("ann")
+
+
+class FakePlans:
+    """An auth with a few corporations, which can be away."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Plan] = {}
+        self.is_away = False
+
+    async def of(self, corporation_id: str) -> Plan | None:
+        """The plan of a corporation."""
+        if self.is_away:
+            raise ApiError("SERVICE_UNAVAILABLE")
+        return self.known.get(corporation_id)
+
+
+class Catalog:
+    """A running catalog and the means to look at it."""
+
+    def __init__(self, service: Service, bus: FakeBus, settings: CatalogSettings) -> None:
+        self.service = service
+        self.bus = bus
+        self.settings = settings
+        self.media = settings.media_root
+        self.database = Database(settings.database_url)
+        self.store = MediaStore(settings.media_root)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://catalog")
+
+    async def upload(
+        self, fields: dict[str, str] | None = None, content: bytes = b"film", headers: dict[str, str] = ADMIN
+    ) -> httpx.Response:
+        return await self.http.post("/api/videos", files={"file": ("x.mp4", content)}, data=fields, headers=headers)
+
+    async def uploaded(self, **fields: str) -> str:
+        response = await self.upload(fields)
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    async def ready(self, **fields: str) -> str:
+        video_id = await self.uploaded(**fields)
+        await self.report_probed(video_id)
+        await self.report_thumbnail(video_id)
+        return video_id
+
+    async def report_probed(self, video_id: str, event: Event | None = None) -> Event:
+        message = media_pb2.MediaProbed(
+            video_id=video_id, duration_sec=12.5, mime_type="video/mp4", video_codec="H.264", audio_codec="AAC",
+            width=1280, height=720, bitrate_bps=2_000_000,
+        )  # fmt: skip
+        event = event or event_of("media.probed", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def report_thumbnail(self, video_id: str) -> Event:
+        reference = f"videos/{video_id}/thumbnail.jpg"
+        (self.media / reference).write_bytes(b"\xff\xd8 a picture")
+        message = media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
+        event = event_of("media.thumbnail_ready", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def report_failed(self, video_id: str, *, permanent: bool = True) -> Event:
+        message = media_pb2.MediaFailed(
+            video_id=video_id, code="NOT_A_VIDEO", reason="This is a text.", permanent=permanent
+        )
+        event = event_of("media.failed", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def get(self, path: str, headers: dict[str, str] = ADMIN) -> Any:
+        response = await self.http.get(path, headers=headers)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def told(self, count: int) -> list[str]:
+        """The types of the events that left the outbox, once there are `count`."""
+        async with asyncio.timeout(10):
+            while len(self.bus.published) < count:
+                await self.bus.something_published()
+        return self.bus.types()
