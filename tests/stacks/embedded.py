@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.stacks.base import ADMIN_PASSWORD, Process, Stack, wait_for
 
 
 class EmbeddedStack(Stack):
-    """One process on a folder of its own."""
+    """One process on a folder of its own.
+
+    Args:
+        folder: for its data and its log.
+        settings: environment variables besides.
+    """
 
     name = "embedded"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.data = folder / "var"
         self.process = Process(
             "marquee",
@@ -25,6 +32,9 @@ class EmbeddedStack(Stack):
                 "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
                 "MARQUEE_LOG_FORMAT": "json",
                 "MARQUEE_LOG_LEVEL": "info",
+                # Tests come as many clients of one administrator.
+                "MARQUEE_MAX_STREAMS_PER_USER": "100",
+                **settings,
             },
             folder / "marquee.log",
         )
