@@ -11,7 +11,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM ${PYTHON_IMAGE}
 ARG SERVICE
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin marquee \
-    && mkdir -p /media /keys && chown marquee:marquee /media /keys
+    && mkdir -p /media /keys /hot && chown marquee:marquee /media /keys /hot
 COPY --from=packages /packages /packages
 COPY libs/kit /app/libs/kit
 COPY libs/protos /app/libs/protos

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
+REQUESTS = Counter("stream_hot_cache_requests_total", "Openings of films, by whether there was a hot copy.", ["result"])
 PROMOTED = Counter("stream_hot_cache_promoted_total", "Films that were copied to the hot cache.")
 EVICTED = Counter("stream_hot_cache_evicted_total", "Hot copies that had to make room.")
 DROPPED = Counter("stream_hot_cache_dropped_total", "Hot copies whose original changed or is gone.", ["reason"])

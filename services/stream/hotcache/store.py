@@ -121,7 +121,9 @@ class HotStore:
         if copy and copy.facts.version < source.version:
             await self.drop(source.video_id, "changed")
         elif copy and copy.facts.version == source.version and (file := await self._opened(copy, source)):
+            metrics.REQUESTS.labels("hit").inc()
             return file
+        metrics.REQUESTS.labels("miss").inc()
         self._want(source.video_id)
         return await self._original.open(source)
 
