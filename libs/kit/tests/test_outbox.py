@@ -141,7 +141,7 @@ class OutboxContract:
             assert await bus.has_published(1) == [event]
             await all_marked_sent(database)
 
-    async def test_a_stop_that_comes_together_with_an_event_is_a_stop(database: Database) -> None:
+    async def test_a_stop_that_comes_together_with_an_event_is_a_stop(self, database: Database) -> None:
         waits = asyncio.Event()
         relay = Relay("kit", database, Bus())
 
