@@ -1,0 +1,140 @@
+"""Films that lie elsewhere, from their registration to the last byte in a viewer's player."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.testing.origin import Origin
+from kit.testing.servers import S3Server
+from tests.e2e.client import Client
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD
+from tests.stacks.embedded import EmbeddedStack
+
+PLACES = ("address", "object", "path")
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[Origin]:
+    """Somebody else's web server."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    origin = Origin()
+    asyncio.run_coroutine_threadsafe(origin.__aenter__(), loop).result(10)
+    yield origin
+    asyncio.run_coroutine_threadsafe(origin.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of films that the platform may serve from."""
+    return tmp_path_factory.mktemp("nas")
+
+
+@pytest.fixture(scope="module")
+def marquee(
+    tmp_path_factory: pytest.TempPathFactory, origin: Origin, s3_server: S3Server, nas: Path
+) -> Iterator[EmbeddedStack]:
+    """A Marquee that is told of all three."""
+    settings = {
+        "MARQUEE_IMPORT_DIR": str(nas),
+        "MARQUEE_REMOTE_ALLOW": "127.0.0.1",
+        "MARQUEE_REMOTE_PORTS": f"443,{origin.port}",
+        "MARQUEE_S3_ENDPOINT_URL": s3_server.url,
+        "MARQUEE_S3_ACCESS_KEY_ID": s3_server.access_key_id,
+        "MARQUEE_S3_SECRET_ACCESS_KEY": s3_server.secret_access_key,
+    }
+    with EmbeddedStack(tmp_path_factory.mktemp("imports"), settings) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def operator(marquee: EmbeddedStack) -> Iterator[Client]:
+    client = Client(marquee.base_url)
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_film_plays_from_where_it_lies(
+    place: str,
+    marquee: EmbeddedStack,
+    operator: Client,
+    slow_start_film: Path,
+    origin: Origin,
+    s3_server: S3Server,
+    nas: Path,
+    tmp_path: Path,
+) -> None:
+    content = slow_start_film.read_bytes()
+    match place:
+        case "address":
+            origin.files["/night.mp4"] = content
+            location = origin.url("/night.mp4")
+        case "object":
+            (s3_server.buckets / "cinema").mkdir()
+            (s3_server.buckets / "cinema" / "night.mp4").write_bytes(content)
+            location = "s3://cinema/night.mp4"
+        case _:
+            shutil.copy(slow_start_film, nas / "night train.mp4")
+            location = "night train.mp4"
+    answer = operator.http.post("/api/imports", json={"location": location, "title": f"Night by {place}"})
+    assert answer.status_code == 201, answer.text
+    video = operator.await_status(answer.json()["id"], "ready")
+    assert video["duration_sec"] == pytest.approx(12, abs=0.2)
+    assert operator.http.get(video["thumbnail_url"]).headers["content-type"] == "image/jpeg"
+    assert not (marquee.media / "videos" / video["id"] / "source").exists()
+
+    info = operator.http.get(f"/api/videos/{video['id']}/stream/info").json()
+    assert info["source"] == ("nas" if place == "path" else "remote")
+    # Its index comes last, wherever it lies: players ask for it first.
+    assert info["stream_url"].endswith("?start=0")
+    stream = f"{marquee.base_url}/api/videos/{video['id']}/stream"
+
+    def curl(*arguments: str) -> bytes:
+        command = ["curl", "-sSf", "-u", f"{ADMIN_LOGIN}:{ADMIN_PASSWORD}", *arguments]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    whole = curl(stream)
+    assert hashlib.sha256(whole).hexdigest() == hashlib.sha256(content).hexdigest()
+    middle = len(content) // 2
+    assert curl("-r", f"{middle}-{middle + 9999}", stream) == content[middle : middle + 10_000]
+    assert curl("-r", "-1000", stream) == content[-1000:]
+    part = tmp_path / "part.mp4"
+    part.write_bytes(content[:1000])
+    curl("-C", "-", "-o", str(part), stream)
+    assert part.read_bytes() == content
+    sooner = tmp_path / "sooner.mp4"
+    curl("-o", str(sooner), f"{stream}?start=0")
+    shown = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(sooner)]
+    assert float(subprocess.run(shown, check=True, capture_output=True).stdout) == pytest.approx(12, abs=0.2)
+    assert sooner.read_bytes().index(b"moov") < 1000
+
+
+def test_what_is_private_is_refused(operator: Client, s3_server: S3Server) -> None:
+    """The endpoint of S3 is no exception for addresses: its port is not among those that may be asked."""
+    for location in (f"{s3_server.url}/cinema/night.mp4", "http://169.254.169.254/", "../secret.mp4"):
+        answer = operator.http.post("/api/imports", json={"location": location})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_FAILED")
+        assert answer.json()["error"]["details"]["fields"][0]["field"] == "location"
+
+
+def test_an_origin_that_is_gone_is_said_so(operator: Client, origin: Origin, film: Path) -> None:
+    origin.files["/gone.mp4"] = film.read_bytes()
+    answer = operator.http.post("/api/imports", json={"location": origin.url("/gone.mp4")})
+    video = operator.await_status(answer.json()["id"], "ready")
+    del origin.files["/gone.mp4"]
+    missing = operator.http.get(f"/api/videos/{video['id']}/stream")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (503, "STREAM_FILE_UNAVAILABLE")
+    assert missing.headers["retry-after"]
