@@ -34,6 +34,8 @@ export class Playback {
   private lastPosition = 0;
   private recoveringAt: number | null = null;
   private isStopped = true;
+  /** What the viewer wants; the element also pauses by itself, after an error or when the browser puts the page aside. */
+  private isPlaying = false;
   private sources = 0;
   private meter = newMeter();
   private hiddenSince: number | null = null;
@@ -55,13 +57,13 @@ export class Playback {
     onVideo('loadedmetadata', () => this.applyStart());
     onVideo('timeupdate', () => this.notePosition());
     onVideo('seeking', () => this.noteTarget());
-    onVideo('pause', () => this.save());
+    onVideo('pause', () => this.notePause());
     onVideo('ended', () => this.save());
     onVideo('seeked', () => this.saveAfterSeek());
     onVideo('error', () => void this.recover());
     // Resetting the element sets its position to 0, which is nobody's place in the film.
     onVideo('emptied', () => this.policy.suspend());
-    onVideo('play', () => this.meter.requested());
+    onVideo('play', () => this.notePlay());
     onVideo('playing', () => this.meter.playing());
     onVideo('waiting', () => {
       if (!this.video.seeking) this.meter.waiting();
@@ -107,7 +109,7 @@ export class Playback {
     if (this.isStopped) return;
     this.save({ keepalive: true });
     this.isStopped = true;
-    this.pendingStart ??= { at: this.lastPosition, play: !this.video.paused, saving: 'same' };
+    this.pendingStart ??= { at: this.lastPosition, play: this.isPlaying, saving: 'same' };
     if (document.fullscreenElement) void document.exitFullscreen();
     this.unload();
   }
@@ -169,6 +171,16 @@ export class Playback {
     if (this.recoveringAt !== null && Math.abs(this.lastPosition - this.recoveringAt) > RECOVERED_SEC) {
       this.recoveringAt = null;
     }
+  }
+
+  private notePlay(): void {
+    this.isPlaying = true;
+    this.meter.requested();
+  }
+
+  private notePause(): void {
+    if (!this.pendingStart && !this.video.error) this.isPlaying = false;
+    this.save();
   }
 
   /** After a jump that failed, the viewer wants to arrive where it was aimed. */
@@ -249,7 +261,7 @@ export class Playback {
       return;
     }
     this.recoveringAt = this.lastPosition;
-    await this.reload(!this.video.paused);
+    await this.reload(this.isPlaying);
   }
 
   /** Goes on at the same place, with a URL that is known to work. */
