@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from kit.origins.client import Client
-from kit.origins.errors import Changed, Interrupted, Missing, OriginError, Refused, Unusable
+from kit.origins.errors import Changed, Denied, Interrupted, Missing, OriginError, Refused, Unusable
 from kit.origins.guard import Guard, Resolve
 from kit.origins.references import Imported, Object, Reference, Stored, Url, parse
 from kit.origins.remote import RemoteFile
@@ -20,6 +20,7 @@ from kit.origins.settings import OriginSettings
 __all__ = [
     "Changed",
     "Client",
+    "Denied",
     "Endpoint",
     "Guard",
     "Imported",

@@ -12,8 +12,12 @@ class Refused(OriginError):
     """It may not be asked at all: its address is private, its port is not among the allowed ones."""
 
 
-class Missing(OriginError):
-    """It says that there is no such file, or that it may not be read."""
+class Missing(OriginError, FileNotFoundError):
+    """It says that there is no such file."""
+
+
+class Denied(OriginError):
+    """It says that the file may not be read; of one that is not there, too, when it keeps that to itself."""
 
 
 class Interrupted(OriginError):

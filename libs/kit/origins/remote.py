@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from kit.origins.client import Answer
-from kit.origins.errors import Changed, Interrupted, Missing, OriginError, Unusable
+from kit.origins.errors import Changed, Denied, Interrupted, Missing, OriginError, Unusable
 
 log = structlog.get_logger()
 
@@ -37,7 +37,8 @@ _SPAN: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _EMPTY: Final = re.compile(r"bytes \*/0+")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
-_MISSING: Final = frozenset({401, 403, 404, 410, 451})
+_MISSING: Final = frozenset({404, 410})
+_DENIED: Final = frozenset({401, 403, 451})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def facts_of(answer: Answer) -> Facts:
 
     Raises:
         Missing: there is none.
+        Denied: it may not be read.
         Interrupted: ask again later.
         Unusable: it has no length, nothing that tells its states apart, or makes no sense.
     """
@@ -102,6 +104,8 @@ def _check_status(answer: Answer) -> None:
         raise Unusable("the file is empty")
     if status in _MISSING:
         raise Missing(f"the origin answers {status}")
+    if status in _DENIED:
+        raise Denied(f"the origin answers {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Interrupted(f"the origin answers {status}")
     raise Unusable(f"the origin answers {status}")

@@ -130,7 +130,7 @@ class RemoteStore:
         self._presign = presign
         self._capacity = capacity
         self._kept: OrderedDict[Url | Object, RemoteOriginal] = OrderedDict()
-        self._failed: OrderedDict[Url | Object, tuple[OSError, float]] = OrderedDict()
+        self._failed: OrderedDict[Url | Object, tuple[OriginError, float]] = OrderedDict()
         self._opening: dict[Url | Object, asyncio.Task[RemoteOriginal]] = {}
 
     async def open(self, source: Source) -> RemoteOriginal:
@@ -146,7 +146,7 @@ class RemoteStore:
             self._kept.move_to_end(reference)
             return file
         if (failure := self._failed.get(reference)) and time.monotonic() < failure[1]:
-            raise OriginError(str(failure[0])) from failure[0]
+            raise type(failure[0])(str(failure[0])) from failure[0]
         task = self._opening.get(reference)
         if task is None:
             task = self._opening[reference] = asyncio.ensure_future(self._open(reference))
@@ -157,7 +157,7 @@ class RemoteStore:
     async def _open(self, reference: Url | Object) -> RemoteOriginal:
         try:
             found = await self._fetch(reference)
-        except OSError as error:
+        except OriginError as error:
             self._failed[reference] = error, time.monotonic() + FAILED_SEC
             _bound(self._failed, self._capacity)
             self._kept.pop(reference, None)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.origins import Changed, Client, Guard, Interrupted, Missing, OriginError, RemoteFile, Unusable
+from kit.origins import Changed, Client, Denied, Guard, Interrupted, Missing, OriginError, RemoteFile, Unusable
 from kit.origins import remote as module
 from kit.origins.references import parse_url
 from kit.testing.origin import MODIFIED, Origin
@@ -187,8 +187,8 @@ async def test_parts_with_status_200(origin: Origin, opened: Open) -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (401, Missing),
-        (403, Missing),
+        (401, Denied),
+        (403, Denied),
         (404, Missing),
         (410, Missing),
         (429, Interrupted),
