@@ -55,12 +55,21 @@ class PasswordHasher:
     async def verify(self, password: str, kept: str | None) -> bool:
         """Whether a password fits a kept hash; without one it takes as long and says no."""
         target = kept.encode() if kept is not None else self._decoy
-        work = asyncio.get_running_loop().run_in_executor(self._threads, bcrypt.checkpw, self._digest(password), target)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self._check, self._digest(password), target)
         return await work and kept is not None
 
     def is_cheap(self, kept: str) -> bool:
         """Whether a kept hash costs an attacker less than one made today would."""
-        return int(kept.split("$")[2]) < self._cost
+        return _cost_of(kept) < self._cost
+
+    def _check(self, digest: bytes, target: bytes) -> bool:
+        if bcrypt.checkpw(digest, target):
+            return True
+        # An account whose hash is from before the cost was raised must not refuse faster than one that isn't there.
+        # Each cost is twice the work of the one below: these add up to what is missing.
+        for cost in range(_cost_of(target.decode()), self._cost):
+            bcrypt.hashpw(digest, bcrypt.gensalt(cost))
+        return False
 
     def close(self) -> None:
         """Ends the threads."""
@@ -69,3 +78,8 @@ class PasswordHasher:
     def _digest(self, password: str) -> bytes:
         text = unicodedata.normalize("NFKC", password).encode()
         return base64.b64encode(hmac.digest(self._key, text, hashlib.sha256))
+
+
+def _cost_of(kept: str) -> int:
+    """The work factor in a hash: `$2b$12$…`."""
+    return int(kept.split("$")[2])

@@ -72,6 +72,30 @@ async def test_without_an_account_the_same_work_is_done(
     assert with_account == without == ["2b", "04"]
 
 
+async def test_an_older_hash_takes_as_long_to_refuse(checked: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    older, newer = PasswordHasher(4, ""), PasswordHasher(7, "")
+    kept = {cost: await hasher.hash("right") for cost, hasher in ((4, older), (7, newer))}
+    costs: list[int] = []
+    hashpw = bcrypt.hashpw
+
+    def note(password: bytes, salt: bytes) -> bytes:
+        costs.append(int(salt.split(b"$")[2]))
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", note)
+    for kept_cost in kept.values():
+        assert not await newer.verify("wrong", kept_cost)
+    assert not await newer.verify("wrong", None)
+    assert 2**4 + sum(2**cost for cost in costs) == 2**7
+    assert len(checked) == 3
+    costs.clear()
+    assert await newer.verify("right", kept[4])
+    assert costs == []
+    assert (newer.is_cheap(kept[4]), newer.is_cheap(kept[7]), older.is_cheap(kept[7])) == (True, False, False)
+    older.close()
+    newer.close()
+
+
 async def test_hashing_holds_up_nobody(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
     go_on = threading.Event()
