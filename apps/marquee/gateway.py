@@ -1,4 +1,7 @@
-"""The gateway of embedded mode: sends a request to one of the five applications, or serves the web site."""
+"""The gateway of embedded mode: sends a request to one of the five applications, or serves the web site.
+
+Requests are limited by where they come from, or by who sends them; media are not.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from apps.marquee.routes import service_for
+from apps.marquee.ratelimit import RateLimits
+from apps.marquee.routes import limit_for, service_for
+from kit.callers import Authenticate
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
@@ -26,15 +31,28 @@ class Gateway:
     Args:
         apps: the services' applications, by name.
         web: the built web site.
+        limits: how many requests are taken.
+        callers: who is known to each service, by its name.
     """
 
-    def __init__(self, apps: Mapping[str, ASGIApp], web: Path) -> None:
+    def __init__(
+        self, apps: Mapping[str, ASGIApp], web: Path, limits: RateLimits, callers: Mapping[str, Authenticate]
+    ) -> None:
         self._apps = apps
         self._site = Site(web)
+        self._limits = limits
+        self._callers = callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request on."""
-        service = service_for(scope.get("path", ""))
+        path = scope.get("path", "")
+        service = service_for(path)
+        if service and scope["type"] == "http" and (limited := limit_for(path)):
+            verdict = await self._limits.take(limited, scope, self._callers.get(service))
+            if verdict.refusal is not None:
+                await verdict.refusal(scope, receive, send)
+                return
+            send = verdict.telling(send)
         await (self._apps[service] if service else self._site)(scope, receive, send)
 
 

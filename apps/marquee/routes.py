@@ -1,4 +1,4 @@
-"""Which service answers which path: the embedded counterpart of gateway/nginx.conf.template.
+"""Which service answers which path, and what limits it: the embedded counterpart of gateway/nginx.conf.template.
 
 `tests/contract` holds the two against each other, and against the OpenAPI document of every service.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 _RULES: Final = (
     ("stream", r"/api/videos/[^/]+/(?:stream|lsv)(?:/.*)?"),
@@ -22,9 +22,28 @@ _RULES: Final = (
     ("catalog", r"/api(?:/.*)?"),
 )
 
+Limited = Literal["address", "user"]
+"""By what requests are counted: where they come from, or who sends them."""
+
+_LIMITS: Final[tuple[tuple[Limited | None, str], ...]] = (
+    # Bytes are limited by slots; whoever asks how the platform is must not be told that it is busy.
+    (None, r"/api/(?:videos/[^/]+/(?:stream|lsv)(?:/.*)?|health)"),
+    # What a page or a player asks for by the dozen.
+    ("user", r"/api/videos/[^/]+/(?:thumbnail|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
+    ("user", r"/api/(?:progress|uploads)(?:/.*)?"),
+    ("user", r"/api/play-sessions/[^/]+/(?:heartbeat|end|qoe)"),
+    ("address", r"/(?:api|\.well-known)(?:/.*)?"),
+)
+
 _COMPILED: Final = tuple((service, re.compile(pattern)) for service, pattern in _RULES)
+_COMPILED_LIMITS: Final = tuple((limited, re.compile(pattern)) for limited, pattern in _LIMITS)
 
 
 def service_for(path: str) -> str | None:
     """The service that answers a path; None for what the web site serves."""
     return next((service for service, pattern in _COMPILED if pattern.fullmatch(path)), None)
+
+
+def limit_for(path: str) -> Limited | None:
+    """By what requests for a path are counted; None where they are not."""
+    return next((limited for limited, pattern in _COMPILED_LIMITS if pattern.fullmatch(path)), None)

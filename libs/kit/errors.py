@@ -119,6 +119,12 @@ CODES: Final[dict[str, ErrorCode]] = {
     "STREAM_SESSION_NOT_FOUND": ErrorCode(
         404, _G.NOT_FOUND, "This play session is over, or never was.", "재생 세션이 종료되었거나 존재하지 않습니다."
     ),
+    "RATE_LIMITED": ErrorCode(
+        429,
+        _G.RESOURCE_EXHAUSTED,
+        "Too many requests; wait a moment.",
+        "요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
+    ),
     "REQUEST_TOO_LARGE": ErrorCode(
         413, _G.RESOURCE_EXHAUSTED, "The request body is larger than allowed.", "요청 본문이 너무 큽니다."
     ),

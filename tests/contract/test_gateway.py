@@ -16,7 +16,7 @@ import pytest
 
 from apps.marquee.gateway import CONTENT_SECURITY_POLICY
 from apps.marquee.openapi import document_parts
-from apps.marquee.routes import service_for
+from apps.marquee.routes import limit_for, service_for
 from tests.stacks.gateway import Gateway
 
 UPSTREAMS = ("auth", "catalog", "stream", "progress")
@@ -66,9 +66,10 @@ class Upstream(BaseHTTPRequestHandler):
 
 
 class Scene:
-    def __init__(self, gateway: Gateway, handlers: dict[str, type[Upstream]]) -> None:
+    def __init__(self, gateway: Gateway, handlers: dict[str, type[Upstream]], addresses: dict[str, str]) -> None:
         self.gateway = gateway
         self.handlers = handlers
+        self.addresses = addresses
         self.http = httpx.Client(base_url=gateway.base_url, timeout=20)
 
 
@@ -85,7 +86,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     gateway = Gateway(tmp_path_factory.mktemp("gateway"), addresses)
     gateway.start()
     try:
-        made_scene = Scene(gateway, handlers)
+        made_scene = Scene(gateway, handlers, addresses)
         yield made_scene
         made_scene.http.close()
     finally:
@@ -123,7 +124,12 @@ PATHS = [
     "/api/offline-licenses/1",
     "/api/uploads/1",
     "/api/health",
+    "/api/healthy",
     "/api/unheard-of",
+    f"/api/play-sessions/{ID}",
+    f"/api/play-sessions/{ID}/heartbeat",
+    f"/api/videos/{ID}/storyboard/3.jpg",
+    f"/api/videos/{ID}/storyboard.vtt",
 ]
 
 
@@ -132,6 +138,86 @@ def test_both_gateways_send_a_path_to_the_same_service(scene: Scene, path: str) 
     answer = scene.http.get(path)
     assert answer.json()["service"] == service_for(path)
     assert answer.json()["path"] == path
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_both_gateways_count_a_path_alike(scene: Scene, path: str) -> None:
+    told = scene.http.get(path).headers.get("RateLimit-Policy")
+    assert (told and told.split(";")[0].strip('"')) == limit_for(path)
+
+
+def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
+    counted = set()
+    for part in document_parts().values():
+        for template in part.get("paths", {}):
+            path = re.sub(r"\{\w+\}", ID, template)
+            told = scene.http.get(path).headers.get("RateLimit-Policy")
+            assert (told and told.split(";")[0].strip('"')) == limit_for(path), path
+            counted.add(limit_for(path))
+    assert counted == {None, "address", "user"}
+
+
+@pytest.fixture(scope="module")
+def strict(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that takes little: as much at once as in a minute, and then nothing for seconds."""
+    few = {"MARQUEE_RATE_LIMIT_PER_MIN": "5", "MARQUEE_USER_RATE_LIMIT_PER_MIN": "10"}
+    trusting = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
+    gateway = Gateway(tmp_path_factory.mktemp("strict"), scene.addresses, few | trusting)
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+def ask(gateway: Gateway, path: str, address: str, times: int = 1, **headers: str) -> list[httpx.Response]:
+    """Requests as a trusted proxy passes them on."""
+    with httpx.Client(base_url=gateway.base_url, headers={"X-Forwarded-For": address, **headers}) as client:
+        return [client.get(path) for _ in range(times)]
+
+
+def test_an_address_is_limited_and_told_when_to_come_back(strict: Gateway) -> None:
+    answers = ask(strict, "/api/videos", "203.0.113.1", times=7)
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+    refusal = answers[-1]
+    assert refusal.json()["error"]["code"] == "RATE_LIMITED"
+    assert refusal.headers["retry-after"] == "12"
+    assert refusal.headers["ratelimit"] == '"address";r=0;t=12'
+    assert refusal.headers["ratelimit-policy"] == '"address";q=5;w=60'
+    assert ask(strict, "/api/videos", "203.0.113.2")[0].status_code == 200, "others are not affected"
+
+
+def test_media_and_health_are_not_counted(strict: Gateway) -> None:
+    for path in (f"/api/videos/{ID}/stream", f"/api/videos/{ID}/stream/info", "/api/health", "/"):
+        assert {answer.status_code for answer in ask(strict, path, "203.0.113.3", times=8)} == {200}
+
+
+def test_what_comes_by_the_dozen_is_counted_by_user(strict: Gateway) -> None:
+    path = f"/api/videos/{ID}/thumbnail"
+    ones = ask(strict, path, "203.0.113.4", times=12, Authorization="Bearer one")
+    assert [answer.status_code for answer in ones] == [200] * 10 + [429] * 2
+    assert ones[-1].headers["ratelimit-policy"] == '"user";q=10;w=60'
+    assert ask(strict, path, "203.0.113.4", Authorization="Bearer two")[0].status_code == 200
+    assert ask(strict, path, "203.0.113.4", Cookie="marquee_access=two")[0].status_code == 200
+    nobody = ask(strict, path, "203.0.113.5", times=11)
+    assert [answer.status_code for answer in nobody] == [200] * 10 + [429]
+
+
+def test_a_forged_address_is_no_way_around(scene: Scene, tmp_path: Path) -> None:
+    few = {"MARQUEE_RATE_LIMIT_PER_MIN": "5"}
+    gateway = Gateway(tmp_path / "wary", scene.addresses, few)
+    gateway.start()
+    try:
+        statuses = [ask(gateway, "/api/videos", f"203.0.113.{place}")[0].status_code for place in range(7)]
+        assert statuses == [200] * 5 + [429] * 2
+    finally:
+        gateway.stop()
+
+
+def test_a_limit_that_is_no_number_stops_the_start(tmp_path: Path) -> None:
+    gateway = Gateway(
+        tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {"MARQUEE_RATE_LIMIT_PER_MIN": "0x5"}
+    )
+    with pytest.raises(AssertionError, match="MARQUEE_RATE_LIMIT_PER_MIN can't be used"):
+        gateway.start()
 
 
 def test_every_documented_path_reaches_the_service_that_has_it(scene: Scene) -> None:

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from kit.testing.servers import free_port
-from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Stack
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, UNLIMITED, Stack
 from tests.stacks.docker_engine import (
     Engine,
     build_standins,
@@ -56,6 +56,7 @@ class ComposeStack(Stack):
             "MARQUEE_ADMIN_LOGIN": ADMIN_LOGIN,
             "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "MARQUEE_SESSION_IDLE_SEC": "6",
+            **UNLIMITED,
             # Tests come as many clients of one administrator.
             "MARQUEE_MAX_STREAMS_PER_USER": "100",
         }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.stacks.base import ADMIN_PASSWORD, Process, Stack, wait_for
+from tests.stacks.base import ADMIN_PASSWORD, UNLIMITED, Process, Stack, wait_for
 
 
 class EmbeddedStack(Stack):
@@ -32,6 +32,7 @@ class EmbeddedStack(Stack):
                 "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
                 "MARQUEE_LOG_FORMAT": "json",
                 "MARQUEE_LOG_LEVEL": "info",
+                **UNLIMITED,
                 # Tests come as many clients of one administrator.
                 "MARQUEE_MAX_STREAMS_PER_USER": "100",
                 **settings,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
 from kit.testing.servers import free_port
-from tests.stacks.base import REPOSITORY, Process, wait_for
+from tests.stacks.base import REPOSITORY, UNLIMITED, Process, wait_for
 
 GATEWAY = REPOSITORY / "gateway"
 
@@ -18,9 +19,10 @@ class Gateway:
     Args:
         folder: for its files.
         upstreams: `host:port` of auth, catalog, stream and progress.
+        settings: environment variables besides.
     """
 
-    def __init__(self, folder: Path, upstreams: dict[str, str]) -> None:
+    def __init__(self, folder: Path, upstreams: dict[str, str], settings: Mapping[str, str] = UNLIMITED) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
@@ -33,6 +35,7 @@ class Gateway:
             # Addresses need no look-up; nobody is asked.
             "GATEWAY_RESOLVER": "127.0.0.1",
             "GATEWAY_ACCESS_LOG": str(folder / "access.log"),
+            **settings,
             **{f"UPSTREAM_{name.upper()}": address for name, address in upstreams.items()},
         }
         self.process = Process("gateway", [str(GATEWAY / "start")], environment, folder / "gateway.log")
