@@ -1,6 +1,7 @@
 """Concurrent viewers: each logs in, looks at the list, picks a ready film, watches, seeks and saves its position.
 
-make loadtest VIEWERS=50       needs MARQUEE_ADMIN_PASSWORD, and films (make demo)
+make loadtest VIEWERS=50       needs MARQUEE_ADMIN_PASSWORD, films (make demo), and a Marquee whose
+                               MARQUEE_MAX_STREAMS and MARQUEE_MAX_STREAMS_PER_USER let so many viewers in
 """
 
 from __future__ import annotations
@@ -33,10 +34,24 @@ class Viewer(HttpUser):
         if not ready:
             raise RuntimeError("there are no films to watch: run make demo first")
         self.film: dict[str, Any] = random.choice(ready)  # noqa: S311 - which film is no secret
-        info = self.client.get(f"/api/videos/{self.film['id']}/stream/info", name="/api/videos/[id]/stream/info").json()
-        self.size: int = info["file_size"]
+        device = f"loadtest {uuid.uuid4()}"
+        answer = self.client.post("/api/play-sessions", json={"video_id": self.film["id"], "device_name": device})
+        if answer.status_code != 201:  # noqa: PLR2004 - RFC 9110, 15.3.2
+            raise RuntimeError(
+                "no play session is granted: all viewers are one user here, so let Marquee run with"
+                f" MARQUEE_MAX_STREAMS and MARQUEE_MAX_STREAMS_PER_USER as high as VIEWERS ({answer.text})"
+            )
+        session = answer.json()
+        self.session_id: str = session["session_id"]
+        self.stream_url: str = session["stream_url"]
+        head = self.client.head(self.stream_url, name="/api/videos/[id]/stream")
+        self.size = int(head.headers["Content-Length"])
         self.offset = 0
-        self.session_id = str(uuid.uuid4())
+
+    def on_stop(self) -> None:
+        """Leaves, and gives the slot back."""
+        if hasattr(self, "session_id"):
+            self.client.delete(f"/api/play-sessions/{self.session_id}", name="/api/play-sessions/[id]")
 
     @task(8)
     def watch(self) -> None:
@@ -45,7 +60,7 @@ class Viewer(HttpUser):
             self.offset = random.randrange(self.size)  # noqa: S311 - a dice
         end = min(self.offset + BLOCK, self.size) - 1
         with self.client.get(
-            f"/api/videos/{self.film['id']}/stream",
+            self.stream_url,
             headers={"Range": f"bytes={self.offset}-{end}"},
             name="/api/videos/[id]/stream",
             catch_response=True,
@@ -64,6 +79,11 @@ class Viewer(HttpUser):
             json={"position": duration * self.offset / self.size, "duration": duration, "session_id": self.session_id},
             name="/api/progress/[id]",
         )
+
+    @task(1)
+    def beat(self) -> None:
+        """Says that the player is still there."""
+        self.client.post(f"/api/play-sessions/{self.session_id}/heartbeat", name="/api/play-sessions/[id]/heartbeat")
 
     @task(1)
     def browse(self) -> None:
