@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from kit.media import MediaStore
 from kit.origins import Imported, Stored, parse
 from services.stream.domain import Source
 
@@ -20,14 +19,16 @@ class Mounts:
     """
 
     def __init__(self, media: Path | None, imports: Path | None) -> None:
-        self._media = MediaStore(media) if media else None
+        self._media = media
         self._imports = imports
 
     def is_deleted(self, source: Source) -> bool:
         """Whether an original that is not found was deleted. Blocks."""
         match parse(source.reference):
-            case Stored():
-                return self._media is None or self._media.is_present()
+            case Stored(reference):
+                # What holds all films is made with the first of them, and never goes: not so `incoming`, which whoever
+                # writes makes anew wherever it finds the store.
+                return self._media is None or (self._media / reference.partition("/")[0]).is_dir()
             case Imported():
                 with suppress(OSError):
                     return self._imports is not None and any(os.scandir(self._imports))
