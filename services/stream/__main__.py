@@ -34,7 +34,7 @@ from services.stream.slots.redis import RedisSlots
 from services.stream.slots.relay import SlotsRelay
 from services.stream.sources import RedisSources, SourceCache, ask_catalog
 from services.stream.stores import Store
-from services.stream.stores.places import places
+from services.stream.stores.places import is_mounted, places
 from services.stream.tickets import TICKET_SEC, Tickets
 from services.stream.traffic import Traffic
 from services.stream.virtual import VirtualFiles
@@ -62,7 +62,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
-    streams = Streams(sources, store, virtual_files)
+    streams = Streams(sources, store, virtual_files, is_mounted(settings))
     if hot:
         hot.store.on_release = streams.let_go
     slots, replica = _slots(settings)

@@ -137,7 +137,7 @@ class OpenFile:
             offset += len(block)
             yield block
 
-    async def index(self, *, beginning: bool = True) -> OpenFile:  # noqa: ARG002 - all of it is here
+    async def index(self) -> OpenFile:
         """The file itself: it has its boxes at hand."""
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import structlog
 
@@ -22,12 +23,23 @@ log = structlog.get_logger()
 
 
 class Streams:
-    """Finds videos for those who may see them, and opens their files."""
+    """Finds videos for those who may see them, and opens their files.
 
-    def __init__(self, sources: SourceCache, store: Store, virtual_files: VirtualFiles) -> None:
+    Args:
+        sources: what catalog knows.
+        store: opens originals, or copies of them.
+        virtual_files: makes files that begin elsewhere.
+        can_cut: whether a film may begin anywhere: where that is depends on its pictures, which are at hand only in an
+            original that is mounted here.
+    """
+
+    def __init__(
+        self, sources: SourceCache, store: Store, virtual_files: VirtualFiles, can_cut: Callable[[Source], bool]
+    ) -> None:
         self._sources = sources
         self._store = store
         self._virtual_files = virtual_files
+        self._can_cut = can_cut
         self._shown: OrderedDict[str, Representation] = OrderedDict()
 
     def known(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
@@ -107,8 +119,10 @@ class Streams:
     async def _begun(self, shown: Representation, start_sec: float) -> Representation:
         if found := self._virtual_files.known(shown.file, start_sec):
             return _from(shown, found)
+        if start_sec and not self._can_cut(shown.source):
+            return shown
         try:
-            index = await shown.file.index(beginning=start_sec == 0)
+            index = await shown.file.index()
             return _from(shown, await self._virtual_files.get(index, start_sec))
         except Unsupported:
             return shown

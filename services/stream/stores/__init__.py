@@ -69,13 +69,10 @@ class StoredFile(Protocol):
             OSError: the store failed.
         """
 
-    async def index(self, *, beginning: bool = True) -> File:
-        """A file on this machine to build virtual ones from.
+    async def index(self) -> File:
+        """A file on this machine to build the virtual one from that begins where the film does.
 
         It has the original's size and, where the original has them, at least the boxes that describe the film.
-
-        Args:
-            beginning: only the film from its beginning on is wanted, not one that is cut.
 
         Raises:
             Unsupported: this store can't give one.

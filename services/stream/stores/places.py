@@ -70,6 +70,15 @@ def places(settings: StreamSettings, origins: Origins) -> Places:
     return Places(RemoteStore(origins.open, _within(bucket), presign), others)
 
 
+def is_mounted(settings: StreamSettings) -> Callable[[Source], bool]:
+    """Says whether a source's original is a file on this machine, or on a share that is mounted here.
+
+    It says the same of a hot copy of one: what is served must not depend on where it is served from.
+    """
+    kinds = (Imported,) if settings.media_bucket else (Imported, Stored)
+    return lambda source: isinstance(parse(source.reference), kinds)
+
+
 def _presign(settings: StreamSettings) -> Presign:
     endpoint, life_sec = settings.s3_endpoint(settings.s3_public_url), settings.s3_redirect_sec
 

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from kit.origins import Object, OriginError, RemoteFile, Url
 from services.stream.domain import Source
 from services.stream.files import CAPACITY
-from services.stream.mp4 import Structure, Unsupported
+from services.stream.mp4 import Structure
 from services.stream.stores.index import RemoteIndex, fetch_boxes, fetch_outline
 from services.stream.virtual import Identity
 
@@ -79,17 +79,13 @@ class RemoteOriginal:
             self._structure = await fetch_outline(RemoteIndex(self.size, self.identity), self.blocks)
         return self._structure
 
-    async def index(self, *, beginning: bool = True) -> RemoteIndex:
+    async def index(self) -> RemoteIndex:
         """The boxes that describe it, fetched once for all who ask at a time.
 
-        Where a film can be cut is told by its pictures, which are not fetched: only its beginning is to be had.
-
         Raises:
-            Unsupported: it is not that kind of file, or a cut is wanted.
+            Unsupported: it is not that kind of file.
             OSError: it can't be read.
         """
-        if not beginning:
-            raise Unsupported("a remote film is not cut")
         if self._fetching is None:
             self._fetching = asyncio.ensure_future(self._fetch_index())
             self._fetching.add_done_callback(self._fetched)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ class Place(ABC):
     @abstractmethod
     def shorten(self, name: str, size: int) -> None:
         """Cuts an original short, where it is."""
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody can read from it meanwhile."""
+        raise NotImplementedError
+        yield
 
 
 class FolderPlace(Place):
@@ -74,12 +81,22 @@ class HttpPlace(Place):
     def remove(self, name: str) -> None:
         del self._origin.files[f"/{name}"]
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self._origin.status = 503
+        yield
+        self._origin.status = None
+
     def shorten(self, name: str, size: int) -> None:
         self.put(name, self._origin.files[f"/{name}"][:size])
 
 
 class S3Place(FolderPlace):
     tier = "remote"
+
+    def __init__(self, server: S3Server, bucket: str) -> None:
+        super().__init__(server.buckets / bucket, f"s3://{bucket}/")
+        self._server = server
 
     def put(self, name: str, content: bytes) -> None:
         """The server tells states apart by seconds, and by the content."""
@@ -89,6 +106,12 @@ class S3Place(FolderPlace):
     def shorten(self, name: str, size: int) -> None:
         """Objects never change; there are only other ones in their place."""
         self.put(name, (self._root / name).read_bytes()[:size])
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self._server.pause()
+        yield
+        self._server.resume()
 
 
 @pytest.fixture
@@ -133,7 +156,7 @@ def place(
         case "http":
             return HttpPlace(origin)
         case _:
-            return S3Place(s3_server.buckets / bucket, f"s3://{bucket}/")
+            return S3Place(s3_server, bucket)
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""Originals elsewhere are copied like any other: they play with the same tag then, also while their origin is away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.stream.hotcache import keeper, promoter, store
+from services.stream.tests.integration.stores.conftest import Place, tell_catalog
+from services.stream.tests.integration.test_hot_cache import Theatre, facts, promoted
+from services.stream.tests.support import make_movie
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (promoter, keeper):
+        monkeypatch.setattr(module, "PASS_SEC", 0.02)
+    monkeypatch.setattr(promoter, "SETTLE_SEC", 0)
+    monkeypatch.setattr(store, "FRESH_SEC", 0)
+
+
+@pytest.mark.parametrize("place", ["http", "s3"], indirect=True)
+async def test_a_copy_stands_in_for_its_origin(
+    tmp_path: Path, sockets: Path, settings: dict[str, Any], place: Place
+) -> None:
+    movie = await make_movie(tmp_path / "film.mp4")
+    place.put("film", movie.read_bytes())
+    theatre = Theatre(tmp_path / "theatre", sockets)
+    async with theatre.open(**settings) as stage:
+        film = tell_catalog(stage, place.reference("film"))
+        path = f"/api/videos/{film}/stream"
+        asked: tuple[tuple[str, dict[str, str]], ...] = (
+            (path, {}),
+            (path, {"range": "bytes=1000-1999"}),
+            (f"{path}?start=0", {}),
+            # It is not cut at its origin, and so its copy isn't either: a player may be in the middle of it.
+            (f"{path}?start=1.5", {}),
+        )
+        before = [facts(await stage.call("GET", *way[:1], **way[1])) for way in asked]
+        await promoted(theatre, stage, film)
+        assert [facts(await stage.call("GET", *way[:1], **way[1])) for way in asked] == before
+        with place.away():
+            assert [facts(await stage.call("GET", *way[:1], **way[1])) for way in asked] == before
