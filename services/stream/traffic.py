@@ -164,6 +164,7 @@ class Transfer:
             return
         self._is_open = False
         self._traffic.active -= 1
+        self._abort = None
         if self.playing is not None:
             self.playing.done(self)
         self._finish("completed" if completed else "cut_off" if self.is_cut_off else "aborted")

@@ -8,8 +8,8 @@
 """
 
 from services.stream.sessions.overview import Overview
-from services.stream.sessions.playing import Playing
-from services.stream.sessions.register import Client, Register
+from services.stream.sessions.playing import Client, Playing
+from services.stream.sessions.register import Register
 from services.stream.sessions.sessions import Refusal, Sessions, Shown
 
 __all__ = ["Client", "Overview", "Playing", "Refusal", "Register", "Sessions", "Shown"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.stream.slots import Active, EndReason, Queued, Renewal, Session, State
 
@@ -16,6 +16,15 @@ _LONG_GONE_SEC = 86_400.0
 
 monotonic = time.perf_counter
 """Seconds; the clock of `traffic`, too."""
+
+
+class Client(NamedTuple):
+    """What an implicit session is known by: many connections of one client are one session."""
+
+    user_id: str
+    video_id: str
+    address: str
+    user_agent: bytes
 
 
 class Response(Protocol):
@@ -47,6 +56,7 @@ class Playing:
     __slots__ = (
         "_quiet",
         "bytes_sent",
+        "clients",
         "ended",
         "errors",
         "experience",
@@ -67,6 +77,8 @@ class Playing:
         """Its last sign of life here."""
         self.responses: set[Response] = set()
         """The answers with bytes of it that are under way."""
+        self.clients: set[Client] = set()
+        """Those that it is known by here, if it is an implicit one."""
         self.ended: EndReason | None = None
         """Why nothing of it is served any more."""
         self._quiet: asyncio.Event | None = None

@@ -12,12 +12,11 @@ import structlog
 
 from services.stream.sessions import metrics
 from services.stream.sessions.overview import HOT
-from services.stream.sessions.playing import Playing, monotonic
+from services.stream.sessions.playing import Client, Playing, monotonic
 from services.stream.slots import (
     Active,
     EndReason,
     Gone,
-    Kind,
     Queued,
     SlotStore,
     SlotsUnavailable,
@@ -30,15 +29,6 @@ log = structlog.get_logger()
 _ENDED = 10_000
 _STOP_SEC = 1.0
 """How long a response that was cut off may take to end."""
-
-
-class Client(NamedTuple):
-    """What an implicit session is known by: many connections of one client are one session."""
-
-    user_id: str
-    video_id: str
-    address: str
-    user_agent: bytes
 
 
 class _Failure(NamedTuple):
@@ -104,6 +94,7 @@ class Register:
         playing.touch()
         if client:
             self._clients[client] = playing
+            playing.clients.add(client)
         return playing
 
     def end(self, session_id: str, reason: EndReason) -> None:
@@ -232,6 +223,7 @@ class Register:
 
     def _drop(self, playing: Playing) -> None:
         self._kept.pop(playing.session.id, None)
-        if playing.session.viewing.kind is Kind.IMPLICIT:
-            for client in [client for client, theirs in self._clients.items() if theirs is playing]:
+        for client in playing.clients:
+            # The same client may have another session by now.
+            if self._clients.get(client) is playing:
                 del self._clients[client]

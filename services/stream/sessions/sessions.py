@@ -17,8 +17,8 @@ from kit.ids import is_id, new_id
 from kit.tokens import Caller
 from services.stream.sessions import metrics
 from services.stream.sessions.devices import device_key, device_name
-from services.stream.sessions.playing import Playing, monotonic
-from services.stream.sessions.register import Client, Register
+from services.stream.sessions.playing import Client, Playing, monotonic
+from services.stream.sessions.register import Register
 from services.stream.slots import (
     Active,
     EndReason,
