@@ -1,0 +1,100 @@
+"""A film that many watch: counted, copied across a kill, played without the store, and gone when it is deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import Client, make_film
+from tests.stacks.base import wait_for
+from tests.stacks.embedded import EmbeddedStack
+
+VIEWS = 5
+SLOW = {"MARQUEE_HOT_CACHE_COPY_BYTES_PER_SEC": str(2**16)}
+
+
+@pytest.fixture
+def hot(tmp_path: Path) -> Path:
+    return tmp_path / "hot"
+
+
+def a_stack(folder: Path, hot: Path, **settings: str) -> EmbeddedStack:
+    return EmbeddedStack(folder, {"MARQUEE_HOT_CACHE_DIR": str(hot), **settings})
+
+
+def watch(viewer: Client, video_id: str) -> None:
+    """Begins and ends a play session."""
+    begun = viewer.http.post("/api/play-sessions", json={"video_id": video_id})
+    assert begun.status_code == 201, begun.text
+    assert viewer.http.get(f"/api/videos/{video_id}/stream", headers={"Range": "bytes=0-0"}).status_code == 206
+    assert viewer.http.delete(f"/api/play-sessions/{begun.json()['session_id']}").status_code == 204
+
+
+def seen(viewer: Client, video_id: str) -> tuple[str, str, int]:
+    """What a viewer gets of a film: its bytes, their tag, and how many."""
+    answer = viewer.http.get(f"/api/videos/{video_id}/stream")
+    assert answer.status_code == 200, answer.text
+    return hashlib.sha256(answer.content).hexdigest(), answer.headers["ETag"], len(answer.content)
+
+
+def source(viewer: Client, video_id: str) -> tuple[Any, Any]:
+    told = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
+    return told["source"], told["cache_hit"]
+
+
+def parts(hot: Path) -> list[str]:
+    return [path.name for path in hot.iterdir() if path.name.endswith((".part", ".trash"))]
+
+
+def test_a_film_that_many_watch(tmp_path: Path, hot: Path) -> None:
+    film, cold = make_film(tmp_path / "film.mp4"), make_film(tmp_path / "cold.mp4", 3)
+    with a_stack(tmp_path, hot, **SLOW) as stack:
+        admin = Client(stack.base_url)
+        video_id, other_id = admin.upload(film, "Film"), admin.upload(cold, "Cold")
+        for each in (video_id, other_id):
+            admin.await_status(each, "ready")
+        before = seen(admin, video_id)
+        assert source(admin, video_id) == ("nas", False)
+        for _ in range(VIEWS - 1):
+            watch(admin, video_id)
+        watch(admin, other_id)
+        watch(admin, video_id)
+        wait_for(lambda: bool(parts(hot)), 60, "a copy in the making")
+        stack.process.kill()
+    assert parts(hot) != []
+
+    with a_stack(tmp_path, hot) as stack:
+        # What was begun is no copy, and is gone.
+        assert parts(hot) == []
+        admin = Client(stack.base_url)
+        assert source(admin, video_id) == ("nas", False)
+        assert seen(admin, video_id) == before
+        wait_for(lambda: source(admin, video_id) == ("ssd", True), 60, "the copy")
+        assert seen(admin, video_id) == before
+        # One view is not enough.
+        assert source(admin, other_id) == ("nas", False)
+
+        away = stack.media.with_name("away")
+        stack.media.rename(away)
+        stack.media.mkdir()
+        wait_for(lambda: source(admin, other_id) == (None, False), 30, "the store to be missed")
+        assert seen(admin, video_id) == before
+        refused = admin.http.get(f"/api/videos/{other_id}/stream")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "STREAM_FILE_UNAVAILABLE")
+        # Catalog has prepared the mount point for uploads meanwhile.
+        shutil.rmtree(stack.media)
+        away.rename(stack.media)
+
+        stack.process.kill()
+        stack.start()
+        admin = Client(stack.base_url)
+        assert source(admin, video_id) == ("ssd", True)
+        assert seen(admin, video_id) == before
+
+        deleted = admin.http.delete(f"/api/videos/{video_id}")
+        assert deleted.status_code == 204, deleted.text
+        wait_for(lambda: not list(hot.glob("*.copy")), 30, "the copy of a deleted film to go")
