@@ -114,13 +114,14 @@ class World:
 
 
 def a_catalogue(random: Random) -> dict[str, Film]:
-    """Films of anybody, anywhere."""
-    return {
-        id_: Film(
-            random.choice(["ann", "bea", "zoe"]), random.choice(HOMES), random.random() < 0.7, random.random() < 0.5
-        )
-        for id_ in FILMS
-    }
+    """Films of anybody, most of them of their uploader's corporation."""
+
+    def film() -> Film:
+        uploader = random.choice((ANN, ANN, BEA, ZOE))
+        home = uploader.corporation_id or None if random.random() < 0.7 else random.choice(HOMES)
+        return Film(uploader.user_id, home, ready=random.random() < 0.7, deleted=random.random() < 0.5)
+
+    return {id_: film() for id_ in FILMS}
 
 
 def a_step(random: Random) -> Step:
@@ -134,7 +135,7 @@ def a_step(random: Random) -> Step:
             overtaken = random.choice(
                 [None, None, a_small_step(random), ("move", random.choice(FILMS), random.choice(HOMES))]
             )
-            return "restore", random.choice(PEOPLE), random.choice(FILMS), overtaken
+            return "restore", random.choice((*PEOPLE, ANN, ANN, BEA)), random.choice(FILMS), overtaken
     return a_small_step(random)
 
 
@@ -142,8 +143,8 @@ def a_small_step(random: Random) -> Step:
     """Something that happens in auth, or to it."""
     match random.choices(["plan", "tick", "sweep", "away"], [4, 2, 1, 1])[0]:
         case "plan":
-            ends = None if random.random() < 0.3 else BEGINNING + timedelta(hours=random.randint(1, 12))
-            paid = random.random() < 0.8
+            ends = None if random.random() < 0.3 else BEGINNING + timedelta(hours=random.randint(1, 8))
+            paid = random.random() < 0.9
             return "plan", random.choice([A, B]), Plan(paid, ends if paid else None)
         case "tick":
             return "tick", random.randint(1, 4)
