@@ -30,8 +30,8 @@ from services.stream.sources.cache import LOOKUPS, Fetch
 
 log = structlog.get_logger()
 
-DEADLINE_SEC = 0.25
-"""For one operation: asking catalog oneself takes no longer."""
+DEADLINE_SEC = 0.5
+"""For one operation. Then catalog is asked as if there were no Redis."""
 AWAY_SEC = 1.0
 """For so long Redis is left alone after it has failed."""
 LEASE_SEC = 1.0
