@@ -78,6 +78,13 @@ def test_a_container_is_told_what_its_service_must_know(service: str) -> None:
     assert required <= told <= names([cls])
 
 
+def test_what_lets_films_lie_elsewhere_is_understood() -> None:
+    overlay = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "origins.yml").read_text())["services"]
+    for service, changed in overlay.items():
+        assert set(changed["environment"]) <= names([SERVICES[service][1]])
+        assert "outside" in changed["networks"]
+
+
 def test_the_example_names_every_secret_of_compose() -> None:
     text = (REPOSITORY / "docker-compose.yml").read_text()
     wanted = set(re.findall(r"\$\{([A-Z_]+):\?", text))
