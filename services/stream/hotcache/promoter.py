@@ -29,7 +29,7 @@ Views = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
 PASS_SEC = 10.0
 """How often it is looked whether films are watched enough."""
 ASKED = 100
-"""Films whose views are asked for at a time: those wanted last."""
+"""Films whose views are asked for at a time."""
 WANTED_SEC = 600.0
 """For so long after it was asked for a film may be promoted: its views are counted a little later."""
 REST_SEC = 600.0
@@ -77,16 +77,16 @@ class Promoter:
             del wanted[video_id]
         if now < self._full_until:
             return
-        asked = [each for each in reversed(wanted) if each not in self._resting][:ASKED]
-        if not asked:
-            return
+        asked = [each for each in reversed(wanted) if each not in self._resting]
+        views: dict[str, int] = {}
         try:
-            views = await self._views(asked)
+            for begin in range(0, len(asked), ASKED):
+                views |= await self._views(asked[begin : begin + ASKED])
         except ApiError as error:
             log.debug("hot_cache_views_unknown", code=error.code)
             return
-        often = sorted((each for each in asked if views.get(each, 0) >= self._min_views), key=lambda x: -views[x])
-        for video_id in often:
+        often = [each for each in asked if views.get(each, 0) >= self._min_views]
+        for video_id in sorted(often, key=lambda each: views[each], reverse=True):
             await self._promote(video_id, views[video_id])
 
     async def _promote(self, video_id: str, views: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kit.errors import ApiError
+from kit.ids import new_id
 from services.stream.domain import Source
 from services.stream.hotcache import Folder, HotStore, Keeper, Promoter, copying, promoter, store
 from services.stream.hotcache.store import HotFile
@@ -157,6 +158,16 @@ async def test_only_what_was_asked_for_is_promoted_and_the_most_watched_first(be
     assert lines == [FILMS[1], FILMS[2], FILMS[0]]
     await bench.promoter.promote_some()
     assert len(bench.asked) == 1
+
+
+async def test_the_views_of_many_films_are_asked_for_in_portions(bench: Bench) -> None:
+    films = [new_id() for _ in range(promoter.ASKED + 1)]
+    for video_id in films:
+        await bench.store.open(bench.film(video_id, b"film", views=0))
+    bench.views[films[0]] = 5
+    await bench.promoter.promote_some()
+    assert [len(each) for each in bench.asked] == [promoter.ASKED, 1]
+    assert bench.store.copies.keys() == {films[0]}
 
 
 async def test_with_the_store_taken_away_a_promoted_film_plays_on(bench: Bench) -> None:
