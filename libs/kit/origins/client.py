@@ -12,6 +12,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import httpcore
+from prometheus_client import Counter
 
 from kit.media import BadReference
 from kit.origins.errors import Interrupted, OriginError, Refused, Unusable
@@ -23,6 +24,8 @@ PER_ORIGIN: Final = 256
 """Requests under way at a time to one origin: who waits for one that hangs holds up nobody who asks another."""
 KEEP_IDLE: Final = 64
 KEEP_IDLE_SEC: Final = 30.0
+REQUESTS: Final = Counter("origin_requests_total", "Requests to other machines for files.", ["outcome"])
+BYTES: Final = Counter("origin_bytes_total", "Bytes of files that came from other machines.")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _USER_AGENT: Final = b"Marquee"
 
@@ -85,7 +88,12 @@ class Client:
                 async with asyncio.timeout(self._timeout_sec):
                     answer = await self._follow(url, fields, redirects, stack)
             except TimeoutError as error:
+                REQUESTS.labels("Interrupted").inc()
                 raise Interrupted(f"{url.host} does not answer in time") from error
+            except OriginError as error:
+                REQUESTS.labels(type(error).__name__).inc()
+                raise
+            REQUESTS.labels(str(answer.status)).inc()
             yield answer
 
     async def _follow(self, url: Url, fields: Mapping[str, str], redirects: int, stack: AsyncExitStack) -> Answer:
@@ -144,6 +152,7 @@ async def _body(response: httpcore.Response, host: str) -> AsyncIterator[bytes]:
             block = await anext(blocks, None)
         if block is None:
             return
+        BYTES.inc(len(block))
         yield block
 
 

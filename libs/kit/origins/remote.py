@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from http import HTTPStatus
@@ -126,7 +127,8 @@ def _date(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        return max(0, int(parsedate_to_datetime(text).timestamp()))
+        moment = parsedate_to_datetime(text)
+        return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
     except (ValueError, OverflowError):
         return None
 
