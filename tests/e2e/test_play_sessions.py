@@ -167,7 +167,7 @@ def test_the_fourth_tab_is_refused_and_takes_over(
     assert fourth.evaluate(FITS), "nothing hangs over the side"
     shoot(fourth, small, "refused-phone")
 
-    fourth.get_by_role("button", name="Stop Living room TV and play here").press("Enter")
+    fourth.get_by_role("button", name="Stop and play here instead of on Living room TV").press("Enter")
     plays_on(fourth, 0)
     assert fourth.evaluate("document.activeElement.localName") == "media-controller", "the focus is not lost"
     expect(tabs[0].get_by_test_id("gone-reason")).to_contain_text("took this place over")
@@ -306,6 +306,24 @@ def test_a_viewer_who_was_offline_for_long_goes_on_at_the_same_place(
     plays_on(page, left_at)
     assert position(page) < left_at + 5
     expect(page.get_by_test_id("error-message")).to_have_count(0)
+
+
+def test_a_film_that_is_over_keeps_no_place(
+    contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, short_film: str
+) -> None:
+    page = contexts(member).new_page()
+    page.clock.install()
+    page.goto(f"/watch/{short_film}")
+    plays_on(page, 0)
+    page.get_by_test_id("player").evaluate("video => { video.currentTime = video.duration - 1 }")
+    page.wait_for_function("() => document.querySelector('[data-testid=player]').ended")
+    assert len(live(boss)) == 1, "the viewer may go back to a scene"
+    page.clock.fast_forward(60_000)
+    expect(page.get_by_test_id("session-status")).to_have_text("The end")
+    wait_for(lambda: live(boss) == [], FREED_SEC, "the place of who has seen it all")
+    page.get_by_test_id("play-here").click()
+    plays_on(page, 0)
+    assert position(page) < 10
 
 
 def test_what_plays_gets_fresh_tickets_without_a_break(

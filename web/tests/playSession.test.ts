@@ -73,7 +73,7 @@ describe('opening', () => {
   it('plays with the URL that it was given', async () => {
     const { session, state, start } = setUp();
     start.mockResolvedValueOnce(active());
-    expect(state()).toEqual({ phase: 'closed' });
+    expect(state()).toEqual({ phase: 'closed', isFinished: false });
     session.open();
     expect(state()).toEqual({ phase: 'opening' });
     expect(session.streamUrl).toBeNull();
@@ -190,7 +190,7 @@ describe('waiting in the queue', () => {
     expect(end).toHaveBeenCalledExactlyOnceWith('s1', null, null, { closing: false });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(heartbeat).not.toHaveBeenCalled();
-    expect(state()).toEqual({ phase: 'closed' });
+    expect(state()).toEqual({ phase: 'closed', isFinished: false });
   });
 });
 
@@ -269,6 +269,13 @@ describe('playing', () => {
     expect(state()).toEqual({ phase: 'active', id: 's2' });
   });
 
+  it('is given back when the film is over', async () => {
+    const { session, state, end } = await playing();
+    session.close({ isFinished: true });
+    expect(state()).toEqual({ phase: 'closed', isFinished: true });
+    expect(end).toHaveBeenCalledOnce();
+  });
+
   it('is given back with what the viewer lived through', async () => {
     const { session, end } = await playing();
     session.measure = () => QOE;
@@ -321,7 +328,7 @@ describe('answers that come too late', () => {
     await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
     session.close();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(state()).toEqual({ phase: 'closed' });
+    expect(state()).toEqual({ phase: 'closed', isFinished: false });
     expect(session.streamUrl).toBeNull();
     expect(heartbeat).toHaveBeenCalledOnce();
   });

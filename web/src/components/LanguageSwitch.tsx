@@ -2,7 +2,7 @@ import { type Language, language, setLanguage, t } from '../i18n';
 
 const choices: { code: Language; short: string; name: string }[] = [
   { code: 'ko', short: '한', name: '한국어' },
-  { code: 'en', short: 'EN', name: 'English' },
+  { code: 'en', short: 'EN', name: 'EN English' },
 ];
 
 export function LanguageSwitch() {

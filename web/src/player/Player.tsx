@@ -35,7 +35,13 @@ export function Player({ video, session, record }: Props) {
 
   useEffect(() => {
     if (!element.current) return;
-    const created = new Playback(element.current, video.id, () => session.renew(), setFailure);
+    const created = new Playback(
+      element.current,
+      video.id,
+      () => session.renew(),
+      () => session.close({ isFinished: true }),
+      setFailure,
+    );
     playback.current = created;
     const detach = created.attach();
     if (start.resumeAt === null) created.begin(0, start);

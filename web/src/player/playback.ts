@@ -17,6 +17,8 @@ const SEEK_SETTLES_MS = 400;
 const SESSION_CHECK_MS = 60_000;
 const SESSION_MAX_AGE_MS = 9 * 60_000;
 const AWAY_LONG_MS = 30_000;
+/** For so long after the end, the viewer may go back to a scene; then the place is free for others. */
+const FINISHED_MS = 60_000;
 const RECOVERED_SEC = 3;
 const ELSEWHERE_SEC = 2;
 
@@ -39,6 +41,7 @@ export class Playback {
   private sources = 0;
   private meter = newMeter();
   private hiddenSince: number | null = null;
+  private finishTimer: ReturnType<typeof setTimeout> | undefined;
   private seekTimer: ReturnType<typeof setTimeout> | undefined;
   private attached = new AbortController();
 
@@ -47,6 +50,8 @@ export class Playback {
     private readonly videoId: string,
     /** Answers a URL that works now; throws SessionOverError when there is none any more. */
     private readonly renewSource: () => Promise<string>,
+    /** The film is over, and nobody wants to see more of it. */
+    private readonly onFinished: () => void,
     private readonly onFailure: (failure: PlaybackFailure | null) => void,
   ) {}
 
@@ -58,7 +63,7 @@ export class Playback {
     onVideo('timeupdate', () => this.notePosition());
     onVideo('seeking', () => this.noteTarget());
     onVideo('pause', () => this.notePause());
-    onVideo('ended', () => this.save());
+    onVideo('ended', () => this.noteEnd());
     onVideo('seeked', () => this.saveAfterSeek());
     onVideo('error', () => void this.recover());
     // Resetting the element sets its position to 0, which is nobody's place in the film.
@@ -90,6 +95,7 @@ export class Playback {
       clearInterval(saving);
       clearInterval(renewal);
       clearTimeout(this.seekTimer);
+      clearTimeout(this.finishTimer);
       this.unload();
     };
   }
@@ -171,6 +177,16 @@ export class Playback {
     if (this.recoveringAt !== null && Math.abs(this.lastPosition - this.recoveringAt) > RECOVERED_SEC) {
       this.recoveringAt = null;
     }
+  }
+
+  private noteEnd(): void {
+    this.save();
+    clearTimeout(this.finishTimer);
+    this.finishTimer = setTimeout(() => {
+      if (!this.video.ended || this.isStopped) return;
+      this.pendingStart = { at: 0, play: true, saving: 'same' };
+      this.onFinished();
+    }, FINISHED_MS);
   }
 
   private notePlay(): void {

@@ -30,7 +30,7 @@ export class PlaySession {
   /** What the player lived through since the session began; set by whoever plays. */
   measure: (() => Qoe) | null = null;
 
-  private readonly current = signal<PlayState>({ phase: 'closed' });
+  private readonly current = signal<PlayState>({ phase: 'closed', isFinished: false });
   /** What the server keeps for this page. */
   private live: PlaySessionAnswer | null = null;
   /** Rises when what was asked before is of no interest any more. */
@@ -59,9 +59,9 @@ export class PlaySession {
   }
 
   /** Gives it back: to the next in the queue, it matters how soon. */
-  close({ closing = false } = {}): void {
+  close({ closing = false, isFinished = false } = {}): void {
     this.release({ closing });
-    this.current.value = { phase: 'closed' };
+    this.current.value = { phase: 'closed', isFinished };
   }
 
   /** The viewer is back at a page that lay hidden. */

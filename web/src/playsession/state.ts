@@ -22,8 +22,8 @@ export type PlayState =
   | { phase: 'failed'; error: unknown }
   /** It had a slot, or a place in the queue, and lost it. */
   | { phase: 'gone'; reason: string }
-  /** Given up here. */
-  | { phase: 'closed' };
+  /** Given up here: the viewer left, or the film was over. */
+  | { phase: 'closed'; isFinished: boolean };
 
 export function refusalOf(error: unknown): Refusal | null {
   if (!(error instanceof ApiError) || error.code !== 'STREAM_RATE_LIMITED') return null;

@@ -102,7 +102,7 @@ async function loadPages(pages: number, signal: AbortSignal) {
 function UserTable({ users }: { users: User[] }) {
   return (
     <div class="table-scroll">
-      <table>
+      <table class="stacking">
         <thead>
           <tr>
             <th scope="col">{t('admin.user')}</th>
@@ -117,11 +117,13 @@ function UserTable({ users }: { users: User[] }) {
               <td>
                 <Person user={user} />
               </td>
-              <td>{t(`role.${user.role}`)}</td>
-              <td>
+              <td data-label={t('admin.role')}>{t(`role.${user.role}`)}</td>
+              <td data-label={t('admin.status')}>
                 <span class={`chip chip-${user.status}`}>{t(`status.${user.status}`)}</span>
               </td>
-              <td>{user.created_at ? formatDate(user.created_at, language.value) : ''}</td>
+              <td data-label={t('admin.since')}>
+                {user.created_at ? formatDate(user.created_at, language.value) : ''}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -81,10 +81,13 @@ function Content({ session }: { session: PlaySession }) {
     case 'closed':
       return (
         <>
-          <h2>{t('session.closedTitle')}</h2>
-          <p>{t('session.closedText')}</p>
+          <h2>{t(state.isFinished ? 'session.finishedTitle' : 'session.closedTitle')}</h2>
+          <p>{t(state.isFinished ? 'session.finishedText' : 'session.closedText')}</p>
           <Actions>
-            <PlayHere label={t('session.play')} onClick={() => session.open()} />
+            <PlayHere
+              label={t(state.isFinished ? 'session.watchAgain' : 'session.play')}
+              onClick={() => session.open()}
+            />
           </Actions>
         </>
       );
@@ -176,7 +179,7 @@ export function announcement(state: PlayState): string {
     case 'gone':
       return `${t('session.goneTitle')}. ${goneText(state.reason)}`;
     case 'closed':
-      return t('session.closedTitle');
+      return t(state.isFinished ? 'session.finishedTitle' : 'session.closedTitle');
   }
 }
 
