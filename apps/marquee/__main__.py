@@ -24,6 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     upload = commands.add_parser("upload", help="upload films to a running Marquee")
     upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
     _connection_options(upload)
+    importing = commands.add_parser("import", help="register films where they lie, without copying them")
+    importing.add_argument(
+        "locations",
+        nargs="+",
+        metavar="LOCATION",
+        help="https://host/film.mp4, s3://bucket/key, a file or a folder below MARQUEE_IMPORT_DIR, or - for a list",
+    )
+    _connection_options(importing)
     keys = commands.add_parser("keys", help="look after the keys that sign access tokens")
     rotate = keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate", help="sign with a new key; nobody is logged out"

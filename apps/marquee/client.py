@@ -16,6 +16,7 @@ from typing import BinaryIO, Self, cast
 
 import httpx
 
+from apps.marquee import importing
 from apps.marquee.demo import CannotMakeSamples, make_samples
 from kit.settings import SettingsError
 
@@ -24,7 +25,7 @@ _CONNECT_SEC = 10.0
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Runs `upload`, `demo` or `reprocess`.
+    """Runs `upload`, `import`, `demo` or `reprocess`.
 
     Raises:
         SettingsError: it can't be done; the text says what to do.
@@ -35,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
                 _await_ready(client, _upload_samples(client))
             case "upload":
                 _await_ready(client, [_upload(client, Path(name), None, "") for name in arguments.files])
+            case "import":
+                importing.run(client, arguments.locations)
             case "reprocess":
                 requested = _checked(client.post("/api/videos/process")).json()["requested"]
                 _say(f"Facts and artwork of {requested} videos are being made again.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +122,41 @@ def test_a_film_plays_from_where_it_lies(
     shown = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(sooner)]
     assert float(subprocess.run(shown, check=True, capture_output=True).stdout) == pytest.approx(12, abs=0.2)
     assert sooner.read_bytes().index(b"moov") < 1000
+
+
+def test_operators_import_from_the_command_line(
+    marquee: EmbeddedStack, operator: Client, film: Path, origin: Origin, nas: Path
+) -> None:
+    (nas / "noir").mkdir()
+    shutil.copy(film, nas / "noir" / "하나.mp4")
+    shutil.copy(film, nas / "noir" / "two.MKV")
+    (nas / "noir" / "readme.txt").write_text("no film")
+    origin.files["/three.mp4"] = film.read_bytes()
+
+    def run(*locations: str, told: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "apps.marquee", "import", *locations, "--url", marquee.base_url],
+            input=told,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD, "MARQUEE_IMPORT_DIR": str(nas)},
+        )
+
+    three = origin.url("/three.mp4")
+    first = run(str(nas / "noir"), "-", told=f"{three}\n\n")
+    assert first.returncode == 0, first.stderr
+    lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", f"{three}: imported"]
+    assert first.stdout.splitlines() == lines
+    listed = operator.http.get("/api/videos", params={"page_size": 100}).json()["items"]
+    assert {"two", "하나", "three"} <= {video["title"] for video in listed}
+    again = run(str(nas / "noir" / "하나.mp4"), origin.url("/four.mp4"))
+    assert again.returncode == 2
+    assert again.stdout.splitlines() == [
+        "noir/하나.mp4: there already",
+        f"{origin.url('/four.mp4')}: the origin answers 404",
+    ]
+    assert "not below" in run("/etc/passwd").stderr
 
 
 def test_what_is_private_is_refused(operator: Client, s3_server: S3Server) -> None:
