@@ -167,7 +167,11 @@ def _operations(health: Health) -> APIRouter:
 
 def error_response(error: ApiError, accept_language: str) -> JSONResponse:
     """The HTTP form of an error."""
-    return JSONResponse(error.body(accept_language), status_code=error.entry.http_status, headers=error.headers)
+    status, headers = error.entry.http_status, error.headers
+    if status == HTTPStatus.UNAUTHORIZED:
+        # Every 401 has a challenge (RFC 9110, 15.5.2), also of routes that look at no credentials but a body or ticket.
+        headers = {"WWW-Authenticate": 'Bearer realm="marquee"', **headers}
+    return JSONResponse(error.body(accept_language), status_code=status, headers=headers)
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
