@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kit.events import Event
 from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load
@@ -51,10 +52,12 @@ class Running:
         assert field["field"] == "location"
         return str(field["problem"])
 
-    async def told(self, count: int) -> None:
+    async def told(self, type_: str) -> Event:
+        """The first event of a type, once it has left the outbox."""
         async with asyncio.timeout(10):
-            while len(self.bus.published) < count:
+            while type_ not in self.bus.types():
                 await self.bus.something_published()
+        return next(event for event in self.bus.published if event.type == type_)
 
 
 @pytest.fixture
@@ -110,10 +113,7 @@ async def test_an_address(catalog: Running, origin: Origin, tmp_path: Path) -> N
     assert (video["title"], video["description"], video["tags"]) == ("A film", "Old.", ["noir", "1949"])
     assert (video["status"], video["mime_type"]) == ("processing", "video/mp4")
     assert [file["size"] for file in video["files"]] == [len(FILM)]
-    await catalog.told(1)
-    (uploaded,) = catalog.bus.published
-    message = uploaded.read(video_pb2.VideoUploaded)
-    assert uploaded.type == "video.uploaded"
+    message = (await catalog.told("video.uploaded")).read(video_pb2.VideoUploaded)
     assert (message.video_id, message.reference, message.size_bytes) == (
         video["id"],
         origin.url("/films/A%20film.mp4"),
@@ -130,8 +130,8 @@ async def test_a_path(catalog: Running, tmp_path: Path) -> None:
     (catalog.folder / "누아르" / "The_Film (1949).mkv").write_bytes(FILM)
     video = await catalog.imported("누아르/The_Film (1949).mkv", title="제3의 사나이")
     assert video["title"] == "제3의 사나이"
-    await catalog.told(1)
-    assert catalog.bus.published[0].read(video_pb2.VideoUploaded).reference == "import:누아르/The_Film (1949).mkv"
+    uploaded = await catalog.told("video.uploaded")
+    assert uploaded.read(video_pb2.VideoUploaded).reference == "import:누아르/The_Film (1949).mkv"
     assert not (tmp_path / "media" / "videos").exists()
 
 
@@ -162,8 +162,7 @@ async def test_at_the_same_time_it_is_imported_once(catalog: Running, origin: Or
 async def test_it_is_processed_again_where_it_lies(catalog: Running, origin: Origin) -> None:
     video = await catalog.imported(origin.url("/films/A film.mp4"))
     await catalog.http.post("/api/videos/process", headers=ADMIN)
-    await catalog.told(2)
-    message = catalog.bus.published[1].read(video_pb2.VideoProcessRequested)
+    message = (await catalog.told("video.process_requested")).read(video_pb2.VideoProcessRequested)
     assert (message.video_id, message.reference) == (video["id"], origin.url("/films/A%20film.mp4"))
 
 
