@@ -60,12 +60,13 @@ class HotFile(OpenFile):
         self.used_at = self._confirmed_at = time.monotonic()
         self.is_touched = True
         """Whether its last use is noted in the folder."""
+        self._is_revoked = False
 
     def is_fresh(self) -> bool:
         """Whether the original was in the same state a moment ago."""
         now = time.monotonic()
         self.used_at, self.is_touched = now, False
-        return now - self._confirmed_at < FRESH_SEC
+        return now - self._confirmed_at < FRESH_SEC and not self._is_revoked
 
     def confirm(self) -> None:
         """Notes that the original is in the same state, or can't be asked."""
@@ -73,7 +74,7 @@ class HotFile(OpenFile):
 
     def revoke(self) -> None:
         """It must not be given to anybody any more; who is reading it may finish."""
-        self._confirmed_at = float("-inf")
+        self._is_revoked = True
 
 
 class HotStore:
@@ -93,7 +94,9 @@ class HotStore:
         self._copies: dict[str, Copy] = {}
         self._open: dict[str, HotFile] = {}
         self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
-        self._checks: dict[Copy, asyncio.Task[bool]] = {}
+        self._checks: dict[Copy, tuple[float, asyncio.Task[bool]]] = {}
+        self._dropped: dict[Copy, asyncio.Task[None]] = {}
+        """Copies that must not be served, and may lie in the folder still."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="stream-hot-read")
         self._closer = Closer(self._readers)
         # Apart from the readers, who must not wait while gigabytes are synced or deleted.
@@ -119,7 +122,7 @@ class HotStore:
         """
         copy = self._copies.get(source.video_id)
         if copy and copy.facts.version < source.version:
-            await self.drop(source.video_id, "changed")
+            self._forget(copy, "changed")
         elif copy and copy.facts.version == source.version and (file := await self._opened(copy, source)):
             metrics.REQUESTS.labels("hit").inc()
             return file
@@ -151,26 +154,17 @@ class HotStore:
     async def drop(self, video_id: str, reason: str) -> None:
         """Removes the copy of a video, if there is one: its original has changed, or is gone."""
         self.wanted.pop(video_id, None)
-        async with self._changing:
-            copy = self._copies.pop(video_id, None)
-            self._let_go(video_id)
-            if copy is None:
-                return
-            metrics.DROPPED.labels(reason).inc()
-            log.info("hot_cache_dropped", content_id=video_id, reason=reason, bytes=copy.facts.size)
-            await self.in_thread(partial(self._folder.remove, copy))
+        if copy := self._copies.get(video_id):
+            self._forget(copy, reason)
+            await asyncio.shield(self._dropped[copy])
 
     async def is_current(self, copy: Copy, source: Source) -> bool:
         """Whether a copy is of the state that the original is in, as far as its store can be asked; drops it if not."""
         if copy.facts.version < source.version:
-            await self.drop(source.video_id, "changed")
+            self._forget(copy, "changed")
         if copy.facts.version != source.version:
             return False
-        check = self._checks.get(copy)
-        if check is None:
-            check = self._checks[copy] = asyncio.ensure_future(self._check(copy, source))
-            check.add_done_callback(lambda done: self._checked(copy, done))
-        return await asyncio.shield(check)
+        return await asyncio.shield(self._asked(copy, source)[1])
 
     async def refresh(self) -> None:
         """Looks at what the folder holds now, and lets go of what nobody uses."""
@@ -181,7 +175,8 @@ class HotStore:
             if time.monotonic() - file.used_at > IDLE_SEC:
                 self._let_go(video_id)
         async with self._changing:
-            self._copies, used, evicted = await self.in_thread(self._look)
+            found, used, evicted = await self.in_thread(self._look)
+            self._copies = {video_id: copy for video_id, copy in found.items() if copy not in self._dropped}
             self._report(evicted)
             metrics.BYTES.set(used)
 
@@ -244,21 +239,29 @@ class HotStore:
                 task.add_done_callback(lambda _: self._opening.pop(copy, None))
             # Whoever asked first may hang up; the others still get their answer.
             file = await asyncio.shield(task)
-        if file:
-            file.confirm()
+        if file is None or self._copies.get(source.video_id) != copy:
+            return None
+        file.confirm()
         return file
 
     async def _may_serve(self, copy: Copy, source: Source) -> bool:
         """`is_current`, but not waited for longer than a viewer should."""
-        # A store that has not answered the last question is not waited for again.
-        patience = 0 if copy in self._checks else PATIENCE_SEC
-        asked = asyncio.ensure_future(self.is_current(copy, source))
-        done, _ = await asyncio.wait({asked}, timeout=patience)
-        if not done:
-            asked.add_done_callback(_take_note)
+        asked_at, check = self._asked(copy, source)
+        # Nobody waits anew for a store that has been silent for so long.
+        patience = max(asked_at + PATIENCE_SEC - time.monotonic(), 0)
+        if not (await asyncio.wait({check}, timeout=patience))[0]:
             self._note(is_away=True)
             return True
-        return asked.result()
+        return check.result()
+
+    def _asked(self, copy: Copy, source: Source) -> tuple[float, asyncio.Task[bool]]:
+        """The question whether a copy is current, and when it was asked; one at a time."""
+        asked = self._checks.get(copy)
+        if asked is None:
+            check = asyncio.ensure_future(self._check(copy, source))
+            asked = self._checks[copy] = time.monotonic(), check
+            check.add_done_callback(lambda done: self._checked(copy, done))
+        return asked
 
     async def _check(self, copy: Copy, source: Source) -> bool:
         try:
@@ -267,7 +270,7 @@ class HotStore:
             if not await asyncio.to_thread(self._is_deleted, source):
                 self._note(is_away=True)
                 return True
-            await self.drop(source.video_id, "deleted")
+            self._forget(copy, "deleted")
             return False
         except OSError:
             self._note(is_away=True)
@@ -275,8 +278,29 @@ class HotStore:
         self._note(is_away=False)
         if (original.state, original.size) == (copy.facts.state, copy.facts.size):
             return True
-        await self.drop(source.video_id, "changed")
+        self._forget(copy, "changed")
         return False
+
+    def _forget(self, copy: Copy, reason: str) -> None:
+        """From now on a copy is not served; it is removed while nobody waits for that."""
+        video_id, size = copy.facts.video_id, copy.facts.size
+        if self._copies.get(video_id) != copy:
+            return
+        del self._copies[video_id]
+        self._let_go(video_id)
+        metrics.DROPPED.labels(reason).inc()
+        log.info("hot_cache_dropped", content_id=video_id, reason=reason, bytes=size)
+        self._dropped[copy] = asyncio.ensure_future(self._remove(copy))
+
+    async def _remove(self, copy: Copy) -> None:
+        try:
+            async with self._changing:
+                await self.in_thread(partial(self._folder.remove, copy))
+        except OSError as error:
+            # It stays among those not to be served.
+            log.error("hot_cache_failed", content_id=copy.facts.video_id, error=str(error))
+        else:
+            del self._dropped[copy]
 
     def _checked(self, copy: Copy, done: asyncio.Task[bool]) -> None:
         self._checks.pop(copy, None)
@@ -300,7 +324,8 @@ class HotStore:
                 del self._copies[video_id]
             return None
         file = HotFile(copy, Descriptor(number, self._closer), os.fstat(number), self._readers)
-        self._open[video_id] = file
+        if self._copies.get(video_id) == copy:
+            self._open[video_id] = file
         return file
 
     def _let_go(self, video_id: str) -> None:

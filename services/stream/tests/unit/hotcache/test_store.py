@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kit.errors import ApiError
 from kit.ids import new_id
 from services.stream.domain import Source
 from services.stream.hotcache import Folder, HotStore, Keeper, Promoter, copying, promoter, store
+from services.stream.hotcache.folder import Copy
 from services.stream.hotcache.store import HotFile
 from services.stream.mp4 import Structure
 from services.stream.representation import Representation
@@ -205,13 +207,67 @@ async def test_a_store_that_hangs_is_waited_for_once(bench: Bench, monkeypatch: 
     before = bench.originals.opened
     for _ in range(5):
         assert (await bench.store.open(source)).tier == "ssd"
-    monkeypatch.setattr(store, "PATIENCE_SEC", 3600)
-    assert (await bench.store.open(source)).tier == "ssd"
     assert bench.originals.opened == before + 1
     # What it says when it comes back counts.
     bench.film(ANN, b"another")
     bench.originals.answers.set()
     await until(lambda: ANN not in bench.store.copies)
+
+
+async def test_who_asks_while_the_store_is_being_asked_waits_for_its_answer_too(bench: Bench) -> None:
+    source = await bench.promoted(ANN, b"first film")
+    bench.originals.answers.clear()
+    asking = [asyncio.ensure_future(bench.store.open(source)) for _ in range(3)]
+    await until(lambda: bench.store._checks)
+    asking += [asyncio.ensure_future(bench.store.open(source)) for _ in range(3)]
+    bench.film(ANN, b"another film")
+    bench.originals.answers.set()
+    assert {(await each).tier for each in asking} == {"nas"}
+
+
+async def test_a_copy_that_is_slow_to_remove_is_not_served_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = await bench.promoted(ANN, b"first film")
+    removing = threading.Event()
+    remove = bench.folder.remove
+
+    def slowly(copy: Copy) -> None:
+        removing.wait(20)
+        remove(copy)
+
+    monkeypatch.setattr(bench.folder, "remove", slowly)
+    bench.film(ANN, b"another film")
+    for _ in range(2):
+        latest = await bench.store.open(source)
+        assert (latest.tier, await content(latest)) == ("nas", b"another film")
+    removing.set()
+    assert await emptied(bench)
+
+
+async def test_a_copy_that_can_not_be_removed_is_not_served(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = await bench.promoted(ANN, b"first film")
+    monkeypatch.setattr(bench.folder, "remove", _no_space)
+    bench.film(ANN, b"another film")
+    await bench.store.open(source)
+    await bench.store.refresh()
+    assert bench.store.copies == {}
+    assert (await bench.store.open(source)).tier == "nas"
+
+
+async def test_room_is_made_by_evicting_and_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, budget=2 * MIB)
+    await bench.store.prepare()
+    await bench.promoted(ANN, os.urandom(MIB))
+    bench.store._let_go(ANN)
+    await until(lambda: open_below(bench.hot_root) == [])
+    with capture_logs() as logs:
+        await bench.promoted(BOB, os.urandom(MIB))
+    (line,) = (each for each in logs if each["event"] == "hot_cache_evicted")
+    assert (line["content_id"], line["bytes"]) == (ANN, MIB)
+    assert line["unused_sec"] >= 0
+    assert bench.store.copies.keys() == {BOB}
+    bench.store.close()
 
 
 @pytest.mark.parametrize("change", ["bytes", "time", "version"])
