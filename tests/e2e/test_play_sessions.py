@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Response, Route, ViewportSize, expect
 
 from tests.e2e.browser import PlainTab, has_metadata, log_in, plays_on, position, shoot, viewers_browser
 from tests.e2e.client import Client, make_film, new_member
@@ -253,6 +253,8 @@ def test_a_stop_by_the_admin_is_told(
     dashboard.set_viewport_size(PHONE)
     assert dashboard.evaluate(FITS), "nothing hangs over the side"
     shoot(dashboard, small, "streams-phone")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelector('[data-testid=player]').paused")
     row.get_by_test_id("stop-stream").click()
     expect(row).to_have_count(0)
 
@@ -261,6 +263,7 @@ def test_a_stop_by_the_admin_is_told(
     assert left_at == 0, "nothing is left to play"
     shoot(page, small, "stopped")
     page.get_by_test_id("play-here").click()
+    # Whoever asks for it wants to see it, paused or not.
     plays_on(page, 1)
 
 
@@ -306,6 +309,30 @@ def test_a_viewer_who_was_offline_for_long_goes_on_at_the_same_place(
     plays_on(page, left_at)
     assert position(page) < left_at + 5
     expect(page.get_by_test_id("error-message")).to_have_count(0)
+
+
+def test_a_server_that_cannot_say_is_asked_again(
+    contexts: Callable[[Client], BrowserContext], member: Client, small: Stack, long_film: str
+) -> None:
+    page = contexts(member).new_page()
+    error = {"error": {"code": "SERVICE_UNAVAILABLE", "message": "Not now.", "details": {}}}
+    asked: list[float] = []
+
+    def answer(route: Route) -> None:
+        asked.append(time.monotonic())
+        if len(asked) < 3:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json=error)
+        else:
+            route.continue_()
+
+    page.route("**/api/play-sessions", answer)
+    page.goto(f"/watch/{long_film}")
+    expect(page.get_by_test_id("session-panel")).to_contain_text("Not now.")
+    expect(page.get_by_test_id("session-status")).to_contain_text("Trying again by itself")
+    shoot(page, small, "unavailable")
+    plays_on(page, 0)
+    assert asked[1] - asked[0] >= 1.4
+    assert asked[2] - asked[1] >= 1.9, "ever more slowly"
 
 
 def test_a_film_that_is_over_keeps_no_place(
@@ -378,10 +405,7 @@ def plain_tab(playwright: Playwright, small: Stack, member: Client, long_film: s
         yield tab
 
 
-def test_heartbeats_go_on_in_a_hidden_tab_that_is_paused(
-    plain_tab: PlainTab, playwright: Playwright, small: Stack, boss: Client
-) -> None:
-    del playwright, small
+def test_heartbeats_go_on_in_a_hidden_tab_that_is_paused(plain_tab: PlainTab, boss: Client) -> None:
     session_id = live(boss)[0]["session_id"]
     # A hidden tab's own timers run about once a minute after a while: as good as never.
     plain_tab.evaluate("document.querySelector('video').pause(); window.setTimeout = () => 0; 1")
@@ -391,9 +415,7 @@ def test_heartbeats_go_on_in_a_hidden_tab_that_is_paused(
     enough = hidden_at + timedelta(seconds=2 * IDLE_SEC + 1)
     wait_for(lambda: seen_at(boss, session_id) > enough, 4 * IDLE_SEC, "signs of life of the hidden tab")
     plain_tab.close()
-    started = time.monotonic()
     wait_for(lambda: live(boss) == [], FREED_SEC, "the place of the closed tab")
-    assert time.monotonic() - started < FREED_SEC
 
 
 def test_back_to_a_page_that_the_browser_kept_plays_on(plain_tab: PlainTab, boss: Client) -> None:

@@ -89,6 +89,8 @@ export interface StreamMetrics {
   queued: number;
   max_streams: number;
   stream_queue: number;
+  /** Seconds until new sessions are granted again; more than 0 while the server finds out who is playing. */
+  opens_in_sec: number;
   users: number;
   replicas: number;
   bytes_sent: number;

@@ -174,6 +174,8 @@ export const en = {
   'account.deviceSaved': 'Saved. It is used from the next playback on.',
 
   'streams.title': 'Live streams',
+  'streams.opensIn':
+    'Sessions are being counted anew after a fault. Who plays plays on; new ones start in {seconds} s.',
   'streams.none': 'Nobody is watching right now.',
   'streams.active': 'Playing',
   'streams.queued': 'Waiting',

@@ -174,6 +174,8 @@ export const ko: Dictionary = {
   'account.deviceSaved': '저장했습니다. 다음 재생부터 사용됩니다.',
 
   'streams.title': '실시간 재생',
+  'streams.opensIn':
+    '장애 후 재생 세션을 다시 세고 있습니다. 재생 중인 영상은 계속되며 새 재생은 {seconds}초 후 시작됩니다.',
   'streams.none': '지금은 아무도 시청하고 있지 않습니다.',
   'streams.active': '재생 중',
   'streams.queued': '대기 중',

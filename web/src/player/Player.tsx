@@ -1,4 +1,5 @@
 import './mediaChrome';
+import type { RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ProgressRecord, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
@@ -13,11 +14,13 @@ interface Props {
   video: VideoDetail;
   /** Plays while it is active, and again when it is active again. */
   session: PlaySession;
+  /** Set when the viewer asked for the next session with a button, so that it plays even if it was paused before. */
+  isAskedFor: RefObject<boolean>;
   /** `unknown` when the saved position could not be read: then nothing is saved over it either. */
   record: ProgressRecord | null | 'unknown';
 }
 
-export function Player({ video, session, record }: Props) {
+export function Player({ video, session, isAskedFor, record }: Props) {
   const controller = useRef<HTMLElement>(null);
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
@@ -56,9 +59,11 @@ export function Player({ video, session, record }: Props) {
       current.stop();
       return;
     }
+    if (isAskedFor.current) current.playNext();
+    isAskedFor.current = false;
     session.measure = () => current.experience();
     current.play(url);
-  }, [session, activeId]);
+  }, [session, isAskedFor, activeId]);
 
   const choose = (at: number) => {
     setAsking(false);

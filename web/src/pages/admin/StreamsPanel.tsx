@@ -53,6 +53,11 @@ export function StreamsPanel() {
       </p>
       {live && (
         <>
+          {live.metrics.opens_in_sec > 0 && (
+            <p class="notice" role="status">
+              {t('streams.opensIn', { seconds: Math.ceil(live.metrics.opens_in_sec) })}
+            </p>
+          )}
           <Totals metrics={live.metrics} />
           {live.streams.length === 0 ? (
             <p class="quiet">{t('streams.none')}</p>

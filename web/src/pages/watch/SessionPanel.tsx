@@ -10,24 +10,26 @@ import type { PlayState, Refusal } from '../../playsession/state';
 
 interface Props {
   session: PlaySession;
+  /** The viewer wants to watch here, perhaps in the place of another session. */
+  onPlayHere: (insteadOf?: string) => void;
   /** Whether it lies over the player. */
   covers: boolean;
 }
 
 /** What the viewer sees, and can do, while there is no play session. */
-export function SessionPanel({ session, covers }: Props) {
+export function SessionPanel({ session, onPlayHere, covers }: Props) {
   return (
     <div
       class={`session-panel ${covers ? 'stage-cover' : 'stage-empty'}`}
       tabIndex={-1}
       data-testid="session-panel"
     >
-      <Content session={session} />
+      <Content session={session} onPlayHere={onPlayHere} />
     </div>
   );
 }
 
-function Content({ session }: { session: PlaySession }) {
+function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
   const state = session.state.value;
   switch (state.phase) {
     case 'opening':
@@ -50,7 +52,7 @@ function Content({ session }: { session: PlaySession }) {
         </>
       );
     case 'refused':
-      return <Refused refusal={state.refusal} session={session} />;
+      return <Refused refusal={state.refusal} onPlayHere={onPlayHere} />;
     case 'unavailable':
       return (
         <>
@@ -60,21 +62,21 @@ function Content({ session }: { session: PlaySession }) {
             <span class="spinner" aria-hidden="true" /> {t('session.unavailableText')}
           </p>
           <Actions>
-            <button type="button" class="button" onClick={() => session.open()}>
+            <button type="button" class="button" onClick={() => onPlayHere()}>
               {t('session.tryNow')}
             </button>
           </Actions>
         </>
       );
     case 'failed':
-      return <ErrorMessage error={state.error} onRetry={() => session.open()} />;
+      return <ErrorMessage error={state.error} onRetry={() => onPlayHere()} />;
     case 'gone':
       return (
         <>
           <h2>{t('session.goneTitle')}</h2>
           <p data-testid="gone-reason">{goneText(state.reason)}</p>
           <Actions>
-            <PlayHere label={t('session.playAgain')} onClick={() => session.open()} />
+            <PlayHere label={t('session.playAgain')} onClick={() => onPlayHere()} />
           </Actions>
         </>
       );
@@ -86,7 +88,7 @@ function Content({ session }: { session: PlaySession }) {
           <Actions>
             <PlayHere
               label={t(state.isFinished ? 'session.watchAgain' : 'session.play')}
-              onClick={() => session.open()}
+              onClick={() => onPlayHere()}
             />
           </Actions>
         </>
@@ -94,7 +96,7 @@ function Content({ session }: { session: PlaySession }) {
   }
 }
 
-function Refused({ refusal, session }: { refusal: Refusal; session: PlaySession }) {
+function Refused({ refusal, onPlayHere }: { refusal: Refusal } & Pick<Props, 'onPlayHere'>) {
   const { scope, devices } = refusal;
   return (
     <>
@@ -111,7 +113,7 @@ function Refused({ refusal, session }: { refusal: Refusal; session: PlaySession 
                 device,
               })}
               data-testid="take-over"
-              onClick={() => session.open(session_id)}
+              onClick={() => onPlayHere(session_id)}
             >
               {t(status === 'active' ? 'session.takeOver' : 'session.takePlace')}
             </button>
@@ -119,7 +121,7 @@ function Refused({ refusal, session }: { refusal: Refusal; session: PlaySession 
         />
       )}
       <Actions>
-        <TryAgain afterSec={refusal.retryAfterSec ?? 0} onClick={() => session.open()} />
+        <TryAgain afterSec={refusal.retryAfterSec ?? 0} onClick={() => onPlayHere()} />
       </Actions>
     </>
   );

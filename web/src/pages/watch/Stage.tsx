@@ -40,6 +40,11 @@ function ReadyStage({ video }: { video: VideoDetail }) {
   const wasActive = useRef(false);
   wasActive.current ||= isActive;
   const hasPlayer = wasActive.current && record !== 'loading';
+  const isAskedFor = useRef(false);
+  const playHere = (insteadOf?: string) => {
+    isAskedFor.current = true;
+    session.open(insteadOf);
+  };
   useKeptFocus(stage, state.phase);
 
   return (
@@ -47,9 +52,9 @@ function ReadyStage({ video }: { video: VideoDetail }) {
       <p class="visually-hidden" role="status" data-testid="session-status">
         {announcement(state)}
       </p>
-      {hasPlayer && <Player video={video} session={session} record={record} />}
+      {hasPlayer && <Player video={video} session={session} isAskedFor={isAskedFor} record={record} />}
       {!hasPlayer && video.thumbnail_url && <img class="stage-poster" src={video.thumbnail_url} alt="" />}
-      {!isActive && <SessionPanel session={session} covers={hasPlayer} />}
+      {!isActive && <SessionPanel session={session} onPlayHere={playHere} covers={hasPlayer} />}
       {isActive && !hasPlayer && (
         <div class="stage-empty" aria-busy="true">
           <span class="spinner" aria-hidden="true" />
