@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import Part
+from services.stream.hotcache.part import Part
 from services.stream.stores import StoredFile
 
 STALL_SEC = 30.0

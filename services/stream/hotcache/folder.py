@@ -15,7 +15,6 @@ Everything here blocks; call it off the event loop.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -26,17 +25,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 from services.stream.hotcache.facts import BadFacts, Facts
+from services.stream.hotcache.part import FACTS, FILM, Copy, Part, sync_folder
 
 HIGH_WATER = 0.95
 """The part of the budget above which copies are evicted."""
 LOW_WATER = 0.85
 """The part of the budget down to which they are, so that not each promotion has to."""
 
-FILM = "film"
-FACTS = "facts.json"
 LOCK = "marquee-hot-cache.lock"
 _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _COPY = re.compile(rf"({_ID})\.([0-9a-f]{{16}})\.copy")
@@ -51,99 +48,12 @@ class NoRoom(Exception):  # noqa: N818 - reads as a sentence where it is raised
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """A whole copy."""
-
-    path: Path
-    """Its folder."""
-    facts: Facts
-
-
-@dataclass(frozen=True, slots=True)
 class Evicted:
     """A copy that had to make room."""
 
     facts: Facts
     unused_sec: float
     """How long nobody had used it."""
-
-
-class Part:
-    """A copy in the making; nobody else makes one of the same video as long as this one lives.
-
-    Its methods may be called by several threads; what comes after its end fails.
-
-    Args:
-        folder: where it becomes a copy.
-        path: its own folder.
-        descriptor: of its film, locked.
-        facts: of what it becomes a copy; without the checksum.
-    """
-
-    def __init__(self, folder: Folder, path: Path, descriptor: int, facts: Facts) -> None:
-        self._folder = folder
-        self._path = path
-        self._descriptor: int | None = descriptor
-        # A thread that still writes must not find another file under a number that was given back.
-        self._turn = Lock()
-        self.facts = facts
-
-    def write(self, offset: int, block: bytes) -> None:
-        """Writes a block.
-
-        Raises:
-            OSError: the disk is full or broken.
-        """
-        with self._turn:
-            view = memoryview(block)
-            while view:
-                written = os.pwrite(self._number, view, offset)
-                view, offset = view[written:], offset + written
-
-    def sync(self) -> None:
-        """Waits until the disk has it all, and has what is read next come from there."""
-        with self._turn:
-            os.fsync(self._number)
-            os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Reads a block of what was written."""
-        with self._turn:
-            return os.pread(self._number, count, offset)
-
-    def finish(self, facts: Facts) -> Copy:
-        """Makes it a copy, whole or not at all; older ones of the same video are removed.
-
-        Raises:
-            OSError: the disk is full or broken.
-        """
-        with self._turn:
-            note = os.open(self._path / FACTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(note, facts.dump())
-                os.fsync(note)
-            finally:
-                os.close(note)
-            _sync_folder(self._path)
-            copy = self._folder.accept(self._path, facts)
-            os.close(self._number)
-            self._descriptor = None
-            return copy
-
-    def abandon(self) -> None:
-        """Removes it. Of a finished one nothing is left to remove."""
-        with self._turn:
-            if self._descriptor is not None:
-                with suppress(OSError):
-                    self._folder.discard(self._path, is_held=True)
-                os.close(self._descriptor)
-                self._descriptor = None
-
-    @property
-    def _number(self) -> int:
-        if self._descriptor is None:
-            raise OSError(errno.EBADF, "the copy was finished, or given up")
-        return self._descriptor
 
 
 class Folder:
@@ -264,7 +174,7 @@ class Folder:
             for path, matched in self._entries(_COPY):
                 if matched[1] == facts.video_id and path != copy.path:
                     self.discard(path)
-        _sync_folder(self._root)
+        sync_folder(self._root)
         return copy
 
     def discard(self, path: Path, *, is_held: bool = False) -> None:
@@ -397,12 +307,3 @@ def _delete(path: Path) -> None:
         (path / name).unlink(missing_ok=True)
     with suppress(OSError):
         path.rmdir()
-
-
-def _sync_folder(path: Path) -> None:
-    """What was made or renamed in a folder is lasting only once the folder is on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

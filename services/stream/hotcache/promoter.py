@@ -87,7 +87,8 @@ class Promoter:
             return
         often = [each for each in asked if views.get(each, 0) >= self._min_views]
         for video_id in sorted(often, key=lambda each: views[each], reverse=True):
-            await self._promote(video_id, views[video_id])
+            if time.monotonic() >= self._full_until:
+                await self._promote(video_id, views[video_id])
 
     async def _promote(self, video_id: str, views: int) -> None:
         began = time.monotonic()
@@ -121,12 +122,13 @@ class Promoter:
             whole = await copy(original, part, self._pace, self._store.threads)
             # What was read while the film was being replaced is of no state at all.
             await asyncio.sleep(SETTLE_SEC)
-            latest = await self._store.open_original(source)
-            if (latest.state, latest.size) != (facts.state, facts.size):
+            known = await self._find(video_id)
+            latest = await self._store.open_original(known)
+            if (known.version, latest.state, latest.size) != (facts.version, facts.state, facts.size):
                 raise OSError(errno.ESTALE, "the original has changed meanwhile")
             await self._store.finish(part, whole)
         except BaseException:
-            await self._store.in_thread(part.abandon)
+            await self._store.abandon(part)
             raise
         return facts.size
 

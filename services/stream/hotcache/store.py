@@ -8,6 +8,7 @@ of the same version.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections import OrderedDict
@@ -22,7 +23,8 @@ from services.stream.domain import Source
 from services.stream.files import Closer, Descriptor, OpenFile
 from services.stream.hotcache import metrics
 from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import Copy, Evicted, Folder, Part
+from services.stream.hotcache.folder import Evicted, Folder
+from services.stream.hotcache.part import Copy, Part
 from services.stream.stores import Store, StoredFile
 
 log = structlog.get_logger()
@@ -95,6 +97,8 @@ class HotStore:
         self._open: dict[str, HotFile] = {}
         self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
         self._checks: dict[Copy, tuple[float, asyncio.Task[bool]]] = {}
+        self._making: set[str] = set()
+        """Videos of which this process makes a copy that nobody has called off."""
         self._dropped: dict[Copy, asyncio.Task[None]] = {}
         """Copies that must not be served, and may lie in the folder still."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="stream-hot-read")
@@ -152,8 +156,9 @@ class HotStore:
         self._original.close()
 
     async def drop(self, video_id: str, reason: str) -> None:
-        """Removes the copy of a video, if there is one: its original has changed, or is gone."""
+        """Removes the copy of a video, also one in the making: its original has changed, or is gone."""
         self.wanted.pop(video_id, None)
+        self._making.discard(video_id)
         if copy := self._copies.get(video_id):
             self._forget(copy, reason)
             await asyncio.shield(self._dropped[copy])
@@ -196,14 +201,29 @@ class HotStore:
                 for part in begun:
                     await self.in_thread(part.abandon)
                 raise
-        return begun[0] if begun else None
+        if not begun:
+            return None
+        self._making.add(facts.video_id)
+        return begun[0]
 
     async def finish(self, part: Part, facts: Facts) -> None:
-        """Makes a whole copy known to all. Raises OSError."""
+        """Makes a whole copy known to all.
+
+        Raises:
+            OSError: the disk is broken, or the copy is not wanted any more.
+        """
         async with self._changing:
+            if facts.video_id not in self._making:
+                raise OSError(errno.ESTALE, "the video was deleted meanwhile")
             self._copies[facts.video_id] = await self.in_thread(partial(part.finish, facts))
+            self._making.discard(facts.video_id)
             # Who watches the original goes on with the copy at the next request.
             self.on_release(facts.video_id)
+
+    async def abandon(self, part: Part) -> None:
+        """Gives a copy in the making up; does nothing to one that was finished."""
+        self._making.discard(part.facts.video_id)
+        await self.in_thread(part.abandon)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Does what blocks; one that is begun is waited for, also when its caller is cancelled."""

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import Copy, Folder, Part
+from services.stream.hotcache.folder import Folder
+from services.stream.hotcache.part import Copy, Part
 
 MIB = 2**20
 FILMS = tuple(f"00000000-0000-4000-8000-{number:012d}" for number in range(4))

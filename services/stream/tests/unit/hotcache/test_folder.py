@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.stream.hotcache.facts import BadFacts, Facts
-from services.stream.hotcache.folder import FACTS, FILM, Copy, Folder, NoRoom
+from services.stream.hotcache.folder import Folder, NoRoom
+from services.stream.hotcache.part import FACTS, FILM, Copy
 from services.stream.tests.unit.hotcache.support import FILMS, MIB, begin, content_of, die, facts_of, names, put
 
 ANN, BOB, CAT, DAN = FILMS

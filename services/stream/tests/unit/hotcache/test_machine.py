@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import FACTS, FILM, HIGH_WATER, Copy, Folder, NoRoom, Part
+from services.stream.hotcache.folder import HIGH_WATER, Folder, NoRoom
+from services.stream.hotcache.part import FACTS, FILM, Copy, Part
 from services.stream.tests.unit.hotcache.support import FILMS, content_of, die, facts_of, names
 
 BUDGET = 6_000

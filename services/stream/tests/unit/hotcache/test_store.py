@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from kit.errors import ApiError
 from kit.ids import new_id
 from services.stream.domain import Source
 from services.stream.hotcache import Folder, HotStore, Keeper, Promoter, copying, promoter, store
-from services.stream.hotcache.folder import Copy
+from services.stream.hotcache.part import Copy
 from services.stream.hotcache.store import HotFile
 from services.stream.mp4 import Structure
 from services.stream.representation import Representation
@@ -303,16 +304,27 @@ async def test_an_older_version_than_the_copys_is_not_answered_with_it(bench: Be
     assert bench.store.copies.keys() == {ANN}
 
 
-async def test_a_film_replaced_while_it_is_copied_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["replaced", "edited", "deleted", "purged"])
+async def test_a_film_that_changes_while_it_is_copied_is_not_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     source = bench.film(ANN, os.urandom(MIB))
     await bench.store.open(source)
 
-    async def slow(*arguments: object) -> object:
+    async def meanwhile(*arguments: object) -> object:
         copied = await copying.copy(*arguments)  # type: ignore[arg-type]
-        bench.film(ANN, os.urandom(MIB))
+        match what:
+            case "replaced":
+                bench.film(ANN, os.urandom(MIB))
+            case "edited":
+                bench.sources[ANN] = replace(source, version=2)
+            case "deleted":
+                del bench.sources[ANN]
+            case _:
+                await bench.store.drop(ANN, "deleted")
         return copied
 
-    monkeypatch.setattr(promoter, "copy", slow)
+    monkeypatch.setattr(promoter, "copy", meanwhile)
     with capture_logs() as logs:
         await bench.promoter.promote_some()
     assert [each["event"] for each in logs] == ["hot_cache_not_promoted"]
@@ -322,7 +334,7 @@ async def test_a_film_replaced_while_it_is_copied_is_not_kept(bench: Bench, monk
 async def test_what_the_disk_gives_back_wrong_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     source = bench.film(ANN, os.urandom(MIB))
     await bench.store.open(source)
-    monkeypatch.setattr("services.stream.hotcache.folder.Part.write", lambda *_: None)
+    monkeypatch.setattr("services.stream.hotcache.part.Part.write", lambda *_: None)
     with capture_logs() as logs:
         await bench.promoter.promote_some()
     assert "NotACopy" in logs[0]["reason"]
