@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from kit.origins import Object, OriginError, RemoteFile, Url
 from services.stream.domain import Source
 from services.stream.files import CAPACITY
-from services.stream.mp4 import Structure
+from services.stream.mp4 import Structure, Unsupported
 from services.stream.stores.index import RemoteIndex, fetch_boxes, fetch_outline
 from services.stream.virtual import Identity
 
@@ -43,8 +43,9 @@ class RemoteOriginal:
         self._reference = reference
         self._file = file
         self._presign = presign
-        self._structure: Structure | None = None
-        self._fetching: asyncio.Task[RemoteIndex] | None = None
+        self._structure: Structure | Unsupported | None = None
+        self._outlined = _Shared(self._fetch_outline)
+        self._indexed = _Shared(self._fetch_index)
         facts = file.facts
         self.size = facts.size
         self.mtime_ns = None if facts.modified is None else facts.modified * _NANOSECONDS
@@ -69,38 +70,65 @@ class RemoteOriginal:
         return self._file.blocks(offset, count)
 
     async def structure(self) -> Structure:
-        """Where its boxes lie.
+        """Where its boxes lie: looked up once.
 
         Raises:
             Unsupported: it is no ISO base media file.
             OSError: it can't be read.
         """
         if self._structure is None:
-            self._structure = await fetch_outline(RemoteIndex(self.size, self.identity), self.blocks)
+            await self._outlined()
+        if isinstance(self._structure, Unsupported):
+            raise Unsupported(str(self._structure))
+        assert self._structure is not None  # noqa: S101 - told by `_fetch_outline`
         return self._structure
 
     async def index(self) -> RemoteIndex:
-        """The boxes that describe it, fetched once for all who ask at a time.
+        """The boxes that describe it, fetched once for all who ask at a time, and not kept: they take memory.
 
         Raises:
             Unsupported: it is not that kind of file.
             OSError: it can't be read.
         """
-        if self._fetching is None:
-            self._fetching = asyncio.ensure_future(self._fetch_index())
-            self._fetching.add_done_callback(self._fetched)
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(self._fetching)
+        if isinstance(self._structure, Unsupported):
+            raise Unsupported(str(self._structure))
+        return await self._indexed()
 
-    async def _fetch_index(self) -> RemoteIndex:
+    async def _fetch_outline(self) -> RemoteIndex:
         index = RemoteIndex(self.size, self.identity)
-        self._structure = await fetch_outline(index, self.blocks)
-        await fetch_boxes(index, self.blocks, self._structure)
+        try:
+            self._structure = await fetch_outline(index, self.blocks)
+        except Unsupported as error:
+            self._structure = error
+            raise
         return index
 
-    def _fetched(self, task: asyncio.Task[RemoteIndex]) -> None:
-        # It takes memory, and what is made of it is kept elsewhere.
-        self._fetching = None
+    async def _fetch_index(self) -> RemoteIndex:
+        index = await self._fetch_outline()
+        await fetch_boxes(index, self.blocks, await self.structure())
+        return index
+
+
+class _Shared(Generic[V]):
+    """Work that is done once for all who ask for it at a time, and to its end even when they leave.
+
+    Args:
+        work: what is done.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, V]]) -> None:
+        self._work = work
+        self._task: asyncio.Task[V] | None = None
+
+    async def __call__(self) -> V:
+        """What comes of it; raises what it raises."""
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._work())
+            self._task.add_done_callback(self._done)
+        return await asyncio.shield(self._task)
+
+    def _done(self, task: asyncio.Task[V]) -> None:
+        self._task = None
         # A failure that nobody waits for any more is no news.
         if not task.cancelled():
             task.exception()

@@ -13,6 +13,7 @@ import pytest
 
 from kit.origins import Origins
 from kit.settings import load
+from kit.testing.origin import Origin
 from services.stream.domain import Source
 from services.stream.mp4 import Unsupported
 from services.stream.mp4.structure import MAX_PREFIX_BYTES
@@ -181,5 +182,30 @@ async def test_the_index_of_a_film_gives_the_same_virtual_file(
 
 async def test_what_is_no_film_has_no_structure(build: Build, source: Source) -> None:
     file = await build().open(source)
-    with pytest.raises(Unsupported):
-        await file.structure()
+    for _ in range(2):
+        with pytest.raises(Unsupported):
+            await file.structure()
+
+
+@pytest.mark.parametrize("place", ["http"], indirect=True)
+async def test_however_many_ask_the_boxes_are_fetched_once(
+    build: Build, place: Place, origin: Origin, tmp_path: Path
+) -> None:
+    path = tmp_path / "film.mp4"
+    ffmpeg(*pictures(), "-c:v", "libx264", path)
+    place.put("film", path.read_bytes())
+    place.put("none", DATA)
+    store = build()
+    film = await store.open(a_source(reference=place.reference("film")))
+    none = await store.open(a_source(reference=place.reference("none")))
+    before = len(origin.asked)
+    await asyncio.gather(*(film.structure() for _ in range(20)))
+    await film.structure()
+    assert len(origin.asked) == before + 1
+    await asyncio.gather(*(film.index() for _ in range(20)))
+    # The outline again, as it goes with the index, and `moov`.
+    assert len(origin.asked) == before + 3
+    for _ in range(3):
+        results = await asyncio.gather(none.structure(), none.index(), return_exceptions=True)
+        assert all(isinstance(result, Unsupported) for result in results)
+    assert len(origin.asked) <= before + 5
