@@ -240,7 +240,7 @@ class Folder:
     def _read(path: Path, matched: re.Match[str]) -> Copy | None:
         try:
             facts = Facts.parse((path / FACTS).read_bytes())
-        except (OSError, BadFacts):
+        except (FileNotFoundError, BadFacts):
             return None
         named_alike = facts.video_id == matched[1] and facts.key == matched[2]
         return Copy(path, facts) if named_alike and _size(path) == facts.size else None

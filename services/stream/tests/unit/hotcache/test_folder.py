@@ -189,6 +189,20 @@ def test_what_has_no_facts_is_no_copy(folder: Folder, text: bytes) -> None:
     assert folder.used_bytes() == 0
 
 
+def test_what_can_not_be_read_now_is_not_taken_for_damage(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = put(folder, facts_of(ANN, MIB))
+
+    def fail(_: Path) -> bytes:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", fail)
+        for look in (folder.sweep, folder.copies):
+            with pytest.raises(OSError, match="Too many"):
+                look()
+    assert folder.copies() == {ANN: copy}
+
+
 def test_files_of_others_are_left_alone(root: Path, folder: Folder) -> None:
     strangers = {
         "notes.txt",
