@@ -100,7 +100,7 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
     def _known_store(cls, url: str) -> str:
         if not url.startswith("s3://"):
             return super()._known_store(url)
-        parse(f"{url.rstrip('/')}/videos")
+        parse(f"s3://{url.removeprefix('s3://').rstrip('/')}/videos")
         return url
 
     @property

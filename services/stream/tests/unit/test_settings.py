@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kit.origins import Object
 from kit.settings import SettingsError, load
 from services.stream.settings import StreamSettings
 
@@ -38,6 +39,14 @@ def test_in_embedded_mode_slots_are_in_memory() -> None:
         ({"max_streams_per_user": 0}, "MARQUEE_MAX_STREAMS_PER_USER"),
         ({"stream_queue": -1}, "MARQUEE_STREAM_QUEUE"),
         ({"session_idle_sec": 1}, "MARQUEE_SESSION_IDLE_SEC"),
+        ({"media_url": "http://films.example"}, "MARQUEE_MEDIA_URL"),
+        ({"media_url": "file://host/media"}, "MARQUEE_MEDIA_URL"),
+        ({"media_url": "s3://"}, "MARQUEE_MEDIA_URL"),
+        ({"media_url": "s3://Bucket/prefix"}, "MARQUEE_MEDIA_URL"),
+        ({"media_url": "s3://bucket/../other"}, "MARQUEE_MEDIA_URL"),
+        ({"s3_public_url": "bucket.example"}, "MARQUEE_S3_PUBLIC_URL"),
+        ({"s3_redirect_sec": 7 * 86400 + 1}, "MARQUEE_S3_REDIRECT_SEC"),
+        ({"remote_ports": "http"}, "MARQUEE_REMOTE_PORTS"),
         ({"stream_public_url": "media.example.org"}, "MARQUEE_STREAM_PUBLIC_URL"),
         ({"stream_public_url": "https://media.example.org/?x"}, "MARQUEE_STREAM_PUBLIC_URL"),
     ],
@@ -45,6 +54,19 @@ def test_in_embedded_mode_slots_are_in_memory() -> None:
 def test_what_can_not_work_is_named(changed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         load(StreamSettings, **GOOD | changed)
+
+
+@pytest.mark.parametrize(
+    ("media_url", "bucket"),
+    [
+        ("file:///media", None),
+        ("s3://bucket", Object("bucket", "")),
+        ("s3://bucket/", Object("bucket", "")),
+        ("s3://bucket/a/b/", Object("bucket", "a/b")),
+    ],
+)
+def test_a_media_store_is_a_folder_or_a_bucket(media_url: str, bucket: Object | None) -> None:
+    assert load(StreamSettings, **GOOD | {"media_url": media_url}).media_bucket == bucket
 
 
 def test_a_public_address_may_end_with_a_slash() -> None:
