@@ -44,7 +44,7 @@ def build_routers(
         public_url: begins the URLs of play sessions; empty where bytes have no address of their own.
     """
     routers = {
-        "stream": MediaRoutes(streams, sessions, traffic, titles, shared_headers(public_url)).router(),
+        "stream": MediaRoutes(streams, sessions, traffic, titles).router(),
         "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles, public_url).router(),
         "streams": AdminRoutes(sessions, overview, titles, display_names).router(),
     }

@@ -26,7 +26,7 @@ _SHARED: tuple[RawHeader, ...] = (
 
 
 def shared_headers(public_url: str) -> tuple[RawHeader, ...]:
-    """What answers with bytes carry where they have an address of their own."""
+    """What answers carry where bytes have an address of their own; refusals, too, or a page could not tell why."""
     return _SHARED if public_url else ()
 
 

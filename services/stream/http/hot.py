@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.errors import ApiError
 from kit.http import error_response
@@ -14,6 +14,7 @@ from kit.telemetry import accept_request_id
 from services.stream.http.again import NOSNIFF, Again
 from services.stream.http.answers import answer, is_conditional
 from services.stream.http.claims import Claim, Known
+from services.stream.http.viewers import MEDIA
 from services.stream.sender import Bodiless, FileBody, RawHeader
 from services.stream.traffic import Traffic
 
@@ -42,12 +43,17 @@ class HotPath:
         self._app = app
         self._known = known
         self._traffic = traffic
+        self._shared = shared_headers
         self._headers = (NOSNIFF, *shared_headers)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request."""
         response = self._answer(scope)
-        return self._app(scope, receive, send) if response is None else _send(response, scope, receive, send)
+        if response is not None:
+            return _send(response, scope, receive, send)
+        if self._shared and MEDIA.fullmatch(scope.get("path", "")):
+            send = _with(self._shared, send)
+        return self._app(scope, receive, send)
 
     def _answer(self, scope: Scope) -> FileBody | Bodiless | None:
         fields: dict[bytes, bytes] = dict(scope["headers"])
@@ -78,3 +84,16 @@ async def _send(response: FileBody | Bodiless, scope: Scope, receive: Receive, s
         # Nothing was sent: the file turned out to be out of reach.
         language = Headers(scope=scope).get("accept-language", "")
         await error_response(error, language)(scope, receive, send)
+
+
+def _with(headers: Sequence[RawHeader], send: Send) -> Send:
+    """Adds headers to an answer that does not have them."""
+
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = message.get("headers", ())
+            names = {name for name, _ in given}
+            message = {**message, "headers": [*given, *(each for each in headers if each[0] not in names)]}
+        await send(message)
+
+    return add

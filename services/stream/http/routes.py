@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,7 +17,7 @@ from services.stream.http.viewers import ticket_of
 from services.stream.names import Names
 from services.stream.representation import Representation
 from services.stream.schemas import Codecs, Resolution, StreamInfo
-from services.stream.sender import Bodiless, FileBody, RawHeader
+from services.stream.sender import Bodiless, FileBody
 from services.stream.service import Streams
 from services.stream.sessions import Playing, Refusal, Sessions, Shown
 from services.stream.traffic import Traffic
@@ -68,17 +67,13 @@ class MediaRoutes:
         sessions: who may have bytes.
         traffic: watches the answers.
         titles: of videos, for refusals.
-        shared_headers: what answers carry so that other origins may read them.
     """
 
-    def __init__(
-        self, streams: Streams, sessions: Sessions, traffic: Traffic, titles: Names, shared_headers: Sequence[RawHeader]
-    ) -> None:
+    def __init__(self, streams: Streams, sessions: Sessions, traffic: Traffic, titles: Names) -> None:
         self._streams = streams
         self._sessions = sessions
         self._traffic = traffic
         self._titles = titles
-        self._shared_headers = shared_headers
 
     def router(self) -> APIRouter:
         """All of them."""
@@ -126,7 +121,7 @@ class MediaRoutes:
         transfer = self._traffic.transfer(caller.user_id, video_id, playing=playing)
         try:
             fields = fields_of(request.headers.raw)
-            return _Sent(answer(request.method, fields, shown, transfer, headers=self._shared_headers))
+            return _Sent(answer(request.method, fields, shown, transfer))
         except ApiError as error:
             transfer.answered(error.entry.http_status)
             raise

@@ -15,7 +15,8 @@ from services.stream.tickets import Ticket, Tickets
 
 TICKET = "ticket"
 """The query parameter."""
-_MEDIA = re.compile(r"/api/videos/([^/]+)/stream(?:/info)?")
+MEDIA = re.compile(r"/api/videos/([^/]+)/stream(?:/info)?")
+"""The paths that take it."""
 
 
 class Viewers:
@@ -36,7 +37,7 @@ class Viewers:
         Raises:
             ApiError: what `accounts` and `Tickets.verify` raise; AUTH_INVALID_TOKEN for a ticket of another video.
         """
-        media = _MEDIA.fullmatch(request.scope["path"])
+        media = MEDIA.fullmatch(request.scope["path"])
         text = request.query_params.get(TICKET)
         if media is None or text is None or request.method not in {"GET", "HEAD"}:
             return await self.accounts(request)

@@ -374,6 +374,10 @@ async def test_other_origins_may_read_what_has_a_ticket_where_bytes_have_their_o
             answer = await stage.call("GET", path, x_test_user="", range="bytes=0-1", origin="https://tv.example.org")
             assert answer.headers["access-control-allow-origin"] == "*"
             assert "Content-Range" in answer.headers["access-control-expose-headers"]
+        refused = await stage.call("GET", path + "x", x_test_user="")
+        assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, "*")
+        listed = await stage.call("GET", SESSIONS)
+        assert "access-control-allow-origin" not in listed.headers, "what needs a login is for the site alone"
         preflight = await stage.call("OPTIONS", path, x_test_user="", origin="https://tv.example.org")
         assert (preflight.status, preflight.headers["access-control-allow-methods"]) == (204, "GET, HEAD")
         assert "If-Range" in preflight.headers["access-control-allow-headers"]

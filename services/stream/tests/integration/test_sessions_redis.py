@@ -90,6 +90,25 @@ async def test_a_rush_of_starts_by_one_user_over_four_replicas_grants_three(stor
             assert await taken(stages[0]) == []
 
 
+async def test_a_rush_of_many_over_four_replicas_grants_a_hundred_and_queues_fifty(
+    store: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "DEADLINE_SEC", 60)
+    limits = {"max_streams": 100, "stream_queue": 50, "session_idle_sec": 600}
+    async with replicas(store, server, REPLICAS, **limits) as stages:
+        film = stages[0].store("film.mp4", DATA)
+        turns = asyncio.Semaphore(200)
+
+        async def come(number: int) -> Answer:
+            async with turns:
+                return await start(stages[number % REPLICAS], film, f"viewer-{number}")
+
+        answers = await asyncio.gather(*(come(number) for number in range(2000)))
+        assert Counter(each.status for each in answers) == {201: 100, 202: 50, 429: 1850}
+        places = [each.json()["position"] for each in answers if each.status == 202]
+        assert sorted(places) == list(range(1, 51))
+
+
 async def test_what_one_replica_started_the_others_serve_and_the_bytes_are_summed(
     store: Path, server: RedisServer
 ) -> None:
