@@ -24,6 +24,7 @@ from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
 
+from kit.audit import Admin
 from kit.errors import ApiError
 from kit.tokens import Caller, TokenVerifier
 
@@ -245,6 +246,17 @@ async def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> C
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 CurrentAdmin = Annotated[Caller, Depends(current_admin)]
+ClientAddress = Annotated[str, Depends(client_address)]
+"""From where a request comes."""
+
+
+async def acting_admin(admin: CurrentAdmin, address: ClientAddress) -> Admin:
+    """The caller of a route for administrators, as the audit log wants to know them."""
+    return Admin(admin.user_id, address)
+
+
+ActingAdmin = Annotated[Admin, Depends(acting_admin)]
+"""The administrator who calls, and from where; everybody else gets AUTH_FORBIDDEN."""
 
 
 def protected_router() -> APIRouter:

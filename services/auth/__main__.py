@@ -20,6 +20,7 @@ from kit.rpc import GrpcServer
 from kit.service import Loop, Role, Service, main
 from kit.settings import SettingsError
 from kit.tokens import Caller, TokenVerifier
+from services.auth import consumers
 from services.auth.attempts import LoginAttempts
 from services.auth.http import UseCases, build_routers
 from services.auth.keys import KeyRing
@@ -98,6 +99,7 @@ def build(
     if role.answers:
         background += [keys.watch, partial(follow_revocations, logins.revocations, authenticate)]
     if role.works:
+        consumers.subscribe(bus, database, audit)
         url = settings.alert_webhook_url
         webhook = Webhook(url.get_secret_value()) if url else None
         background.append(Relay(NAME, database, bus, required=REQUIRED_EVENTS).run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,8 @@ from services.auth.models import (
 )
 
 ESCAPE = "\\"
+POINTS_ADJUSTED = "points.adjusted"
+"""Told by progress; its details give a reason, in which an administrator may have written anything about a person."""
 
 
 def _containing(text: str) -> str:
@@ -32,11 +34,11 @@ def _containing(text: str) -> str:
 
 
 async def _page(
-    session: AsyncSession, chosen: Select[Any], newest_first: Any, offset: int, limit: int
+    session: AsyncSession, chosen: Select[Any], *newest_first: Any, offset: int, limit: int
 ) -> tuple[Sequence[Any], int]:
     """One page and the number of rows in all: two statements, however long the page."""
     total = await session.scalar(select(func.count()).select_from(chosen.subquery()))
-    rows = await session.scalars(chosen.order_by(newest_first.desc()).offset(offset).limit(limit))
+    rows = await session.scalars(chosen.order_by(*(each.desc() for each in newest_first)).offset(offset).limit(limit))
     return rows.all(), total or 0
 
 
@@ -85,6 +87,16 @@ class UserRepository:
         """Several accounts at once."""
         return (await self._session.scalars(select(User).where(User.id.in_(ids)))).all()
 
+    async def held(self, ids: Collection[str]) -> Collection[str]:
+        """Those of several accounts that there are; none of them is erased until the transaction ends.
+
+        Locks them in the order in which administrators who erase one another are locked, so that nobody waits in a
+        circle.
+        """
+        can_act = (User.role == "admin") & (User.status == "active")
+        chosen = select(User.id).where(User.id.in_(ids)).order_by(can_act.desc(), User.id)
+        return (await self._session.scalars(chosen.with_for_update(read=True))).all()
+
     async def exist(self) -> bool:
         """Whether there is any account."""
         return await self._session.scalar(select(User.id).limit(1)) is not None
@@ -101,7 +113,7 @@ class UserRepository:
         ):
             if value is not None:
                 chosen = chosen.where(column == value)
-        return await _page(self._session, chosen, User.id, offset, limit)
+        return await _page(self._session, chosen, User.id, offset=offset, limit=limit)
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Keeps a better hash of the same password, unless another one was chosen meanwhile."""
@@ -243,7 +255,7 @@ class CorporationRepository:
         chosen = select(Corporation)
         if query:
             chosen = chosen.where(Corporation.name_key.like(_containing(query), escape=ESCAPE))
-        return await _page(self._session, chosen, Corporation.id, offset, limit)
+        return await _page(self._session, chosen, Corporation.id, offset=offset, limit=limit)
 
     async def remove(self, corporation: Corporation) -> None:
         """Removes a corporation."""
@@ -299,7 +311,8 @@ class AuditRepository:
             chosen = chosen.where(AuditEntry.at >= wanted.since)
         if wanted.until is not None:
             chosen = chosen.where(AuditEntry.at < wanted.until)
-        return await _page(self._session, chosen, AuditEntry.id, offset, limit)
+        # Other services tell of what was done a moment ago.
+        return await _page(self._session, chosen, AuditEntry.at, AuditEntry.id, offset=offset, limit=limit)
 
     async def count(self, action: str, since: datetime) -> int:
         """How often something was done since a time."""
@@ -318,10 +331,12 @@ class AuditRepository:
         )
         return [(address, number) for address, number in await self._session.execute(chosen)]
 
-    async def forget_addresses(self, user_id: str) -> None:
-        """Forgets where somebody was, what was tried in their name included."""
+    async def forget_person(self, user_id: str) -> None:
+        """Forgets where somebody was, what was tried in their name included, and why their points were adjusted."""
         mine = (AuditEntry.actor_id == user_id) | (AuditEntry.actor_id.is_(None) & (AuditEntry.target_id == user_id))
         await self._session.execute(update(AuditEntry).where(mine).values(client_address=""))
+        adjusted = (AuditEntry.action == POINTS_ADJUSTED) & (AuditEntry.target_id == user_id)
+        await self._session.execute(update(AuditEntry).where(adjusted).values(details="{}"))
 
     async def forget(self, before: datetime) -> None:
         """Removes what is older than it is kept."""

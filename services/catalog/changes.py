@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from kit.audit import Admin, Detail
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.ids import is_id
@@ -25,12 +26,13 @@ from services.catalog.domain import (
 from services.catalog.models import Video
 from services.catalog.plans import Plans
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
-from services.catalog.service import touch, video_event
+from services.catalog.service import act_event, touch, video_event
 
 log = structlog.get_logger()
 
 PURGE_EVERY_SEC = 600.0
 PURGE_BATCH = 20
+_LABELS = ("title", "description", "tags", "corporation_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Edit:
 
 
 class Changes:
-    """Changes to videos, on behalf of somebody.
+    """Changes to videos, on behalf of somebody. What administrators do goes into the audit log, with their address.
 
     Args:
         database: where the videos are.
@@ -62,7 +64,7 @@ class Changes:
         self._plans = plans
         self._clock = clock
 
-    async def edit(self, video_id: str, edit: Edit, viewer: Viewer) -> Video:
+    async def edit(self, video_id: str, edit: Edit, viewer: Viewer, address: str = "") -> Video:
         """Describes a video anew.
 
         Raises:
@@ -74,6 +76,7 @@ class Changes:
             await self._check_move(edit.corporation_id, viewer)
         async with self._database.write() as transaction:
             video = await self._own(transaction, video_id, viewer)
+            before = [getattr(video, name) for name in _LABELS]
             video.title = video.title if edit.title is None else edit.title
             video.description = video.description if edit.description is None else edit.description
             video.tags = video.tags if edit.tags is None else edit.tags
@@ -81,10 +84,13 @@ class Changes:
                 video.corporation_id = edit.corporation_id
             touch(video)
             await transaction.record(video_event("video.updated", video_pb2.VideoUpdated(video_id=video.id), video))
+            changed = [name for name, value in zip(_LABELS, before, strict=True) if getattr(video, name) != value]
+            details = {"changed": changed, "corporation_id": video.corporation_id}
+            await _audit(transaction, viewer, address, "video.changed", video, **details)
         log.info("video_edited", content_id=video_id, user_id=viewer.user_id, moved=edit.moves)
         return video
 
-    async def delete(self, video_id: str, viewer: Viewer) -> None:
+    async def delete(self, video_id: str, viewer: Viewer, address: str = "") -> None:
         """Puts a video into the trash: from now on nobody finds or watches it.
 
         Raises:
@@ -95,9 +101,13 @@ class Changes:
             video.deleted_at = self._clock()
             touch(video)
             await transaction.record(video_event("video.deleted", video_pb2.VideoDeleted(video_id=video.id), video))
+            if viewer.is_admin:
+                await transaction.record(
+                    act_event(Admin(viewer.user_id, address), "video.deleted", video.id, title=video.title)
+                )
         log.info("video_deleted", content_id=video_id, user_id=viewer.user_id)
 
-    async def restore(self, video_id: str, viewer: Viewer) -> Video:
+    async def restore(self, video_id: str, viewer: Viewer, address: str = "") -> Video:
         """Takes a video out of the trash.
 
         Administrators may always. Others may when they brought it in, it is their corporation's, and that one is on a
@@ -124,6 +134,10 @@ class Changes:
             video.deleted_at = None
             touch(video)
             await transaction.record(video_event("video.restored", video_pb2.VideoRestored(video_id=video.id), video))
+            if viewer.is_admin:
+                await transaction.record(
+                    act_event(Admin(viewer.user_id, address), "video.restored", video.id, title=video.title)
+                )
         log.info("video_restored", content_id=video_id, user_id=viewer.user_id)
         return video
 
@@ -154,6 +168,15 @@ class Changes:
         if not may_change(viewer, video):
             raise ApiError("AUTH_FORBIDDEN")
         return video
+
+
+async def _audit(
+    transaction: Transaction, viewer: Viewer, address: str, action: str, video: Video, **details: Detail
+) -> None:
+    """Tells the audit log, if it was an administrator: what members do with their own videos is no act."""
+    if viewer.is_admin:
+        admin = Admin(viewer.user_id, address)
+        await transaction.record(act_event(admin, action, video.id, title=video.title, **details))
 
 
 class Purge:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.types import Scope
 
-from kit.callers import CurrentAdmin, CurrentCaller, protected_router
+from kit.callers import ActingAdmin, ClientAddress, CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.http import Page, Paging, errors, paging
 from kit.media import MediaStore
@@ -118,9 +118,9 @@ def _videos_router(
             return VideoDetailView.of(await videos.add(replace(upload, corporation_id=home), caller.user_id))
 
     @router.post("/api/videos/process")
-    async def process_all(admin: CurrentAdmin) -> ProcessingView:  # noqa: ARG001 - being an administrator is what counts
+    async def process_all(admin: ActingAdmin) -> ProcessingView:
         """Has facts and artwork of every video made again, also of those that failed but kept their file."""
-        return ProcessingView(requested=await videos.request_processing())
+        return ProcessingView(requested=await videos.request_processing(admin))
 
     @router.get("/api/videos/{video_id}", responses=errors("CONTENT_NOT_FOUND", "CONTENT_DELETED"))
     async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
@@ -158,25 +158,27 @@ def _changes_router(changes: Changes) -> APIRouter:
         "/api/videos/{video_id}",
         responses=errors("CONTENT_NOT_FOUND", "SERVICE_UNAVAILABLE"),
     )
-    async def edit_video(video_id: str, wanted: EditRequest, caller: CurrentCaller) -> VideoDetailView:
+    async def edit_video(
+        video_id: str, wanted: EditRequest, caller: CurrentCaller, address: ClientAddress
+    ) -> VideoDetailView:
         """Describes a video anew: for its uploader and administrators. Only these move it, with `corporation_id`."""
-        return VideoDetailView.of(await changes.edit(video_id, wanted.edit(), caller))
+        return VideoDetailView.of(await changes.edit(video_id, wanted.edit(), caller, address))
 
     @router.delete("/api/videos/{video_id}", status_code=204, responses=errors("CONTENT_NOT_FOUND"))
-    async def delete_video(video_id: str, caller: CurrentCaller) -> None:
+    async def delete_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> None:
         """Puts a video into the trash: for its uploader and administrators."""
-        await changes.delete(video_id, caller)
+        await changes.delete(video_id, caller, address)
 
     @router.post(
         "/api/videos/{video_id}/restore",
         responses=errors("CONTENT_NOT_FOUND", "PLAN_REQUIRED", "SERVICE_UNAVAILABLE"),
     )
-    async def restore_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
+    async def restore_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
         """Takes a video out of the trash.
 
         Administrators may always; the uploader when it is their corporation's, and that one is on a paid plan.
         """
-        return VideoDetailView.of(await changes.restore(video_id, caller))
+        return VideoDetailView.of(await changes.restore(video_id, caller, address))
 
     @router.get("/api/trash")
     async def trash(caller: CurrentCaller, page: Annotated[Paging, Depends(paging)]) -> Page[TrashedVideoView]:
@@ -192,13 +194,13 @@ def _imports_router(imports: Imports) -> APIRouter:
     router = protected_router()
 
     @router.post("/api/imports", status_code=201, responses=errors("UPLOAD_CONFLICT"))
-    async def import_video(wanted: ImportRequest, admin: CurrentAdmin) -> VideoDetailView:
+    async def import_video(wanted: ImportRequest, admin: ActingAdmin) -> VideoDetailView:
         """Registers a film where it lies, without copying it. It is processed like an upload.
 
         A `location` that can't be read or served is a VALIDATION_FAILED that says why; one that is a video already, an
         UPLOAD_CONFLICT with its `video_id`.
         """
-        return VideoDetailView.of(await imports.add(wanted.import_(), admin.user_id))
+        return VideoDetailView.of(await imports.add(wanted.import_(), admin))
 
     return router
 

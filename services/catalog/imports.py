@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from kit.audit import Admin
 from kit.errors import ApiError
 from kit.media import BadReference, open_below
 from kit.origins import Imported, Object, OriginError, Origins, Unusable, Url, parse
@@ -55,7 +56,7 @@ class Imports:
         self._origins = origins
         self._folder = folder
 
-    async def add(self, wanted: Import, importer_id: str) -> Video:
+    async def add(self, wanted: Import, importer: Admin) -> Video:
         """Makes sure that a film can be read and served, and registers it; it is processed like an upload.
 
         Raises:
@@ -74,7 +75,7 @@ class Imports:
             size_bytes=size,
             mime_type=mime_type if _FILM.fullmatch(mime_type) else _ASSUMED_TYPE,
             labels=wanted if wanted.title else replace(wanted, title=title_from_file_name(_name(reference))),
-            uploader_id=importer_id,
+            importer=importer,
         )
 
     async def _look(self, reference: Url | Object | Imported) -> tuple[int, str]:

@@ -12,6 +12,7 @@ import structlog
 from google.protobuf.message import Message
 from grpc import aio
 
+from kit.audit import ADMIN_ACTED, Act, Admin, Detail
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
@@ -27,10 +28,12 @@ from services.catalog.uploads import Upload, storage_error
 
 log = structlog.get_logger()
 
+SOURCE = "catalog"
 UPLOADED = "video.uploaded"
 PROCESS_REQUESTED = "video.process_requested"
-REQUIRED_EVENTS = (UPLOADED, PROCESS_REQUESTED)
-"""Without a consumer these would be lost work: they wait in the outbox until the thumbnailer has a queue."""
+REQUIRED_EVENTS = (UPLOADED, PROCESS_REQUESTED, ADMIN_ACTED)
+"""Without a consumer these would be lost work, or acts that nobody knows of: they wait in the outbox until the
+thumbnailer, or auth, has a queue."""
 
 THUMBNAIL = "thumbnail"
 SWEEP_EVERY_SEC = 600.0
@@ -80,7 +83,7 @@ class Videos:
         size_bytes: int,
         mime_type: str,
         labels: Labels,
-        uploader_id: str,
+        importer: Admin,
     ) -> Video:
         """Takes a film into the library that stays where it is.
 
@@ -93,18 +96,19 @@ class Videos:
             size_bytes=size_bytes,
             mime_type=mime_type,
             labels=labels,
-            uploader_id=uploader_id,
+            uploader_id=importer.user_id,
         )
         try:
             async with self._database.write() as transaction:
                 await VideoRepository(transaction.session).add_import(video)
                 await transaction.record(_uploaded(video))
+                await transaction.record(act_event(importer, "video.imported", video.id, title=video.title))
         except ReferenceTaken as error:
             async with self._database.read() as session:
                 owner = await VideoRepository(session).owner_of(reference)
             message = "This file is a video of the library already."
             raise ApiError("UPLOAD_CONFLICT", message, details={"video_id": owner}) from error
-        log.info("video_imported", content_id=video.id, user_id=uploader_id, bytes=size_bytes)
+        log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
     async def get(self, video_id: str, viewer: Viewer) -> Video:
@@ -165,7 +169,7 @@ class Videos:
             log.error("thumbnail_unreadable", content_id=video_id, reason=str(error))
             raise ApiError("STREAM_FILE_UNAVAILABLE") from error
 
-    async def request_processing(self) -> int:
+    async def request_processing(self, admin: Admin) -> int:
         """Has facts and artwork of every video made again; answers of how many."""
         async with self._database.write() as transaction:
             videos = VideoRepository(transaction.session)
@@ -173,7 +177,8 @@ class Videos:
             await videos.retry_failed()
             for video_id, reference in files:
                 message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference)
-                await transaction.record(Event.of(PROCESS_REQUESTED, message, source="catalog", subject=video_id))
+                await transaction.record(Event.of(PROCESS_REQUESTED, message, source=SOURCE, subject=video_id))
+            await transaction.record(act_event(admin, "video.process_requested", videos=len(files)))
         return len(files)
 
 
@@ -381,4 +386,9 @@ def touch(video: Video) -> None:
 
 def video_event(type_: str, message: Message, video: Video) -> Event:
     """An event that tells of a video as it is now."""
-    return Event.of(type_, message, source="catalog", subject=video.id, version=video.version)
+    return Event.of(type_, message, source=SOURCE, subject=video.id, version=video.version)
+
+
+def act_event(admin: Admin, action: str, video_id: str = "", **details: Detail) -> Event:
+    """An event that tells the audit log what an administrator did to a video; to all of them without an id."""
+    return Act(admin, action, "video", video_id, details).event(SOURCE)

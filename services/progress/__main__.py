@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from kit.audit import ADMIN_ACTED
 from kit.auth_client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -50,7 +51,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     authenticate = authenticator(to_auth)
     background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
     if role.works:
-        background += [Relay(NAME, database, bus).run, views.keep_trimmed, points.keep_checked]
+        background += [Relay(NAME, database, bus, required=(ADMIN_ACTED,)).run, views.keep_trimmed, points.keep_checked]
     app = create_app(
         NAME,
         title="Marquee: watch progress, history and points",

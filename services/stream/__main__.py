@@ -10,6 +10,7 @@ from functools import partial
 
 import uvloop
 
+from kit.audit import ADMIN_ACTED
 from kit.auth_client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -86,8 +87,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         parting.append(register.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
-        # Progress counts views: one that comes before its queue is there has to wait.
-        relay = SlotsRelay(slots, bus, required=(STARTED,), told=journal.write)
+        # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
+        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=journal.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             parting = [register.end_all, relay.relay]

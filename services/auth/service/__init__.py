@@ -2,7 +2,7 @@
 
 from services.auth.service.accounts import Accounts
 from services.auth.service.administration import Administration, ResetCode, UserChange
-from services.auth.service.audit import Audit
+from services.auth.service.audit import Audit, Told
 from services.auth.service.common import Actor, utc_now
 from services.auth.service.corporations import Corporations
 from services.auth.service.logins import COMMIT_MARGIN, Logins, TokenPair
@@ -17,6 +17,7 @@ __all__ = [
     "Logins",
     "ResetCode",
     "TokenPair",
+    "Told",
     "UserChange",
     "utc_now",
 ]

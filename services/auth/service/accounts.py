@@ -235,7 +235,7 @@ class Accounts:
             await transaction.record(user_event("user.deleted", user_pb2.UserDeleted(user_id=user.id), user))
             note(transaction, "user.deleted", actor, ("user", user.id), now)
             await transaction.session.flush()
-            await AuditRepository(transaction.session).forget_addresses(user.id)
+            await AuditRepository(transaction.session).forget_person(user.id)
             await UserRepository(transaction.session).remove(user)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from kit.db import Database
+from kit.db import Database, Transaction
 from kit.events import Event
 from marquee.events.v1 import user_pb2
 from services.auth.models import Alert, AuditEntry
-from services.auth.repository import AlertRepository, AuditFilter, AuditRepository
+from services.auth.repository import AlertRepository, AuditFilter, AuditRepository, UserRepository
 from services.auth.service.common import SOURCE
 
 log = structlog.get_logger()
@@ -23,6 +24,22 @@ BUSIEST = 5
 DELIVERIES = 6
 FIRST_RETRY = timedelta(seconds=20)
 """Doubled each time: the last attempt is about ten minutes after the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an administrator did, as another service tells it."""
+
+    id: str
+    """Of the event."""
+    at: datetime
+    action: str
+    actor_id: str
+    target_kind: str
+    target_id: str | None
+    address: str
+    details: str
+    """A JSON object."""
 
 
 class Audit:
@@ -45,6 +62,30 @@ class Audit:
         """Entries, newest first, and how many there are in all."""
         async with self._database.read() as session:
             return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
+
+    async def enter(self, transaction: Transaction, act: Told) -> None:
+        """Writes down what an administrator did with another service.
+
+        Of persons whose accounts were erased before it came nothing is kept but ids that mean nothing any more.
+
+        Args:
+            transaction: in which the delivery is remembered, too.
+            act: what was done.
+        """
+        persons = {act.actor_id} | ({act.target_id} if act.target_kind == "user" and act.target_id else set())
+        there = await UserRepository(transaction.session).held(persons)
+        AuditRepository(transaction.session).add(
+            AuditEntry(
+                id=act.id,
+                at=act.at,
+                action=act.action,
+                actor_id=act.actor_id,
+                target_kind=act.target_kind,
+                target_id=act.target_id,
+                client_address=act.address if act.actor_id in there else "",
+                details=act.details if persons - {act.actor_id} <= set(there) else "{}",
+            )
+        )
 
     async def forget_old(self) -> None:
         """Removes entries that were kept long enough."""

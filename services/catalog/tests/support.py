@@ -7,13 +7,14 @@ from typing import Any
 
 import httpx
 
+from kit.audit import ADMIN_ACTED
 from kit.db import Database
 from kit.errors import ApiError
 from kit.events import Event
 from kit.media import MediaStore
 from kit.service import Service
 from kit.testing.fakes import FakeBus, as_user, event_of
-from marquee.events.v1 import media_pb2
+from marquee.events.v1 import admin_pb2, media_pb2
 from services.catalog.domain import Plan
 from services.catalog.settings import CatalogSettings
 
@@ -93,9 +94,21 @@ class Catalog:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def about_videos(self) -> list[Event]:
+        """What left the outbox, but for what is told to the audit log."""
+        return [event for event in self.bus.published if event.type != ADMIN_ACTED]
+
     async def told(self, count: int) -> list[str]:
-        """The types of the events that left the outbox, once there are `count`."""
+        """The types of the events about videos that left the outbox, once there are `count`."""
         async with asyncio.timeout(10):
-            while len(self.bus.published) < count:
+            while len(self.about_videos()) < count:
                 await self.bus.something_published()
-        return self.bus.types()
+        return [event.type for event in self.about_videos()]
+
+    async def acts(self, count: int) -> list[admin_pb2.AdminActed]:
+        """What the audit log was told, once there are `count` acts; their order is that of their ids."""
+        async with asyncio.timeout(10):
+            while self.bus.types().count(ADMIN_ACTED) < count:
+                await self.bus.something_published()
+        events = sorted((event for event in self.bus.published if event.type == ADMIN_ACTED), key=lambda each: each.id)
+        return [event.read(admin_pb2.AdminActed) for event in events]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from kit.callers import CurrentAdmin, CurrentCaller, protected_router
+from kit.callers import ClientAddress, CurrentAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.http import Paging, errors, paging
 from kit.ids import is_id
@@ -53,11 +53,14 @@ def points_router(points: Points) -> APIRouter:
         status_code=201,
         responses=errors("CONTENT_NOT_FOUND", "SERVICE_UNAVAILABLE"),
     )
-    async def adjust(admin: CurrentAdmin, user_id: UserId, body: Adjustment) -> AuditedPointEntryView:
+    async def adjust(
+        admin: CurrentAdmin, address: ClientAddress, user_id: UserId, body: Adjustment
+    ) -> AuditedPointEntryView:
         """Adds points or takes some away, for a reason that the ledger keeps with the administrator's id.
 
         A ledger never goes below zero: taking away more than there is answers `VALIDATION_FAILED`.
         """
-        return AuditedPointEntryView.of(await points.adjust(user_id, body.points, body.reason, by=admin.user_id))
+        entry = await points.adjust(user_id, body.points, body.reason, by=admin.user_id, address=address)
+        return AuditedPointEntryView.of(entry)
 
     return router

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from kit.audit import Act, Admin, Detail
 from kit.db import Database, Transaction
 from kit.errors import ApiError
 from kit.events import Event
@@ -19,6 +20,7 @@ from services.progress.repository import PointRepository, ViewerRepository
 
 log = structlog.get_logger()
 
+SOURCE = "progress"
 GRANTED = "points.granted"
 CHECK_EVERY_SEC = 24 * 3600
 CONTRADICTIONS_SHOWN = 20
@@ -62,14 +64,15 @@ class Points:
         if entry.points:
             await _tell(transaction, entry)
 
-    async def adjust(self, user_id: str, points: int, reason: str, *, by: str) -> PointEntry:
-        """Adds points, or takes some away.
+    async def adjust(self, user_id: str, points: int, reason: str, *, by: str, address: str = "") -> PointEntry:
+        """Adds points, or takes some away; the ledger and the audit log say who did and why.
 
         Args:
             user_id: whose.
             points: how many; negative to take away.
             reason: why, for whoever reads the ledger.
             by: the administrator.
+            address: from where.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND for somebody who has no account; SERVICE_UNAVAILABLE when auth can't be asked;
@@ -85,6 +88,8 @@ class Points:
                 problem = f"takes away more than the {entry.balance - points} there are"
                 raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "points", "problem": problem}]})
             await _tell(transaction, entry)
+            details: dict[str, Detail] = {"points": points, "balance": entry.balance, "reason": reason}
+            await transaction.record(Act(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE))
         log.info("points_adjusted", user_id=user_id, points=points, balance=entry.balance, adjusted_by=by)
         return entry
 
@@ -146,5 +151,5 @@ async def _tell(transaction: Transaction, entry: PointEntry) -> None:
         video_id=entry.video_id or "",
         reason=entry.reason or "",
     )
-    event = Event.of(GRANTED, message, source="progress", subject=entry.user_id, version=entry.number)
+    event = Event.of(GRANTED, message, source=SOURCE, subject=entry.user_id, version=entry.number)
     await transaction.record(event)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from kit.callers import CurrentAdmin, protected_router
+from kit.callers import ActingAdmin, CurrentAdmin, protected_router
 from kit.http import Page, Paging, errors, paging
 from services.stream.http.play_sessions import device_facts, sent_facts
 from services.stream.names import Names
@@ -85,7 +85,6 @@ class AdminRoutes:
             opens_in_sec=await self._sessions.opens_in(),
         )
 
-    async def stop(self, session_id: str, caller: CurrentAdmin) -> None:
+    async def stop(self, session_id: str, admin: ActingAdmin) -> None:
         """Ends anybody's session; what it is sending is cut off."""
-        del caller
-        await self._sessions.stop(session_id, EndReason.ADMIN)
+        await self._sessions.stop(session_id, EndReason.ADMIN, by=admin)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import structlog
 
+from kit.audit import Admin
 from services.stream.sessions import metrics
 from services.stream.sessions.overview import HOT
 from services.stream.sessions.playing import Client, Playing, monotonic
@@ -107,13 +108,16 @@ class Register:
         if playing is not None and playing.ended is None:
             playing.end(reason)
 
-    async def stop(self, session_id: str, reason: EndReason, user_id: str | None = None) -> bool:
+    async def stop(
+        self, session_id: str, reason: EndReason, user_id: str | None = None, by: Admin | None = None
+    ) -> bool:
         """Ends a session for good, wherever it is served; answers whether there was one.
 
         Args:
             session_id: which.
             reason: why.
             user_id: only if it is this user's.
+            by: the administrator who wants it, for the audit log.
 
         Raises:
             SlotsUnavailable: here it is over; elsewhere it will be when the store is back.
@@ -129,7 +133,7 @@ class Register:
                 async with asyncio.timeout(_STOP_SEC):
                     await playing.quiet()
             bytes_sent = playing.bytes_sent
-        stopped = await self._slots.stop(session_id, reason, user_id=user_id, bytes_sent=bytes_sent)
+        stopped = await self._slots.stop(session_id, reason, user_id=user_id, bytes_sent=bytes_sent, by=by)
         if stopped is not None:
             self.end(session_id, reason)
         return stopped is not None

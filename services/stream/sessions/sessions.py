@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import structlog
 
+from kit.audit import Admin
 from kit.errors import ApiError
 from kit.ids import is_id, new_id
 from kit.tokens import Caller
@@ -196,15 +197,17 @@ class Sessions:
             playing.touch()
         return playing
 
-    async def stop(self, session_id: str, reason: EndReason, user_id: str | None = None) -> None:
-        """Ends a session, wherever it is served.
+    async def stop(
+        self, session_id: str, reason: EndReason, user_id: str | None = None, by: Admin | None = None
+    ) -> None:
+        """Ends a session, wherever it is served; the audit log is told when an administrator does.
 
         Raises:
             ApiError: STREAM_SESSION_NOT_FOUND when there is none, or not of this user; SERVICE_UNAVAILABLE when only
                 this replica knows that it is over: the others will when the store is back.
         """
         try:
-            if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id):
+            if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id, by):
                 raise ApiError("STREAM_SESSION_NOT_FOUND")
         except SlotsUnavailable as error:
             raise _unavailable() from error

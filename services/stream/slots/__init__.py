@@ -21,6 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kit.audit import Admin
 from kit.events import Event
 from services.stream.slots.session import (
     Active,
@@ -83,7 +84,13 @@ class SlotStore(Protocol):
         """
 
     async def stop(
-        self, session_id: str, reason: EndReason, *, user_id: str | None = None, bytes_sent: int | None = None
+        self,
+        session_id: str,
+        reason: EndReason,
+        *,
+        user_id: str | None = None,
+        bytes_sent: int | None = None,
+        by: Admin | None = None,
     ) -> Session | None:
         """Ends a session, playing or waiting; answers what it was, or None when there is none.
 
@@ -92,9 +99,11 @@ class SlotStore(Protocol):
             reason: why.
             user_id: only if it is this user's.
             bytes_sent: what this process has sent of it in all, if it served it.
+            by: the administrator who wants it: the audit log is told in the same step.
 
         Raises:
-            SlotsUnavailable: it may or may not have ended. It is remembered and done with a later renewal.
+            SlotsUnavailable: it may or may not have ended. It is remembered and done with a later renewal, which tells
+                the audit log nothing.
         """
 
     async def fail(self, session_id: str, error_code: str, error_message: str) -> None:

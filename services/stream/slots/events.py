@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from kit.audit import ADMIN_ACTED, Act, Admin
 from kit.events import Event
 from kit.ids import derived_id
 from kit.telemetry import current
@@ -52,6 +53,14 @@ def failed(viewing: Viewing, at_ms: int, error_code: str, error_message: str, ca
     """It could not be served."""
     message = stream_pb2.StreamError(error_code=error_code, error_message=error_message)
     return _event(ERROR, message, viewing, at_ms, cause, error_code)
+
+
+def stopped_by(admin: Admin, viewing: Viewing, at_ms: int, cause: Cause = NOBODY) -> Event:
+    """An administrator stopped it, or took it out of the queue: for the audit log."""
+    details = {"user_id": viewing.user_id, "video_id": viewing.video_id}
+    act = Act(admin, "stream.stopped", "stream", viewing.session_id, details)
+    event = act.event(SOURCE, event_id=derived_id(viewing.session_id, ADMIN_ACTED), at=from_ms(at_ms))
+    return replace(event, traceparent=cause.traceparent, request_id=cause.request_id)
 
 
 def _event(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
+from kit.audit import Admin
 from kit.events import Event
 from services.stream.slots import Outgoing, events
 from services.stream.slots.events import NOBODY, Cause
@@ -122,7 +123,13 @@ class MemorySlots:
         return {each.session.id: self._find(each.session.id) for each in batch}
 
     async def stop(
-        self, session_id: str, reason: EndReason, *, user_id: str | None = None, bytes_sent: int | None = None
+        self,
+        session_id: str,
+        reason: EndReason,
+        *,
+        user_id: str | None = None,
+        bytes_sent: int | None = None,
+        by: Admin | None = None,
     ) -> Session | None:
         """See `SlotStore`."""
         self._advance()
@@ -130,6 +137,8 @@ class MemorySlots:
         if entry is None or user_id not in {None, entry.viewing.user_id}:
             return None
         entry.bytes_sent = max(entry.bytes_sent, bytes_sent or 0)
+        if by:
+            self._emit(events.stopped_by(by, entry.viewing, self._now, Cause.here()))
         self._end(entry, reason, self._now, Cause.here())
         self._promote()
         return _session(entry)

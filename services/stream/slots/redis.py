@@ -23,6 +23,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 
+from kit import audit
+from kit.audit import Admin
 from kit.events import Event
 from kit.ids import derived_id
 from services.stream.slots import Outgoing, SlotsUnavailable, events
@@ -178,10 +180,18 @@ class RedisSlots:
         return standings
 
     async def stop(
-        self, session_id: str, reason: EndReason, *, user_id: str | None = None, bytes_sent: int | None = None
+        self,
+        session_id: str,
+        reason: EndReason,
+        *,
+        user_id: str | None = None,
+        bytes_sent: int | None = None,
+        by: Admin | None = None,
     ) -> Session | None:
         """See `SlotStore`."""
-        arguments = session_id, reason.value, user_id or "", "" if bytes_sent is None else bytes_sent
+        told = "" if bytes_sent is None else bytes_sent
+        admin = (by.user_id, by.address) if by else ("", "")
+        arguments = session_id, reason.value, user_id or "", told, *admin
         try:
             row = await self._run(_Script.STOP, *arguments, cause=Cause.here())
         except (SlotsUnavailable, asyncio.CancelledError):
@@ -320,5 +330,7 @@ def _event(entry: Mapping[str, str]) -> Event:
                 reason=EndReason(entry["reason"]),
                 cause=cause,
             )
+        case audit.ADMIN_ACTED:
+            return events.stopped_by(Admin(entry["admin"], entry["address"]), viewing, at_ms, cause)
         case _:
             return events.failed(viewing, at_ms, entry["code"], entry["message"], cause)

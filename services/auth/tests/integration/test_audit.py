@@ -6,22 +6,27 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from kit.audit import Act, Admin
 from kit.db import Database
+from kit.events import MalformedEvent
+from kit.ids import new_id
+from kit.testing.fakes import FakeBus
 from kit.testing.queries import count_queries
 from services.auth import sweep, webhook
 from services.auth.attempts import LoginAttempts
+from services.auth.consumers import subscribe
 from services.auth.keys import KeyRing
 from services.auth.models import AccountChange, Alert, AuditEntry
 from services.auth.passwords import PasswordHasher
-from services.auth.service import Audit, Corporations, Logins
+from services.auth.service import Audit, Corporations, Logins, utc_now
 from services.auth.service.audit import BURST_WINDOW, DELIVERIES, FIRST_RETRY
 from services.auth.sweep import Sweep
 from services.auth.tests.support import ADMIN, Auth, Clock, problem
@@ -89,6 +94,76 @@ class AuditContract:
             "login.ended",
             "login.succeeded",
         ]
+
+    async def test_what_other_services_tell_is_written_down_once(self, auth: Auth, database: Database) -> None:
+        admin_id = await self.admin_id(auth)
+        video_id = new_id()
+        act = Act(Admin(admin_id, "192.0.2.7"), "video.deleted", "video", video_id, {"title": "영화", "left": 3})
+        events = [act.event("catalog", at=datetime(2026, 3, 1, 12, 0, second, tzinfo=UTC)) for second in range(3)]
+        bus = listening(auth, database)
+        await asyncio.gather(*(bus.deliver(event) for event in [*events, *events, *reversed(events)]))
+        told = await self.read(auth, action="video.deleted", actor_id=admin_id, target_id=video_id)
+        assert [entry["at"] for entry in told] == [f"2026-03-01T12:00:0{second}Z" for second in (2, 1, 0)]
+        assert told[0] | {"target_kind": "video", "client_address": "192.0.2.7"} == told[0]
+        assert told[0]["details"] == {"title": "영화", "left": 3}
+        assert await self.read(auth, action="video.deleted", since="2026-03-01T12:00:03Z") == []
+
+    async def test_of_persons_who_are_gone_nothing_is_kept(self, auth: Auth, database: Database) -> None:
+        """Whether an act is told before the erasure, after it, or in the same moment."""
+        headers = await auth.bearer()
+        bus = listening(auth, database)
+        for number, when in enumerate(("before", "at once", "after")):
+            made = [(await auth.register(f"{name}-{number}")).json()["id"] for name in ("boss", "ann")]
+            boss, ann = made
+            await auth.client.patch(f"/api/users/{boss}", json={"role": "admin"}, headers=headers)
+            acts = [
+                Act(Admin(boss, "192.0.2.7"), "points.adjusted", "user", ann, {"reason": "for Ann"}).event("progress")
+                for _ in range(4)
+            ]
+
+            async def erase(users: list[str] = made) -> None:
+                for user_id in users:
+                    answer = await auth.client.delete(f"/api/users/{user_id}", headers=headers)
+                    assert answer.status_code == 204, answer.text
+
+            tell = [bus.deliver(act) for act in acts]
+            if when == "at once":
+                await asyncio.gather(erase(), *tell)
+            elif when == "before":
+                await asyncio.gather(*tell)
+                assert {entry["client_address"] for entry in await self.read(auth, target_id=ann)} > {"192.0.2.7"}
+                await erase()
+            else:
+                await erase()
+                await asyncio.gather(*tell)
+            entries = await self.read(auth, action="points.adjusted", actor_id=boss)
+            assert len(entries) == 4
+            assert {(entry["client_address"], *entry["details"]) for entry in entries} == {("",)}, when
+
+    async def test_what_is_no_act_becomes_a_dead_letter(self, auth: Auth, database: Database) -> None:
+        admin = Admin(new_id(), "192.0.2.7")
+        bus = listening(auth, database)
+        sound = Act(admin, "video.deleted", "video", new_id()).event("catalog")
+        broken = [
+            Act(Admin("root"), "video.deleted", "video", new_id()).event("catalog"),
+            Act(admin, "DROP TABLE", "video", new_id()).event("catalog"),
+            Act(admin, "video." + "x" * 50, "video", new_id()).event("catalog"),
+            Act(admin, "video.deleted", "Video 1", new_id()).event("catalog"),
+            Act(admin, "video.deleted", "video", "../etc").event("catalog"),
+            Act(admin, "video.deleted", "video", new_id(), {"title": "x" * 10_000}).event("catalog"),
+            replace(sound, body=b"{}"),
+            replace(sound, body=b"\xff"),
+            replace(sound, body=sound.body.replace(b'"{}"', b'"[]"')),
+            replace(sound, id="1"),
+        ]
+        for event in broken:
+            with pytest.raises(MalformedEvent):
+                await bus.deliver(event)
+        await bus.deliver(sound)
+        assert len(await self.read(auth, actor_id=admin.user_id)) == 1
+
+    async def admin_id(self, auth: Auth) -> str:
+        return str((await auth.client.get("/api/users/me", headers=await auth.bearer())).json()["id"])
 
     async def test_what_failed_names_the_account_but_not_what_was_typed(self, auth: Auth) -> None:
         admin_id = (await self.read(auth, action="user.registered"))[0]["target_id"]
@@ -201,6 +276,13 @@ class AuditContract:
                     break
                 clock.now = alert.next_attempt_at
         assert len(hook.requests) == DELIVERIES
+
+
+def listening(auth: Auth, database: Database) -> FakeBus:
+    """A bus that auth's worker listens to."""
+    bus = FakeBus()
+    subscribe(bus, database, Audit(database, retention_days=365, burst=100, clock=utc_now))
+    return bus
 
 
 async def kept(database: Database) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kit.audit import ADMIN_ACTED
 from kit.events import Event
 from kit.ids import new_id
 from kit.service import Role
@@ -18,7 +20,7 @@ from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
 from kit.testing.origin import Origin
 from kit.testing.servers import PostgresServer, S3Server
-from marquee.events.v1 import media_pb2, video_pb2
+from marquee.events.v1 import admin_pb2, media_pb2, video_pb2
 from services.catalog.__main__ import build, migrate
 from services.catalog.settings import CatalogSettings
 
@@ -119,6 +121,9 @@ async def test_an_address(catalog: Running, origin: Origin, tmp_path: Path) -> N
         origin.url("/films/A%20film.mp4"),
         len(FILM),
     )
+    act = (await catalog.told(ADMIN_ACTED)).read(admin_pb2.AdminActed)
+    assert (act.actor_id, act.action, act.subject_id) == ("root", "video.imported", video["id"])
+    assert json.loads(act.details) == {"title": "A film"}, "where films are is nobody's business"
     # One byte was asked for, and nothing is kept here.
     assert origin.sent == 1
     assert not (tmp_path / "media" / "videos").exists()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from structlog.contextvars import bound_contextvars
 
+from kit.audit import ADMIN_ACTED, Admin
 from kit.ids import derived_id, new_id
-from marquee.events.v1 import stream_pb2
+from marquee.events.v1 import admin_pb2, stream_pb2
 from services.stream.slots import (
     Active,
     EndReason,
@@ -374,6 +376,26 @@ class SlotsContract:
         await world.store.stop(leaves.id, EndReason.ENDED)
         await world.wait(IDLE)
         assert leaves.id not in {each.subject for each in await world.events()}
+
+    async def test_what_an_administrator_stops_is_told_to_the_audit_log_once(self, world: World) -> None:
+        playing, *_ = await world.fill()
+        waiting = await world.queued(a_viewing("ann"))
+        admin = Admin("root", "192.0.2.7")
+        with bound_contextvars(request_id="r-1"):
+            for session in (playing, waiting, playing):
+                await world.store.stop(session.id, EndReason.ADMIN, by=admin)
+        await world.wait(IDLE)
+        events = [event for event in await world.events() if event.type == ADMIN_ACTED]
+        assert [(each.subject, each.source, each.request_id) for each in events] == [
+            (playing.id, "stream", "r-1"),
+            (waiting.id, "stream", "r-1"),
+        ]
+        assert events[0].id == derived_id(playing.id, ADMIN_ACTED)
+        act = events[1].read(admin_pb2.AdminActed)
+        assert (act.actor_id, act.address, act.action) == ("root", "192.0.2.7", "stream.stopped")
+        assert (act.subject_type, act.subject_id) == ("stream", waiting.id)
+        assert json.loads(act.details) == {"user_id": "ann", "video_id": "film"}
+        assert act.occurred_at.ToDatetime(UTC) == events[1].time
 
     async def test_every_start_is_followed_by_one_stop(self, world: World) -> None:
         playing = await world.fill()

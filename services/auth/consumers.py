@@ -1,0 +1,72 @@
+"""What auth hears from the bus: translates, decides nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC
+from typing import Final
+
+from kit.audit import ADMIN_ACTED, MAX_ADDRESS_CHARS
+from kit.bus import Bus, Subscription
+from kit.db import Database
+from kit.events import Event, MalformedEvent
+from kit.ids import is_id
+from kit.telemetry import service_context
+from marquee.events.v1 import admin_pb2
+from services.auth.service import Audit, Told
+
+AUDIT = Subscription("auth.audit", (ADMIN_ACTED,), concurrency=4)
+MAX_DETAILS_CHARS: Final = 10_000
+
+_ACTION: Final = re.compile(r"[a-z_]+\.[a-z_]+")
+_KIND: Final = re.compile(r"[a-z_]{1,20}")
+_MAX_ACTION_CHARS: Final = 50
+
+
+def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
+    """Registers auth's consumer: each act becomes one entry, however often it is delivered."""
+
+    async def acted(event: Event) -> None:
+        told = _told(event)
+        with service_context("auth"):
+            async with database.write() as transaction:
+                if await transaction.first_delivery(AUDIT.name, event):
+                    await audit.enter(transaction, told)
+
+    bus.subscribe(AUDIT, acted)
+
+
+def _told(event: Event) -> Told:
+    act = event.read(admin_pb2.AdminActed)
+    # Whoever writes into this log writes what it can hold: one that does not would come again and again.
+    sound = (
+        is_id(event.id)
+        and is_id(act.actor_id)
+        and (not act.subject_id or is_id(act.subject_id))
+        and len(act.action) <= _MAX_ACTION_CHARS
+        and _ACTION.fullmatch(act.action)
+        and _KIND.fullmatch(act.subject_type)
+        and len(act.address) <= MAX_ADDRESS_CHARS
+        and act.HasField("occurred_at")
+        and _is_object(act.details)
+    )
+    if not sound:
+        raise MalformedEvent(f"{event.id}: this is no act that can be written down")
+    return Told(
+        id=event.id,
+        at=act.occurred_at.ToDatetime(UTC),
+        action=act.action,
+        actor_id=act.actor_id,
+        target_kind=act.subject_type,
+        target_id=act.subject_id or None,
+        address=act.address,
+        details=act.details,
+    )
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return len(text) <= MAX_DETAILS_CHARS and isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
