@@ -8,8 +8,8 @@ export default function AccountPage() {
   return (
     <div class="page page-narrow account">
       <h1>{t('account.title')}</h1>
-      <WatchingPanel />
       <DevicePanel />
+      <WatchingPanel />
     </div>
   );
 }

@@ -51,14 +51,14 @@ export function StreamsPanel() {
       <p class="approved" role="status">
         {stopped !== null && t('streams.stopped', { name: stopped })}
       </p>
+      {live && live.metrics.opens_in_sec > 0 && (
+        <p class="notice" role="status">
+          {t('streams.opensIn', { seconds: Math.ceil(live.metrics.opens_in_sec) })}
+        </p>
+      )}
+      <Totals metrics={live?.metrics} />
       {live && (
         <>
-          {live.metrics.opens_in_sec > 0 && (
-            <p class="notice" role="status">
-              {t('streams.opensIn', { seconds: Math.ceil(live.metrics.opens_in_sec) })}
-            </p>
-          )}
-          <Totals metrics={live.metrics} />
           {live.streams.length === 0 ? (
             <p class="quiet">{t('streams.none')}</p>
           ) : (
@@ -86,22 +86,23 @@ async function load(pages: number, signal?: AbortSignal): Promise<Live> {
   return { pages, metrics, streams: lists.flatMap(({ items }) => items), total: lists[0]?.total ?? 0 };
 }
 
-function Totals({ metrics }: { metrics: StreamMetrics }) {
-  const entries: [string, string][] = [
-    [t('streams.active'), `${metrics.active} / ${metrics.max_streams}`],
-    [t('streams.queued'), `${metrics.queued} / ${metrics.stream_queue}`],
-    [t('streams.users'), String(metrics.users)],
-    [t('streams.bandwidth'), formatBitrate(metrics.bandwidth_mbps * 1e6)],
-    [t('streams.sent'), formatBytes(metrics.bytes_sent)],
-    [t('streams.hitRate'), formatPercent(metrics.cache_hit_rate, language.value)],
-    [t('streams.replicas'), String(metrics.replicas)],
+/** Takes its place before the figures are there, so that nothing below it moves. */
+function Totals({ metrics }: { metrics: StreamMetrics | undefined }) {
+  const entries: [string, string | undefined][] = [
+    [t('streams.active'), metrics && `${metrics.active} / ${metrics.max_streams}`],
+    [t('streams.queued'), metrics && `${metrics.queued} / ${metrics.stream_queue}`],
+    [t('streams.users'), metrics && String(metrics.users)],
+    [t('streams.bandwidth'), metrics && formatBitrate(metrics.bandwidth_mbps * 1e6)],
+    [t('streams.sent'), metrics && formatBytes(metrics.bytes_sent)],
+    [t('streams.hitRate'), metrics && formatPercent(metrics.cache_hit_rate, language.value)],
+    [t('streams.replicas'), metrics && String(metrics.replicas)],
   ];
   return (
     <dl class="totals" data-testid="stream-totals">
       {entries.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{value}</dd>
+          <dd>{value ?? '–'}</dd>
         </div>
       ))}
     </dl>
