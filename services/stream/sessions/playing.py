@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from services.stream.slots import Active, EndReason, Queued, Renewal, Session, State
@@ -73,8 +74,9 @@ class Playing:
         self.login_id = login_id
         self.bytes_sent = 0
         """Body bytes that this process sent of it."""
-        self.seen_at = monotonic()
-        """Its last sign of life here."""
+        silence_sec = (datetime.now(UTC) - standing.session.seen_at).total_seconds()
+        self.seen_at = monotonic() - max(silence_sec, 0.0)
+        """Its last sign of life, as far as this process knows."""
         self.responses: set[Response] = set()
         """The answers with bytes of it that are under way."""
         self.clients: set[Client] = set()

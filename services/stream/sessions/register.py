@@ -84,15 +84,25 @@ class Register:
         """Those that are not over."""
         return [playing for playing in self._kept.values() if playing.ended is None]
 
-    def keep(self, standing: Active | Queued, login_id: str, client: Client | None = None) -> Playing:
-        """Has a session renewed from now on."""
+    def keep(
+        self, standing: Active | Queued, login_id: str = "", client: Client | None = None, *, is_alive: bool = True
+    ) -> Playing:
+        """Has a session renewed from now on.
+
+        Args:
+            standing: as the store has it.
+            login_id: the login that it is played with, if that is known.
+            client: who has no ticket and is recognised by this.
+            is_alive: whether its player has just shown a sign of life.
+        """
         playing = self._kept.get(standing.session.id)
         if playing is None:
             playing = self._kept[standing.session.id] = Playing(standing, login_id)
         else:
             playing.stands(standing)
         playing.login_id = playing.login_id or login_id
-        playing.touch()
+        if is_alive:
+            playing.touch()
         if client:
             self._clients[client] = playing
             playing.clients.add(client)

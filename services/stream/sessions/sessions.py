@@ -188,7 +188,7 @@ class Sessions:
         playing = self._register.known(session_id)
         if playing is None:
             self._refuse_ended(session_id)
-            playing = await self._ask_for(session_id, caller, ticket)
+            playing = await self._ask_for(session_id, caller, ticket, is_alive=is_alive)
         elif playing.place is not None and _is_of(playing, caller):
             playing = await self._ask_again(playing)
         if not _is_of(playing, caller):
@@ -297,7 +297,7 @@ class Sessions:
                 await self._slots.fail(viewing.session_id, error.code, str(error))
                 await self._slots.stop(viewing.session_id, EndReason.ENDED)
 
-    async def _ask_for(self, session_id: str, caller: Caller, ticket: Ticket | None) -> Playing:
+    async def _ask_for(self, session_id: str, caller: Caller, ticket: Ticket | None, *, is_alive: bool) -> Playing:
         try:
             standing = await self._slots.get(session_id)
             is_theirs = ticket and (ticket.session_id, ticket.caller.user_id) == (session_id, caller.user_id)
@@ -309,7 +309,8 @@ class Sessions:
             raise _unavailable() from error
         if not isinstance(standing, Gone) and standing.session.viewing.user_id != caller.user_id:
             raise ApiError("STREAM_SESSION_NOT_FOUND")
-        return self._found(session_id, standing, caller.session_id)
+        # Only a player's own login is the session's: who looks may be on another device.
+        return self._found(session_id, standing, caller.session_id if is_alive else "", is_alive=is_alive)
 
     async def _ask_again(self, playing: Playing) -> Playing:
         """A viewer who waits wants to know now, not at the next tick."""
@@ -320,11 +321,11 @@ class Sessions:
             raise _unavailable() from error
         return self._found(playing.session.id, standings[playing.session.id], playing.login_id)
 
-    def _found(self, session_id: str, standing: Standing, login_id: str) -> Playing:
+    def _found(self, session_id: str, standing: Standing, login_id: str, *, is_alive: bool = True) -> Playing:
         if isinstance(standing, Gone):
             self._register.end(session_id, standing.reason)
             raise _over(standing.reason)
-        return self._register.keep(standing, login_id)
+        return self._register.keep(standing, login_id, is_alive=is_alive)
 
     def _refuse_ended(self, session_id: str) -> None:
         if reason := self._register.ended(session_id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, tzinfo
 
 import pytest
 
@@ -87,6 +88,16 @@ class World:
         return [(body.reason, body.bytes_transferred) for body in bodies]
 
 
+class Clock:
+    """What `datetime` is to those who ask for the time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now(self, zone: tzinfo) -> datetime:
+        return datetime.fromtimestamp(self._world.now, zone)
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
@@ -114,6 +125,21 @@ async def test_looking_is_no_sign_of_life(world: World) -> None:
         await world.wait(TICK)
     with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
         await world.sessions.look(playing.session.id, ANN, is_alive=False)
+
+
+async def test_looking_through_another_replica_is_none_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    other_device = replace(ANN, session_id="login of the phone")
+    await world.wait(20)
+    # The session's times are of the store's clock, and this world's are long ago.
+    monkeypatch.setattr("services.stream.sessions.playing.datetime", Clock(world))
+    other = world.another_replica()
+    await other.look(playing.session.id, other_device, is_alive=False)
+    await other._register.renew()
+    other.stop_login("login of the phone")
+    assert playing.is_active
+    await world.wait(10)
+    assert playing.ended is EndReason.EXPIRED
 
 
 async def test_an_unfinished_answer_counts_as_life_for_ten_minutes(world: World) -> None:
