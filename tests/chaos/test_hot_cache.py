@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shutil
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from kit.rpc import ask, connect
+from marquee.progress.v1 import progress_pb2
+from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from tests.e2e.client import Client, make_film
-from tests.stacks.base import wait_for
+from tests.stacks.base import Process, wait_for
 from tests.stacks.embedded import EmbeddedStack
+from tests.stacks.services import ServicesStack
 
 VIEWS = 5
 SLOW = {"MARQUEE_HOT_CACHE_COPY_BYTES_PER_SEC": str(2**16)}
@@ -30,7 +35,9 @@ def watch(viewer: Client, video_id: str) -> None:
     """Begins and ends a play session."""
     begun = viewer.http.post("/api/play-sessions", json={"video_id": video_id})
     assert begun.status_code == 201, begun.text
-    assert viewer.http.get(f"/api/videos/{video_id}/stream", headers={"Range": "bytes=0-0"}).status_code == 206
+    ticket = {"ticket": begun.json()["ticket"]}
+    first = viewer.http.get(f"/api/videos/{video_id}/stream", params=ticket, headers={"Range": "bytes=0-0"})
+    assert first.status_code == 206
     assert viewer.http.delete(f"/api/play-sessions/{begun.json()['session_id']}").status_code == 204
 
 
@@ -44,6 +51,47 @@ def seen(viewer: Client, video_id: str) -> tuple[str, str, int]:
 def source(viewer: Client, video_id: str) -> tuple[Any, Any]:
     told = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
     return told["source"], told["cache_hit"]
+
+
+class HotServices(ServicesStack):
+    """Five processes, of which stream has a hot cache."""
+
+    def __init__(self, folder: Path, hot: Path) -> None:
+        super().__init__(folder)
+        self.hot = hot
+        self.progress_address = ""
+
+    def _process(self, name: str, port: int, addresses: dict[str, str], database: str | None) -> Process:
+        self.progress_address = addresses["MARQUEE_PROGRESS_ADDRESS"]
+        return super()._process(name, port, addresses | {"MARQUEE_HOT_CACHE_DIR": str(self.hot)}, database)
+
+
+async def top(address: str) -> dict[str, int]:
+    """The videos watched most, as progress counts."""
+    async with connect(address) as channel:
+        asked = progress_pb2.TopVideosRequest(days=7, limit=10)
+        answer = await ask(ProgressServiceStub(channel).TopVideos, asked)
+    return {video.video_id: video.views for video in answer.videos}
+
+
+def test_sessions_are_views_and_views_make_copies_over_real_servers(tmp_path: Path, hot: Path) -> None:
+    film, cold = make_film(tmp_path / "film.mp4", 3), make_film(tmp_path / "cold.mp4", 3)
+    with HotServices(tmp_path, hot) as stack:
+        admin = Client(stack.base_url)
+        video_id, other_id = admin.upload(film, "Film"), admin.upload(cold, "Cold")
+        for each in (video_id, other_id):
+            admin.await_status(each, "ready")
+        watch(admin, other_id)
+        for _ in range(VIEWS):
+            watch(admin, video_id)
+        wait_for(lambda: source(admin, video_id) == ("ssd", True), 60, "the copy")
+        assert asyncio.run(top(stack.progress_address)) == {video_id: VIEWS, other_id: 1}
+        assert source(admin, other_id) == ("nas", False)
+        # A new title is a new version: known to all replicas at once, and another copy in time.
+        edited = admin.http.patch(f"/api/videos/{video_id}", json={"title": "Another title"})
+        assert edited.status_code == 200, edited.text
+        wait_for(lambda: source(admin, video_id) == ("nas", False), 30, "the old copy to be void")
+        wait_for(lambda: source(admin, video_id) == ("ssd", True), 60, "the new copy")
 
 
 def parts(hot: Path) -> list[str]:
