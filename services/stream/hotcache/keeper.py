@@ -18,6 +18,8 @@ PASS_SEC = 5.0
 """How often the folder is looked at."""
 AUDIT_SEC = 3600.0
 """How often each copy is compared with what catalog and the store tell: events may have been missed."""
+STALL_SEC = 5.0
+"""How long a store may take to tell of one original before the audit is put off."""
 
 
 class Keeper:
@@ -46,11 +48,14 @@ class Keeper:
             await asyncio.sleep(PASS_SEC)
 
     async def audit(self) -> bool:
-        """Drops copies of what has changed or is gone; False when catalog could not be asked about all of them."""
+        """Drops copies of what has changed or is gone; False when not all of them could be asked about."""
         for video_id, copy in self._store.copies.items():
             try:
                 source = await self._find(video_id)
-                await self._store.is_current(copy, source)
+                async with asyncio.timeout(STALL_SEC):
+                    await self._store.is_current(copy, source)
+            except TimeoutError:
+                return False
             except ApiError as error:
                 if error.code == "CONTENT_NOT_FOUND":
                     await self._store.drop(video_id, "deleted")

@@ -14,10 +14,11 @@ from kit.media import BadReference
 from services.stream.domain import Source
 from services.stream.files import FRESH_SEC
 from services.stream.hotcache import metrics
-from services.stream.hotcache.copying import NotACopy, Pace, copy
+from services.stream.hotcache.copying import STALL_SEC, NotACopy, Pace, copy
 from services.stream.hotcache.facts import Facts
 from services.stream.hotcache.folder import NoRoom
 from services.stream.hotcache.store import HotStore
+from services.stream.stores import StoredFile
 
 log = structlog.get_logger()
 
@@ -107,7 +108,7 @@ class Promoter:
     async def _copy(self, video_id: str) -> int | None:
         """Copies a film and answers its size in bytes; None when there is nothing to do."""
         source = await self._find(video_id)
-        original = await self._store.open_original(source)
+        original = await self._original(source)
         facts = Facts(
             video_id=video_id,
             version=source.version,
@@ -123,7 +124,7 @@ class Promoter:
             # What was read while the film was being replaced is of no state at all.
             await asyncio.sleep(SETTLE_SEC)
             known = await self._find(video_id)
-            latest = await self._store.open_original(known)
+            latest = await self._original(known)
             if (known.version, latest.state, latest.size) != (facts.version, facts.state, facts.size):
                 raise OSError(errno.ESTALE, "the original has changed meanwhile")
             await self._store.finish(part, whole)
@@ -131,6 +132,11 @@ class Promoter:
             await self._store.abandon(part)
             raise
         return facts.size
+
+    async def _original(self, source: Source) -> StoredFile:
+        # One that is not waited for any longer is an OSError, too.
+        async with asyncio.timeout(STALL_SEC):
+            return await self._store.open_original(source)
 
     def _give_up(self, video_id: str, error: Exception) -> None:
         metrics.FAILED.inc()

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from kit.errors import ApiError
 from kit.ids import new_id
 from services.stream.domain import Source
-from services.stream.hotcache import Folder, HotStore, Keeper, Promoter, copying, promoter, store
+from services.stream.hotcache import Folder, HotStore, Keeper, Promoter, copying, keeper, promoter, store
 from services.stream.hotcache.part import Copy
 from services.stream.hotcache.store import HotFile
 from services.stream.mp4 import Structure
@@ -459,6 +459,16 @@ async def test_an_audit_that_catalog_can_not_answer_is_done_again(bench: Bench) 
     assert bench.store.copies.keys() == {ANN}
 
 
+async def test_an_audit_does_not_wait_for_a_store_that_hangs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.promoted(ANN, b"film")
+    monkeypatch.setattr(keeper, "STALL_SEC", 0.01)
+    bench.originals.answers.clear()
+    assert not await bench.keeper.audit()
+    bench.originals.answers.set()
+    assert await bench.keeper.audit()
+    assert bench.store.copies.keys() == {ANN}
+
+
 async def test_while_progress_is_away_nothing_is_promoted(bench: Bench) -> None:
     await bench.store.open(bench.film(ANN, b"film"))
 
@@ -549,6 +559,15 @@ async def test_an_original_whose_bytes_stop_coming_is_given_up(bench: Bench, mon
         await bench.promoter.promote_some()
     assert [(each["event"], each["reason"]) for each in logs] == [("hot_cache_not_promoted", "TimeoutError: ")]
     assert names(bench.hot_root) == set()
+
+
+async def test_a_store_that_hangs_holds_no_promotion_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.store.open(bench.film(ANN, b"film"))
+    monkeypatch.setattr(promoter, "STALL_SEC", 0.01)
+    bench.originals.answers.clear()
+    with capture_logs() as logs:
+        await bench.promoter.promote_some()
+    assert [each["event"] for each in logs] == ["hot_cache_not_promoted"]
 
 
 async def test_a_promotion_that_is_cancelled_leaves_nothing(bench: Bench) -> None:
