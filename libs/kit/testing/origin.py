@@ -124,7 +124,7 @@ class Origin:
         writer.write("\r\n".join(head).encode("latin-1"))
         return await self._send(writer, body) and self.length_is_told
 
-    def _decide(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+    def _decide(self, asked: Asked) -> tuple[int, dict[str, str], bytes | memoryview]:
         path = asked.path.partition("?")[0]
         if self.status is not None:
             return self.status, {"Content-Length": "0", **self.fields}, b""
@@ -139,19 +139,19 @@ class Origin:
             fields["ETag"] = tag
         if self.modified is not None:
             fields["Last-Modified"] = formatdate(self.modified, usegmt=True)
-        status, body = 200, content
+        status, body = 200, memoryview(content)
         wanted = _RANGE.fullmatch(asked.range or "")
         if wanted and self.takes_ranges and asked.fields.get("if-range", tag) == tag:
             first, last = int(wanted[1]), min(int(wanted[2] or len(content)), len(content) - 1)
             if first >= len(content):
                 return 416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"}, b""
-            status, body = 206, content[first : last + 1]
+            status, body = 206, body[first : last + 1]
             fields["Content-Range"] = self.content_range or f"bytes {first}-{last}/{len(content)}"
         if self.length_is_told:
             fields["Content-Length"] = str(len(body))
         return status, fields | self.fields, body
 
-    async def _send(self, writer: asyncio.StreamWriter, body: bytes) -> bool:
+    async def _send(self, writer: asyncio.StreamWriter, body: bytes | memoryview) -> bool:
         for at in range(0, len(body), BLOCK):
             block = body[at : at + BLOCK]
             if self._breaks_off() and self.breaks_off_after is not None and at + len(block) > self.breaks_off_after:

@@ -162,7 +162,7 @@ async def test_a_part_may_be_smaller_than_asked_for(origin: Origin, opened: Open
     origin.files["/a"] = DATA[:20]
     file = await opened("/a")
 
-    def decide(asked: object) -> tuple[int, dict[str, str], bytes]:
+    def decide(asked: object) -> tuple[int, dict[str, str], bytes | memoryview]:
         first = int(str(getattr(asked, "range", "")).removeprefix("bytes=").partition("-")[0])
         last = min(first + 6, 19)
         told = {"ETag": file.facts.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}

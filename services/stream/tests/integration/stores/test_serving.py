@@ -204,6 +204,29 @@ async def test_a_slow_viewer_takes_little_memory_and_who_leaves_costs_nothing(
     assert origin.sent < 24 * 2**20
 
 
+async def test_seeks_that_were_given_up_stop_costing(stage: Stage, remote: str, origin: Origin) -> None:
+    size = 64 * 2**20
+    origin.files["/large"] = bytes(size)
+    # One that costs nothing to make.
+    origin.etag = '"large"'
+    large = tell_catalog(stage, origin.url("/large"))
+    assert (await stage.get(large, range="bytes=0-0")).status == 206
+
+    async def seek(place: int) -> None:
+        async with connected(stage.port, receive_buffer=64 * 1024) as line:
+            line.send("GET", stream_path(large), range=f"bytes={place}-")
+            assert (await line.head()).status == 206
+
+    await asyncio.gather(*(seek(place * 2**20) for place in range(30)))
+    await stage.idle()
+    async with asyncio.timeout(10):
+        while origin.open_connections > 1:  # noqa: ASYNC110 - nothing tells when it happens
+            await asyncio.sleep(0.005)
+    # A few buffers each, of the gigabyte that was asked for.
+    assert origin.sent < 30 * 8 * 2**20
+    assert (await stage.get(remote)).body == DATA
+
+
 async def test_private_origins_are_refused_unless_allowed(store: Path, sockets: Path, origin: Origin) -> None:
     origin.files["/film"] = DATA
     async with running(store, sockets, remote_ports="*") as stage:
