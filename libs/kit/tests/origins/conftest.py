@@ -11,7 +11,7 @@ from kit.origins import Client, Guard, RemoteFile, parse
 from kit.origins.references import Url
 from kit.testing.origin import Origin
 
-TIMEOUT_SEC = 0.5
+TIMEOUT_SEC = 2.0
 Open = Callable[[str], Awaitable[RemoteFile]]
 
 

@@ -240,7 +240,7 @@ async def test_an_origin_that_hangs_takes_only_its_time(origin: Origin, opened: 
     began = time.monotonic()
     with pytest.raises(Interrupted, match="in time"):
         await opened("/a")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     origin.hangs, origin.hangs_after = None, 100_000
     got, error = await read_until_it_fails(file)
     assert isinstance(error, Interrupted)

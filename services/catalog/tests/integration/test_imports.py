@@ -94,7 +94,7 @@ async def catalog(database_url: str, tmp_path: Path, s3_server: S3Server) -> Asy
         import_dir=folder,
         remote_allow="127.0.0.1",
         remote_ports="*",
-        remote_timeout_sec=0.5,
+        remote_timeout_sec=2,
         s3_endpoint_url=s3_server.url,
         s3_access_key_id=s3_server.access_key_id,
         s3_secret_access_key=s3_server.secret_access_key,

@@ -57,7 +57,7 @@ def import_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 async def found(store: MediaStore, import_dir: Path) -> AsyncIterator[Originals]:
     settings = OriginSettings.model_validate(
-        {"remote_allow": "127.0.0.1", "remote_ports": "*", "remote_timeout_sec": 0.5}
+        {"remote_allow": "127.0.0.1", "remote_ports": "*", "remote_timeout_sec": 2}
     )
     origins = Origins(settings)
     yield Originals(store, origins, import_dir, 2**20)
