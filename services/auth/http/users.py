@@ -26,12 +26,13 @@ def build_router(accounts: Accounts, administration: Administration, uploads: Up
 def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
     router = protected_router()
 
-    @router.get("/api/users/me")
+    # The account may be gone while its token still holds, for a few seconds.
+    @router.get("/api/users/me", responses=errors("CONTENT_NOT_FOUND"))
     async def me(caller: CurrentCaller) -> OwnUserView:
         """The caller's own account."""
         return own_view(await accounts.get(caller.user_id), uploads)
 
-    @router.patch("/api/users/me", responses=errors("AUTH_WRONG_PASSWORD", "AUTH_RATE_LIMITED"))
+    @router.patch("/api/users/me", responses=errors("AUTH_WRONG_PASSWORD", "AUTH_RATE_LIMITED", "CONTENT_NOT_FOUND"))
     async def change_me(body: OwnChange, caller: CurrentCaller, request: Request) -> OwnUserView:
         """Changes the caller's name or password. A new password needs the current one, and ends every other login."""
         user = None
@@ -46,7 +47,7 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
             user = await accounts.rename(caller.user_id, body.display_name)
         return own_view(user or await accounts.get(caller.user_id), uploads)
 
-    @router.delete("/api/users/me", status_code=204, responses=errors("AUTH_LAST_ADMIN"))
+    @router.delete("/api/users/me", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
     async def leave(caller: CurrentCaller, request: Request) -> None:
         """Deletes the caller's account, and everything about them everywhere."""
         await accounts.erase(caller.user_id, Actor(caller.user_id, client_address(request)))

@@ -1,0 +1,160 @@
+"""Requests made of auth's own OpenAPI document, sound and broken ones, sent by everybody over a real socket.
+
+Schemathesis makes them and compares every answer with the document: no 5xx, no status, media type, header field or body
+that the document doesn't know. They are the same every time; `FUZZING_SEED` chooses others. A failure shows the seed, and
+the request as a curl command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from kit.service import HttpServer, listen
+from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth
+
+SEED = int(os.environ.get("FUZZING_SEED", "1"))
+EXAMPLES = 8
+"""Requests of a route, caller and mode. About half of them name an account and a corporation that there are."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+MANY = 1_000_000
+PUBLIC = {f"POST /api/auth/{name}" for name in ("register", "login", "token", "refresh", "check")}
+OWN = {"GET /api/users/me", "PATCH /api/users/me", "DELETE /api/users/me", "POST /api/auth/logout"}
+SUCCEED: dict[str, Callable[[set[str]], set[str]]] = {
+    "anonymous": lambda _routes: PUBLIC,
+    "member": lambda _routes: PUBLIC | OWN,
+    "admin": lambda routes: routes - {"POST /api/auth/reset"},
+}
+"""Which routes have something for whom; nobody has a code for a new password."""
+
+
+@asynccontextmanager
+async def listening(auth: Auth) -> AsyncIterator[str]:
+    """The service under its address."""
+    listener = listen("127.0.0.1", 0)
+    server = HttpServer(auth.service.app, auth.settings)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await serving
+
+
+class Callers:
+    """Makes somebody for each route: what one does to their account must not be in the way of the others."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+        self._number = 0
+
+    async def headers(self, kind: str) -> dict[str, str]:
+        """Credentials."""
+        if kind == "anonymous":
+            return {}
+        self._number += 1
+        login = f"{kind}-{self._number}"
+        user_id = (await self._auth.register(login)).json()["id"]
+        if kind == "admin":
+            admin = await self._auth.bearer()
+            await self._auth.client.patch(f"/api/users/{user_id}", json={"role": "admin"}, headers=admin)
+        return await self._auth.bearer(login)
+
+    async def subjects(self) -> dict[str, str]:
+        """Ids that there are."""
+        self._number += 1
+        user_id = (await self._auth.register(f"subject-{self._number}")).json()["id"]
+        made = await self._auth.client.post(
+            "/api/corporations", json={"name": f"Acme {self._number}"}, headers=await self._auth.bearer()
+        )
+        return {"user_id": user_id, "corporation_id": made.json()["id"]}
+
+    async def body(self, route: str) -> dict[str, str] | None:
+        """What a route wants of which the document can't tell enough: credentials that there are, a good login."""
+        match route:
+            case "POST /api/auth/login" | "POST /api/auth/check":
+                return {"login_id": ADMIN, "password": PASSWORD}
+            case "POST /api/auth/token":
+                return {"grant_type": "password", "username": ADMIN, "password": PASSWORD}
+            case "POST /api/auth/refresh":
+                return {"refresh_token": (await self._auth.log_in()).json()["refresh_token"]}
+            case "POST /api/auth/register":
+                self._number += 1
+                return {"login_id": f"new-{self._number}", "password": PASSWORD, "display_name": "New"}
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A route, and what there is for it to act on."""
+
+    operation: Any
+    base_url: str
+    headers: dict[str, str]
+    ids: dict[str, str]
+    body: dict[str, str] | None
+
+    def fuzz(self, mode: GenerationMode) -> set[int]:
+        """Sends requests of one kind; answers with which statuses they were met."""
+        met = set()
+
+        @hypothesis.seed(SEED)
+        @hypothesis.settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+        )
+        @hypothesis.given(case=self.operation.as_strategy(generation_mode=mode), is_known=st.booleans())
+        def ask(case: Any, is_known: bool) -> None:
+            if is_known:
+                asked = case.path_parameters or {}
+                case.path_parameters = {name: self.ids.get(name, value) for name, value in asked.items()}
+                if self.body and mode is GenerationMode.POSITIVE:
+                    case.body = self.body
+            case.headers.update(self.headers)
+            hypothesis.note(f"FUZZING_SEED={SEED}")
+            met.add(case.call_and_validate(base_url=self.base_url, checks=CHECKS).status_code)
+
+        ask()
+        return met
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "member", "admin"])
+async def test_whatever_is_sent_the_answer_is_one_of_the_document(kind: str, start_auth: StartAuth) -> None:
+    unlimited = {"login_attempts": MANY, "login_attempts_per_address": MANY, "login_attempts_per_account": MANY}
+    async with start_auth(registration="open", **unlimited) as auth, listening(auth) as base_url:
+        callers = Callers(auth)
+        met: dict[str, set[int]] = {}
+        document: Any = schemathesis.openapi.from_dict(auth.service.app.openapi())
+        for operation in (found.ok() for found in document.get_all_operations()):
+            headers, ids = await callers.headers(kind), await callers.subjects()
+            target = Target(operation, base_url, headers, ids, await callers.body(operation.label))
+            met[operation.label] = set[int]().union(
+                *[await asyncio.to_thread(target.fuzz, mode) for mode in GenerationMode]
+            )
+    # That all of it was refused would show nothing.
+    succeeded = {route for route, statuses in met.items() if any(status < 300 for status in statuses)}
+    assert succeeded == SUCCEED[kind](set(met))
