@@ -85,6 +85,30 @@ def test_what_lets_films_lie_elsewhere_is_understood() -> None:
         assert "outside" in changed["networks"]
 
 
+@pytest.mark.parametrize(
+    ("overlay", "let_out"),
+    [(None, set()), ("origins.yml", {"catalog", "stream", "thumbnailer"}), ("alerts.yml", {"auth"})],
+)
+def test_nothing_reaches_other_machines_but_what_must(overlay: str | None, let_out: set[str]) -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+    assert compose["networks"]["inside"] == {"internal": True}
+    places = {name: set(service["networks"]) for name, service in compose["services"].items()}
+    if overlay:
+        changed = yaml.safe_load((REPOSITORY / "deploy" / "compose" / overlay).read_text())["services"]
+        # Compose adds the networks of both files.
+        places |= {name: places[name] | set(service["networks"]) for name, service in changed.items()}
+    assert {name for name, networks in places.items() if "outside" in networks} == {"gateway"} | let_out
+    assert all("inside" in networks for networks in places.values())
+
+
+def test_every_overlay_of_compose_is_told_of() -> None:
+    example = (REPOSITORY / ".env.example").read_text()
+    overlays = {path.name for path in (REPOSITORY / "deploy" / "compose").glob("*.yml")}
+    assert overlays == set(
+        re.findall(r"^#COMPOSE_FILE=docker-compose\.yml:deploy/compose/(\S+)$", example, re.MULTILINE)
+    )
+
+
 def test_the_example_names_every_secret_of_compose() -> None:
     text = (REPOSITORY / "docker-compose.yml").read_text()
     wanted = set(re.findall(r"\$\{([A-Z_]+):\?", text))
