@@ -25,6 +25,7 @@ PUBLIC = {
     ("POST", "/api/auth/register"),
     ("POST", "/api/auth/refresh"),
     ("POST", "/api/auth/check"),
+    ("POST", "/api/auth/token"),
     ("POST", "/api/auth/reset"),
     ("GET", "/api/health"),
     ("POST", "/api/play-sessions/{session_id}/end"),
