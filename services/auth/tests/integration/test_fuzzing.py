@@ -1,8 +1,8 @@
 """Requests made of auth's own OpenAPI document, sound and broken ones, sent by everybody over a real socket.
 
 Schemathesis makes them and compares every answer with the document: no 5xx, no status, media type, header field or body
-that the document doesn't know. They are the same every time; `FUZZING_SEED` chooses others. A failure shows the seed, and
-the request as a curl command.
+that the document doesn't know. They are the same every time; `FUZZING_SEED` chooses others. A failure shows the seed and
+the request, as a curl command.
 """
 
 from __future__ import annotations
