@@ -17,7 +17,7 @@ from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
 from services.stream.stores import Store, StoredFile, Tier
-from services.stream.virtual import VirtualFiles
+from services.stream.virtual import Identity, VirtualFiles
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ class Streams:
         self._virtual_files = virtual_files
         self._can_cut = can_cut
         self._shown: OrderedDict[str, Representation] = OrderedDict()
+        self._index_comes_last: OrderedDict[Identity, bool] = OrderedDict()
 
     def known(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
         """What `find` and `open` give, when nobody must be asked for it; None says nothing."""
@@ -103,9 +104,22 @@ class Streams:
         """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""
         try:
             file = await self._store.open(source)
-            return not (await file.structure()).is_fast_start
-        except (OSError, BadReference, Unsupported):
+            comes_last = self._index_comes_last.get(file.identity)
+            if comes_last is None:
+                comes_last = await self._look_at(file)
+        except (OSError, BadReference):
             return False
+        return comes_last
+
+    async def _look_at(self, file: StoredFile) -> bool:
+        try:
+            comes_last = not (await file.structure()).is_fast_start
+        except Unsupported:
+            comes_last = False
+        self._index_comes_last[file.identity] = comes_last
+        if len(self._index_comes_last) > CAPACITY:
+            self._index_comes_last.popitem(last=False)
+        return comes_last
 
     def _show(self, source: Source, file: StoredFile) -> Representation:
         shown = self._shown.get(source.video_id)
