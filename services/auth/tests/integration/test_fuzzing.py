@@ -145,10 +145,13 @@ class Target:
                 if self.body and mode is GenerationMode.POSITIVE:
                     case.body = self.body
             case.headers.update(self.headers)
-            hypothesis.note(f"FUZZING_SEED={SEED}")
             met.add(case.call_and_validate(base_url=self.base_url, checks=CHECKS).status_code)
 
-        ask()
+        try:
+            ask()
+        except Exception as error:
+            error.add_note(f"FUZZING_SEED={SEED}")
+            raise
         return met
 
 
