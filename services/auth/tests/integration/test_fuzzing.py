@@ -149,9 +149,8 @@ class Target:
 
         try:
             ask()
-        except Exception as error:
-            error.add_note(f"FUZZING_SEED={SEED}")
-            raise
+        except BaseExceptionGroup as found:
+            raise AssertionError(f"FUZZING_SEED={SEED}: {found}") from found
         return met
 
 
