@@ -111,6 +111,7 @@ async def _serve(
         WEB,
         RateLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min),
         {service.name: service.app.state.authenticate for service in services if service.app.state.authenticate},
+        wired["stream"].public_origin,
     )
     server = HttpServer(gateway, settings)
 

@@ -19,10 +19,19 @@ from apps.marquee.ratelimit import RateLimits
 from apps.marquee.routes import limit_for, service_for
 from kit.callers import Authenticate
 
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
-    "script-src 'self'; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:{origin}; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self'; worker-src 'self' blob:; connect-src 'self'{origin}; frame-ancestors 'none'"
 )
+
+
+def content_security_policy(media_origin: str = "") -> str:
+    """What pages of the site may load, and from where (W3C Content Security Policy Level 3).
+
+    Args:
+        media_origin: where films come from besides the site itself: `https://media.example.org`.
+    """
+    return _POLICY.format(origin=f" {media_origin}" if media_origin else "")
 
 
 class Gateway:
@@ -33,13 +42,19 @@ class Gateway:
         web: the built web site.
         limits: how many requests are taken.
         callers: who is known to each service, by its name.
+        media_origin: where films come from besides the site itself.
     """
 
     def __init__(
-        self, apps: Mapping[str, ASGIApp], web: Path, limits: RateLimits, callers: Mapping[str, Authenticate]
+        self,
+        apps: Mapping[str, ASGIApp],
+        web: Path,
+        limits: RateLimits,
+        callers: Mapping[str, Authenticate],
+        media_origin: str = "",
     ) -> None:
         self._apps = apps
-        self._site = Site(web)
+        self._site = Site(web, media_origin)
         self._limits = limits
         self._callers = callers
 
@@ -59,7 +74,8 @@ class Gateway:
 class Site:
     """The web site: hashed assets are cached for good; an unknown page is the application's, which has routes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, media_origin: str = "") -> None:
+        self._policy = content_security_policy(media_origin)
         self._files = StaticFiles(directory=folder, html=True, check_dir=False)
         self._folder = folder
 
@@ -72,7 +88,7 @@ class Site:
         response.headers["Cache-Control"] = (
             "public, max-age=31536000, immutable" if path.startswith("/assets/") else "no-cache"
         )
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["Content-Security-Policy"] = self._policy
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         await response(scope, receive, send)

@@ -121,6 +121,12 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
             raise ValueError("must begin with redis:// or rediss://")
         return url
 
+    @property
+    def public_origin(self) -> str:
+        """The origin (RFC 6454) of the public address of bytes; empty where it is the site's own."""
+        parts = urlsplit(self.stream_public_url)
+        return f"{parts.scheme}://{parts.netloc}" if self.stream_public_url else ""
+
     @field_validator("stream_public_url")
     @classmethod
     def _a_plain_address(cls, url: str) -> str:

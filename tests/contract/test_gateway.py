@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.marquee.gateway import CONTENT_SECURITY_POLICY
+from apps.marquee.gateway import content_security_policy
 from apps.marquee.openapi import document_parts
 from apps.marquee.routes import limit_for, service_for
 from tests.stacks.gateway import Gateway
@@ -212,6 +212,33 @@ def test_a_forged_address_is_no_way_around(scene: Scene, tmp_path: Path) -> None
         gateway.stop()
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://media.example.org", "https://media.example.org"),
+        ("http://127.0.0.1:8443/prefix", "http://127.0.0.1:8443"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_pages_may_load_films_from_their_own_address(scene: Scene, tmp_path: Path, url: str, origin: str) -> None:
+    gateway = Gateway(tmp_path / "public", scene.addresses, {"MARQUEE_STREAM_PUBLIC_URL": url})
+    gateway.start()
+    try:
+        policy = httpx.get(gateway.base_url).headers["content-security-policy"]
+    finally:
+        gateway.stop()
+    assert policy == content_security_policy(origin)
+    assert f"media-src 'self' blob: {origin};" in policy
+    assert f"connect-src 'self' {origin};" in policy
+
+
+def test_an_address_of_films_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    settings = {"MARQUEE_STREAM_PUBLIC_URL": "https://media.example.org; script-src *"}
+    gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), settings)
+    with pytest.raises(AssertionError, match="MARQUEE_STREAM_PUBLIC_URL can't be used"):
+        gateway.start()
+
+
 def test_a_limit_that_is_no_number_stops_the_start(tmp_path: Path) -> None:
     gateway = Gateway(
         tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {"MARQUEE_RATE_LIMIT_PER_MIN": "0x5"}
@@ -313,7 +340,7 @@ def test_the_site(scene: Scene) -> None:
         assert page.status_code == 200
         assert "<title>" in page.text
         assert page.headers["cache-control"] == "no-cache"
-        assert page.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        assert page.headers["content-security-policy"] == content_security_policy()
         assert page.headers["x-content-type-options"] == "nosniff"
     assets = [part for part in scene.http.get("/").text.split('"') if part.startswith("/assets/")]
     asset = scene.http.get(assets[0], headers={"Accept-Encoding": "gzip"})

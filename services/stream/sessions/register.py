@@ -190,8 +190,10 @@ class Register:
             # The store and the log know of it; it is tried again at the next tick.
             with suppress(SlotsUnavailable):
                 await self.renew()
+            # `wait_for` would lose a cancellation that comes together with the wake-up, before Python 3.12.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._slots.limits.tick_sec)
+                async with asyncio.timeout(self._slots.limits.tick_sec):
+                    await self._wake.wait()
 
     async def flush(self) -> None:
         """Tells the last bytes of a process that stops. Its sessions go on elsewhere, or run out."""
