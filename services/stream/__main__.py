@@ -22,7 +22,7 @@ from kit.service import Loop, Role, Service, main
 from services.stream import ticket_key
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.hotcache import hot_cache
-from services.stream.http import HotPath, Known, Viewers, build_routers, shared_headers
+from services.stream.http import Direct, HotPath, Known, MediaRoutes, Viewers, build_routers, shared_headers
 from services.stream.names import display_names, titles
 from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
@@ -92,13 +92,15 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             parting = [register.end_all, relay.relay]
+    known_titles = titles(catalog)
+    media = MediaRoutes(streams, sessions, traffic, known_titles)
     routers = build_routers(
+        media,
         streams,
         sessions,
-        traffic,
         overview,
         tickets=tickets,
-        titles=titles(catalog),
+        titles=known_titles,
         display_names=display_names(auth),
         public_url=settings.stream_public_url,
     )
@@ -109,6 +111,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         app=app,
         front=HotPath(
             app,
+            Direct(NAME, media, viewers),
             known=Known(viewers, register, streams),
             traffic=traffic,
             shared_headers=shared_headers(settings.stream_public_url),
@@ -120,14 +123,11 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         background=[*background, *(hot.loops if hot else ())],
         parting=parting,
     )
-    service.resources.push_async_callback(origins.close)
-    service.resources.callback(store.close)
-    service.resources.callback(virtual_files.close)
-    if known_to_all:
-        service.resources.push_async_callback(known_to_all.close)
-    for channel in (auth, catalog, progress):
-        service.resources.push_async_callback(channel.close)
-    service.resources.push_async_callback(slots.close)
+    for close in (store.close, virtual_files.close):
+        service.resources.callback(close)
+    for part in (origins, known_to_all, auth, catalog, progress, slots):
+        if part:
+            service.resources.push_async_callback(part.close)
     return service
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.stream.http.admin import AdminRoutes
 from services.stream.http.claims import Known
 from services.stream.http.cors import preflight_router, shared_headers
+from services.stream.http.direct import Direct
 from services.stream.http.hot import HotPath
 from services.stream.http.play_sessions import PlaySessionRoutes
 from services.stream.http.routes import MediaRoutes
@@ -15,15 +16,14 @@ from services.stream.names import Names
 from services.stream.service import Streams
 from services.stream.sessions import Overview, Sessions
 from services.stream.tickets import Tickets
-from services.stream.traffic import Traffic
 
-__all__ = ["HotPath", "Known", "Viewers", "build_routers", "shared_headers"]
+__all__ = ["Direct", "HotPath", "Known", "MediaRoutes", "Viewers", "build_routers", "shared_headers"]
 
 
 def build_routers(
+    media: MediaRoutes,
     streams: Streams,
     sessions: Sessions,
-    traffic: Traffic,
     overview: Overview,
     *,
     tickets: Tickets,
@@ -34,9 +34,9 @@ def build_routers(
     """The routes of stream, by tag.
 
     Args:
+        media: those for bytes.
         streams: finds videos and opens their files.
         sessions: who may have bytes.
-        traffic: watches answers.
         overview: how all sessions go.
         tickets: knows tickets.
         titles: of videos.
@@ -44,7 +44,7 @@ def build_routers(
         public_url: begins the URLs of play sessions; empty where bytes have no address of their own.
     """
     routers = {
-        "stream": MediaRoutes(streams, sessions, traffic, titles).router(),
+        "stream": media.router(),
         "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles, public_url).router(),
         "streams": AdminRoutes(sessions, overview, titles, display_names).router(),
     }

@@ -14,6 +14,7 @@ from kit.telemetry import accept_request_id
 from services.stream.http.again import NOSNIFF, Again
 from services.stream.http.answers import answer, is_conditional
 from services.stream.http.claims import Claim, Known
+from services.stream.http.direct import Direct
 from services.stream.http.viewers import MEDIA
 from services.stream.sender import Bodiless, FileBody, RawHeader
 from services.stream.traffic import Traffic
@@ -24,7 +25,7 @@ _BODY = frozenset({b"content-length", b"transfer-encoding"})
 class HotPath:
     """Answers a request for bytes when all that it takes is in memory, and passes on every other one.
 
-    What it passes on, the ordinary routes answer, and learn: a viewer's first request fills the caches that the
+    What it passes on, the ordinary route answers, and learns: a viewer's first request fills the caches that the
     following ones are answered from. It decides nothing on its own and refuses nobody.
 
     What it answers leaves no line in the log and no time in `http_request_seconds`, as it lasts for as long as the
@@ -32,15 +33,17 @@ class HotPath:
 
     Args:
         app: the ordinary application.
+        direct: its route for bytes, for requests with nothing unusual about them.
         known: callers, tickets, sessions and files that were met before.
         traffic: watches the answers.
         shared_headers: what answers carry so that other origins may read them.
     """
 
     def __init__(
-        self, app: ASGIApp, *, known: Known, traffic: Traffic, shared_headers: Sequence[RawHeader] = ()
+        self, app: ASGIApp, direct: Direct, *, known: Known, traffic: Traffic, shared_headers: Sequence[RawHeader] = ()
     ) -> None:
         self._app = app
+        self._direct = direct
         self._known = known
         self._traffic = traffic
         self._shared = shared_headers
@@ -48,21 +51,26 @@ class HotPath:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request."""
-        response = self._answer(scope)
+        fields: dict[bytes, bytes] = dict(scope["headers"])
+        claim = self._claim(scope, fields)
+        response = self._answer(claim, scope, fields) if claim else None
         if response is not None:
             return _send(response, scope, receive, send)
         if self._shared and MEDIA.fullmatch(scope.get("path", "")):
             send = _with(self._shared, send)
+        if claim is not None:
+            return self._direct(claim, scope, receive, send)
         return self._app(scope, receive, send)
 
-    def _answer(self, scope: Scope) -> FileBody | Bodiless | None:
-        fields: dict[bytes, bytes] = dict(scope["headers"])
+    def _claim(self, scope: Scope, fields: dict[bytes, bytes]) -> Claim | None:
         # A field that comes twice needs more thought, and a body is to be taken in.
         if len(fields) < len(scope["headers"]) or not _BODY.isdisjoint(fields):
             return None
-        claim = Claim.of(self._known, scope, fields)
-        granted = claim() if claim else None
-        if claim is None or granted is None:
+        return Claim.of(self._known, scope, fields)
+
+    def _answer(self, claim: Claim, scope: Scope, fields: dict[bytes, bytes]) -> FileBody | Bodiless | None:
+        granted = claim()
+        if granted is None:
             return None
         given = fields.get(b"x-request-id")
         request_id = accept_request_id(given.decode("latin-1")) if given else new_id()

@@ -122,6 +122,10 @@ class Playing:
         """Takes note of a sign of life."""
         self.seen_at = monotonic()
 
+    def is_silent(self, seconds: float) -> bool:
+        """Whether it has shown no sign of life for so long, and nothing of it is under way."""
+        return not self.responses and monotonic() - self.seen_at > seconds
+
     def renewal(self, now: float) -> Renewal:
         """What to tell the store of it."""
         if self.ended:

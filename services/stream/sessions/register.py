@@ -51,6 +51,8 @@ class Register:
     def __init__(self, slots: SlotStore, replica: str) -> None:
         self._slots = slots
         self._replica = replica
+        self._sure_sec = slots.limits.idle_sec - slots.limits.gap_sec
+        """Who is heard of sooner than this after the last time goes on by the next renewal, even if that is late."""
         metrics.LIMIT.set(slots.limits.platform)
         self._kept: dict[str, Playing] = {}
         self._clients: dict[Client, Playing] = {}
@@ -66,12 +68,15 @@ class Register:
         return playing if playing is not None and playing.ended is None else None
 
     def active(self, session_id: str) -> Playing | None:
-        """A session that may have bytes; None says nothing."""
-        playing = self._kept.get(session_id)
-        return playing if playing is not None and playing.is_active else None
+        """A session that may have bytes, also in the store's opinion; None says nothing."""
+        return self._sure(self._kept.get(session_id))
 
     def client(self, client: Client) -> Playing | None:
-        """The implicit session of a client, if it may have bytes; None says nothing."""
+        """The implicit session of a client, if it may have bytes, also in the store's opinion; None says nothing."""
+        return self._sure(self._clients.get(client))
+
+    def silent(self, client: Client) -> Playing | None:
+        """The implicit session of a client, if all that speaks against it is that the store may have given it up."""
         playing = self._clients.get(client)
         return playing if playing is not None and playing.is_active else None
 
@@ -236,6 +241,9 @@ class Register:
         metrics.QUEUED.set(len(own) - len(playing))
         metrics.AVERAGE.set(seconds / max(len(playing), 1))
         metrics.HIT_RATE.set(sum(session.viewing.source == HOT for session in playing) / max(len(playing), 1))
+
+    def _sure(self, playing: Playing | None) -> Playing | None:
+        return playing if playing is not None and playing.is_active and not playing.is_silent(self._sure_sec) else None
 
     def _drop(self, playing: Playing) -> None:
         self._kept.pop(playing.session.id, None)

@@ -36,6 +36,7 @@ from services.stream.slots import (
     SlotsUnavailable,
     Standing,
     State,
+    Unavailable,
     Viewing,
 )
 from services.stream.slots.session import from_ms, to_ms
@@ -135,13 +136,16 @@ class Sessions:
         async def begin() -> Playing:
             agent = user_agent.decode("latin-1")
             viewing = _viewing(caller, shown, device_name(None, agent), device_key(address, agent))
-            standing = _granted(await self._slots.start(viewing))
-            return self._register.keep(standing, caller.session_id, client)
+            outcome = await self._slots.start(viewing)
+            if isinstance(outcome, Unavailable) and (silent := self._register.silent(client)):
+                silent.touch()
+                return silent
+            return self._register.keep(_granted(outcome), caller.session_id, client)
 
         return await self._once(client, begin)
 
     async def join(self, ticket: Ticket) -> Playing:
-        """The session of a ticket, when it plays; asked of the store if this replica has not met it yet.
+        """The session of a ticket, when it plays; the store is asked if this replica has not met it lately.
 
         While the store is away a good ticket is believed: who is playing goes on, on whichever replica.
 
@@ -155,11 +159,8 @@ class Sessions:
         async def find() -> Playing:
             remembered = _remembered(ticket)
             try:
-                standing = await self._slots.get(ticket.session_id)
-                if standing == Gone(EndReason.UNKNOWN):
-                    # The store lost its data, or nobody has told it yet.
-                    standings = await self._slots.renew([Renewal(remembered)])
-                    standing = standings[ticket.session_id]
+                # Should the store have lost its data, this is how it learns.
+                standing = (await self._slots.renew([Renewal(remembered)]))[ticket.session_id]
             except SlotsUnavailable:
                 standing = Active(remembered)
             playing = self._found(ticket.session_id, standing, ticket.caller.session_id)
@@ -170,7 +171,7 @@ class Sessions:
         return await self._once(ticket.session_id, find)
 
     async def look(self, session_id: str, caller: Caller, *, is_alive: bool, ticket: Ticket | None = None) -> Playing:
-        """A session of the caller. One that plays and is known here costs no question to the store.
+        """A session of the caller. One that plays, and was heard of here lately, costs no question to the store.
 
         One that waits shows a sign of life by being asked for, and learns its place.
 
@@ -189,7 +190,9 @@ class Sessions:
         if playing is None:
             self._refuse_ended(session_id)
             playing = await self._ask_for(session_id, caller, ticket, is_alive=is_alive)
-        elif playing.place is not None and _is_of(playing, caller):
+        elif _is_of(playing, caller) and (
+            playing.place is not None or (is_alive and self._register.active(session_id) is None)
+        ):
             playing = await self._ask_again(playing)
         if not _is_of(playing, caller):
             raise ApiError("STREAM_SESSION_NOT_FOUND")
@@ -303,7 +306,11 @@ class Sessions:
             is_theirs = ticket and (ticket.session_id, ticket.caller.user_id) == (session_id, caller.user_id)
             if standing == Gone(EndReason.UNKNOWN) and ticket and is_theirs:
                 standing = (await self._slots.renew([Renewal(_remembered(ticket))]))[session_id]
-            elif isinstance(standing, Queued) and standing.session.viewing.user_id == caller.user_id:
+            elif (
+                not isinstance(standing, Gone)
+                and standing.session.viewing.user_id == caller.user_id
+                and (is_alive or isinstance(standing, Queued))
+            ):
                 standing = (await self._slots.renew([Renewal(standing.session)]))[session_id]
         except SlotsUnavailable as error:
             raise _unavailable() from error
@@ -313,11 +320,13 @@ class Sessions:
         return self._found(session_id, standing, caller.session_id if is_alive else "", is_alive=is_alive)
 
     async def _ask_again(self, playing: Playing) -> Playing:
-        """A viewer who waits wants to know now, not at the next tick."""
+        """For a viewer who wants to know now, not at the next tick: who waits, or was away for long."""
         playing.touch()
         try:
             standings = await self._slots.renew([Renewal(playing.session, playing.bytes_sent)])
         except SlotsUnavailable as error:
+            if playing.is_active:
+                return playing
             raise _unavailable() from error
         return self._found(playing.session.id, standings[playing.session.id], playing.login_id)
 
