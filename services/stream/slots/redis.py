@@ -15,13 +15,13 @@ from dataclasses import asdict
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import structlog
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from kit import audit
 from kit.audit import Admin
@@ -87,6 +87,23 @@ class _Script(Enum):
     OPENS = "opens"
 
 
+class _Start(NamedTuple):
+    """A start that waits to be asked for, or for its answer."""
+
+    arguments: tuple[str | int, ...]
+    reply: asyncio.Future[Any]
+
+    def answer(self, reply: object) -> None:
+        """Gives the answer to who still wants it."""
+        if not self.reply.done():
+            self.reply.set_result(reply)
+
+    def fail(self, error: SlotsUnavailable) -> None:
+        """Says that there is none."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+
 class RedisSlots:
     """Answers `SlotStore` from Redis.
 
@@ -108,6 +125,9 @@ class RedisSlots:
         self._keys = [f"{{{prefix}}}:{name}" for name in KEYS]
         self._owed: dict[str, tuple[str, str]] = {}
         """Sessions that must not go on: why, and whose they must be (empty: anybody's)."""
+        self._starts: list[_Start] = []
+        """Those that came in this turn of the loop."""
+        self._asking: asyncio.Task[None] | None = None
         self._redis = Redis.from_pool(
             ConnectionPool.from_url(
                 url,
@@ -138,13 +158,7 @@ class RedisSlots:
         """See `SlotStore`."""
         waits = viewing.kind is Kind.EXPLICIT
         try:
-            reply = await self._run(
-                _Script.START,
-                *_described(viewing),
-                int(waits),
-                instead_of or "",
-                cause=Cause.here(),
-            )
+            reply = await self._start(*_described(viewing), int(waits), instead_of or "")
         except SlotsUnavailable:
             self._give_up(viewing)
             return Unavailable(self.limits.tick_sec)
@@ -249,9 +263,51 @@ class RedisSlots:
         if len(self._owed) > OWED:
             del self._owed[next(iter(self._owed))]
 
+    async def _start(self, *arguments: str | int) -> Any:
+        """Runs start.lua. Those who come together ask together: a rush would pay the way to Redis a viewer each."""
+        loop = asyncio.get_running_loop()
+        start = _Start(self._arguments(arguments, Cause.here()), loop.create_future())
+        if not self._starts:
+            self._asking = loop.create_task(self._ask_together())
+        self._starts.append(start)
+        return await start.reply
+
+    async def _ask_together(self) -> None:
+        """Asks for the starts that have come in this turn of the loop. Each is decided alone, in their order."""
+        starts, self._starts = self._starts, []
+        try:
+            if unknown := await self._ask_for(starts):
+                # Redis was emptied, or is another one.
+                await self._within_deadline(partial(self._redis.script_load, self._scripts[_Script.START].script))
+                for start in await self._ask_for(unknown):
+                    start.fail(SlotsUnavailable("Redis forgets its scripts"))
+        except SlotsUnavailable as error:
+            for start in starts:
+                start.fail(error)
+
+    async def _ask_for(self, starts: Sequence[_Start]) -> list[_Start]:
+        """One round trip. Answers those that Redis has no script for."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for start in starts:
+            pipeline.evalsha(self._scripts[_Script.START].sha, len(self._keys), *self._keys, *start.arguments)
+        replies = await self._within_deadline(partial(pipeline.execute, raise_on_error=False))
+        unknown = []
+        for start, reply in zip(starts, replies, strict=True):
+            if isinstance(reply, NoScriptError):
+                unknown.append(start)
+            elif isinstance(reply, RedisError):
+                start.fail(SlotsUnavailable(repr(reply)))
+            else:
+                start.answer(reply)
+        return unknown
+
     async def _run(self, script: _Script, *arguments: str | int, cause: Cause = NOBODY) -> Any:
-        header = (*self._header, cause.traceparent, cause.request_id)
-        return await self._within_deadline(partial(self._scripts[script], self._keys, (*header, *arguments)))
+        return await self._within_deadline(
+            partial(self._scripts[script], self._keys, self._arguments(arguments, cause))
+        )
+
+    def _arguments(self, own: tuple[str | int, ...], cause: Cause) -> tuple[str | int, ...]:
+        return (*self._header, cause.traceparent, cause.request_id, *own)
 
     async def _within_deadline(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kit.ids import new_id
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
 from services.stream.tests.support import Answer, Stage, fetch, stream_path
@@ -58,6 +59,46 @@ async def test_both_ways_give_the_same(stage: Stage, film: str, method: str, hea
     assert comparable(again) == comparable(first)
     assert again.headers["x-request-id"]
     assert (again.headers["x-request-id"] == first.headers["x-request-id"]) is ("x_request_id" in headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("", {}, 200),
+        ("", {"range": "bytes=3-9"}, 206),
+        ("", {"if_none_match": "*"}, 304),
+        ("", {"if_match": '"another"'}, 412),
+        ("", {"range": "bytes=999999-"}, 416),
+        ("", {"x_test_user": ""}, 401),
+        ("", {"x_test_user": "", "accept_language": "ko"}, 401),
+        ("", {"x_test_user": "someone:member:acme", "x_request_id": "a-b-c"}, 200),
+        ("?start=0", {}, 200),
+        ("?ticket=forged", {}, 401),
+    ],
+)
+async def test_without_the_framework_the_first_answer_is_the_same(
+    stage: Stage, film: str, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    # A parameter that means nothing to the route is something unusual.
+    around, _ = await fetch(stage, f"{stream_path(film)}{path}{'&' if path else '?'}x=1", method, **headers)
+    another = stage.store("another.mp4", DATA)
+    answer, is_short = await fetch(stage, stream_path(another) + path, method, **headers)
+    assert answer.status == (200 if method == "HEAD" and "range" in headers else status), "ranges are of GET only"
+    assert not is_short
+    answer.headers["etag"] = around.headers["etag"] = ""
+    answer.headers["last-modified"] = around.headers["last-modified"] = ""
+    assert answer.headers.keys() == around.headers.keys()
+    assert comparable(answer) == comparable(around)
+
+
+@pytest.mark.parametrize("path", [stream_path(new_id()), stream_path("no-id")])
+async def test_what_is_not_there_is_not_found_without_the_framework_either(stage: Stage, path: str) -> None:
+    answer, _ = await fetch(stage, path)
+    around, _ = await fetch(stage, f"{path}?x=1")
+    assert answer.status == 404
+    assert comparable(answer) == comparable(around)
+    assert answer.json()["error"]["code"] == "CONTENT_NOT_FOUND"
 
 
 async def test_a_viewer_who_seeks_takes_it(stage: Stage, film: str) -> None:

@@ -209,7 +209,10 @@ class TestRedisSlots(SlotsContract):
         session = await world.granted(a_viewing())
         async with Redis.from_url(redis_server.url) as client:
             await client.script_flush()
-        assert await world.store.get(session.id) == Active(session)
+            assert await world.store.get(session.id) == Active(session)
+            await client.script_flush()
+            outcomes = await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(LIMITS.platform - 1)))
+        assert {type(each) for each in outcomes} == {Active}
 
     async def test_what_a_newer_release_tells_of_a_session_is_ignored(self, world: RedisWorld) -> None:
         viewing = a_viewing()
@@ -276,6 +279,22 @@ async def test_who_is_cancelled_stops_whenever_that_happens(redis_server: RedisS
             assert asking.cancelled()
         # Nor does it take connections with it.
         await world.granted(a_viewing())
+
+
+async def test_who_comes_together_asks_together(redis_server: RedisServer) -> None:
+    async with a_world(redis_server.url, Limits()) as world:
+        store, viewings = world.store, [a_viewing() for _ in range(60)]
+        await world.granted(a_viewing())
+        before = await world.redis.info("stats")
+        asking = [asyncio.create_task(store.start(each)) for each in viewings]
+        await asyncio.sleep(0)
+        asking[7].cancel()
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        after = await world.redis.info("stats")
+        assert after["total_reads_processed"] - before["total_reads_processed"] <= 5, "the two looks among them"
+    assert isinstance(outcomes.pop(7), asyncio.CancelledError)
+    del viewings[7]
+    assert [each.session.id for each in outcomes if isinstance(each, Active)] == [each.session_id for each in viewings]
 
 
 class TestRush:

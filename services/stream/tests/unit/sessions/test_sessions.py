@@ -13,8 +13,19 @@ from kit.errors import ApiError
 from kit.ids import new_id
 from kit.tokens import Caller
 from marquee.events.v1 import stream_pb2
-from services.stream.sessions import Playing, Refusal, Register, Sessions, Shown
-from services.stream.slots import EndReason, Gone, Limits, Renewal, SlotsUnavailable, Standing, State
+from services.stream.sessions import Client, Playing, Refusal, Register, Sessions, Shown
+from services.stream.slots import (
+    EndReason,
+    Gone,
+    Limits,
+    Outcome,
+    Renewal,
+    SlotsUnavailable,
+    Standing,
+    State,
+    Unavailable,
+    Viewing,
+)
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.tickets import Ticket, Tickets
 
@@ -36,6 +47,10 @@ class Slots(MemorySlots):
         if self.is_away:
             raise SlotsUnavailable("away")
         super()._advance()
+
+    async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
+        """Says so instead of raising, as the port wants it."""
+        return Unavailable(1) if self.is_away else await super().start(viewing, instead_of=instead_of)
 
     def forget(self) -> None:
         """Loses everything."""
@@ -150,6 +165,60 @@ async def test_an_unfinished_answer_counts_as_life_for_ten_minutes(world: World)
     await world.wait(2 * TICK + LIMITS.idle_sec)
     assert playing.ended is EndReason.EXPIRED
     assert response.is_cut_off
+
+
+async def test_who_was_silent_for_long_is_asked_about_before_bytes_flow(world: World) -> None:
+    client = Client("ann", FILM.video_id, "127.0.0.1", b"VLC")
+    playing = await world.sessions.implicit(ANN, FILM, client.address, client.user_agent)
+    await world.wait(LIMITS.idle_sec - LIMITS.gap_sec)
+    assert world.register.client(client) is playing
+    await world.wait(TICK)
+    assert world.register.client(client) is None, "by the next renewal the store may have given it up"
+    assert await world.sessions.implicit(ANN, FILM, client.address, client.user_agent) is playing
+    assert world.register.client(client) is playing
+    await world.wait(LIMITS.idle_sec - TICK)
+    assert playing.is_active
+
+
+async def test_who_comes_back_too_late_is_not_cut_off_when_the_store_is_heard_of(world: World) -> None:
+    old = await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC")
+    for _ in range(6):
+        world.now += TICK
+        await world.slots.all()
+    new = await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC")
+    response = Response(new)
+    await world.register.renew()
+    assert (old.ended, new.is_active, response.is_cut_off) == (EndReason.EXPIRED, True, False)
+
+
+async def test_an_answer_under_way_is_no_silence(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    Response(playing)
+    await world.wait(2 * LIMITS.idle_sec)
+    asked = world.slots.asked
+    assert await world.sessions.join(world.ticket(playing)) is playing
+    assert world.slots.asked == asked
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_a_ticket_or_a_heartbeat_after_long_silence_renews_at_once(world: World, is_here: bool) -> None:
+    joined, looked = [await world.sessions.start(ANN, FILM) for _ in range(2)]
+    sessions = world.sessions if is_here else world.another_replica()
+    await world.wait(LIMITS.idle_sec - TICK)
+    await sessions.join(world.ticket(joined))
+    await sessions.look(looked.session.id, ANN, is_alive=True)
+    await world.wait(LIMITS.idle_sec - TICK)
+    assert (joined.is_active, looked.is_active) == (True, True)
+
+
+async def test_who_was_silent_goes_on_while_the_store_is_away(world: World) -> None:
+    implicit = await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC")
+    explicit = await world.sessions.start(ANN, FILM)
+    await world.wait(LIMITS.idle_sec - TICK)
+    world.slots.is_away = True
+    assert await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC") is implicit
+    assert await world.sessions.look(explicit.session.id, ANN, is_alive=True) is explicit
+    assert await world.sessions.join(world.ticket(explicit)) is explicit
 
 
 async def test_bytes_are_a_sign_of_life_and_all_of_them_are_told(world: World) -> None:
