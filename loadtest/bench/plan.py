@@ -47,7 +47,7 @@ class Plan(BaseModel):
     seek_rounds: int = 3
     seek_sec: float = 6
     slow_rounds: int = 5
-    slow_sec: float = 2.5
+    slow_sec: float = 3.5
     viewers: list[int] = [500, 1000]
     viewers_sec: float = 30
     is_full: bool = True

@@ -26,6 +26,10 @@ class Progress:
         sys.stderr.write(f"\r\x1b[K{line[:119]}" if sys.stderr.isatty() else line + "\n")
         sys.stderr.flush()
 
+    def warn(self, what: str) -> None:
+        """Something that makes results worse."""
+        sys.stderr.write(f"warning: {what}\n")
+
     def end(self) -> None:
         """The line is done with."""
         if sys.stderr.isatty():

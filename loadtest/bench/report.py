@@ -63,7 +63,7 @@ def conditions(results: Results) -> list[str]:
     lines = [
         f"{machine.cores} {TIMES} {machine.cpu}, {machine.memory_gib} GiB, {machine.kernel}",
         f"{versions}; Marquee {machine.commit}",
-        f"Server and client share this machine, {apart}, and talk over loopback; the file is in the page cache.",
+        f"Server and client share this machine, {apart}, and talk over loopback; the file is kept in the page cache.",
         f"Store: {machine.file_system}, which {nowait}.",
         f"{plan.rounds} rounds of {plan.seconds} s turn about, after warm-up.",
     ]

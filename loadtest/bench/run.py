@@ -20,6 +20,7 @@ from loadtest.bench.peers.nginx import NginxAccel, NginxStatic
 from loadtest.bench.plan import Plan
 from loadtest.bench.progress import Progress
 from loadtest.bench.promises import judge
+from loadtest.bench.resident import kept_resident
 from loadtest.bench.results import Results
 from loadtest.bench.slow_disk import slow_disk
 
@@ -54,6 +55,9 @@ def run(plan: Plan, parent: Path) -> Results:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="marquee-bench-", dir=parent)))
         (folder / "media").mkdir()
         media = make_media(folder / "media", plan.film_bytes)
+        for file in (media.film, media.clip):
+            if not stack.enter_context(kept_resident(media.root / file.reference)):
+                progress.warn(f"{file.reference} can't be locked in memory: see `ulimit -l`")
         place = Place(folder, media, cores.server, cores.others)
         if "slow-disk" in plan.scenarios:
             # Better known now than when everything else is done.

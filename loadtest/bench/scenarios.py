@@ -30,7 +30,7 @@ def measure_memory(plan: Plan, peers: Sequence[Peer], client: LoadClient, progre
         progress.step(f"memory of {plan.memory_connections} paced connections: {peer.title}")
         peer.restart()
         film = peer.target(peer.place.media.film)
-        client.run_mixed(_mixed(peer, _WARM_UP_SEC, 0, viewers=_viewers(film, 8), probes=_seeks(film)))
+        client.run_mixed(_mixed(peer, _WARM_UP_SEC, 0, viewers=_viewers(film, 8), probes=_seeks(film, 8)))
         watching = _viewers(film, plan.memory_connections)
         result = client.run_mixed(_mixed(peer, plan.memory_sec, 1, viewers=watching))
         found.append(MemoryUse(peer=peer.name, connections=plan.memory_connections, result=result))
@@ -55,7 +55,7 @@ def measure_seeks(plan: Plan, peers: Sequence[Peer], client: LoadClient, progres
                     number,
                     viewers=_viewers(film, plan.seek_viewers),
                     readers=[Readers(target=film, count=fast, range_bytes=8 * MIB)] if fast else [],
-                    probes=_seeks(film),
+                    probes=_seeks(film, plan.seek_viewers),
                 )
                 seeks.rounds.append(client.run_mixed(job))
         found += row
@@ -135,9 +135,10 @@ def _viewers(target: Target, count: int) -> Viewers:
     return Viewers(target=target, count=count, bytes_per_sec=PACE_BYTES_PER_SEC)
 
 
-def _seeks(target: Target) -> Probes:
+def _seeks(target: Target, viewers: int) -> Probes:
     return Probes(
-        target=target,
+        # Who seeks is one of those who watch.
+        target=target.model_copy(update={"authorizations": target.authorizations[:viewers]}),
         range_bytes=MIB,
         per_sec=_SEEKS_PER_SEC,
         connections=_SEEK_CONNECTIONS,
@@ -149,10 +150,12 @@ def _seeks(target: Target) -> Probes:
 
 def _others(peer: Peer) -> Probes:
     return Probes(
-        target=peer.target(peer.place.media.film),
+        # So small a file stays in memory when all of it is asked for again and again.
+        target=peer.target(peer.place.media.clip),
         range_bytes=256 * KIB,
         per_sec=_OTHERS_PER_SEC,
         connections=_OTHERS_CONNECTIONS,
+        after_sec=_SETTLE_SEC,
         alternately_fresh=False,
     )
 

@@ -79,7 +79,10 @@ class Readers(BaseModel):
 
 
 class Probes(BaseModel):
-    """Requests at fixed moments, whether or not the last one was answered, whose time to first byte is measured."""
+    """Requests at fixed moments, whether or not the last one was answered, whose time to first byte is measured.
+
+    Kept connections have been asked for something before that.
+    """
 
     target: Target
     range_bytes: int

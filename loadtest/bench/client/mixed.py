@@ -175,7 +175,8 @@ class _Prober:
         self._since: dict[Line, float] = {}
         self._waited = array("d")
         for number in range(wanted.connections):
-            self._idle.append(self._connect(number, is_kept=True))
+            # Not measured: whoever seeks has begun to watch.
+            self._connect(number, is_kept=True).ask(next(spans))
         load.timers.append(_Timer(1 / wanted.per_sec, self._probe, time.perf_counter() + wanted.after_sec))
 
     def waited(self, now: float) -> array[float]:

@@ -86,7 +86,7 @@ class MarqueePeer(Peer):
         self.processes = [service.start()]
         wait_for(service, "/readyz", self.port)
         # Slots that were given before the store was last seen may still be in use: nothing is granted for a while.
-        film = f"/api/videos/{self.place.media.files[0].video_id}/stream"
+        film = f"/api/videos/{self.place.media.clip.video_id}/stream"
         wait_for(service, film, self.port, headers={"Authorization": self._authorizations[0], "Range": "bytes=0-0"})
 
     def close(self) -> None:
