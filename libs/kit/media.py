@@ -7,6 +7,7 @@ it has the store mounted, and can't point outside it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -41,6 +42,11 @@ class MediaStore:
     def is_present(self) -> bool:
         """Whether the store is really there: an empty mount point is a folder too, but lacks what `prepare` made."""
         return (self.root / _INCOMING).is_dir()
+
+    def verify(self) -> None:
+        """Raises OSError when the store is not there: unlike `prepare`, it takes no empty mount point for a new one."""
+        if not self.is_present():
+            raise FileNotFoundError(errno.ENOENT, "the media store is not there; is it mounted?", str(self.root))
 
     def path(self, reference: str) -> Path:
         """Where a reference is.

@@ -55,7 +55,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     health = Health(
         {
             "database": Check(database.ping),
-            "media": Check(partial(asyncio.to_thread, store.prepare)),
+            "media": Check(partial(asyncio.to_thread, store.verify)),
             "broker": broker_check(bus),
         }
     )

@@ -330,8 +330,11 @@ class PostgresServer(Server):
         if (self._data / "PG_VERSION").exists():
             return
         account = self._account
+        # Not `subprocess`'s own `user=`: that forks, and gRPC's threads don't always let the child of a fork live.
+        become = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"] if account else []
         made = subprocess.run(  # noqa: S603 - fixed arguments
             [
+                *(["setpriv", *become] if become else []),
                 self._program("initdb"),
                 f"--pgdata={self._data}",
                 f"--username={self.user}",
@@ -342,9 +345,6 @@ class PostgresServer(Server):
                 "--lc-ctype=C.UTF-8",
                 "--no-sync",
             ],
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
             cwd=self.directory,
             capture_output=True,
             text=True,

@@ -69,9 +69,12 @@ def test_names_of_collected_files_are_held_to_the_same(store: MediaStore, name: 
 def test_a_folder_is_a_store_only_once_it_is_prepared(tmp_path: Path) -> None:
     store = MediaStore(tmp_path)
     assert not store.is_present()
+    with pytest.raises(FileNotFoundError, match="is it mounted"):
+        store.verify()
     store.prepare()
     store.prepare()
     assert store.is_present()
+    store.verify()
 
 
 def test_adopting_moves_the_file_and_leaves_nothing_behind(store: MediaStore) -> None:
