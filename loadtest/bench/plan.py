@@ -20,8 +20,8 @@ SIZE_TITLES: dict[Size, str] = {
 CONNECTIONS = (1, 8, 64, 500)
 JUDGED_CONNECTIONS = 8
 """The promises speak of this many; the tables show the others."""
-Scenario = Literal["memory", "seek", "slow-disk", "viewers"]
-SCENARIOS: tuple[Scenario, ...] = ("memory", "seek", "slow-disk", "viewers")
+Scenario = Literal["memory", "seek", "slow-disk", "viewers", "starts"]
+SCENARIOS: tuple[Scenario, ...] = ("memory", "seek", "slow-disk", "viewers", "starts")
 PACE_BYTES_PER_SEC = 2_000_000 / 8
 """2 Mbit/s."""
 _IN_FLIGHT_BYTES = 2 * GIB
@@ -50,6 +50,8 @@ class Plan(BaseModel):
     slow_sec: float = 3.5
     viewers: list[int] = [500, 1000]
     viewers_sec: float = 30
+    starts_per_sec: list[int] = [200, 400, 800]
+    starts_sec: float = 1
     is_full: bool = True
     """Whether its result decides about the promises."""
 
@@ -80,6 +82,7 @@ def quick(plan: Plan) -> Plan:
         "slow_sec": 1.5,
         "viewers": [500],
         "viewers_sec": 8,
+        "starts_per_sec": [200],
         "is_full": False,
     }
     return plan.model_copy(update=shorter)

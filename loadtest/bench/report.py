@@ -49,8 +49,14 @@ def throughput_tables(results: Results) -> list[Table]:
 
 
 def scenario_tables(results: Results) -> list[Table]:
-    """Memory, seeks, slow disk, viewers; only those that were measured."""
-    tables = [_memory_table(results), _seek_table(results), _slow_disk_table(results), _audience_table(results)]
+    """Memory, seeks, slow disk, viewers, starts; only those that were measured."""
+    tables = [
+        _memory_table(results),
+        _seek_table(results),
+        _slow_disk_table(results),
+        _audience_table(results),
+        _starts_table(results),
+    ]
     return [table for table in tables if table.rows]
 
 
@@ -201,6 +207,23 @@ def _audience_table(results: Results) -> Table:
     ]
     columns = ("server", "viewers", "seconds", "errors", "behind", "CPU of one core", "Mbit/s")
     return Table("Paced viewers, 2 Mbit/s each", columns, rows)
+
+
+def _starts_table(results: Results) -> Table:
+    rows = [
+        (
+            PEERS[one.peer].title,
+            str(one.per_sec),
+            figure(one.result.first_byte.samples),
+            figure(one.result.first_byte.p50_ms),
+            figure(one.result.first_byte.p99_ms),
+            figure(one.result.first_byte.max_ms),
+            str(one.result.errors),
+        )
+        for one in results.starts
+    ]
+    columns = ("server", "starts a second", "starts", "first byte p50 ms", "p99 ms", "longest ms", "errors")
+    return Table("Viewers who come for the first time: connection, login, play session, first byte", columns, rows)
 
 
 def _servers(results: Results) -> Table:

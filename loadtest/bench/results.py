@@ -97,6 +97,14 @@ class Audience(BaseModel):
         return not self.result.errors and not self.result.viewers_behind
 
 
+class Starts(BaseModel):
+    """Viewers who come one after the other, each for the first time."""
+
+    peer: str
+    per_sec: int
+    result: MixedResult
+
+
 class Promise(BaseModel):
     """One line of what the stream service must hold."""
 
@@ -135,6 +143,7 @@ class Results(BaseModel):
     seeks: list[Seeks]
     slow_disk: list[SlowDisk]
     audiences: list[Audience]
+    starts: list[Starts]
     promises: list[Promise]
 
     def cell(self, peer: str, size: Size, connections: int) -> Cell | None:
@@ -145,6 +154,7 @@ class Results(BaseModel):
         """Every single measurement."""
         found: list[Throughput | MixedResult] = [one for cell in self.cells for one in cell.rounds]
         found += [*(one.result for one in self.memory), *(one.result for one in self.audiences)]
+        found += [one.result for one in self.starts]
         found += [one for seeks in self.seeks for one in seeks.rounds]
         found += [one for slow in self.slow_disk for one in (*slow.without, *slow.beside)]
         return found

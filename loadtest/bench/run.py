@@ -79,6 +79,7 @@ def run(plan: Plan, parent: Path) -> Results:
         seeks = scenarios.measure_seeks(plan, peers, client, progress) if "seek" in chosen else []
         slow = scenarios.measure_slow_disk(plan, peers, client, progress) if "slow-disk" in chosen else []
         audiences = scenarios.measure_audiences(plan, peers, client, progress) if "viewers" in chosen else []
+        starts = scenarios.measure_starts(plan, peers, client, progress) if "starts" in chosen else []
         film = media.root / media.film.reference
         described = machine.describe(film, cores)
     return Results(
@@ -91,5 +92,6 @@ def run(plan: Plan, parent: Path) -> Results:
         seeks=seeks,
         slow_disk=slow,
         audiences=audiences,
+        starts=starts,
         promises=judge(plan, cells, memory, seeks, slow, audiences, has_nowait=described.has_nowait),
     )

@@ -1,4 +1,4 @@
-"""What throughput alone does not show: memory, seeks among viewers, a slow disk, many viewers at a film's pace."""
+"""What throughput alone does not show: memory, seeks, a slow disk, many viewers at a film's pace, and new ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loadtest.bench.client.process import LoadClient
 from loadtest.bench.peers import Peer
 from loadtest.bench.plan import KIB, MIB, PACE_BYTES_PER_SEC, Plan
 from loadtest.bench.progress import Progress
-from loadtest.bench.results import REFERENCE, SUBJECT, Audience, MemoryUse, Seeks, SlowDisk
+from loadtest.bench.results import REFERENCE, SUBJECT, Audience, MemoryUse, Seeks, SlowDisk, Starts
 from loadtest.bench.slow_disk import slow_disk
 
 COMPARED = (SUBJECT, REFERENCE)
@@ -101,6 +101,32 @@ def measure_audiences(plan: Plan, peers: Sequence[Peer], client: LoadClient, pro
     return found
 
 
+def measure_starts(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[Starts]:
+    """New viewers at a steady rate, whether or not those before them have been served.
+
+    Marquee has not met their tokens, and begins a play session for each.
+    """
+    found = []
+    counts = [round(rate * plan.starts_sec) for rate in plan.starts_per_sec]
+    for peer in _compared(peers):
+        film = peer.target(peer.place.media.film)
+        strangers = film.authorizations[-sum(counts) :]
+        for rate, count in zip(plan.starts_per_sec, counts, strict=True):
+            progress.step(f"{rate} viewers a second who are new: {peer.title}")
+            probes = Probes(
+                target=film.model_copy(update={"authorizations": strangers[:count]}),
+                range_bytes=64 * KIB,
+                per_sec=rate,
+                connections=0,
+                fresh="all",
+                count=count,
+            )
+            del strangers[:count]
+            result = client.run_mixed(_mixed(peer, plan.starts_sec + _SETTLE_SEC, 0, probes=probes))
+            found.append(Starts(peer=peer.name, per_sec=rate, result=result))
+    return found
+
+
 def steps(plan: Plan) -> int:
     """How many steps these are."""
     compared = sum(name in COMPARED for name in plan.peers)
@@ -109,6 +135,7 @@ def steps(plan: Plan) -> int:
         "seek": 2 * plan.seek_rounds * compared,
         "slow-disk": plan.slow_rounds * compared,
         "viewers": len(plan.viewers) if SUBJECT in plan.peers else 0,
+        "starts": len(plan.starts_per_sec) * compared,
     }
     return sum(each[name] for name in plan.scenarios)
 
@@ -144,7 +171,7 @@ def _seeks(target: Target, viewers: int) -> Probes:
         connections=_SEEK_CONNECTIONS,
         # At first every viewer's buffers fill at full speed, and many at the same moment.
         after_sec=_SETTLE_SEC,
-        alternately_fresh=True,
+        fresh="every second",
     )
 
 
@@ -156,7 +183,7 @@ def _others(peer: Peer) -> Probes:
         per_sec=_OTHERS_PER_SEC,
         connections=_OTHERS_CONNECTIONS,
         after_sec=_SETTLE_SEC,
-        alternately_fresh=False,
+        fresh="none",
     )
 
 

@@ -78,6 +78,9 @@ class Readers(BaseModel):
     range_bytes: int
 
 
+Fresh = Literal["none", "every second", "all"]
+
+
 class Probes(BaseModel):
     """Requests at fixed moments, whether or not the last one was answered, whose time to first byte is measured.
 
@@ -91,8 +94,10 @@ class Probes(BaseModel):
     """Keep-alive connections that take turns."""
     after_sec: float = 0
     """When the first one is sent: what else begins at the same moment has settled by then."""
-    alternately_fresh: bool
-    """Every second request on a new connection, connecting included, as a browser does when it seeks."""
+    fresh: Fresh
+    """Which requests come on a new connection, connecting included; a browser that seeks often opens one."""
+    count: int | None = None
+    """How many; without, they go on to the end."""
 
 
 class Mixed(BaseModel):

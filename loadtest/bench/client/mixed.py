@@ -184,8 +184,10 @@ class _Prober:
         return self._waited + array("d", [now - since for since in (*self._since.values(), *self._due)])
 
     def _probe(self, now: float, due: float) -> None:
+        if self._count == self._wanted.count:
+            return
         self._count += 1
-        if self._wanted.alternately_fresh and self._count % 2:
+        if self._wanted.fresh == "all" or (self._wanted.fresh == "every second" and self._count % 2):
             try:
                 self._ask(self._connect(self._count, is_kept=False), now)
             except OSError as error:

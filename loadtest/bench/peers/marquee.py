@@ -16,7 +16,7 @@ from loadtest.bench.processes import Process, ProcessError, on_cores, wait_for
 from services.auth.keys import SigningKeys
 from services.auth.models import User
 
-VIEWERS = 1000
+VIEWERS = 2500
 """How many viewers have a token; connections beyond that begin again with the first."""
 _TOKEN_SEC = 6 * 3600
 _MIGRATE_SEC = 120

@@ -32,7 +32,7 @@ SHORT = Plan(
     seconds=0.2,
     warm_up_sec=0.05,
     film_bytes=16 << 20,
-    scenarios=["memory", "seek", "viewers"],
+    scenarios=["memory", "seek", "viewers", "starts"],
     memory_connections=20,
     memory_sec=0.5,
     seek_viewers=5,
@@ -40,6 +40,7 @@ SHORT = Plan(
     seek_sec=1.5,
     viewers=[10],
     viewers_sec=1.5,
+    starts_per_sec=[20],
     is_full=False,
 )
 
@@ -65,6 +66,7 @@ def test_both_servers_are_measured_without_errors(results: Results) -> None:
         assert all(one.responses > 0 for one in cell.rounds)
         assert sum(one.cpu.server_sec for one in cell.rounds) > 0
     assert all(audience.is_served for audience in results.audiences)
+    assert [(one.peer, one.result.first_byte.samples) for one in results.starts] == [("marquee", 20), ("nginx", 20)]
     assert all(one.result.memory_during.bytes > 0 for one in results.memory)
     assert all(one.first_byte.samples > 0 for seeks in results.seeks for one in seeks.rounds)
 
@@ -83,6 +85,7 @@ def test_results_survive_being_written_down(results: Results) -> None:
         "seeks",
         "slow_disk",
         "audiences",
+        "starts",
         "promises",
     }
 

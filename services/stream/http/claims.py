@@ -76,6 +76,8 @@ class Claim:
         path: str = scope.get("path", "")
         if not (path.startswith(_BEFORE) and path.endswith(_AFTER)) or scope["method"] not in _METHODS:
             return None
+        if not (video_id := path[_ID]) or "/" in video_id:
+            return None
         query = scope["query_string"]
         if not query:
             return cls(known, scope, fields, None, None)

@@ -53,9 +53,10 @@ class Direct:
         try:
             request.state.caller = caller = await self._viewers(request)
             response = await self._media.stream(claim.video_id, request, caller, claim.start_sec)
+            await response(scope, receive, send)
         except ApiError as error:
-            response = error_response(error, request.headers.get("accept-language", ""))
-        await response(scope, receive, send)
+            # Also from sending: the file may turn out to be out of reach before its first byte.
+            await error_response(error, request.headers.get("accept-language", ""))(scope, receive, send)
 
 
 def _no_body(_scope: Scope) -> int:

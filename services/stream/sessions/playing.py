@@ -123,8 +123,8 @@ class Playing:
         self.seen_at = monotonic()
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether it has shown no sign of life for so long, and nothing of it is under way."""
-        return not self.responses and monotonic() - self.seen_at > seconds
+        """Whether it has shown no sign of life for so long; an unfinished answer counts as in `renewal`."""
+        return monotonic() - self.seen_at > (STALLED_SEC if self.responses else seconds)
 
     def renewal(self, now: float) -> Renewal:
         """What to tell the store of it."""

@@ -157,10 +157,11 @@ class Sessions:
         self._refuse_ended(ticket.session_id)
 
         async def find() -> Playing:
-            remembered = _remembered(ticket)
+            known = self._register.known(ticket.session_id)
+            remembered, bytes_sent = (known.session, known.bytes_sent) if known else (_remembered(ticket), 0)
             try:
                 # Should the store have lost its data, this is how it learns.
-                standing = (await self._slots.renew([Renewal(remembered)]))[ticket.session_id]
+                standing = (await self._slots.renew([Renewal(remembered, bytes_sent)]))[ticket.session_id]
             except SlotsUnavailable:
                 standing = Active(remembered)
             playing = self._found(ticket.session_id, standing, ticket.caller.session_id)
@@ -321,7 +322,8 @@ class Sessions:
 
     async def _ask_again(self, playing: Playing) -> Playing:
         """For a viewer who wants to know now, not at the next tick: who waits, or was away for long."""
-        playing.touch()
+        if playing.place is not None:
+            playing.touch()
         try:
             standings = await self._slots.renew([Renewal(playing.session, playing.bytes_sent)])
         except SlotsUnavailable as error:

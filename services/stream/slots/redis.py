@@ -56,7 +56,7 @@ DEADLINE_SEC = 2.0
 CONNECTIONS = 8
 """Redis does one thing at a time: more would only wait there instead of here."""
 BATCH = 100
-"""Sessions told of by one script: others get their turn after about a millisecond."""
+"""Sessions told of, or asked for, at a time: others get their turn after a few milliseconds."""
 OWED = 1000
 """Sessions whose end is remembered while Redis is away; of more than those the oldest run out by themselves."""
 KEYS = (
@@ -126,8 +126,8 @@ class RedisSlots:
         self._owed: dict[str, tuple[str, str]] = {}
         """Sessions that must not go on: why, and whose they must be (empty: anybody's)."""
         self._starts: list[_Start] = []
-        """Those that came in this turn of the loop."""
-        self._asking: asyncio.Task[None] | None = None
+        """Those that wait to be asked for."""
+        self._asking: set[asyncio.Task[None]] = set()
         self._redis = Redis.from_pool(
             ConnectionPool.from_url(
                 url,
@@ -265,40 +265,57 @@ class RedisSlots:
 
     async def _start(self, *arguments: str | int) -> Any:
         """Runs start.lua. Those who come together ask together: a rush would pay the way to Redis a viewer each."""
-        loop = asyncio.get_running_loop()
-        start = _Start(self._arguments(arguments, Cause.here()), loop.create_future())
-        if not self._starts:
-            self._asking = loop.create_task(self._ask_together())
+        start = _Start(self._arguments(arguments, Cause.here()), asyncio.get_running_loop().create_future())
         self._starts.append(start)
+        if len(self._starts) == 1:
+            self._ask_soon()
         return await start.reply
 
-    async def _ask_together(self) -> None:
-        """Asks for the starts that have come in this turn of the loop. Each is decided alone, in their order."""
-        starts, self._starts = self._starts, []
-        try:
-            if unknown := await self._ask_for(starts):
-                # Redis was emptied, or is another one.
-                await self._within_deadline(partial(self._redis.script_load, self._scripts[_Script.START].script))
-                for start in await self._ask_for(unknown):
-                    start.fail(SlotsUnavailable("Redis forgets its scripts"))
-        except SlotsUnavailable as error:
-            for start in starts:
-                start.fail(error)
+    def _ask_soon(self) -> None:
+        asking = asyncio.create_task(self._ask_together())
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
 
-    async def _ask_for(self, starts: Sequence[_Start]) -> list[_Start]:
+    async def _ask_together(self) -> None:
+        """Asks for the starts that wait. Each is decided alone, in their order."""
+        waiting, self._starts = self._starts[:BATCH], self._starts[BATCH:]
+        if self._starts:
+            self._ask_soon()
+        # Who has given up by now gets no slot.
+        starts = [each for each in waiting if not each.reply.done()]
+        reason = SlotsUnavailable("not answered")
+        try:
+            await self._within_deadline(partial(self._ask_for, starts))
+        except SlotsUnavailable as error:
+            reason = error
+        finally:
+            # Whatever happened: nobody waits for ever.
+            for start in starts:
+                start.fail(reason)
+
+    async def _ask_for(self, starts: Sequence[_Start]) -> None:
+        script = self._scripts[_Script.START]
+        if unknown := await self._evaluate(script.sha, starts):
+            # Redis was emptied, or is another one.
+            await self._redis.script_load(script.script)
+            await self._evaluate(script.sha, unknown)
+
+    async def _evaluate(self, sha: str, starts: Sequence[_Start]) -> list[_Start]:
         """One round trip. Answers those that Redis has no script for."""
         pipeline = self._redis.pipeline(transaction=False)
         for start in starts:
-            pipeline.evalsha(self._scripts[_Script.START].sha, len(self._keys), *self._keys, *start.arguments)
-        replies = await self._within_deadline(partial(pipeline.execute, raise_on_error=False))
-        unknown = []
-        for start, reply in zip(starts, replies, strict=True):
+            pipeline.evalsha(sha, len(self._keys), *self._keys, *start.arguments)
+        unknown, failures = [], set[str]()
+        for start, reply in zip(starts, await pipeline.execute(raise_on_error=False), strict=True):
             if isinstance(reply, NoScriptError):
                 unknown.append(start)
             elif isinstance(reply, RedisError):
+                failures.add(repr(reply))
                 start.fail(SlotsUnavailable(repr(reply)))
             else:
                 start.answer(reply)
+        for reason in failures:
+            log.warning("slots_unavailable", reason=reason)
         return unknown
 
     async def _run(self, script: _Script, *arguments: str | int, cause: Cause = NOBODY) -> Any:
@@ -313,7 +330,9 @@ class RedisSlots:
         try:
             async with asyncio.timeout(DEADLINE_SEC), self._turns:
                 return await operation()
-        except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
+        except (RedisError, OSError, RuntimeError) as error:
+            # A deadline that passes is an OSError. A RuntimeError is how uvloop says that a connection kept from before
+            # was reset meanwhile; the client has dropped it by now.
             log.warning("slots_unavailable", reason=repr(error))
             raise SlotsUnavailable(repr(error)) from error
 

@@ -152,7 +152,7 @@ class RedisSources:
         try:
             async with asyncio.timeout(DEADLINE_SEC), self._turns:
                 return await operation()
-        except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
+        except (RedisError, OSError, RuntimeError) as error:  # for the last two, see `slots.redis`
             self._away_until = time.monotonic() + AWAY_SEC
             log.warning("sources_redis_away", reason=repr(error))
             raise _Away from error

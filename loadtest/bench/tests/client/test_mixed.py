@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 
-from loadtest.bench.client.jobs import Mixed, MixedResult, Probes, Readers, Target, Viewers
+from loadtest.bench.client.jobs import Fresh, Mixed, MixedResult, Probes, Readers, Target, Viewers
 from loadtest.bench.client.mixed import run
 from loadtest.bench.tests.serving import right, serving
 
@@ -21,8 +21,8 @@ def load(
     )
 
 
-def probes_of(target: Target, *, fresh: bool = False, connections: int = 2) -> Probes:
-    return Probes(target=target, range_bytes=1000, per_sec=100, connections=connections, alternately_fresh=fresh)
+def probes_of(target: Target, *, fresh: Fresh = "none", connections: int = 2, count: int | None = None) -> Probes:
+    return Probes(target=target, range_bytes=1000, per_sec=100, connections=connections, fresh=fresh, count=count)
 
 
 def test_viewers_take_what_their_pace_allows_and_no_more() -> None:
@@ -63,10 +63,23 @@ def test_probes_come_at_their_moments_on_kept_and_on_fresh_connections() -> None
         right(connection, first, last)
 
     with serving(note) as target:
-        result = load(0.5, probes=probes_of(target, fresh=True))
+        result = load(0.5, probes=probes_of(target, fresh="every second"))
     assert result.errors == 0
     assert 10 <= result.first_byte.samples <= 51
     assert len(opened) > 5  # more than the two that are kept
+
+
+def test_newcomers_come_once_each_and_then_no_more() -> None:
+    connections = list[int]()
+
+    def note(connection: socket.socket, first: int, last: int) -> None:
+        connections.append(connection.getpeername()[1])
+        right(connection, first, last)
+
+    with serving(note) as target:
+        result = load(0.5, probes=probes_of(target, fresh="all", connections=0, count=7))
+    assert (result.errors, result.first_byte.samples) == (0, 7)
+    assert len(connections) == len(set(connections)) == 7
 
 
 def test_a_stall_counts_for_every_moment_it_lasted() -> None:

@@ -23,7 +23,7 @@ def test_a_client_does_one_job_after_the_other() -> None:
             seed=1,
         )
         assert client.run(closed).responses > 0
-        probes = Probes(target=target, range_bytes=10, per_sec=50, connections=1, alternately_fresh=False)
+        probes = Probes(target=target, range_bytes=10, per_sec=50, connections=1, fresh="none")
         assert client.run_mixed(Mixed(seconds=0.2, server_pids=[os.getpid()], seed=1, probes=probes)).bytes > 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from kit.ids import new_id
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from services.stream.tests.support import Answer, Stage, fetch, stream_path
+from services.stream.http import Direct
+from services.stream.http.claims import Claim
+from services.stream.tests.support import VIEWER, Answer, Stage, fetch, stream_path
 
 pytestmark = pytest.mark.usefixtures("never_stale")
 
@@ -25,6 +29,20 @@ BOUNDARY = re.compile(rb"[0-9a-f]{32}")
 @pytest.fixture
 def film(stage: Stage) -> str:
     return stage.store("film.mp4", DATA)
+
+
+@pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The videos that were asked for without the framework."""
+    found: list[str] = []
+    call = Direct.__call__
+
+    def noted(self: Direct, claim: Claim, *channel: Any) -> Awaitable[None]:
+        found.append(claim.video_id)
+        return call(self, claim, *channel)
+
+    monkeypatch.setattr(Direct, "__call__", noted)
+    return found
 
 
 def comparable(answer: Answer) -> tuple[Any, ...]:
@@ -78,12 +96,14 @@ async def test_both_ways_give_the_same(stage: Stage, film: str, method: str, hea
     ],
 )
 async def test_without_the_framework_the_first_answer_is_the_same(
-    stage: Stage, film: str, method: str, path: str, headers: dict[str, str], status: int
+    stage: Stage, direct: list[str], film: str, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     # A parameter that means nothing to the route is something unusual.
     around, _ = await fetch(stage, f"{stream_path(film)}{path}{'&' if path else '?'}x=1", method, **headers)
+    assert direct == []
     another = stage.store("another.mp4", DATA)
     answer, is_short = await fetch(stage, stream_path(another) + path, method, **headers)
+    assert direct == [another]
     assert answer.status == (200 if method == "HEAD" and "range" in headers else status), "ranges are of GET only"
     assert not is_short
     answer.headers["etag"] = around.headers["etag"] = ""
@@ -92,9 +112,40 @@ async def test_without_the_framework_the_first_answer_is_the_same(
     assert comparable(answer) == comparable(around)
 
 
+async def test_a_ticket_begins_without_the_framework_too(stage: Stage, direct: list[str], film: str) -> None:
+    session = (await stage.call("POST", "/api/play-sessions", {"video_id": film}, x_test_user=VIEWER)).json()
+    stage.register._kept.clear()
+    answer, is_short = await fetch(stage, session["stream_url"], x_test_user="", range="bytes=5-9")
+    assert (answer.status, answer.body, is_short) == (206, DATA[5:10], False)
+    assert direct == [film]
+
+
+async def test_a_file_that_fails_at_its_first_byte_is_unavailable_without_the_framework_too(
+    stage: Stage, direct: list[str], film: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_of: object) -> int:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr("zerocopy.residency.os.preadv", fail)
+    answer, _ = await fetch(stage, stream_path(film))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["error"]["code"] == "STREAM_FILE_UNAVAILABLE"
+    assert direct == [film]
+
+
+@pytest.mark.parametrize("path", ["/api/videos/stream", "/api/videos/a/b/stream", "/api/videos/a%2Fb/stream"])
+async def test_what_is_no_path_of_a_video_is_for_the_framework(stage: Stage, direct: list[str], path: str) -> None:
+    answer, _ = await fetch(stage, path, x_test_user="")
+    assert answer.status == 404
+    assert direct == []
+
+
 @pytest.mark.parametrize("path", [stream_path(new_id()), stream_path("no-id")])
-async def test_what_is_not_there_is_not_found_without_the_framework_either(stage: Stage, path: str) -> None:
+async def test_what_is_not_there_is_not_found_without_the_framework_either(
+    stage: Stage, direct: list[str], path: str
+) -> None:
     answer, _ = await fetch(stage, path)
+    assert len(direct) == 1
     around, _ = await fetch(stage, f"{path}?x=1")
     assert answer.status == 404
     assert comparable(answer) == comparable(around)

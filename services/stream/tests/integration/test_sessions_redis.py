@@ -152,7 +152,7 @@ async def test_a_start_is_one_question_to_redis_and_a_range_is_none(
 
         async def counted(self: redis.RedisSlots, operation: Any) -> Any:
             # The relay asks twice a second, whoever plays.
-            is_asked = any(kind in repr(operation) for kind in ("Script", "Pipeline"))
+            is_asked = any(kind in repr(operation) for kind in ("Script", "_ask_for"))
             if is_asked and redis._Script.PENDING not in _scripts(self, operation):
                 asked.append(operation)
             return await ask_redis(self, operation)

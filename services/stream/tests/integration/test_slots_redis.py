@@ -14,6 +14,7 @@ from typing import ClassVar
 import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from kit.testing.bus_contract import eventually
 from kit.testing.servers import RedisServer
@@ -292,9 +293,45 @@ async def test_who_comes_together_asks_together(redis_server: RedisServer) -> No
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
         after = await world.redis.info("stats")
         assert after["total_reads_processed"] - before["total_reads_processed"] <= 5, "the two looks among them"
-    assert isinstance(outcomes.pop(7), asyncio.CancelledError)
-    del viewings[7]
-    assert [each.session.id for each in outcomes if isinstance(each, Active)] == [each.session_id for each in viewings]
+        assert isinstance(outcomes.pop(7), asyncio.CancelledError)
+        given_up = viewings.pop(7)
+        granted = [each.session.id for each in outcomes if isinstance(each, Active)]
+        assert granted == [each.session_id for each in viewings]
+        assert given_up.session_id not in {each.id for each in await store.all()}
+
+
+async def test_a_rush_asks_in_pieces(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "BATCH", 10)
+    pieces: list[int] = []
+    ask = RedisSlots._ask_for
+
+    async def noted(self: RedisSlots, starts: Sequence[redis._Start]) -> None:
+        pieces.append(len(starts))
+        await ask(self, starts)
+
+    monkeypatch.setattr(RedisSlots, "_ask_for", noted)
+    async with a_world(redis_server.url, Limits()) as world:
+        await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(25)))
+        assert len(await world.store.all()) == 25
+    assert pieces == [10, 10, 5]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), KeyError("anything at all")])
+async def test_whatever_fails_nobody_waits_for_ever(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with a_world(redis_server.url) as world:
+
+        async def fail(_self: Pipeline, *, raise_on_error: bool) -> list[object]:
+            del raise_on_error
+            raise error
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Pipeline, "execute", fail)
+            async with asyncio.timeout(10):
+                outcomes = await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(3)))
+        assert {type(each) for each in outcomes} == {Unavailable}
+        await world.granted(a_viewing())
 
 
 class TestRush:

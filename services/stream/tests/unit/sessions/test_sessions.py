@@ -14,6 +14,7 @@ from kit.ids import new_id
 from kit.tokens import Caller
 from marquee.events.v1 import stream_pb2
 from services.stream.sessions import Client, Playing, Refusal, Register, Sessions, Shown
+from services.stream.sessions.playing import STALLED_SEC
 from services.stream.slots import (
     EndReason,
     Gone,
@@ -213,12 +214,43 @@ async def test_a_ticket_or_a_heartbeat_after_long_silence_renews_at_once(world: 
 
 async def test_who_was_silent_goes_on_while_the_store_is_away(world: World) -> None:
     implicit = await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC")
-    explicit = await world.sessions.start(ANN, FILM)
+    looked, joined = [await world.sessions.start(ANN, FILM, device="A television " * 5) for _ in range(2)]
+    known = joined.session
     await world.wait(LIMITS.idle_sec - TICK)
     world.slots.is_away = True
     assert await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC") is implicit
-    assert await world.sessions.look(explicit.session.id, ANN, is_alive=True) is explicit
-    assert await world.sessions.join(world.ticket(explicit)) is explicit
+    assert await world.sessions.look(looked.session.id, ANN, is_alive=True) is looked
+    assert await world.sessions.join(world.ticket(joined)) is joined
+    assert joined.session.viewing == known.viewing, "a ticket remembers less"
+    assert world.register.active(joined.session.id) is joined
+
+
+async def test_who_asks_while_the_store_is_asked_waits_for_its_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    await world.wait(LIMITS.idle_sec - TICK)
+    renew = world.slots.renew
+
+    async def slowly(batch: Sequence[Renewal]) -> Mapping[str, Standing]:
+        assert world.register.active(playing.session.id) is None
+        return await renew(batch)
+
+    monkeypatch.setattr(world.slots, "renew", slowly)
+    assert await world.sessions.look(playing.session.id, ANN, is_alive=True) is playing
+    assert world.register.active(playing.session.id) is playing
+
+
+async def test_an_answer_that_has_stalled_for_too_long_is_silence(world: World) -> None:
+    playing = await world.sessions.start(ANN, FILM)
+    Response(playing)
+    await world.wait(STALLED_SEC)
+    assert world.register.active(playing.session.id) is playing
+    await world.wait(TICK)
+    assert world.register.active(playing.session.id) is None
+    assert await world.sessions.join(world.ticket(playing)) is playing
+    await world.wait(LIMITS.idle_sec - TICK)
+    assert playing.is_active
 
 
 async def test_bytes_are_a_sign_of_life_and_all_of_them_are_told(world: World) -> None:
