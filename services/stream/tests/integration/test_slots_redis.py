@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from kit.testing.bus_contract import eventually
-from kit.testing.servers import RedisServer
+from kit.testing.servers import RedisServer, free_port
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import (
     Active,
@@ -382,7 +382,8 @@ class RedisCluster(RedisServer):
     """A cluster of one."""
 
     def _command(self) -> list[str]:
-        return [*super()._command(), "--cluster-enabled", "yes"]
+        # By default its second port is 10000 higher, where anybody may be by now.
+        return [*super()._command(), "--cluster-enabled", "yes", "--cluster-port", str(free_port())]
 
     def _answers(self) -> bool:
         if not super()._answers():
