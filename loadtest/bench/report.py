@@ -277,7 +277,7 @@ _HOW = """\
 ## How to repeat
 
 ```sh
-make bench            # about 11 minutes on an idle machine with two cores or more; writes this page
+make bench            # about 13 minutes on an idle machine with two cores or more; writes this page
 make bench QUICK=1    # a minute and a half; a look, not a judgement
 .venv/bin/python -m loadtest.bench --help    # servers, sizes, connections, seconds, rounds, scenarios, output
 ```

@@ -17,7 +17,7 @@ from services.stream.slots.events import SOURCE
 log = structlog.get_logger()
 
 BATCH = 25
-"""Events read, published and logged in one go: each costs the loop a quarter of a millisecond, and viewers wait."""
+"""Events read, published and logged in one go: each holds up the loop, and viewers with it."""
 POLL_SEC = 0.5
 MAX_PAUSE_SEC = 5.0
 
