@@ -6,7 +6,8 @@ FROM ${PYTHON_IMAGE} AS packages
 ARG SERVICE
 COPY requirements/${SERVICE}.txt /requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /packages && /packages/bin/pip install --disable-pip-version-check --require-hashes -r /requirements.txt
+    python3 -m venv /packages && /packages/bin/pip install --disable-pip-version-check --no-deps --require-hashes -r /requirements.txt \
+    && /packages/bin/pip check --disable-pip-version-check
 
 FROM ${PYTHON_IMAGE}
 ARG SERVICE

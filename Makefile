@@ -8,6 +8,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# A lock names every package: install it as it stands. A resolver would follow extras to releases the lock doesn't name.
+LOCK := $(PIP) --no-deps --require-hashes --requirement
+PIP_CHECK := $(BIN)/pip check --disable-pip-version-check >/dev/null
 COMPOSE ?= docker compose
 SERVICES := auth catalog stream progress thumbnailer
 PROTOS := $(shell find proto -name '*.proto')
@@ -68,14 +71,16 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 
 .PHONY: loadtest
 loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make loadtest VIEWERS=50 (see loadtest/)
-	@$(PIP) --require-hashes -r requirements/loadtest.txt
+	@$(LOCK) requirements/loadtest.txt
+	@$(PIP_CHECK)
 	@locust --locustfile loadtest/locustfile.py --headless --only-summary \
 		--host "$${MARQUEE_URL:-http://127.0.0.1:8080}" --users $(or $(VIEWERS),20) --spawn-rate 10 --run-time 1m
 
 .PHONY: bench
 bench: $(VENV)/embedded ## measure the stream service beside nginx and others (11 min; QUICK=1: 90 s), write docs/benchmarks.md
 	@scripts/install-test-tools.sh --bench
-	@$(PIP) --require-hashes -r requirements/bench.txt
+	@$(LOCK) requirements/bench.txt
+	@$(PIP_CHECK)
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
@@ -126,13 +131,15 @@ $(VENV)/bin/python:
 
 $(VENV)/embedded: requirements/embedded.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what running needs"
-	@$(PIP) --require-hashes -r requirements/embedded.txt
+	@$(LOCK) requirements/embedded.txt
+	@$(PIP_CHECK)
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/embedded
 	@echo "Installing what developing needs"
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(LOCK) requirements/dev.txt
+	@$(PIP_CHECK)
 	@touch $@
 
 WEB_SOURCES := $(shell find web/src web/docs web/public -type f) web/index.html web/package.json web/vite.config.ts

@@ -27,7 +27,7 @@ def test_a_service_needs_only_its_own_dependencies(service: str, tmp_path: Path)
     requirements = str(REPOSITORY / "requirements" / f"{service}.txt")
     for command in (
         [UV, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")],
-        [UV, "pip", "install", "--quiet", "--require-hashes", "-r", requirements],
+        [UV, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", requirements],
         [str(tmp_path / "venv" / "bin" / "python"), "-c", f"import services.{service}.__main__"],
     ):
         done = subprocess.run(command, env=environment, cwd=tmp_path, check=False, capture_output=True, text=True)
