@@ -19,7 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.settings import ServiceSettings, SettingsError
-from zerocopy import ZeroCopyProtocol
+from zerocopy import Listener, ZeroCopyProtocol
 
 log = structlog.get_logger()
 
@@ -44,6 +44,7 @@ class HttpServer(uvicorn.Server):
         self._drain_sec = settings.drain_sec
         self._stopping = False
         self._cuts_off = False
+        self._listeners: list[Listener] = []
         super().__init__(
             uvicorn.Config(
                 self._answer,
@@ -81,12 +82,25 @@ class HttpServer(uvicorn.Server):
         self._refuse_keep_alive()
         return is_over
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections; uvicorn calls it when it begins to serve."""
+
+        def make_protocol() -> ZeroCopyProtocol:
+            return ZeroCopyProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        loop = asyncio.get_running_loop()
+        self._listeners = [Listener(loop, listener, make_protocol) for listener in sockets or []]
+        for listener in self._listeners:
+            listener.start()
+        self.servers = []
+        self.started = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn when serving is over: takes nothing new, and sees to what is being answered."""
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
+        for listener in self._listeners:
             listener.close()
+        for sock in sockets or []:
+            sock.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if await self._becomes_idle(self._drain_sec):

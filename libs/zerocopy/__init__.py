@@ -7,8 +7,11 @@ An application that finds `"http.response.zerocopysend"` in `scope["extensions"]
 `http.response.body`; `ZeroCopySendEvent` says what that means. With `"residency"` set, blocks that are not in memory
 are sent by threads, so that a slow disk does not hold up the event loop. With `"again"` set, a client that asks for
 range after range is answered without parser, task or application.
+
+`Listener` accepts connections in bursts, where uvloop takes one in a turn of its loop.
 """
 
+from zerocopy.listener import Listener
 from zerocopy.messages import EXTENSION, HasFileno, RangeAnswer, Residency, ZeroCopySendEvent
 from zerocopy.protocol import ZeroCopyProtocol
 from zerocopy.residency import PageCache, classify
@@ -16,6 +19,7 @@ from zerocopy.residency import PageCache, classify
 __all__ = [
     "EXTENSION",
     "HasFileno",
+    "Listener",
     "PageCache",
     "RangeAnswer",
     "Residency",
