@@ -14,6 +14,7 @@ from kit.audit import ADMIN_ACTED
 from kit.auth_client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
+from kit.confinement import confinement_checks
 from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.origins import Origins
@@ -77,6 +78,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     if settings.redis_url:
         # What is playing goes on without it, which needs a replica that is ready.
         checks["redis"] = Check(slots.ping, required=False)
+    if role.answers:
+        checks |= confinement_checks()
     health = Health(checks)
     background: list[Loop] = []
     parting: list[Callable[[], Awaitable[object]]] = []
