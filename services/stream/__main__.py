@@ -74,12 +74,10 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     accounts = authenticator(auth)
     viewers = Viewers(accounts, tickets)
     # With hot copies there is something to serve while the media store is away.
-    checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)}
+    checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
     if settings.redis_url:
         # What is playing goes on without it, which needs a replica that is ready.
         checks["redis"] = Check(slots.ping, required=False)
-    if role.answers:
-        checks |= confinement_checks()
     health = Health(checks)
     background: list[Loop] = []
     parting: list[Callable[[], Awaitable[object]]] = []
@@ -132,6 +130,11 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         if part:
             service.resources.push_async_callback(part.close)
     return service
+
+
+def _confinement(role: Role) -> dict[str, Check]:
+    """How the processes that build virtual files are confined, where there are any."""
+    return confinement_checks() if role.answers else {}
 
 
 def _slots(settings: StreamSettings) -> tuple[SlotStore, str]:

@@ -37,7 +37,6 @@ ORIGIN_REFUSES: Final = "ORIGIN_REFUSES"
 TOO_LARGE_TO_STAGE: Final = "TOO_LARGE_TO_STAGE"
 INTERRUPTED: Final = "INTERRUPTED"
 SERVER_BUSY: Final = "SERVER_BUSY"
-NOT_CONFINED: Final = "NOT_CONFINED"
 
 _RETRY_MAY_HELP: Final = frozenset(
     {
@@ -49,10 +48,9 @@ _RETRY_MAY_HELP: Final = frozenset(
         TOO_LARGE_TO_STAGE,
         INTERRUPTED,
         SERVER_BUSY,
-        NOT_CONFINED,
     }
 )
-_NOT_AT_ONCE: Final = frozenset({TIME_LIMIT, ORIGIN_REFUSES, TOO_LARGE_TO_STAGE, NOT_CONFINED})
+_NOT_AT_ONCE: Final = frozenset({TIME_LIMIT, ORIGIN_REFUSES, TOO_LARGE_TO_STAGE})
 """Another try may help when somebody has changed something; one right away costs as much and ends the same."""
 
 _REASONS: Final = {
@@ -77,7 +75,6 @@ _REASONS: Final = {
     " (MARQUEE_STAGING_MAX_BYTES).",
     INTERRUPTED: "Looking into the file was interrupted from outside. It can be tried again.",
     SERVER_BUSY: "The server has no room to work. Check its memory and temporary space, then try again.",
-    NOT_CONFINED: "The server can't confine the decoder, so the file was not opened. See docs/security.md.",
 }
 
 _CODECS: Final = {

@@ -558,7 +558,8 @@ def main() -> None:
     except Refused as refused:
         answer = {"failure": refused.code}
     except SandboxError:
-        answer = {"failure": "NOT_CONFINED"}
+        # Of the server, not of the file. Its log said at the start what its kernel lacks.
+        answer = {"failure": "SERVER_BUSY"}
     except MemoryError:
         answer = {"failure": "MEMORY_LIMIT"}
     except OSError as error:

@@ -282,10 +282,11 @@ asyncio.run(VirtualFiles(time_limit_sec=600).get(source, 1))
 """
 CHILD = """
 import os, signal, sys
-sys.path.append({root!r})
+sys.path += {paths!r}
 from services.stream.mp4.child import confine
-confine(*map(int, sys.argv[1:4]))
+# From then on it can make nothing.
 os.mkdir(os.path.join({marks!r}, str(os.getpid())))
+confine(*map(int, sys.argv[1:4]))
 signal.pause()
 """
 
@@ -304,7 +305,7 @@ def is_gone(stat: Path) -> bool:
 
 async def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
     root = str(process._ROOT)
-    command = [sys.executable, "-c", PARENT, CHILD.format(root=root, marks=str(tmp_path))]
+    command = [sys.executable, "-c", PARENT, CHILD.format(paths=process._PATHS, marks=str(tmp_path))]
     parent = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL)  # noqa: ASYNC220, S603 - our own program
     try:
         await until(lambda: child_seen_in(tmp_path))
