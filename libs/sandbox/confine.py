@@ -29,9 +29,9 @@ class Policy(NamedTuple):
     limits: Limits
     niceness: int = 0
     """Added to its own."""
-    own_namespaces: bool = True
-    """Also leave the network and, without paths, the file tree where the kernel lets it: a second wall. Takes some
-    milliseconds."""
+    own_network: bool = True
+    """Also leave the network and System V objects of others where the kernel lets it: a second wall, which takes some
+    milliseconds to build and to tear down."""
     threads: bool = False
     readable: tuple[str, ...] = ()
     """Paths at and below which it may open files to read them."""
@@ -82,7 +82,9 @@ def confine(policy: Policy, parent_pid: int) -> Confinement:
 def _confine(policy: Policy, parent_pid: int) -> Confinement:
     _refuse_threads()
     paths = bool(policy.readable or policy.writable)
-    own_network = policy.own_namespaces and _leave_namespaces(paths=paths)
+    own_network = _leave_network() if policy.own_network else False
+    if not paths:
+        _leave_root()
     # A new user namespace comes with all capabilities inside it, and root has its own: none is needed.
     if libc().capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24)) != 0:
         raise SandboxError("not confined: capabilities can't be given up")
@@ -110,20 +112,25 @@ def _refuse_threads() -> None:
             raise SandboxError("not confined: there are threads already")
 
 
-def _leave_namespaces(*, paths: bool) -> bool:
-    """Leave the network, shared memory and files of others as far as the kernel allows; return whether the network.
-
-    Root can; others can in a user namespace, which containers forbid. `stat` of a path needs no right that Landlock
-    knows, so a process without paths gets an empty root.
-    """
-    call = libc().unshare
+def _leave_network() -> bool:
+    """Leave the network; return whether that worked. Root can, others in a user namespace, which containers forbid."""
     own = _CLONE_NEWNET | _CLONE_NEWIPC
-    has_own_network = any(call(flags) == 0 for flags in (_CLONE_NEWUSER | own, own))
-    if not paths:
-        with suppress(OSError):
-            os.chroot(_NOTHING_BELOW)
-            os.chdir("/")
-    return has_own_network
+    return any(libc().unshare(flags) == 0 for flags in (_CLONE_NEWUSER | own, own))
+
+
+def _leave_root() -> None:
+    """Take an empty root where the kernel lets it: `stat` of a path needs no right that Landlock knows."""
+    if not _has_empty_root() and libc().unshare(_CLONE_NEWUSER) == 0:
+        _has_empty_root()
+
+
+def _has_empty_root() -> bool:
+    try:
+        os.chroot(_NOTHING_BELOW)
+        os.chdir("/")
+    except OSError:
+        return False
+    return True
 
 
 def _filter(policy: Policy) -> seccomp.Filter | None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ class Scene:
         self.secret.write_text("x")
         self.secret.chmod(0o600)
         self.folder = folder
-        self.given = {
+        self.given: dict[str, Any] = {
             "secret": str(self.secret),
             "fresh": str(folder / "fresh"),
             "folder": str(folder),
@@ -67,8 +68,8 @@ Tried = dict[str, int]
 @pytest.fixture(scope="module", params=[(user, own) for user in USERS for own in (True, False)], ids=str)
 def tried(request: pytest.FixtureRequest, scene: Scene) -> Tried:
     """The error of each act, tried by a user with and without namespaces of its own."""
-    user, own_namespaces = request.param
-    policy = {"own_namespaces": own_namespaces}
+    user, own_network = request.param
+    policy = {"own_network": own_network}
     result: Tried = told(tries(list(ACTS), confine=True), user=user, stdin=scene.secret, policy=policy, **scene.given)
     return result
 

@@ -65,12 +65,27 @@ answer([held.is_isolated, held.landlock, outcome(lambda: os.open("/etc/passwd", 
     assert told(body) == [True, 0, errno.EPERM]
 
 
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("own_network", [True, False])
+def test_the_file_tree_is_out_of_sight(user: int, *, own_network: bool) -> None:
+    # Without the filter, which a decoder could get around by a descriptor and a flag that it allows.
+    body = """
+seccomp.MACHINES = frozenset()
+confined(own_network=given["own_network"])
+answer([outcome(lambda: os.stat(path)) for path in ("/usr", "usr", "/etc/passwd", "../etc/passwd", "/dev")])
+"""
+    outcomes = told(body, user=user, own_network=own_network)
+    may_leave = told("answer(outcome(lambda: os.chroot('/')) == 0 or L.unshare(0x10000000) == 0)", user=user)
+    # In a container, and not root, it stays where it is.
+    assert outcomes == ([errno.ENOENT] * 5 if may_leave else [0] * 5)
+
+
 def test_a_machine_without_rules_is_limited_only_as_far_as_it_goes() -> None:
     body = """
 seccomp.MACHINES = frozenset()
-held = confined(own_namespaces=False)
+held = confined(own_network=False)
 processes = resource.getrlimit(resource.RLIMIT_NPROC)
-answer([held.filters_calls, outcome(lambda: os.open("/etc/passwd", os.O_RDONLY)), processes])
+answer([held.filters_calls, outcome(lambda: os.open("/", os.O_RDONLY)), processes])
 """
     assert told(body) == [False, errno.EACCES, [0, 0]]
 
@@ -125,7 +140,7 @@ def test_only_granted_paths_are_within_reach(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(name)
     (tmp_path / "readable" / "link").symlink_to(tmp_path / "other" / "file")
     # Without namespaces, as in a container: what refuses here is Landlock.
-    outcomes = told(GRANTED.replace("confined(", "confined(own_namespaces=False, "), folder=str(tmp_path))
+    outcomes = told(GRANTED.replace("confined(", "confined(own_network=False, "), folder=str(tmp_path))
     worked = {what for what, error in outcomes.items() if not error}
     assert worked == {
         "read",
@@ -146,7 +161,7 @@ def test_a_single_file_can_be_granted(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("one")
     (tmp_path / "other").write_text("other")
     body = """
-confined(own_namespaces=False, readable=[given["folder"] + "/one"])
+confined(own_network=False, readable=[given["folder"] + "/one"])
 answer([outcome(lambda: os.open(given["folder"] + "/" + name, os.O_RDONLY)) for name in ("other", "one")])
 """
     assert told(body, folder=str(tmp_path)) == [errno.EACCES, 0]
@@ -206,7 +221,8 @@ answer(resource.getrlimit(resource.RLIMIT_AS))
 
 
 def test_ends_if_its_parent_is_another() -> None:
-    assert status_of("confine(Policy(LIMITS), 1)\nanswer('alive')") == 1
+    # Itself, which it never is.
+    assert status_of("confine(Policy(LIMITS), os.getpid())\nanswer('alive')") == 1
 
 
 def test_leads_a_session_of_its_own() -> None:

@@ -25,13 +25,13 @@ MAX_ANSWER_BYTES = 3 * MAX_MOOV_BYTES
 def confine(parent_pid: int, memory_bytes: int, cpu_sec: int) -> None:
     """Leave this process its standard input and output, memory and time, and end it with its parent.
 
-    It has no namespaces of its own: making them would take as long as starting it.
+    It has no network namespace of its own, unlike the decoder: viewers wait for it, and it has no sockets anyway.
 
     Raises:
         SandboxError: it can't be confined.
     """
     limits = Limits(memory_bytes, cpu_sec, file_bytes=MAX_ANSWER_BYTES)
-    confine_process(Policy(limits, own_namespaces=False), parent_pid)
+    confine_process(Policy(limits, own_network=False), parent_pid)
 
 
 def answer(size: int, start_ms: int) -> tuple[dict[str, object], bytes]:
