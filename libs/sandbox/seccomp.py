@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -110,7 +111,9 @@ class Filter:
         Raises:
             OSError: the kernel refuses; nothing is filtered.
         """
-        syscall(self._call, _SET_MODE_FILTER, _FLAG_ALL_THREADS, ctypes.addressof(self._header))
+        # A number above 0 is that of a thread which could not be filtered.
+        if syscall(self._call, _SET_MODE_FILTER, _FLAG_ALL_THREADS, ctypes.addressof(self._header)) != 0:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def is_available(machine: str) -> bool:
