@@ -1,19 +1,28 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { refresher } from '../../api';
 import { getProgress } from '../../api/endpoints';
+import { isMissing as isMissingError } from '../../api/errors';
 import type { ProgressRecord, VideoDetail } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { t } from '../../i18n';
+import { failureText } from '../../i18n/told';
+import { arriveAt } from '../../lib/arrival';
 import { Player } from '../../player/Player';
 import { usePlaySession } from '../../playsession/usePlaySession';
 import { announcement, SessionPanel } from './SessionPanel';
-import { useKeptFocus } from './useKeptFocus';
+import { SHOWN, useKeptFocus } from './useKeptFocus';
 
 const LOGIN_MAX_AGE_MS = 9 * 60_000;
 
+interface Props {
+  video: VideoDetail;
+  /** The film turned out to be gone. */
+  onMissing: () => void;
+}
+
 /** Where the film is shown, or why it is not. */
-export function Stage({ video }: { video: VideoDetail }) {
-  if (video.status === 'ready') return <ReadyStage video={video} />;
+export function Stage({ video, onMissing }: Props) {
+  if (video.status === 'ready') return <ReadyStage video={video} onMissing={onMissing} />;
   return (
     <div class="stage">
       {video.status === 'processing' ? (
@@ -23,14 +32,14 @@ export function Stage({ video }: { video: VideoDetail }) {
         </div>
       ) : (
         <div class="stage-empty">
-          <ErrorMessage error={`${t('player.failed')} ${video.failure_reason ?? ''}`.trim()} />
+          <ErrorMessage error={`${t('player.failed')} ${failureText(video)}`} />
         </div>
       )}
     </div>
   );
 }
 
-function ReadyStage({ video }: { video: VideoDetail }) {
+function ReadyStage({ video, onMissing }: Props) {
   const stage = useRef<HTMLDivElement>(null);
   const session = usePlaySession(video.id);
   const record = useSavedPosition(video.id);
@@ -46,6 +55,11 @@ function ReadyStage({ video }: { video: VideoDetail }) {
     session.open(insteadOf);
   };
   useKeptFocus(stage, state.phase);
+  useEffect(() => arriveAt(stage.current?.querySelector<HTMLElement>(SHOWN)), []);
+  const isMissing = state.phase === 'failed' && isMissingError(state.error);
+  useEffect(() => {
+    if (isMissing) onMissing();
+  }, [isMissing, onMissing]);
 
   return (
     <div class="stage" ref={stage} data-phase={state.phase} data-testid="stage">
