@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import httpx
 import pytest
 
 from apps.marquee.assets import choose_coding
 from apps.marquee.gateway import Site
+from services.catalog.schemas import HealthView
+from services.catalog.service import HealthOverview
+from services.stream.stores import Tier
+from services.thumbnailer.domain import _REASONS as REASONS
 from tests.stacks.base import REPOSITORY
 
 SCRIPT = b"export const answer = 42;\n" * 100
@@ -109,3 +115,17 @@ def test_the_built_site_has_compressed_forms() -> None:
     for path in scripts:
         assert gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes()) == path.read_bytes()
         assert path.with_name(f"{path.name}.br").stat().st_size < path.stat().st_size
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_site_has_words_for_all_that_servers_say_in_codes(language: str) -> None:
+    text = (REPOSITORY / "web" / "src" / "i18n" / f"{language}.ts").read_text()
+    keys = set(re.findall(r"'([a-z]+\.[A-Za-z_]+)':", text))
+    told = {
+        "failure": REASONS,
+        "source": get_args(Tier),
+        "health": [*get_args(get_type_hints(HealthView)["status"]), "connected", "disconnected"],
+        "part": ["auth", "catalog", "stream", "progress", "thumbnailer", *HealthOverview.DEPENDENCIES],
+    }
+    missing = [f"{group}.{code}" for group, codes in told.items() for code in codes if f"{group}.{code}" not in keys]
+    assert missing == []

@@ -54,7 +54,8 @@ function ReadyStage({ video, onMissing }: Props) {
     isAskedFor.current = true;
     session.open(insteadOf);
   };
-  useKeptFocus(stage, state.phase);
+  // The player may come later than its session, when the saved position is late.
+  useKeptFocus(stage, `${state.phase} ${hasPlayer}`);
   useEffect(() => arriveAt(stage.current?.querySelector<HTMLElement>(SHOWN)), []);
   const isMissing = state.phase === 'failed' && isMissingError(state.error);
   useEffect(() => {

@@ -8,7 +8,7 @@ export const SHOWN = '.session-panel, media-controller:not([inert])';
  * When the stage shows something else, what had the focus there may vanish or become inert. The focus then goes to what
  * took its place, and not to the top of the page; a focus elsewhere is left alone.
  */
-export function useKeptFocus(stage: RefObject<HTMLElement | null>, phase: string): void {
+export function useKeptFocus(stage: RefObject<HTMLElement | null>, shows: string): void {
   const isWithin = useRef(false);
 
   useEffect(() => {
@@ -26,5 +26,5 @@ export function useKeptFocus(stage: RefObject<HTMLElement | null>, phase: string
   useEffect(() => {
     const shown = stage.current?.querySelector<HTMLElement>(SHOWN);
     if (isWithin.current && shown && !shown.contains(document.activeElement)) shown.focus();
-  }, [stage, phase]);
+  }, [stage, shows]);
 }
