@@ -47,8 +47,8 @@ class Household:
 
         page.on("response", note)
         page.on("request", self._begin)
-        page.on("requestfinished", self._under_way.discard)
-        page.on("requestfailed", self._under_way.discard)
+        page.on("requestfinished", self._end)
+        page.on("requestfailed", self._end)
         page.clock.install()
         self.pages.append(page)
         return page
@@ -62,14 +62,19 @@ class Household:
             for page in self.pages:
                 page.clock.pause_at(float(page.evaluate("Date.now()")) / 1000 + 1)
             self._stands_still = True
+        self._under_way.clear()
         for _ in range(seconds):
             for page in self.pages:
                 page.clock.run_for(1000)
-            wait_for(self._is_answered, LIMIT_SEC, "the answers")
+            wait_for(self._is_answered, LIMIT_SEC, f"answers: {[each.url for each in self._under_way]}")
 
     def _begin(self, request: Request) -> None:
-        if "/api/" in request.url and "/stream?" not in request.url:
+        # What a page that goes away still sends has no end that is told.
+        if request.method == "GET" and request.resource_type == "fetch":
             self._under_way.add(request)
+
+    def _end(self, request: Request) -> None:
+        self._under_way.discard(request)
 
     def _is_answered(self) -> bool:
         # Events are delivered while Playwright waits for an answer.
@@ -175,7 +180,9 @@ def test_hidden_tabs_ask_for_nothing(stack: EmbeddedStack, contexts: list[Browse
     admin = household.add(contexts[0], "admin")
     log_in(admin)
     admin.goto("/admin")
-    admin.get_by_test_id("stream-totals").wait_for()
+    expect(admin.get_by_test_id("stream-totals")).to_contain_text("0 / 100")
+    expect(admin.get_by_test_id("pending-users")).to_contain_text("Nobody is waiting")
+    admin.get_by_test_id("all-users").locator("tbody tr").first.wait_for()
     set_visibility = (
         "state => { Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });"
         " document.dispatchEvent(new Event('visibilitychange')) }"
