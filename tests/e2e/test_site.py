@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
+from kit.testing.servers import free_port
 from tests.e2e.browser import log_in, position, shoot
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
@@ -270,6 +271,35 @@ def plays_on(page: Page, from_sec: float) -> None:
         arg=from_sec,
         timeout=LIMIT_MS,
     )
+
+
+def test_pages_go_on_by_themselves_after_a_restart_of_the_server(
+    browser: Browser, tmp_path: Path, long_film: Path
+) -> None:
+    stack = EmbeddedStack(tmp_path, {"MARQUEE_HTTP_PORT": str(free_port())})
+    with stack:
+        boss = Client(stack.base_url)
+        film = str(boss.await_status(boss.upload(long_film), "ready")["id"])
+        context = browser.new_context(base_url=stack.base_url, locale="en-US", viewport=DESK)
+        context.set_default_timeout(LIMIT_MS)
+        player, lists = context.new_page(), context.new_page()
+        log_in(lists)
+        player.goto(f"/watch/{film}")
+        plays_on(player, 0)
+        stack.stop()
+        player.get_by_test_id("player").evaluate("video => { video.currentTime = 200 }")
+        lists.get_by_role("link", name="Marquee", exact=True).click()
+        lists.get_by_test_id("search-input").fill("night")
+        for page in (player, lists):
+            expect(page.get_by_test_id("error-message").first).to_contain_text(
+                "Trying again by itself", timeout=LIMIT_MS
+            )
+        stack.start()
+        expect(lists.locator(f"[data-video-id='{film}']").first).to_be_visible(timeout=LIMIT_MS)
+        plays_on(player, 200)
+        expect(player.get_by_test_id("error-message")).to_have_count(0)
+        context.close()
+        boss.close()
 
 
 # Films that fail, or are gone

@@ -1,12 +1,15 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { refresher } from '../../api';
 import { getProgress } from '../../api/endpoints';
-import { isMissing as isMissingError } from '../../api/errors';
+import { isMissing as isMissingError, isPassing, retryAfterOf } from '../../api/errors';
 import type { ProgressRecord, VideoDetail } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { t } from '../../i18n';
 import { failureText } from '../../i18n/told';
 import { arriveAt } from '../../lib/arrival';
+import type { Cancel } from '../../lib/backgroundTimers';
+import { retryDelayMs } from '../../lib/retry';
+import { whenSeen } from '../../lib/whenSeen';
 import { Player } from '../../player/Player';
 import { usePlaySession } from '../../playsession/usePlaySession';
 import { announcement, SessionPanel } from './SessionPanel';
@@ -79,20 +82,31 @@ function ReadyStage({ video, onMissing }: Props) {
   );
 }
 
-/** `unknown` when it could not be read. */
+const READ_ATTEMPTS = 3;
+
+/** `unknown` when it could not be read, and when the server was away for longer than the film should wait for that. */
 function useSavedPosition(videoId: string): ProgressRecord | null | 'unknown' | 'loading' {
   const [record, setRecord] = useState<ProgressRecord | null | 'unknown' | 'loading'>('loading');
   useEffect(() => {
     let current = true;
-    refresher
-      .ensureFresh(LOGIN_MAX_AGE_MS)
-      .then(() => getProgress(videoId))
-      .catch(() => 'unknown' as const)
-      .then((result) => {
-        if (current) setRecord(result);
-      });
+    let cancel: Cancel = () => undefined;
+    const read = async (failures: number) => {
+      try {
+        await refresher.ensureFresh(LOGIN_MAX_AGE_MS);
+        const saved = await getProgress(videoId);
+        if (current) setRecord(saved);
+      } catch (error) {
+        if (!current) return;
+        if (failures + 1 < READ_ATTEMPTS && isPassing(error)) {
+          const delayMs = retryDelayMs(failures + 1, retryAfterOf(error), Math.random());
+          cancel = whenSeen(delayMs, () => void read(failures + 1), { retries: true });
+        } else setRecord('unknown');
+      }
+    };
+    void read(0);
     return () => {
       current = false;
+      cancel();
     };
   }, [videoId]);
   return record;
