@@ -159,6 +159,17 @@ def test_the_focus_goes_where_the_page_begins(page: Page, film: str) -> None:
     assert page.evaluate("document.activeElement.dataset.testid") == "search-input", "who writes goes on writing"
 
 
+def test_who_is_sent_to_the_log_in_may_write_at_once(browser: Browser, home: Stack) -> None:
+    context = browser.new_context(base_url=home.base_url, locale="en-US")
+    tab = context.new_page()
+    tab.goto("/admin")
+    tab.wait_for_function("() => document.activeElement.dataset.testid === 'login-id'", timeout=LIMIT_MS)
+    tab.get_by_role("link", name="Create an account").click()
+    tab.wait_for_function("() => document.activeElement.textContent === 'Create an account'", timeout=LIMIT_MS)
+    assert tab.evaluate(FOCUSED) == "h1"
+    context.close()
+
+
 # Parts of the program
 
 

@@ -21,6 +21,9 @@ const AdminPage = lazyPage(() => import('./pages/AdminPage'));
 // The API and its documentation are not pages of this application.
 const SCOPE = /^\/(?!api\/|docs\b|openapi\.json)/;
 
+/** Pages for those who are not logged in. */
+const FORMS: ReadonlySet<string> = new Set(['/login', '/register']);
+
 export function App() {
   return (
     <LocationProvider scope={SCOPE}>
@@ -32,12 +35,14 @@ export function App() {
 function Shell() {
   const { path } = useLocation();
   const state = session.value;
+  const isForm = FORMS.has(path);
   const lastPath = useRef(path);
   useLayoutEffect(() => {
-    if (lastPath.current !== path) awaitPage();
+    // Who is sent to the log-in, without having asked for it, may write at once.
+    if (lastPath.current !== path && (!isForm || FORMS.has(lastPath.current))) awaitPage();
     lastPath.current = path;
-  }, [path]);
-  if (path === '/login' || path === '/register') {
+  }, [path, isForm]);
+  if (isForm) {
     return (
       <Pages>
         <Route path="/login" component={LoginPage} />
