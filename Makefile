@@ -142,7 +142,7 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/embedded
 	@$(PIP_CHECK)
 	@touch $@
 
-WEB_SOURCES := $(shell find web/src web/docs web/public -type f) web/index.html web/package.json web/vite.config.ts
+WEB_SOURCES := $(shell find web/src web/docs web/public -type f) web/index.html web/package.json web/vite.config.ts web/compress.mjs
 
 web/node_modules/.package-lock.json: web/package-lock.json | $(VENV)/embedded
 	@echo "Installing what the web site is built with"

@@ -12,9 +12,9 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from apps.marquee.assets import PrecompressedFiles
 from apps.marquee.ratelimit import RateLimits
 from apps.marquee.routes import limit_for, service_for
 from kit.callers import Authenticate
@@ -76,7 +76,7 @@ class Site:
 
     def __init__(self, folder: Path, media_origin: str = "") -> None:
         self._policy = content_security_policy(media_origin)
-        self._files = StaticFiles(directory=folder, html=True, check_dir=False)
+        self._files = PrecompressedFiles(directory=folder, html=True, check_dir=False)
         self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,6 +12,7 @@ import structlog
 from kit.audit import Admin, Detail
 from kit.db import Database, Transaction
 from kit.errors import ApiError
+from kit.events import Event
 from kit.ids import is_id
 from kit.media import MediaStore
 from marquee.events.v1 import video_pb2
@@ -26,7 +27,7 @@ from services.catalog.domain import (
 from services.catalog.models import Video
 from services.catalog.plans import Plans
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
-from services.catalog.service import act_event, touch, video_event
+from services.catalog.service import PROCESS_REQUESTED, SOURCE, act_event, touch, video_event
 
 log = structlog.get_logger()
 
@@ -106,6 +107,29 @@ class Changes:
                     act_event(Admin(viewer.user_id, address), "video.deleted", video.id, title=video.title)
                 )
         log.info("video_deleted", content_id=video_id, user_id=viewer.user_id)
+
+    async def reprocess(self, video_id: str, viewer: Viewer, address: str = "") -> Video:
+        """Request that facts and artwork of one video are made again. One that failed is `processing` from now on.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND; AUTH_FORBIDDEN for somebody else's video; UPLOAD_INVALID_MEDIA when its file is
+                gone, because it can never be played.
+        """
+        async with self._database.write() as transaction:
+            video = await self._own(transaction, video_id, viewer)
+            if not video.files:
+                raise ApiError("UPLOAD_INVALID_MEDIA")
+            if video.status == "processing":
+                return video
+            if video.status == "failed":
+                video.status = "processing"
+                video.failure_code = video.failure_reason = None
+            touch(video)
+            message = video_pb2.VideoProcessRequested(video_id=video.id, reference=video.files[0].reference)
+            await transaction.record(Event.of(PROCESS_REQUESTED, message, source=SOURCE, subject=video.id))
+            await _audit(transaction, viewer, address, PROCESS_REQUESTED, video)
+        log.info("video_process_requested", content_id=video_id, user_id=viewer.user_id)
+        return video
 
     async def restore(self, video_id: str, viewer: Viewer, address: str = "") -> Video:
         """Takes a video out of the trash.

@@ -170,6 +170,17 @@ def _changes_router(changes: Changes) -> APIRouter:
         await changes.delete(video_id, caller, address)
 
     @router.post(
+        "/api/videos/{video_id}/process",
+        responses=errors("CONTENT_NOT_FOUND", "UPLOAD_INVALID_MEDIA"),
+    )
+    async def process_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
+        """Has facts and artwork of one video made again: for its uploader and administrators.
+
+        A failed video is `processing` again. One whose file was removed, because it can never be played, is refused.
+        """
+        return VideoDetailView.of(await changes.reprocess(video_id, caller, address))
+
+    @router.post(
         "/api/videos/{video_id}/restore",
         responses=errors("CONTENT_NOT_FOUND", "PLAN_REQUIRED", "SERVICE_UNAVAILABLE"),
     )

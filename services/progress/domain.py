@@ -13,6 +13,10 @@ from kit.tokens import Caller
 COMPLETED_PERCENT = 95
 """From here on a video counts as watched to its end: credits need nobody."""
 
+REPLAY_PERCENT = 5
+REPLAY_SEC = 30.0
+"""A completed video counts as watched again from the later of these on: looking at its beginning is not a replay."""
+
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """A session that began later than this from now was not made by our clocks."""
 
@@ -129,7 +133,8 @@ def _after(known: Progress, report: Report, started_at: datetime | None) -> Prog
     position_sec = min(report.position_sec, duration_sec) if duration_sec > 0 else report.position_sec
     completed = report.completed
     if completed is None:
-        completed = percent(position_sec, duration_sec) >= COMPLETED_PERCENT
+        is_at_end = percent(position_sec, duration_sec) >= COMPLETED_PERCENT
+        completed = is_at_end or (known.completed and not _is_replay(position_sec, duration_sec))
     session_id, seq = report.session_id, report.seq
     if session_id is None:
         # Such a report is outside of any session: it must not open the way for late ones.
@@ -144,6 +149,11 @@ def _after(known: Progress, report: Report, started_at: datetime | None) -> Prog
         session_started_at=started_at or known.session_started_at,
         seq=seq,
     )
+
+
+def _is_replay(position_sec: float, duration_sec: float) -> bool:
+    """Return whether a viewer who has completed a video and is at this position now watches it again."""
+    return position_sec > REPLAY_SEC and percent(position_sec, duration_sec) >= REPLAY_PERCENT
 
 
 def first_day(days: int, now: datetime) -> date:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kit.http import Schema, View
+from kit.http import Page, Schema, View
 from services.stream.sessions.devices import MAX_NAME_CHARS
 from services.stream.tickets import MAX_TICKET_CHARS
 
@@ -136,6 +136,12 @@ class StreamMetrics(View):
     avg_duration_sec: float = Field(description="How long those that play now have been playing, on average.")
     sources: dict[str, int] = Field(description="Playing sessions by the tier that they began from.")
     cache_hit_rate: float = Field(description="Share of them, 0 to 1, that began from the hot copy.")
+
+
+class StreamPage(Page[StreamView]):
+    """One page of all play sessions, and how streaming goes: what a dashboard shows, in one answer."""
+
+    metrics: StreamMetrics
 
 
 class Qoe(Schema):

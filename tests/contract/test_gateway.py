@@ -17,6 +17,7 @@ import pytest
 from apps.marquee.gateway import content_security_policy
 from apps.marquee.openapi import document_parts
 from apps.marquee.routes import limit_for, service_for
+from tests.stacks.base import REPOSITORY
 from tests.stacks.gateway import Gateway
 
 UPSTREAMS = ("auth", "catalog", "stream", "progress")
@@ -346,5 +347,11 @@ def test_the_site(scene: Scene) -> None:
     asset = scene.http.get(assets[0], headers={"Accept-Encoding": "gzip"})
     assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert asset.headers["content-encoding"] == "gzip"
+    assert asset.headers["vary"] == "Accept-Encoding"
+    made_at_build_time = REPOSITORY / "web" / "dist" / f"{assets[0].lstrip('/')}.gz"
+    assert asset.headers["content-length"] == str(made_at_build_time.stat().st_size)
+    plain = scene.http.get(assets[0], headers={"Accept-Encoding": "identity"})
+    assert plain.headers["vary"] == "Accept-Encoding"
+    assert plain.headers["etag"] != asset.headers["etag"]
     assert scene.http.get("/assets/none.js").status_code == 404
     assert 'id="docs"' in scene.http.get("/docs/").text

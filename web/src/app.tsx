@@ -1,23 +1,28 @@
-import type { VNode } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from 'preact-iso';
+import type { ComponentChildren, VNode } from 'preact';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from 'preact-iso';
 import type { User } from './api/types';
 import { ErrorMessage } from './components/ErrorMessage';
 import { Header } from './components/Header';
+import { chunkTrouble, lazyPage } from './components/lazyPage';
 import { t } from './i18n';
+import { awaitPage } from './lib/arrival';
 import HomePage from './pages/HomePage';
 import NotFoundPage from './pages/NotFoundPage';
 import { loadSession, session } from './session/session';
 
-const LoginPage = lazy(() => import('./pages/LoginPage'));
-const RegisterPage = lazy(() => import('./pages/RegisterPage'));
-const UploadPage = lazy(() => import('./pages/UploadPage'));
-const WatchPage = lazy(() => import('./pages/WatchPage'));
-const AccountPage = lazy(() => import('./pages/AccountPage'));
-const AdminPage = lazy(() => import('./pages/AdminPage'));
+const LoginPage = lazyPage(() => import('./pages/LoginPage'));
+const RegisterPage = lazyPage(() => import('./pages/RegisterPage'));
+const UploadPage = lazyPage(() => import('./pages/UploadPage'));
+const WatchPage = lazyPage(() => import('./pages/WatchPage'));
+const AccountPage = lazyPage(() => import('./pages/AccountPage'));
+const AdminPage = lazyPage(() => import('./pages/AdminPage'));
 
 // The API and its documentation are not pages of this application.
 const SCOPE = /^\/(?!api\/|docs\b|openapi\.json)/;
+
+/** Pages for those who are not logged in. */
+const FORMS: ReadonlySet<string> = new Set(['/login', '/register']);
 
 export function App() {
   return (
@@ -30,7 +35,14 @@ export function App() {
 function Shell() {
   const { path } = useLocation();
   const state = session.value;
-  if (path === '/login' || path === '/register') {
+  const isForm = FORMS.has(path);
+  const lastPath = useRef(path);
+  useLayoutEffect(() => {
+    // Who is sent to the log-in, without having asked for it, may write at once.
+    if (lastPath.current !== path && (!isForm || FORMS.has(lastPath.current))) awaitPage();
+    lastPath.current = path;
+  }, [path, isForm]);
+  if (isForm) {
     return (
       <Pages>
         <Route path="/login" component={LoginPage} />
@@ -43,9 +55,11 @@ function Shell() {
       return <div class="splash" aria-busy="true" />;
     case 'unreachable':
       return (
-        <main class="splash">
-          <ErrorMessage error={state.error} onRetry={() => void loadSession()} />
-        </main>
+        <Frame user={null}>
+          <div class="page page-narrow">
+            <ErrorMessage error={state.error} onRetry={() => void loadSession()} retries />
+          </div>
+        </Frame>
       );
     case 'anonymous':
       return <ToLogin />;
@@ -64,20 +78,29 @@ function ToLogin() {
 
 function Site({ user }: { user: User }) {
   return (
+    <Frame user={user}>
+      <Pages>
+        <Route path="/" component={HomePage} user={user} />
+        <Route path="/upload" component={UploadPage} user={user} />
+        <Route path="/watch/:id" component={WatchPage} />
+        <Route path="/account" component={AccountPage} />
+        <Route path="/admin" component={AdminPage} user={user} />
+        <Route default component={NotFoundPage} />
+      </Pages>
+    </Frame>
+  );
+}
+
+/** What is around every page. */
+function Frame({ user, children }: { user: User | null; children: ComponentChildren }) {
+  return (
     <>
       <a class="skip-link" href="#main">
         {t('app.skip')}
       </a>
       <Header user={user} />
       <main id="main" tabIndex={-1}>
-        <Pages>
-          <Route path="/" component={HomePage} user={user} />
-          <Route path="/upload" component={UploadPage} user={user} />
-          <Route path="/watch/:id" component={WatchPage} />
-          <Route path="/account" component={AccountPage} />
-          <Route path="/admin" component={AdminPage} user={user} />
-          <Route default component={NotFoundPage} />
-        </Pages>
+        {children}
       </main>
       <footer class="site-footer">
         <span>{t('app.tagline')}</span>
@@ -88,8 +111,10 @@ function Site({ user }: { user: User }) {
 }
 
 function Pages({ children }: { children: VNode[] }) {
-  const [broken, setBroken] = useState(false);
-  if (broken) {
+  const { path } = useLocation();
+  const [brokenPath, setBrokenPath] = useState<string | null>(null);
+  const [isLoading, setLoading] = useState(false);
+  if (brokenPath === path) {
     return (
       <div class="page">
         <ErrorMessage error={t('error.page')} onRetry={() => location.reload()} />
@@ -97,8 +122,15 @@ function Pages({ children }: { children: VNode[] }) {
     );
   }
   return (
-    <ErrorBoundary onError={() => setBroken(true)}>
-      <Router>{children}</Router>
+    <ErrorBoundary onError={() => setBrokenPath(path)}>
+      {isLoading && chunkTrouble.value && (
+        <p class="notice page-notice" role="status" data-testid="page-notice">
+          <span class="spinner" aria-hidden="true" /> {t('error.pageWaits')}
+        </p>
+      )}
+      <Router onLoadStart={() => setLoading(true)} onLoadEnd={() => setLoading(false)}>
+        {children}
+      </Router>
     </ErrorBoundary>
   );
 }

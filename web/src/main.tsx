@@ -9,6 +9,7 @@ import { render } from 'preact';
 import { App } from './app';
 import { bindDocumentLanguage } from './i18n';
 import { keepSessionFresh, loadSession } from './session/session';
+import { followUploads } from './upload/processing';
 import { warnBeforeLeaving } from './upload/queue';
 
 // The documentation is a page of its own; without its slash, the address lands here.
@@ -16,6 +17,7 @@ if (location.pathname === '/docs') location.replace('/docs/');
 
 bindDocumentLanguage();
 warnBeforeLeaving();
+followUploads();
 keepSessionFresh();
 void loadSession();
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { commandFor } from '../src/player/hotkeys';
+import { commandFor, nextSpeed } from '../src/player/hotkeys';
 
 const press = (key: string, more = {}) => ({ key, altKey: false, ctrlKey: false, metaKey: false, ...more });
 
@@ -8,15 +8,34 @@ describe('commandFor', () => {
     [' ', { type: 'toggle-play' }],
     ['f', { type: 'toggle-fullscreen' }],
     ['M', { type: 'toggle-mute' }],
+    ['p', { type: 'toggle-pip' }],
+    ['<', { type: 'speed', by: -1 }],
+    ['>', { type: 'speed', by: 1 }],
     ['ArrowLeft', { type: 'seek', by: -10 }],
     ['ArrowRight', { type: 'seek', by: 10 }],
   ])('%s', (key, command) => {
     expect(commandFor(press(key))).toEqual(command);
   });
 
+  it('knows a letter by its place when an input method writes Hangul', () => {
+    expect(commandFor(press('ㅔ', { code: 'KeyP' }))).toEqual({ type: 'toggle-pip' });
+    expect(commandFor(press('Process', { code: 'KeyM' }))).toEqual({ type: 'toggle-mute' });
+    // On other Latin keyboards the letter counts, wherever it is.
+    expect(commandFor(press('a', { code: 'KeyF' }))).toBeNull();
+  });
+
   it('leaves the browser its own shortcuts', () => {
     expect(commandFor(press('f', { ctrlKey: true }))).toBeNull();
     expect(commandFor(press('ArrowLeft', { altKey: true }))).toBeNull();
     expect(commandFor(press('x'))).toBeNull();
+  });
+});
+
+describe('nextSpeed', () => {
+  it('goes from step to step and stays at the ends', () => {
+    expect([nextSpeed(1, 1), nextSpeed(1, -1), nextSpeed(2, 1), nextSpeed(0.5, -1)]).toEqual([
+      1.25, 0.75, 2, 0.5,
+    ]);
+    expect([nextSpeed(1.1, 1), nextSpeed(1.1, -1)]).toEqual([1.25, 1]);
   });
 });

@@ -73,7 +73,7 @@ describe('opening', () => {
   it('plays with the URL that it was given', async () => {
     const { session, state, start } = setUp();
     start.mockResolvedValueOnce(active());
-    expect(state()).toEqual({ phase: 'closed', isFinished: false });
+    expect(state(), 'nothing was given up yet').toEqual({ phase: 'opening' });
     session.open();
     expect(state()).toEqual({ phase: 'opening' });
     expect(session.streamUrl).toBeNull();

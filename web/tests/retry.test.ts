@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { retryDelayMs } from '../src/playsession/retry';
+import { retryDelayMs } from '../src/lib/retry';
 
 describe('retryDelayMs', () => {
   it('doubles up to half a minute', () => {

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
 from kit.callers import ActingAdmin, CurrentAdmin, protected_router
-from kit.http import Page, Paging, errors, paging
+from kit.http import Paging, errors, paging
 from services.stream.http.play_sessions import device_facts, sent_facts
 from services.stream.names import Names
-from services.stream.schemas import StreamMetrics, StreamView
+from services.stream.schemas import StreamMetrics, StreamPage, StreamView
 from services.stream.sessions import Overview, Sessions
-from services.stream.slots import EndReason
+from services.stream.slots import EndReason, Session
 
 PATH = "/api/admin/streams"
 
@@ -49,8 +50,11 @@ class AdminRoutes:
         )
         return router
 
-    async def streams(self, caller: CurrentAdmin, page: Annotated[Paging, Depends(paging)]) -> Page[StreamView]:
-        """All play sessions: playing ones, oldest first, then those that wait, in their order."""
+    async def streams(self, caller: CurrentAdmin, page: Annotated[Paging, Depends(paging)]) -> StreamPage:
+        """All play sessions: playing ones, oldest first, then those that wait, in their order; and how streaming goes.
+
+        One answer has all that a dashboard shows, so that watching it costs one request at a time.
+        """
         del caller
         sessions = await self._sessions.all()
         rates = self._overview.rates(sessions, datetime.now(UTC))
@@ -70,12 +74,21 @@ class AdminRoutes:
             )
             for each in some
         ]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=len(sessions))
+        return StreamPage(
+            items=items,
+            page=page.page,
+            page_size=page.page_size,
+            total=len(sessions),
+            metrics=await self._measure(sessions),
+        )
 
     async def metrics(self, caller: CurrentAdmin) -> StreamMetrics:
         """How streaming goes on the whole platform."""
         del caller
-        summary = self._overview.summary(await self._sessions.all(), datetime.now(UTC))
+        return await self._measure(await self._sessions.all())
+
+    async def _measure(self, sessions: Sequence[Session]) -> StreamMetrics:
+        summary = self._overview.summary(sessions, datetime.now(UTC))
         limits = self._sessions.limits
         return StreamMetrics(
             **summary,

@@ -68,6 +68,14 @@ export function listVideos(
 export const getVideo = (id: string, options: Abortable = {}): Promise<VideoDetail> =>
   api.json(videoPath(id), options);
 
+export async function deleteVideo(id: string): Promise<void> {
+  await api.request(videoPath(id), { method: 'DELETE' });
+}
+
+/** Has a failed video processed again; refused when its file was of no use and is gone. */
+export const reprocessVideo = (id: string): Promise<VideoDetail> =>
+  api.json(`${videoPath(id)}/process`, { method: 'POST' });
+
 // stream
 
 export const getStreamInfo = (id: string, options: Abortable = {}): Promise<StreamInfo> =>

@@ -42,9 +42,26 @@ export async function apiErrorOf(response: Response): Promise<ApiError> {
 
 export function errorText(error: unknown): string {
   if (error instanceof ApiError) {
+    // The gateway refuses before any service has read the language.
+    if (error.code === 'RATE_LIMITED') return t('error.rateLimited');
     return error.message || t('error.unexpected', { status: error.status });
   }
   return t('error.network');
+}
+
+/** Whether the same request may succeed a little later. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status >= 500 || error.status === 429 || error.status === 408;
+  return error instanceof NetworkError;
+}
+
+/** Whether there is no such thing, or not any more. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 404 || error.status === 410);
+}
+
+export function retryAfterOf(error: unknown): number | null {
+  return error instanceof ApiError ? error.retryAfterSec : null;
 }
 
 export function isAbort(error: unknown): boolean {

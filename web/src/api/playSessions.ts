@@ -85,14 +85,13 @@ export function endReason(error: unknown): string | null {
 
 // administration
 
+/** All play sessions and how streaming goes, in one answer. */
 export const listStreams = (
   page: number,
   pageSize: number,
   options: Abortable = {},
-): Promise<Page<LiveStream>> => api.json(`${ADMIN_PATH}?page=${page}&page_size=${pageSize}`, options);
-
-export const getStreamMetrics = (options: Abortable = {}): Promise<StreamMetrics> =>
-  api.json(`${ADMIN_PATH}/metrics`, options);
+): Promise<Page<LiveStream> & { metrics: StreamMetrics }> =>
+  api.json(`${ADMIN_PATH}?page=${page}&page_size=${pageSize}`, options);
 
 export async function stopStream(id: string): Promise<void> {
   await api.request(`${ADMIN_PATH}/${encodeURIComponent(id)}`, { method: 'DELETE' });

@@ -26,6 +26,7 @@ export interface VideoSummary {
   duration_sec: number | null;
   thumbnail_url: string | null;
   status: VideoStatus;
+  failure_code: string | null;
   failure_reason: string | null;
   created_at: string;
 }
@@ -47,7 +48,6 @@ export interface StreamInfo {
   bitrate: number | null;
   source: string | null;
   stream_url: string;
-  cache_hit: boolean;
 }
 
 export type PlaySessionStatus = 'active' | 'queued';

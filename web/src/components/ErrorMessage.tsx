@@ -1,17 +1,22 @@
-import { errorText } from '../api/errors';
+import { errorText, isPassing } from '../api/errors';
 import { t } from '../i18n';
 import { Icon } from './Icon';
 
 interface Props {
   error: unknown;
   onRetry?: () => void;
+  /** What failed for a time only is tried again without the button, too. */
+  retries?: boolean;
 }
 
-export function ErrorMessage({ error, onRetry }: Props) {
+export function ErrorMessage({ error, onRetry, retries = false }: Props) {
   return (
     <div class="notice notice-error" role="alert" data-testid="error-message">
       <Icon name="alert" />
-      <p>{typeof error === 'string' ? error : errorText(error)}</p>
+      <p>
+        {typeof error === 'string' ? error : errorText(error)}
+        {retries && (typeof error === 'string' || isPassing(error)) && <> {t('error.retrying')}</>}
+      </p>
       {onRetry && (
         <button type="button" class="button button-quiet" onClick={onRetry}>
           {t('common.retry')}

@@ -16,19 +16,20 @@ export function Brand() {
   );
 }
 
-export function Header({ user }: { user: User }) {
+/** Without a user while nobody can say who is logged in: the way to the pages stays. */
+export function Header({ user }: { user: User | null }) {
   return (
     <header class="site-header">
       <div class="site-header-inner">
         <Brand />
         <nav class="site-nav" aria-label={t('nav.main')}>
           <NavLink href="/">{t('nav.home')}</NavLink>
-          {user.can_upload && <UploadLink />}
-          {user.role === 'admin' && <NavLink href="/admin">{t('nav.admin')}</NavLink>}
+          {user?.can_upload && <UploadLink />}
+          {user?.role === 'admin' && <NavLink href="/admin">{t('nav.admin')}</NavLink>}
         </nav>
         <SearchBox />
         <LanguageSwitch />
-        <UserMenu user={user} />
+        {user && <UserMenu user={user} />}
       </div>
     </header>
   );

@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks';
 import type { VideoSummary } from '../api/types';
 import { language, t } from '../i18n';
+import { failureText } from '../i18n/told';
 import { formatClock, formatDate, formatDuration } from '../lib/format';
 import { Icon, PlayIcon } from './Icon';
 
 type CardVideo = Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail_url'> &
-  Partial<Pick<VideoSummary, 'status' | 'failure_reason' | 'created_at'>>;
+  Partial<Pick<VideoSummary, 'status' | 'failure_code' | 'failure_reason' | 'created_at'>>;
 
 interface Props {
   video: CardVideo;
@@ -61,7 +62,7 @@ export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
 }
 
 function meta(video: CardVideo, watched: Props['watched'], showTimeLeft: boolean): string {
-  if (video.status === 'failed') return video.failure_reason || t('card.failedUnknown');
+  if (video.status === 'failed') return failureText(video);
   if (showTimeLeft && watched && video.duration_sec !== null) {
     const left = Math.max(0, video.duration_sec - watched.position);
     return t('home.left', { time: formatDuration(left, language.value) });

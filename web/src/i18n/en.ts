@@ -23,6 +23,14 @@ export const en = {
   'error.network': 'The server can’t be reached. Check the connection and try again.',
   'error.unexpected': 'Something went wrong (HTTP {status}).',
   'error.page': 'This page could not be shown.',
+  'error.pageWaits': 'The page can’t be loaded right now. Trying again by itself…',
+  'error.retrying': 'Trying again by itself…',
+  'error.rateLimited': 'Too many requests came from here in a short time.',
+
+  'broken.title': 'This page can’t be loaded',
+  'broken.text':
+    'A part of it is missing on the server, perhaps because it was just upgraded. Load it again in a moment.',
+  'broken.reload': 'Load again',
 
   'login.title': 'Log in',
   'login.intro': 'Good to see you. The lights are going down.',
@@ -64,13 +72,45 @@ export const en = {
   'home.emptyHint': 'Videos appear here as soon as someone uploads them.',
   'home.emptyUpload': 'Upload the first video',
   'home.noResults': 'Nothing found for “{query}”',
-  'home.noResultsHint': 'Try fewer or different letters. Initial consonants work in Korean.',
+  'home.noResultsHint': 'Try fewer or different letters.',
   'home.left': '{time} left',
   'card.processing': 'Processing…',
   'card.failed': 'Processing failed',
   'card.failedUnknown': 'No reason was given.',
   'card.watched': '{percent}% watched',
   'card.completed': 'Watched',
+
+  'failure.FILE_MISSING':
+    'The file is not in the media store. Check that the store is mounted, then try again.',
+  'failure.FILE_UNREADABLE':
+    'The media store could not read the file. Check the disk or the share, then try again.',
+  'failure.THUMBNAIL_UNWRITABLE':
+    'The thumbnail could not be saved. Check that the store is writable and not full.',
+  'failure.EMPTY_FILE': 'The file is empty. Upload it again.',
+  'failure.NOT_A_VIDEO':
+    'This is not a video file, whatever its name says. Upload an MP4, MOV, WebM or MKV file.',
+  'failure.UNSUPPORTED_CONTAINER':
+    'This kind of video file is not supported. Convert it to MP4, MOV, WebM or MKV.',
+  'failure.TRUNCATED': 'The file ends too early: a part of it is missing. Upload the whole file again.',
+  'failure.DAMAGED': 'The file’s index is damaged. Export or convert it again, then upload it.',
+  'failure.NO_VIDEO_TRACK': 'The file has no video track, only sound or other data.',
+  'failure.UNSUPPORTED_CODEC':
+    'This kind of compression is not supported. Convert it to H.264, HEVC, VP9 or AV1.',
+  'failure.UNSUPPORTED_RESOLUTION':
+    'The picture is too large, or has no size. Convert it to at most 7680×4320.',
+  'failure.PROTECTED': 'The video is copy-protected and can’t be opened.',
+  'failure.NO_PICTURE': 'Not one picture could be decoded. Export or convert the video again.',
+  'failure.TIME_LIMIT': 'Looking into the file took too long. It may work when the server is less busy.',
+  'failure.MEMORY_LIMIT': 'The file takes too much memory to look into. Convert it to a smaller resolution.',
+  'failure.DECODER_CRASHED':
+    'The file made the decoder fail. It is probably damaged: export or convert it again.',
+  'failure.ORIGIN_REFUSES':
+    'The film can’t be read where it lies. Check its address and who may read it, then try again.',
+  'failure.TOO_LARGE_TO_STAGE':
+    'The film must be fetched whole to be looked into, and is larger than allowed.',
+  'failure.INTERRUPTED': 'Looking into the file was interrupted. Try again.',
+  'failure.SERVER_BUSY':
+    'The server has no room to work. Check its memory and temporary space, then try again.',
 
   'upload.title': 'Upload videos',
   'upload.intro': 'Files stay on your own server. Thumbnails and technical facts are made after the upload.',
@@ -89,8 +129,13 @@ export const en = {
   'upload.speed': '{speed}/s',
   'upload.timeLeft': '{time} left',
   'upload.finishing': 'The server is checking the file…',
-  'upload.done': 'Uploaded. It appears in the list and becomes playable when processing ends.',
+  'upload.processing': 'Uploaded. It is being processed and becomes playable after that.',
+  'upload.done': 'Ready to watch.',
+  'upload.watch': 'Watch',
   'upload.failed': 'The upload failed',
+  'upload.unusable': 'This video could not be processed.',
+  'upload.delete': 'Delete',
+  'upload.deleteVideo': 'Delete {title}',
   'upload.cancelled': 'Cancelled',
   'upload.maybeArrived':
     'The connection was lost just after the last byte. The video may have arrived: look in the list before you try again.',
@@ -113,13 +158,13 @@ export const en = {
   'player.processing': 'This video is still being processed. It will start here by itself when it is ready.',
   'player.failed': 'This video could not be processed.',
   'player.facts': 'Technical facts',
-  'player.keys': 'Keyboard: space plays and pauses · ← → jump 10 s · ↑ ↓ volume · F full screen · M mute',
+  'player.keys':
+    'Keyboard: space plays and pauses · ← → jump 10 s · ↑ ↓ volume · < > speed · F full screen · P picture in picture · M mute',
   'player.resolution': 'Resolution',
   'player.codecs': 'Codecs',
   'player.bitrate': 'Bit rate',
   'player.size': 'Size',
   'player.source': 'Source',
-  'player.cacheHit': 'hot copy',
 
   'session.opening': 'Getting a place for you…',
   'session.play': 'Play',
@@ -215,11 +260,30 @@ export const en = {
   'admin.dependencies': 'Dependencies',
   'admin.checkedAt': 'Checked at {time}',
   'admin.forbidden': 'Only administrators can see this page.',
+  'health.healthy': 'healthy',
+  'health.degraded': 'degraded',
+  'health.unhealthy': 'unhealthy',
+  'health.connected': 'connected',
+  'health.disconnected': 'disconnected',
+  'part.auth': 'accounts',
+  'part.catalog': 'catalogue',
+  'part.stream': 'streaming',
+  'part.progress': 'progress',
+  'part.thumbnailer': 'thumbnails',
+  'part.database': 'database',
+  'part.broker': 'message broker',
+  'part.redis': 'Redis',
+  'source.ssd': 'hot copy',
+  'source.nas': 'media store',
+  'source.remote': 'remote origin',
   'role.admin': 'Administrator',
   'role.member': 'Member',
   'status.pending': 'Pending',
   'status.active': 'Active',
   'status.suspended': 'Suspended',
+
+  'missing.title': 'This film is not on the programme',
+  'missing.text': 'It was deleted, or this address never had a film.',
 
   'notFound.title': 'Not on tonight’s programme',
   'notFound.text': 'There is no page at this address.',

@@ -30,6 +30,10 @@ export function setLanguage(next: Language): void {
   storage.set(STORAGE_KEY, next);
 }
 
+export function isMessage(key: string): key is MessageKey {
+  return Object.hasOwn(en, key);
+}
+
 export function t(key: MessageKey, params?: Params): string {
   return interpolate(dictionaries[language.value][key], params);
 }

@@ -1,5 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { isPassing, retryAfterOf } from '../api/errors';
 import { language } from '../i18n';
+import type { Cancel } from './backgroundTimers';
+import { pollIntervalMs, retryDelayMs } from './retry';
+import { whenSeen } from './whenSeen';
 
 export function usePageTitle(title: string): void {
   useEffect(() => {
@@ -14,7 +18,8 @@ export type Loaded<T> =
 
 /**
  * Loads when `deps` or the language change, and when `reload` is called; a newer load cancels the older one. Data that
- * is already there stays visible meanwhile.
+ * is already there stays visible meanwhile. What fails because the server is away, or asks for less, is loaded again by
+ * itself at growing intervals, while the page is in view; its error stays visible until then.
  */
 export function useLoad<T>(
   load: (signal: AbortSignal) => Promise<T>,
@@ -26,54 +31,66 @@ export function useLoad<T>(
   loadRef.current = load;
   useEffect(() => {
     const abort = new AbortController();
-    setState((previous) => ({ ...previous, phase: 'loading' }) as Loaded<T>);
-    loadRef.current(abort.signal).then(
-      (data) => {
+    let cancel: Cancel = () => undefined;
+    let failures = 0;
+    const attempt = async () => {
+      try {
+        const data = await loadRef.current(abort.signal);
         if (!abort.signal.aborted) setState({ phase: 'ready', data });
-      },
-      (error: unknown) => {
-        if (!abort.signal.aborted)
-          setState((previous) => ({ ...previous, phase: 'failed', error }) as Loaded<T>);
-      },
-    );
-    return () => abort.abort();
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        setState((previous) => ({ ...previous, phase: 'failed', error }) as Loaded<T>);
+        if (!isPassing(error)) return;
+        failures += 1;
+        const delayMs = retryDelayMs(failures, retryAfterOf(error), Math.random());
+        cancel = whenSeen(delayMs, () => void attempt(), { retries: true });
+      }
+    };
+    setState((previous) => ({ ...previous, phase: 'loading' }) as Loaded<T>);
+    void attempt();
+    return () => {
+      abort.abort();
+      cancel();
+    };
   }, [...deps, round, language.value]);
   return [state, () => setRound((count) => count + 1)];
 }
 
-/** Repeats `task` every `intervalMs` while `active` and the tab is visible; one run never overlaps the next. */
-export function usePolling(task: () => Promise<void>, intervalMs: number, active: boolean): void {
+/**
+ * Repeats `task` while `active` and the tab is visible, every `firstMs` or at intervals that grow up to `longestMs`; one
+ * run never overlaps the next. While the server is away or asks for less, it is asked less often.
+ */
+export function usePolling(
+  task: () => Promise<void>,
+  active: boolean,
+  { firstMs, longestMs = firstMs }: { firstMs: number; longestMs?: number },
+): void {
   const taskRef = useRef(task);
   taskRef.current = task;
   useEffect(() => {
     if (!active) return;
     let stopped = false;
-    let timer: ReturnType<typeof setTimeout>;
-    const schedule = (delay: number) => {
-      timer = setTimeout(run, delay);
+    let cancel: Cancel = () => undefined;
+    let rounds = 0;
+    let failures = 0;
+    const schedule = (delayMs: number) => {
+      if (!stopped) cancel = whenSeen(delayMs, () => void run(), { retries: failures > 0 });
     };
     const run = async () => {
-      if (document.visibilityState === 'hidden') return;
       try {
         await taskRef.current();
-        if (!stopped) schedule(intervalMs);
-      } catch {
-        // The server is away or asks for less: come back more slowly.
-        if (!stopped) schedule(intervalMs * 5);
+        failures = 0;
+        rounds += 1;
+        schedule(pollIntervalMs(rounds, firstMs, longestMs));
+      } catch (error) {
+        failures += 1;
+        schedule(firstMs + retryDelayMs(failures, retryAfterOf(error), Math.random()));
       }
     };
-    const onVisible = () => {
-      if (document.visibilityState === 'visible') {
-        clearTimeout(timer);
-        schedule(0);
-      }
-    };
-    schedule(intervalMs);
-    document.addEventListener('visibilitychange', onVisible);
+    schedule(firstMs);
     return () => {
       stopped = true;
-      clearTimeout(timer);
-      document.removeEventListener('visibilitychange', onVisible);
+      cancel();
     };
-  }, [intervalMs, active]);
+  }, [firstMs, longestMs, active]);
 }

@@ -1,3 +1,4 @@
+import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { usePageTitle } from '../lib/hooks';
 import { DevicePanel } from './account/DevicePanel';
@@ -7,7 +8,7 @@ export default function AccountPage() {
   usePageTitle(t('account.title'));
   return (
     <div class="page page-narrow account">
-      <h1>{t('account.title')}</h1>
+      <PageHeading>{t('account.title')}</PageHeading>
       <DevicePanel />
       <WatchingPanel />
     </div>

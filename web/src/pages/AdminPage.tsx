@@ -1,5 +1,6 @@
 import type { User } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
+import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { usePageTitle } from '../lib/hooks';
 import { HealthPanel } from './admin/HealthPanel';
@@ -10,7 +11,7 @@ export default function AdminPage({ user }: { user: User }) {
   usePageTitle(t('admin.title'));
   return (
     <div class="page">
-      <h1>{t('admin.title')}</h1>
+      <PageHeading>{t('admin.title')}</PageHeading>
       {user.role === 'admin' ? (
         <>
           <StreamsPanel />

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { Brand } from '../components/Header';
 import { LanguageSwitch } from '../components/LanguageSwitch';
+import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 
 interface Props {
@@ -21,7 +22,7 @@ export function AuthLayout({ title, intro, children }: Props) {
         <p class="auth-tagline">{t('app.tagline')}</p>
         <section class="auth-card" aria-labelledby="auth-title">
           <div class="bulbs" aria-hidden="true" />
-          <h1 id="auth-title">{title}</h1>
+          <PageHeading id="auth-title">{title}</PageHeading>
           <p class="auth-intro">{intro}</p>
           {children}
         </section>

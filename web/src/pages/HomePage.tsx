@@ -5,6 +5,7 @@ import { isAbort } from '../api/errors';
 import type { HistoryEntry, Page, User, VideoSummary } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
+import { PageHeading } from '../components/PageHeading';
 import { CardSkeleton, VideoCard } from '../components/VideoCard';
 import { language, t } from '../i18n';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
@@ -14,7 +15,8 @@ import { Hero } from './home/Hero';
 const PAGE_SIZE = 24;
 const MAX_PAGE_SIZE = 100;
 const ROW_LENGTH = 12;
-const POLL_MS = 2000;
+/** Processing takes seconds for most films, and minutes for some. */
+const POLL = { firstMs: 2000, longestMs: 15_000 };
 
 export default function HomePage({ user }: { user: User }) {
   const query = useLocation().query.query ?? '';
@@ -44,12 +46,14 @@ export default function HomePage({ user }: { user: User }) {
         {!query && started.length > 0 && <ContinueRow entries={started.slice(0, ROW_LENGTH)} />}
         <section aria-labelledby="all-videos">
           <div class="section-head">
-            <h1 id="all-videos">{query ? t('home.results', { query }) : t('home.all')}</h1>
+            <PageHeading id="all-videos">{query ? t('home.results', { query }) : t('home.all')}</PageHeading>
             {videos.list && videos.list.total > 0 && !videos.stale && (
               <span class="count">{count(videos.list.total)}</span>
             )}
           </div>
-          {videos.error !== null && <ErrorMessage error={videos.error} onRetry={videos.reload} />}
+          {videos.error !== null && (
+            <ErrorMessage error={videos.error} onRetry={videos.reload} retries={videos.retries} />
+          )}
           <VideoGrid videos={videos} history={entries} />
           {videos.list?.total === 0 && !videos.stale && <Empty query={query} canUpload={user.can_upload} />}
         </section>
@@ -80,6 +84,8 @@ interface VideoList {
   stale: boolean;
   loading: boolean;
   error: unknown;
+  /** What failed is loaded again by itself. */
+  retries: boolean;
   reload: () => void;
   loadMore: () => void;
 }
@@ -124,8 +130,8 @@ function useVideos(query: string): VideoList {
       const pageSize = Math.min(MAX_PAGE_SIZE, current.pages * PAGE_SIZE);
       setFresh({ first: base, items: (await listVideos({ query, page: 1, pageSize })).items });
     },
-    POLL_MS,
     processing,
+    POLL,
   );
 
   return {
@@ -133,6 +139,7 @@ function useVideos(query: string): VideoList {
     stale: first.data !== undefined && first.data.query !== query,
     loading: first.phase === 'loading' || loadingMore,
     error: first.phase === 'failed' ? first.error : moreError,
+    retries: first.phase === 'failed',
     reload: () => {
       setShown({ query, extra: [], pages: 1 });
       setMoreError(null);

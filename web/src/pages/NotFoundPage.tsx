@@ -1,4 +1,5 @@
 import { Icon } from '../components/Icon';
+import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { usePageTitle } from '../lib/hooks';
 
@@ -7,7 +8,7 @@ export default function NotFoundPage() {
   return (
     <div class="page empty">
       <Icon name="film" size={44} />
-      <h1>{t('notFound.title')}</h1>
+      <PageHeading>{t('notFound.title')}</PageHeading>
       <p>{t('notFound.text')}</p>
       <a class="button button-primary" href="/">
         {t('notFound.home')}

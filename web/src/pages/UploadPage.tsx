@@ -2,6 +2,7 @@ import { useRef, useState } from 'preact/hooks';
 import type { User } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
+import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { usePageTitle } from '../lib/hooks';
 import { addFiles, clearFinished, startDrafts, uploads } from '../upload/queue';
@@ -11,7 +12,7 @@ export default function UploadPage({ user }: { user: User }) {
   usePageTitle(t('upload.title'));
   return (
     <div class="page page-narrow">
-      <h1>{t('upload.title')}</h1>
+      <PageHeading>{t('upload.title')}</PageHeading>
       {user.can_upload ? <Uploader /> : <ErrorMessage error={t('upload.forbidden')} />}
     </div>
   );

@@ -1,16 +1,20 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import { getStreamInfo, getVideo } from '../api/endpoints';
+import { isMissing as isMissingError } from '../api/errors';
 import type { StreamInfo, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
+import { PageHeading } from '../components/PageHeading';
 import { language, t } from '../i18n';
 import { formatDate, formatDuration } from '../lib/format';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
+import { MissingFilm } from './watch/MissingFilm';
 import { Stage } from './watch/Stage';
 import { StreamFacts } from './watch/StreamFacts';
 
-const POLL_MS = 2000;
+/** Processing takes seconds for most films, and minutes for some. */
+const POLL = { firstMs: 2000, longestMs: 15_000 };
 
 export default function WatchPage() {
   const id = useRoute().params.id ?? '';
@@ -18,16 +22,26 @@ export default function WatchPage() {
 }
 
 function Watch({ id }: { id: string }) {
+  const [isMissing, setMissing] = useState(false);
+  return isMissing ? <MissingFilm /> : <Film id={id} onMissing={() => setMissing(true)} />;
+}
+
+function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
   const [loaded, reload] = useLoad((signal) => getVideo(id, { signal }), [id]);
   const [polled, setPolled] = useState<VideoDetail | null>(null);
   const video = polled ?? loaded.data;
   usePageTitle(video?.title ?? t('player.title'));
-  usePolling(async () => setPolled(await getVideo(id)), POLL_MS, video?.status === 'processing');
+  usePolling(async () => setPolled(await getVideo(id)), video?.status === 'processing', POLL);
   const isReady = video?.status === 'ready';
   const [info] = useLoad(
     (signal) => (isReady ? getStreamInfo(id, { signal }) : Promise.resolve(null)),
     [id, isReady],
   );
+
+  const isMissing = loaded.phase === 'failed' && isMissingError(loaded.error);
+  useEffect(() => {
+    if (isMissing) onMissing();
+  }, [isMissing, onMissing]);
 
   return (
     <div class="watch">
@@ -36,14 +50,14 @@ function Watch({ id }: { id: string }) {
           <div class="stage-empty" />
         </div>
       )}
-      {!video && loaded.phase === 'failed' && (
+      {!video && loaded.phase === 'failed' && !isMissing && (
         <div class="stage">
           <div class="stage-empty">
-            <ErrorMessage error={loaded.error} onRetry={reload} />
+            <ErrorMessage error={loaded.error} onRetry={reload} retries />
           </div>
         </div>
       )}
-      {video && <Stage video={video} />}
+      {video && <Stage video={video} onMissing={onMissing} />}
       <div class="watch-text">
         <a class="back" href="/">
           <Icon name="back" size={18} />
@@ -58,7 +72,7 @@ function Watch({ id }: { id: string }) {
 function About({ video, info }: { video: VideoDetail; info: StreamInfo | null }) {
   return (
     <>
-      <h1>{video.title}</h1>
+      {video.status === 'ready' ? <h1>{video.title}</h1> : <PageHeading>{video.title}</PageHeading>}
       <p class="watch-meta">
         {video.duration_sec !== null && <span>{formatDuration(video.duration_sec, language.value)}</span>}
         <span>{formatDate(video.created_at, language.value)}</span>

@@ -5,7 +5,9 @@ import type { ProgressRecord, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
 import type { PlaySession } from '../playsession/playSession';
+import { SPEEDS } from './hotkeys';
 import { Playback, type PlaybackFailure } from './playback';
+import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
 import { useHotkeys } from './useHotkeys';
@@ -71,6 +73,8 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     controller.current?.focus();
   };
 
+  useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
+
   useHotkeys(controller, element, !asking && !isCovered);
 
   return (
@@ -78,8 +82,11 @@ export function Player({ video, session, isAskedFor, record }: Props) {
       <media-controller
         ref={controller}
         lang={language.value}
-        tabIndex={-1}
+        // With -1, Tab would pass over all the controls inside, too.
+        tabIndex={0}
         nohotkeys
+        novolumepref
+        nomutedpref
         breakpoints="md:640"
         autohide="3"
         aria-label={video.title}
@@ -108,7 +115,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           <media-volume-range class="wide-only" />
           <media-time-display showduration />
           <span class="stage-space" />
-          <media-playback-rate-button class="wide-only" rates="0.5 0.75 1 1.25 1.5 2" />
+          <media-playback-rate-button class="wide-only" rates={SPEEDS.join(' ')} />
           <media-pip-button class="wide-only" />
           <media-fullscreen-button />
         </media-control-bar>
@@ -116,7 +123,11 @@ export function Player({ video, session, isAskedFor, record }: Props) {
       {failure && activeId !== null && (
         <div class="stage-cover">
           <h2>{t('player.errorTitle')}</h2>
-          <ErrorMessage error={failureText(failure)} onRetry={() => void playback.current?.retry()} />
+          <ErrorMessage
+            error={failureText(failure)}
+            onRetry={() => void playback.current?.retry()}
+            retries={failure.retries}
+          />
         </div>
       )}
       {asking && start.saved && start.resumeAt !== null && (

@@ -8,6 +8,7 @@ declare module 'preact' {
       'media-controller': Control & {
         nohotkeys?: boolean;
         novolumepref?: boolean;
+        nomutedpref?: boolean;
         breakpoints?: string;
         autohide?: string;
       };

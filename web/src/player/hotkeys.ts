@@ -1,10 +1,13 @@
 export type PlayerCommand =
-  | { type: 'toggle-play' | 'toggle-fullscreen' | 'toggle-mute' }
+  | { type: 'toggle-play' | 'toggle-fullscreen' | 'toggle-mute' | 'toggle-pip' }
   | { type: 'seek'; by: number }
-  | { type: 'volume'; by: number };
+  | { type: 'volume'; by: number }
+  | { type: 'speed'; by: 1 | -1 };
 
 interface KeyPress {
   key: string;
+  /** The key's place on the keyboard: with a Korean input method, `key` is a Hangul letter or nothing of use. */
+  code?: string;
   altKey: boolean;
   ctrlKey: boolean;
   metaKey: boolean;
@@ -12,17 +15,20 @@ interface KeyPress {
 
 export function commandFor(press: KeyPress): PlayerCommand | null {
   if (press.altKey || press.ctrlKey || press.metaKey) return null;
-  switch (press.key) {
+  switch (latinKey(press)) {
     case ' ':
     case 'k':
-    case 'K':
       return { type: 'toggle-play' };
     case 'f':
-    case 'F':
       return { type: 'toggle-fullscreen' };
     case 'm':
-    case 'M':
       return { type: 'toggle-mute' };
+    case 'p':
+      return { type: 'toggle-pip' };
+    case '<':
+      return { type: 'speed', by: -1 };
+    case '>':
+      return { type: 'speed', by: 1 };
     case 'ArrowLeft':
       return { type: 'seek', by: -10 };
     case 'ArrowRight':
@@ -34,6 +40,19 @@ export function commandFor(press: KeyPress): PlayerCommand | null {
     default:
       return null;
   }
+}
+
+function latinKey({ key, code }: KeyPress): string {
+  if (key.length === 1 && key <= '~') return key.toLowerCase();
+  return /^Key[A-Z]$/.test(code ?? '') ? (code ?? '').slice(3).toLowerCase() : key;
+}
+
+export const SPEEDS: readonly number[] = [0.5, 0.75, 1, 1.25, 1.5, 2];
+
+/** The next speed in a direction; the fastest and the slowest stay. */
+export function nextSpeed(speed: number, by: 1 | -1): number {
+  const next = by > 0 ? SPEEDS.find((each) => each > speed) : SPEEDS.findLast((each) => each < speed);
+  return next ?? speed;
 }
 
 const SLIDER_KEYS = /^(Arrow|Page|Home|End)/;

@@ -1,16 +1,18 @@
 import { refresher } from '../api';
 import { getProgress, saveProgress } from '../api/endpoints';
-import { ApiError } from '../api/errors';
+import { ApiError, isPassing, retryAfterOf } from '../api/errors';
 import { probeStream } from '../api/playSessions';
 import type { Qoe } from '../api/types';
+import { backgroundTimers, type Cancel } from '../lib/backgroundTimers';
+import { retryDelayMs } from '../lib/retry';
 import { uuid7 } from '../lib/uuid7';
 import { SessionOverError } from '../playsession/playSession';
 import { QoeMeter } from '../playsession/qoe';
 import { ProgressPolicy } from './progressPolicy';
 
-export type PlaybackFailure =
-  | { kind: 'refused'; error: ApiError }
-  | { kind: 'network' | 'decode' | 'source' };
+type FailureReason = { kind: 'refused'; error: ApiError } | { kind: 'network' | 'decode' | 'source' };
+/** `retries` while it is tried again by itself. */
+export type PlaybackFailure = FailureReason & { retries: boolean };
 
 const SAVE_EVERY_MS = 5000;
 const SEEK_SETTLES_MS = 400;
@@ -35,6 +37,9 @@ export class Playback {
   private pendingStart: Start | null = null;
   private lastPosition = 0;
   private recoveringAt: number | null = null;
+  /** How often in a row the film could not be had. */
+  private failures = 0;
+  private cancelRetry: Cancel | null = null;
   private isStopped = true;
   /** What the viewer wants; the element also pauses by itself, after an error or when the browser puts the page aside. */
   private isPlaying = false;
@@ -78,6 +83,7 @@ export class Playback {
     }
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     window.addEventListener('pagehide', () => this.save({ keepalive: true }), { signal });
+    window.addEventListener('online', () => this.cancelRetry && void this.reload(this.isPlaying), { signal });
     window.addEventListener(
       'pageshow',
       (event) => {
@@ -96,6 +102,7 @@ export class Playback {
       clearInterval(renewal);
       clearTimeout(this.seekTimer);
       clearTimeout(this.finishTimer);
+      this.cancelRetry?.();
       this.unload();
     };
   }
@@ -103,7 +110,7 @@ export class Playback {
   /** Plays from a play session's URL: from where the one before was stopped, if there was one. */
   play(url: string): void {
     this.isStopped = false;
-    this.recoveringAt = null;
+    this.recovered();
     this.meter = newMeter();
     if (this.pendingStart?.play) this.meter.requested();
     this.onFailure(null);
@@ -115,6 +122,7 @@ export class Playback {
     if (this.isStopped) return;
     this.save({ keepalive: true });
     this.isStopped = true;
+    this.recovered();
     this.pendingStart ??= { at: this.lastPosition, play: this.isPlaying, saving: 'same' };
     if (document.fullscreenElement) void document.exitFullscreen();
     this.unload();
@@ -140,6 +148,7 @@ export class Playback {
   }
 
   async retry(): Promise<void> {
+    this.isPlaying = true;
     this.onFailure(null);
     await this.reload(true);
   }
@@ -175,7 +184,7 @@ export class Playback {
     this.lastPosition = this.video.currentTime;
     this.countDropped();
     if (this.recoveringAt !== null && Math.abs(this.lastPosition - this.recoveringAt) > RECOVERED_SEC) {
-      this.recoveringAt = null;
+      this.recovered();
     }
   }
 
@@ -272,28 +281,54 @@ export class Playback {
     if (this.isStopped) return;
     this.policy.suspend();
     const { error } = this.video;
-    if (this.recoveringAt !== null || error?.code === MediaError.MEDIA_ERR_DECODE) {
-      this.fail(mediaFailure(error));
+    const isFirst = this.recoveringAt === null;
+    const mayPass = isFirst || error?.code === MediaError.MEDIA_ERR_NETWORK;
+    if (error?.code === MediaError.MEDIA_ERR_DECODE || !mayPass) {
+      this.fail({ ...mediaFailure(error), retries: false });
       return;
     }
     this.recoveringAt = this.lastPosition;
-    await this.reload(this.isPlaying);
+    if (isFirst) await this.reload(this.isPlaying);
+    else this.retryLater({ kind: 'network' }, null);
+  }
+
+  private recovered(): void {
+    this.cancelRetry?.();
+    this.cancelRetry = null;
+    this.recoveringAt = null;
+    this.failures = 0;
   }
 
   /** Goes on at the same place, with a URL that is known to work. */
   private async reload(play: boolean): Promise<void> {
     const { sources } = this;
+    this.cancelRetry?.();
+    this.cancelRetry = null;
+    const isOutdated = () => this.attached.signal.aborted || this.isStopped || sources !== this.sources;
     try {
       const url = await this.renewSource();
       await probeStream(url);
-      if (this.attached.signal.aborted || this.isStopped || sources !== this.sources) return;
+      if (isOutdated()) return;
       this.pendingStart ??= { at: this.lastPosition, play, saving: 'same' };
+      this.onFailure(null);
       this.show(url);
     } catch (error) {
       // Who keeps the session tells the viewer of its end.
-      if (error instanceof SessionOverError || sources !== this.sources) return;
-      this.fail(error instanceof ApiError ? { kind: 'refused', error } : { kind: 'network' });
+      if (error instanceof SessionOverError || isOutdated()) return;
+      const reason: FailureReason =
+        error instanceof ApiError ? { kind: 'refused', error } : { kind: 'network' };
+      if (isPassing(error)) this.retryLater(reason, retryAfterOf(error));
+      else this.fail({ ...reason, retries: false });
     }
+  }
+
+  /** The server is away, or breaks off what it sends: it is asked again, ever more slowly, and in hidden tabs, too. */
+  private retryLater(reason: FailureReason, atLeastSec: number | null): void {
+    this.failures += 1;
+    this.fail({ ...reason, retries: true });
+    const delayMs = retryDelayMs(this.failures, atLeastSec, Math.random());
+    this.cancelRetry?.();
+    this.cancelRetry = backgroundTimers.later(delayMs, () => void this.reload(this.isPlaying));
   }
 
   private fail(failure: PlaybackFailure): void {
@@ -306,7 +341,7 @@ function newMeter(): QoeMeter {
   return new QoeMeter(() => performance.now());
 }
 
-function mediaFailure(error: MediaError | null): PlaybackFailure {
+function mediaFailure(error: MediaError | null): FailureReason {
   switch (error?.code) {
     case MediaError.MEDIA_ERR_NETWORK:
       return { kind: 'network' };

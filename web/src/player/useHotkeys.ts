@@ -1,6 +1,6 @@
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { commandFor, isClaimed, type PlayerCommand } from './hotkeys';
+import { commandFor, isClaimed, nextSpeed, type PlayerCommand } from './hotkeys';
 
 /** The keys work wherever the focus is on the page, not only inside the player. */
 export function useHotkeys(
@@ -39,6 +39,14 @@ function perform(command: PlayerCommand, controller: HTMLElement, video: HTMLVid
       controller.dispatchEvent(new CustomEvent(request, { bubbles: true, composed: true }));
       break;
     }
+    case 'toggle-pip': {
+      const request = document.pictureInPictureElement ? 'mediaexitpiprequest' : 'mediaenterpiprequest';
+      controller.dispatchEvent(new CustomEvent(request, { bubbles: true, composed: true }));
+      break;
+    }
+    case 'speed':
+      video.playbackRate = nextSpeed(video.playbackRate, command.by);
+      break;
     case 'seek':
       if (Number.isFinite(video.duration)) {
         video.currentTime = clamp(video.currentTime + command.by, 0, video.duration);

@@ -1,10 +1,10 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
-import { ApiError } from '../api/errors';
+import { isPassing, retryAfterOf } from '../api/errors';
 import { endReason } from '../api/playSessions';
 import type { PlaySessionAnswer, Qoe } from '../api/types';
 import type { Cancel } from '../lib/backgroundTimers';
-import { retryDelayMs } from './retry';
-import { isLapse, isPassing, type PlayState, refusalOf } from './state';
+import { retryDelayMs } from '../lib/retry';
+import { isLapse, type PlayState, refusalOf } from './state';
 
 export interface PlaySessionDeps {
   start: (insteadOf: string | undefined) => Promise<PlaySessionAnswer>;
@@ -30,7 +30,7 @@ export class PlaySession {
   /** What the player lived through since the session began; set by whoever plays. */
   measure: (() => Qoe) | null = null;
 
-  private readonly current = signal<PlayState>({ phase: 'closed', isFinished: false });
+  private readonly current = signal<PlayState>({ phase: 'opening' });
   /** What the server keeps for this page. */
   private live: PlaySessionAnswer | null = null;
   /** Rises when what was asked before is of no interest any more. */
@@ -58,10 +58,13 @@ export class PlaySession {
     void this.start(insteadOf);
   }
 
-  /** Gives it back: to the next in the queue, it matters how soon. */
+  /**
+   * Gives it back: to the next in the queue, it matters how soon. A page that is `closing` has nothing to tell its
+   * viewer; if the browser keeps it, it opens another session when it is shown again.
+   */
   close({ closing = false, isFinished = false } = {}): void {
     this.release({ closing });
-    this.current.value = { phase: 'closed', isFinished };
+    this.current.value = closing ? { phase: 'opening' } : { phase: 'closed', isFinished };
   }
 
   /** The viewer is back at a page that lay hidden. */
@@ -178,8 +181,7 @@ export class PlaySession {
 
   private nextAttemptMs(error: unknown): number {
     this.failures += 1;
-    const atLeastSec = error instanceof ApiError ? error.retryAfterSec : null;
-    return retryDelayMs(this.failures, atLeastSec, this.deps.random());
+    return retryDelayMs(this.failures, retryAfterOf(error), this.deps.random());
   }
 
   private schedule(delayMs: number, task: () => void): void {

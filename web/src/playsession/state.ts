@@ -1,4 +1,4 @@
-import { ApiError, NetworkError } from '../api/errors';
+import { ApiError } from '../api/errors';
 import type { WatchingDevice } from '../api/types';
 
 export interface Refusal {
@@ -34,12 +34,6 @@ export function refusalOf(error: unknown): Refusal | null {
     devices: Array.isArray(devices) ? (devices as WatchingDevice[]) : [],
     retryAfterSec: error.retryAfterSec,
   };
-}
-
-/** Whether the same request may succeed a little later. */
-export function isPassing(error: unknown): boolean {
-  if (error instanceof ApiError) return error.status >= 500 || error.status === 429 || error.status === 408;
-  return error instanceof NetworkError;
 }
 
 /** Nobody ended it on purpose: the computer slept, the network was away, or the server forgot. */

@@ -1,8 +1,11 @@
 import { effect, signal } from '@preact/signals';
 import { recordFreshSession, refresher, sessionLost } from '../api';
 import * as endpoints from '../api/endpoints';
-import { ApiError } from '../api/errors';
+import { ApiError, isPassing, retryAfterOf } from '../api/errors';
 import type { User } from '../api/types';
+import type { Cancel } from '../lib/backgroundTimers';
+import { retryDelayMs } from '../lib/retry';
+import { whenSeen } from '../lib/whenSeen';
 
 export type SessionState =
   | { phase: 'loading' }
@@ -12,16 +15,25 @@ export type SessionState =
 
 export const session = signal<SessionState>({ phase: 'loading' });
 
+let failures = 0;
+let cancelRetry: Cancel = () => undefined;
+
+/** Finds out who is logged in. While the server is away, it is asked again by itself at growing intervals. */
 export async function loadSession(): Promise<void> {
-  session.value = { phase: 'loading' };
+  cancelRetry();
   try {
     const user = await endpoints.getMe();
+    failures = 0;
     session.value = { phase: 'authenticated', user };
   } catch (error) {
     // Whoever logged in while this was under way is not to be thrown out by its answer.
     if (session.peek().phase === 'authenticated') return;
     const refused = error instanceof ApiError && (error.status === 401 || error.status === 403);
     session.value = refused ? { phase: 'anonymous', expired: false } : { phase: 'unreachable', error };
+    if (!isPassing(error)) return;
+    failures += 1;
+    const delayMs = retryDelayMs(failures, retryAfterOf(error), Math.random());
+    cancelRetry = whenSeen(delayMs, () => void loadSession(), { retries: true });
   }
 }
 

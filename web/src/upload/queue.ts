@@ -1,15 +1,21 @@
 import { computed, type Signal, signal } from '@preact/signals';
 import { refresher, sessionLost } from '../api';
-import { ApiError, errorText, isAbort } from '../api/errors';
+import { deleteVideo, reprocessVideo } from '../api/endpoints';
+import { ApiError, errorText, isAbort, isMissing, isPassing } from '../api/errors';
+import type { VideoSummary } from '../api/types';
 import { AnswerLostError, type UploadHandle, uploadVideo } from '../api/upload';
 import { t } from '../i18n';
 import { titleFromFileName } from '../lib/format';
 import { TransferRate } from './rate';
 
 export type UploadState =
-  | { phase: 'draft' | 'queued' | 'done' | 'cancelled' }
+  | { phase: 'draft' | 'queued' | 'cancelled' }
   | { phase: 'sending'; sent: number; speed: number | null; secondsLeft: number | null }
-  | { phase: 'failed'; message: string };
+  | { phase: 'failed'; message: string }
+  /** On the server from here on. */
+  | { phase: 'processing' | 'done'; videoId: string }
+  /** The server could not make a video of it. */
+  | { phase: 'unusable'; videoId: string; video: Pick<VideoSummary, 'failure_code' | 'failure_reason'> };
 
 export interface UploadItem {
   key: number;
@@ -81,6 +87,33 @@ export function retry(item: UploadItem): void {
   void pump();
 }
 
+/** Tries a video again that could not be processed: as it lies on the server, or sent anew when it is gone from there. */
+export async function retryProcessing(item: UploadItem): Promise<void> {
+  const state = item.state.peek();
+  if (state.phase !== 'unusable') return;
+  try {
+    await reprocessVideo(state.videoId);
+    item.state.value = { phase: 'processing', videoId: state.videoId };
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    await discard(state.videoId);
+    retry(item);
+  }
+}
+
+/** Takes a video away that could not be processed. */
+export async function discardUpload(item: UploadItem): Promise<void> {
+  const state = item.state.peek();
+  if (state.phase === 'unusable') await discard(state.videoId);
+  remove(item);
+}
+
+async function discard(videoId: string): Promise<void> {
+  await deleteVideo(videoId).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
+}
+
 export function cancel(item: UploadItem): void {
   if (current?.item === item) current.handle.abort();
   else item.state.value = { phase: 'cancelled' };
@@ -114,15 +147,15 @@ async function send(item: UploadItem): Promise<void> {
   // A token that ends during a long upload would waste the whole of it.
   await refresher.ensureFresh(FRESH_ENOUGH_MS);
   try {
-    await attempt(item).catch(async (error: unknown) => {
+    const videoId = await attempt(item).catch(async (error: unknown) => {
       if (!(error instanceof ApiError && error.status === 401)) throw error;
       if ((await refresher.refresh(Date.now())) === 'denied') {
         sessionLost.value = true;
         throw error;
       }
-      await attempt(item);
+      return attempt(item);
     });
-    item.state.value = { phase: 'done' };
+    item.state.value = { phase: 'processing', videoId };
   } catch (error) {
     item.state.value = isAbort(error)
       ? { phase: 'cancelled' }
@@ -135,7 +168,7 @@ async function send(item: UploadItem): Promise<void> {
   }
 }
 
-async function attempt(item: UploadItem): Promise<void> {
+async function attempt(item: UploadItem): Promise<string> {
   const rate = new TransferRate();
   rate.add(performance.now(), 0);
   const { file } = item;
@@ -150,7 +183,7 @@ async function attempt(item: UploadItem): Promise<void> {
     };
   });
   current = { item, handle };
-  await handle.result;
+  return (await handle.result).id;
 }
 
 export function warnBeforeLeaving(): void {

@@ -107,6 +107,29 @@ async def test_a_failure_that_may_pass_keeps_the_file(catalog: Catalog) -> None:
     assert (await catalog.told(3))[-1] == "video.process_requested"
 
 
+async def test_reprocesses_one_failed_video_that_kept_its_file(catalog: Catalog) -> None:
+    video_id, other = await catalog.uploaded(), await catalog.uploaded()
+    await catalog.report_failed(video_id, permanent=False)
+    await catalog.report_failed(other, permanent=False)
+    path = f"/api/videos/{video_id}/process"
+    assert (await catalog.http.post(path, headers=ANN)).status_code == 404, "a failed video is its uploader's alone"
+    answer = await catalog.http.post(path, headers=ADMIN)
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["failure_code"]) == ("processing", None)
+    assert (await catalog.http.post(path, headers=ADMIN)).json()["status"] == "processing", "it may be said twice"
+    assert (await catalog.get(f"/api/videos/{other}"))["status"] == "failed"
+    told = await catalog.told(5)
+    assert sorted(told) == ["video.failed"] * 2 + ["video.process_requested"] + ["video.uploaded"] * 2
+
+
+async def test_refuses_to_reprocess_a_video_without_a_file(catalog: Catalog) -> None:
+    video_id = await catalog.uploaded()
+    await catalog.report_failed(video_id)
+    answer = await catalog.http.post(f"/api/videos/{video_id}/process", headers=ADMIN)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "UPLOAD_INVALID_MEDIA")
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "failed"
+
+
 async def test_a_film_that_plays_survives_a_failed_second_look(catalog: Catalog) -> None:
     video_id = await catalog.ready()
     await catalog.report_failed(video_id)

@@ -155,13 +155,41 @@ def test_two_sessions_of_one_moment_are_not_ordered() -> None:
 
 
 def test_watching_again_makes_it_unfinished() -> None:
-    states = play([Report(99.0, 100.0), Report(3.0, 100.0)])
+    states = play([Report(99.0, 100.0), Report(50.0, 100.0)])
     assert [state.completed for state in states] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("duration", "position", "completed"),
+    [
+        (100.0, 0.0, True),
+        (100.0, 1.0, True),
+        (100.0, 30.0, True),
+        (100.0, 30.001, False),
+        (7200.0, 359.0, True),
+        (7200.0, 360.0, False),
+        (12.0, 10.0, True),
+    ],
+)
+def test_a_look_at_the_beginning_does_not_undo_completion(duration: float, position: float, completed: bool) -> None:
+    states = play([Report(duration, duration), Report(position, duration)])
+    assert [state.completed for state in states] == [True, completed]
+    assert states[-1].position_sec == position
+
+
+def test_a_beginning_that_was_never_completed_is_not_completed() -> None:
+    assert [state.completed for state in play([Report(50.0, 100.0), Report(1.0, 100.0)])] == [False, False]
+
+
 def test_completed_can_be_said() -> None:
-    states = play([Report(99.0, 100.0, completed=False), Report(3.0, completed=True), Report(4.0)])
-    assert [state.completed for state in states] == [False, True, False]
+    reports_ = [
+        Report(99.0, 100.0, completed=False),
+        Report(3.0, completed=True),
+        Report(4.0),
+        Report(4.0, completed=False),
+    ]
+    states = play(reports_)
+    assert [state.completed for state in states] == [False, True, True, False]
     assert states[1].duration_sec == 100.0
 
 

@@ -155,7 +155,7 @@ async def test_late_reports_are_answered_and_change_nothing(call: Client, catalo
 
 async def test_completed_comes_and_goes(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
-    for position, percent, completed in ((95, 95, True), (140, 100, True), (2, 2, False)):
+    for position, percent, completed in ((95, 95, True), (140, 100, True), (2, 2, True), (50, 50, False)):
         assert (await call.report(video.id, position))["progress_percent"] == percent
         body = (await call("GET", f"/api/progress/{video.id}")).json()
         assert (body["position"], body["completed"]) == (min(position, 100), completed)

@@ -7,7 +7,7 @@ import { ErrorMessage } from '../../components/ErrorMessage';
 import { t } from '../../i18n';
 import { useLoad, usePolling } from '../../lib/hooks';
 
-const POLL_MS = 5000;
+const POLL = { firstMs: 6000 };
 
 /** The viewer's play sessions on all devices, each with a button that stops it. */
 export function WatchingPanel() {
@@ -18,7 +18,7 @@ export function WatchingPanel() {
   const devices = latest ?? loaded.data?.items;
 
   const refresh = async () => setLatest((await listPlaySessions()).items);
-  usePolling(refresh, POLL_MS, true);
+  usePolling(refresh, true, POLL);
 
   const stop = async (device: WatchingDevice) => {
     setProblem(null);
@@ -38,7 +38,9 @@ export function WatchingPanel() {
         <h2 id="watching">{t('account.watching')}</h2>
         {devices && devices.length > 0 && <span class="count">{devices.length}</span>}
       </div>
-      {loaded.phase === 'failed' && !devices && <ErrorMessage error={loaded.error} onRetry={reload} />}
+      {loaded.phase === 'failed' && !devices && (
+        <ErrorMessage error={loaded.error} onRetry={reload} retries />
+      )}
       {problem !== null && <ErrorMessage error={problem} />}
       <p class="approved" role="status">
         {stopped !== null && t('account.stopped', { device: stopped })}

@@ -1,12 +1,12 @@
 import { useState } from 'preact/hooks';
 import { getHealth } from '../../api/endpoints';
-import { ApiError } from '../../api/errors';
 import type { Health } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { language, t } from '../../i18n';
+import { healthText, partText } from '../../i18n/told';
 import { useLoad, usePolling } from '../../lib/hooks';
 
-const POLL_MS = 10_000;
+const POLL = { firstMs: 30_000 };
 
 export function HealthPanel() {
   const [state, reload] = useLoad(
@@ -14,7 +14,7 @@ export function HealthPanel() {
     [],
   );
   const [polled, setPolled] = useState<{ health: Health; at: Date } | null>(null);
-  usePolling(async () => setPolled({ health: await getHealth(), at: new Date() }), POLL_MS, true);
+  usePolling(async () => setPolled({ health: await getHealth(), at: new Date() }), true, POLL);
   const latest = polled && (!state.data || polled.at > state.data.at) ? polled : state.data;
 
   return (
@@ -23,9 +23,7 @@ export function HealthPanel() {
         <h2 id="health">{t('admin.health')}</h2>
         {latest && <StatusDot value={latest.health.status} />}
       </div>
-      {state.phase === 'failed' && !latest && (
-        <ErrorMessage error={healthError(state.error)} onRetry={reload} />
-      )}
+      {state.phase === 'failed' && !latest && <ErrorMessage error={state.error} onRetry={reload} retries />}
       {latest && (
         <>
           <HealthList title={t('admin.services')} entries={latest.health.services} />
@@ -41,10 +39,6 @@ export function HealthPanel() {
   );
 }
 
-function healthError(error: unknown): unknown {
-  return error instanceof ApiError && !error.message ? `HTTP ${error.status}` : error;
-}
-
 function HealthList({ title, entries }: { title: string; entries: Record<string, string> }) {
   return (
     <>
@@ -52,7 +46,7 @@ function HealthList({ title, entries }: { title: string; entries: Record<string,
       <dl class="health-list">
         {Object.entries(entries ?? {}).map(([name, value]) => (
           <div key={name}>
-            <dt>{name}</dt>
+            <dt>{partText(name)}</dt>
             <dd>
               <StatusDot value={value} />
             </dd>
@@ -66,5 +60,5 @@ function HealthList({ title, entries }: { title: string; entries: Record<string,
 function StatusDot({ value }: { value: string }) {
   const good = /^(healthy|connected|ok|up|serving|ready)$/i.test(value);
   const unknown = /^(unknown|disabled|embedded|none|not[_ ]used)$/i.test(value);
-  return <span class={`dot dot-${good ? 'good' : unknown ? 'unknown' : 'bad'}`}>{value}</span>;
+  return <span class={`dot dot-${good ? 'good' : unknown ? 'unknown' : 'bad'}`}>{healthText(value)}</span>;
 }

@@ -1,13 +1,14 @@
 import { useState } from 'preact/hooks';
 import { ApiError } from '../../api/errors';
-import { getStreamMetrics, listStreams, stopStream } from '../../api/playSessions';
+import { listStreams, stopStream } from '../../api/playSessions';
 import type { LiveStream, StreamMetrics } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { language, t } from '../../i18n';
+import { sourceText } from '../../i18n/told';
 import { formatBitrate, formatBytes, formatPercent, formatSince } from '../../lib/format';
 import { useLoad, usePolling } from '../../lib/hooks';
 
-const POLL_MS = 3000;
+const POLL = { firstMs: 6000 };
 const PAGE_SIZE = 100;
 
 interface Live {
@@ -27,7 +28,7 @@ export function StreamsPanel() {
   const live = polled?.pages === pages ? polled : (loaded.data ?? polled);
 
   const refresh = async () => setPolled(await load(pages));
-  usePolling(refresh, POLL_MS, true);
+  usePolling(refresh, true, POLL);
 
   const stop = async (stream: LiveStream) => {
     setProblem(null);
@@ -46,7 +47,7 @@ export function StreamsPanel() {
       <div class="section-head">
         <h2 id="live-streams">{t('streams.title')}</h2>
       </div>
-      {loaded.phase === 'failed' && !live && <ErrorMessage error={loaded.error} onRetry={reload} />}
+      {loaded.phase === 'failed' && !live && <ErrorMessage error={loaded.error} onRetry={reload} retries />}
       {problem !== null && <ErrorMessage error={problem} />}
       <p class="approved" role="status">
         {stopped !== null && t('streams.stopped', { name: stopped })}
@@ -79,11 +80,12 @@ export function StreamsPanel() {
 
 async function load(pages: number, signal?: AbortSignal): Promise<Live> {
   const options = signal ? { signal } : {};
-  const [metrics, ...lists] = await Promise.all([
-    getStreamMetrics(options),
-    ...Array.from({ length: pages }, (_, index) => listStreams(index + 1, PAGE_SIZE, options)),
+  const [first, ...more] = await Promise.all([
+    listStreams(1, PAGE_SIZE, options),
+    ...Array.from({ length: pages - 1 }, (_, index) => listStreams(index + 2, PAGE_SIZE, options)),
   ]);
-  return { pages, metrics, streams: lists.flatMap(({ items }) => items), total: lists[0]?.total ?? 0 };
+  const { total, metrics } = first;
+  return { pages, metrics, streams: [first, ...more].flatMap(({ items }) => items), total };
 }
 
 /** Takes its place before the figures are there, so that nothing below it moves. */
@@ -168,7 +170,7 @@ function StreamRow({ stream, onStop }: { stream: LiveStream; onStop: (stream: Li
       <td data-label={t('streams.rate')} class="figure">
         {isPlaying ? formatBitrate(stream.rate_mbps * 1e6) : '–'}
       </td>
-      <td data-label={t('streams.source')}>{isPlaying ? stream.source : '–'}</td>
+      <td data-label={t('streams.source')}>{isPlaying ? sourceText(stream.source) : '–'}</td>
       <td data-label={t('streams.replica')}>
         <span class="clipped" title={stream.replica}>
           {stream.replica}

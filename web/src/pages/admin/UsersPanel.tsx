@@ -42,7 +42,7 @@ export function UsersPanel() {
           <h2 id="pending-users">{t('admin.pending')}</h2>
           {pending.data && pending.data.total > 0 && <span class="badge">{pending.data.total}</span>}
         </div>
-        {pending.phase === 'failed' && <ErrorMessage error={pending.error} onRetry={reloadPending} />}
+        {pending.phase === 'failed' && <ErrorMessage error={pending.error} onRetry={reloadPending} retries />}
         {problem !== null && <ErrorMessage error={problem} />}
         <p class="approved" role="status">
           {approved !== null && (
@@ -76,7 +76,9 @@ export function UsersPanel() {
           <h2 id="all-users">{t('admin.users')}</h2>
           {everyone.data && <span class="count">{everyone.data.total}</span>}
         </div>
-        {everyone.phase === 'failed' && <ErrorMessage error={everyone.error} onRetry={reloadEveryone} />}
+        {everyone.phase === 'failed' && (
+          <ErrorMessage error={everyone.error} onRetry={reloadEveryone} retries />
+        )}
         {everyone.data && <UserTable users={everyone.data.items} />}
         {everyone.data && everyone.data.items.length < everyone.data.total && (
           <div class="more">

@@ -1,9 +1,19 @@
+import { useState } from 'preact/hooks';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { Icon } from '../../components/Icon';
 import { TextField } from '../../components/TextField';
 import { language, t } from '../../i18n';
+import { failureText } from '../../i18n/told';
 import { formatBytes, formatDuration } from '../../lib/format';
-import { cancel, remove, retry, type UploadItem, type UploadState } from '../../upload/queue';
+import {
+  cancel,
+  discardUpload,
+  remove,
+  retry,
+  retryProcessing,
+  type UploadItem,
+  type UploadState,
+} from '../../upload/queue';
 
 export function UploadRow({ item }: { item: UploadItem }) {
   const state = item.state.value;
@@ -16,13 +26,13 @@ export function UploadRow({ item }: { item: UploadItem }) {
     <li class={`upload upload-${phase}`} data-testid="upload-item" data-phase={phase}>
       <div class="upload-head">
         <span class="upload-icon">
-          <Icon name={phase === 'done' ? 'check' : 'film'} />
+          <Icon name={phase === 'done' ? 'check' : phase === 'unusable' ? 'alert' : 'film'} />
         </span>
         <div class="upload-name">
           <strong>{editable ? item.file.name : name}</strong>
           <span>{formatBytes(item.file.size)}</span>
         </div>
-        {busy ? (
+        {phase === 'unusable' ? null : busy ? (
           <button
             type="button"
             class="button button-quiet"
@@ -74,12 +84,69 @@ export function UploadRow({ item }: { item: UploadItem }) {
       {phase === 'failed' && (
         <ErrorMessage error={`${t('upload.failed')}: ${state.message}`} onRetry={() => retry(item)} />
       )}
+      {phase === 'processing' && (
+        <p class="upload-status" role="status">
+          <span class="spinner" aria-hidden="true" /> {t('upload.processing')}{' '}
+          <a href="/">{t('upload.seeList')}</a>
+        </p>
+      )}
+      {phase === 'unusable' && <Unusable item={item} video={state.video} name={name} />}
       {phase === 'done' && (
         <p class="upload-status upload-status-done" role="status">
-          {t('upload.done')} <a href="/">{t('upload.seeList')}</a>
+          {t('upload.done')} <a href={`/watch/${encodeURIComponent(state.videoId)}`}>{t('upload.watch')}</a>
         </p>
       )}
     </li>
+  );
+}
+
+interface UnusableProps {
+  item: UploadItem;
+  video: Extract<UploadState, { phase: 'unusable' }>['video'];
+  name: string;
+}
+
+/** Says why a video could not be processed, and offers what can be done about it. */
+function Unusable({ item, video, name }: UnusableProps) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<unknown>(null);
+  const attempt = async (task: (item: UploadItem) => Promise<void>) => {
+    setBusy(true);
+    setProblem(null);
+    await task(item).catch(setProblem);
+    setBusy(false);
+  };
+  return (
+    <>
+      <div class="notice notice-error" role="alert" data-testid="upload-unusable">
+        <Icon name="alert" />
+        <p>
+          <strong>{t('upload.unusable')}</strong> {failureText(video)}
+        </p>
+        <div class="notice-actions">
+          <button
+            type="button"
+            class="button button-quiet"
+            disabled={busy}
+            data-testid="upload-retry"
+            onClick={() => void attempt(retryProcessing)}
+          >
+            {t('common.retry')}
+          </button>
+          <button
+            type="button"
+            class="button button-quiet"
+            disabled={busy}
+            aria-label={t('upload.deleteVideo', { title: name })}
+            data-testid="upload-delete"
+            onClick={() => void attempt(discardUpload)}
+          >
+            {t('upload.delete')}
+          </button>
+        </div>
+      </div>
+      {problem !== null && <ErrorMessage error={problem} />}
+    </>
   );
 }
 

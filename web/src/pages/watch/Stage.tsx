@@ -1,19 +1,31 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { refresher } from '../../api';
 import { getProgress } from '../../api/endpoints';
+import { isMissing as isMissingError, isPassing, retryAfterOf } from '../../api/errors';
 import type { ProgressRecord, VideoDetail } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { t } from '../../i18n';
+import { failureText } from '../../i18n/told';
+import { arriveAt } from '../../lib/arrival';
+import type { Cancel } from '../../lib/backgroundTimers';
+import { retryDelayMs } from '../../lib/retry';
+import { whenSeen } from '../../lib/whenSeen';
 import { Player } from '../../player/Player';
 import { usePlaySession } from '../../playsession/usePlaySession';
 import { announcement, SessionPanel } from './SessionPanel';
-import { useKeptFocus } from './useKeptFocus';
+import { SHOWN, useKeptFocus } from './useKeptFocus';
 
 const LOGIN_MAX_AGE_MS = 9 * 60_000;
 
+interface Props {
+  video: VideoDetail;
+  /** The film turned out to be gone. */
+  onMissing: () => void;
+}
+
 /** Where the film is shown, or why it is not. */
-export function Stage({ video }: { video: VideoDetail }) {
-  if (video.status === 'ready') return <ReadyStage video={video} />;
+export function Stage({ video, onMissing }: Props) {
+  if (video.status === 'ready') return <ReadyStage video={video} onMissing={onMissing} />;
   return (
     <div class="stage">
       {video.status === 'processing' ? (
@@ -23,14 +35,14 @@ export function Stage({ video }: { video: VideoDetail }) {
         </div>
       ) : (
         <div class="stage-empty">
-          <ErrorMessage error={`${t('player.failed')} ${video.failure_reason ?? ''}`.trim()} />
+          <ErrorMessage error={`${t('player.failed')} ${failureText(video)}`} />
         </div>
       )}
     </div>
   );
 }
 
-function ReadyStage({ video }: { video: VideoDetail }) {
+function ReadyStage({ video, onMissing }: Props) {
   const stage = useRef<HTMLDivElement>(null);
   const session = usePlaySession(video.id);
   const record = useSavedPosition(video.id);
@@ -45,7 +57,13 @@ function ReadyStage({ video }: { video: VideoDetail }) {
     isAskedFor.current = true;
     session.open(insteadOf);
   };
-  useKeptFocus(stage, state.phase);
+  // The player may come later than its session, when the saved position is late.
+  useKeptFocus(stage, `${state.phase} ${hasPlayer}`);
+  useEffect(() => arriveAt(stage.current?.querySelector<HTMLElement>(SHOWN)), []);
+  const isMissing = state.phase === 'failed' && isMissingError(state.error);
+  useEffect(() => {
+    if (isMissing) onMissing();
+  }, [isMissing, onMissing]);
 
   return (
     <div class="stage" ref={stage} data-phase={state.phase} data-testid="stage">
@@ -64,20 +82,31 @@ function ReadyStage({ video }: { video: VideoDetail }) {
   );
 }
 
-/** `unknown` when it could not be read. */
+const READ_ATTEMPTS = 3;
+
+/** `unknown` when it could not be read, and when the server was away for longer than the film should wait for that. */
 function useSavedPosition(videoId: string): ProgressRecord | null | 'unknown' | 'loading' {
   const [record, setRecord] = useState<ProgressRecord | null | 'unknown' | 'loading'>('loading');
   useEffect(() => {
     let current = true;
-    refresher
-      .ensureFresh(LOGIN_MAX_AGE_MS)
-      .then(() => getProgress(videoId))
-      .catch(() => 'unknown' as const)
-      .then((result) => {
-        if (current) setRecord(result);
-      });
+    let cancel: Cancel = () => undefined;
+    const read = async (failures: number) => {
+      try {
+        await refresher.ensureFresh(LOGIN_MAX_AGE_MS);
+        const saved = await getProgress(videoId);
+        if (current) setRecord(saved);
+      } catch (error) {
+        if (!current) return;
+        if (failures + 1 < READ_ATTEMPTS && isPassing(error)) {
+          const delayMs = retryDelayMs(failures + 1, retryAfterOf(error), Math.random());
+          cancel = whenSeen(delayMs, () => void read(failures + 1), { retries: true });
+        } else setRecord('unknown');
+      }
+    };
+    void read(0);
     return () => {
       current = false;
+      cancel();
     };
   }, [videoId]);
   return record;

@@ -1,11 +1,14 @@
 import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
+/** What the stage shows now, that can have the focus. */
+export const SHOWN = '.session-panel, media-controller:not([inert])';
+
 /**
  * When the stage shows something else, what had the focus there may vanish or become inert. The focus then goes to what
  * took its place, and not to the top of the page; a focus elsewhere is left alone.
  */
-export function useKeptFocus(stage: RefObject<HTMLElement | null>, phase: string): void {
+export function useKeptFocus(stage: RefObject<HTMLElement | null>, shows: string): void {
   const isWithin = useRef(false);
 
   useEffect(() => {
@@ -21,7 +24,7 @@ export function useKeptFocus(stage: RefObject<HTMLElement | null>, phase: string
   }, [stage]);
 
   useEffect(() => {
-    const shown = stage.current?.querySelector<HTMLElement>('.session-panel, media-controller:not([inert])');
+    const shown = stage.current?.querySelector<HTMLElement>(SHOWN);
     if (isWithin.current && shown && !shown.contains(document.activeElement)) shown.focus();
-  }, [stage, phase]);
+  }, [stage, shows]);
 }

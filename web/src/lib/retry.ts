@@ -9,3 +9,8 @@ export function retryDelayMs(failures: number, atLeastSec: number | null, random
   const longest = Math.min(FIRST_MS * 2 ** Math.max(0, failures - 1), LONGEST_MS);
   return (atLeastSec ?? 0) * 1000 + longest * (1 - random / 2);
 }
+
+/** The n-th interval of a poll, from 0: each is half as long again as the one before, up to `longestMs`. */
+export function pollIntervalMs(round: number, firstMs: number, longestMs: number): number {
+  return Math.min(firstMs * 1.5 ** round, longestMs);
+}
