@@ -17,9 +17,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from apps.marquee.gateway import Gateway
-from apps.marquee.ratelimit import RateLimits
 from kit.bus import Bus
 from kit.bus.local import LocalBus
+from kit.limits import RequestLimits
 from kit.server import HttpServer, allow_connections, listen, run_until_signal
 from kit.service import Role, Service
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos
@@ -54,15 +54,6 @@ class EmbeddedSettings(ServiceSettings):
     """What the launcher itself is told; the services read theirs."""
 
     data_dir: Path = Field(Path("var"), description="Where embedded mode keeps everything.")
-    rate_limit_per_min: int = Field(
-        100, ge=1, le=10_000_000, description="API requests a minute from one address; media are not counted."
-    )
-    user_rate_limit_per_min: int = Field(
-        1200,
-        ge=1,
-        le=10_000_000,
-        description="Requests a minute of one user for artwork, subtitles, uploads, heartbeats and progress.",
-    )
     http_workers: int = Field(1, ge=1, le=1, description="Embedded mode is one process.")
     log_format: Literal["json", "text"] = Field("text", description="One JSON object a line, or text for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="The least level logged.")
@@ -106,12 +97,12 @@ async def _serve(
 ) -> None:
     bus = LocalBus(data / "bus.db")
     services = build(wired, bus)
+    # One count for all: who asks two services counts twice.
+    limits = RequestLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min)
+    for service in services:
+        service.app.state.limits = limits
     gateway = Gateway(
-        {service.name: service.entrance for service in services},
-        WEB,
-        RateLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min),
-        {service.name: service.app.state.authenticate for service in services if service.app.state.authenticate},
-        wired["stream"].public_origin,
+        {service.name: service.entrance for service in services}, WEB, limits, wired["stream"].public_origin
     )
     server = HttpServer(gateway, settings)
 

@@ -1,6 +1,6 @@
 """The gateway of embedded mode: sends a request to one of the five applications, or serves the web site.
 
-Requests are limited by where they come from, or by who sends them; media are not.
+Requests without credentials are counted here, by address; those with by the services, which verify them. Media are not.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from starlette.datastructures import Headers
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.marquee.assets import PrecompressedFiles
-from apps.marquee.ratelimit import RateLimits
 from apps.marquee.routes import limit_for, service_for
-from kit.callers import Authenticate
+from kit.callers import has_credentials
+from kit.errors import ApiError
+from kit.http import error_response
+from kit.limits import LIMIT_HEADER, Limited, RequestLimits
+
+log = structlog.get_logger()
 
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:{origin}; style-src 'self' 'unsafe-inline'; "
@@ -40,8 +45,7 @@ class Gateway:
     Args:
         apps: the services' applications, by name.
         web: the built web site.
-        limits: how many requests are taken.
-        callers: who is known to each service, by its name.
+        limits: how many requests without credentials are taken; the services count those with.
         media_origin: where films come from besides the site itself.
     """
 
@@ -49,26 +53,43 @@ class Gateway:
         self,
         apps: Mapping[str, ASGIApp],
         web: Path,
-        limits: RateLimits,
-        callers: Mapping[str, Authenticate],
+        limits: RequestLimits,
         media_origin: str = "",
     ) -> None:
         self._apps = apps
         self._site = Site(web, media_origin)
         self._limits = limits
-        self._callers = callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request on."""
         path = scope.get("path", "")
         service = service_for(path)
         if service and scope["type"] == "http" and (limited := limit_for(path)):
-            verdict = await self._limits.take(limited, scope, self._callers.get(service))
-            if verdict.refusal is not None:
-                await verdict.refusal(scope, receive, send)
+            if has_credentials(scope["headers"]):
+                scope = {**scope, "headers": [*scope["headers"], (LIMIT_HEADER, limited.encode())]}
+            else:
+                await self._count(limited, service, scope, receive, send)
                 return
-            send = verdict.telling(send)
         await (self._apps[service] if service else self._site)(scope, receive, send)
+
+    async def _count(self, limited: Limited, service: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request without credentials on, unless its address has sent too many."""
+        client = scope.get("client")
+        address = client[0] if client else ""
+        verdict = self._limits.count_anonymous(limited, address)
+        if not verdict.is_taken:
+            log.warning("http_rate_limited", client=address, path=scope["path"], limit=verdict.headers["RateLimit"])
+            refusal = ApiError("RATE_LIMITED", headers=verdict.headers)
+            language = Headers(scope=scope).get("accept-language", "")
+            await error_response(refusal, language)(scope, receive, send)
+            return
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(verdict.headers)
+            await send(message)
+
+        await self._apps[service](scope, receive, tell)
 
 
 class Site:

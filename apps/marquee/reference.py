@@ -22,8 +22,8 @@ Environment variables. A bad or missing value stops the start with a sentence th
 missing. This page is made from the settings classes by `make docs`.
 
 In embedded mode (`make run`) the launcher sets databases, events, addresses and keys itself, below `MARQUEE_DATA_DIR`.
-In front of containers nginx reads `MARQUEE_RATE_LIMIT_PER_MIN` and `MARQUEE_USER_RATE_LIMIT_PER_MIN`; each replica
-of it counts for itself.
+In front of containers nginx reads `MARQUEE_TRUSTED_PROXIES`, `MARQUEE_RATE_LIMIT_PER_MIN` and
+`MARQUEE_USER_RATE_LIMIT_PER_MIN`, too; each process that counts requests counts for itself.
 """
 
 

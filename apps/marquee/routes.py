@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Final
+
+from kit.limits import Limited
 
 _RULES: Final = (
     ("stream", r"/api/videos/[^/]+/(?:stream|lsv)(?:/.*)?"),
@@ -21,9 +23,6 @@ _RULES: Final = (
     ("auth", r"/\.well-known/jwks\.json"),
     ("catalog", r"/api(?:/.*)?"),
 )
-
-Limited = Literal["address", "user"]
-"""By what requests are counted: where they come from, or who sends them."""
 
 _LIMITS: Final[tuple[tuple[Limited | None, str], ...]] = (
     # Bytes are limited by slots; whoever asks how the platform is must not be told that it is busy.
@@ -45,5 +44,5 @@ def service_for(path: str) -> str | None:
 
 
 def limit_for(path: str) -> Limited | None:
-    """By what requests for a path are counted; None where they are not."""
+    """What requests for a path count as; None where they are not counted."""
     return next((limited for limited, pattern in _COMPILED_LIMITS if pattern.fullmatch(path)), None)

@@ -12,7 +12,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Protocol
 from weakref import WeakValueDictionary
 
@@ -29,7 +29,9 @@ from kit.errors import ApiError
 from kit.tokens import Caller, TokenVerifier
 
 ACCESS_COOKIE = "marquee_access"
-_ACCESS_COOKIE = ACCESS_COOKIE.encode()
+"""Begins the name of the cookie that login sets; `_` and the installation's name follow. Cookies know no ports: without
+that, two installations on one host would throw each other's out (RFC 6265, 8.5). Earlier versions set it bare."""
+_MAX_TOKENS = 16
 TOKEN_PATH = "/api/auth/token"  # noqa: S105 - an address
 """Where auth trades a login and password for tokens in the way of OAuth 2.0, so that API documentation can log in."""
 CSRF_HEADER = "X-Requested-With"
@@ -117,8 +119,9 @@ class Authenticator:
         """
         authorization = fields.get(b"authorization")
         if authorization is None:
-            token = _cookie(fields.get(b"cookie", b""))
-            caller = self._verifier.known(token) if token else None
+            tokens = cookie_values(fields.get(b"cookie", b"").decode("latin-1"), ACCESS_COOKIE)
+            callers = {caller for token in tokens if (caller := self._verifier.known(token))}
+            caller = callers.pop() if len(callers) == 1 else None
         elif authorization[:7].lower() == b"bearer ":
             caller = self._verifier.known(authorization[7:].strip().decode("latin-1"))
         elif authorization[:6].lower() == b"basic ":
@@ -138,11 +141,25 @@ class Authenticator:
                 pass
             case _:
                 raise ApiError("AUTH_INVALID_TOKEN")
-        if token := request.cookies.get(ACCESS_COOKIE):
+        if tokens := cookies_of(request, ACCESS_COOKIE):
             if request.method not in _SAFE_METHODS and CSRF_HEADER not in request.headers:
                 raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
-            return await self._verifier.verify(token)
+            return await self._verify_one_of(tokens)
         raise ApiError("AUTH_INVALID_TOKEN")
+
+    async def _verify_one_of(self, tokens: Sequence[str]) -> Caller:
+        """Return who the first good token speaks for; the others are of other installations, or left over."""
+        if len(tokens) > 1:
+            # A token of another installation names an unknown key, for which auth would be asked.
+            tokens = sorted(tokens, key=self._verifier.has_key_of, reverse=True)
+        refusals: list[ApiError] = []
+        for token in tokens:
+            try:
+                return await self._verifier.verify(token)
+            except ApiError as error:
+                refusals.append(error)
+        # Of several reasons the one that says more: the token may be good but for it.
+        raise next((error for error in refusals if error.code != "AUTH_INVALID_TOKEN"), refusals[0])
 
     async def _identify_basic(self, credentials: str, request: Request) -> Caller:
         digest = self._digest(credentials)
@@ -169,11 +186,38 @@ class Authenticator:
         return known[0] if known and time.monotonic() < known[1] else None
 
 
-def _cookie(header: bytes) -> str:
-    """The access token in a `Cookie` field; empty when it has none or several, which is for others to judge."""
-    pairs = (pair.strip().partition(b"=") for pair in header.split(b";"))
-    tokens = [value for name, _, value in pairs if name == _ACCESS_COOKIE]
-    return tokens[0].decode("latin-1") if len(tokens) == 1 else ""
+def cookie_values(header: str, name: str) -> list[str]:
+    """Return the values of a cookie in a `Cookie` field, whichever installation set it.
+
+    Of `name` with an installation's name behind it, then of the bare `name` that earlier versions used; within each in
+    the order of the field. A browser sends two of one name when their paths or domains differ.
+
+    Args:
+        header: the field; several joined by `;`.
+        name: the cookie's, without the installation's.
+    """
+    named: list[str] = []
+    bare: list[str] = []
+    for pair in header.split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            bare.append(value)
+        elif key.startswith(f"{name}_") and len(key) > len(name) + 1:
+            named.append(value)
+    return [value for value in dict.fromkeys([*named, *bare]) if value][:_MAX_TOKENS]
+
+
+def cookies_of(request: Request, name: str) -> list[str]:
+    """Return the values of a cookie that a request has, as `cookie_values` does."""
+    return cookie_values(";".join(request.headers.getlist("Cookie")), name)
+
+
+def has_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request says who sends it, rightly or not. Tickets don't count: they are for media."""
+    return any(
+        name == b"authorization" or (name == b"cookie" and cookie_values(value.decode("latin-1"), ACCESS_COOKIE))
+        for name, value in headers
+    )
 
 
 def parse_basic(credentials: str) -> tuple[str, str]:
@@ -221,7 +265,18 @@ _PASSWORD = Depends(
     _Documented("password", OAuth2Model(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl=TOKEN_PATH))))
 )
 _BASIC = Depends(_Documented("basic", HTTPBaseModel(scheme="basic")))
-_COOKIE = Depends(_Documented("cookie", APIKey.model_validate({"in": APIKeyIn.cookie, "name": ACCESS_COOKIE})))
+_COOKIE = Depends(
+    _Documented(
+        "cookie",
+        APIKey.model_validate(
+            {
+                "in": APIKeyIn.cookie,
+                "name": ACCESS_COOKIE,
+                "description": "Set by login, with `_` and the installation's name behind its name.",
+            }
+        ),
+    )
+)
 
 
 async def current_caller(request: Request) -> Caller:
@@ -229,8 +284,24 @@ async def current_caller(request: Request) -> Caller:
     authenticate: Authenticate = request.app.state.authenticate
     known: Caller | None = getattr(request.state, "caller", None)
     if known is None:
-        known = request.state.caller = await authenticate(request)
+        # Asked once a request: a wrong password is counted.
+        refused: ApiError | None = getattr(request.state, "caller_error", None)
+        if refused is not None:
+            raise refused
+        try:
+            known = request.state.caller = await authenticate(request)
+        except ApiError as error:
+            request.state.caller_error = error
+            raise
     return known
+
+
+async def caller_or_none(request: Request) -> Caller | None:
+    """The caller, where the credentials are good; the route, if it is a protected one, refuses others by itself."""
+    try:
+        return await current_caller(request)
+    except ApiError:
+        return None
 
 
 async def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:

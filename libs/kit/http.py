@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -20,9 +20,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kit.callers import Authenticate
+from kit.callers import Authenticate, caller_or_none, client_address
 from kit.errors import CODES, ApiError
 from kit.health import Health
+from kit.limits import LIMIT_HEADER, LIMITED, Limited, RequestLimits
 from kit.telemetry import HTTP_SECONDS, accept_request_id, collect_metrics, continue_trace, service_context
 
 log = structlog.get_logger()
@@ -234,6 +235,9 @@ class Edge:
             self._service, request_id=request_id, traceparent=continue_trace(given.get(b"traceparent", ""))
         ):
             try:
+                if (refusal := await _refusal_by_limit(scope, exchange)) is not None:
+                    await refusal(scope, exchange.receive, exchange.send)
+                    return
                 await self._app(scope, exchange.receive, exchange.send)
             except Exception:
                 # Here and not in a handler of the app: that one would answer outside of this middleware.
@@ -269,6 +273,34 @@ class Edge:
 _TRACE_HEADERS = frozenset({b"x-request-id", b"traceparent"})
 
 
+async def _refusal_by_limit(scope: Scope, exchange: _Exchange) -> Response | None:
+    """Count a request that the gateway left to be counted; return the answer to one that is not taken.
+
+    Who calls is found out here, before routing: a public route doesn't ask, and would let made-up credentials through.
+    """
+    app: FastAPI | None = scope.get("app")
+    limits: RequestLimits | None = getattr(app.state, "limits", None) if app is not None else None
+    if app is None or limits is None:
+        return None
+    # Ours comes last where a client sent one, too.
+    limited = next((value for name, value in reversed(scope["headers"]) if name == LIMIT_HEADER), b"").decode("latin-1")
+    if limited not in LIMITED:
+        return None
+    request = Request(scope)
+    caller = await caller_or_none(request) if app.state.authenticate else None
+    address = client_address(request)
+    if caller is None:
+        verdict = limits.count_refused(cast("Limited", limited), address)
+    else:
+        verdict = limits.count_verified(cast("Limited", limited), caller, address)
+    if verdict.is_taken:
+        exchange.headers = verdict.headers
+        return None
+    log.warning("http_rate_limited", client=address, path=scope["path"], limit=verdict.headers["RateLimit"])
+    refusal = ApiError("RATE_LIMITED", headers=verdict.headers)
+    return error_response(refusal, request.headers.get("Accept-Language", ""))
+
+
 class _Exchange:
     """One request and its answer, watched as they pass."""
 
@@ -277,6 +309,8 @@ class _Exchange:
         self.started = time.perf_counter()
         self.status = 0
         self.bytes_sent = 0
+        self.headers: Mapping[str, str] = {}
+        """What the answer tells besides."""
         self._receive = receive
         self._send = send
         self._request_id = request_id
@@ -316,6 +350,7 @@ class _Exchange:
                 await self._drain()
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
+            headers.update(self.headers)
             for name, value in SECURITY_HEADERS:
                 headers.setdefault(name.decode(), value.decode())
             headers.setdefault("Cache-Control", "no-store")

@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kit.addresses import ForwardedHeaders, parse_networks
 from kit.settings import ServiceSettings, SettingsError
 from zerocopy import Listener, ZeroCopyProtocol
 
@@ -38,8 +39,7 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        trusted = [part.strip() for part in settings.trusted_proxies.split(",") if part.strip()]
-        self._app = app
+        self._app = ForwardedHeaders(app, parse_networks(settings.trusted_proxies))
         self._notice_sec = settings.drain_notice_sec
         self._drain_sec = settings.drain_sec
         self._stopping = False
@@ -55,8 +55,8 @@ class HttpServer(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 date_header=True,
-                proxy_headers=bool(trusted),
-                forwarded_allow_ips=trusted,
+                # `ForwardedHeaders` does; uvicorn's own way knows no IPv4 addresses of IPv6 sockets.
+                proxy_headers=False,
                 timeout_keep_alive=75,
                 backlog=4096,
             )

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp
 from kit.bus import Bus
 from kit.health import Health
 from kit.http import create_app
+from kit.limits import RequestLimits
 from kit.rpc import GrpcServer, shares_port
 from kit.server import HttpServer, allow_connections, listen, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
@@ -149,6 +150,7 @@ async def _run(
         lifeline = inherited.lifeline if inherited else None
         shares_port.set(inherited is not None)
         service = build(settings, role)
+        service.app.state.limits = RequestLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min)
         app = service.entrance if role.answers else _bare_app(service)
         try:
             await service.start()

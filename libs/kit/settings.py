@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kit.addresses import parse_networks
+
 PREFIX = "MARQUEE_"
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -45,12 +47,32 @@ class ServiceSettings(PrefixedSettings):
     log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for people.")
     trusted_proxies: str = Field(
         "",
-        description="Addresses or networks, separated by commas, whose `X-Forwarded-For` is believed.",
+        description="Networks of the proxies in front, separated by commas (`10.0.0.0/8,fd00::/8`): their "
+        "`X-Forwarded-For` and `X-Forwarded-Proto` are believed, and nobody else's.",
+    )
+    rate_limit_per_min: int = Field(
+        100,
+        ge=1,
+        le=999_999,
+        description="API requests a minute of one login; of one address, without credentials or with wrong ones. Media "
+        "are not counted.",
+    )
+    user_rate_limit_per_min: int = Field(
+        1200,
+        ge=1,
+        le=999_999,
+        description="Requests a minute of one user, also for artwork, subtitles, uploads, heartbeats and progress.",
     )
     drain_notice_sec: float = Field(
         0, ge=0, le=300, description="Seconds at a stop in which the service is not ready any more but still answers."
     )
     drain_sec: float = Field(10, ge=0, le=3600, description="Seconds that work in hand gets to finish at a stop.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _known_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
 
 
 class DatabaseSettings(PrefixedSettings):

@@ -72,6 +72,13 @@ class TokenVerifier:
         known = self._seen.get(token)
         return known.caller if known and time.time() < known.expires_at else None
 
+    def has_key_of(self, token: str) -> bool:
+        """Whether the key that a token names is at hand; says nothing of its signature."""
+        try:
+            return jwt.get_unverified_header(token).get("kid") in self._keys
+        except (jwt.PyJWTError, TypeError, ValueError):
+            return False
+
     async def verify(self, token: str) -> Caller:
         """Who a token speaks for.
 

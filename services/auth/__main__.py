@@ -26,7 +26,7 @@ from services.auth.http import UseCases, build_routers
 from services.auth.keys import KeyRing
 from services.auth.passwords import PasswordHasher
 from services.auth.rpc import AuthServicer, register
-from services.auth.service import Accounts, Administration, Audit, Corporations, Logins, utc_now
+from services.auth.service import Accounts, Administration, Audit, Corporations, Installation, Logins, utc_now
 from services.auth.settings import AuthSettings
 from services.auth.sweep import Sweep
 from services.auth.webhook import Webhook
@@ -62,6 +62,7 @@ def build(
         settings.login_attempts_per_account,
     )
     keys = KeyRing(settings.signing_key_file)
+    installation = Installation(database)
     accounts = Accounts(database, hasher, attempts, clock)
     administration = Administration(database, reset_ttl_sec=settings.reset_ttl_sec, clock=clock)
     corporations = Corporations(database, clock)
@@ -114,7 +115,7 @@ def build(
         health=health,
         authenticate=authenticate,
         routers=build_routers(
-            UseCases(accounts, logins, administration, corporations, audit),
+            UseCases(accounts, logins, administration, corporations, audit, installation),
             registration=settings.registration,
             uploads=settings.uploads,
         ),
@@ -125,7 +126,7 @@ def build(
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, AuthServicer(accounts, logins, corporations))]),
         bus=None if shared_bus else bus,
-        prepare=[database.require_migrated, first_admin],
+        prepare=[database.require_migrated, installation.load, first_admin],
         background=background,
     )
     service.resources.callback(hasher.close)

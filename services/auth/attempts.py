@@ -1,8 +1,12 @@
-"""Limits on failed logins, by account and by address, counted in Redis for all replicas or in memory for one."""
+"""Limits on failed logins, by account and by address, counted in Redis for all replicas or in memory for one.
+
+An IPv6 address counts as its /64. How an account stays open to its owner while strangers guess: docs/adr/0019.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
@@ -16,12 +20,19 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
+from kit.addresses import client_network
 from kit.errors import ApiError
 
 log = structlog.get_logger()
 
+_Limits = list[tuple[RateLimitItem, tuple[str, ...]]]
+
 WINDOW_MIN = 5
 REDIS_DEADLINE_SEC = 2.0
+ADDRESSES_TO_CLOSE_AN_ACCOUNT = 5
+"""One address has at most the share of one in so many of what closes an account for all."""
+KNOWN_ADDRESS_SEC = 30 * 86_400
+"""How long an address is known for an account after a login from there succeeded."""
 SIDE_BY_SIDE = 4
 """Attempts from one address in hand at a time: no more than those can slip past a limit that is being reached."""
 
@@ -33,7 +44,8 @@ class LoginAttempts:
         redis_url: where to count; None counts in this process.
         per_account: failures of one account from one address in five minutes before it is refused.
         per_address: failures from one address in five minutes before it is refused.
-        per_account_everywhere: failures of one account from all addresses in an hour before it is refused.
+        per_account_everywhere: failures of one account in an hour, from all addresses that it is not known at, before
+            it is refused there. One address adds at most a fifth of that, or `per_account` where that is more.
     """
 
     def __init__(self, redis_url: str | None, per_account: int, per_address: int, per_account_everywhere: int) -> None:
@@ -61,46 +73,73 @@ class LoginAttempts:
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._per_account = RateLimitItemPerMinute(per_account, WINDOW_MIN, "account")
         self._per_address = RateLimitItemPerMinute(per_address, WINDOW_MIN, "address")
+        share = max(per_account, per_account_everywhere // ADDRESSES_TO_CLOSE_AN_ACCOUNT)
+        self._share = RateLimitItemPerHour(share, 1, "share")
         self._everywhere = RateLimitItemPerHour(per_account_everywhere, 1, "everywhere")
 
-    def turn(self, address: str) -> asyncio.Semaphore:
+    def turn(self, address: str, device: str | None = None) -> asyncio.Semaphore:
         """What an attempt holds from before `require_room` until after `failed`.
 
         Without it, a thousand guesses sent at once would all find room before the first of them was counted.
         """
-        return self._turns.setdefault(address, asyncio.Semaphore(SIDE_BY_SIDE))
+        return self._turns.setdefault(_device(device) or client_network(address), asyncio.Semaphore(SIDE_BY_SIDE))
 
-    async def require_room(self, login_key: str | None, address: str) -> None:
+    async def require_room(self, login_key: str | None, address: str, device: str | None = None) -> None:
         """Goes on only when no limit is reached.
 
         Args:
             login_key: the account that is tried; None where no account is named.
             address: from where.
+            device: the id of a device, or of a login, that has proved to belong to the account; None for strangers.
+                Only its own failures keep it out.
 
         Raises:
             ApiError: AUTH_RATE_LIMITED; SERVICE_UNAVAILABLE when the count can't be had.
         """
         async with _counting():
-            for limit, names in self._limits(login_key, address):
+            if login_key is not None and device is not None:
+                limits = self._own_limits(login_key, _device(device))
+            else:
+                limits = await self._strangers_limits(login_key, client_network(address))
+            for limit, names in limits:
                 if not await self._limiter.test(limit, *names):
                     retry_sec = limit.get_expiry()
                     raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(retry_sec)})
 
-    async def failed(self, login_key: str | None, address: str) -> None:
-        """Counts a failure.
+    async def failed(self, login_key: str | None, address: str, device: str | None = None) -> None:
+        """Counts a failure. One of a known device or address adds nothing to what closes the account for all.
 
         Raises:
             ApiError: SERVICE_UNAVAILABLE when it can't be counted.
         """
         async with _counting():
-            for limit, names in self._limits(login_key, address):
+            limits = await self._strangers_limits(login_key, client_network(address), is_known=device is not None)
+            if login_key is not None and device is not None:
+                limits += self._own_limits(login_key, _device(device))
+            for limit, names in limits:
                 await self._limiter.hit(limit, *names)
 
-    def _limits(self, login_key: str | None, address: str) -> list[tuple[RateLimitItem, tuple[str, ...]]]:
-        limits: list[tuple[RateLimitItem, tuple[str, ...]]] = [(self._per_address, (address,))]
+    async def succeeded(self, login_key: str, address: str) -> None:
+        """Remembers that the account was used from an address: clients with Basic credentials keep no cookie.
+
+        Raises:
+            ApiError: SERVICE_UNAVAILABLE when it can't be remembered.
+        """
+        async with _counting():
+            known = _known_key(login_key, client_network(address))
+            if not await self._storage.get(known):
+                await self._storage.incr(known, KNOWN_ADDRESS_SEC)
+
+    async def _strangers_limits(self, login_key: str | None, network: str, *, is_known: bool = False) -> _Limits:
+        limits: _Limits = [(self._per_address, (network,))]
         if login_key is not None:
-            limits += [(self._per_account, (login_key, address)), (self._everywhere, (login_key,))]
+            limits += self._own_limits(login_key, network)
+            if not is_known and not await self._storage.get(_known_key(login_key, network)):
+                limits.append((self._everywhere, (login_key,)))
         return limits
+
+    def _own_limits(self, login_key: str, origin: str) -> _Limits:
+        return [(self._per_account, (login_key, origin)), (self._share, (login_key, origin))]
 
     async def ping(self) -> None:
         """Raises when the count can't be had."""
@@ -113,6 +152,15 @@ class LoginAttempts:
         """Disconnects."""
         if self._connections:
             await self._connections.aclose()
+
+
+def _device(device: str | None) -> str:
+    return f"device {device}" if device else ""
+
+
+def _known_key(login_key: str, network: str) -> str:
+    # A login may hold anything, and of those who use the platform no list should lie in Redis.
+    return "marquee:login:known:" + hashlib.sha256(f"{network} {login_key}".encode()).hexdigest()
 
 
 @asynccontextmanager

@@ -14,6 +14,18 @@ class Base(DeclarativeBase):
     """Auth's metadata."""
 
 
+class Instance(Base):
+    """What tells this installation from others; one row."""
+
+    __tablename__ = "instance"
+
+    row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(16))
+    """In the names of its cookies."""
+    device_key: Mapped[str] = mapped_column(String(64))
+    """Signs device cookies; hexadecimal."""
+
+
 class User(Base):
     """An account."""
 

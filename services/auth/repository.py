@@ -16,6 +16,7 @@ from services.auth.models import (
     Alert,
     AuditEntry,
     Corporation,
+    Instance,
     PasswordReset,
     RefreshToken,
     User,
@@ -51,6 +52,24 @@ class UserFilter:
     status: str | None = None
     role: str | None = None
     corporation_id: str | None = None
+
+
+class InstanceRepository:
+    """What tells this installation from others."""
+
+    _ROW = 1
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self) -> Instance | None:
+        """Return the installation's row; None before the first start."""
+        return await self._session.get(Instance, self._ROW)
+
+    async def add_if_absent(self, name: str, device_key: str) -> None:
+        """Write the row, unless another replica has."""
+        statement = _insert(self._session, Instance).values(row=self._ROW, name=name, device_key=device_key)
+        await self._session.execute(statement.on_conflict_do_nothing(index_elements=["row"]))
 
 
 class UserRepository:
@@ -371,5 +390,5 @@ class AlertRepository:
         await self._session.execute(statement)
 
 
-def _insert(session: AsyncSession, table: type[AccountChange | Alert]) -> Any:
+def _insert(session: AsyncSession, table: type[AccountChange | Alert | Instance]) -> Any:
     return (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(table)

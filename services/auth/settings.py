@@ -42,7 +42,7 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     login_attempts: int = Field(10, ge=1, description="Failed logins of one account from one address in five minutes.")
     login_attempts_per_address: int = Field(30, ge=1, description="Failed logins from one address in five minutes.")
     login_attempts_per_account: int = Field(
-        100, ge=1, description="Failed logins of one account from all addresses in an hour."
+        100, ge=1, description="Failed logins of one account from all addresses in an hour; a fifth from one address."
     )
     reset_ttl_sec: int = Field(
         86_400, ge=300, le=604_800, description="Life of a code for a lost password, in seconds."

@@ -162,7 +162,7 @@ def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
 def strict(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that takes little: as much at once as in a minute, and then nothing for seconds."""
     few = {"MARQUEE_RATE_LIMIT_PER_MIN": "5", "MARQUEE_USER_RATE_LIMIT_PER_MIN": "10"}
-    trusting = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
+    trusting = {"MARQUEE_TRUSTED_PROXIES": "192.0.2.0/24, 127.0.0.1,fd00::/8"}
     gateway = Gateway(tmp_path_factory.mktemp("strict"), scene.addresses, few | trusting)
     gateway.start()
     yield gateway
@@ -191,15 +191,64 @@ def test_media_and_health_are_not_counted(strict: Gateway) -> None:
         assert {answer.status_code for answer in ask(strict, path, "203.0.113.3", times=8)} == {200}
 
 
-def test_what_comes_by_the_dozen_is_counted_by_user(strict: Gateway) -> None:
+def test_what_comes_by_the_dozen_has_a_limit_of_its_own(strict: Gateway) -> None:
     path = f"/api/videos/{ID}/thumbnail"
-    ones = ask(strict, path, "203.0.113.4", times=12, Authorization="Bearer one")
-    assert [answer.status_code for answer in ones] == [200] * 10 + [429] * 2
-    assert ones[-1].headers["ratelimit-policy"] == '"user";q=10;w=60'
-    assert ask(strict, path, "203.0.113.4", Authorization="Bearer two")[0].status_code == 200
-    assert ask(strict, path, "203.0.113.4", Cookie="marquee_access=two")[0].status_code == 200
-    nobody = ask(strict, path, "203.0.113.5", times=11)
-    assert [answer.status_code for answer in nobody] == [200] * 10 + [429]
+    answers = ask(strict, path, "203.0.113.5", times=11)
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429]
+    assert answers[-1].headers["ratelimit-policy"] == '"user";q=10;w=60'
+    assert ask(strict, "/api/videos", "203.0.113.5")[0].status_code == 200
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Basic eDp5"},
+        {"Cookie": "marquee_access=x"},
+        {"Cookie": "theme=dark; marquee_access_1f2e3d4c=x"},
+    ],
+)
+@pytest.mark.parametrize(("path", "limited"), [("/api/videos", "address"), (f"/api/videos/{ID}/thumbnail", "user")])
+def test_who_verifies_credentials_counts_them(
+    strict: Gateway, credentials: dict[str, str], path: str, limited: str
+) -> None:
+    answers = ask(strict, path, "203.0.113.4", times=12, **credentials, **{"X-Marquee-Limit": "forged"})
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["headers"]["X-Marquee-Limit"] for answer in answers} == {limited}
+    assert "ratelimit-policy" not in answers[0].headers, "the service tells"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/api/videos", {"X-Marquee-Limit": "forged"}),
+        ("/api/videos", {"Cookie": "not_marquee_access=x"}),
+        (f"/api/videos/{ID}/stream", {"X-Marquee-Limit": "forged", "Authorization": "Bearer x"}),
+    ],
+)
+def test_a_client_can_not_choose_what_it_counts_as(scene: Scene, path: str, headers: dict[str, str]) -> None:
+    assert "X-Marquee-Limit" not in scene.http.get(path, headers=headers).json()["headers"]
+
+
+def test_made_up_credentials_of_one_address_have_a_bound_together(strict: Gateway) -> None:
+    with httpx.Client(base_url=strict.base_url, headers={"X-Forwarded-For": "203.0.113.6"}) as client:
+        taken = 0
+        while client.get("/api/videos", headers={"Authorization": f"Bearer junk-{taken}"}).status_code == 200:
+            taken += 1
+            assert taken < 5_000, "there is no bound"
+    assert taken >= 150, "ten times what a user has"
+    assert ask(strict, "/api/videos", "203.0.113.7", Authorization="Bearer junk")[0].status_code == 200
+
+
+def test_an_ipv6_network_is_one_address(strict: Gateway) -> None:
+    # Eight different addresses of one /64; bytes that a careless pattern would stop at are among them.
+    hosts = ["::1", "::a", "a0a:a0a:a0a:a0a", "0:ff::", "ffff:ffff:ffff:ffff", "1:2:3:4", "::d", "::"]
+    addresses = [f"2001:db8:a:a00{':' if not host.startswith(':') else ''}{host}" for host in hosts]
+    statuses = [ask(strict, "/api/videos", address)[0].status_code for address in addresses]
+    assert statuses == [200] * 5 + [429] * 3
+    assert ask(strict, "/api/videos", "2001:db8:a:a01::1")[0].status_code == 200, "the next network"
+    mapped = [ask(strict, "/api/videos", f"::ffff:203.0.113.{20 + number}")[0].status_code for number in range(7)]
+    assert mapped == [200] * 7, "they are IPv4 addresses"
 
 
 def test_a_forged_address_is_no_way_around(scene: Scene, tmp_path: Path) -> None:
@@ -237,6 +286,14 @@ def test_an_address_of_films_that_is_none_stops_the_start(tmp_path: Path) -> Non
     settings = {"MARQUEE_STREAM_PUBLIC_URL": "https://media.example.org; script-src *"}
     gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), settings)
     with pytest.raises(AssertionError, match="MARQUEE_STREAM_PUBLIC_URL can't be used"):
+        gateway.start()
+
+
+@pytest.mark.parametrize("networks", ["proxy.lan", "*", "10.0.0.0/8;}", "10.0.0.0/33", "fd00::/8 $host"])
+def test_proxies_that_are_no_networks_stop_the_start(tmp_path: Path, networks: str) -> None:
+    settings = {"MARQUEE_TRUSTED_PROXIES": networks}
+    gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), settings)
+    with pytest.raises(AssertionError, match=r"MARQUEE_TRUSTED_PROXIES can't be used|invalid|host not found"):
         gateway.start()
 
 

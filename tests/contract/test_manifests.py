@@ -78,6 +78,22 @@ def test_a_container_is_told_what_its_service_must_know(service: str) -> None:
     assert required <= told <= names([cls])
 
 
+def test_the_gateway_is_told_of_proxies_and_limits_as_the_services_are() -> None:
+    told = {"MARQUEE_TRUSTED_PROXIES", "MARQUEE_RATE_LIMIT_PER_MIN", "MARQUEE_USER_RATE_LIMIT_PER_MIN"}
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    for service in ("gateway", "auth", "catalog", "stream", "progress"):
+        for name in told:
+            assert f"${{{name}:-" in compose[service]["environment"][name], f"{service} reads {name} of .env"
+    settings = MANIFESTS["ConfigMap-marquee-settings"]["data"]
+    container = pod(MANIFESTS["Deployment-gateway"])["containers"][0]
+    for entry in container["env"]:
+        if entry["name"] in told:
+            assert entry["valueFrom"]["configMapKeyRef"] == {"name": "marquee-settings", "key": entry["name"]}
+            told.remove(entry["name"])
+            assert settings[entry["name"]]
+    assert not told
+
+
 def test_what_lets_films_lie_elsewhere_is_understood() -> None:
     overlay = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "origins.yml").read_text())["services"]
     for service, changed in overlay.items():

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_port, server_directory
-from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Process, Stack
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, UNLIMITED, Process, Stack
 from tests.stacks.gateway import Gateway
 
 STATEFUL = ("auth", "catalog", "progress")
@@ -52,6 +52,8 @@ class ServicesStack(Stack):
         self.gateway = Gateway(
             self.folder / "gateway",
             {name: f"127.0.0.1:{ports[name]}" for name in ("auth", "catalog", "stream", "progress")},
+            # Who develops may put a proxy in front.
+            {**UNLIMITED, "MARQUEE_TRUSTED_PROXIES": "127.0.0.1"},
         )
         self.gateway.start()
         self.base_url = self.gateway.base_url
@@ -75,6 +77,7 @@ class ServicesStack(Stack):
             "MARQUEE_BROKER_URL": self.rabbit.url,
             "MARQUEE_MEDIA_URL": self.media.as_uri(),
             "MARQUEE_TRUSTED_PROXIES": "127.0.0.1",
+            **UNLIMITED,
         }
         if database:
             environment["MARQUEE_DATABASE_URL"] = database

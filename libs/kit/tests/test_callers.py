@@ -29,6 +29,7 @@ from kit.callers import (
 from kit.errors import ApiError
 from kit.health import Health
 from kit.http import create_app
+from kit.limits import RequestLimits
 from kit.tokens import Caller, TokenVerifier
 
 BROWSER = {CSRF_HEADER: "fetch"}
@@ -291,6 +292,39 @@ def test_no_header_breaks_the_reading_of_basic_credentials(credentials: str) -> 
         assert ":" not in login
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("a=1; marquee_access=x; b=2", ["x"]),
+        ("marquee_access=bare; marquee_access_0a=first;marquee_access_0b=second", ["first", "second", "bare"]),
+        ("marquee_access=x; marquee_access=x; marquee_access=y; marquee_access=", ["x", "y"]),
+        ("marquee_access_=x; marquee_accessory=y; xmarquee_access=z; marquee_access", []),
+        ("", []),
+    ],
+)
+def test_values_of_a_cookie_are_those_of_every_installation(field: str, values: list[str]) -> None:
+    assert callers.cookie_values(field, ACCESS_COOKIE) == values
+
+
+async def test_of_several_cookies_the_first_good_one_counts(client: httpx.AsyncClient) -> None:
+    cookies = "marquee_access_0a=junk; marquee_access_0b=u2/active/member; marquee_access=u1/active/member"
+    assert (await client.get("/me", headers={"Cookie": cookies})).json() == "u2"
+    assert code(await client.get("/me", headers={"Cookie": "marquee_access_0a=junk; marquee_access=old"})) == (
+        401,
+        "AUTH_INVALID_TOKEN",
+    )
+
+
+async def test_wrong_credentials_are_asked_about_once_a_request(
+    client: httpx.AsyncClient, passwords: Passwords
+) -> None:
+    app = client._transport.app  # type: ignore[attr-defined]
+    app.state.limits = RequestLimits(100, 1200)
+    headers = {**basic("홍길동", "x"), "X-Marquee-Limit": "address"}
+    assert code(await client.get("/me", headers=headers)) == (401, "AUTH_INVALID_CREDENTIALS")
+    assert len(passwords.asked) == 1
+
+
 def a_request(fields: dict[bytes, bytes]) -> Request:
     return Request(
         {"type": "http", "method": "GET", "path": "/", "headers": list(fields.items()), "client": ("1.1.1.1", 1)}
@@ -307,6 +341,9 @@ GOOD = b"u1/active/member"
         {b"authorization": b"bearer  " + GOOD + b" "},
         {b"authorization": basic("홍길동", "비밀:번호 1")["Authorization"].encode()},
         {b"cookie": b"a=b; marquee_access=" + GOOD + b"; c"},
+        {b"cookie": b"marquee_access_1f2e3d4c=" + GOOD},
+        {b"cookie": b"marquee_access_1f2e3d4c=junk; marquee_access=" + GOOD + b"; marquee_access=junk"},
+        {b"cookie": b"marquee_access=" + GOOD + b"; marquee_access_1f2e3d4c=" + GOOD},
     ],
 )
 async def test_who_called_before_is_known_without_waiting(passwords: Passwords, fields: dict[bytes, bytes]) -> None:

@@ -8,10 +8,10 @@ from typing import Literal
 from fastapi import APIRouter
 
 from services.auth.http import audit, corporations, sessions, users
-from services.auth.http.sessions import REFRESH_COOKIE, REFRESH_PATH
-from services.auth.service import Accounts, Administration, Audit, Corporations, Logins
+from services.auth.http.cookies import DEVICE_COOKIE, REFRESH_COOKIE, REFRESH_PATH
+from services.auth.service import Accounts, Administration, Audit, Corporations, Installation, Logins
 
-__all__ = ["REFRESH_COOKIE", "REFRESH_PATH", "UseCases", "build_routers"]
+__all__ = ["DEVICE_COOKIE", "REFRESH_COOKIE", "REFRESH_PATH", "UseCases", "build_routers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class UseCases:
     administration: Administration
     corporations: Corporations
     audit: Audit
+    installation: Installation
 
 
 def build_routers(
@@ -33,7 +34,9 @@ def build_routers(
 ) -> dict[str, APIRouter]:
     """The routes of auth, by tag."""
     return {
-        "auth": sessions.build_router(use_cases.accounts, use_cases.logins, registration, uploads),
+        "auth": sessions.build_router(
+            use_cases.accounts, use_cases.logins, use_cases.installation, registration, uploads
+        ),
         "users": users.build_router(use_cases.accounts, use_cases.administration, uploads),
         "corporations": corporations.build_router(use_cases.corporations),
         "audit": audit.build_router(use_cases.audit),

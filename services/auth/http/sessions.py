@@ -9,17 +9,11 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 
-from kit.callers import (
-    ACCESS_COOKIE,
-    CSRF_HEADER,
-    TOKEN_PATH,
-    CurrentCaller,
-    client_address,
-    protected_router,
-)
+from kit.callers import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
 from kit.http import Schema, errors
 from services.auth.http.common import Uploads, own_view
+from services.auth.http.cookies import REFRESH_COOKIE, LoginCookies
 from services.auth.schemas import (
     CheckResult,
     Credentials,
@@ -30,10 +24,8 @@ from services.auth.schemas import (
     Tokens,
     UserView,
 )
-from services.auth.service import Accounts, Actor, Logins, TokenPair
+from services.auth.service import Accounts, Actor, Installation, Logins, TokenPair
 
-REFRESH_COOKIE = "marquee_refresh"
-REFRESH_PATH = "/api/auth"
 FORM_TYPE = "application/x-www-form-urlencoded"
 FORM_FIELDS = 10
 TOKEN_FORM = {
@@ -54,25 +46,18 @@ S = TypeVar("S", bound=Schema)
 
 
 def build_router(  # noqa: C901 - routes side by side
-    accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"], uploads: Uploads
+    accounts: Accounts,
+    logins: Logins,
+    installation: Installation,
+    registration: Literal["open", "approval", "closed"],
+    uploads: Uploads,
 ) -> APIRouter:
     """The routes under `/api/auth`, and the published keys."""
     public = APIRouter()
+    cookies = LoginCookies(installation)
 
     def answer(pair: TokenPair, request: Request, response: Response) -> Tokens:
-        for name, value, path, life in (
-            (ACCESS_COOKIE, pair.access_token, "/", pair.access_ttl_sec),
-            (REFRESH_COOKIE, pair.refresh_token, REFRESH_PATH, pair.refresh_ttl_sec),
-        ):
-            response.set_cookie(
-                name,
-                value,
-                max_age=life,
-                path=path,
-                httponly=True,
-                samesite="strict",
-                secure=request.url.scheme == "https",
-            )
+        cookies.set_tokens(pair, request, response)
         return Tokens(
             access_token=pair.access_token,
             refresh_token=pair.refresh_token,
@@ -81,26 +66,14 @@ def build_router(  # noqa: C901 - routes side by side
         )
 
     @public.post(
-        "/api/auth/register", status_code=201, responses=errors("AUTH_REGISTRATION_CLOSED", "AUTH_LOGIN_TAKEN")
-    )
-    async def register(body: Registration, request: Request) -> UserView:
-        """Makes an account; an administrator may have to approve it before it can be used."""
-        user = await accounts.register(
-            login_id=body.login_id,
-            password=body.password.get_secret_value(),
-            display_name=body.display_name,
-            registration=registration,
-            actor=Actor(None, client_address(request)),
-        )
-        return UserView.model_validate(user)
-
-    @public.post(
         "/api/auth/login",
         responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
     )
     async def login(body: Credentials, request: Request, response: Response) -> Tokens:
         """Trades a login and password for tokens, and sets them as cookies."""
-        pair = await logins.log_in(body.login_id, body.password.get_secret_value(), client_address(request))
+        device = cookies.known_device(request, body.login_id)
+        pair = await logins.log_in(body.login_id, body.password.get_secret_value(), client_address(request), device)
+        cookies.remember_login(body.login_id, request, response)
         return answer(pair, request, response)
 
     @public.post(
@@ -117,7 +90,9 @@ def build_router(  # noqa: C901 - routes side by side
         match form.get("grant_type"):
             case "password":
                 given = _form_of(Credentials, {"login_id": form.get("username"), "password": form.get("password")})
-                pair = await logins.log_in(given.login_id, given.password.get_secret_value(), client_address(request))
+                device = cookies.known_device(request, given.login_id)
+                password = given.password.get_secret_value()
+                pair = await logins.log_in(given.login_id, password, client_address(request), device)
             case "refresh_token":
                 renewal = _form_of(RefreshRequest, {"refresh_token": form.get("refresh_token")})
                 if not renewal.refresh_token:
@@ -130,11 +105,6 @@ def build_router(  # noqa: C901 - routes side by side
             access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.access_ttl_sec
         )
 
-    @public.post("/api/auth/reset", status_code=204, responses=errors("AUTH_RESET_CODE_INVALID", "AUTH_RATE_LIMITED"))
-    async def reset(body: PasswordResetRequest, request: Request) -> None:
-        """Chooses a new password with a code from an administrator. The code works once, and every login ends."""
-        await accounts.reset_password(body.code, body.password.get_secret_value(), client_address(request))
-
     @public.post("/api/auth/refresh", responses=errors("AUTH_INVALID_TOKEN", "AUTH_TOKEN_EXPIRED"))
     async def refresh(
         request: Request, response: Response, body: Annotated[RefreshRequest | None, Body()] = None
@@ -142,9 +112,10 @@ def build_router(  # noqa: C901 - routes side by side
         """Trades a refresh token, from the body or the cookie, for a new pair. The old one is void from then on."""
         token = body.refresh_token if body else None
         if token is None:
-            token = request.cookies.get(REFRESH_COOKIE)
-            if token and CSRF_HEADER not in request.headers:
+            kept = cookies.refresh_tokens(request)
+            if kept and CSRF_HEADER not in request.headers:
                 raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+            token = await logins.own_refresh_token(kept)
         if not token:
             raise ApiError("AUTH_INVALID_TOKEN")
         return answer(await logins.refresh(token, client_address(request)), request, response)
@@ -152,12 +123,9 @@ def build_router(  # noqa: C901 - routes side by side
     @public.post("/api/auth/check", responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_RATE_LIMITED"))
     async def check(body: Credentials, request: Request) -> CheckResult:
         """Says whether a login and password are right; gives no token."""
-        user = await logins.verify(body.login_id, body.password.get_secret_value(), client_address(request))
+        device = cookies.known_device(request, body.login_id)
+        user = await logins.verify(body.login_id, body.password.get_secret_value(), client_address(request), device)
         return CheckResult(user=own_view(user, uploads))
-
-    @public.get("/.well-known/jwks.json", include_in_schema=False)
-    async def jwks() -> dict[str, object]:
-        return logins.jwks()
 
     protected = protected_router()
 
@@ -166,11 +134,41 @@ def build_router(  # noqa: C901 - routes side by side
         """Ends this login: its refresh tokens are void and the cookies gone."""
         if caller.session_id:
             await logins.log_out(caller.user_id, caller.session_id, client_address(request))
-        secure = request.url.scheme == "https"
-        for name, path in ((ACCESS_COOKIE, "/"), (REFRESH_COOKIE, REFRESH_PATH)):
-            response.delete_cookie(name, path=path, httponly=True, samesite="strict", secure=secure)
+        bare = request.cookies.get(REFRESH_COOKIE, "")
+        cookies.delete_tokens(request, response, bare_are_own=await logins.own_refresh_token([bare]) is not None)
 
     public.include_router(protected)
+    public.include_router(_open_routes(accounts, logins, registration))
+    return public
+
+
+def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"]) -> APIRouter:
+    """Return the routes for those who have no login yet, or none any more, and the keys for services."""
+    public = APIRouter()
+
+    @public.get("/.well-known/jwks.json", include_in_schema=False)
+    async def jwks() -> dict[str, object]:
+        return logins.jwks()
+
+    @public.post(
+        "/api/auth/register", status_code=201, responses=errors("AUTH_REGISTRATION_CLOSED", "AUTH_LOGIN_TAKEN")
+    )
+    async def register(body: Registration, request: Request) -> UserView:
+        """Makes an account; an administrator may have to approve it before it can be used."""
+        user = await accounts.register(
+            login_id=body.login_id,
+            password=body.password.get_secret_value(),
+            display_name=body.display_name,
+            registration=registration,
+            actor=Actor(None, client_address(request)),
+        )
+        return UserView.model_validate(user)
+
+    @public.post("/api/auth/reset", status_code=204, responses=errors("AUTH_RESET_CODE_INVALID", "AUTH_RATE_LIMITED"))
+    async def reset(body: PasswordResetRequest, request: Request) -> None:
+        """Chooses a new password with a code from an administrator. The code works once, and every login ends."""
+        await accounts.reset_password(body.code, body.password.get_secret_value(), client_address(request))
+
     return public
 
 

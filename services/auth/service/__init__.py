@@ -5,6 +5,7 @@ from services.auth.service.administration import Administration, ResetCode, User
 from services.auth.service.audit import Audit, Told
 from services.auth.service.common import Actor, utc_now
 from services.auth.service.corporations import Corporations
+from services.auth.service.installation import Installation
 from services.auth.service.logins import COMMIT_MARGIN, Logins, TokenPair
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Administration",
     "Audit",
     "Corporations",
+    "Installation",
     "Logins",
     "ResetCode",
     "TokenPair",

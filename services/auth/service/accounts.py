@@ -169,10 +169,12 @@ class Accounts:
         """
         before = await self.get(caller.user_id)
         require_good_password(new, before.login_id, "new_password")
-        async with self._attempts.turn(address):
-            await self._attempts.require_room(before.login_key, address)
+        # A login that goes on has proved whose it is, as a known device has; Basic credentials have no session.
+        device = caller.session_id or None
+        async with self._attempts.turn(address, device):
+            await self._attempts.require_room(before.login_key, address, device)
             if not await self._hasher.verify(current, before.password_hash):
-                await self._attempts.failed(before.login_key, address)
+                await self._attempts.failed(before.login_key, address, device)
                 raise ApiError("AUTH_WRONG_PASSWORD")
         password_hash = await self._hasher.hash(new)
         now = self._clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,33 +58,40 @@ class Logins:
         self._refresh_ttl_sec = refresh_ttl_sec
         self._clock = clock
 
-    async def verify(self, login_id: str, password: str, client_address: str) -> User:
+    async def verify(self, login_id: str, password: str, client_address: str, device: str | None = None) -> User:
         """The account that a login and password belong to.
+
+        Args:
+            login_id: as typed.
+            password: as typed.
+            client_address: from where.
+            device: the id of a device on which this login succeeded before; None for any other.
 
         Raises:
             ApiError: AUTH_INVALID_CREDENTIALS, AUTH_USER_PENDING, AUTH_USER_SUSPENDED, AUTH_RATE_LIMITED, or
                 SERVICE_UNAVAILABLE when attempts can't be counted.
         """
         key = login_key(login_id)
-        async with self._attempts.turn(client_address):
-            await self._attempts.require_room(key, client_address)
+        async with self._attempts.turn(client_address, device):
+            await self._attempts.require_room(key, client_address, device)
             user = await self._find(key)
             fits = await self._hasher.verify(password, user.password_hash if user else None)
             if not fits:
-                await self._attempts.failed(key, client_address)
+                await self._attempts.failed(key, client_address, device)
         if user is None or not fits:
             await self._record_failure(key, user, client_address)
             raise ApiError("AUTH_INVALID_CREDENTIALS")
         _require_active(user)
+        await self._attempts.succeeded(key, client_address)
         if self._hasher.is_cheap(user.password_hash):
             better = await self._hasher.hash(password)
             async with self._database.write() as transaction:
                 await UserRepository(transaction.session).replace_hash(user.id, user.password_hash, better)
         return user
 
-    async def log_in(self, login_id: str, password: str, client_address: str) -> TokenPair:
-        """Begins a new family of tokens. Raises what `verify` raises."""
-        proved = await self.verify(login_id, password, client_address)
+    async def log_in(self, login_id: str, password: str, client_address: str, device: str | None = None) -> TokenPair:
+        """Begins a new family of tokens. Takes and raises what `verify` does."""
+        proved = await self.verify(login_id, password, client_address, device)
         now = self._clock()
         async with self._database.write() as transaction:
             user = await UserRepository(transaction.session).locked(proved.id)
@@ -100,6 +107,23 @@ class Logins:
             await transaction.record(user_event("auth.login_succeeded", message, user))
             note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
         return pair
+
+    async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
+        """Return the token of several that can be traded, else one that was issued here, else None.
+
+        A browser may hold several, of other installations or left over; to show a used one would end its login.
+        """
+        now, issued_here = self._clock(), None
+        async with self._database.read() as session:
+            tokens = RefreshTokenRepository(session)
+            for secret in candidates:
+                token = await tokens.get(digest(secret))
+                if token is None:
+                    continue
+                if token.used_at is None and token.revoked_at is None and now < token.expires_at:
+                    return secret
+                issued_here = issued_here or secret
+        return issued_here
 
     async def refresh(self, refresh_token: str, client_address: str) -> TokenPair:
         """Trades a refresh token for a new pair.

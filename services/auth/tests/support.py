@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,6 +53,12 @@ def settings_of(folder: Path, changes: dict[str, Any]) -> AuthSettings:
         "bcrypt_cost": 4,
     }
     return load(AuthSettings, **(values | changes))
+
+
+def named(kind: str, names: Iterable[str]) -> str:
+    """Return the one of several cookie names that is of a kind, with an installation's name behind it."""
+    (name,) = (name for name in names if name.startswith(f"{kind}_"))
+    return name
 
 
 class Auth:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
+from kit.addresses import client_network
 from kit.tokens import Caller
 from services.stream.http.answers import Fields
 from services.stream.http.play_sessions import STREAM_PATH
@@ -65,7 +66,7 @@ class Claim:
         self._fields = fields
         self._is_get = scope["method"] == "GET"
         client = scope.get("client")
-        self._address: str = client[0] if client else ""
+        self._address: str = client_network(client[0]) if client else ""
         self._ticket = ticket
         self.video_id: str = scope["path"][_ID]
         self.start_sec = float(start) if start else None

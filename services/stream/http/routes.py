@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from kit.addresses import client_network
 from kit.callers import CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
 from kit.http import errors
@@ -148,7 +149,7 @@ class MediaRoutes:
         watched = Shown(shown.source.video_id, shown.file.tier)
         agent = request.headers.get("User-Agent", "").encode("latin-1")
         try:
-            return await self._sessions.implicit(caller, watched, client_address(request), agent)
+            return await self._sessions.implicit(caller, watched, client_network(client_address(request)), agent)
         except Refusal as refusal:
             raise await refused(refusal, self._titles) from refusal
 

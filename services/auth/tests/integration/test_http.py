@@ -15,8 +15,8 @@ from kit.callers import ACCESS_COOKIE
 from kit.ids import new_id
 from kit.tokens import TokenVerifier
 from services.auth.domain import REUSE_GRACE
-from services.auth.http import REFRESH_COOKIE
-from services.auth.tests.support import ADMIN, BROWSER, PASSWORD, Auth, Clock, StartAuth, basic, problem
+from services.auth.http import DEVICE_COOKIE, REFRESH_COOKIE
+from services.auth.tests.support import ADMIN, BROWSER, PASSWORD, Auth, Clock, StartAuth, basic, named, problem
 
 GRACE_SEC = REUSE_GRACE.total_seconds()
 
@@ -134,8 +134,9 @@ class LoginContract:
         for name, value, path, life in (
             (ACCESS_COOKIE, body["access_token"], "/", auth.settings.access_ttl_sec),
             (REFRESH_COOKIE, body["refresh_token"], "/api/auth", auth.settings.refresh_ttl_sec),
+            (DEVICE_COOKIE, cookies[named(DEVICE_COOKIE, cookies)].value, "/api/auth", 400 * 86_400),
         ):
-            cookie = cookies[name]
+            cookie = cookies[named(name, cookies)]
             assert cookie.value == value
             assert cookie["httponly"] is True
             assert cookie["samesite"].lower() == "strict"
@@ -217,7 +218,8 @@ class RefreshContract:
         assert set(second) == set(first)
         assert second["refresh_token"] != first["refresh_token"]
         assert second["access_token"] != first["access_token"]
-        assert cookies_of(answer)[REFRESH_COOKIE].value == second["refresh_token"]
+        cookies = cookies_of(answer)
+        assert cookies[named(REFRESH_COOKIE, cookies)].value == second["refresh_token"]
         assert (await auth.refresh(second["refresh_token"])).status_code == 200
 
     async def test_all_tokens_of_a_login_share_its_session(self, auth: Auth) -> None:
@@ -249,7 +251,8 @@ class RefreshContract:
         clock.advance(seconds=GRACE_SEC)
         again = await auth.refresh(first)
         assert again.json()["refresh_token"] == answer["refresh_token"]
-        assert cookies_of(again)[REFRESH_COOKIE]["max-age"] == str(int(auth.settings.refresh_ttl_sec - GRACE_SEC))
+        cookies = cookies_of(again)
+        assert cookies[named(REFRESH_COOKIE, cookies)]["max-age"] == str(int(auth.settings.refresh_ttl_sec - GRACE_SEC))
         assert (await auth.refresh(answer["refresh_token"])).status_code == 200
 
     async def test_asking_again_does_not_lengthen_the_grace(self, auth: Auth, clock: Clock) -> None:
@@ -292,10 +295,11 @@ class RefreshContract:
     @pytest.mark.parametrize("body", [None, {}, {"refresh_token": None}])
     async def test_a_browser_sends_its_cookie(self, auth: Auth, body: dict[str, Any] | None) -> None:
         await auth.log_in(client=auth.client)
-        before = auth.client.cookies[REFRESH_COOKIE]
+        name = named(REFRESH_COOKIE, auth.client.cookies)
+        before = auth.client.cookies[name]
         answer = await auth.client.post("/api/auth/refresh", json=body, headers=BROWSER)
         assert answer.status_code == 200
-        assert auth.client.cookies[REFRESH_COOKIE] == answer.json()["refresh_token"] != before
+        assert auth.client.cookies[name] == answer.json()["refresh_token"] != before
 
     async def test_another_site_can_not_make_a_browser_refresh(self, auth: Auth) -> None:
         await auth.log_in(client=auth.client)
@@ -326,7 +330,7 @@ class LogoutContract:
         await auth.log_in(client=auth.client)
         assert problem(await auth.client.post("/api/auth/logout")) == (403, "AUTH_FORBIDDEN")
         assert (await auth.client.post("/api/auth/logout", headers=BROWSER)).status_code == 204
-        assert not auth.client.cookies
+        assert [name.startswith(DEVICE_COOKIE) for name in auth.client.cookies] == [True]
         assert (await auth.client.get("/api/users/me")).status_code == 401
 
     async def test_needs_a_login(self, auth: Auth) -> None:

@@ -138,6 +138,17 @@ async def test_a_users_limit_refuses_at_once_and_names_their_devices(stage: Stag
     assert (await start(stage, film)).status == 201
 
 
+async def test_addresses_of_one_ipv6_network_are_one_client(store: Path, sockets: Path) -> None:
+    """A host with privacy extensions (RFC 8981) changes its address in the middle of a film."""
+    async with running(store, sockets, trusted_proxies="127.0.0.1", **LIMITS) as stage:
+        film = stage.store("film.mp4", DATA)
+        for address in ("2001:db8:1:2::1", "2001:db8:1:2:a:b:c:d", "2001:db8:1:2::1", "2001:db8:1:2:ffff::"):
+            assert (await stage.get(film, x_forwarded_for=address, user_agent="VLC/3.0.20")).status == 200
+        assert len(await sessions_of(stage)) == 1
+        assert (await stage.get(film, x_forwarded_for="2001:db8:1:3::1", user_agent="VLC/3.0.20")).status == 200
+        assert len(await sessions_of(stage)) == 2
+
+
 async def test_the_platforms_limit_queues_in_order_and_then_refuses(stage: Stage, film: str) -> None:
     playing = await fill(stage, film)
     assert len(playing) == LIMITS["max_streams"]

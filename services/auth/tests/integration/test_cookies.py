@@ -1,0 +1,96 @@
+"""Cookies: two installations on one host, two cookies of one name, names of an earlier version."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kit.callers import ACCESS_COOKIE
+from services.auth.http import REFRESH_COOKIE
+from services.auth.tests.support import BROWSER, Auth, Clock, StartAuth, named, problem
+
+
+@pytest.fixture
+async def other(start_auth: StartAuth, migrated_file: Path, tmp_path: Path) -> AsyncIterator[Auth]:
+    """Another installation at another port of the same host."""
+    database = tmp_path / "other.db"
+    shutil.copy(migrated_file, database)
+    url = f"sqlite+aiosqlite:///{database}"
+    async with start_auth(database_url=url, signing_key_file=tmp_path / "other.json") as other:
+        yield other
+
+
+def sharing(there: Auth, client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Return a client of another installation with the same cookies: a browser keeps them by host, not by port."""
+    browser = there.browser()
+    browser._cookies = client._cookies
+    return browser
+
+
+async def me(client: httpx.AsyncClient) -> int:
+    return (await client.get("/api/users/me")).status_code
+
+
+async def test_two_installations_on_one_host_leave_each_others_logins_alone(auth: Auth, other: Auth) -> None:
+    here = auth.browser()
+    there = sharing(other, here)
+    for service, client in ((auth, here), (other, there)):
+        assert (await service.log_in(client=client)).status_code == 200
+    assert (await me(here), await me(there)) == (200, 200)
+    for client in (here, there, here):
+        assert (await client.post("/api/auth/refresh", headers=BROWSER)).status_code == 200
+    assert (await me(here), await me(there)) == (200, 200)
+    assert (await here.post("/api/auth/logout", headers=BROWSER)).status_code == 204
+    assert (await me(here), await me(there)) == (401, 200)
+    assert (await there.post("/api/auth/refresh", headers=BROWSER)).status_code == 200
+
+
+async def test_only_another_installations_cookies_are_no_login(auth: Auth, other: Auth) -> None:
+    client = auth.browser()
+    await other.log_in(client=sharing(other, client))
+    assert problem(await client.get("/api/users/me")) == (401, "AUTH_INVALID_TOKEN")
+    assert problem(await client.post("/api/auth/refresh", headers=BROWSER)) == (401, "AUTH_INVALID_TOKEN")
+
+
+async def test_names_are_the_same_after_a_restart_and_in_every_replica(auth: Auth, start_auth: StartAuth) -> None:
+    await auth.log_in(client=auth.client)
+    async with start_auth() as replica:
+        await replica.log_in(client=replica.client)
+        assert set(replica.client.cookies) == set(auth.client.cookies)
+
+
+async def test_names_of_an_earlier_version_still_do(auth: Auth) -> None:
+    tokens = (await auth.log_in()).json()
+    client = auth.browser()
+    client.cookies.set(ACCESS_COOKIE, tokens["access_token"], domain="marquee.test")
+    client.cookies.set(REFRESH_COOKIE, tokens["refresh_token"], domain="marquee.test", path="/api/auth")
+    assert await me(client) == 200
+    assert (await client.post("/api/auth/refresh", headers=BROWSER)).status_code == 200
+    assert named(REFRESH_COOKIE, client.cookies)
+    assert (await client.post("/api/auth/logout", headers=BROWSER)).status_code == 204
+    assert not [name for name in client.cookies if name.startswith((ACCESS_COOKIE, REFRESH_COOKIE))]
+    assert await me(client) == 401
+
+
+async def test_of_two_cookies_with_one_name_each_is_tried(auth: Auth) -> None:
+    tokens = (await auth.log_in(client=auth.client)).json()
+    access = named(ACCESS_COOKIE, auth.client.cookies)
+    refresh = named(REFRESH_COOKIE, auth.client.cookies)
+    good = tokens["access_token"]
+    for pair in (f"{access}=junk; {access}={good}", f"{access}={good}; {access}=junk"):
+        assert (await auth.browser().get("/api/users/me", headers={"Cookie": pair})).status_code == 200
+    headers = {"Cookie": f"{refresh}=junk; {refresh}={tokens['refresh_token']}", **BROWSER}
+    assert (await auth.browser().post("/api/auth/refresh", headers=headers)).status_code == 200
+
+
+async def test_a_used_refresh_token_beside_a_good_one_ends_no_login(auth: Auth, clock: Clock) -> None:
+    used = (await auth.log_in(client=auth.client)).json()["refresh_token"]
+    good = (await auth.refresh(used)).json()["refresh_token"]
+    name = named(REFRESH_COOKIE, auth.client.cookies)
+    clock.advance(seconds=3_600)
+    headers = {"Cookie": f"{name}={used}; {REFRESH_COOKIE}={good}", **BROWSER}
+    assert (await auth.browser().post("/api/auth/refresh", headers=headers)).status_code == 200
