@@ -23,8 +23,14 @@ from services.auth.models import (
 )
 
 ESCAPE = "\\"
+MAX_SEARCH_WORDS = 20
 POINTS_ADJUSTED = "points.adjusted"
 """Told by progress; its details give a reason, in which an administrator may have written anything about a person."""
+
+
+def _words(query: str | None) -> list[str]:
+    """Return the words that a name must hold, in any order."""
+    return list(dict.fromkeys((query or "").split()))[:MAX_SEARCH_WORDS]
 
 
 def _containing(text: str) -> str:
@@ -123,8 +129,8 @@ class UserRepository:
     async def page(self, wanted: UserFilter, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
         """Accounts, newest first, and how many there are in all."""
         chosen = select(User)
-        if wanted.query:
-            chosen = chosen.where(User.search_text.like(_containing(wanted.query), escape=ESCAPE))
+        for word in _words(wanted.query):
+            chosen = chosen.where(User.search_text.like(_containing(word), escape=ESCAPE))
         for column, value in (
             (User.status, wanted.status),
             (User.role, wanted.role),
@@ -272,8 +278,8 @@ class CorporationRepository:
     async def page(self, query: str | None, *, offset: int, limit: int) -> tuple[Sequence[Corporation], int]:
         """Corporations, newest first, and how many there are in all."""
         chosen = select(Corporation)
-        if query:
-            chosen = chosen.where(Corporation.name_key.like(_containing(query), escape=ESCAPE))
+        for word in _words(query):
+            chosen = chosen.where(Corporation.name_key.like(_containing(word), escape=ESCAPE))
         return await _page(self._session, chosen, Corporation.id, offset=offset, limit=limit)
 
     async def remove(self, corporation: Corporation) -> None:

@@ -17,6 +17,13 @@ MAX_DESCRIPTION_CHARS = 5000
 MAX_TAGS = 20
 MAX_TAG_CHARS = 40
 UNTITLED = "Untitled"
+MAX_SEARCH_WORDS = 20
+
+_CJK = "[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+"""Hangul, kana and Han."""
+_SPACE_BESIDE_CJK = re.compile(f" (?={_CJK})|(?<={_CJK}) ")
+_LONGEST_FOLDING = 18
+"""No character becomes more than this many by NFKC (UAX 15, 9)."""
 
 SORTS: Final[dict[str, tuple[str, bool]]] = {
     "-created_at": ("id", True),
@@ -164,6 +171,35 @@ def clean_text(text: str, limit: int) -> str:
     """One line of text without control characters, at most `limit` characters long."""
     printable = "".join(" " if unicodedata.category(letter).startswith(("C", "Z")) else letter for letter in text)
     return " ".join(unicodedata.normalize("NFC", printable).split())[:limit].rstrip()
+
+
+def search_key(title: str) -> str:
+    """Return what searches look into: neither case nor the way a letter is written tells titles apart.
+
+    Korean, Chinese and Japanese are written with and without spaces: a second line holds the title without those.
+    """
+    folded = _folded(title)
+    joined = _SPACE_BESIDE_CJK.sub("", folded)
+    return folded if joined == folded else f"{folded}\n{joined}"
+
+
+def search_words(query: str) -> list[str]:
+    """Return the words that a title must hold, in any order, in the form of `search_key`.
+
+    Those that are part of another are left out; no more than `MAX_SEARCH_WORDS` count.
+    """
+    words = sorted(dict.fromkeys(_folded(query).split()), key=len, reverse=True)
+    kept: list[str] = []
+    for word in words:
+        if not any(word in longer for longer in kept):
+            kept.append(word)
+    return kept[:MAX_SEARCH_WORDS]
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    # Folding may leave letters that could be composed further.
+    return clean_text(unicodedata.normalize("NFKC", folded), len(folded) * _LONGEST_FOLDING)
 
 
 def title_from_file_name(name: str) -> str:

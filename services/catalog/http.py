@@ -87,13 +87,11 @@ def _videos_router(
     async def list_videos(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
-        query: Annotated[str, Query(max_length=200, description="Part of a title.")] = "",
+        query: Annotated[str, Query(max_length=1000, description="Words of a title, or parts of them.")] = "",
         sort: Annotated[Sort, Query()] = NEWEST_FIRST,
     ) -> Page[VideoView]:
         """What there is to watch. Members see what is ready and their own uploads, administrators everything."""
-        found, total = await videos.page(
-            caller, query=query.strip(), sort=sort.value, offset=page.offset, limit=page.page_size
-        )
+        found, total = await videos.page(caller, query=query, sort=sort.value, offset=page.offset, limit=page.page_size)
         items = [VideoView.of(video) for video in found]
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
@@ -138,15 +136,17 @@ def _videos_router(
     )
     async def get_thumbnail(video_id: str, request: Request, caller: CurrentCaller) -> Response:
         """A video's thumbnail."""
-        artwork, jpeg = await videos.thumbnail(video_id, caller)
+        artwork = await videos.thumbnail(video_id, caller)
         headers = {
             "ETag": f'"{artwork.id}-{int(artwork.created_at.timestamp() * 1000)}"',
-            "Cache-Control": "private, max-age=86400",
+            # The next user of this browser may not see it: a cache asks each time, and costs no picture.
+            "Cache-Control": "private, no-cache",
+            "Vary": "Authorization, Cookie",
         }
         known = request.headers.get("If-None-Match", "")
         if headers["ETag"] in known or known.strip() == "*":
             return Response(status_code=304, headers=headers)
-        return Response(jpeg, media_type="image/jpeg", headers=headers)
+        return Response(await videos.read_artwork(artwork), media_type="image/jpeg", headers=headers)
 
     return router
 

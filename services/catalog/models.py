@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
 
 from kit.columns import UtcDateTime
+from services.catalog.domain import search_key
 
 
 class Base(DeclarativeBase):
@@ -22,6 +23,8 @@ class Video(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     title: Mapped[str] = mapped_column(String(200), index=True)
+    search_key: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    """The title as `domain.search_key` has it; empty when a replica of before revision 0004 wrote the row."""
     description: Mapped[str] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(20))
@@ -39,6 +42,11 @@ class Video(Base):
 
     files: Mapped[list[VideoFile]] = relationship(lazy="raise", order_by="VideoFile.id")
     artworks: Mapped[list[Artwork]] = relationship(lazy="raise")
+
+    @validates("title")
+    def _index_title(self, _name: str, title: str) -> str:
+        self.search_key = search_key(title)
+        return title
 
 
 class VideoFile(Base):

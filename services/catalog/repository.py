@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import SORTS, Viewer
+from services.catalog.domain import SORTS, Viewer, search_words
 from services.catalog.models import Video, VideoFile
 
 
@@ -114,14 +114,12 @@ class VisibleVideoRepository:
         """What the viewer may see, and how much of it there is.
 
         Args:
-            query: part of a title; empty for all.
+            query: words of titles, or parts of them; empty for all.
             sort: a key of `SORTS`.
             offset: videos to leave out at the beginning.
             limit: videos at most.
         """
-        conditions: list[ColumnElement[bool]] = [_visible_to(self._viewer)]
-        if query:
-            conditions.append(Video.title.icontains(query, autoescape=True))
+        conditions = [_visible_to(self._viewer), *map(_titled, search_words(query))]
         column, descending = SORTS[sort]
         key = getattr(Video, column)
         order = key.desc() if descending else key.asc()
@@ -147,6 +145,12 @@ class VisibleVideoRepository:
 
 def _whole() -> Select[Video]:
     return select(Video).options(selectinload(Video.files), selectinload(Video.artworks))
+
+
+def _titled(word: str) -> ColumnElement[bool]:
+    """Whether a title holds a word of `domain.search_words`."""
+    not_indexed = and_(Video.search_key == "", Video.title.icontains(word, autoescape=True))
+    return or_(Video.search_key.contains(word, autoescape=True), not_indexed)
 
 
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:

@@ -153,20 +153,27 @@ class Videos:
             raise ApiError("CONTENT_NOT_READY")
         return video, video.files[0]
 
-    async def thumbnail(self, video_id: str, viewer: Viewer) -> tuple[Artwork, bytes]:
-        """A video's thumbnail, a JPEG.
+    async def thumbnail(self, video_id: str, viewer: Viewer) -> Artwork:
+        """Return what is known of a video's thumbnail.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND; STREAM_FILE_UNAVAILABLE when the media store is away.
+            ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED.
         """
-        video = await self.get(video_id, viewer)
-        artwork = thumbnail_of(video)
+        artwork = thumbnail_of(await self.get(video_id, viewer))
         if artwork is None:
             raise ApiError("CONTENT_NOT_FOUND")
+        return artwork
+
+    async def read_artwork(self, artwork: Artwork) -> bytes:
+        """Return the picture, a JPEG.
+
+        Raises:
+            ApiError: STREAM_FILE_UNAVAILABLE when the media store is away.
+        """
         try:
-            return artwork, await asyncio.to_thread(self._store.path(artwork.reference).read_bytes)
+            return await asyncio.to_thread(self._store.path(artwork.reference).read_bytes)
         except OSError as error:
-            log.error("thumbnail_unreadable", content_id=video_id, reason=str(error))
+            log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
             raise ApiError("STREAM_FILE_UNAVAILABLE") from error
 
     async def request_processing(self, admin: Admin) -> int:

@@ -10,6 +10,10 @@ from typing import Final, Self
 THUMBNAIL_WIDTH: Final = 320
 THUMBNAIL_MAX_SEC: Final = 5.0
 THUMBNAIL_FRACTION: Final = 0.1
+LATER_THUMBNAIL_FACTORS: Final = (2, 4)
+"""Of the thumbnail's time: where a picture is looked for next, if that one shows nothing."""
+LATER_THUMBNAIL_FRACTIONS: Final = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+"""Of the whole: where it is looked for after that."""
 
 MAX_PIXELS: Final = 8192 * 8192
 """The largest picture that is opened: 8K fits twice, and a decoded frame still fits the memory limit."""
@@ -195,6 +199,16 @@ def thumbnail_time(duration_sec: float) -> float:
     if not math.isfinite(duration_sec) or duration_sec <= 0:
         return 0.0
     return min(THUMBNAIL_MAX_SEC, duration_sec * THUMBNAIL_FRACTION)
+
+
+def thumbnail_times(duration_sec: float) -> list[float]:
+    """Return where a picture that shows something is looked for, in seconds from the start, in this order."""
+    first = thumbnail_time(duration_sec)
+    if first == 0:
+        return [0.0]
+    later = (first * factor for factor in LATER_THUMBNAIL_FACTORS)
+    furthest = (duration_sec * fraction for fraction in LATER_THUMBNAIL_FRACTIONS)
+    return sorted({first, *later, *furthest})
 
 
 def codec_name(canonical: str) -> str:

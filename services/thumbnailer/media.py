@@ -122,8 +122,6 @@ async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
         "max_pixels": limits.max_pixels,
         "max_duration_sec": domain.MAX_DURATION_SEC,
         "width": domain.THUMBNAIL_WIDTH,
-        "thumbnail_max_sec": domain.THUMBNAIL_MAX_SEC,
-        "thumbnail_fraction": domain.THUMBNAIL_FRACTION,
     }
     with (
         tempfile.TemporaryDirectory(prefix="marquee-media-") as folder,

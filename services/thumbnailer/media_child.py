@@ -1,9 +1,8 @@
 """Opens one hostile file: sniffs, probes and decodes a picture of it, in a process that may do nothing else.
 
-`media.py` runs this file by its path in an isolated interpreter, which finds no file beside it: so this is
-one file, imports nothing of Marquee but `sandbox`, and starts fast. It gets the video open and never its name,
-answers with one JSON object on standard output, and knows codes of failures only: words are the parent's business.
-The parent distrusts everything it answers.
+`media.py` runs this file by its path in an isolated interpreter. It imports nothing of Marquee that does I/O, gets the
+video open and never its name, answers with one JSON object on standard output, and knows codes of failures only: words
+are the parent's business. The parent distrusts everything it answers.
 """
 
 from __future__ import annotations
@@ -13,38 +12,34 @@ import errno
 import json
 import os
 import re
-import struct
 import sys
-from fractions import Fraction
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import av
-import av.filter
 
 # PyAV imports these when it first meets a subtitle track; by then this process can't open a file any more.
 import av.subtitles.codeccontext
 import av.subtitles.stream
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from av.stream import Discard, Disposition
 
-# Where the interpreter is not told of it: in an image, whose PYTHONPATH an isolated one ignores.
+# An isolated interpreter finds nothing beside this file by itself, and ignores an image's PYTHONPATH.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 sys.path.append(str(Path(__file__).resolve().parents[2] / "libs"))
 
 from sandbox.confine import Policy
 from sandbox.confine import confine as confine_process
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
+from services.thumbnailer import domain
+from services.thumbnailer.picture_choice import Refused, choose_picture, packets
+from services.thumbnailer.picture_output import is_quarter_turn, jpeg_of, turns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from av.audio.codeccontext import AudioCodecContext
     from av.container import InputContainer
-    from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 # Old and exotic decoders are where memory errors live: only these are ever run, and none for sound.
@@ -66,12 +61,6 @@ SOURCE, ANSWER = 0, 1
 """Descriptors: the file is standard input, the answer is standard output, itself a file."""
 MIN_ROOM: Final = 16 * 2**20
 MAX_BOXES: Final = 100_000
-MAX_PACKETS_A_TRY: Final = 1500
-"""About a minute of film: a stream without key frames must not be read to its end in vain."""
-MAX_SHAPE: Final = 4
-"""A thumbnail is at most this many times as high as wide; a film narrower than that is squeezed."""
-QUALITY: Final = 4
-"""The JPEG quantiser, of 1 (best) to 31."""
 
 
 class Job(TypedDict):
@@ -84,21 +73,11 @@ class Job(TypedDict):
     max_pixels: int
     max_duration_sec: int
     width: int
-    thumbnail_max_sec: float
-    thumbnail_fraction: float
-
-
-class Refused(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The file gives nothing; the code says why."""
-
-    def __init__(self, code: str) -> None:
-        """With a code that `domain.py` defines."""
-        super().__init__(code)
-        self.code = code
 
 
 # --- Containers ----------------------------------------------------------------------------------
 
+_BOXED = {"mp4", "quicktime"}
 _PICTURE_BRANDS = set(b"avif avis heic heix heim heis hevc hevx mif1 msf1".split()) | {b"crx "}
 _FIRST_BOXES = set(b"ftyp styp moov mdat moof sidx free skip wide pnot pdin uuid".split())
 _MEDIA_BOXES = {b"mdat", b"moof"}
@@ -184,7 +163,7 @@ def check_whole(fd: int, size: int, kind: str) -> None:
     Raises:
         Refused: TRUNCATED, or NOT_A_VIDEO where what follows the first box is no container at all.
     """
-    if kind in {"mp4", "quicktime"}:
+    if kind in _BOXED:
         _check_boxes(fd, size)
     else:
         _check_segment(fd, size)
@@ -258,7 +237,18 @@ def examine(fd: int, job: Job) -> dict[str, object]:
     size = os.fstat(fd).st_size
     kind = sniff(os.pread(fd, 1024, 0))
     check_whole(fd, size, kind)
-    with _open(fd, kind, job["max_pixels"]) as container:
+    try:
+        return _examined(fd, size, kind, job)
+    except Refused as refused:
+        if refused.code != domain.NO_PICTURE or kind not in _BOXED:
+            raise
+    # FFmpeg drops all samples where the only edit has no duration; browsers show them.
+    os.lseek(fd, 0, os.SEEK_SET)
+    return _examined(fd, size, kind, job, obey_edits=False)
+
+
+def _examined(fd: int, size: int, kind: str, job: Job, *, obey_edits: bool = True) -> dict[str, object]:
+    with _open(fd, kind, job["max_pixels"], obey_edits=obey_edits) as container:
         stream = _video_stream(container)
         context = stream.codec_context
         if not 0 < context.width * context.height <= job["max_pixels"]:
@@ -270,11 +260,9 @@ def examine(fd: int, job: Job) -> dict[str, object]:
         duration = container.duration / av.time_base if container.duration else _measured_duration(container, stream)
         if duration > job["max_duration_sec"]:
             raise Refused("DAMAGED")
-        target = min(job["thumbnail_max_sec"], max(duration, 0.0) * job["thumbnail_fraction"])
-        frame = _picture(container, stream, target, job["max_pixels"])
-        turns = _turns(frame)
+        frame = choose_picture(container, stream, domain.thumbnail_times(duration), job["max_pixels"])
         width, height = context.width, context.height
-        if _is_quarter_turn(turns):
+        if is_quarter_turn(turns_of(frame)):
             width, height = height, width
         return {
             "container": kind,
@@ -283,23 +271,24 @@ def examine(fd: int, job: Job) -> dict[str, object]:
             "audio_codec": _audio_codec(container),
             "width": width,
             "height": height,
-            "jpeg": base64.b64encode(_jpeg(_scaled(frame, stream, turns, job["width"]))).decode(),
+            "jpeg": base64.b64encode(jpeg_of(frame, stream, job["width"])).decode(),
         }
 
 
-def _open(fd: int, kind: str, max_pixels: int) -> InputContainer:
+def _open(fd: int, kind: str, max_pixels: int, *, obey_edits: bool) -> InputContainer:
     """Opens with the one demuxer that was sniffed; through the descriptor, so no other file can be meant."""
+    options = {
+        "fd": str(fd),
+        "protocol_whitelist": "fd",
+        "codec_whitelist": ",".join(VIDEO_DECODERS.values()),
+        "max_pixels": str(max_pixels),
+        "threads": "1",
+    }
     return av.open(
         "fd:",
         mode="r",
-        format="mov" if kind in {"mp4", "quicktime"} else "matroska",
-        options={
-            "fd": str(fd),
-            "protocol_whitelist": "fd",
-            "codec_whitelist": ",".join(VIDEO_DECODERS.values()),
-            "max_pixels": str(max_pixels),
-            "threads": "1",
-        },
+        format="mov" if kind in _BOXED else "matroska",
+        options=options if obey_edits else options | {"advanced_editlist": "0"},
         metadata_errors="replace",
     )
 
@@ -339,180 +328,11 @@ def _measured_duration(container: InputContainer, stream: VideoStream) -> float:
     """Seconds from the first packet to the end of the last, for recordings that don't say."""
     first: int | None = None
     end = 0
-    for packet in _packets(container, stream):
+    for packet in packets(container, stream):
         if packet.pts is not None:
             first = packet.pts if first is None else min(first, packet.pts)
             end = max(end, packet.pts + (packet.duration or 0))
     return float((end - (first or 0)) * (stream.time_base or 0))
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Packets up to the end or the first place that can't be parsed; an empty one, to flush, comes last.
-
-    Raises:
-        Refused: PROTECTED (ISO/IEC 23001-7); decoding that would only show noise.
-    """
-    try:
-        for packet in container.demux(stream):
-            if packet.has_sidedata("encryption_info"):
-                raise Refused("PROTECTED")
-            yield packet
-    except InvalidDataError:
-        return
-
-
-def _picture(container: InputContainer, stream: VideoStream, target_sec: float, max_pixels: int) -> VideoFrame:
-    """The key frame at or before a time, or failing that the first picture from there, or from the start.
-
-    Raises:
-        Refused: NO_PICTURE or PROTECTED.
-    """
-    context = stream.codec_context
-    context.thread_count = 1
-    context.options = {"max_pixels": str(max_pixels)}
-    offset = (stream.start_time or 0) + (round(target_sec / stream.time_base) if stream.time_base else 0)
-    for place, key_frames_only in ((offset, True), (offset, False), (stream.start_time or 0, False)):
-        if _seek(container, stream, place):
-            packets = islice(_packets(container, stream), MAX_PACKETS_A_TRY)
-            frame = _first_key_frame(context, packets) if key_frames_only else _first_frame(context, packets)
-            if frame is not None:
-                return frame
-    raise Refused("NO_PICTURE")
-
-
-def _seek(container: InputContainer, stream: VideoStream, offset: int) -> bool:
-    try:
-        container.seek(offset, stream=stream)
-    except MemoryError:
-        raise
-    except (FFmpegError, OverflowError):
-        return False
-    return True
-
-
-def _first_key_frame(context: VideoCodecContext, packets: Iterator[Packet[VideoStream]]) -> VideoFrame | None:
-    """Decodes key packets one by one, draining the decoder after each so that it need not see the next.
-
-    The choice is made by packet and not by the decoder's `skip_frame`, which drops the second field of an
-    interlaced key picture.
-    """
-    for packet in packets:
-        if packet.is_keyframe and packet.size:
-            for piece in (packet, None):
-                for frame in _decoded(context, piece):
-                    return frame
-            _reset(context)
-    return None
-
-
-def _first_frame(context: VideoCodecContext, packets: Iterator[Packet[VideoStream]]) -> VideoFrame | None:
-    _reset(context)
-    for packet in packets:
-        for frame in _decoded(context, packet):
-            return frame
-    return next(iter(_decoded(context, None)), None)
-
-
-def _reset(context: VideoCodecContext) -> None:
-    """Makes a drained decoder take packets again; PyAV opens it only with the first."""
-    if context.is_open:
-        context.flush_buffers()
-
-
-def _decoded(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-    """What a packet, or None at the end, gives; nothing if it is broken."""
-    try:
-        return context.decode(packet)
-    except MemoryError:
-        raise
-    except FFmpegError:
-        return []
-
-
-_QUARTER_TURNS = {
-    (True, False): "clock",
-    (False, True): "cclock",
-    (True, True): "cclock_flip",
-    (False, False): "clock_flip",
-}
-"""Directions of FFmpeg's `transpose`, by the signs of the matrix's elements b and c."""
-
-
-def _turns(frame: VideoFrame) -> list[tuple[str, str]]:
-    """Filters that show a frame as its display matrix (ISO/IEC 14496-12, section 8.3.2) wants.
-
-    Only what cameras write is known: quarter turns and mirrors.
-    """
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return []
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        return [("transpose", _QUARTER_TURNS[b > 0, c > 0])]
-    return [(mirror, "") for mirror, on in (("hflip", a < 0), ("vflip", d < 0)) if on]
-
-
-def _is_quarter_turn(turns: list[tuple[str, str]]) -> bool:
-    return any(name == "transpose" for name, _ in turns)
-
-
-_UNSPECIFIED = 2
-_HIGH_DEFINITION = 720
-
-
-def _scaled(frame: VideoFrame, stream: VideoStream, turns: list[tuple[str, str]], width: int) -> VideoFrame:
-    """The frame in the shape in which a player shows it, `width` pixels wide and an even number high."""
-    if frame.width < 1 or frame.height < 1:
-        raise Refused("NO_PICTURE")
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    shape = Fraction(frame.height, frame.width) / (aspect if aspect > 0 else 1)
-    if _is_quarter_turn(turns):
-        shape = 1 / shape
-    height = max(2, 2 * round(width * min(shape, Fraction(MAX_SHAPE)) / 2))
-    size = f"{height}:{width}" if _is_quarter_turn(turns) else f"{width}:{height}"  # before it is turned
-    try:
-        return _filtered(frame, size, turns)
-    except FFmpegError:
-        # Some matrices of ITU-T H.273 can't be converted from: slightly wrong colours are better than none.
-        frame.colorspace = _UNSPECIFIED
-        return _filtered(frame, size, turns)
-
-
-def _filtered(frame: VideoFrame, size: str, turns: list[tuple[str, str]]) -> VideoFrame:
-    # JPEG means BT.601 in full range. High definition that doesn't say which matrix it has is BT.709.
-    unsaid = frame.colorspace == _UNSPECIFIED and frame.height >= _HIGH_DEFINITION
-    matrix = "in_color_matrix=bt709:" if unsaid else ""
-    graph = av.filter.Graph()
-    graph.threads = 1
-    graph.link_nodes(
-        graph.add(
-            "buffer",
-            video_size=f"{frame.width}x{frame.height}",
-            pix_fmt=frame.format.name,
-            time_base="1/1",
-            colorspace=str(frame.colorspace),
-            range=str(frame.color_range),
-        ),
-        graph.add("scale", f"{size}:flags=area:{matrix}out_color_matrix=bt601:out_range=pc"),
-        graph.add("format", "yuvj420p"),
-        *(graph.add(name, argument or None) for name, argument in turns),
-        graph.add("buffersink"),
-    )
-    graph.configure()
-    graph.vpush(frame)
-    return graph.vpull()
-
-
-def _jpeg(frame: VideoFrame) -> bytes:
-    encoder = av.CodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
-    encoder.time_base = Fraction(1)
-    encoder.sample_aspect_ratio = Fraction(1)
-    encoder.thread_count = 1
-    # Without `bitexact` each thumbnail carries a comment with the encoder's version.
-    encoder.options = {"qmin": str(QUALITY), "qmax": str(QUALITY), "flags": "+bitexact"}
-    frame.pts = 0
-    return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
 
 
 # --- Confinement ---------------------------------------------------------------------------------

@@ -46,10 +46,11 @@ class Origins:
     Args:
         settings: say which machines may be asked.
         resolve: finds addresses of origins; the system does by default.
+        only_looks: films are opened, and hardly read.
     """
 
-    def __init__(self, settings: OriginSettings, resolve: Resolve | None = None) -> None:
-        self._http = Client(settings.guard(), settings.remote_timeout_sec, resolve)
+    def __init__(self, settings: OriginSettings, resolve: Resolve | None = None, *, only_looks: bool = False) -> None:
+        self._http = Client(settings.guard(), settings.remote_timeout_sec, resolve, only_looks=only_looks)
         # The operator named this host himself: it may well be a private one.
         self._s3 = Client(None, settings.remote_timeout_sec)
         self.endpoint = settings.s3_endpoint()

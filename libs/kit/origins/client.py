@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ KEEP_IDLE: Final = 64
 KEEP_IDLE_SEC: Final = 30.0
 REQUESTS: Final = Counter("origin_requests_total", "Requests to other machines for files.", ["outcome"])
 BYTES: Final = Counter("origin_bytes_total", "Bytes of files that came from other machines.")
+SLOWEST_BYTES_A_SEC: Final = 4096
+"""Far below any film's bit rate. A body that comes more slowly is given up: it would hold its reader for ever."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _USER_AGENT: Final = b"Marquee"
 
@@ -49,11 +52,15 @@ class Client:
 
     Args:
         guard: says which machines may be asked; None for an endpoint that the operator named himself.
-        timeout_sec: for connecting and for a response's headers, redirects included, and again for each read of a body.
+        timeout_sec: for connecting and for a response's headers, redirects included, and again for the waits of a body
+            beyond what it takes at `SLOWEST_BYTES_A_SEC`.
         resolve: finds addresses; the system does by default.
+        only_looks: films are looked at, not read: an origin can't send much that was not asked for.
     """
 
-    def __init__(self, guard: Guard | None, timeout_sec: float, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, guard: Guard | None, timeout_sec: float, resolve: Resolve | None = None, *, only_looks: bool = False
+    ) -> None:
         self._timeout_sec = timeout_sec
         self._resolver = Resolver()
         self._pool = httpcore.AsyncConnectionPool(
@@ -63,7 +70,7 @@ class Client:
             max_connections=None,
             max_keepalive_connections=KEEP_IDLE,
             keepalive_expiry=KEEP_IDLE_SEC,
-            network_backend=GuardedNetwork(guard, resolve or self._resolver),
+            network_backend=GuardedNetwork(guard, resolve or self._resolver, small_buffers=only_looks),
         )
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -137,7 +144,7 @@ class Client:
         for raw_name, raw_value in response.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
             found[name] = f"{found[name]}, {value}" if name in found else value
-        return Answer(response.status, found, _body(response, url.host))
+        return Answer(response.status, found, _body(response, url.host, self._timeout_sec))
 
     async def close(self) -> None:
         """Cuts what is under way."""
@@ -145,13 +152,26 @@ class Client:
         self._resolver.close()
 
 
-async def _body(response: httpcore.Response, host: str) -> AsyncIterator[bytes]:
+async def _body(response: httpcore.Response, host: str, timeout_sec: float) -> AsyncIterator[bytes]:
+    """Yield the blocks of a body.
+
+    A read's own timeout begins anew with each byte that comes, so what is waited for in all is bounded, too. A reader
+    who pauses costs the origin nothing of it.
+    """
     blocks = response.aiter_stream()
+    left_sec = timeout_sec
     while True:
-        with _told(host):
-            block = await anext(blocks, None)
+        asked_at = time.monotonic()
+        try:
+            with _told(host):
+                async with asyncio.timeout(left_sec):
+                    block = await anext(blocks, None)
+        except TimeoutError as error:
+            raise Interrupted(f"{host} sends too slowly") from error
         if block is None:
             return
+        left_sec += len(block) / SLOWEST_BYTES_A_SEC - (time.monotonic() - asked_at)
+        left_sec = min(left_sec, timeout_sec)
         BYTES.inc(len(block))
         yield block
 
@@ -166,7 +186,7 @@ class _told:  # noqa: N801 - reads as the statement that it is
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OriginError):
+        if isinstance(error, OriginError | TimeoutError):
             return
         if isinstance(error, httpcore.ConnectTimeout | httpcore.ReadTimeout | httpcore.WriteTimeout):
             raise Interrupted(f"{self._host} does not answer in time") from error

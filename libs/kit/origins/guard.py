@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpcore
+from anyio.abc import SocketStream
+
+# It is not exported, and the backend that makes it sets socket options only after connecting.
+from httpcore._backends.anyio import AnyIOStream
 
 from kit.origins.errors import Interrupted, Refused
 
@@ -20,6 +25,9 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 _NAT64 = IPv6Network("64:ff9b::/96")
 _MAX_ADDRESSES = 8
+_SMALL_BUFFER_BYTES = 8192
+_SEGMENT_BYTES = 1460
+"""What Ethernet has room for beside the headers of IPv4 and TCP."""
 
 
 def is_public(address: Address) -> bool:
@@ -130,12 +138,14 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     Args:
         guard: judges; None for a host that the operator named himself, as the endpoint of S3.
         resolve: finds addresses.
+        small_buffers: so that origins send little that is never read; too slow for films.
     """
 
-    def __init__(self, guard: Guard | None, resolve: Resolve) -> None:
+    def __init__(self, guard: Guard | None, resolve: Resolve, *, small_buffers: bool = False) -> None:
         self._guard = guard
         self._resolve = resolve
         self._network = httpcore.AnyIOBackend()
+        self._small_buffers = small_buffers
 
     async def connect_tcp(
         self,
@@ -164,6 +174,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             raise Refused(f"{host} is no public address")
         for left, address in enumerate(permitted, 1 - len(permitted)):
             try:
+                if self._small_buffers:
+                    return await _connect_small(address, port, timeout)
                 return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if not left:
@@ -173,3 +185,31 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Waits."""
         await self._network.sleep(seconds)
+
+
+async def _connect_small(address: Address, port: int, timeout_sec: float | None) -> httpcore.AsyncNetworkStream:
+    """Connect to an address with small buffers, which both kernels must know of before.
+
+    What a server sends ahead goes by the size of the segments that this side takes: on the loopback it is megabytes.
+
+    Raises:
+        httpcore.ConnectError: it does not answer; ConnectTimeout: not in time.
+    """
+    connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)  # noqa: PLR2004 - of IP
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER_BYTES)
+        if sys.platform == "linux":
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
+        async with asyncio.timeout(timeout_sec):
+            await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
+        return AnyIOStream(await SocketStream.from_socket(connection))
+    except TimeoutError as error:
+        connection.close()
+        raise httpcore.ConnectTimeout(f"{address} does not answer in time") from error
+    except OSError as error:
+        connection.close()
+        raise httpcore.ConnectError(str(error)) from error
+    except BaseException:
+        connection.close()
+        raise

@@ -133,6 +133,29 @@ def _date(text: str | None) -> int | None:
         return None
 
 
+async def _read_first_byte(answer: Answer) -> None:
+    """Read the part of one byte that was asked for. A longer one is left unread, which cuts the connection.
+
+    Raises:
+        Interrupted: it does not come in time.
+        Unusable: more comes than was announced.
+    """
+    first, last, _ = _span(answer.fields)
+    if first != last:
+        return
+    block = await anext(answer.body, b"")
+    if len(block) > 1 or not await _is_over(answer):
+        raise Unusable("the origin sends more than the part that it announces")
+
+
+async def _is_over(answer: Answer) -> bool:
+    """Return whether nothing follows in a body; once its end has been read, its connection can be used again."""
+    try:
+        return await anext(answer.body, None) is None
+    except Interrupted:
+        return True  # all that was asked for is there
+
+
 class RemoteFile:
     """A file on another machine, in the state in which it was opened. It needs no closing.
 
@@ -156,9 +179,7 @@ class RemoteFile:
         async with ask({"Range": "bytes=0-0"}) as answer:
             facts = facts_of(answer)
             if facts.takes_ranges:
-                # Read to its end, its connection can be used again.
-                async for _ in answer.body:
-                    pass
+                await _read_first_byte(answer)
         if not facts.size:
             raise Unusable("the file is empty")
         return cls(ask, facts)
@@ -213,10 +234,10 @@ class RemoteFile:
                 offset += len(wanted)
                 if wanted:
                     yield wanted
-                if offset == end and not _is_part(answer):
+                if offset == end:
+                    if _is_part(answer):
+                        await _is_over(answer)
                     return
-            if offset == end:
-                return
         raise Interrupted(f"the body ended at byte {offset}")
 
     def _condition(self) -> dict[str, str]:

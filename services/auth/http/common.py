@@ -21,7 +21,7 @@ async def _acting_admin(admin: CurrentAdmin, request: Request) -> Actor:
 ActingAdmin = Annotated[Actor, Depends(_acting_admin)]
 """The administrator who calls; everybody else gets AUTH_FORBIDDEN."""
 
-SearchText = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
+SearchText = Annotated[str | None, Query(max_length=400, pattern=r"^[^\x00]*$")]
 """Not every database can be asked for a NUL."""
 
 

@@ -15,6 +15,8 @@ MAX_MOOV_BYTES = 64 * 2**20
 """A film of two hours has 7 MB."""
 MAX_PREFIX_BYTES = 64 * 2**10
 """What may come before the place where `moov` belongs."""
+_ESSENTIAL = {b"moov", b"mdat"}
+_FILM = _ESSENTIAL | {b"moof"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +72,28 @@ def structure(fd: int, size: int) -> Structure:
 
 
 def _boxes(fd: int, size: int) -> Iterator[tuple[bytes, range, int]]:
-    """Kind, place and length of the header of each box of a file."""
+    """Yield kind, place and header length of each box of a file.
+
+    Bytes behind a complete film that are no box end the walk, as they do in players: editors and cameras append data
+    of their own.
+    """
     at = 0
+    seen: set[bytes] = set()
     for _ in range(MAX_BOXES):
-        header = read_header(os.pread(fd, LARGE_HEADER, at), size - at)
+        head = os.pread(fd, LARGE_HEADER, at)
+        header = read_header(head, size - at)
         if header is None:
-            # A few bytes behind everything harm nobody.
-            if size - at >= HEADER:
+            # Where a part of the film itself is announced, it is cut short.
+            is_junk = seen >= _ESSENTIAL and head[4:HEADER] not in _FILM
+            if size - at >= HEADER and not is_junk:
                 raise Unsupported("no ISO base media file, or cut short")
             return
         kind, header_size, length = header
         yield kind, range(at, at + length), header_size
+        seen.add(kind)
         at += length
-    raise Unsupported("too many boxes")
+    if not seen >= _ESSENTIAL:
+        raise Unsupported("too many boxes")
 
 
 def read(fd: int, place: range, limit: int) -> memoryview:

@@ -67,6 +67,9 @@ class Track:
         if scale == 0:
             raise Unsupported("no timescale")
         handler, samples = bytes(need(mdia, b"hdlr").part(8, 4)), Samples.read(need(minf, b"stbl"))
+        if handler != b"vide" and not samples.sync:
+            # Some writers give sound a table without entries. Players take every sample of it for a sync sample.
+            samples = replace(samples, sync=None)
         if handler == b"soun" and samples.sizes.uniform == 1:
             # In QuickTime sound of a fixed rate says so, and how many bytes that are depends on its description.
             raise Unsupported("sizes of samples that may not be bytes")

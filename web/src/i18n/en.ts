@@ -72,7 +72,7 @@ export const en = {
   'home.emptyHint': 'Videos appear here as soon as someone uploads them.',
   'home.emptyUpload': 'Upload the first video',
   'home.noResults': 'Nothing found for “{query}”',
-  'home.noResultsHint': 'Try fewer or different letters.',
+  'home.noResultsHint': 'Try fewer or different words.',
   'home.left': '{time} left',
   'card.processing': 'Processing…',
   'card.failed': 'Processing failed',

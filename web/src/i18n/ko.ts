@@ -72,7 +72,7 @@ export const ko: Dictionary = {
   'home.emptyHint': '영상이 업로드되면 여기에 표시됩니다.',
   'home.emptyUpload': '첫 영상 업로드하기',
   'home.noResults': '‘{query}’에 대한 결과가 없습니다',
-  'home.noResultsHint': '더 짧거나 다른 단어로 검색해 보세요.',
+  'home.noResultsHint': '더 짧은 단어나 다른 단어로 검색해 보세요.',
   'home.left': '{time} 남음',
   'card.processing': '처리 중…',
   'card.failed': '처리 실패',

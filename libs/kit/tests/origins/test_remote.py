@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from kit.origins import Changed, Client, Denied, Guard, Interrupted, Missing, OriginError, RemoteFile, Unusable
 from kit.origins import remote as module
-from kit.origins.references import parse_url
+from kit.origins.references import Url, parse_url
 from kit.testing.origin import MODIFIED, Origin
 from kit.tests.origins.conftest import Open
 
@@ -298,6 +299,141 @@ async def test_freshness_ends_and_is_renewed_by_reading(
     assert not file.is_fresh()
     await read(file, 0, 1)
     assert file.is_fresh()
+
+
+Send = Callable[[bytes], Awaitable[None]]
+PART = b'HTTP/1.1 206 Partial Content\r\nETag: "a"\r\nContent-Range: bytes 0-0/1000000\r\n'
+CHUNKED = PART + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+async def endless_body(send: Send) -> None:
+    await send(CHUNKED)
+    while True:
+        await send(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+
+async def endless_body_byte_by_byte(send: Send) -> None:
+    await send(CHUNKED)
+    while True:
+        await send(b"1\r\nx\r\n")
+        await asyncio.sleep(0)
+
+
+async def endless_chunk_extension(send: Send) -> None:
+    await send(CHUNKED + b"1;")
+    while True:
+        await send(b"a" * 1000)
+
+
+async def endless_fields(send: Send) -> None:
+    await send(PART)
+    while True:
+        await send(b"X-More: " + b"a" * 1000 + b"\r\n")
+
+
+async def endless_interim_responses(send: Send) -> None:
+    while True:
+        await send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        await asyncio.sleep(0.001)
+
+
+async def dripping_fields(send: Send) -> None:
+    await send(PART)
+    while True:
+        await send(b"X")
+        await asyncio.sleep(0.05)
+
+
+async def dripping_chunk_extension(send: Send) -> None:
+    await send(CHUNKED + b"1;")
+    while True:
+        await send(b"a")
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "error"),
+    [
+        (endless_body, Unusable),
+        (endless_body_byte_by_byte, Unusable),
+        (endless_chunk_extension, Interrupted),
+        (endless_fields, Interrupted),
+        (endless_interim_responses, Interrupted),
+        (dripping_fields, Interrupted),
+        (dripping_chunk_extension, Interrupted),
+    ],
+)
+async def test_an_origin_without_end_is_given_up(
+    misbehave: Callable[[Send], Awaitable[None]], error: type[OriginError]
+) -> None:
+    async with misbehaving(misbehave) as (url, sent):
+        client = Client(Guard("127.0.0.1", "*"), 1, only_looks=True)
+        async with asyncio.timeout(30):
+            with pytest.raises(error):
+                await RemoteFile.open(partial(client.get, url))
+        await client.close()
+    # What the buffers of two sockets hold.
+    assert sum(sent) < 2**20
+
+
+@pytest.mark.parametrize("rest", [b"1\r\nx\r\n", b"1;"])
+async def test_a_part_that_goes_on_or_lingers_ends_where_it_should(rest: bytes) -> None:
+    """All that was asked for is there; the connection is cut."""
+    content = b"0123456789"
+
+    async def linger(send: Send) -> None:
+        fields = b'HTTP/1.1 206 Partial Content\r\nETag: "a"\r\nTransfer-Encoding: chunked\r\n'
+        await send(fields + b"Content-Range: bytes 0-9/10\r\n\r\na\r\n" + content + b"\r\n" + rest)
+        while True:
+            await send(rest)
+            await asyncio.sleep(0.05)
+
+    async with misbehaving(linger) as (url, _):
+        client = Client(Guard("127.0.0.1", "*"), 1)
+        file = RemoteFile(partial(client.get, url), module.Facts(10, '"a"', None, True, ""))
+        async with asyncio.timeout(30):
+            assert await read(file, 0, 10) == content
+        await client.close()
+
+
+async def test_a_film_that_drips_holds_its_reader_for_a_while_only() -> None:
+    async def drip(send: Send) -> None:
+        await send(b'HTTP/1.1 200 OK\r\nETag: "a"\r\nContent-Length: 1000000\r\n\r\n')
+        while True:
+            await send(b"x")
+            await asyncio.sleep(0.05)
+
+    async with misbehaving(drip) as (url, _):
+        client = Client(Guard("127.0.0.1", "*"), 1)
+        file = await RemoteFile.open(partial(client.get, url))
+        async with asyncio.timeout(60):
+            with pytest.raises(Interrupted, match="slowly"):
+                await read(file, 0, 1_000_000)
+        await client.close()
+
+
+@asynccontextmanager
+async def misbehaving(how: Callable[[Send], Awaitable[None]]) -> AsyncIterator[tuple[Url, list[int]]]:
+    """A server that answers each request in a way of its own until it is cut off, and how many bytes it sent."""
+    sent: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def send(data: bytes) -> None:
+            writer.write(data)
+            await writer.drain()
+            sent.append(len(data))
+
+        with suppress(ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            await how(send)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield parse_url(f"http://127.0.0.1:{port}/film.mp4"), sent
+    finally:
+        server.close()
 
 
 async def test_what_speaks_no_http() -> None:

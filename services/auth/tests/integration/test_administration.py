@@ -174,6 +174,10 @@ class AdministrationContract:
         [
             ("query=ALI", ["alice"]),
             ("query=홍길", ["hong"]),
+            ("query=%E1%84%92%E1%85%A9%E1%86%BC", ["hong"]),  # decomposed
+            ("query=me%20%20100%25", ["percent"]),
+            ("query=ali%E3%80%80ice", ["alice"]),
+            ("query=ice%20hong", []),
             ("query=100%25", ["percent"]),
             ("query=%25", ["percent"]),
             ("query=_", []),

@@ -64,6 +64,30 @@ async def test_facts_and_thumbnail_make_it_ready_in_any_order(catalog: Catalog, 
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
     again = await catalog.http.get(video["thumbnail_url"], headers={**ANN, "If-None-Match": picture.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for answer in (picture, again):
+        assert answer.headers["cache-control"] == "private, no-cache"
+        assert answer.headers["vary"] == "Authorization, Cookie"
+        assert answer.headers["etag"] == picture.headers["etag"]
+
+
+async def test_a_picture_is_confirmed_only_to_those_who_may_see_it(catalog: Catalog) -> None:
+    """The next user of a browser asks with what the cache holds of the one before."""
+    video_id = await catalog.ready(corporation_id=new_id())
+    path = f"/api/videos/{video_id}/thumbnail"
+    tag = (await catalog.http.get(path, headers=ADMIN)).headers["etag"]
+    for validator in (tag, "*"):
+        answer = await catalog.http.get(path, headers={**ANN, "If-None-Match": validator})
+        assert answer.status_code == 404
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_picture_that_is_known_costs_no_reading(catalog: Catalog) -> None:
+    video_id = await catalog.ready()
+    path = f"/api/videos/{video_id}/thumbnail"
+    tag = (await catalog.http.get(path, headers=ANN)).headers["etag"]
+    (catalog.media / "videos" / video_id / "thumbnail.jpg").unlink()
+    assert (await catalog.http.get(path, headers={**ANN, "If-None-Match": tag})).status_code == 304
+    assert (await catalog.http.get(path, headers=ANN)).status_code == 503
 
 
 async def test_a_report_that_comes_twice_counts_once(catalog: Catalog) -> None:

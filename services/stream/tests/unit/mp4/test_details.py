@@ -91,6 +91,78 @@ def test_sound_with_key_frames_begins_with_one() -> None:
     assert sound.edits[0][1] == 12 * 960
 
 
+@pytest.mark.parametrize("handler", ["soun", "text"])
+def test_takes_every_sample_for_a_sync_sample_where_the_table_is_empty(handler: str) -> None:
+    other = replace(HEARD, handler=handler)
+    plain = write(replace(FILM, shapes=(SEEN, other)))
+    data = changed(plain, b"stsd", lambda raw: raw + table("stss", 0, [], ">I"), which=1)
+    expected, movie, _ = cut(plain, 2.5)
+    virtual = build_of(data, 2.5)
+    assert (virtual.header, virtual.spans) == (expected.header, expected.spans)
+    assert len(movie.tracks[1].samples) <= 101
+
+
+def test_sends_everything_where_no_picture_is_a_sync_sample() -> None:
+    """ISO/IEC 14496-12, 8.6.2: a table without entries means that no sample is a sync sample."""
+    pictures = replace(SEEN, frames=tuple(replace(frame, sync=False) for frame in SEEN.frames))
+    data = write(replace(FILM, shapes=(pictures, HEARD)))
+    virtual = build_of(data, 2.5)
+    assert virtual.start_sec == 0
+    assert (virtual.first_ms, virtual.until_ms) == (0, 4000)
+    assert_same_index(data, virtual)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [(0, 0, 1)],
+        [(0, 1024, 1)],
+        [(500, -1, 1), (0, 0, 1)],
+        [(0, -1, 1), (4000, 0, 1)],
+        [(0, 5000, 1), (4000, 0, 1)],
+        [(2000, 0, 1), (0, 5000, 1), (2000, 25600, 1)],
+        [(1000, 0, 1), (0, 12800, 1)],
+    ],
+)
+def test_cuts_where_an_edit_has_no_duration(edits: list[tuple[int, int, int]]) -> None:
+    """At the end of a list it lasts as long as the media; anywhere else it shows nothing."""
+    rows = [(duration, media_time, rate << 16) for duration, media_time, rate in edits]
+    edts = box("edts", table("elst", 0, rows, ">IiI"))
+    data = write(FILM)
+    data = changed(data, b"edts", lambda _: edts) if b"edts" in data else changed(data, b"tkhd", lambda b: b + edts)
+    virtual = build_of(data, 2.6)
+    assert 0 < virtual.start_sec <= 2.6
+    kept = read_movie(content(virtual, data)).tracks[0]
+    assert sum(duration for duration, _, _ in kept.edits) > 0
+
+
+TRAILERS = {
+    "an editor's records": b"SEFH" + bytes([107, 0, 0, 0, 1, 0, 0, 0]) * 2 + b"SEFT",
+    "noise": b"\xff" * 1000,
+    "zeros and noise": bytes(16) + b"\xff" * 100,
+    "a box that is too long": struct.pack(">I4s", 5000, b"free") + bytes(20),
+    "a box that is too short": struct.pack(">I4s", 4, b"free") + bytes(20),
+    "a box of an impossible long size": struct.pack(">I4sQ", 1, b"uuid", 2**63) + bytes(20),
+    "less than a header": b"ID3",
+}
+
+
+@pytest.mark.parametrize("trailer", TRAILERS.values(), ids=TRAILERS.keys())
+@pytest.mark.parametrize("start_sec", [0, 2.5])
+def test_bytes_behind_a_complete_film_change_nothing(trailer: bytes, start_sec: float) -> None:
+    plain = write(FILM)
+    virtual, alone = build_of(plain + trailer, start_sec), build_of(plain, start_sec)
+    assert virtual.start_sec == alone.start_sec == (2.0 if start_sec else 0.0)
+    movie, expected = (read_movie(content(one, plain + trailer)[: alone.size]) for one in (virtual, alone))
+    assert [track.samples for track in movie.tracks] == [track.samples for track in expected.tracks]
+
+
+@pytest.mark.parametrize("kind", [b"mdat", b"moof", b"moov"])
+def test_a_part_of_the_film_that_is_cut_short_is_no_junk(kind: bytes) -> None:
+    with pytest.raises(Unsupported):
+        build_of(write(FILM) + struct.pack(">I4s", 5000, kind) + bytes(100), 2.5)
+
+
 def test_text_that_needs_other_text_is_not_made_shorter() -> None:
     text = Shape("text", 1000, tuple(Frame(500, 0, 9, n % 3 == 0) for n in range(8)), (8,), stss=True)
     _, movie, _ = cut(write(replace(FILM, shapes=(SEEN, HEARD, text))), 2.5)
