@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from kit.callers import CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
-from kit.http import errors
+from kit.http import DECIMAL, errors
 from kit.tokens import Caller
 from services.stream.http.answers import answer, fields_of
 from services.stream.http.play_sessions import STREAM_PATH, refused
@@ -24,6 +24,7 @@ from services.stream.traffic import Traffic
 
 Start = Annotated[
     float | None,
+    DECIMAL,
     Query(ge=0, allow_inf_nan=False, description="Seconds. The film begins at the key frame at or before this time."),
 ]
 TicketText = Annotated[
