@@ -162,7 +162,7 @@ class _Form:
             self._parser.write(chunk)
 
     def _skip_preamble(self, chunk: bytes) -> bytes:
-        """Drop what precedes the first delimiter (RFC 2046, section 5.1.1). Return what begins with it, once it came."""
+        """Drop what precedes the first delimiter (RFC 2046, section 5.1.1). Return the body from there on."""
         assert self._preamble is not None  # noqa: S101 - see feed
         seen = self._preamble + chunk
         if seen.startswith(self._delimiter):
