@@ -153,7 +153,7 @@ class Playing:
         return monotonic() - self.seen_at > (STALLED_SEC if self.responses else seconds)
 
     def can_finish(self) -> bool:
-        """Whether it is an implicit one whose client may be done: nothing is under way, and the last answer complete."""
+        """Whether its client may be done: it is an implicit one, nothing is under way, the last answer complete."""
         is_implicit = self.session.viewing.kind is Kind.IMPLICIT
         return is_implicit and self.was_completed and not self.responses and not self.ended
 

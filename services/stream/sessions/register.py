@@ -262,7 +262,7 @@ class Register:
             await self.stop(session.id, EndReason.ENDED)
 
     def _finish_soon(self) -> None:
-        """Have other processes know soon that a client has got a file to its end. Not at once: it may fetch it again."""
+        """Have other processes know soon that a file went out to its end. Not at once: it may be fetched again."""
         if self._slots.is_shared and self._finishing is None:
             later = asyncio.get_running_loop().call_later
             self._finishing = later(FINISHED_SEC + FINISHED_SEC / 10, self._finish_now)

@@ -352,3 +352,31 @@ async def test_history_can_be_forgotten(call: Client, catalog: FakeCatalog) -> N
         assert (await left(MEMBER), await left(COLLEAGUE)) == (2, 3)
     assert (await call("DELETE", "/api/users/me/history")).status_code == 204
     assert (await left(MEMBER), await left(COLLEAGUE)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "value", ["1e300", "1e999", "-1", "-1e-9", "NaN", "Infinity", "-Infinity", "2592001", '"1_0"', '" 1"', '"1e300"']
+)
+async def test_position_or_duration_that_no_film_has_is_refused(call: Client, catalog: FakeCatalog, value: str) -> None:
+    video = catalog.add(make_video())
+    reports = [
+        ("PUT", f"/api/progress/{video.id}", f'{{"position": {value}, "duration": 60}}'),
+        ("PUT", f"/api/progress/{video.id}", f'{{"position": 1, "duration": {value}}}'),
+        ("POST", f"/api/videos/{video.id}/progress", f'{{"position_sec": {value}}}'),
+    ]
+    for method, path, text in reports:
+        assert refusal(await call(method, path, text=text)) == (422, "VALIDATION_FAILED"), text
+    assert (await call("GET", f"/api/progress/{video.id}")).status_code == 204
+
+
+async def test_longer_than_the_film_is_clamped_to_it(call: Client, catalog: FakeCatalog) -> None:
+    video = catalog.add(make_video(duration_sec=100.0))
+    path = f"/api/progress/{video.id}"
+    for _ in range(2):
+        await call("PUT", path, {"position": 5000, "duration": 9000})
+        seen = (await call("GET", path)).json()
+        assert (seen["position"], seen["duration"], seen["completed"]) == (100, 100, True)
+    await call("PUT", path, {"position": 10, "duration": 100.5})
+    assert (await call("GET", path)).json()["duration"] == 100.5
+    await call("POST", f"/api/videos/{video.id}/progress", {"position_sec": 5000})
+    assert (await call("GET", path)).json()["position"] == 100.5
