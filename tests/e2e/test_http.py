@@ -71,10 +71,7 @@ def save(*command: str) -> Callable[[str, Path], bytes]:
 DOWNLOADERS = {
     "curl": save("curl", "-fsS", "-o", "{folder}/film.mp4", "{url}"),
     "wget": save("wget", "-q", "-O", "{folder}/film.mp4", "{url}"),
-    # It sends Basic to who has asked for it only.
-    "aria2c": save(
-        "aria2c", "-q", "-x4", "-s4", "--http-auth-challenge=true", "-d", "{folder}", "-o", "film.mp4", "{url}"
-    ),
+    "aria2c": save("aria2c", "-q", "-x4", "-s4", "-d", "{folder}", "-o", "film.mp4", "{url}"),
 }
 
 

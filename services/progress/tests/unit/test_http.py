@@ -16,6 +16,7 @@ from kit.http import create_app
 from kit.ids import new_id
 from kit.testing.fakes import HeaderAuthenticator, as_user
 from kit.tokens import Caller
+from services.progress.domain import MAX_FILM_SEC
 from services.progress.http import build_routers
 from services.progress.service import History, Points, Recorder, ViewLog, Views
 from services.progress.tests.fakes import (
@@ -178,8 +179,8 @@ async def test_a_position_can_be_set(call: Client, catalog: FakeCatalog) -> None
     assert states == [(10, 50, 20, False), (11, 50, 22, True), (49, 50, 98, False), (49, 50, 98, True)]
     await call.report(video.id, 30)
     await call("POST", path, {"position_sec": 75})
-    assert (await call("GET", f"/api/progress/{video.id}")).json()["duration"] == 100
-    assert len(catalog.questions) == 1
+    assert (await call("GET", f"/api/progress/{video.id}")).json()["duration"] == 50
+    assert len(catalog.questions) == 2, "that of the report of a longer film, too"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,11 @@ async def test_malformed_reports_are_named(call: Client, catalog: FakeCatalog, b
 
 async def test_extreme_reports_are_kept(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
-    for position, duration, percent in ((1.7e308, 1.7e308, 100), (5e-324, 1.7e308, 0), (5e-324, 5e-324, 100)):
+    for position, duration, percent in (
+        (MAX_FILM_SEC, MAX_FILM_SEC, 100),
+        (5e-324, MAX_FILM_SEC, 0),
+        (5e-324, 5e-324, 100),
+    ):
         body = {"position": position, "duration": duration, "seq": 2**63 - 1, "session_id": "~" * 64}
         response = await call("PUT", f"/api/progress/{video.id}", body)
         assert response.json() == {"success": True, "progress_percent": percent}
