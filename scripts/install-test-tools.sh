@@ -40,7 +40,7 @@ for argument in "$@"; do
     esac
 done
 
-command -v apt-get >/dev/null || die "this needs apt (Debian or a relative of it). Install by hand: RabbitMQ, PostgreSQL, Redis, nginx, ffmpeg, Chromium, the Nanum fonts, curl, wget and aria2."
+command -v apt-get >/dev/null || die "this needs apt (Debian or a relative of it). Install by hand: RabbitMQ, PostgreSQL, Redis, nginx, ffmpeg, Chromium, the Nanum fonts, curl, wget, aria2, mpv and VLC."
 
 # Asked only when there is something to install: whoever has it all needs no rights.
 as_root() {
@@ -81,6 +81,9 @@ else
     want_program curl curl
     want_program wget wget
     want_program aria2c aria2
+    want_program mpv mpv
+    want_program cvlc vlc-bin
+    want_package vlc-plugin-base
 fi
 
 engine_answers=no

@@ -21,7 +21,7 @@ from apps.marquee.gateway import Gateway
 from kit.bus import Bus
 from kit.bus.local import LocalBus
 from kit.limits import RequestLimits
-from kit.server import HttpServer, allow_connections, listen, run_until_signal
+from kit.server import HttpServer, Listeners, allow_connections, listen_all, run_until_signal
 from kit.service import Role, Service
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos
 from kit.telemetry import configure_logging
@@ -87,15 +87,19 @@ def run() -> None:
     configure_logging(settings.log_level, settings.log_format)
     allow_connections()
     data = _data_folder(settings)
-    with _only_one(data), _socket_folder(data) as sockets, listen(settings.http_host, settings.http_port) as listener:
+    with (
+        _only_one(data),
+        _socket_folder(data) as sockets,
+        listen_all(settings.http_host, settings.http_port) as listeners,
+    ):
         password = _first_password(data)
         wired = service_settings(data, sockets, password)
         _migrate(wired, data)
-        asyncio.run(_serve(settings, data, wired, listener, password))
+        asyncio.run(_serve(settings, data, wired, listeners, password))
 
 
 async def _serve(
-    settings: EmbeddedSettings, data: Path, wired: dict[str, Any], listener: Any, password: str | None
+    settings: EmbeddedSettings, data: Path, wired: dict[str, Any], listeners: Listeners, password: str | None
 ) -> None:
     bus = LocalBus(data / _BUS)
     services = build(wired, bus)
@@ -118,8 +122,8 @@ async def _serve(
         for service in services:
             started.append(service)
             await service.start()
-        _greet(settings, listener.getsockname()[1], wired["auth"], password, data)
-        await run_until_signal(server, listener, on_signal)
+        _greet(settings, listeners.port, wired["auth"], password, data)
+        await run_until_signal(server, listeners, on_signal)
     finally:
         for service in started:
             await service.part()
@@ -195,7 +199,8 @@ def _first_password(data: Path) -> str | None:
 
 
 def _greet(settings: EmbeddedSettings, port: int, wired: AuthSettings, password: str | None, data: Path) -> None:
-    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    first = settings.http_host.split(",")[0].strip().strip("[]")
+    host = f"[{first}]" if ":" in first else first
     lines = [f"Marquee is ready: http://{host}:{port}"]
     if password is not None:
         lines.append(f"First login: {wired.admin_login}   password: {password}   (shown only this once)")

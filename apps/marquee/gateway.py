@@ -6,6 +6,7 @@ Requests without credentials are counted here, by address; those with by the ser
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -123,7 +124,8 @@ class Site:
                 if (self._folder / "index.html").is_file():
                     return await self._files.get_response("index.html", scope)
                 return PlainTextResponse("The web site is not built: run `make run`, or `make web`.\n", 503)
-            return PlainTextResponse(f"{error.detail}\n", error.status_code)
+            headers = {"Allow": "GET, HEAD"} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else None
+            return PlainTextResponse(f"{error.detail}\n", error.status_code, headers)
 
 
 def _wants_page(scope: Scope) -> bool:

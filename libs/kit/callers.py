@@ -25,7 +25,7 @@ from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
 
 from kit.audit import Admin
-from kit.errors import ApiError
+from kit.errors import BEARER, ApiError
 from kit.tokens import Caller, TokenVerifier
 
 ACCESS_COOKIE = "marquee_access"
@@ -37,6 +37,7 @@ TOKEN_PATH = "/api/auth/token"  # noqa: S105 - an address
 CSRF_HEADER = "X-Requested-With"
 """A cross-site form can't send it, and a cross-site script may not: with a cookie, unsafe methods need it."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_BASIC_CHALLENGE = 'Basic realm="marquee", charset="UTF-8"'
 _BASIC_CACHE_SEC = 15.0
 _BASIC_CACHE_ENTRIES = 1_000
 _MAX_CREDENTIALS_CHARS = 2_000
@@ -82,7 +83,7 @@ class Authenticator:
             caller = await self._identify(request)
         except ApiError as error:
             if error.entry.http_status == 401:  # noqa: PLR2004 - RFC 9110, 15.5.2
-                error.headers = challenge(request)
+                error.challenges = challenges(request)
             raise
         if caller.status == "pending":
             raise ApiError("AUTH_USER_PENDING")
@@ -237,11 +238,9 @@ def parse_basic(credentials: str) -> tuple[str, str]:
     return login, password
 
 
-def challenge(request: Request) -> dict[str, str]:
-    """The `WWW-Authenticate` of a 401; scripts of a page get no Basic challenge, so that no browser pops up."""
-    if CSRF_HEADER in request.headers:
-        return {"WWW-Authenticate": 'Bearer realm="marquee"'}
-    return {"WWW-Authenticate": 'Bearer realm="marquee", Basic realm="marquee", charset="UTF-8"'}
+def challenges(request: Request) -> tuple[str, ...]:
+    """The challenges of a 401; scripts of a page get no Basic challenge, so that no browser pops up."""
+    return (BEARER,) if CSRF_HEADER in request.headers else (BEARER, _BASIC_CHALLENGE)
 
 
 def client_address(request: Request) -> str:

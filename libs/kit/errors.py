@@ -141,6 +141,10 @@ CODES: Final[dict[str, ErrorCode]] = {
 }
 
 
+BEARER: Final = 'Bearer realm="marquee"'
+"""The challenge (RFC 9110, 11.6.1) that every 401 has."""
+
+
 class ApiError(Exception):
     """An answer other than success, decided on purpose.
 
@@ -164,6 +168,8 @@ class ApiError(Exception):
         self.message = message
         self.details = details or {}
         self.headers = headers or {}
+        self.challenges: tuple[str, ...] = (BEARER,)
+        """The challenges of a 401, each for a `WWW-Authenticate` of its own: FFmpeg looks at how a line begins."""
 
     @property
     def entry(self) -> ErrorCode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,9 +16,10 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.callers import Authenticate, caller_or_none, client_address
@@ -37,6 +39,7 @@ SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 """What every answer carries, unless it says otherwise itself."""
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 T = TypeVar("T")
 
@@ -88,9 +91,22 @@ class Paging(BaseModel):
         return (self.page - 1) * self.page_size
 
 
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def _refuse_python_numbers(value: object) -> object:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("must be a number in decimal digits")
+    return value
+
+
+DECIMAL = BeforeValidator(_refuse_python_numbers)
+"""For numbers that come as text: digits of ASCII, without the underscores and blanks that Python allows in them."""
+
+
 def paging(
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    page_size: Annotated[int, Query(ge=1, le=100)] = 20,
+    page: Annotated[int, DECIMAL, Query(ge=1, le=1_000_000)] = 1,
+    page_size: Annotated[int, DECIMAL, Query(ge=1, le=100)] = 20,
 ) -> Paging:
     """The paging parameters of a list."""
     return Paging(page=page, page_size=page_size)
@@ -168,11 +184,13 @@ def _operations(health: Health) -> APIRouter:
 
 def error_response(error: ApiError, accept_language: str) -> JSONResponse:
     """The HTTP form of an error."""
-    status, headers = error.entry.http_status, error.headers
+    status = error.entry.http_status
+    response = JSONResponse(error.body(accept_language), status_code=status, headers=error.headers)
     if status == HTTPStatus.UNAUTHORIZED:
         # Every 401 has a challenge (RFC 9110, 15.5.2), also of routes that look at no credentials but a body or ticket.
-        headers = {"WWW-Authenticate": 'Bearer realm="marquee"', **headers}
-    return JSONResponse(error.body(accept_language), status_code=status, headers=headers)
+        for challenge in error.challenges:
+            response.headers.append("WWW-Authenticate", challenge)
+    return response
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
@@ -192,8 +210,24 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
     code = _BY_STATUS.get(error.status_code, "VALIDATION_FAILED" if error.status_code < 500 else "INTERNAL")  # noqa: PLR2004
     details = {"limit_bytes": error.limit} if isinstance(error, BodyTooLarge) else None
-    answer = ApiError(code, details=details, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(allowed_methods(request))
+    answer = ApiError(code, details=details, headers=headers)
     return error_response(answer, request.headers.get("Accept-Language", ""))
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """All methods that the path of a request has routes for (RFC 9110, 10.2.1); a route itself knows its own only."""
+    asked = {"type": "http", "path": request.scope["path"], "root_path": request.scope.get("root_path", "")}
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**asked, "method": method, "headers": []})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -12,7 +12,8 @@ import contextlib
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
 import structlog
 import uvicorn
@@ -49,7 +50,9 @@ class HttpServer(uvicorn.Server):
             uvicorn.Config(
                 self._answer,
                 interface="asgi3",
-                http=ZeroCopyProtocol,
+                http=type("Protocol", (ZeroCopyProtocol,), {"arrival_sec": settings.request_timeout_sec}),
+                # No service speaks it: an offer is ignored, as any other is.
+                ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -143,15 +146,65 @@ class HttpServer(uvicorn.Server):
             log.warning("answer_cancelled", path=scope["path"])
 
 
-def listen(host: str, port: int) -> socket.socket:
+class Listeners(list[socket.socket]):
+    """The listening sockets of a process, all with one port. Leaving its context closes them."""
+
+    @property
+    def port(self) -> int:
+        """Their port."""
+        port: int = self[0].getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all."""
+        for listener in self:
+            listener.close()
+
+
+def listen_all(hosts: str, port: int) -> Listeners:
+    """Return listening TCP sockets, one for each address.
+
+    Args:
+        hosts: addresses, separated by commas. `::` stands for all of IPv4, too, unless the list names IPv4 addresses.
+        port: the same for all; for 0 the first address takes a free one.
+
+    Raises:
+        SettingsError: an address can't be had.
+    """
+    addresses = list(dict.fromkeys(address.strip().strip("[]") for address in hosts.split(",")))
+    names_ipv4 = any(":" not in address for address in addresses)
+    with contextlib.ExitStack() as opened:
+        listeners = Listeners()
+        for address in addresses:
+            takes_both = address == "::" and not names_ipv4
+            listeners.append(opened.enter_context(listen(address, port, dual_stack=takes_both)))
+            port = listeners.port
+        opened.pop_all()
+    return listeners
+
+
+def listen(host: str, port: int, *, dual_stack: bool = False) -> socket.socket:
     """A listening TCP socket.
+
+    Args:
+        host: its address.
+        port: its port; 0 takes a free one.
+        dual_stack: whether a socket of IPv6 takes connections of IPv4, too.
 
     Raises:
         SettingsError: the address can't be had.
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=4096)
+        listener = socket.create_server(
+            (host, port), family=family, backlog=4096, dualstack_ipv6=dual_stack and socket.has_dualstack_ipv6()
+        )
         # Accepted connections inherit it. asyncio sets it only where the protocol number is explicit, and without it an
         # answer written in two pieces waits 40 ms for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -174,13 +227,13 @@ def allow_connections() -> None:
 
 
 async def run_until_signal(
-    server: HttpServer, listener: socket.socket, on_signal: Callable[[], None], lifeline: int | None = None
+    server: HttpServer, listeners: Sequence[socket.socket], on_signal: Callable[[], None], lifeline: int | None = None
 ) -> None:
     """Serves HTTP until SIGTERM or SIGINT; a second signal waits for nothing any more.
 
     Args:
         server: what serves.
-        listener: where requests come in; closed at the end.
+        listeners: where requests come in; closed at the end.
         on_signal: told at once that the process is going to stop.
         lifeline: a descriptor that can be read from when the parent is gone, which ends serving, too.
     """
@@ -202,7 +255,7 @@ async def run_until_signal(
     if lifeline is not None:
         loop.add_reader(lifeline, stop_orphan, lifeline)
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=list(listeners))
     finally:
         if lifeline is not None:
             loop.remove_reader(lifeline)

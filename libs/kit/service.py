@@ -29,7 +29,7 @@ from kit.health import Health
 from kit.http import create_app
 from kit.limits import RequestLimits
 from kit.rpc import GrpcServer, shares_port
-from kit.server import HttpServer, allow_connections, listen, run_until_signal
+from kit.server import HttpServer, allow_connections, listen, listen_all, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
 from kit.workers import Inheritance, add_arguments, inheritance, run_workers
@@ -146,7 +146,7 @@ async def _run(
     name: str, build: Callable[[S, Role], Service], settings: S, role: Role, inherited: Inheritance | None
 ) -> None:
     with service_context(name):
-        listener = inherited.listener if inherited else listen(settings.http_host, settings.http_port)
+        listeners = inherited.listeners if inherited else listen_all(settings.http_host, settings.http_port)
         lifeline = inherited.lifeline if inherited else None
         shares_port.set(inherited is not None)
         service = build(settings, role)
@@ -154,7 +154,7 @@ async def _run(
         app = service.entrance if role.answers else _bare_app(service)
         try:
             await service.start()
-            await run_until_signal(HttpServer(app, settings), listener, service.health.stop, lifeline)
+            await run_until_signal(HttpServer(app, settings), listeners, service.health.stop, lifeline)
         finally:
             await service.stop(settings.drain_sec)
 
@@ -216,8 +216,8 @@ def _run_workers(name: str, settings: ServiceSettings) -> int:
         raise SettingsError("MARQUEE_HTTP_WORKERS can't be more than 1 where MARQUEE_GRPC_BIND is a Unix socket.")
     # A worker stops its server first, then all else.
     stop_sec = settings.drain_notice_sec + 2 * settings.drain_sec + STOP_SEC
-    with service_context(name), listen(settings.http_host, settings.http_port) as listener:
-        return run_workers(settings.http_workers, listener, stop_sec)
+    with service_context(name), listen_all(settings.http_host, settings.http_port) as listeners:
+        return run_workers(settings.http_workers, listeners, stop_sec)
 
 
 def _leave_stuck_threads() -> None:

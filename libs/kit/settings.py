@@ -36,10 +36,19 @@ class PrefixedSettings(BaseSettings):
 class ServiceSettings(PrefixedSettings):
     """What every service is told."""
 
-    http_host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
+    http_host: str = Field(
+        "127.0.0.1",
+        description="Addresses the HTTP server listens on, separated by commas; `::` is all of IPv6 and IPv4.",
+    )
     http_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
     http_workers: int = Field(
         1, ge=1, le=256, description="Processes that share the HTTP port, each with all that a process has."
+    )
+    request_timeout_sec: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="Seconds in which the head of a request must be there, and that its body may pause.",
     )
     grpc_bind: str = Field("127.0.0.1:50051", description="Where gRPC listens: `host:port` or `unix:/path`.")
     auth_address: str = Field("127.0.0.1:50051", description="gRPC address of auth.")

@@ -1,7 +1,7 @@
 """Access tokens: what they say and how they are verified. Only auth can mint them.
 
-JWS with EdDSA (RFC 8037), held to RFC 8725: one algorithm, an explicit type, issuer, audience and times checked. Every
-token that does not do is refused with the same words: what is wrong with it is nobody's business.
+JWS with EdDSA (RFC 8037), held to RFC 8725: one algorithm, an explicit type, issuer, audience and times checked. A
+token that was good and has expired is refused as such, so that its holder renews it; all others with the same words.
 """
 
 from __future__ import annotations
@@ -83,13 +83,14 @@ class TokenVerifier:
         """Who a token speaks for.
 
         Raises:
-            ApiError: AUTH_INVALID_TOKEN, or SERVICE_UNAVAILABLE when the keys can't be had.
+            ApiError: AUTH_INVALID_TOKEN; AUTH_TOKEN_EXPIRED for one that was good; SERVICE_UNAVAILABLE when the keys
+                can't be had.
         """
         if known := self._seen.get(token):
             if time.time() < known.expires_at:
                 return known.caller
             del self._seen[token]
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError("AUTH_TOKEN_EXPIRED")
         verified = await self._check(token)
         self._seen[token] = verified
         if len(self._seen) > _CACHE_ENTRIES:
@@ -153,6 +154,9 @@ class TokenVerifier:
                 options={"require": list(REQUIRED_CLAIMS), "verify_iat": False},
             )
             verified = _verified(claims)
+        except jwt.ExpiredSignatureError as error:
+            # The signature was right: a client should know that a fresh token is all it needs.
+            raise ApiError("AUTH_TOKEN_EXPIRED") from error
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise ApiError("AUTH_INVALID_TOKEN") from error
         caller = verified.caller

@@ -1,6 +1,6 @@
-"""Several processes that serve one port: the parent keeps them running, and they share its listening socket.
+"""Several processes that serve one port: the parent keeps them running, and they share its listening sockets.
 
-Each worker is this program again, told on its command line what it inherits: the listening socket, and one end of a
+Each worker is this program again, told on its command line what it inherits: the listening sockets, and one end of a
 pipe whose other end only the parent holds. When the parent is gone, however it went, the pipe tells, and the worker
 stops.
 """
@@ -39,7 +39,7 @@ _BAD_SETTINGS = 2
 class Inheritance:
     """What a worker has from its parent."""
 
-    listener: socket.socket
+    listeners: Sequence[socket.socket]
     """Where requests come in."""
     lifeline: int
     """A descriptor that can be read from when the parent is gone."""
@@ -47,7 +47,7 @@ class Inheritance:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what a parent tells its workers to a command line; people have no use for it."""
-    parser.add_argument("--inherits", nargs=2, type=int, metavar=("LISTENER", "LIFELINE"), help=argparse.SUPPRESS)
+    parser.add_argument("--inherits", nargs="+", type=int, metavar="DESCRIPTOR", help=argparse.SUPPRESS)
 
 
 def inheritance(arguments: argparse.Namespace) -> Inheritance | None:
@@ -55,25 +55,25 @@ def inheritance(arguments: argparse.Namespace) -> Inheritance | None:
     given = getattr(arguments, "inherits", None)
     if given is None:
         return None
-    listener, lifeline = given
-    return Inheritance(socket.socket(fileno=listener), lifeline)
+    lifeline, *listeners = given
+    return Inheritance([socket.socket(fileno=each) for each in listeners], lifeline)
 
 
-def run_workers(count: int, listener: socket.socket, stop_sec: float) -> int:
+def run_workers(count: int, listeners: Sequence[socket.socket], stop_sec: float) -> int:
     """Keeps workers running until SIGTERM or SIGINT, and answers the exit status of the whole.
 
     Args:
         count: how many.
-        listener: where requests come in.
+        listeners: where requests come in.
         stop_sec: how long they may take to stop; what is left then is killed.
     """
     with tempfile.TemporaryDirectory(prefix="metrics-") as metrics:
-        return asyncio.run(_Workers(listener, metrics).run(count, stop_sec))
+        return asyncio.run(_Workers(listeners, metrics).run(count, stop_sec))
 
 
 class _Workers:
-    def __init__(self, listener: socket.socket, metrics: str) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Sequence[socket.socket], metrics: str) -> None:
+        self._listeners = listeners
         self._metrics = metrics
         self._lifeline, self._held = os.pipe()
         self._processes: set[Process] = set()
@@ -87,7 +87,8 @@ class _Workers:
         keepers = [asyncio.ensure_future(self._keep_running(number)) for number in range(count)]
         await self._stopping.wait()
         # New ones would find nobody to take their connections.
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         _, late = await asyncio.wait(keepers, timeout=stop_sec)
         if late:
             log.error("workers_killed", pids=sorted(process.pid for process in self._processes))
@@ -124,7 +125,7 @@ class _Workers:
             pause = min(2 * pause, LONGEST_PAUSE_SEC)
 
     async def _run_one(self, number: int) -> int:
-        inherited = (self._listener.fileno(), self._lifeline)
+        inherited = (self._lifeline, *(listener.fileno() for listener in self._listeners))
         process = await asyncio.create_subprocess_exec(
             *_own_command(),
             "--inherits",

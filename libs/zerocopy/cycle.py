@@ -64,6 +64,10 @@ class ZeroCopyCycle(RequestResponseCycle):
         """The request as it came, if it came whole and alone."""
         self.has_parts = False
         """Whether the body has parts of files in it."""
+        self.awaits_client = False
+        """Whether the application waits for a message of the request."""
+        self.writes = 0
+        """How often something was written that is no part of a file."""
 
     async def send(self, message: Any) -> None:
         """Takes a message of the response: ASGI's `send`.
@@ -100,7 +104,11 @@ class ZeroCopyCycle(RequestResponseCycle):
         # Whoever turns to the client may have nothing to say for long (server-sent events).
         if self._head and not self.disconnected:
             self._write(b"")
-        return await super().receive()
+        self.awaits_client = True
+        try:
+            return await super().receive()
+        finally:
+            self.awaits_client = False
 
     def _start(self, status: int, headers: Headers) -> None:
         if self.access_log:
@@ -184,6 +192,7 @@ class ZeroCopyCycle(RequestResponseCycle):
     def _write(self, body: bytes) -> None:
         head, self._head = self._head, b""
         self.response_started = True
+        self.writes += 1
         if head and len(body) > _JOINED_BYTES:
             self.transport.write(head)
             self.transport.write(body)

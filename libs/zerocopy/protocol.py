@@ -7,54 +7,26 @@ import functools
 import logging
 import os
 import socket
-import urllib.parse
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import httptools
 from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from zerocopy.cycle import ZeroCopyCycle
-from zerocopy.eager import Starter
+from zerocopy.incoming import IncomingProtocol, Refusal, RefusedError, split_target
 from zerocopy.messages import EXTENSION, RangeAnswer
 from zerocopy.repeat import MAX_REQUEST_BYTES, Repeatable
 from zerocopy.sender import ClientGoneError, Sender
-from zerocopy.slow import SlowReaders
+from zerocopy.shared import Shared
 
-RECEIVE_BYTES = 256 * 1024
-"""Received at most at a time."""
-
-
-_MAX_KEPT_URL = 512
+_MAPPED = "::ffff:"
+"""Begins IPv4 addresses as IPv6 sockets write them (RFC 4291, section 2.5.5.2)."""
 
 
-@functools.lru_cache(maxsize=1024)
-def _split(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path, the same as it was sent, and query of a request's target. A viewer asks for one target many times."""
-    parsed = httptools.parse_url(url)
-    path = parsed.path.decode("ascii")
-    return urllib.parse.unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
-
-
-class _Shared:
-    """What the connections of one server have in common."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, stall_sec: float | None) -> None:
-        # Whoever receives has taken it before the next one does. To allocate it for each `recv`, as the loop would,
-        # costs more than parsing a request.
-        self.buffer = memoryview(bytearray(RECEIVE_BYTES))
-        self.starter = Starter(loop)
-        self.slow = SlowReaders(loop, stall_sec)
-
-
-_shared: WeakKeyDictionary[ServerState, _Shared] = WeakKeyDictionary()
-
-
-class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
+class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     """Serves HTTP/1.1, and sends parts of files with `os.sendfile` where an application asks for that.
 
     Use it as `uvicorn.Config(app, http=ZeroCopyProtocol)`. The extension is offered on plain connections only: what
@@ -64,7 +36,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     - The application that is answering learns that the client has left, also when the client had sent more requests.
     - What the client sends during a part of a file waits; a refusal of it never gets into an unfinished body.
-    - A client that has closed its sending side still gets a body with parts of files whole.
+    - Requests are read as `IncomingProtocol` says.
+    - A client that has closed its sending side still gets the whole answers to all whole requests.
     - An application takes its first step at once, and a request costs no timer.
     - A request that is the one before it but for its range is answered without a parser, where the application offers
       that (`again`).
@@ -76,18 +49,16 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     offers_zero_copy = False
     """Whether parts of files can be sent into this connection."""
 
-    _shared: _Shared
+    _shared: Shared
     _first: tuple[ZeroCopyCycle, Any] | None = None
-    _running: RequestResponseCycle | None = None
     _sender: Sender | None = None
     _held = b""
     _repeatable: Repeatable | None = None
     _repeating: RangeAnswer | None = None
-    _is_between_requests = True
-    _begun = 0
     _half_closed = False
+    _writes_seen = 0
     _is_leaving = False
-    _refusal = ""
+    _refusal: Refusal | None = None
     _idle_since: float | None = None
 
     # Called by the event loop
@@ -95,10 +66,11 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection has been accepted."""
         super().connection_made(transport)
-        shared = _shared.get(self.server_state)
-        if shared is None:
-            shared = _shared[self.server_state] = _Shared(self.loop, self.stall_sec)
-        self._shared = shared
+        self._shared = Shared.of(self.server_state, self.loop, self.stall_sec, self.arrival_sec)
+        self.arrivals = self._shared.arrivals
+        if self.client and self.client[0].startswith(_MAPPED):
+            # A client of IPv4 at a socket of both: limits and trusted proxies go by the address that it has itself.
+            self.client = self.client[0].removeprefix(_MAPPED), self.client[1]
         # The application then waits for room after every message, and a part of a file never overtakes one.
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
@@ -106,6 +78,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self.offers_zero_copy and sock.family in {socket.AF_INET, socket.AF_INET6}:
             # Otherwise the end of a response may wait for the client's acknowledgement of its beginning.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
@@ -114,6 +87,7 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._running.message_event.set()
         self._close_sender()
         self._held = b""
+        self.arrivals.forget(self)
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
@@ -127,26 +101,34 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         """The client has sent something."""
-        if self._refusal:
+        if self._refusal is not None:
             return
         if self._held or self._repeating is not None or self.is_sending:
             self._held += data
             self.flow.pause_reading()
             return
         received = b""
-        if self._is_between_requests and len(data) <= MAX_REQUEST_BYTES:
+        if self.is_between_requests and len(data) <= MAX_REQUEST_BYTES:
             received = bytes(data)
             if self._repeatable is not None and self._repeats(self._repeatable, received):
                 return
         self._parse(data, received)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more. Whether the connection stays open for an answer."""
+        """Take note that the client sends no more. Return whether the connection stays open for answers."""
+        if self.lingers_until is not None:
+            return False
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()
         running = self._running
-        sends_parts = isinstance(running, ZeroCopyCycle) and running.has_parts and not running.response_complete
-        if self._held or self._repeating is not None or sends_parts:
-            # Bytes keep flowing: a client that is gone, and not only done, answers them with a reset.
+        is_answering = running is not None and not running.response_complete
+        if running is not None and is_answering and running.more_body:
+            # The request will never be whole; what has been found for it may still be sent.
+            is_answering = isinstance(running, ZeroCopyCycle) and running.has_parts
+        if self._held or self._repeating is not None or is_answering:
+            # A client that is gone, and not only done, answers the bytes of the response with a reset.
             self._half_closed = True
+            self.expect_request()
         return self._half_closed
 
     # Called by the parser
@@ -155,8 +137,6 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """A request begins."""
         super().on_message_begin()
         self._idle_since = None
-        self._is_between_requests = False
-        self._begun += 1
         if self.offers_zero_copy:
             self.scope["extensions"] = {EXTENSION: {}}
 
@@ -166,20 +146,17 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         scope = self.scope
         http_version = parser.get_http_version()
         scope["method"] = parser.get_method().decode("ascii")
+        if not self.check_head():
+            return
         if http_version != "1.1":
             scope["http_version"] = http_version
-        if parser.should_upgrade() and self._should_upgrade():
-            return
-        url = self.url
-        path, raw_path, scope["query_string"] = _split(url) if len(url) <= _MAX_KEPT_URL else _split.__wrapped__(url)
+        path, raw_path, scope["query_string"] = split_target(self.url)
         if self.root_path:
             path, raw_path = self.root_path + path, self.root_path.encode("ascii") + raw_path
         scope["path"] = path
         scope["raw_path"] = raw_path
-        app = self.app
-        if self.limit_concurrency is not None and (
-            len(self.connections) >= self.limit_concurrency or len(self.tasks) >= self.limit_concurrency
-        ):
+        app, limit = self.app, self.limit_concurrency
+        if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
             app = service_unavailable
             self.logger.warning("Exceeded concurrency limit.")
         self.cycle = cycle = ZeroCopyCycle(
@@ -194,14 +171,10 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, app))
 
-    def on_message_complete(self) -> None:
-        """A request is there, with all of its content."""
-        self._is_between_requests = True
-        super().on_message_complete()
-
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection over to another protocol."""
         self._close_sender()
+        self.arrivals.forget(self)
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
 
@@ -214,6 +187,19 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if newest is not None and not newest.response_started:
             newest.keep_alive = False
         self._close_if_over()
+
+    def check_arrival(self, now: float) -> bool:
+        """Also end what will get no further: a client that sends no more, and an application that waits for it."""
+        running = self._running
+        if not self._half_closed or not isinstance(running, ZeroCopyCycle) or running.response_complete:
+            return super().check_arrival(now)
+        is_waiting = running.awaits_client and not (self.is_sending or self.flow.write_paused)
+        if not is_waiting or running.writes != self._writes_seen:
+            self._writes_seen = running.writes
+            self.arrived_at = now
+        elif now - self.arrived_at > self.arrival_sec:
+            self.transport.abort()
+        return not self.transport.is_closing()
 
     # Called by the cycle that is answering
 
@@ -252,8 +238,8 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self.pipeline:
             # Reading goes on when these are answered, or when their application asks for more.
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._refusal:
-            super().send_400_response(self._refusal)
+        elif self._refusal is not None:
+            self._end_with(self._refusal)
         else:
             self._close_if_over()
             if not self._held:
@@ -273,24 +259,34 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         elif not self.transport.is_closing():
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Refuses what the client sent, after the answers to what it had sent before."""
+        self.logger.warning(refusal.message)
         running = self._running
         if running is None or running.response_complete:
-            super().send_400_response(msg)
+            self._end_with(refusal)
             return
         if running.more_body:
             # It belongs to the very request that is being answered.
             if running.response_started:
                 self.transport.close()
-            else:
-                super().send_400_response(msg)
+                return
+            running.disconnected = True
+            running.message_event.set()
+            self._end_with(refusal)
             return
         if self.pipeline and self.pipeline[0][0].more_body:
             self.pipeline.popleft()
         # What still comes is taken and dropped. Left unread, it would make the kernel end the connection with a reset,
         # which can cost the client what it has not read yet (RFC 9112, 9.6).
-        self._refusal = msg
+        self._refusal = refusal
+
+    def _end_with(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        self._idle_since = None
+        self.begin_linger(refusal)
+        if self._half_closed:
+            self.transport.close()
 
     def _parse(self, data: bytes | memoryview, received: bytes) -> None:
         """Has the parser read what came, and starts the application on a request that is there now.
@@ -299,27 +295,22 @@ class ZeroCopyProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             data: what came.
             received: the same, if a request may begin with it.
         """
-        self._begun = 0
-        invalid = False
+        refusal = None
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            invalid = True
+            self.feed(data)
+        except RefusedError as error:
+            refusal = error.refusal
         except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-                return
-            self._unsupported_upgrade_warning()
+            self.handle_websocket_upgrade()
+            return
         if self._first is not None:
             cycle, app = self._first
             self._first = None
-            if self._begun == 1 and self._is_between_requests:
+            if self.messages_begun == 1 and self.is_between_requests:
                 cycle.received = received
             self._start_now(cycle, app)
-        if invalid:
-            msg = "Invalid HTTP request received."
-            self.logger.warning(msg)
-            self.send_400_response(msg)
+        if refusal is not None:
+            self._refuse(refusal)
 
     def _repeats(self, repeatable: Repeatable, received: bytes) -> bool:
         """Answers the request that was answered before, for another range; False if it is not that, or can't be."""

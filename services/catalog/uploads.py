@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import structlog
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
@@ -33,6 +33,9 @@ WRITE_BLOCK = 1 << 20
 MAX_FIELD_BYTES = 64 << 10
 MAX_PARTS = 20
 MAX_HEADER_BYTES = 16 << 10
+MAX_BOUNDARY_CHARS = 70
+"""RFC 2046, section 5.1.1."""
+MAX_PREAMBLE_BYTES = 1 << 20
 _FIELDS = frozenset({"title", "description", "tags", "corporation_id", "protection"})
 
 
@@ -68,6 +71,10 @@ async def receive(
     boundary = options.get(b"boundary")
     if content_type != b"multipart/form-data" or not boundary:
         raise ApiError("UPLOAD_INVALID_MEDIA", "Send the video as multipart/form-data with a part named file.")
+    if len(boundary) > MAX_BOUNDARY_CHARS:
+        raise ApiError(
+            "UPLOAD_INVALID_MEDIA", f"The boundary of a multipart body has at most {MAX_BOUNDARY_CHARS} characters."
+        )
     path = store.incoming(f"{new_id()}.part")
     form = _Form(boundary, max_bytes)
     try:
@@ -75,7 +82,7 @@ async def receive(
             await _collect(form, body, path)
         except OSError as error:
             raise storage_error(error) from error
-        except (MultipartParseError, ClientDisconnect) as error:
+        except (FormParserError, ClientDisconnect) as error:
             raise ApiError("UPLOAD_INVALID_MEDIA", "The upload ended early or is no valid multipart body.") from error
         yield form.finish(path)
     finally:
@@ -125,6 +132,10 @@ class _Form:
         self._header_name = b""
         self._header_value = b""
         self._name = ""
+        self._delimiter = b"--" + boundary
+        self._preamble: bytes | None = b""
+        """The last bytes before the first delimiter; None behind it."""
+        self._skipped = 0
         self._parser = MultipartParser(
             boundary,
             {
@@ -142,10 +153,34 @@ class _Form:
         """Parses a piece of the body.
 
         Raises:
-            MultipartParseError: it is malformed.
+            FormParserError: it is malformed.
             ApiError: a part is not what it may be.
         """
-        self._parser.write(chunk)
+        if self._preamble is not None:
+            chunk = self._skip_preamble(chunk)
+        if chunk:
+            self._parser.write(chunk)
+
+    def _skip_preamble(self, chunk: bytes) -> bytes:
+        """Drop what precedes the first delimiter (RFC 2046, section 5.1.1). Return the body from there on."""
+        assert self._preamble is not None  # noqa: S101 - see feed
+        seen = self._preamble + chunk
+        if seen.startswith(self._delimiter):
+            self._preamble = None
+            return seen
+        at = seen.find(b"\r\n" + self._delimiter)
+        if at >= 0:
+            self._preamble = None
+            return seen[at + 2 :]
+        self._skipped += len(chunk)
+        if self._skipped > MAX_PREAMBLE_BYTES:
+            raise ApiError("UPLOAD_INVALID_MEDIA", "The body has no part: its boundary does not come.")
+        if self._delimiter.startswith(seen):
+            self._preamble = seen
+        else:
+            # A byte before, so that the delimiter is found behind an end of line only.
+            self._preamble = b"\0" + seen[-len(self._delimiter) - 1 :].removeprefix(b"\0")
+        return b""
 
     def write_to(self, file: BinaryIO) -> None:
         """Writes the file's bytes parsed so far."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -16,6 +16,12 @@ COMPLETED_PERCENT = 95
 REPLAY_PERCENT = 5
 REPLAY_SEC = 30.0
 """A completed video counts as watched again from the later of these on: looking at its beginning is not a replay."""
+
+MAX_FILM_SEC = 30 * 86_400.0
+"""No film is longer: what claims to be, is no duration, and no position, in seconds."""
+
+TOLERANCE_SEC = 1.0
+"""By so much a player and catalog may differ about the duration of a film."""
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """A session that began later than this from now was not made by our clocks."""
@@ -105,6 +111,18 @@ def session_started_at(session_id: str | None, now: datetime) -> datetime | None
     if timedelta(milliseconds=milliseconds) > now - _EPOCH + MAX_CLOCK_SKEW:
         return None
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def within(report: Report, film_sec: float) -> Report:
+    """Clamp a report to its film; `film_sec` is catalog's duration, 0 while nobody knows it."""
+    if film_sec <= 0 or report.duration_sec is None or report.duration_sec <= film_sec + TOLERANCE_SEC:
+        return report
+    return replace(report, duration_sec=film_sec, position_sec=min(report.position_sec, film_sec))
+
+
+def is_longer(report: Report, known: Progress) -> bool:
+    """Whether a report claims a longer film than is known, so that catalog has to say how long it is."""
+    return report.duration_sec is not None and report.duration_sec > known.duration_sec + TOLERANCE_SEC
 
 
 def begin(report: Report, duration_sec: float, now: datetime) -> Progress:

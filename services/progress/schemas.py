@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from kit.http import Page, Schema, View
-from services.progress.domain import Report, Video
+from kit.http import DECIMAL, Page, Schema, View
+from services.progress.domain import MAX_FILM_SEC, Report, Video
 from services.progress.models import PointEntry
 from services.progress.service import Entry, Ledger, LoggedView
 
@@ -17,14 +17,14 @@ MAX_SEQ = 2**63 - 1
 
 MAX_ADJUSTMENT = 1_000_000
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, DECIMAL, Field(ge=0, le=MAX_FILM_SEC, allow_inf_nan=False)]
 
 
 class ProgressReport(Schema):
     """Where a player is."""
 
     position: Seconds | None = Field(description="Seconds from the beginning; null when the player doesn't know.")
-    duration: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    duration: Annotated[float, DECIMAL, Field(gt=0, le=MAX_FILM_SEC, allow_inf_nan=False)]
     # Visible ASCII: databases refuse some other characters.
     session_id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")] | None = Field(
         None, description="The play session that reports. One that began before the record's newest changes nothing."

@@ -120,7 +120,7 @@ class OpenFile:
         """
         return await asyncio.wrap_future(self._pool.submit(_read, self._descriptor, offset, count))
 
-    def location(self, content_type: str) -> None:
+    def location(self, content_type: str, saved_as: str | None = None) -> None:
         """Nobody else serves it."""
 
     async def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:

@@ -47,9 +47,13 @@ class Representation:
         ]
         """Of answers with its bytes, other than `multipart/byteranges`."""
 
-    def location(self) -> str | None:
-        """An address where the viewer finds just this, for a while; None when it goes through here."""
-        return None if self._virtual else self.file.location(self.source.content_type)
+    def location(self, saved_as: str | None = None) -> str | None:
+        """An address where the viewer finds just this, for a while; None when it goes through here.
+
+        Args:
+            saved_as: the `Content-Disposition` that it is to have there.
+        """
+        return None if self._virtual else self.file.location(self.source.content_type, saved_as)
 
     def validators(self) -> Validators:
         """Its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -20,6 +21,14 @@ from services.stream.stores import Store, StoredFile, Tier
 from services.stream.virtual import Identity, VirtualFiles
 
 log = structlog.get_logger()
+
+
+class Opened(NamedTuple):
+    """What is sent for a request."""
+
+    shown: Representation
+    starts_as_asked: bool = False
+    """Whether it begins at the asked time; False without one, and where the file can't begin elsewhere."""
 
 
 class Streams:
@@ -73,7 +82,7 @@ class Streams:
             raise ApiError("CONTENT_NOT_FOUND")
         return source
 
-    async def open(self, source: Source, start_sec: float | None = None) -> Representation:
+    async def open(self, source: Source, start_sec: float | None = None) -> Opened:
         """The video's bytes: as they are or, with a time in seconds, as a film that begins at the key frame before it.
 
         A file that can't be begun elsewhere is given as it is.
@@ -84,7 +93,7 @@ class Streams:
         try:
             file = await self._store.open(source)
             shown = self._show(source, file)
-            return shown if start_sec is None else await self._begun(shown, start_sec)
+            return Opened(shown) if start_sec is None else await self._begun(shown, start_sec)
         except (OSError, BadReference) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
             raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
@@ -130,16 +139,17 @@ class Streams:
             self._shown.popitem(last=False)
         return shown
 
-    async def _begun(self, shown: Representation, start_sec: float) -> Representation:
+    async def _begun(self, shown: Representation, start_sec: float) -> Opened:
         if found := self._virtual_files.known(shown.file, start_sec):
-            return _from(shown, found)
+            return Opened(_from(shown, found), starts_as_asked=True)
         if start_sec and not self._can_cut(shown.source):
-            return shown
+            return Opened(shown)
         try:
             index = await shown.file.index()
-            return _from(shown, await self._virtual_files.get(index, start_sec))
+            begun = await self._virtual_files.get(index, start_sec)
+            return Opened(_from(shown, begun), starts_as_asked=True)
         except Unsupported:
-            return shown
+            return Opened(shown)
         except StartBeyondEnd as error:
             problem = f"The film ends at {error.duration_ms / 1000:g} s."
             raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "start", "problem": problem}]}) from error

@@ -103,6 +103,7 @@ class Transfer:
         "bytes",
         "is_cut_off",
         "playing",
+        "reaches_end",
     )
 
     def __init__(
@@ -119,10 +120,13 @@ class Transfer:
         self._abort: Callable[[], object] | None = None
         self.bytes = 0
         self.is_cut_off = False
+        self.reaches_end = False
+        """Whether the answer goes up to the end of the file."""
         self.playing = playing
         """The session that the bytes belong to; None where there is none, as for a HEAD."""
         if playing is not None:
             playing.seen_at = self._asked_at
+            playing.was_completed = False
 
     def begin(self, status: int, abort: Callable[[], object] | None = None) -> None:
         """The headers go out, and the body follows.
@@ -166,7 +170,7 @@ class Transfer:
         self._traffic.active -= 1
         self._abort = None
         if self.playing is not None:
-            self.playing.done(self)
+            self.playing.done(self, completed=completed, reached_end=self.reaches_end)
         self._finish("completed" if completed else "cut_off" if self.is_cut_off else "aborted")
 
     def answered(self, status: int) -> None:

@@ -75,7 +75,7 @@ class VirtualFiles:
 
     def known(self, file: Identified, start_sec: float) -> VirtualFile | None:
         """The virtual file that answers an asked time, if it is here. Raises ValueError for what is no time."""
-        return self._kept.find(file.identity, milliseconds(start_sec))
+        return self._kept.find(file.identity, self._asked_ms(file.identity, start_sec))
 
     async def get(self, file: File, start_sec: float) -> VirtualFile:
         """The virtual file of an open file that begins at the key frame at or before a time, in seconds.
@@ -88,7 +88,23 @@ class VirtualFiles:
             Unsupported: none can be made; serve the file as it is.
             OSError: the store failed, or no process could be started.
         """
+        start_ms = self._asked_ms(file.identity, start_sec)
+        try:
+            return await self._get(file, start_ms)
+        except StartBeyondEnd:
+            # Its duration is known now.
+            asked_ms = self._asked_ms(file.identity, start_sec)
+            if asked_ms == start_ms:
+                raise
+            return await self._get(file, asked_ms)
+
+    def _asked_ms(self, identity: Identity, start_sec: float) -> int:
+        """The asked time in whole milliseconds. One before the end of the film is not rounded to its end."""
         start_ms = milliseconds(start_sec)
+        is_at_end = start_ms == self._durations_ms.get(identity)
+        return start_ms - 1 if is_at_end and start_sec * 1000 < start_ms else start_ms
+
+    async def _get(self, file: File, start_ms: int) -> VirtualFile:
         identity = file.identity
         if found := self._kept.find(identity, start_ms):
             return found

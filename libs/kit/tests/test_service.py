@@ -114,7 +114,7 @@ async def test_a_signal_stops_the_server_in_an_orderly_way(tmp_path: Path, numbe
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = HttpServer(service.app, load(Settings, drain_sec=5))
-    serving = asyncio.create_task(run_until_signal(server, listener, service.health.stop))
+    serving = asyncio.create_task(run_until_signal(server, [listener], service.health.stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(10):
         assert (await client.get("/readyz")).status_code == 200
         os.kill(os.getpid(), number)

@@ -165,8 +165,12 @@ async def test_claims_must_be_right(auth: Auth, verifier: TokenVerifier, changes
     assert await refused(verifier, auth.mint(**changes)) == "AUTH_INVALID_TOKEN"
 
 
-async def test_an_expired_token_is_refused_like_any_other(auth: Auth, verifier: TokenVerifier) -> None:
-    assert await refused(verifier, auth.mint(exp=int(time.time()) - 1)) == "AUTH_INVALID_TOKEN"
+async def test_expired_token_is_refused_as_such_if_it_was_good(auth: Auth, verifier: TokenVerifier) -> None:
+    expired = auth.mint(exp=int(time.time()) - 1)
+    assert await refused(verifier, expired) == "AUTH_TOKEN_EXPIRED"
+    head, claims, signature = expired.split(".")
+    forged = f"{head}.{claims}.{signature[::-1]}"
+    assert await refused(verifier, forged) == "AUTH_INVALID_TOKEN"
 
 
 async def test_a_token_expires_also_where_it_is_known(auth: Auth, verifier: TokenVerifier, clock: Clock) -> None:
@@ -175,7 +179,7 @@ async def test_a_token_expires_also_where_it_is_known(auth: Auth, verifier: Toke
     clock.ahead = 899 - 1
     await verifier.verify(token)
     clock.ahead = 901
-    assert await refused(verifier, token) == "AUTH_INVALID_TOKEN"
+    assert await refused(verifier, token) == "AUTH_TOKEN_EXPIRED"
 
 
 async def test_a_token_without_a_signature_is_refused(auth: Auth, verifier: TokenVerifier) -> None:

@@ -143,7 +143,7 @@ async def test_one_that_fails_again_and_again_is_given_longer_pauses(monkeypatch
     monkeypatch.setattr(workers, "FIRST_PAUSE_SEC", 0.01)
     monkeypatch.setattr(workers, "LONGEST_PAUSE_SEC", 0.04)
     with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
-        parent = workers._Workers(listener, str(Path.cwd()))
+        parent = workers._Workers([listener], str(Path.cwd()))
         running = asyncio.ensure_future(parent.run(1, 10))
         async with asyncio.timeout(20):
             while len(deaths := [entry for entry in logs if entry["event"] == "worker_died"]) < 4:  # noqa: ASYNC110 - logs wake nobody
@@ -162,7 +162,7 @@ async def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch,
     )
     monkeypatch.setattr(workers, "_own_command", lambda: [sys.executable, "-c", script])
     with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
-        parent = workers._Workers(listener, str(tmp_path))
+        parent = workers._Workers([listener], str(tmp_path))
         running = asyncio.ensure_future(parent.run(1, 0.1))
         async with asyncio.timeout(20):
             while not sign.exists():  # noqa: ASYNC110 - nor do files

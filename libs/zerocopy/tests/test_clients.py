@@ -206,7 +206,7 @@ def test_what_a_client_sends_meanwhile_does_not_pile_up(server: Running, media: 
 
 
 def test_an_idle_connection_ends_after_its_time(media: Media) -> None:
-    with serving(media.app, timeout_keep_alive=0.3) as server, server.connect(receive_bytes=4096) as client:
+    with serving(media.app, timeout_keep_alive=3) as server, server.connect(receive_bytes=4096) as client:
         for _ in range(2):
             client.write(request("/1/2"))
             assert client.read_answer().body == media.content[1:3]
@@ -216,7 +216,7 @@ def test_an_idle_connection_ends_after_its_time(media: Media) -> None:
         server.call(connection.timeout_keep_alive_handler)
         assert client.read_answer().body == media.content[:COUNT]
         # Nor is a request that has begun to come idleness.
-        client.write(b"GET /1/2 HTTP/1.1\r\n")
+        client.write(b"GET /1/2 HTTP/1.1\r\nHost: test\r\n")
         until(lambda: connection._idle_since is None)
         server.call(connection.timeout_keep_alive_handler)
         client.write(b"\r\n")

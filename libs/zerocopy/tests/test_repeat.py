@@ -166,7 +166,7 @@ def test_a_request_in_pieces_and_one_with_another_behind_it_go_through_the_appli
     client.read_answer()
     whole = ranged(3, 4)
     client.write(whole[:30])
-    until(lambda: server.call(lambda: not server.connections()[0]._is_between_requests))
+    until(lambda: server.call(lambda: not server.connections()[0].is_between_requests))
     client.write(whole[30:])
     assert client.read_answer().body == film.media.content[3:5]
     client.write(ranged(5, 6) + ranged(7, 8))

@@ -14,7 +14,7 @@ from kit.events import Event
 from kit.tokens import Caller
 from marquee.events.v1 import progress_pb2
 from services.progress.catalog import Catalog
-from services.progress.domain import Progress, Report, Video, advance, begin, may_see
+from services.progress.domain import Progress, Report, Video, advance, begin, is_longer, may_see, within
 from services.progress.models import WatchProgress
 from services.progress.repository import ViewerRepository, WatchProgressRepository
 
@@ -31,8 +31,8 @@ class Recorder:
     async def take(self, caller: Caller, video_id: str, report: Report | None) -> Progress | None:
         """Takes a report down where the rules let it, and answers what is known then.
 
-        Only the first report of a viewer and a video asks catalog. One without a duration gets the one that is known:
-        the record's, or else catalog's.
+        Only the first report of a viewer and a video asks catalog, and one of a longer film than is known. One without
+        a duration gets the one that is known: the record's, or else catalog's.
 
         Args:
             caller: the viewer.
@@ -122,7 +122,7 @@ class History:
 async def _write(
     transaction: Transaction, user_id: str, video_id: str, report: Report, video: Video | None
 ) -> Progress | None:
-    """Applies a report; None when there is no record to apply it to and no `video` to make one for."""
+    """Applies a report; None when `video` is needed: there is no record, or the report claims a longer film."""
     records = WatchProgressRepository(transaction.session)
     record = await records.locked(user_id, video_id)
     if record is None and video is not None:
@@ -130,14 +130,16 @@ async def _write(
             # An access token may outlive its account by seconds.
             raise ApiError("AUTH_INVALID_TOKEN")
         now = datetime.now(UTC)
-        first = begin(report, video.duration_sec, now)
+        first = begin(within(report, video.duration_sec), video.duration_sec, now)
         if await records.insert(user_id, video_id, first, now):
             if first.completed:
                 await _tell(transaction, user_id, video_id, first, version=1)
             return first
         record = await records.locked(user_id, video_id)
-    if record is None:
+    if record is None or (video is None and is_longer(report, record.progress)):
         return None
+    if video is not None:
+        report = within(report, video.duration_sec)
     # The clock is read under the lock: records never seem to go back in time.
     now = datetime.now(UTC)
     before = record.progress

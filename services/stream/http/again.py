@@ -62,6 +62,7 @@ class Again:
         request_id = new_id()
         transfer = self._traffic.transfer(caller.user_id, self._claim.video_id, request_id, playing)
         span = ranges[0]
+        transfer.reaches_end = span.last == shown.size - 1
         fields = (
             (b"x-request-id", request_id.encode()),
             (b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)),

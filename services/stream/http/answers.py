@@ -13,6 +13,10 @@ from services.stream.sender import Bodiless, FileBody, RawHeader
 from services.stream.traffic import Transfer
 from services.stream.validators import Conditions, Verdict, judge
 
+START_APPLIED: RawHeader = (b"start-applied", b"true")
+START_IGNORED: RawHeader = (b"start-applied", b"false")
+"""Says of a request with `start` whether the answer begins there."""
+
 Fields = Mapping[bytes, bytes]
 """A request's header fields, by lower-case name."""
 
@@ -26,7 +30,13 @@ def fields_of(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
 
 
 def answer(
-    method: str, fields: Fields, shown: Representation, transfer: Transfer, *, headers: Sequence[RawHeader] = ()
+    method: str,
+    fields: Fields,
+    shown: Representation,
+    transfer: Transfer,
+    *,
+    headers: Sequence[RawHeader] = (),
+    saved_as: str | None = None,
 ) -> FileBody | Bodiless:
     """The answer to a GET or HEAD.
 
@@ -36,11 +46,14 @@ def answer(
         shown: what is asked for.
         transfer: watches the answer.
         headers: more headers of the answer.
+        saved_as: its `Content-Disposition`, if it is to have one.
 
     Raises:
         ApiError: STREAM_RANGE_INVALID when no asked range has a byte in it.
     """
-    if method == "GET" and (location := shown.location()) is not None:
+    if saved_as is not None:
+        headers = [*headers, (b"content-disposition", saved_as.encode())]
+    if method == "GET" and (location := shown.location(saved_as)) is not None:
         transfer.answered(_TEMPORARY_REDIRECT)
         # Such an address is good for GET only. Not to be kept: each use is authorised here, and it ends soon.
         elsewhere = [(b"location", location.encode()), (b"cache-control", b"no-store"), (b"content-length", b"0")]
@@ -72,6 +85,7 @@ def _body(decision: Decision, headers: Sequence[RawHeader], shown: Representatio
         return FileBody(int(decision.outcome), [*described, (b"content-length", b"0")], shown.file, (), meter=transfer)
     span = decision.ranges[0]
     described.append((b"content-length", b"%d" % span.count))
+    transfer.reaches_end = span.last == shown.size - 1
     if decision.outcome is Outcome.PARTIAL:
         described.append((b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)))
     return FileBody(int(decision.outcome), described, shown.file, shown.parts(span), meter=transfer)

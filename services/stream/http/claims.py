@@ -99,11 +99,14 @@ class Claim:
         shown = known.streams.known(video_id, self.start_sec, caller)
         if shown is None:
             return None
-        if not self._is_get:
-            return Granted(caller, shown, None)
         if ticket is not None:
+            # Of a session that is over, its ticket opens nothing: no HEAD either.
             playing = known.register.active(ticket.session_id)
+        elif not self._is_get:
+            return Granted(caller, shown, None)
         else:
             agent = self._fields.get(b"user-agent", b"")
             playing = known.register.client(Client(caller.user_id, video_id, self._address, agent))
-        return None if playing is None else Granted(caller, shown, playing)
+        if playing is None:
+            return None
+        return Granted(caller, shown, playing if self._is_get else None)

@@ -11,7 +11,10 @@ from fastapi import APIRouter, Response
 from services.stream.http.play_sessions import STREAM_PATH
 from services.stream.sender import RawHeader
 
-_EXPOSED = b"Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, X-Request-ID"
+_EXPOSED = (
+    b"Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, "
+    b"Start-Applied, X-Request-ID"
+)
 _PREFLIGHT = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD",

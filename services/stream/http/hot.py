@@ -12,7 +12,7 @@ from kit.http import error_response
 from kit.ids import new_id
 from kit.telemetry import accept_request_id
 from services.stream.http.again import NOSNIFF, Again
-from services.stream.http.answers import answer, is_conditional
+from services.stream.http.answers import START_APPLIED, answer, is_conditional
 from services.stream.http.claims import Claim, Known
 from services.stream.http.direct import Direct
 from services.stream.http.viewers import MEDIA
@@ -48,6 +48,8 @@ class HotPath:
         self._traffic = traffic
         self._shared = shared_headers
         self._headers = (NOSNIFF, *shared_headers)
+        # What is found without waiting begins where it was asked to.
+        self._begun_headers = (*self._headers, START_APPLIED)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request."""
@@ -75,13 +77,14 @@ class HotPath:
         given = fields.get(b"x-request-id")
         request_id = accept_request_id(given.decode("latin-1")) if given else new_id()
         transfer = self._traffic.transfer(granted.caller.user_id, claim.video_id, request_id, granted.playing)
-        headers = (*self._headers, (b"x-request-id", request_id.encode()))
+        common = self._headers if claim.start_sec is None else self._begun_headers
+        headers = (*common, (b"x-request-id", request_id.encode()))
         try:
             response = answer(scope["method"], fields, granted.shown, transfer, headers=headers)
         except ApiError:
             return None
         if isinstance(response, FileBody) and not given and not is_conditional(fields):
-            response.again = Again(claim, traffic=self._traffic, headers=self._headers)
+            response.again = Again(claim, traffic=self._traffic, headers=common)
         return response
 
 

@@ -156,7 +156,7 @@ class PlaySessionRoutes:
         path = STREAM_PATH.format(video_id=source.video_id)
         try:
             async with asyncio.timeout(_LOOK_SEC):
-                shown = await self._streams.open(source)
+                shown, _ = await self._streams.open(source)
                 query = "start=0&" if await self._streams.plays_sooner_rearranged(source) else ""
                 return f"{path}?{query}", shown.file.tier
         except TimeoutError:

@@ -10,9 +10,10 @@ from starlette.types import Receive, Scope, Send
 from kit.addresses import client_network
 from kit.callers import CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
-from kit.http import errors
+from kit.http import DECIMAL, errors
 from kit.tokens import Caller
-from services.stream.http.answers import answer, fields_of
+from services.stream.disposition import attachment
+from services.stream.http.answers import START_APPLIED, START_IGNORED, answer, fields_of
 from services.stream.http.play_sessions import STREAM_PATH, refused
 from services.stream.http.viewers import ticket_of
 from services.stream.names import Names
@@ -25,6 +26,7 @@ from services.stream.traffic import Traffic
 
 Start = Annotated[
     float | None,
+    DECIMAL,
     Query(ge=0, allow_inf_nan=False, description="Seconds. The film begins at the key frame at or before this time."),
 ]
 TicketText = Annotated[
@@ -45,6 +47,9 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {
         "SERVICE_UNAVAILABLE",
     ),
 }
+Download = Annotated[
+    bool, Query(description="Whether to send `Content-Disposition`, so that a client saves it under its title.")
+]
 _UNKNOWN_TIER = "nas"
 
 
@@ -83,7 +88,7 @@ class MediaRoutes:
         router.add_api_route(
             STREAM_PATH, self.stream, methods=["HEAD"], response_class=Response, include_in_schema=False
         )
-        known = errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY")
+        known = errors("CONTENT_NOT_FOUND", "STREAM_SESSION_NOT_FOUND", "CONTENT_NOT_READY", "SERVICE_UNAVAILABLE")
         router.add_api_route(f"{STREAM_PATH}/info", self.info, methods=["GET"], responses=known)
         return router
 
@@ -93,6 +98,7 @@ class MediaRoutes:
         request: Request,
         caller: CurrentCaller,
         start: Start = None,
+        download: Download = False,  # noqa: FBT002 - a query parameter
         ticket: TicketText = None,  # noqa: ARG002 - for the documentation: `Viewers` has looked at it
     ) -> Response:
         """The bytes of a video's file: whole, or by range (RFC 9110, section 14), with validators for resuming.
@@ -100,16 +106,19 @@ class MediaRoutes:
         With `start` it is a file of its own, with an entity tag and ranges of its own, that begins at the key frame at
         or before that time; `start=0` is the whole film with its index first, so that it plays from its first bytes.
 
+        With `start`, `Start-Applied` says whether the answer begins there: `false` where the file can't be begun
+        elsewhere and is sent from its beginning.
+
         Bytes belong to a play session: the one that the ticket names or, without a ticket, one that begins by itself
-        and is the same for all connections of a client. HEAD needs none.
+        and is the same for all connections of a client. HEAD begins none.
         """
         playing: Playing | None = None
         try:
             source = await self._streams.find(video_id, caller)
-            if request.method != "HEAD" and (given := ticket_of(request)):
+            if given := ticket_of(request):
                 playing = await self._sessions.join(given)
             try:
-                shown = await self._streams.open(source, start)
+                shown, starts_as_asked = await self._streams.open(source, start)
             except ApiError as error:
                 if error.code == "STREAM_FILE_UNAVAILABLE":
                     await self._tell(error, playing, caller, video_id, request)
@@ -120,16 +129,23 @@ class MediaRoutes:
             self._traffic.transfer(caller.user_id, video_id, playing=playing).answered(error.entry.http_status)
             raise
         transfer = self._traffic.transfer(caller.user_id, video_id, playing=playing)
+        headers = [] if start is None else [START_APPLIED if starts_as_asked else START_IGNORED]
+        saved_as = None
+        if download:
+            title = (await self._titles.of([video_id])).get(video_id, "")
+            saved_as = attachment(title, shown.source.content_type, video_id)
         try:
             fields = fields_of(request.headers.raw)
-            return _Sent(answer(request.method, fields, shown, transfer))
+            return _Sent(answer(request.method, fields, shown, transfer, headers=headers, saved_as=saved_as))
         except ApiError as error:
             transfer.answered(error.entry.http_status)
             raise
 
-    async def info(self, video_id: str, caller: CurrentCaller) -> StreamInfo:
+    async def info(self, video_id: str, request: Request, caller: CurrentCaller) -> StreamInfo:
         """What is known of a stream before a byte of it is fetched."""
         source = await self._streams.find(video_id, caller)
+        if given := ticket_of(request):
+            await self._sessions.join(given)
         path = STREAM_PATH.format(video_id=source.video_id)
         tier = await self._streams.tier(source)
         return StreamInfo(

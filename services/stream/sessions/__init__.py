@@ -7,9 +7,10 @@
 - `devices`: what a device is called.
 """
 
+from services.stream.sessions.outcomes import Refusal, Shown
 from services.stream.sessions.overview import Overview
 from services.stream.sessions.playing import Client, Playing
 from services.stream.sessions.register import Register
-from services.stream.sessions.sessions import Refusal, Sessions, Shown
+from services.stream.sessions.sessions import Sessions
 
 __all__ = ["Client", "Overview", "Playing", "Refusal", "Register", "Sessions", "Shown"]

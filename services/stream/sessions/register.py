@@ -28,6 +28,9 @@ from services.stream.slots import (
 log = structlog.get_logger()
 
 _ENDED = 10_000
+FINISHED_SEC = 0.25
+"""How long nothing may be asked of an implicit session before it counts as finished, when its file went out to the end;
+otherwise it is a tick. What is asked then has to go by the store."""
 _STOP_SEC = 1.0
 """How long a response that was cut off may take to end."""
 
@@ -61,6 +64,8 @@ class Register:
         self._failures: list[_Failure] = []
         self._to_stop: dict[str, EndReason] = {}
         self._wake = asyncio.Event()
+        self._renewing = asyncio.Lock()
+        self._finishing: asyncio.TimerHandle | None = None
 
     def known(self, session_id: str) -> Playing | None:
         """A session that is not over; None says nothing."""
@@ -102,10 +107,12 @@ class Register:
         """
         playing = self._kept.get(standing.session.id)
         if playing is None:
-            playing = self._kept[standing.session.id] = Playing(standing, login_id)
+            playing = self._kept[standing.session.id] = Playing(standing, login_id, self._finish_soon)
         else:
             playing.stands(standing)
         playing.login_id = playing.login_id or login_id
+        playing.resume()
+        playing.must_ask = False
         if is_alive:
             playing.touch()
         if client:
@@ -176,7 +183,12 @@ class Register:
         now = monotonic()
         # One that ended since the last time, and all of whose bytes are counted, is told of once more.
         last = [each for each in self._kept.values() if each.ended and not each.responses]
-        standings = await self._slots.renew([each.renewal(now) for each in self._kept.values()])
+        async with self._renewing:
+            for each in self._kept.values() if self._slots.is_shared else ():
+                quiet_sec = FINISHED_SEC if each.reached_end else self._slots.limits.tick_sec
+                if each.can_finish() and now - each.seen_at >= quiet_sec:
+                    each.finish()
+            standings = await self._slots.renew([each.renewal(now) for each in self._kept.values()])
         for playing in last:
             if isinstance(standings[playing.session.id], Gone):
                 self._drop(playing)
@@ -187,6 +199,39 @@ class Register:
         while self._failures:
             await self._slots.fail(*self._failures[0])
             del self._failures[0]
+
+    async def resume(self, client: Client) -> None:
+        """Prepare to ask the store for the session of a client that may have given way, if there is one.
+
+        What is being told of it must not be heard after the question.
+        """
+        playing = self._clients.get(client)
+        if playing is not None and playing.must_ask:
+            playing.resume()
+            async with self._renewing:
+                pass
+
+    async def finish(self, user_id: str, device_key: str) -> bool:
+        """Tell the store which sessions of a client are finished as far as this process knows. Return if any was new.
+
+        Raises:
+            SlotsUnavailable: it may not have heard of it.
+        """
+        now = monotonic()
+        wanted = user_id, device_key
+        async with self._renewing:
+            finished = [
+                each
+                for each in self._kept.values()
+                if (each.session.viewing.user_id, each.session.viewing.device_key) == wanted
+                and each.can_finish()
+                and not each.is_finished
+            ]
+            for each in finished:
+                each.finish()
+            if finished:
+                await self._slots.renew([each.renewal(now) for each in finished])
+        return bool(finished)
 
     async def keep_renewed(self) -> None:
         """Renews at every tick, and sooner when there is something to tell, until cancelled."""
@@ -216,6 +261,16 @@ class Register:
         for session in await self._slots.all():
             await self.stop(session.id, EndReason.ENDED)
 
+    def _finish_soon(self) -> None:
+        """Have other processes know soon that a file went out to its end. Not at once: it may be fetched again."""
+        if self._slots.is_shared and self._finishing is None:
+            later = asyncio.get_running_loop().call_later
+            self._finishing = later(FINISHED_SEC + FINISHED_SEC / 10, self._finish_now)
+
+    def _finish_now(self) -> None:
+        self._finishing = None
+        self._wake.set()
+
     async def _stop_those_due(self) -> None:
         for session_id, reason in list(self._to_stop.items()):
             playing = self._kept.get(session_id)
@@ -243,7 +298,9 @@ class Register:
         metrics.HIT_RATE.set(sum(session.viewing.source == HOT for session in playing) / max(len(playing), 1))
 
     def _sure(self, playing: Playing | None) -> Playing | None:
-        return playing if playing is not None and playing.is_active and not playing.is_silent(self._sure_sec) else None
+        if playing is None or not playing.is_active or playing.must_ask or playing.is_silent(self._sure_sec):
+            return None
+        return playing
 
     def _drop(self, playing: Playing) -> None:
         self._kept.pop(playing.session.id, None)

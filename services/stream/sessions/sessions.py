@@ -3,65 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import structlog
 
 from kit.audit import Admin
 from kit.errors import ApiError
-from kit.ids import is_id, new_id
+from kit.ids import is_id
 from kit.tokens import Caller
-from services.stream.sessions import metrics
 from services.stream.sessions.devices import device_key, device_name
+from services.stream.sessions.outcomes import (
+    Shown,
+    granted,
+    is_of,
+    new_viewing,
+    session_of,
+    session_over,
+    unavailable,
+)
 from services.stream.sessions.playing import Client, Playing, monotonic
 from services.stream.sessions.register import Register
 from services.stream.slots import (
     Active,
     EndReason,
     Gone,
-    Kind,
     Limits,
     Outcome,
     Queued,
     Refused,
     Renewal,
-    Scope,
     Session,
     SlotStore,
     SlotsUnavailable,
     Standing,
-    State,
     Unavailable,
     Viewing,
 )
-from services.stream.slots.session import from_ms, to_ms
+from services.stream.slots.session import to_ms
 from services.stream.tickets import Ticket, Tickets
 
 log = structlog.get_logger()
 TOLD_SEC = 60.0
 TOLD = 1_000
-
-
-class Shown(NamedTuple):
-    """What is watched, and the tier that its bytes come from."""
-
-    video_id: str
-    tier: str
-
-
-class Refusal(Exception):  # noqa: N818 - an outcome, not a fault
-    """A limit is reached; the sessions are what the viewer could stop."""
-
-    def __init__(self, refused: Refused) -> None:
-        super().__init__(refused.scope.value)
-        self.scope: Scope = refused.scope
-        self.limit = refused.limit
-        self.sessions = refused.sessions
+GIVE_WAY_TRIES = 5
+GIVE_WAY_PAUSE_SEC = 0.2
 
 
 class Sessions:
@@ -111,14 +99,14 @@ class Sessions:
             Refusal: a limit is reached.
             ApiError: SERVICE_UNAVAILABLE while the store can't say.
         """
-        viewing = _viewing(caller, shown, device_name(device, user_agent))
+        viewing = new_viewing(caller, shown, device_name(device, user_agent))
         old = self._register.known(instead_of) if instead_of else None
-        if old is not None and _is_of(old, caller):
+        if old is not None and is_of(old, caller):
             # Of what is served here, the store should know all bytes before it says what they came to.
             with suppress(SlotsUnavailable):
                 await self._slots.renew([old.renewal(monotonic())])
-        standing = _granted(await self._slots.start(viewing, instead_of=instead_of))
-        if old is not None and _is_of(old, caller):
+        standing = granted(await self._slots.start(viewing, instead_of=instead_of))
+        if old is not None and is_of(old, caller):
             self._register.end(old.session.id, EndReason.REPLACED)
         return self._register.keep(standing, caller.session_id)
 
@@ -135,14 +123,37 @@ class Sessions:
 
         async def begin() -> Playing:
             agent = user_agent.decode("latin-1")
-            viewing = _viewing(caller, shown, device_name(None, agent), device_key(address, agent))
-            outcome = await self._slots.start(viewing)
+            viewing = new_viewing(caller, shown, device_name(None, agent), device_key(address, agent))
+            await self._register.resume(client)
+            outcome = await self._start_implicit(viewing)
             if isinstance(outcome, Unavailable) and (silent := self._register.silent(client)):
                 silent.touch()
                 return silent
-            return self._register.keep(_granted(outcome), caller.session_id, client)
+            return self._register.keep(granted(outcome), caller.session_id, client)
 
         return await self._once(client, begin)
+
+    async def _start_implicit(self, viewing: Viewing) -> Outcome:
+        """Start a session. Where a limit refuses it, those of the same client that are finished give way.
+
+        That they are finished is known where they were served; another replica tells it within moments.
+        """
+        outcome = await self._slots.start(viewing)
+        for _ in range(GIVE_WAY_TRIES):
+            if not isinstance(outcome, Refused):
+                break
+            with suppress(SlotsUnavailable):
+                if not await self._register.finish(viewing.user_id, viewing.device_key):
+                    elsewhere = (
+                        each.id
+                        for each in outcome.sessions
+                        if each.viewing.device_key == viewing.device_key and self._register.known(each.id) is None
+                    )
+                    if next(elsewhere, None) is None:
+                        break
+                    await asyncio.sleep(GIVE_WAY_PAUSE_SEC)
+            outcome = await self._slots.start(viewing)
+        return outcome
 
     async def join(self, ticket: Ticket) -> Playing:
         """The session of a ticket, when it plays; the store is asked if this replica has not met it lately.
@@ -158,7 +169,7 @@ class Sessions:
 
         async def find() -> Playing:
             known = self._register.known(ticket.session_id)
-            remembered, bytes_sent = (known.session, known.bytes_sent) if known else (_remembered(ticket), 0)
+            remembered, bytes_sent = (known.session, known.bytes_sent) if known else (session_of(ticket), 0)
             try:
                 # Should the store have lost its data, this is how it learns.
                 standing = (await self._slots.renew([Renewal(remembered, bytes_sent)]))[ticket.session_id]
@@ -191,11 +202,11 @@ class Sessions:
         if playing is None:
             self._refuse_ended(session_id)
             playing = await self._ask_for(session_id, caller, ticket, is_alive=is_alive)
-        elif _is_of(playing, caller) and (
+        elif is_of(playing, caller) and (
             playing.place is not None or (is_alive and self._register.active(session_id) is None)
         ):
             playing = await self._ask_again(playing)
-        if not _is_of(playing, caller):
+        if not is_of(playing, caller):
             raise ApiError("STREAM_SESSION_NOT_FOUND")
         if is_alive or playing.place is not None:
             playing.touch()
@@ -214,7 +225,7 @@ class Sessions:
             if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id, by):
                 raise ApiError("STREAM_SESSION_NOT_FOUND")
         except SlotsUnavailable as error:
-            raise _unavailable() from error
+            raise unavailable() from error
 
     async def stop_user(self, user_id: str) -> None:
         """Ends all sessions of a user who may not watch any more.
@@ -240,7 +251,7 @@ class Sessions:
         try:
             return await self._slots.of_user(user_id)
         except SlotsUnavailable as error:
-            raise _unavailable() from error
+            raise unavailable() from error
 
     async def all(self) -> list[Session]:
         """Everybody's: playing ones, oldest first, then waiting ones in their order.
@@ -251,7 +262,7 @@ class Sessions:
         try:
             return await self._slots.all()
         except SlotsUnavailable as error:
-            raise _unavailable() from error
+            raise unavailable() from error
 
     async def opens_in(self) -> float:
         """Seconds until new sessions are granted; not 0 after the store was away or lost its data.
@@ -262,7 +273,7 @@ class Sessions:
         try:
             return await self._slots.opens_in()
         except SlotsUnavailable as error:
-            raise _unavailable() from error
+            raise unavailable() from error
 
     def ticket(self, playing: Playing, caller: Caller) -> tuple[str, datetime]:
         """A fresh ticket of a session that plays, and when it ends."""
@@ -295,7 +306,7 @@ class Sessions:
         self._told.move_to_end(key)
         if len(self._told) > TOLD:
             self._told.popitem(last=False)
-        viewing = _viewing(caller, shown, device_name(None, user_agent))
+        viewing = new_viewing(caller, shown, device_name(None, user_agent))
         with suppress(SlotsUnavailable):
             if isinstance(await self._slots.start(viewing), Active | Queued):
                 await self._slots.fail(viewing.session_id, error.code, str(error))
@@ -306,7 +317,7 @@ class Sessions:
             standing = await self._slots.get(session_id)
             is_theirs = ticket and (ticket.session_id, ticket.caller.user_id) == (session_id, caller.user_id)
             if standing == Gone(EndReason.UNKNOWN) and ticket and is_theirs:
-                standing = (await self._slots.renew([Renewal(_remembered(ticket))]))[session_id]
+                standing = (await self._slots.renew([Renewal(session_of(ticket))]))[session_id]
             elif (
                 not isinstance(standing, Gone)
                 and standing.session.viewing.user_id == caller.user_id
@@ -314,7 +325,7 @@ class Sessions:
             ):
                 standing = (await self._slots.renew([Renewal(standing.session)]))[session_id]
         except SlotsUnavailable as error:
-            raise _unavailable() from error
+            raise unavailable() from error
         if not isinstance(standing, Gone) and standing.session.viewing.user_id != caller.user_id:
             raise ApiError("STREAM_SESSION_NOT_FOUND")
         # Only a player's own login is the session's: who looks may be on another device.
@@ -329,18 +340,18 @@ class Sessions:
         except SlotsUnavailable as error:
             if playing.is_active:
                 return playing
-            raise _unavailable() from error
+            raise unavailable() from error
         return self._found(playing.session.id, standings[playing.session.id], playing.login_id)
 
     def _found(self, session_id: str, standing: Standing, login_id: str, *, is_alive: bool = True) -> Playing:
         if isinstance(standing, Gone):
             self._register.end(session_id, standing.reason)
-            raise _over(standing.reason)
+            raise session_over(standing.reason)
         return self._register.keep(standing, login_id, is_alive=is_alive)
 
     def _refuse_ended(self, session_id: str) -> None:
         if reason := self._register.ended(session_id):
-            raise _over(reason)
+            raise session_over(reason)
 
     async def _once(self, key: Hashable, find: Callable[[], Awaitable[Playing]]) -> Playing:
         task = self._asking.get(key)
@@ -355,53 +366,3 @@ class Sessions:
         if not task.cancelled():
             # A failure that nobody waits for any more is no news.
             task.exception()
-
-
-def _viewing(caller: Caller, shown: Shown, device: str, key: str = "") -> Viewing:
-    return Viewing(
-        session_id=new_id(),
-        user_id=caller.user_id,
-        video_id=shown.video_id,
-        kind=Kind.IMPLICIT if key else Kind.EXPLICIT,
-        device_name=device,
-        device_key=key,
-        source=shown.tier,
-    )
-
-
-def _granted(outcome: Outcome) -> Active | Queued:
-    match outcome:
-        case Active() | Queued():
-            return outcome
-        case Refused():
-            metrics.REFUSED.labels(outcome.scope.value).inc()
-            raise Refusal(outcome)
-        case unavailable:
-            metrics.REFUSED.labels("unavailable").inc()
-            raise _unavailable(unavailable.retry_after_sec)
-
-
-def _unavailable(retry_after_sec: float = 2) -> ApiError:
-    seconds = math.ceil(retry_after_sec)
-    return ApiError("SERVICE_UNAVAILABLE", details={"retry_after_sec": seconds}, headers={"Retry-After": str(seconds)})
-
-
-def _over(reason: EndReason) -> ApiError:
-    return ApiError("STREAM_SESSION_NOT_FOUND", details={"reason": reason.value})
-
-
-def _is_of(playing: Playing, caller: Caller) -> bool:
-    return playing.session.viewing.user_id == caller.user_id
-
-
-def _remembered(ticket: Ticket) -> Session:
-    """A session as its ticket tells of it."""
-    started_at = from_ms(ticket.started_ms)
-    viewing = Viewing(
-        session_id=ticket.session_id,
-        user_id=ticket.caller.user_id,
-        video_id=ticket.video_id,
-        device_name=ticket.device_name,
-        source=ticket.source,
-    )
-    return Session(viewing, State.ACTIVE, replica="", started_at=started_at, seen_at=started_at)

@@ -59,13 +59,17 @@ class SlotStore(Protocol):
     """Holds the sessions and their slots."""
 
     limits: Limits
+    is_shared: bool
+    """Whether other processes ask it, too: they know of a finished session only what it was told."""
 
     async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
         """Asks for a slot.
 
         The user's limit comes first and counts sessions that wait; only the platform's limit queues; implicit sessions
         never queue; nobody passes a waiting viewer who could be granted. A session that is known already answers as it
-        stands, and an implicit one finds the session of the same user, video and device key.
+        stands, and an implicit one finds the session of the same user, video and device key. Where a limit would refuse
+        an implicit one, a finished session of the same user and device key gives way to it (`REPLACED`), the one that
+        showed no sign of life for longest: whoever fetches video after video has one open.
 
         Args:
             viewing: who, what and where.

@@ -47,6 +47,8 @@ class _Entry:
     order: int = 0
     """Its place among those that wait: the lowest is next."""
     bytes_sent: int = 0
+    is_finished: bool = False
+    """Whether it gives way to its client's next video."""
     errors: set[str] = field(default_factory=set)
     """The codes of errors that were told already."""
 
@@ -68,6 +70,8 @@ class MemorySlots:
         clock: seconds since 1970.
     """
 
+    is_shared = False
+
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.time) -> None:
         self.limits = limits
         self._clock = clock
@@ -88,12 +92,15 @@ class MemorySlots:
         own = self._own(viewing.user_id)
         if known := self._entry(viewing.session_id) or _same_client(own, viewing):
             self._touch(known, self._now)
+            known.is_finished = False
             return self._standing(known)
         if viewing.session_id in self._ended:
             return Unavailable(self.limits.tick_sec)
         old = self._entry(instead_of or "")
         if old and old.viewing.user_id != viewing.user_id:
             old = None
+        if old is None and (len(own) >= self.limits.per_user or len(self._active) >= self.limits.platform):
+            old = _finished(own, viewing)
         if len(own) - bool(old) >= self.limits.per_user:
             return _refusal(Scope.USER, self.limits.per_user, own)
         inherits_slot = old is not None and old.state is State.ACTIVE
@@ -118,6 +125,7 @@ class MemorySlots:
             entry = self._entry(renewal.session.id) or self._take_back(renewal.session, seen_ms)
             if entry:
                 self._touch(entry, seen_ms)
+                entry.is_finished = renewal.is_finished
                 entry.bytes_sent = max(entry.bytes_sent, renewal.bytes_sent)
         self._promote()
         return {each.session.id: self._find(each.session.id) for each in batch}
@@ -317,6 +325,14 @@ def _same_client(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
         if known.kind is Kind.IMPLICIT and (known.video_id, known.device_key) == client:
             return entry
     return None
+
+
+def _finished(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
+    """The session of a user that gives way to an implicit one: finished, and of the same device."""
+    if viewing.kind is Kind.EXPLICIT:
+        return None
+    finished = [each for each in own if each.is_finished and each.viewing.device_key == viewing.device_key]
+    return min(finished, key=lambda each: (each.seen_ms, each.id), default=None)
 
 
 def _refusal(scope: Scope, limit: int, own: Sequence[_Entry]) -> Refused:

@@ -9,9 +9,7 @@ is granted for one idle time then, while replicas tell whom they serve.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -23,12 +21,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from kit import audit
 from kit.audit import Admin
-from kit.events import Event
-from kit.ids import derived_id
-from services.stream.slots import Outgoing, SlotsUnavailable, events
+from services.stream.slots import Outgoing, SlotsUnavailable
 from services.stream.slots.events import NOBODY, Cause
+from services.stream.slots.rows import (
+    read_by_age,
+    read_event,
+    read_place,
+    read_session,
+    renewal_arguments,
+    viewing_arguments,
+)
 from services.stream.slots.session import (
     Active,
     EndReason,
@@ -45,8 +48,6 @@ from services.stream.slots.session import (
     State,
     Unavailable,
     Viewing,
-    from_ms,
-    to_ms,
 )
 
 log = structlog.get_logger()
@@ -117,6 +118,7 @@ class RedisSlots:
         prefix: begins the names of all keys.
     """
 
+    is_shared = True
     server_time: ClassVar[str] = (_LUA / "time.lua").read_text()
     """Lua that defines `server_time`, so that tests can tell the time to the very scripts that run in production."""
 
@@ -158,7 +160,7 @@ class RedisSlots:
         """See `SlotStore`."""
         waits = viewing.kind is Kind.EXPLICIT
         try:
-            reply = await self._start(*_described(viewing), int(waits), instead_of or "")
+            reply = await self._start(*viewing_arguments(viewing), int(waits), instead_of or "")
         except SlotsUnavailable:
             self._give_up(viewing)
             return Unavailable(self.limits.tick_sec)
@@ -167,7 +169,7 @@ class RedisSlots:
             raise
         match reply:
             case ["refused", scope, limit, rows]:
-                return Refused(Scope(scope), limit, tuple(_by_age(rows)))
+                return Refused(Scope(scope), limit, tuple(read_by_age(rows)))
             case ["unavailable", milliseconds]:
                 return Unavailable(milliseconds / 1000)
             case ["there", row]:
@@ -185,7 +187,7 @@ class RedisSlots:
                 _Script.RENEW,
                 len(owed),
                 *(text for session_id, terms in owed.items() for text in (session_id, *terms)),
-                *(argument for renewal in some for argument in _told(renewal)),
+                *(argument for renewal in some for argument in renewal_arguments(renewal)),
             )
             for session_id in owed:
                 self._owed.pop(session_id, None)
@@ -211,7 +213,7 @@ class RedisSlots:
         except (SlotsUnavailable, asyncio.CancelledError):
             self._owe(session_id, reason, user_id or "")
             raise
-        return _session(row) if row else None
+        return read_session(row) if row else None
 
     async def fail(self, session_id: str, error_code: str, error_message: str) -> None:
         """See `SlotStore`."""
@@ -223,13 +225,13 @@ class RedisSlots:
 
     async def of_user(self, user_id: str) -> list[Session]:
         """See `SlotStore`."""
-        return _by_age(await self._run(_Script.ALL, user_id))
+        return read_by_age(await self._run(_Script.ALL, user_id))
 
     async def all(self) -> list[Session]:
         """See `SlotStore`."""
         rows = await self._run(_Script.ALL, "")
-        playing = [row for row in rows if not _place(row)]
-        return [*_by_age(playing), *map(_session, sorted(filter(_place, rows), key=_place))]
+        playing = [row for row in rows if not read_place(row)]
+        return [*read_by_age(playing), *map(read_session, sorted(filter(read_place, rows), key=read_place))]
 
     async def opens_in(self) -> float:
         """See `SlotStore`."""
@@ -238,7 +240,9 @@ class RedisSlots:
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
         """See `SlotStore`."""
         entries = await self._run(_Script.PENDING, limit, after)
-        return [Outgoing(receipt, _event(dict(zip(flat[::2], flat[1::2], strict=True)))) for receipt, flat in entries]
+        return [
+            Outgoing(receipt, read_event(dict(zip(flat[::2], flat[1::2], strict=True)))) for receipt, flat in entries
+        ]
 
     async def acknowledge(self, receipts: Collection[str]) -> None:
         """See `SlotStore`."""
@@ -341,71 +345,7 @@ class RedisSlots:
         return Gone(EndReason(told)) if kind == "gone" else self._present(told)
 
     def _present(self, row: Any) -> Active | Queued:
-        session = _session(row)
+        session = read_session(row)
         if session.state is State.ACTIVE:
             return Active(session)
-        return Queued(session, _place(row), self.limits.tick_sec)
-
-
-def _described(viewing: Viewing) -> tuple[str, str, str, str]:
-    client = ""
-    if viewing.kind is Kind.IMPLICIT:
-        client = derived_id(viewing.video_id, viewing.device_key)
-    facts = json.dumps(asdict(viewing) | {"kind": viewing.kind.value})
-    return viewing.session_id, viewing.user_id, client, facts
-
-
-def _told(renewal: Renewal) -> tuple[str | int, ...]:
-    session = renewal.session
-    silence_ms = round(renewal.idle_sec * 1000)
-    return *_described(session.viewing), session.state.value, to_ms(session.started_at), silence_ms, renewal.bytes_sent
-
-
-def _viewing(facts: str) -> Viewing:
-    told = json.loads(facts)
-    # What a newer release added, this one does not need.
-    known = {name: told[name] for name in Viewing.__dataclass_fields__ if name in told}
-    return Viewing(**known | {"kind": Kind(known["kind"])})
-
-
-def _place(row: Any) -> int:
-    """In the queue; 0 of one that plays."""
-    return int(row[1])
-
-
-def _session(row: Any) -> Session:
-    facts, place, replica, started_ms, seen_ms, bytes_sent = row
-    return Session(
-        viewing=_viewing(facts),
-        state=State.QUEUED if place else State.ACTIVE,
-        replica=replica,
-        started_at=from_ms(started_ms),
-        seen_at=from_ms(seen_ms),
-        bytes_sent=bytes_sent,
-    )
-
-
-def _by_age(rows: Sequence[Any]) -> list[Session]:
-    return sorted(map(_session, rows), key=lambda session: (session.started_at, session.id))
-
-
-def _event(entry: Mapping[str, str]) -> Event:
-    """What `tell` in `book.lua` wrote."""
-    viewing, at_ms = _viewing(entry["facts"]), int(entry["at"])
-    cause = Cause(entry["traceparent"], entry["request_id"])
-    match entry["type"]:
-        case events.STARTED:
-            return events.started(viewing, at_ms, cause)
-        case events.STOPPED:
-            return events.stopped(
-                viewing,
-                at_ms,
-                started_ms=int(entry["started"]),
-                bytes_sent=int(entry["bytes"]),
-                reason=EndReason(entry["reason"]),
-                cause=cause,
-            )
-        case audit.ADMIN_ACTED:
-            return events.stopped_by(Admin(entry["admin"], entry["address"]), viewing, at_ms, cause)
-        case _:
-            return events.failed(viewing, at_ms, entry["code"], entry["message"], cause)
+        return Queued(session, read_place(row), self.limits.tick_sec)

@@ -134,6 +134,9 @@ class Renewal:
     so that a renewal repeated counts once."""
     idle_sec: float = 0.0
     """Seconds since this process last saw a sign of life of it. Not a time, as clocks differ."""
+    is_finished: bool = False
+    """Of an implicit one: its last answer here is complete, and this process sends nothing more of it before `start`
+    says that it may. When all processes that serve it have told so, it gives way to its client's next video."""
 
 
 @dataclass(frozen=True, slots=True)

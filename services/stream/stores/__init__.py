@@ -42,11 +42,12 @@ class StoredFile(Protocol):
     def identity(self) -> Identity:
         """Which state of which file it is, to this process."""
 
-    def location(self, content_type: str) -> str | None:
+    def location(self, content_type: str, saved_as: str | None = None) -> str | None:
         """An address from which a viewer may fetch the bytes himself for a while; None when they go through here.
 
         Args:
             content_type: the media type that they are to have there.
+            saved_as: the `Content-Disposition` that they are to have there.
         """
 
     def is_fresh(self) -> bool:

@@ -82,11 +82,13 @@ def is_mounted(settings: StreamSettings) -> Callable[[Source], bool]:
 def _presign(settings: StreamSettings) -> Presign:
     endpoint, life_sec = settings.s3_endpoint(settings.s3_public_url), settings.s3_redirect_sec
 
-    def presign(reference: Url | Object, content_type: str) -> str | None:
+    def presign(reference: Url | Object, content_type: str, saved_as: str | None) -> str | None:
         if not life_sec or not isinstance(reference, Object):
             return None
         # As when they go through this service: the viewer's browser may keep them, nobody else may.
         query = {"response-content-type": content_type, "response-cache-control": "private, no-cache"}
+        if saved_as is not None:
+            query["response-content-disposition"] = saved_as
         return endpoint.presigned(reference, life_sec, query)
 
     return presign

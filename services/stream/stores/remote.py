@@ -25,7 +25,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 Fetch = Callable[[Url | Object], Awaitable[RemoteFile]]
 Locate = Callable[[Source], Url | Object]
-Presign = Callable[[Url | Object, str], str | None]
+Presign = Callable[[Url | Object, str, str | None], str | None]
 
 
 class RemoteOriginal:
@@ -34,7 +34,8 @@ class RemoteOriginal:
     Args:
         reference: what leads to it.
         file: its state, and how to read it.
-        presign: gives viewers an address of their own for a reference and a media type, if they are to have one.
+        presign: gives viewers an address of their own for a reference, a media type and a `Content-Disposition`,
+            if they are to have one.
     """
 
     tier: Final = "remote"
@@ -57,9 +58,9 @@ class RemoteOriginal:
         """Whether it was seen in this state a short time ago."""
         return self._file.is_fresh()
 
-    def location(self, content_type: str) -> str | None:
+    def location(self, content_type: str, saved_as: str | None = None) -> str | None:
         """An address from which a viewer may fetch the bytes himself for a while; None when they go through here."""
-        return self._presign(self._reference, content_type)
+        return self._presign(self._reference, content_type, saved_as)
 
     def confirm(self) -> None:
         """Notes that it was seen in this state."""
@@ -134,7 +135,7 @@ class _Shared(Generic[V]):
             task.exception()
 
 
-def _never(reference: Url | Object, content_type: str) -> None:
+def _never(_reference: Url | Object, _content_type: str, _saved_as: str | None) -> None:
     """Everything goes through this service."""
 
 

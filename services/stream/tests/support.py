@@ -79,6 +79,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
 
     def __init__(self) -> None:
         self.sources: dict[str, catalog_pb2.GetSourceResponse] = {}
+        self.titles: dict[str, str] = {}
         self.not_ready: set[str] = set()
         self.asked: list[str] = []
 
@@ -101,7 +102,9 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.GetVideosResponse:
         del context
         known = [each for each in request.ids if each in self.sources]
-        return catalog_pb2.GetVideosResponse(videos=[catalog_pb2.Video(id=each, title="A film") for each in known])
+        return catalog_pb2.GetVideosResponse(
+            videos=[catalog_pb2.Video(id=each, title=self.titles.get(each, "A film")) for each in known]
+        )
 
 
 class FakeAuth(auth_pb2_grpc.AuthServiceServicer):

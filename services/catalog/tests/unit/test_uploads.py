@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
 
@@ -15,6 +15,7 @@ from services.catalog.uploads import Upload, receive
 
 BOUNDARY = b"----marquee-boundary"
 HEADERS = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
+PIECES = [b"--", BOUNDARY, b"--" + BOUNDARY, b"\r\n", b"\n", b":", b"a", b"\0", b" "]
 FILM = bytes(range(256)) * 5000
 
 
@@ -53,6 +54,60 @@ async def test_the_bytes_are_those_that_were_sent(store: MediaStore, size: int) 
     assert stored == FILM
     assert upload.size_bytes == len(FILM)
     assert (upload.title, upload.tags, upload.description) == ("밤 기차", ["a", "b"], "")
+
+
+@pytest.mark.parametrize("size", [1, 7, 65536])
+@pytest.mark.parametrize(
+    "preamble",
+    [
+        b"\r\n",
+        b"This is a multipart message.\r\n",
+        b"a line with --" + BOUNDARY + b" in it\r\n",
+        b"--" + BOUNDARY[:-1] + b"\r\n--\r\n",
+        b"x" * 5000 + b"\r\n",
+    ],
+)
+async def test_preamble_is_ignored(store: MediaStore, preamble: bytes, size: int) -> None:
+    body = form(part("title", b"A"), part("file", FILM[:2000], "x.mp4"))
+    upload, stored = await take(store, preamble + body + b"epilogue", size=size)
+    assert (upload.title, stored) == ("A", FILM[:2000])
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(1, True), (70, True), (71, False), (7000, False), (100_000, False)])
+async def test_boundary_has_at_most_70_characters(store: MediaStore, length: int, *, is_taken: bool) -> None:
+    boundary = b"b" * length
+    headers = {"content-type": f"multipart/form-data; boundary={boundary.decode()}"}
+    body = form(part("file", b"abc", "x.mp4")).replace(BOUNDARY, boundary)
+    try:
+        async with receive(headers, chunks(body, 1000), store, 1 << 30) as upload:
+            assert upload.size_bytes == 3
+    except ApiError as error:
+        assert (error.entry.http_status, is_taken) == (422, False)  # noqa: PT017 - some lengths are taken
+    else:
+        assert is_taken
+
+
+@given(
+    body=st.one_of(
+        st.binary(max_size=300),
+        st.lists(st.sampled_from(PIECES)).map(b"".join),
+    ),
+    content_type=st.one_of(
+        st.just(HEADERS["content-type"]),
+        st.text(st.characters(max_codepoint=255), max_size=50).map("multipart/form-data; boundary={}".format),
+    ),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_whatever_is_malformed_is_refused(store: MediaStore, body: bytes, content_type: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        async with receive({"content-type": content_type}, chunks(body, 50), store, 1 << 30):
+            pass
+    assert refused.value.entry.http_status == 422
+
+
+async def test_endless_preamble_is_refused(store: MediaStore) -> None:
+    with pytest.raises(ApiError, match="boundary"):
+        await take(store, b"x" * (2 << 20))
 
 
 async def test_fields_may_follow_the_file(store: MediaStore) -> None:

@@ -16,6 +16,7 @@ from kit.http import create_app
 from kit.ids import new_id
 from kit.testing.fakes import HeaderAuthenticator, as_user
 from kit.tokens import Caller
+from services.progress.domain import MAX_FILM_SEC
 from services.progress.http import build_routers
 from services.progress.service import History, Points, Recorder, ViewLog, Views
 from services.progress.tests.fakes import (
@@ -178,8 +179,8 @@ async def test_a_position_can_be_set(call: Client, catalog: FakeCatalog) -> None
     assert states == [(10, 50, 20, False), (11, 50, 22, True), (49, 50, 98, False), (49, 50, 98, True)]
     await call.report(video.id, 30)
     await call("POST", path, {"position_sec": 75})
-    assert (await call("GET", f"/api/progress/{video.id}")).json()["duration"] == 100
-    assert len(catalog.questions) == 1
+    assert (await call("GET", f"/api/progress/{video.id}")).json()["duration"] == 50
+    assert len(catalog.questions) == 2, "that of the report of a longer film, too"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,11 @@ async def test_malformed_reports_are_named(call: Client, catalog: FakeCatalog, b
 
 async def test_extreme_reports_are_kept(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
-    for position, duration, percent in ((1.7e308, 1.7e308, 100), (5e-324, 1.7e308, 0), (5e-324, 5e-324, 100)):
+    for position, duration, percent in (
+        (MAX_FILM_SEC, MAX_FILM_SEC, 100),
+        (5e-324, MAX_FILM_SEC, 0),
+        (5e-324, 5e-324, 100),
+    ):
         body = {"position": position, "duration": duration, "seq": 2**63 - 1, "session_id": "~" * 64}
         response = await call("PUT", f"/api/progress/{video.id}", body)
         assert response.json() == {"success": True, "progress_percent": percent}
@@ -352,3 +357,31 @@ async def test_history_can_be_forgotten(call: Client, catalog: FakeCatalog) -> N
         assert (await left(MEMBER), await left(COLLEAGUE)) == (2, 3)
     assert (await call("DELETE", "/api/users/me/history")).status_code == 204
     assert (await left(MEMBER), await left(COLLEAGUE)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "value", ["1e300", "1e999", "-1", "-1e-9", "NaN", "Infinity", "-Infinity", "2592001", '"1_0"', '" 1"', '"1e300"']
+)
+async def test_position_or_duration_that_no_film_has_is_refused(call: Client, catalog: FakeCatalog, value: str) -> None:
+    video = catalog.add(make_video())
+    reports = [
+        ("PUT", f"/api/progress/{video.id}", f'{{"position": {value}, "duration": 60}}'),
+        ("PUT", f"/api/progress/{video.id}", f'{{"position": 1, "duration": {value}}}'),
+        ("POST", f"/api/videos/{video.id}/progress", f'{{"position_sec": {value}}}'),
+    ]
+    for method, path, text in reports:
+        assert refusal(await call(method, path, text=text)) == (422, "VALIDATION_FAILED"), text
+    assert (await call("GET", f"/api/progress/{video.id}")).status_code == 204
+
+
+async def test_longer_than_the_film_is_clamped_to_it(call: Client, catalog: FakeCatalog) -> None:
+    video = catalog.add(make_video(duration_sec=100.0))
+    path = f"/api/progress/{video.id}"
+    for _ in range(2):
+        await call("PUT", path, {"position": 5000, "duration": 9000})
+        seen = (await call("GET", path)).json()
+        assert (seen["position"], seen["duration"], seen["completed"]) == (100, 100, True)
+    await call("PUT", path, {"position": 10, "duration": 100.5})
+    assert (await call("GET", path)).json()["duration"] == 100.5
+    await call("POST", f"/api/videos/{video.id}/progress", {"position_sec": 5000})
+    assert (await call("GET", path)).json()["position"] == 100.5

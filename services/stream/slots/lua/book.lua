@@ -82,12 +82,18 @@ end
 
 -- Places
 
-local function enter(id, user, client, facts, state)
+-- Takes note of whether this replica is done with a session. Of one that an older release began nothing is known.
+local function mark(state, is_finished)
+  if not state.device then return end
+  state.busy[REPLICA] = not is_finished or nil
+end
+
+local function enter(id, user, client, device, facts, state)
   local ids = own(user)
   ids[#ids + 1] = id
   redis.call('HSET', USERS, user, table.concat(ids, ' '))
   redis.call('HSET', FACTS, id, facts)
-  state.user, state.client = user, client
+  state.user, state.client, state.device, state.busy = user, client, device, state.busy or {}
   save(id, state)
 end
 

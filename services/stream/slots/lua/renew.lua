@@ -1,9 +1,10 @@
 -- Tells of sessions' life and bytes. Arguments: how many stops are owed, for each session, reason and whose it must be
--- or nothing; then for each renewal: session, user, client, facts, state, when it started, milliseconds of silence, bytes of this replica.
-local FIELDS = 8
+-- or nothing; then for each renewal: session, user, client, device, facts, state, when it started, milliseconds of
+-- silence, bytes of this replica, whether it is done with it.
+local FIELDS = 10
 
 -- A session that was forgotten is taken back as far as there is room; a new one would get no more.
-local function take_back(id, user, client, facts, is_queued, started, seen)
+local function take_back(id, user, client, device, facts, is_queued, started, seen)
   if redis.call('ZSCORE', ENDED, id) or seen + IDLE <= now then return nil end
   if is_queued then
     if redis.call('ZCARD', QUEUE) >= QUEUE_LIMIT or #own(user) >= PER_USER then return nil end
@@ -13,7 +14,7 @@ local function take_back(id, user, client, facts, is_queued, started, seen)
   end
   redis.call('ZADD', LEASES, seen + IDLE, id)
   local state = {started = started, seen = seen, bytes = {}}
-  enter(id, user, client, facts, state)
+  enter(id, user, client, device, facts, state)
   if not is_queued then tell_started(id, state, NOBODY) end
   return state
 end
@@ -32,7 +33,7 @@ for at = FIRST + 1, first_renewal - 1, 3 do
 end
 
 for at = first_renewal, #ARGV, FIELDS do
-  local id, seen = ARGV[at], now - tonumber(ARGV[at + 6])
+  local id, seen = ARGV[at], now - tonumber(ARGV[at + 7])
   local state
   if is_there(id) then
     state = load(id)
@@ -40,12 +41,13 @@ for at = first_renewal, #ARGV, FIELDS do
     state = load(id)
     seen = nil
   else
-    state = take_back(id, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == 'queued', tonumber(ARGV[at + 5]),
-      seen)
+    state = take_back(id, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5] == 'queued',
+      tonumber(ARGV[at + 6]), seen)
   end
   if state then
     local before = state.bytes[REPLICA] or 0
-    state.bytes[REPLICA] = math.max(before, tonumber(ARGV[at + 7]))
+    state.bytes[REPLICA] = math.max(before, tonumber(ARGV[at + 8]))
+    mark(state, ARGV[at + 9] == '1')
     if seen then
       if seen >= state.seen then state.replica = REPLICA end
       touch(id, state, seen)

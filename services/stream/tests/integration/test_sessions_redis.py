@@ -347,3 +347,26 @@ async def test_a_stop_tells_the_last_bytes(store: Path, server: RedisServer) -> 
             await leaving.idle()
         (told_of,) = await taken(other)
         assert told_of["bytes_sent"] == len(DATA)
+
+
+async def test_fetches_film_after_film_from_whichever_replica(store: Path, server: RedisServer) -> None:
+    async with replicas(store, server, 2, max_streams_per_user=3, session_idle_sec=600) as stages:
+        films = [stages[0].store(f"film-{number}.mp4", DATA) for number in range(7)]
+        for film in films:
+            for stage in stages:
+                answer = await stage.get(film, user_agent="curl")
+                assert (answer.status, answer.body) == (200, DATA)
+        assert len(await taken(stages[0])) == 3
+
+
+async def test_ticket_of_session_that_is_over_opens_nothing_anywhere(store: Path, server: RedisServer) -> None:
+    async with replicas(store, server, 2) as stages:
+        film = stages[0].store("film.mp4", DATA)
+        session = (await start(stages[0], film)).json()
+        assert (await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")).status == 204
+        await stages[0].register.renew()
+        for stage in stages:
+            for method, rest in (("GET", ""), ("HEAD", ""), ("GET", "/info")):
+                async with connected(stage.port) as line:
+                    path = f"/api/videos/{film}/stream{rest}?ticket={session['ticket']}"
+                    assert (await line.ask(method, path, x_test_user="")).status == 404

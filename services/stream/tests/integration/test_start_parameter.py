@@ -9,7 +9,7 @@ import pytest
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
-from services.stream.tests.support import AUTHORISED, Stage, fetch, make_movie, run, stream_path, url
+from services.stream.tests.support import AUTHORISED, Stage, connected, fetch, make_movie, run, stream_path, url
 
 pytestmark = pytest.mark.usefixtures("never_stale")
 
@@ -63,7 +63,9 @@ async def test_ranges_are_of_the_virtual_file_and_come_the_short_way(stage: Stag
     assert (await fetch(stage, path, range="bytes=5-9", if_range=other))[0].status == 200
 
 
-@pytest.mark.parametrize("start", ["-1", "nan", "inf", "x", "", "1e999", "10.5", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "start", ["-1", "nan", "inf", "x", "", "1e999", "10", "10.5", "1_0", "1%20", "%EF%BC%91", "1e300"]
+)
 async def test_what_is_no_time_of_the_film_is_refused(stage: Stage, film: str, start: str) -> None:
     answer, _ = await fetch(stage, f"{stream_path(film)}?start={start}")
     assert answer.status == 422
@@ -82,6 +84,8 @@ async def test_what_can_not_be_begun_elsewhere_is_sent_as_it_is(stage: Stage, st
         plain, _ = await fetch(stage, stream_path(video))
         begun, _ = await fetch(stage, f"{stream_path(video)}?start={start}")
         assert (begun.status, begun.body) == (200, plain.body)
+        assert begun.headers["start-applied"] == "false"
+        assert "start-applied" not in plain.headers
         assert begun.headers["etag"] == plain.headers["etag"]
 
 
@@ -91,6 +95,31 @@ async def test_a_film_that_needs_nothing_is_the_source(stage: Stage, store: Path
     begun, _ = await fetch(stage, f"{stream_path(film)}?start=0")
     assert begun.body == plain.body
     assert begun.headers["etag"] == plain.headers["etag"]
+    assert begun.headers["start-applied"] == "true"
+
+
+async def test_each_way_of_answering_says_that_the_start_was_applied(stage: Stage, film: str) -> None:
+    path = f"{stream_path(film)}?start=6.5"
+    first, was_short = await fetch(stage, path)
+    assert (first.headers["start-applied"], was_short) == ("true", False)
+    again, was_short = await fetch(stage, path)
+    assert (again.headers["start-applied"], was_short) == ("true", True)
+    head, _ = await fetch(stage, path, "HEAD")
+    assert head.headers["start-applied"] == "true"
+    current, _ = await fetch(stage, path, if_none_match=first.headers["etag"])
+    assert (current.status, current.headers["start-applied"]) == (304, "true")
+    async with connected(stage.port) as line:
+        for begin in (0, 100, 200):
+            part = await line.ask("GET", path, range=f"bytes={begin}-{begin + 9}")
+            assert (part.status, part.headers["start-applied"]) == (206, "true")
+
+
+async def test_just_before_the_end_is_the_last_key_frame(stage: Stage, film: str) -> None:
+    expected, _ = await fetch(stage, f"{stream_path(film)}?start=9.999")
+    for _ in range(2):
+        answer, _ = await fetch(stage, f"{stream_path(film)}?start=9.9999")
+        assert (answer.status, answer.body) == (200, expected.body)
+    assert (await fetch(stage, f"{stream_path(film)}?start=10"))[0].status == 422
 
 
 async def test_a_changed_source_makes_a_new_file(stage: Stage, store: Path, film: str) -> None:

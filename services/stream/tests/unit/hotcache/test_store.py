@@ -522,7 +522,7 @@ class Elsewhere:
     async def index(self) -> File:
         raise NotImplementedError
 
-    def location(self, content_type: str) -> str | None:
+    def location(self, content_type: str, saved_as: str | None = None) -> str | None:
         return None
 
 

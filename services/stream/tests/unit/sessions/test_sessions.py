@@ -70,7 +70,7 @@ class Response:
     def cut_off(self) -> None:
         self.is_cut_off = True
         self.playing.bytes_sent += 5
-        self.playing.done(self)
+        self.playing.done(self, completed=True, reached_end=False)
 
 
 class World:

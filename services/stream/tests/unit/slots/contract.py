@@ -468,3 +468,86 @@ class SlotsContract:
     async def test_it_can_be_asked_for_its_health(self, world: World) -> None:
         for store in world.stores:
             await store.ping()
+
+    # Finished sessions of a client
+
+    async def test_finished_implicit_session_gives_way_to_next_video_of_its_client(self, world: World) -> None:
+        first, second = [await world.granted(of_client("ann", "curl")) for _ in range(LIMITS.per_user)]
+        await world.store.renew([Renewal(second, 5)])
+        await world.store.renew([Renewal(first, 7, is_finished=True)])
+        third = await world.granted(of_client("ann", "curl"))
+        for store in world.stores:
+            assert await store.get(first.id) == Gone(EndReason.REPLACED)
+            assert {each.id for each in await store.of_user("ann")} == {second.id, third.id}
+        # The events of the others' ends come when nothing shows a sign of life any more.
+        (stopped,) = [event for event in await world.events() if event.id == derived_id(first.id, "stream.stopped")]
+        told = stopped.read(stream_pb2.StreamStopped)
+        assert (told.bytes_transferred, told.reason) == (7, "replaced")
+
+    async def test_fetches_video_after_video_with_one_open(self, world: World) -> None:
+        for number in range(4 * LIMITS.per_user):
+            store = world.stores[number % len(world.stores)]
+            outcome = await store.start(of_client("ann", "curl"))
+            assert isinstance(outcome, Active)
+            await store.renew([Renewal(outcome.session, 1, is_finished=True)])
+        assert len(await world.store.of_user("ann")) == LIMITS.per_user
+
+    async def test_nothing_else_gives_way(self, world: World) -> None:
+        other_device = await world.granted(of_client("ann", "vlc"))
+        explicit = await world.granted(a_viewing("ann"))
+        await world.store.renew([Renewal(each, is_finished=True) for each in (other_device, explicit)])
+        own = (other_device, explicit)
+        for viewing in (of_client("ann", "curl"), a_viewing("ann"), a_viewing("ann", device_key="vlc")):
+            refused = await world.store.start(viewing)
+            assert isinstance(refused, Refused)
+            assert {each.id for each in refused.sessions} == {each.id for each in own}
+        await world.granted(of_client("bob", "vlc"))
+
+    async def test_finished_session_stays_while_there_is_room(self, world: World) -> None:
+        first = await world.granted(of_client("ann", "curl"))
+        await world.store.renew([Renewal(first, is_finished=True)])
+        await world.granted(of_client("ann", "curl"))
+        assert isinstance(await world.store.get(first.id), Active)
+
+    async def test_finished_session_that_is_asked_for_again_stays(self, world: World) -> None:
+        viewings = [of_client("ann", "curl") for _ in range(LIMITS.per_user)]
+        sessions = [await world.granted(viewing) for viewing in viewings]
+        await world.store.renew([Renewal(each, is_finished=True) for each in sessions])
+        for viewing, session in zip(viewings, sessions, strict=True):
+            outcome = await world.stores[-1].start(replace(viewing, session_id=new_id()))
+            assert isinstance(outcome, Active)
+            assert outcome.session.id == session.id
+        assert isinstance(await world.store.start(of_client("ann", "curl")), Refused)
+
+    async def test_session_that_any_replica_sends_does_not_give_way(self, world: World) -> None:
+        viewings = [of_client("ann", "curl") for _ in range(LIMITS.per_user)]
+        sessions = [await world.granted(viewing) for viewing in viewings]
+        for store in world.stores:
+            for viewing in viewings:
+                await store.start(viewing)
+        for store in world.stores:
+            assert isinstance(await world.store.start(of_client("ann", "curl")), Refused)
+            await store.renew([Renewal(each, is_finished=True) for each in sessions])
+        await world.granted(of_client("ann", "curl"))
+
+    async def test_finished_session_gives_its_platform_slot_to_its_client(self, world: World) -> None:
+        first = await world.granted(of_client("ann", "curl"))
+        await world.store.renew([Renewal(first, is_finished=True)])
+        await world.fill()
+        await world.queued(a_viewing())
+        assert isinstance(await world.store.start(of_client("bob", "curl")), Refused)
+        await world.granted(of_client("ann", "curl"))
+        assert await world.store.get(first.id) == Gone(EndReason.REPLACED)
+
+    async def test_longest_silent_finished_session_gives_way(self, world: World) -> None:
+        first, second = [await world.granted(of_client("ann", "curl")) for _ in range(LIMITS.per_user)]
+        await world.jump(1)
+        await world.store.renew([Renewal(first, is_finished=True), Renewal(second, idle_sec=1, is_finished=True)])
+        await world.granted(of_client("ann", "curl"))
+        assert await world.store.get(second.id) == Gone(EndReason.REPLACED)
+        assert isinstance(await world.store.get(first.id), Active)
+
+
+def of_client(user: str, device: str) -> Viewing:
+    """An implicit session of another video."""
+    return a_viewing(user, video_id=new_id(), kind=Kind.IMPLICIT, device_key=device)
