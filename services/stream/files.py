@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Literal, TypeVar
 
+from kit.aio.single_flight import SingleFlight
+from kit.cache import LruCache
 from services.stream.mp4 import Structure, structure
 from zerocopy import PageCache, classify
 
@@ -194,9 +195,8 @@ class Files:
         self._root = root
         self._opener = opener or _plainly
         self._threads = threads
-        self._capacity = capacity
-        self._kept: OrderedDict[Path, OpenFile] = OrderedDict()
-        self._opening: dict[Path, asyncio.Task[OpenFile]] = {}
+        self._kept = LruCache[Path, OpenFile](capacity)
+        self._opening = SingleFlight[Path, OpenFile]()
         self._openers = ThreadPoolExecutor(threads, thread_name_prefix="stream-open")
         self._closer = Closer(self._openers)
         # By device: whoever waits for a dead share holds threads of that share only.
@@ -207,10 +207,7 @@ class Files:
     def known(self, path: Path) -> OpenFile | None:
         """A file that is open and fresh; None when only `open` can tell."""
         file = self._kept.get(path)
-        if file is None or not file.is_fresh():
-            return None
-        self._kept.move_to_end(path)
-        return file
+        return file if file is not None and file.is_fresh() else None
 
     async def open(self, path: Path) -> OpenFile:
         """Opens a regular file, or finds that it still is what was opened before.
@@ -220,28 +217,19 @@ class Files:
         """
         if file := self.known(path):
             return file
-        task = self._opening.get(path)
-        if task is None:
-            task = self._opening[path] = asyncio.ensure_future(self._open(path))
-            task.add_done_callback(lambda _: self._opening.pop(path, None))
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(task)
+        return await self._opening.run(path, lambda: self._open(path))
 
     async def _open(self, path: Path) -> OpenFile:
         try:
             descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._opener, self._closer))
         except OSError:
-            self._kept.pop(path, None)
+            self._kept.pop(path)
             raise
         file = self._kept.get(path)
         if file is not None and file.identity == _identity(facts):
             file.confirm()
-        else:
-            file = self._kept[path] = OpenFile(descriptor, facts, self._pool_of(facts.st_dev))
-        self._kept.move_to_end(path)
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
-        return file
+            return file
+        return self._kept.put(path, OpenFile(descriptor, facts, self._pool_of(facts.st_dev)))
 
     def _pool_of(self, device: int) -> ThreadPoolExecutor:
         pool = self._readers.get(device)

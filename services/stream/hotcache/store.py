@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import structlog
 
+from kit.aio.single_flight import SingleFlight
 from services.stream.domain import Source
 from services.stream.files import Closer, Descriptor, OpenFile
 from services.stream.hotcache import metrics
@@ -95,7 +96,7 @@ class HotStore:
         self._is_deleted = is_deleted
         self._copies: dict[str, Copy] = {}
         self._open: dict[str, HotFile] = {}
-        self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
+        self._opening = SingleFlight[Copy, HotFile | None]()
         self._checks: dict[Copy, tuple[float, asyncio.Task[bool]]] = {}
         self._making: set[str] = set()
         """Videos of which this process makes a copy that nobody has called off."""
@@ -253,12 +254,7 @@ class HotStore:
             return None
         file = self._open.get(source.video_id)
         if file is None or file.copy != copy:
-            task = self._opening.get(copy)
-            if task is None:
-                task = self._opening[copy] = asyncio.ensure_future(self._open_copy(copy))
-                task.add_done_callback(lambda _: self._opening.pop(copy, None))
-            # Whoever asked first may hang up; the others still get their answer.
-            file = await asyncio.shield(task)
+            file = await self._opening.run(copy, lambda: self._open_copy(copy))
         if file is None or self._copies.get(source.video_id) != copy:
             return None
         file.confirm()
