@@ -12,12 +12,12 @@ from kit.ids import is_id
 from kit.media import BadReference
 from kit.tokens import Caller
 from services.stream.domain import Source
-from services.stream.files import CAPACITY
 from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
-from services.stream.stores import Store, StoredFile, Tier
-from services.stream.virtual import Identity, VirtualFiles
+from services.stream.storage.open_files import CAPACITY
+from services.stream.storage.port import Store, StoredFile, Tier
+from services.stream.storage.virtual_file_cache import Identity, VirtualFiles
 
 log = structlog.get_logger()
 

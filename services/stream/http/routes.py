@@ -11,10 +11,10 @@ from kit.callers import CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
 from kit.http import errors
 from kit.tokens import Caller
+from services.stream.clients.display_names import Names
 from services.stream.http.answers import answer, fields_of
 from services.stream.http.play_sessions import STREAM_PATH, refused
 from services.stream.http.viewers import ticket_of
-from services.stream.names import Names
 from services.stream.representation import Representation
 from services.stream.schemas import Codecs, Resolution, StreamInfo
 from services.stream.sender import Bodiless, FileBody

@@ -65,7 +65,7 @@ class VirtualFiles:
         time_limit_sec: float = TIME_LIMIT_SEC,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self._kept = Shelf(capacity_bytes)
+        self._kept = VirtualFileLru(capacity_bytes)
         self._builder = Builder(time_limit_sec, memory_bytes)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stream-virtual")
         self._builds = SingleFlight[tuple[Identity, int], VirtualFile]()
@@ -119,7 +119,7 @@ class VirtualFiles:
         self._threads.shutdown(wait=False)
 
 
-class Shelf:
+class VirtualFileLru:
     """Virtual files in memory.
 
     Args:

@@ -11,10 +11,10 @@ from kit.aio.single_flight import SingleFlight
 from kit.cache import LruCache
 from kit.origins import Object, OriginError, RemoteFile, Url
 from services.stream.domain import Source
-from services.stream.files import CAPACITY
 from services.stream.mp4 import Structure, Unsupported
-from services.stream.stores.index import RemoteIndex, fetch_boxes, fetch_outline
-from services.stream.virtual import Identity
+from services.stream.storage.open_files import CAPACITY
+from services.stream.storage.remote_index import RemoteIndex, fetch_boxes, fetch_outline
+from services.stream.storage.virtual_file_cache import Identity
 
 FAILED_SEC: Final = 3.0
 """For so long an original that could not be opened is not asked for again: whoever comes meanwhile is told at once."""
@@ -27,7 +27,7 @@ Presign = Callable[[Url | Object, str], str | None]
 
 
 class RemoteOriginal:
-    """A `stores.StoredFile` on another machine.
+    """A `storage.port.StoredFile` on another machine.
 
     Args:
         reference: what leads to it.
