@@ -334,7 +334,7 @@ async def test_a_film_that_changes_while_it_is_copied_is_not_kept(
 async def test_what_the_disk_gives_back_wrong_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     source = bench.film(ANN, os.urandom(MIB))
     await bench.store.open(source)
-    monkeypatch.setattr("services.stream.hotcache.copy_writer.Part.write", lambda *_: None)
+    monkeypatch.setattr("services.stream.hotcache.copy_writer.CopyWriter.write", lambda *_: None)
     with capture_logs() as logs:
         await bench.promoter.promote_some()
     assert "ChecksumMismatchError" in logs[0]["reason"]
