@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
+from kit.cache import LruCache
 from kit.errors import ApiError
 
 ISSUER = "marquee"
@@ -63,13 +63,13 @@ class TokenVerifier:
         self._fetching = asyncio.Lock()
         self._fetched_at = float("-inf")
         self._failed_at = float("-inf")
-        self._seen: OrderedDict[str, _Verified] = OrderedDict()
-        self._revoked: OrderedDict[str, None] = OrderedDict()
-        self._least_versions: OrderedDict[str, int] = OrderedDict()
+        self._seen = LruCache[str, _Verified](_CACHE_ENTRIES)
+        self._revoked = LruCache[str, bool](_REVOKED_ENTRIES)
+        self._least_versions = LruCache[str, int](_REVOKED_ENTRIES)
 
     def known(self, token: str) -> Caller | None:
         """Who a token speaks for, if it was verified before and still holds; None says nothing."""
-        known = self._seen.get(token)
+        known = self._seen.peek(token)
         return known.caller if known and time.time() < known.expires_at else None
 
     def has_key_of(self, token: str) -> bool:
@@ -89,23 +89,17 @@ class TokenVerifier:
         if known := self._seen.get(token):
             if time.time() < known.expires_at:
                 return known.caller
-            del self._seen[token]
+            self._seen.pop(token)
             raise ApiError("AUTH_TOKEN_EXPIRED")
         verified = await self._check(token)
-        self._seen[token] = verified
-        if len(self._seen) > _CACHE_ENTRIES:
-            self._seen.popitem(last=False)
-        return verified.caller
+        return self._seen.put(token, verified).caller
 
     def revoke(self, session_id: str) -> None:
         """Refuses, from now on, the tokens of a login that was ended (their `sid` claim)."""
         if session_id in self._revoked:
             return
-        self._revoked[session_id] = None
-        if len(self._revoked) > _REVOKED_ENTRIES:
-            self._revoked.popitem(last=False)
-        for token in [token for token, known in self._seen.items() if known.caller.session_id == session_id]:
-            del self._seen[token]
+        self._revoked.put(session_id, True)
+        self._seen.drop_if(lambda _, known: known.caller.session_id == session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
         """Refuses, from now on, the tokens of an account that are older than a change of its rights.
@@ -114,17 +108,10 @@ class TokenVerifier:
             user_id: their `sub` claim.
             least_version: the least `ver` claim that still holds.
         """
-        if self._least_versions.get(user_id, 0) >= least_version:
+        if (self._least_versions.peek(user_id) or 0) >= least_version:
             return
-        self._least_versions[user_id] = least_version
-        if len(self._least_versions) > _REVOKED_ENTRIES:
-            self._least_versions.popitem(last=False)
-        for token in [
-            token
-            for token, known in self._seen.items()
-            if known.caller.user_id == user_id and known.version < least_version
-        ]:
-            del self._seen[token]
+        self._least_versions.put(user_id, least_version)
+        self._seen.drop_if(lambda _, known: known.caller.user_id == user_id and known.version < least_version)
 
     async def renew_keys(self) -> None:
         """Asks for the keys again if that was a while ago, and forgets those that were withdrawn with their tokens.
@@ -160,7 +147,7 @@ class TokenVerifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise ApiError("AUTH_INVALID_TOKEN") from error
         caller = verified.caller
-        if caller.session_id in self._revoked or verified.version < self._least_versions.get(caller.user_id, 0):
+        if caller.session_id in self._revoked or verified.version < (self._least_versions.peek(caller.user_id) or 0):
             raise ApiError("AUTH_INVALID_TOKEN")
         return verified
 

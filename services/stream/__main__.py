@@ -21,10 +21,10 @@ from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from services.stream import ticket_key
+from services.stream.clients.display_names import display_names, titles
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.hotcache import hot_cache
 from services.stream.http import Direct, HotPath, Known, MediaRoutes, Viewers, build_routers, shared_headers
-from services.stream.names import display_names, titles
 from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
 from services.stream.sessions import Overview, Register, Sessions, journal
@@ -35,11 +35,11 @@ from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
 from services.stream.slots.relay import SlotsRelay
 from services.stream.sources import RedisSources, SourceCache, ask_catalog
-from services.stream.stores import Store
-from services.stream.stores.places import is_mounted, places
+from services.stream.storage.port import Store
+from services.stream.storage.router import build_store, is_mounted
+from services.stream.storage.virtual_file_cache import VirtualFiles
 from services.stream.tickets import TICKET_SEC, Tickets
 from services.stream.traffic import Traffic
-from services.stream.virtual import VirtualFiles
 
 NAME = "stream"
 
@@ -60,7 +60,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         known_to_all = RedisSources(settings.redis_url, settings.source_cache_sec)
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=known_to_all)
     origins = Origins(settings)
-    originals = places(settings, origins)
+    originals = build_store(settings, origins)
     hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()

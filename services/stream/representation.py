@@ -8,7 +8,7 @@ from services.stream.domain import Source
 from services.stream.mp4 import VirtualFile
 from services.stream.ranges import ByteRange
 from services.stream.sender import Part, RawHeaders
-from services.stream.stores import StoredFile
+from services.stream.storage.port import StoredFile
 from services.stream.validators import Validators
 
 # The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.

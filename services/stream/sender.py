@@ -16,8 +16,8 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from kit.errors import CODES, ApiError
-from services.stream.files import OpenFile
-from services.stream.stores import StoredFile
+from services.stream.storage.open_files import OpenFile
+from services.stream.storage.port import StoredFile
 from zerocopy import EXTENSION, RangeAnswer
 
 log = structlog.get_logger()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
 
+from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
 from kit.media import BadReference
 from kit.tokens import Caller
 from services.stream.domain import Source
-from services.stream.files import CAPACITY
 from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
-from services.stream.stores import Store, StoredFile, Tier
-from services.stream.virtual import Identity, VirtualFiles
+from services.stream.storage.open_files import CAPACITY
+from services.stream.storage.port import Store, StoredFile, Tier
+from services.stream.storage.virtual_file_cache import Identity, VirtualFiles
 
 log = structlog.get_logger()
 
@@ -49,12 +49,12 @@ class Streams:
         self._store = store
         self._virtual_files = virtual_files
         self._can_cut = can_cut
-        self._shown: OrderedDict[str, Representation] = OrderedDict()
-        self._index_comes_last: OrderedDict[Identity, bool] = OrderedDict()
+        self._shown = LruCache[str, Representation](CAPACITY)
+        self._index_comes_last = LruCache[Identity, bool](CAPACITY)
 
     def known(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
         """What `find` and `open` give, when nobody must be asked for it; None says nothing."""
-        shown = self._shown.get(video_id)
+        shown = self._shown.peek(video_id)
         if (
             shown is None
             or shown.source is not self._sources.known(video_id)
@@ -107,7 +107,7 @@ class Streams:
 
     def let_go(self, video_id: str) -> None:
         """Holds on to a video's file no longer; the next request opens it again."""
-        self._shown.pop(video_id, None)
+        self._shown.pop(video_id)
 
     async def plays_sooner_rearranged(self, source: Source) -> bool:
         """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""
@@ -125,18 +125,12 @@ class Streams:
             comes_last = not (await file.structure()).is_fast_start
         except Unsupported:
             comes_last = False
-        self._index_comes_last[file.identity] = comes_last
-        if len(self._index_comes_last) > CAPACITY:
-            self._index_comes_last.popitem(last=False)
-        return comes_last
+        return self._index_comes_last.put(file.identity, comes_last)
 
     def _show(self, source: Source, file: StoredFile) -> Representation:
         shown = self._shown.get(source.video_id)
         if shown is None or shown.source is not source or shown.file is not file:
-            shown = self._shown[source.video_id] = Representation(source, file)
-        self._shown.move_to_end(source.video_id)
-        if len(self._shown) > CAPACITY:
-            self._shown.popitem(last=False)
+            shown = self._shown.put(source.video_id, Representation(source, file))
         return shown
 
     async def _begun(self, shown: Representation, start_sec: float) -> Opened:

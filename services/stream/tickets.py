@@ -14,11 +14,11 @@ import json
 import re
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
 from kit.tokens import Caller
@@ -31,6 +31,7 @@ MAX_DEVICE_CHARS = 30
 """Of a device's name, as much as a ticket carries."""
 _CAPACITY = 10_000
 _REVOKED = 100_000
+_UNCHANGED = (0, 0.0)
 _SHAPE = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})")
 _PURPOSE = b"marquee play ticket, 1\n"
 """Comes first in what is signed, so that no other use of the key makes something that looks like a ticket."""
@@ -70,9 +71,9 @@ class Tickets:
             raise ValueError(f"a ticket key has at least {MIN_KEY_BYTES} bytes")
         self._key = key
         self._clock = clock
-        self._seen: OrderedDict[bytes, Ticket] = OrderedDict()
-        self._revoked: OrderedDict[str, None] = OrderedDict()
-        self._changed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._seen = LruCache[bytes, Ticket](_CAPACITY)
+        self._revoked = LruCache[str, bool](_REVOKED)
+        self._changed = LruCache[str, tuple[int, float]](_REVOKED)
         """The version of accounts that changed, and when that was heard of."""
 
     def issue(self, ticket: Ticket) -> str:
@@ -86,7 +87,7 @@ class Tickets:
 
     def known(self, text: bytes) -> Ticket | None:
         """What a ticket says that was verified before and has not ended; None says nothing."""
-        ticket = self._seen.get(text)
+        ticket = self._seen.peek(text)
         return ticket if ticket is not None and self._clock() < ticket.expires_at else None
 
     def verify(self, text: str) -> Ticket:
@@ -100,20 +101,14 @@ class Tickets:
         ticket = self._seen.get(given) or self._checked(given)
         if ticket.expires_at <= self._clock():
             raise ApiError("AUTH_TOKEN_EXPIRED")
-        self._seen[given] = ticket
-        if len(self._seen) > _CAPACITY:
-            self._seen.popitem(last=False)
-        return ticket
+        return self._seen.put(given, ticket)
 
     def revoke(self, login_id: str) -> None:
         """Refuses, from now on, the tickets that were issued to a login (the `sid` of its tokens)."""
         if not login_id or login_id in self._revoked:
             return
-        self._revoked[login_id] = None
-        if len(self._revoked) > _REVOKED:
-            self._revoked.popitem(last=False)
-        for text in [text for text, ticket in self._seen.items() if ticket.caller.session_id == login_id]:
-            del self._seen[text]
+        self._revoked.put(login_id, True)
+        self._seen.drop_if(lambda _, ticket: ticket.caller.session_id == login_id)
 
     def revoke_account(self, user_id: str, version: int) -> None:
         """Refuses, from now on, the tickets that an account has got so far: they say what it could see then.
@@ -122,14 +117,10 @@ class Tickets:
             user_id: the account.
             version: of its rights; one that was heard of before changes nothing.
         """
-        if version <= self._changed.get(user_id, (0, 0.0))[0]:
+        if version <= (self._changed.peek(user_id) or _UNCHANGED)[0]:
             return
-        self._changed[user_id] = version, self._clock()
-        self._changed.move_to_end(user_id)
-        if len(self._changed) > _REVOKED:
-            self._changed.popitem(last=False)
-        for text in [text for text, ticket in self._seen.items() if ticket.caller.user_id == user_id]:
-            del self._seen[text]
+        self._changed.put(user_id, (version, self._clock()))
+        self._seen.drop_if(lambda _, ticket: ticket.caller.user_id == user_id)
 
     def _checked(self, given: bytes) -> Ticket:
         shaped = _SHAPE.fullmatch(given) if len(given) <= MAX_TICKET_CHARS else None
@@ -141,7 +132,7 @@ class Tickets:
         except (ValueError, TypeError) as error:  # signed by another release
             raise ApiError("AUTH_INVALID_TOKEN") from error
         caller = ticket.caller
-        changed_at = self._changed.get(caller.user_id, (0, 0.0))[1]
+        changed_at = (self._changed.peek(caller.user_id) or _UNCHANGED)[1]
         if caller.session_id in self._revoked or ticket.expires_at - TICKET_SEC < int(changed_at):
             raise ApiError("AUTH_INVALID_TOKEN")
         return ticket

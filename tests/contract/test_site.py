@@ -15,7 +15,7 @@ from apps.marquee.assets import choose_coding
 from apps.marquee.gateway import Site
 from services.catalog.schemas import HealthView
 from services.catalog.service import HealthOverview
-from services.stream.stores import Tier
+from services.stream.storage.port import Tier
 from services.thumbnailer.domain import _REASONS as REASONS
 from tests.stacks.base import REPOSITORY
 

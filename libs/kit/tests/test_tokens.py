@@ -360,10 +360,9 @@ async def test_unusable_keys_are_not_the_callers_fault(auth: Auth, verifier: Tok
     assert await refused(verifier, auth.mint()) == "SERVICE_UNAVAILABLE"
 
 
-async def test_what_is_remembered_is_bounded(
-    auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_remembered_is_bounded(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_CACHE_ENTRIES", 3)
+    verifier = TokenVerifier(auth.fetch)
     for number in range(10):
         await verifier.verify(auth.mint(jti=str(number)))
     assert len(verifier._seen) == 3

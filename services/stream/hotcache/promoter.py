@@ -12,13 +12,13 @@ import structlog
 from kit.errors import ApiError
 from kit.media import BadReference
 from services.stream.domain import Source
-from services.stream.files import FRESH_SEC
 from services.stream.hotcache import metrics
-from services.stream.hotcache.copying import STALL_SEC, NotACopy, Pace, copy
-from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import NoRoom
+from services.stream.hotcache.copier import STALL_SEC, ChecksumMismatchError, Pace, copy
+from services.stream.hotcache.directory import CacheFullError
+from services.stream.hotcache.manifest import CopyManifest
 from services.stream.hotcache.store import HotStore
-from services.stream.stores import StoredFile
+from services.stream.storage.open_files import FRESH_SEC
+from services.stream.storage.port import StoredFile
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ class Promoter:
         began = time.monotonic()
         try:
             size = await self._copy(video_id)
-        except (ApiError, BadReference, OSError, NotACopy, NoRoom) as error:
+        except (ApiError, BadReference, OSError, ChecksumMismatchError, CacheFullError) as error:
             self._give_up(video_id, error)
             return
         self._store.wanted.pop(video_id, None)
@@ -109,14 +109,14 @@ class Promoter:
         """Copies a film and answers its size in bytes; None when there is nothing to do."""
         source = await self._find(video_id)
         original = await self._original(source)
-        facts = Facts(
+        manifest = CopyManifest(
             video_id=video_id,
             version=source.version,
             state=original.state,
             size=original.size,
             modified_ns=original.mtime_ns,
         )
-        part = await self._store.reserve(facts)
+        part = await self._store.reserve(manifest)
         if part is None:
             return None
         try:
@@ -125,13 +125,13 @@ class Promoter:
             await asyncio.sleep(SETTLE_SEC)
             known = await self._find(video_id)
             latest = await self._original(known)
-            if (known.version, latest.state, latest.size) != (facts.version, facts.state, facts.size):
+            if (known.version, latest.state, latest.size) != (manifest.version, manifest.state, manifest.size):
                 raise OSError(errno.ESTALE, "the original has changed meanwhile")
             await self._store.finish(part, whole)
         except BaseException:
             await self._store.abandon(part)
             raise
-        return facts.size
+        return manifest.size
 
     async def _original(self, source: Source) -> StoredFile:
         # One that is not waited for any longer is an OSError, too.

@@ -19,13 +19,14 @@ from typing import TypeVar
 
 import structlog
 
+from kit.aio.single_flight import SingleFlight
 from services.stream.domain import Source
-from services.stream.files import Closer, Descriptor, OpenFile
 from services.stream.hotcache import metrics
-from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import Evicted, Folder
-from services.stream.hotcache.part import Copy, Part
-from services.stream.stores import Store, StoredFile
+from services.stream.hotcache.copy_writer import Copy, CopyWriter
+from services.stream.hotcache.directory import CopyDirectory, Evicted
+from services.stream.hotcache.manifest import CopyManifest
+from services.stream.storage.open_files import Closer, Descriptor, OpenFile
+from services.stream.storage.port import Store, StoredFile
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -48,17 +49,17 @@ class HotFile(OpenFile):
     Args:
         copy: which.
         descriptor: of its film.
-        facts: what the disk says of it.
+        status: what the disk says of it.
         pool: threads that may wait for the disk.
     """
 
     tier = "ssd"
 
-    def __init__(self, copy: Copy, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
-        super().__init__(descriptor, facts, pool)
+    def __init__(self, copy: Copy, descriptor: Descriptor, status: os.stat_result, pool: ThreadPoolExecutor) -> None:
+        super().__init__(descriptor, status, pool)
         self.copy = copy
-        self.mtime_ns = copy.facts.modified_ns
-        self.state = copy.facts.state
+        self.mtime_ns = copy.manifest.modified_ns
+        self.state = copy.manifest.state
         self.used_at = self._confirmed_at = time.monotonic()
         self.is_touched = True
         """Whether its last use is noted in the folder."""
@@ -89,13 +90,13 @@ class HotStore:
             block.
     """
 
-    def __init__(self, original: Store, folder: Folder, *, is_deleted: Callable[[Source], bool]) -> None:
+    def __init__(self, original: Store, folder: CopyDirectory, *, is_deleted: Callable[[Source], bool]) -> None:
         self._original = original
         self._folder = folder
         self._is_deleted = is_deleted
         self._copies: dict[str, Copy] = {}
         self._open: dict[str, HotFile] = {}
-        self._opening: dict[Copy, asyncio.Task[HotFile | None]] = {}
+        self._opening = SingleFlight[Copy, HotFile | None]()
         self._checks: dict[Copy, tuple[float, asyncio.Task[bool]]] = {}
         self._making: set[str] = set()
         """Videos of which this process makes a copy that nobody has called off."""
@@ -125,9 +126,9 @@ class HotStore:
             OSError: there is no copy, and the original can't be opened.
         """
         copy = self._copies.get(source.video_id)
-        if copy and copy.facts.version < source.version:
+        if copy and copy.manifest.version < source.version:
             self._forget(copy, "changed")
-        elif copy and copy.facts.version == source.version and (file := await self._opened(copy, source)):
+        elif copy and copy.manifest.version == source.version and (file := await self._opened(copy, source)):
             metrics.REQUESTS.labels("hit").inc()
             return file
         metrics.REQUESTS.labels("miss").inc()
@@ -165,9 +166,9 @@ class HotStore:
 
     async def is_current(self, copy: Copy, source: Source) -> bool:
         """Whether a copy is of the state that the original is in, as far as its store can be asked; drops it if not."""
-        if copy.facts.version < source.version:
+        if copy.manifest.version < source.version:
             self._forget(copy, "changed")
-        if copy.facts.version != source.version:
+        if copy.manifest.version != source.version:
             return False
         return await asyncio.shield(self._asked(copy, source)[1])
 
@@ -185,12 +186,12 @@ class HotStore:
             self._report(evicted)
             metrics.BYTES.set(used)
 
-    async def reserve(self, facts: Facts) -> Part | None:
-        """Begins a copy; see `Folder.reserve`."""
-        begun: list[Part] = []
+    async def reserve(self, manifest: CopyManifest) -> CopyWriter | None:
+        """Begins a copy; see `CopyDirectory.reserve`."""
+        begun: list[CopyWriter] = []
 
         def begin() -> list[Evicted]:
-            part, evicted = self._folder.reserve(facts)
+            part, evicted = self._folder.reserve(manifest)
             begun.extend([part] if part else ())
             return evicted
 
@@ -203,26 +204,26 @@ class HotStore:
                 raise
         if not begun:
             return None
-        self._making.add(facts.video_id)
+        self._making.add(manifest.video_id)
         return begun[0]
 
-    async def finish(self, part: Part, facts: Facts) -> None:
+    async def finish(self, part: CopyWriter, manifest: CopyManifest) -> None:
         """Makes a whole copy known to all.
 
         Raises:
             OSError: the disk is broken, or the copy is not wanted any more.
         """
         async with self._changing:
-            if facts.video_id not in self._making:
+            if manifest.video_id not in self._making:
                 raise OSError(errno.ESTALE, "the video was deleted meanwhile")
-            self._copies[facts.video_id] = await self.in_thread(partial(part.finish, facts))
-            self._making.discard(facts.video_id)
+            self._copies[manifest.video_id] = await self.in_thread(partial(part.finish, manifest))
+            self._making.discard(manifest.video_id)
             # Who watches the original goes on with the copy at the next request.
-            self.on_release(facts.video_id)
+            self.on_release(manifest.video_id)
 
-    async def abandon(self, part: Part) -> None:
+    async def abandon(self, part: CopyWriter) -> None:
         """Gives a copy in the making up; does nothing to one that was finished."""
-        self._making.discard(part.facts.video_id)
+        self._making.discard(part.manifest.video_id)
         await self.in_thread(part.abandon)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -253,12 +254,7 @@ class HotStore:
             return None
         file = self._open.get(source.video_id)
         if file is None or file.copy != copy:
-            task = self._opening.get(copy)
-            if task is None:
-                task = self._opening[copy] = asyncio.ensure_future(self._open_copy(copy))
-                task.add_done_callback(lambda _: self._opening.pop(copy, None))
-            # Whoever asked first may hang up; the others still get their answer.
-            file = await asyncio.shield(task)
+            file = await self._opening.run(copy, lambda: self._open_copy(copy))
         if file is None or self._copies.get(source.video_id) != copy:
             return None
         file.confirm()
@@ -296,14 +292,14 @@ class HotStore:
             self._note(is_away=True)
             return True
         self._note(is_away=False)
-        if (original.state, original.size) == (copy.facts.state, copy.facts.size):
+        if (original.state, original.size) == (copy.manifest.state, copy.manifest.size):
             return True
         self._forget(copy, "changed")
         return False
 
     def _forget(self, copy: Copy, reason: str) -> None:
         """From now on a copy is not served; it is removed while nobody waits for that."""
-        video_id, size = copy.facts.video_id, copy.facts.size
+        video_id, size = copy.manifest.video_id, copy.manifest.size
         if self._copies.get(video_id) != copy:
             return
         del self._copies[video_id]
@@ -318,7 +314,7 @@ class HotStore:
                 await self.in_thread(partial(self._folder.remove, copy))
         except OSError as error:
             # It stays among those not to be served.
-            log.error("hot_cache_failed", content_id=copy.facts.video_id, error=str(error))
+            log.error("hot_cache_failed", content_id=copy.manifest.video_id, error=str(error))
         else:
             del self._dropped[copy]
 
@@ -332,7 +328,7 @@ class HotStore:
             log.warning("hot_cache_store_away" if is_away else "hot_cache_store_back")
 
     async def _open_copy(self, copy: Copy) -> HotFile | None:
-        video_id = copy.facts.video_id
+        video_id = copy.manifest.video_id
         loop = asyncio.get_running_loop()
         try:
             number = await loop.run_in_executor(self._readers, self._folder.open, copy)
@@ -360,13 +356,13 @@ class HotStore:
 
     def _report(self, evicted: Iterable[Evicted]) -> None:
         for each in evicted:
-            facts = each.facts
-            known = self._copies.get(facts.video_id)
-            if known and known.facts.key == facts.key:
-                del self._copies[facts.video_id]
+            manifest = each.manifest
+            known = self._copies.get(manifest.video_id)
+            if known and known.manifest.key == manifest.key:
+                del self._copies[manifest.video_id]
             metrics.EVICTED.inc()
             unused_sec = round(each.unused_sec, 1)
-            log.info("hot_cache_evicted", content_id=facts.video_id, bytes=facts.size, unused_sec=unused_sec)
+            log.info("hot_cache_evicted", content_id=manifest.video_id, bytes=manifest.size, unused_sec=unused_sec)
 
 
 def _take_note(task: asyncio.Future[bool]) -> None:

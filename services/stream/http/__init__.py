@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from services.stream.clients.display_names import Names
 from services.stream.http.admin import AdminRoutes
 from services.stream.http.claims import Known
 from services.stream.http.cors import preflight_router, shared_headers
@@ -12,7 +13,6 @@ from services.stream.http.hot import HotPath
 from services.stream.http.play_sessions import PlaySessionRoutes
 from services.stream.http.routes import MediaRoutes
 from services.stream.http.viewers import Viewers
-from services.stream.names import Names
 from services.stream.service import Streams
 from services.stream.sessions import Overview, Sessions
 from services.stream.tickets import Tickets

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends
 
 from kit.callers import ActingAdmin, CurrentAdmin, protected_router
 from kit.http import Paging, errors, paging
+from services.stream.clients.display_names import Names
 from services.stream.http.play_sessions import device_facts, sent_facts
-from services.stream.names import Names
 from services.stream.schemas import StreamMetrics, StreamPage, StreamView
 from services.stream.sessions import Overview, Sessions
 from services.stream.slots import EndReason, Session

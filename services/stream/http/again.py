@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kit.ids import new_id
-from services.stream.files import OpenFile
 from services.stream.http.claims import Claim
 from services.stream.ranges import RangeNotSatisfiable, select
 from services.stream.representation import Representation
 from services.stream.sender import Part, RawHeader
+from services.stream.storage.open_files import OpenFile
 from services.stream.traffic import Traffic, Transfer
 
 # Of the headers that other answers carry, the one that means something for bytes that no page renders.

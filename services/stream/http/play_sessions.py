@@ -12,9 +12,9 @@ from kit.callers import CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.http import Page, errors
 from kit.tokens import Caller
+from services.stream.clients.display_names import Names
 from services.stream.domain import Source
 from services.stream.http.viewers import TICKET
-from services.stream.names import Names
 from services.stream.qoe import report
 from services.stream.schemas import Device, Heartbeat, MySession, PlaySession, PlaySessionStart, Qoe
 from services.stream.service import Streams

@@ -12,11 +12,11 @@ from kit.callers import CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
 from kit.http import DECIMAL, errors
 from kit.tokens import Caller
+from services.stream.clients.display_names import Names
 from services.stream.disposition import attachment
 from services.stream.http.answers import START_APPLIED, START_IGNORED, answer, fields_of
 from services.stream.http.play_sessions import STREAM_PATH, refused
 from services.stream.http.viewers import ticket_of
-from services.stream.names import Names
 from services.stream.representation import Representation
 from services.stream.schemas import Codecs, Resolution, StreamInfo
 from services.stream.sender import Bodiless, FileBody

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from kit.audit import Admin
+from kit.cache import LruCache
 from services.stream.sessions import metrics
 from services.stream.sessions.overview import HOT
 from services.stream.sessions.playing import Client, Playing, monotonic
@@ -59,7 +59,7 @@ class Register:
         metrics.LIMIT.set(slots.limits.platform)
         self._kept: dict[str, Playing] = {}
         self._clients: dict[Client, Playing] = {}
-        self._ended: OrderedDict[str, EndReason] = OrderedDict()
+        self._ended = LruCache[str, EndReason](_ENDED)
         """Why sessions ended that can't come back, so that whoever asks on for them is answered from here."""
         self._failures: list[_Failure] = []
         self._to_stop: dict[str, EndReason] = {}
@@ -88,7 +88,7 @@ class Register:
     def ended(self, session_id: str) -> EndReason | None:
         """Why a session is over, if that is known here."""
         playing = self._kept.get(session_id)
-        return playing.ended if playing is not None and playing.ended else self._ended.get(session_id)
+        return playing.ended if playing is not None and playing.ended else self._ended.peek(session_id)
 
     def all(self) -> list[Playing]:
         """Those that are not over."""
@@ -123,9 +123,7 @@ class Register:
     def end(self, session_id: str, reason: EndReason) -> None:
         """Serves nothing of a session any more."""
         if reason is not EndReason.UNKNOWN:
-            self._ended[session_id] = reason
-            if len(self._ended) > _ENDED:
-                self._ended.popitem(last=False)
+            self._ended.put(session_id, reason)
         playing = self._kept.get(session_id)
         if playing is not None and playing.ended is None:
             playing.end(reason)

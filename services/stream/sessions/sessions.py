@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
 
+from kit.aio.single_flight import SingleFlight
 from kit.audit import Admin
+from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
 from kit.tokens import Caller
@@ -68,9 +69,9 @@ class Sessions:
         self._slots = slots
         self._register = register
         self._tickets = tickets
-        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._told = LruCache[tuple[str, str], float](TOLD)
         """Videos and error codes that were told, and when."""
-        self._asking: dict[Hashable, asyncio.Task[Playing]] = {}
+        self._lookups = SingleFlight[Hashable, Playing]()
 
     @property
     def limits(self) -> Limits:
@@ -131,7 +132,7 @@ class Sessions:
                 return silent
             return self._register.keep(granted(outcome), caller.session_id, client)
 
-        return await self._once(client, begin)
+        return await self._lookups.run(client, begin)
 
     async def _start_implicit(self, viewing: Viewing) -> Outcome:
         """Start a session. Where a limit refuses it, those of the same client that are finished give way.
@@ -180,7 +181,7 @@ class Sessions:
                 raise ApiError("STREAM_SESSION_NOT_FOUND")
             return playing
 
-        return await self._once(ticket.session_id, find)
+        return await self._lookups.run(ticket.session_id, find)
 
     async def look(self, session_id: str, caller: Caller, *, is_alive: bool, ticket: Ticket | None = None) -> Playing:
         """A session of the caller. One that plays, and was heard of here lately, costs no question to the store.
@@ -300,12 +301,10 @@ class Sessions:
         """
         now = monotonic()
         key = shown.video_id, error.code
-        if now - self._told.get(key, -TOLD_SEC) < TOLD_SEC:
+        told_at = self._told.peek(key)
+        if told_at is not None and now - told_at < TOLD_SEC:
             return
-        self._told[key] = now
-        self._told.move_to_end(key)
-        if len(self._told) > TOLD:
-            self._told.popitem(last=False)
+        self._told.put(key, now)
         viewing = new_viewing(caller, shown, device_name(None, user_agent))
         with suppress(SlotsUnavailable):
             if isinstance(await self._slots.start(viewing), Active | Queued):
@@ -352,17 +351,3 @@ class Sessions:
     def _refuse_ended(self, session_id: str) -> None:
         if reason := self._register.ended(session_id):
             raise session_over(reason)
-
-    async def _once(self, key: Hashable, find: Callable[[], Awaitable[Playing]]) -> Playing:
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.ensure_future(find())
-            task.add_done_callback(lambda done: self._asked(key, done))
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(task)
-
-    def _asked(self, key: Hashable, task: asyncio.Task[Playing]) -> None:
-        del self._asking[key]
-        if not task.cancelled():
-            # A failure that nobody waits for any more is no news.
-            task.exception()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import prometheus_client
 
+from kit.aio.single_flight import SingleFlight
+from kit.cache import LruCache
 from services.stream.domain import Source
 
 CAPACITY = 10_000
@@ -58,27 +58,21 @@ class SourceCache:
     ) -> None:
         self._fetch = fetch
         self._ttl_sec = ttl_sec
-        self._capacity = capacity
         self._shared = shared
-        self._kept: OrderedDict[str, tuple[Source, float]] = OrderedDict()
-        self._under_way: dict[str, asyncio.Task[Source]] = {}
+        self._kept = LruCache[str, tuple[Source, float]](capacity)
+        self._fetches = SingleFlight[str, Source]()
 
     async def get(self, video_id: str) -> Source:
         """The source of a video. Raises what `fetch` raises."""
         if known := self.known(video_id):
             LOOKUPS.labels("memory").inc()
-            self._kept.move_to_end(video_id)
+            self._kept.get(video_id)  # counts as a use
             return known
-        task = self._under_way.get(video_id)
-        if task is None:
-            task = self._under_way[video_id] = asyncio.ensure_future(self._fill(video_id))
-            task.add_done_callback(_take_note)
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(task)
+        return await self._fetches.run(video_id, lambda: self._fill(video_id))
 
     def known(self, video_id: str) -> Source | None:
         """The source of a video if it is here; None says nothing."""
-        known = self._kept.get(video_id)
+        known = self._kept.peek(video_id)
         return known[0] if known and time.monotonic() < known[1] else None
 
     async def forget(self, video_id: str) -> None:
@@ -92,38 +86,24 @@ class SourceCache:
     def clear(self) -> None:
         """Forgets everything: changes may have been missed."""
         self._kept.clear()
-        self._under_way.clear()
+        self._fetches.clear()
         if self._shared:
             self._shared.distrust()
 
     def _drop(self, video_id: str) -> None:
-        self._kept.pop(video_id, None)
-        self._under_way.pop(video_id, None)
+        self._kept.pop(video_id)
+        self._fetches.forget(video_id)
 
     async def _fill(self, video_id: str) -> Source:
         asked_at = time.monotonic()
-        this = asyncio.current_task()
-        try:
-            if self._shared:
-                source, for_sec = await self._shared.get(video_id, self._ask)
-            else:
-                source, for_sec = await self._ask(video_id), self._ttl_sec
-            if self._under_way.get(video_id) is this:
-                self._kept[video_id] = source, asked_at + for_sec
-                self._kept.move_to_end(video_id)
-                if len(self._kept) > self._capacity:
-                    self._kept.popitem(last=False)
-            return source
-        finally:
-            if self._under_way.get(video_id) is this:
-                del self._under_way[video_id]
+        if self._shared:
+            source, for_sec = await self._shared.get(video_id, self._ask)
+        else:
+            source, for_sec = await self._ask(video_id), self._ttl_sec
+        if self._fetches.is_current(video_id):
+            self._kept.put(video_id, (source, asked_at + for_sec))
+        return source
 
     async def _ask(self, video_id: str) -> Source:
         LOOKUPS.labels("catalog").inc()
         return await self._fetch(video_id)
-
-
-def _take_note(task: asyncio.Task[Source]) -> None:
-    """A failure that nobody waits for any more is no news."""
-    if not task.cancelled():
-        task.exception()

@@ -45,7 +45,7 @@ _LUA = Path(__file__).with_name("lua")
 _FIELDS = tuple(field.name for field in fields(Source))
 
 
-class _Away(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class _UnavailableError(Exception):
     """Redis can't be asked now."""
 
 
@@ -88,14 +88,14 @@ class RedisSources:
         """See `SharedSources`."""
         try:
             return await self._get(video_id, fetch)
-        except _Away:
+        except _UnavailableError:
             return await fetch(video_id), self._ttl_sec
 
     async def forget(self, video_id: str) -> None:
         """See `SharedSources`."""
         try:
             await self._run(partial(self._forget, self._keys(video_id), (new_id(), TOKEN_SEC * 1000)))
-        except _Away:
+        except _UnavailableError:
             self.distrust()
 
     def distrust(self) -> None:
@@ -120,7 +120,7 @@ class RedisSources:
                 case ["fetch", token, now_ms]:
                     return await self._fetch(partial(fetch, video_id), keys, (asker, token, now_ms))
             await asyncio.sleep(POLL_SEC)
-        raise _Away
+        raise _UnavailableError
 
     async def _fetch(
         self, fetch: Callable[[], Awaitable[Source]], keys: list[str], given: tuple[str, str, int]
@@ -130,7 +130,7 @@ class RedisSources:
             source = await fetch()
             facts = json.dumps(asdict(source))
         finally:
-            with suppress(_Away):
+            with suppress(_UnavailableError):
                 await self._run(partial(self._tell, keys, (*given, facts, round(self._ttl_sec * 1000))))
         return source, self._ttl_sec
 
@@ -148,14 +148,14 @@ class RedisSources:
 
     async def _run(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         if time.monotonic() < self._away_until:
-            raise _Away
+            raise _UnavailableError
         try:
             async with asyncio.timeout(DEADLINE_SEC), self._turns:
                 return await operation()
         except (RedisError, OSError, RuntimeError) as error:  # for the last two, see `slots.redis`
             self._away_until = time.monotonic() + AWAY_SEC
             log.warning("sources_redis_away", reason=repr(error))
-            raise _Away from error
+            raise _UnavailableError from error
 
 
 def _source(facts: str) -> Source:

@@ -24,7 +24,7 @@ def _light_collections() -> Iterator[None]:
 @pytest.fixture
 def never_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, a file is fresh until it changes."""
-    monkeypatch.setattr("services.stream.files.FRESH_SEC", 1e9)
+    monkeypatch.setattr("services.stream.storage.open_files.FRESH_SEC", 1e9)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.stream.domain import Source
-from services.stream.hotcache import Folder, HotStore, Promoter, promoter
-from services.stream.stores.nas import own_folder
+from services.stream.hotcache import CopyDirectory, HotStore, Promoter, promoter
+from services.stream.storage.local import own_folder
 
 
 def a_source(video_id: str) -> Source:
@@ -39,7 +39,7 @@ def a_source(video_id: str) -> Source:
 async def promote(root: Path, budget: int, nas: Path, bytes_per_sec: int, films: Sequence[str]) -> None:
     """Wants and copies films in any order until the process is ended; one for which there is no room has to wait."""
     promoter.SETTLE_SEC = promoter.REST_SEC = 0
-    store = HotStore(own_folder(nas, 2), Folder(root, budget), is_deleted=lambda _: False)
+    store = HotStore(own_folder(nas, 2), CopyDirectory(root, budget), is_deleted=lambda _: False)
 
     async def find(video_id: str) -> Source:
         return a_source(video_id)
@@ -59,7 +59,7 @@ async def promote(root: Path, budget: int, nas: Path, bytes_per_sec: int, films:
 
 def read(root: Path, video_id: str) -> None:
     """Holds a copy open until the process is ended."""
-    folder = Folder(root, 2**40)
+    folder = CopyDirectory(root, 2**40)
     copy = folder.copies()[video_id]
     if folder.open(copy) is not None:
         sys.stdout.write("ready\n")

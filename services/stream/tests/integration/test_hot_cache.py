@@ -19,8 +19,8 @@ from kit.settings import SettingsError
 from kit.testing.fakes import event_of
 from marquee.events.v1 import stream_pb2, video_pb2
 from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
-from services.stream import files
-from services.stream.hotcache import keeper, promoter, store
+from services.stream.hotcache import janitor, promoter, store
+from services.stream.storage import open_files as files
 from services.stream.tests.support import Answer, Stage, make_movie, running, until
 
 FILM = os.urandom(700_000)
@@ -93,7 +93,7 @@ class Theatre:
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (promoter, keeper):
+    for module in (promoter, janitor):
         monkeypatch.setattr(module, "PASS_SEC", 0.02)
     monkeypatch.setattr(promoter, "SETTLE_SEC", 0)
     for module in (files, store):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from services.stream.hotcache.folder import Folder
+from services.stream.hotcache.directory import CopyDirectory
 from services.stream.tests.integration import hot_cache_process
 from services.stream.tests.unit.hotcache.support import FILMS, MIB, facts_of, names, put
 
@@ -62,7 +62,7 @@ def nas(tmp_path: Path) -> Nas:
     return Nas(tmp_path / "nas", MIB)
 
 
-def all_whole(folder: Folder, nas: Nas) -> int:
+def all_whole(folder: CopyDirectory, nas: Nas) -> int:
     """How many copies there are, after a look at each byte of them."""
     copies = folder.copies()
     for film, copy in copies.items():
@@ -72,12 +72,12 @@ def all_whole(folder: Folder, nas: Nas) -> int:
             continue
         content = os.pread(descriptor, nas.size + 1, 0)
         os.close(descriptor)
-        assert hashlib.sha256(content).hexdigest() == nas.sums[film] == copy.facts.sha256
+        assert hashlib.sha256(content).hexdigest() == nas.sums[film] == copy.manifest.sha256
     return len(copies)
 
 
 def test_a_process_killed_at_any_moment_leaves_whole_copies_only(root: Path, nas: Nas) -> None:
-    folder = Folder(root, 3 * MIB)
+    folder = CopyDirectory(root, 3 * MIB)
     chance = random.Random(4)
     cut_short = 0
     for _ in range(8):
@@ -94,7 +94,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_copies_only(root: Path, nas
 
 
 def test_processes_that_promote_at_a_time_keep_to_one_budget(root: Path, nas: Nas) -> None:
-    folder = Folder(root, 3 * MIB)
+    folder = CopyDirectory(root, 3 * MIB)
     arguments = ("promote", root, 3 * MIB, nas.root, 40 * MIB, *FILMS)
     looks = most = 0
     seen: set[str] = set()
@@ -112,7 +112,7 @@ def test_processes_that_promote_at_a_time_keep_to_one_budget(root: Path, nas: Na
 
 
 def test_what_another_process_reads_is_not_evicted_until_it_ends_or_dies(root: Path) -> None:
-    folder = Folder(root, 10 * MIB)
+    folder = CopyDirectory(root, 10 * MIB)
     folder.prepare()
     first, second, third, fourth = FILMS
     for film in (first, second, third):
@@ -123,13 +123,13 @@ def test_what_another_process_reads_is_not_evicted_until_it_ends_or_dies(root: P
     with process("read", root, first):
         part, evicted = folder.reserve(facts_of(fourth, 6 * MIB))
         assert part is not None
-        assert {each.facts.video_id for each in evicted} == {second, third}
+        assert {each.manifest.video_id for each in evicted} == {second, third}
         part.abandon()
         put(folder, facts_of(second, 3 * MIB))
     # Killed: the kernel has let go for it.
     part, evicted = folder.reserve(facts_of(fourth, 6 * MIB))
     assert part is not None
-    assert evicted[0].facts.video_id == first
+    assert evicted[0].manifest.video_id == first
     part.abandon()
 
 
@@ -138,7 +138,7 @@ def test_only_one_of_two_processes_copies_a_film(root: Path, nas: Nas) -> None:
         deadline = time.monotonic() + TIME_LIMIT_SEC
         while not any(name.endswith(".part") for name in names(root)) and time.monotonic() < deadline:
             time.sleep(0.005)
-        folder = Folder(root, 100 * MIB)
+        folder = CopyDirectory(root, 100 * MIB)
         folder.prepare()
         assert folder.reserve(facts_of(FILMS[0], nas.size)) == (None, [])
     part, _ = folder.reserve(facts_of(FILMS[0], nas.size))

@@ -342,7 +342,7 @@ async def test_events_tell_bytes_and_why_it_ended(stage: Stage, film: str) -> No
 async def test_a_missing_file_is_said_once_by_an_event(
     stage: Stage, film: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.stream.files.FRESH_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.open_files.FRESH_SEC", 0)
     session = (await start(stage, film)).json()
     missing = film
     (stage.root / "film.mp4").unlink()

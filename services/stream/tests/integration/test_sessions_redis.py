@@ -105,8 +105,8 @@ async def test_a_rush_of_many_over_four_replicas_grants_a_hundred_and_queues_fif
 
         answers = await asyncio.gather(*(come(number) for number in range(2000)))
         assert Counter(each.status for each in answers) == {201: 100, 202: 50, 429: 1850}
-        places = [each.json()["position"] for each in answers if each.status == 202]
-        assert sorted(places) == list(range(1, 51))
+        build_store = [each.json()["position"] for each in answers if each.status == 202]
+        assert sorted(build_store) == list(range(1, 51))
 
 
 async def test_what_one_replica_started_the_others_serve_and_the_bytes_are_summed(

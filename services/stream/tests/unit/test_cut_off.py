@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from services.stream.files import Files
 from services.stream.sender import FileBody, Part
 from services.stream.sessions import Playing
 from services.stream.slots import Active, EndReason, Session, State
+from services.stream.storage.open_files import OpenFileCache
 from services.stream.tests.unit.slots.support import a_viewing
 from services.stream.traffic import Traffic
 from zerocopy import EXTENSION
@@ -25,8 +25,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def files(tmp_path: Path) -> AsyncIterator[Files]:
-    files = Files(tmp_path, 2, capacity=0)
+async def files(tmp_path: Path) -> AsyncIterator[OpenFileCache]:
+    files = OpenFileCache(tmp_path, 2, capacity=0)
     yield files
     files.close()
 
@@ -52,7 +52,9 @@ def a_playing() -> Playing:
 
 
 @pytest.mark.parametrize("extensions", [{EXTENSION: {}}, {}], ids=["by the kernel", "by reading"])
-async def test_it_ends_quietly_and_its_task_goes_on(files: Files, tmp_path: Path, extensions: dict[str, Any]) -> None:
+async def test_it_ends_quietly_and_its_task_goes_on(
+    files: OpenFileCache, tmp_path: Path, extensions: dict[str, Any]
+) -> None:
     (tmp_path / "film").write_bytes(DATA)
     playing, traffic, client = a_playing(), Traffic(), Stalled()
     transfer = traffic.transfer("ann", "film", playing=playing)
@@ -77,7 +79,7 @@ async def test_it_ends_quietly_and_its_task_goes_on(files: Files, tmp_path: Path
 
 @pytest.mark.parametrize("extensions", [{EXTENSION: {}}, {}], ids=["by the kernel", "by reading"])
 async def test_a_process_that_stops_is_no_session_that_ends(
-    files: Files, tmp_path: Path, extensions: dict[str, Any]
+    files: OpenFileCache, tmp_path: Path, extensions: dict[str, Any]
 ) -> None:
     (tmp_path / "film").write_bytes(DATA)
     playing, client = a_playing(), Stalled()

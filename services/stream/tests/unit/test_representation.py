@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.stream.files import Files, OpenFile
 from services.stream.mp4 import Span, VirtualFile
 from services.stream.ranges import ByteRange
 from services.stream.representation import Representation
+from services.stream.storage.open_files import OpenFile, OpenFileCache
 from services.stream.tests.support import a_source
 
 DATA = os.urandom(1000)
@@ -24,7 +24,7 @@ HEADER = os.urandom(50)
 @pytest.fixture
 async def file(tmp_path: Path) -> AsyncIterator[OpenFile]:
     (tmp_path / "film").write_bytes(DATA)
-    files = Files(tmp_path, 1)
+    files = OpenFileCache(tmp_path, 1)
     yield await files.open(tmp_path / "film")
     files.close()
 

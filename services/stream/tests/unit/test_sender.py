@@ -13,8 +13,8 @@ import pytest
 from starlette.types import Message, Send
 
 from kit.errors import ApiError
-from services.stream.files import BLOCK_BYTES, Files, OpenFile
 from services.stream.sender import FileBody, Part
+from services.stream.storage.open_files import BLOCK_BYTES, OpenFile, OpenFileCache
 from services.stream.tests.support import open_below, until
 from zerocopy import EXTENSION
 
@@ -78,8 +78,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def files(tmp_path: Path) -> AsyncIterator[Files]:
-    files = Files(tmp_path, 2, capacity=0)
+async def files(tmp_path: Path) -> AsyncIterator[OpenFileCache]:
+    files = OpenFileCache(tmp_path, 2, capacity=0)
     yield files
     files.close()
 
@@ -93,7 +93,7 @@ async def deliver(
     return tape
 
 
-async def test_parts_come_in_order_with_heads_and_tail(files: Files, path: Path) -> None:
+async def test_parts_come_in_order_with_heads_and_tail(files: OpenFileCache, path: Path) -> None:
     client = Client()
     parts = [Part(BLOCK_BYTES - 1, BLOCK_BYTES + 2, b"one:"), Part(0, 3, b"two:"), Part(len(DATA) - 1, 1)]
     tape = await deliver(await files.open(path), parts, client, tail=b"end")
@@ -105,7 +105,7 @@ async def test_parts_come_in_order_with_heads_and_tail(files: Files, path: Path)
     await until(lambda: not open_below(path.parent))
 
 
-async def test_one_block_at_a_time(files: Files, path: Path) -> None:
+async def test_one_block_at_a_time(files: OpenFileCache, path: Path) -> None:
     client = Client()
     await deliver(await files.open(path), [Part(0, len(DATA))], client)
     sizes = [len(message["body"]) for message in client.messages[1:]]
@@ -113,14 +113,14 @@ async def test_one_block_at_a_time(files: Files, path: Path) -> None:
     assert max(sizes) == BLOCK_BYTES
 
 
-async def test_an_empty_body(files: Files, path: Path) -> None:
+async def test_an_empty_body(files: OpenFileCache, path: Path) -> None:
     client = Client()
     tape = await deliver(await files.open(path), [], client)
     assert client.is_complete
     assert tape.events == ["begin 206", "completed"]
 
 
-async def test_a_file_that_shrinks_ends_the_answer_short(files: Files, path: Path) -> None:
+async def test_a_file_that_shrinks_ends_the_answer_short(files: OpenFileCache, path: Path) -> None:
     client = Client(on_body=lambda _: os.truncate(path, 2 * BLOCK_BYTES))
     tape = await deliver(await files.open(path), [Part(0, len(DATA))], client)
     assert client.body == DATA[: 2 * BLOCK_BYTES]
@@ -130,13 +130,13 @@ async def test_a_file_that_shrinks_ends_the_answer_short(files: Files, path: Pat
 
 
 async def test_a_file_that_can_not_be_read_is_told_before_the_headers(
-    files: Files, path: Path, monkeypatch: pytest.MonkeyPatch
+    files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:
         raise OSError(5, "Input/output error")
 
     file = await files.open(path)
-    monkeypatch.setattr("services.stream.files.os.pread", broken)
+    monkeypatch.setattr("services.stream.storage.open_files.os.pread", broken)
     client = Client()
     with pytest.raises(ApiError, match="STREAM_FILE_UNAVAILABLE"):
         await deliver(file, [Part(0, 1)], client)
@@ -145,7 +145,7 @@ async def test_a_file_that_can_not_be_read_is_told_before_the_headers(
     await until(lambda: not open_below(path.parent))
 
 
-async def test_a_client_that_leaves_stops_the_reading(files: Files, path: Path) -> None:
+async def test_a_client_that_leaves_stops_the_reading(files: OpenFileCache, path: Path) -> None:
     client = Client()
 
     async def send(message: Message) -> None:
@@ -161,7 +161,7 @@ async def test_a_client_that_leaves_stops_the_reading(files: Files, path: Path) 
     await until(lambda: not open_below(path.parent))
 
 
-async def test_a_server_that_reports_a_lost_client_as_an_error(files: Files, path: Path) -> None:
+async def test_a_server_that_reports_a_lost_client_as_an_error(files: OpenFileCache, path: Path) -> None:
     async def send(message: Message) -> None:
         if message["type"] == "http.response.body":
             raise BrokenPipeError
@@ -170,7 +170,7 @@ async def test_a_server_that_reports_a_lost_client_as_an_error(files: Files, pat
     assert tape.events == ["begin 206", "aborted"]
 
 
-async def test_a_fault_of_our_own_is_not_hidden(files: Files, path: Path) -> None:
+async def test_a_fault_of_our_own_is_not_hidden(files: OpenFileCache, path: Path) -> None:
     async def send(_message: Message) -> None:
         raise ZeroDivisionError
 
@@ -189,7 +189,7 @@ class StuckReads:
         self.release = threading.Event()
         self._inode = path.stat().st_ino
         self._read = os.pread
-        monkeypatch.setattr("services.stream.files.os.pread", self._pread)
+        monkeypatch.setattr("services.stream.storage.open_files.os.pread", self._pread)
 
     def _pread(self, descriptor: int, count: int, offset: int) -> bytes:
         if os.fstat(descriptor).st_ino == self._inode:
@@ -199,7 +199,7 @@ class StuckReads:
 
 
 async def test_leaving_a_stuck_file_is_noticed_at_once_and_its_descriptor_outlives_the_read(
-    files: Files, path: Path, monkeypatch: pytest.MonkeyPatch
+    files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck = StuckReads(monkeypatch, path)
     client = Client()
@@ -214,7 +214,9 @@ async def test_leaving_a_stuck_file_is_noticed_at_once_and_its_descriptor_outliv
     await until(lambda: not open_below(path.parent))
 
 
-async def test_a_stuck_file_keeps_no_other_waiting(files: Files, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stuck_file_keeps_no_other_waiting(
+    files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = path.with_name("other")
     other.write_bytes(DATA)
     stuck = StuckReads(monkeypatch, path)
@@ -228,7 +230,7 @@ async def test_a_stuck_file_keeps_no_other_waiting(files: Files, path: Path, mon
     assert (await waiting).events == ["begin 206", "completed"]
 
 
-async def test_being_cancelled_closes_the_file(files: Files, path: Path) -> None:
+async def test_being_cancelled_closes_the_file(files: OpenFileCache, path: Path) -> None:
     held = asyncio.Event()
 
     async def send(_message: Message) -> None:
@@ -243,7 +245,7 @@ async def test_being_cancelled_closes_the_file(files: Files, path: Path) -> None
     await until(lambda: not open_below(path.parent))
 
 
-async def test_giving_up_on_opening_leaks_nothing(files: Files, path: Path) -> None:
+async def test_giving_up_on_opening_leaks_nothing(files: OpenFileCache, path: Path) -> None:
     for _ in range(50):
         opening = asyncio.ensure_future(files.open(path))
         await asyncio.sleep(0)
@@ -254,7 +256,7 @@ async def test_giving_up_on_opening_leaks_nothing(files: Files, path: Path) -> N
     await until(lambda: not open_below(path.parent))
 
 
-async def test_only_regular_files_are_opened(files: Files, tmp_path: Path) -> None:
+async def test_only_regular_files_are_opened(files: OpenFileCache, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "missing", "."):
         with pytest.raises(OSError, match=r".+"):
@@ -262,7 +264,7 @@ async def test_only_regular_files_are_opened(files: Files, tmp_path: Path) -> No
     await until(lambda: not open_below(tmp_path))
 
 
-async def test_a_file_that_is_held_outlives_the_threads(files: Files, path: Path) -> None:
+async def test_a_file_that_is_held_outlives_the_threads(files: OpenFileCache, path: Path) -> None:
     file = await files.open(path)
     files.close()
     assert open_below(path.parent)
@@ -270,10 +272,10 @@ async def test_a_file_that_is_held_outlives_the_threads(files: Files, path: Path
     await until(lambda: not open_below(path.parent))
 
 
-async def test_the_store_is_there_or_not(files: Files, tmp_path: Path) -> None:
+async def test_the_store_is_there_or_not(files: OpenFileCache, tmp_path: Path) -> None:
     await files.ping()
     with pytest.raises(OSError, match="gone"):
-        await Files(tmp_path / "gone", 1).ping()
+        await OpenFileCache(tmp_path / "gone", 1).ping()
 
 
 # --- Zero copy ---------------------------------------------------------------------------------------------
@@ -318,7 +320,9 @@ async def deliver_by_kernel(file: OpenFile, parts: Sequence[Part], client: Clien
         ([], b""),
     ],
 )
-async def test_the_kernel_sends_what_reading_would(files: Files, path: Path, parts: list[Part], tail: bytes) -> None:
+async def test_the_kernel_sends_what_reading_would(
+    files: OpenFileCache, path: Path, parts: list[Part], tail: bytes
+) -> None:
     read, sent = Client(), KernelClient()
     tapes = [
         await deliver(await files.open(path), parts, read, tail=tail),
@@ -330,7 +334,7 @@ async def test_the_kernel_sends_what_reading_would(files: Files, path: Path, par
     assert tapes[0].events == tapes[1].events == ["begin 206", "completed"]
 
 
-async def test_a_client_that_leaves_the_kernel_is_counted_to_the_byte(files: Files, path: Path) -> None:
+async def test_a_client_that_leaves_the_kernel_is_counted_to_the_byte(files: OpenFileCache, path: Path) -> None:
     client = KernelClient(limit=BLOCK_BYTES + 5)
     tape = await deliver_by_kernel(await files.open(path), [Part(0, len(DATA)), Part(0, 1)], client, b"tail")
     assert tape.events == ["begin 206", "aborted"]
@@ -338,7 +342,7 @@ async def test_a_client_that_leaves_the_kernel_is_counted_to_the_byte(files: Fil
     assert not client.is_complete
 
 
-async def test_a_file_that_shrinks_under_the_kernel_ends_the_answer_short(files: Files, path: Path) -> None:
+async def test_a_file_that_shrinks_under_the_kernel_ends_the_answer_short(files: OpenFileCache, path: Path) -> None:
     file = await files.open(path)
     os.truncate(path, BLOCK_BYTES)
     client = KernelClient()
@@ -349,14 +353,14 @@ async def test_a_file_that_shrinks_under_the_kernel_ends_the_answer_short(files:
 
 
 async def test_a_file_on_a_share_that_can_not_be_read_is_told_before_the_headers(
-    files: Files, path: Path, monkeypatch: pytest.MonkeyPatch
+    files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
     file = await files.open(path)
     file.is_local = False
-    monkeypatch.setattr("services.stream.files.os.pread", broken)
+    monkeypatch.setattr("services.stream.storage.open_files.os.pread", broken)
     client = KernelClient()
     with pytest.raises(ApiError, match="STREAM_FILE_UNAVAILABLE"):
         await deliver_by_kernel(file, [Part(0, 1)], client)

@@ -5,40 +5,42 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import Folder
-from services.stream.hotcache.part import Copy, Part
+from services.stream.hotcache.copy_writer import Copy, CopyWriter
+from services.stream.hotcache.directory import CopyDirectory
+from services.stream.hotcache.manifest import CopyManifest
 
 MIB = 2**20
 FILMS = tuple(f"00000000-0000-4000-8000-{number:012d}" for number in range(4))
 
 
-def facts_of(video_id: str, size: int, version: int = 1) -> Facts:
-    """Facts of a film of this size."""
-    return Facts(video_id=video_id, version=version, state=f"{size:x}-{version:x}", size=size, modified_ns=version)
+def facts_of(video_id: str, size: int, version: int = 1) -> CopyManifest:
+    """The manifest of a film of this size."""
+    return CopyManifest(
+        video_id=video_id, version=version, state=f"{size:x}-{version:x}", size=size, modified_ns=version
+    )
 
 
-def content_of(facts: Facts) -> bytes:
+def content_of(manifest: CopyManifest) -> bytes:
     """The bytes of a film: its key, over and over."""
-    return (facts.key.encode() * (facts.size // len(facts.key) + 1))[: facts.size]
+    return (manifest.key.encode() * (manifest.size // len(manifest.key) + 1))[: manifest.size]
 
 
-def begin(folder: Folder, facts: Facts) -> Part:
+def begin(folder: CopyDirectory, manifest: CopyManifest) -> CopyWriter:
     """Begins a copy that is expected to be wanted."""
-    part, _ = folder.reserve(facts)
+    part, _ = folder.reserve(manifest)
     assert part is not None
     return part
 
 
-def put(folder: Folder, facts: Facts) -> Copy:
+def put(folder: CopyDirectory, manifest: CopyManifest) -> Copy:
     """Makes a whole copy."""
-    part = begin(folder, facts)
-    part.write(0, content_of(facts))
+    part = begin(folder, manifest)
+    part.write(0, content_of(manifest))
     part.sync()
-    return part.finish(facts)
+    return part.finish(manifest)
 
 
-def die(part: Part) -> None:
+def die(part: CopyWriter) -> None:
     """What the kernel does when the process that makes a copy dies."""
     assert part._descriptor is not None
     os.close(part._descriptor)

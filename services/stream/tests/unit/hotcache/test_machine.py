@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.folder import HIGH_WATER, Folder, NoRoom
-from services.stream.hotcache.part import FACTS, FILM, Copy, Part
+from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE, Copy, CopyWriter
+from services.stream.hotcache.directory import HIGH_WATER, CacheFullError, CopyDirectory
+from services.stream.hotcache.manifest import CopyManifest
 from services.stream.tests.unit.hotcache.support import FILMS, content_of, die, facts_of, names
 
 BUDGET = 6_000
@@ -25,7 +25,7 @@ films = st.sampled_from(FILMS)
 versions = st.integers(1, 3)
 
 
-def state_of(video_id: str, version: int) -> Facts:
+def state_of(video_id: str, version: int) -> CopyManifest:
     """Each state of each film has a size of its own; some are larger than the budget."""
     return facts_of(video_id, (FILMS.index(video_id) + 1) * 900 * version, version)
 
@@ -47,10 +47,10 @@ class FolderMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp())
         self.stranger = self.root / "somebody's.copy"
         self.stranger.write_bytes(bytes(BUDGET))
-        self.folders = {process: Folder(self.root, BUDGET) for process in PROCESSES}
+        self.folders = {process: CopyDirectory(self.root, BUDGET) for process in PROCESSES}
         self.folders[0].prepare()
         self.copies: dict[str, Copy] = {}
-        self.parts: dict[str, tuple[int, Part]] = {}
+        self.parts: dict[str, tuple[int, CopyWriter]] = {}
         self.readers: list[Reader] = []
 
     def teardown(self) -> None:
@@ -65,21 +65,21 @@ class FolderMachine(RuleBasedStateMachine):
 
     @rule(process=processes, video_id=films, version=versions)
     def begin(self, process: int, video_id: str, version: int) -> None:
-        facts = state_of(video_id, version)
+        manifest = state_of(video_id, version)
         before = self.folders[process].used_bytes()
         held = {reader.copy for reader in self.readers}
         try:
-            part, evicted = self.folders[process].reserve(facts)
-        except NoRoom:
-            free = sum(copy.facts.size for copy in self.copies.values() if copy not in held)
+            part, evicted = self.folders[process].reserve(manifest)
+        except CacheFullError:
+            free = sum(copy.manifest.size for copy in self.copies.values() if copy not in held)
             dead = sum(self.size(name) for name in names(self.root) if name == f"{video_id}.part")
-            assert before - dead + facts.size - free > HIGH_WATER * BUDGET
+            assert before - dead + manifest.size - free > HIGH_WATER * BUDGET
             assert video_id not in self.parts
             return
-        exists = video_id in self.copies and self.copies[video_id].facts == facts
+        exists = video_id in self.copies and self.copies[video_id].manifest == manifest
         assert (part is None) == (exists or video_id in self.parts)
         for each in evicted:
-            assert self.copies.pop(each.facts.video_id) not in held
+            assert self.copies.pop(each.manifest.video_id) not in held
         if part:
             self.parts[video_id] = process, part
 
@@ -87,15 +87,15 @@ class FolderMachine(RuleBasedStateMachine):
     def write_some(self, video_id: str, fraction: float) -> None:
         if video_id in self.parts:
             _, part = self.parts[video_id]
-            part.write(0, content_of(part.facts)[: int(part.facts.size * fraction)])
+            part.write(0, content_of(part.manifest)[: int(part.manifest.size * fraction)])
 
     @rule(video_id=films)
     def finish(self, video_id: str) -> None:
         if video_id in self.parts:
             _, part = self.parts.pop(video_id)
-            part.write(0, content_of(part.facts))
+            part.write(0, content_of(part.manifest))
             part.sync()
-            self.copies[video_id] = part.finish(part.facts)
+            self.copies[video_id] = part.finish(part.manifest)
 
     @rule(video_id=films)
     def give_up(self, video_id: str) -> None:
@@ -114,7 +114,7 @@ class FolderMachine(RuleBasedStateMachine):
     @rule(process=processes)
     def restart(self, process: int) -> None:
         self.kill(process)
-        self.folders[process] = Folder(self.root, BUDGET)
+        self.folders[process] = CopyDirectory(self.root, BUDGET)
         self.folders[process].prepare()
 
     @rule(process=processes, video_id=films)
@@ -138,11 +138,11 @@ class FolderMachine(RuleBasedStateMachine):
             self.folders[process].remove(copy)
             assert self.folders[1 - process].open(copy) is None
 
-    @rule(video_id=films, name=st.sampled_from([FILM, FACTS]), process=processes)
+    @rule(video_id=films, name=st.sampled_from([FILM, MANIFEST_FILE]), process=processes)
     def damage(self, video_id: str, name: str, process: int) -> None:
-        in_use = any(reader.copy.facts.video_id == video_id for reader in self.readers)
+        in_use = any(reader.copy.manifest.video_id == video_id for reader in self.readers)
         if not in_use and (copy := self.copies.pop(video_id, None)):
-            os.truncate(copy.path / name, copy.facts.size // 2 if name == FILM else 3)
+            os.truncate(copy.path / name, copy.manifest.size // 2 if name == FILM else 3)
             self.folders[process].sweep()
 
     @rule(process=processes)
@@ -157,13 +157,13 @@ class FolderMachine(RuleBasedStateMachine):
     def only_whole_copies_are_found(self) -> None:
         assert self.folders[0].copies() == self.folders[1].copies() == self.copies
         for copy in self.copies.values():
-            assert (copy.path / FILM).read_bytes() == content_of(copy.facts)
+            assert (copy.path / FILM).read_bytes() == content_of(copy.manifest)
 
     @invariant()
     def what_is_read_stays_as_it_is_and_counts(self) -> None:
         for reader in self.readers:
-            size = reader.copy.facts.size
-            assert os.pread(reader.descriptor, size + 1, 0) == content_of(reader.copy.facts)
+            size = reader.copy.manifest.size
+            assert os.pread(reader.descriptor, size + 1, 0) == content_of(reader.copy.manifest)
             assert os.fstat(reader.descriptor).st_nlink == 1
 
     @invariant()

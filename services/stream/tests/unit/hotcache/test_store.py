@@ -13,16 +13,16 @@ from structlog.testing import capture_logs
 from kit.errors import ApiError
 from kit.ids import new_id
 from services.stream.domain import Source
-from services.stream.hotcache import Folder, HotStore, Keeper, Promoter, copying, keeper, promoter, store
-from services.stream.hotcache.part import Copy
+from services.stream.hotcache import CopyDirectory, HotStore, Janitor, Promoter, copier, janitor, promoter, store
+from services.stream.hotcache.copy_writer import Copy
 from services.stream.hotcache.store import HotFile
 from services.stream.mp4 import Structure
 from services.stream.representation import Representation
-from services.stream.stores import StoredFile, Tier
-from services.stream.stores.nas import own_folder
+from services.stream.storage.local import own_folder
+from services.stream.storage.port import StoredFile, Tier
+from services.stream.storage.virtual_file_cache import File
 from services.stream.tests.support import a_source, open_below, until
 from services.stream.tests.unit.hotcache.support import FILMS, MIB, names
-from services.stream.virtual import File
 
 ANN, BOB, *_ = FILMS
 FAST = 10**12
@@ -60,7 +60,7 @@ class Bench:
         self.hot_root, self.root = folder / "hot", folder / "nas"
         self.root.mkdir(exist_ok=True)
         self.originals = Originals(self.root)
-        self.folder = Folder(self.hot_root, budget)
+        self.folder = CopyDirectory(self.hot_root, budget)
         self.store = HotStore(self.originals, self.folder, is_deleted=lambda _: self.is_mounted)
         self.is_mounted = True
         self.sources: dict[str, Source] = {}
@@ -69,7 +69,7 @@ class Bench:
         self.released: list[str] = []
         self.store.on_release = self.released.append
         self.promoter = Promoter(self.store, self.find, self.count, min_views=5, bytes_per_sec=FAST)
-        self.keeper = Keeper(self.store, self.find)
+        self.keeper = Janitor(self.store, self.find)
 
     async def find(self, video_id: str) -> Source:
         if video_id not in self.sources:
@@ -116,7 +116,7 @@ def _asks_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is believed without asking."""
     monkeypatch.setattr(promoter, "SETTLE_SEC", 0)
     monkeypatch.setattr(store, "FRESH_SEC", 0)
-    monkeypatch.setattr("services.stream.files.FRESH_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.open_files.FRESH_SEC", 0)
     monkeypatch.setattr(store, "PATIENCE_SEC", 10)
 
 
@@ -312,7 +312,7 @@ async def test_a_film_that_changes_while_it_is_copied_is_not_kept(
     await bench.store.open(source)
 
     async def meanwhile(*arguments: object) -> object:
-        copied = await copying.copy(*arguments)  # type: ignore[arg-type]
+        copied = await copier.copy(*arguments)  # type: ignore[arg-type]
         match what:
             case "replaced":
                 bench.film(ANN, os.urandom(MIB))
@@ -334,10 +334,10 @@ async def test_a_film_that_changes_while_it_is_copied_is_not_kept(
 async def test_what_the_disk_gives_back_wrong_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     source = bench.film(ANN, os.urandom(MIB))
     await bench.store.open(source)
-    monkeypatch.setattr("services.stream.hotcache.part.Part.write", lambda *_: None)
+    monkeypatch.setattr("services.stream.hotcache.copy_writer.CopyWriter.write", lambda *_: None)
     with capture_logs() as logs:
         await bench.promoter.promote_some()
-    assert "NotACopy" in logs[0]["reason"]
+    assert "ChecksumMismatchError" in logs[0]["reason"]
     assert names(bench.hot_root) == set()
     assert (await bench.store.open(source)).tier == "nas"
 
@@ -416,12 +416,12 @@ async def test_a_copy_nobody_asks_for_is_let_go_of(bench: Bench, monkeypatch: py
 
 async def test_a_film_in_use_is_noted_as_used(bench: Bench) -> None:
     source = await bench.promoted(ANN, b"film")
-    facts = next(bench.hot_root.glob("*.copy/facts.json"))
-    os.utime(facts, (0, 0))
+    manifest = next(bench.hot_root.glob("*.copy/facts.json"))
+    os.utime(manifest, (0, 0))
     file = await bench.store.open(source)
     assert isinstance(file, HotFile)
     await bench.store.refresh()
-    assert facts.stat().st_mtime > 0
+    assert manifest.stat().st_mtime > 0
 
 
 async def test_many_who_ask_at_once_share_one_open_file(bench: Bench) -> None:
@@ -455,13 +455,13 @@ async def test_an_audit_that_catalog_can_not_answer_is_done_again(bench: Bench) 
     async def away(_: str) -> Source:
         raise ApiError("SERVICE_UNAVAILABLE")
 
-    assert not await Keeper(bench.store, away).audit()
+    assert not await Janitor(bench.store, away).audit()
     assert bench.store.copies.keys() == {ANN}
 
 
 async def test_an_audit_does_not_wait_for_a_store_that_hangs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.promoted(ANN, b"film")
-    monkeypatch.setattr(keeper, "STALL_SEC", 0.01)
+    monkeypatch.setattr(janitor, "STALL_SEC", 0.01)
     bench.originals.answers.clear()
     assert not await bench.keeper.audit()
     bench.originals.answers.set()
@@ -550,7 +550,7 @@ async def test_a_remote_original_is_copied_too(bench: Bench) -> None:
 
 
 async def test_an_original_whose_bytes_stop_coming_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "STALL_SEC", 0.05)
+    monkeypatch.setattr(copier, "STALL_SEC", 0.05)
     original = Elsewhere(os.urandom(MIB // 2))
     original.stops_at = 100_000
     bench.store._original = Network(bench.root, original)

@@ -8,7 +8,7 @@ from pathlib import Path
 from kit.media import MediaStore, open_below
 from kit.origins import Imported, parse
 from services.stream.domain import Source
-from services.stream.files import Files, OpenFile
+from services.stream.storage.open_files import OpenFile, OpenFileCache
 
 
 class FolderStore:
@@ -19,7 +19,7 @@ class FolderStore:
         locate: where a source's original is; it may raise BadReference.
     """
 
-    def __init__(self, files: Files, locate: Callable[[Source], Path]) -> None:
+    def __init__(self, files: OpenFileCache, locate: Callable[[Source], Path]) -> None:
         self._files = files
         self._locate = locate
 
@@ -49,7 +49,7 @@ def own_folder(root: Path, threads: int) -> FolderStore:
         threads: reads that may wait for each of its devices.
     """
     store = MediaStore(root)
-    return FolderStore(Files(root, threads), lambda source: store.path(source.reference))
+    return FolderStore(OpenFileCache(root, threads), lambda source: store.path(source.reference))
 
 
 def import_folder(root: Path, threads: int) -> FolderStore:
@@ -67,4 +67,4 @@ def import_folder(root: Path, threads: int) -> FolderStore:
     def opener(path: Path) -> int:
         return open_below(root, path.relative_to(root).as_posix())
 
-    return FolderStore(Files(root, threads, opener=opener), locate)
+    return FolderStore(OpenFileCache(root, threads, opener=opener), locate)

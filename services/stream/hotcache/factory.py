@@ -10,16 +10,16 @@ from grpc import aio
 
 from kit.service import Loop
 from kit.settings import SettingsError
+from services.stream.clients.progress import ask_progress
 from services.stream.domain import Source
 from services.stream.hotcache import metrics
-from services.stream.hotcache.folder import Folder
-from services.stream.hotcache.keeper import Keeper
-from services.stream.hotcache.mounts import Mounts
+from services.stream.hotcache.directory import CopyDirectory
+from services.stream.hotcache.janitor import Janitor
+from services.stream.hotcache.mount_check import Mounts
 from services.stream.hotcache.promoter import Promoter
 from services.stream.hotcache.store import HotStore
-from services.stream.hotcache.views import ask_progress
 from services.stream.settings import StreamSettings
-from services.stream.stores import Store
+from services.stream.storage.port import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def hot_cache(
     if folder is None:
         return None
     mounts = Mounts(None if settings.media_bucket else settings.media_root, settings.import_dir)
-    store = HotStore(originals, Folder(folder, settings.hot_cache_bytes), is_deleted=mounts.is_deleted)
+    store = HotStore(originals, CopyDirectory(folder, settings.hot_cache_bytes), is_deleted=mounts.is_deleted)
     views = ask_progress(progress, settings.hot_cache_days)
     promoter = Promoter(
         store,
@@ -64,4 +64,4 @@ def hot_cache(
         min_views=settings.hot_cache_views,
         bytes_per_sec=settings.hot_cache_copy_bytes_per_sec,
     )
-    return HotCache(store, [Keeper(store, find).run, promoter.run], folder)
+    return HotCache(store, [Janitor(store, find).run, promoter.run], folder)

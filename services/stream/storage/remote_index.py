@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from services.stream.mp4 import Structure, Unsupported, structure
 from services.stream.mp4.boxes import HEADER, LARGE_HEADER, read_header
 from services.stream.mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES
-from services.stream.virtual import Identity
+from services.stream.storage.virtual_file_cache import Identity
 
 MAX_BOXES: Final = 64
 """Outermost boxes of one file: each is a request."""
@@ -21,7 +21,7 @@ Blocks = Callable[[int, int], AsyncGenerator[bytes, None]]
 
 
 class RemoteIndex:
-    """A `stores.Index`: as long as the original, with what was fetched of it in its place. It needs no closing.
+    """A `remote index`: as long as the original, with what was fetched of it in its place. It needs no closing.
 
     Args:
         size: of the original.

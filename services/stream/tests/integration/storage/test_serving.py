@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from kit.ids import new_id
 from kit.testing.origin import Origin
 from kit.testing.servers import S3Server
-from services.stream.tests.integration.stores.conftest import Place, tell_catalog
+from services.stream.tests.integration.storage.conftest import Place, tell_catalog
 from services.stream.tests.support import AUTHORISED, Stage, connected, run, running, stream_path, url
 from services.stream.tests.unit.mp4.films import ffmpeg, pictures
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from hashlib import blake2b
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Literal
 
+from kit.aio.single_flight import SingleFlight
+from kit.cache import LruCache
 from kit.origins import Object, OriginError, RemoteFile, Url
 from services.stream.domain import Source
-from services.stream.files import CAPACITY
 from services.stream.mp4 import Structure, Unsupported
-from services.stream.stores.index import RemoteIndex, fetch_boxes, fetch_outline
-from services.stream.virtual import Identity
+from services.stream.storage.open_files import CAPACITY
+from services.stream.storage.remote_index import RemoteIndex, fetch_boxes, fetch_outline
+from services.stream.storage.virtual_file_cache import Identity
 
 FAILED_SEC: Final = 3.0
 """For so long an original that could not be opened is not asked for again: whoever comes meanwhile is told at once."""
 _NANOSECONDS: Final = 1_000_000_000
 _NO_DEVICE: Final = -1
 
-K = TypeVar("K")
-V = TypeVar("V")
 Fetch = Callable[[Url | Object], Awaitable[RemoteFile]]
 Locate = Callable[[Source], Url | Object]
 Presign = Callable[[Url | Object, str, str | None], str | None]
 
 
 class RemoteOriginal:
-    """A `stores.StoredFile` on another machine.
+    """A `storage.port.StoredFile` on another machine.
 
     Args:
         reference: what leads to it.
@@ -45,8 +43,7 @@ class RemoteOriginal:
         self._file = file
         self._presign = presign
         self._structure: Structure | Unsupported | None = None
-        self._outlined = _Shared(self._fetch_outline)
-        self._indexed = _Shared(self._fetch_index)
+        self._fetches = SingleFlight[Literal["outline", "index"], RemoteIndex]()
         facts = file.facts
         self.size = facts.size
         self.mtime_ns = None if facts.modified is None else facts.modified * _NANOSECONDS
@@ -78,7 +75,7 @@ class RemoteOriginal:
             OSError: it can't be read.
         """
         if self._structure is None:
-            await self._outlined()
+            await self._fetches.run("outline", self._fetch_outline)
         if isinstance(self._structure, Unsupported):
             raise Unsupported(str(self._structure))
         assert self._structure is not None  # noqa: S101 - told by `_fetch_outline`
@@ -93,7 +90,7 @@ class RemoteOriginal:
         """
         if isinstance(self._structure, Unsupported):
             raise Unsupported(str(self._structure))
-        return await self._indexed()
+        return await self._fetches.run("index", self._fetch_index)
 
     async def _fetch_outline(self) -> RemoteIndex:
         index = RemoteIndex(self.size, self.identity)
@@ -108,31 +105,6 @@ class RemoteOriginal:
         index = await self._fetch_outline()
         await fetch_boxes(index, self.blocks, await self.structure())
         return index
-
-
-class _Shared(Generic[V]):
-    """Work that is done once for all who ask for it at a time, and to its end even when they leave.
-
-    Args:
-        work: what is done.
-    """
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, V]]) -> None:
-        self._work = work
-        self._task: asyncio.Task[V] | None = None
-
-    async def __call__(self) -> V:
-        """What comes of it; raises what it raises."""
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._work())
-            self._task.add_done_callback(self._done)
-        return await asyncio.shield(self._task)
-
-    def _done(self, task: asyncio.Task[V]) -> None:
-        self._task = None
-        # A failure that nobody waits for any more is no news.
-        if not task.cancelled():
-            task.exception()
 
 
 def _never(_reference: Url | Object, _content_type: str, _saved_as: str | None) -> None:
@@ -153,10 +125,9 @@ class RemoteStore:
         self._fetch = fetch
         self._locate = locate
         self._presign = presign
-        self._capacity = capacity
-        self._kept: OrderedDict[Url | Object, RemoteOriginal] = OrderedDict()
-        self._failed: OrderedDict[Url | Object, tuple[OriginError, float]] = OrderedDict()
-        self._opening: dict[Url | Object, asyncio.Task[RemoteOriginal]] = {}
+        self._kept = LruCache[Url | Object, RemoteOriginal](capacity)
+        self._failed = LruCache[Url | Object, tuple[OriginError, float]](capacity)
+        self._opening = SingleFlight[Url | Object, RemoteOriginal]()
 
     async def open(self, source: Source) -> RemoteOriginal:
         """Finds the original, or knows that it still is what was found before.
@@ -168,40 +139,24 @@ class RemoteStore:
         reference = self._locate(source)
         file = self._kept.get(reference)
         if file is not None and file.is_fresh():
-            self._kept.move_to_end(reference)
             return file
         if (failure := self._failed.get(reference)) and time.monotonic() < failure[1]:
             raise type(failure[0])(str(failure[0])) from failure[0]
-        task = self._opening.get(reference)
-        if task is None:
-            task = self._opening[reference] = asyncio.ensure_future(self._open(reference))
-            task.add_done_callback(lambda done: self._opened(reference, done))
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(task)
+        return await self._opening.run(reference, lambda: self._open(reference))
 
     async def _open(self, reference: Url | Object) -> RemoteOriginal:
         try:
             found = await self._fetch(reference)
         except OriginError as error:
-            self._failed[reference] = error, time.monotonic() + FAILED_SEC
-            _bound(self._failed, self._capacity)
-            self._kept.pop(reference, None)
+            self._failed.put(reference, (error, time.monotonic() + FAILED_SEC))
+            self._kept.pop(reference)
             raise
-        self._failed.pop(reference, None)
+        self._failed.pop(reference)
         file = self._kept.get(reference)
         if file is not None and file.state == found.facts.state:
             file.confirm()
-        else:
-            file = self._kept[reference] = RemoteOriginal(reference, found, self._presign)
-        self._kept.move_to_end(reference)
-        _bound(self._kept, self._capacity)
-        return file
-
-    def _opened(self, reference: Url | Object, task: asyncio.Task[RemoteOriginal]) -> None:
-        del self._opening[reference]
-        # A failure that nobody waits for any more is no news.
-        if not task.cancelled():
-            task.exception()
+            return file
+        return self._kept.put(reference, RemoteOriginal(reference, found, self._presign))
 
     async def ping(self) -> None:
         """Says nothing: other machines may be away without this service being of no use."""
@@ -209,8 +164,3 @@ class RemoteStore:
     def close(self) -> None:
         """Forgets everything."""
         self._kept.clear()
-
-
-def _bound(kept: OrderedDict[K, V], capacity: int) -> None:
-    if len(kept) > capacity:
-        kept.popitem(last=False)

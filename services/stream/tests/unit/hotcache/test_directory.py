@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.stream.hotcache.facts import BadFacts, Facts
-from services.stream.hotcache.folder import Folder, NoRoom
-from services.stream.hotcache.part import FACTS, FILM, Copy
+from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE, Copy
+from services.stream.hotcache.directory import CacheFullError, CopyDirectory
+from services.stream.hotcache.manifest import BadManifestError, CopyManifest
 from services.stream.tests.unit.hotcache.support import FILMS, MIB, begin, content_of, die, facts_of, names, put
 
 ANN, BOB, CAT, DAN = FILMS
@@ -20,112 +20,112 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(root: Path) -> Folder:
-    folder = Folder(root, 10 * MIB)
+def folder(root: Path) -> CopyDirectory:
+    folder = CopyDirectory(root, 10 * MIB)
     folder.prepare()
     return folder
 
 
 def used(copy: Copy, age_sec: float) -> None:
     moment = time.time() - age_sec
-    os.utime(copy.path / FACTS, (moment, moment))
+    os.utime(copy.path / MANIFEST_FILE, (moment, moment))
 
 
-def read(folder: Folder, copy: Copy) -> bytes | None:
+def read(folder: CopyDirectory, copy: Copy) -> bytes | None:
     descriptor = folder.open(copy)
     if descriptor is None:
         return None
     try:
-        return os.pread(descriptor, copy.facts.size + 1, 0)
+        return os.pread(descriptor, copy.manifest.size + 1, 0)
     finally:
         os.close(descriptor)
 
 
-def test_a_whole_copy_is_found_by_every_process_and_after_a_restart(root: Path, folder: Folder) -> None:
-    facts = facts_of(ANN, MIB)
-    copy = put(folder, facts)
-    other = Folder(root, 10 * MIB)
+def test_a_whole_copy_is_found_by_every_process_and_after_a_restart(root: Path, folder: CopyDirectory) -> None:
+    manifest = facts_of(ANN, MIB)
+    copy = put(folder, manifest)
+    other = CopyDirectory(root, 10 * MIB)
     other.prepare()
     assert folder.copies() == other.copies() == {ANN: copy}
-    assert read(other, copy) == content_of(facts)
-    assert folder.reserve(facts) == (None, [])
+    assert read(other, copy) == content_of(manifest)
+    assert folder.reserve(manifest) == (None, [])
 
 
-def test_a_copy_in_the_making_is_no_copy(root: Path, folder: Folder) -> None:
-    facts = facts_of(ANN, MIB)
-    part = begin(folder, facts)
-    part.write(0, content_of(facts))
+def test_a_copy_in_the_making_is_no_copy(root: Path, folder: CopyDirectory) -> None:
+    manifest = facts_of(ANN, MIB)
+    part = begin(folder, manifest)
+    part.write(0, content_of(manifest))
     assert folder.copies() == {}
     # Nobody else makes one of the same video meanwhile, nor clears it away.
-    other = Folder(root, 10 * MIB)
+    other = CopyDirectory(root, 10 * MIB)
     other.prepare()
-    assert other.reserve(facts) == (None, [])
+    assert other.reserve(manifest) == (None, [])
     assert other.reserve(facts_of(ANN, MIB, 2)) == (None, [])
-    part.finish(facts)
+    part.finish(manifest)
     assert other.copies().keys() == {ANN}
 
 
-def test_what_a_dead_process_was_making_is_never_a_copy(root: Path, folder: Folder) -> None:
-    facts = facts_of(ANN, MIB)
-    part = begin(folder, facts)
-    part.write(0, content_of(facts)[: MIB // 2])
+def test_what_a_dead_process_was_making_is_never_a_copy(root: Path, folder: CopyDirectory) -> None:
+    manifest = facts_of(ANN, MIB)
+    part = begin(folder, manifest)
+    part.write(0, content_of(manifest)[: MIB // 2])
     die(part)
     assert folder.copies() == {}
     assert folder.used_bytes() == MIB
-    again = begin(folder, facts)
+    again = begin(folder, manifest)
     assert again.read(0, 16) == bytes(16)
     die(again)
     folder.sweep()
     assert names(root) == set()
 
 
-def test_a_copy_given_up_leaves_nothing(root: Path, folder: Folder) -> None:
+def test_a_copy_given_up_leaves_nothing(root: Path, folder: CopyDirectory) -> None:
     part = begin(folder, facts_of(ANN, MIB))
     part.abandon()
     assert names(root) == set()
 
 
-def test_room_is_made_by_those_not_used_for_longest_down_to_the_low_water(folder: Folder) -> None:
+def test_room_is_made_by_those_not_used_for_longest_down_to_the_low_water(folder: CopyDirectory) -> None:
     for age_sec, film in enumerate((ANN, BOB, CAT)):
         used(put(folder, facts_of(film, 3 * MIB)), 100 - age_sec)
     folder.touch(folder.copies()[ANN])
     part, evicted = folder.reserve(facts_of(DAN, MIB))
     assert part is not None
     # 9 MiB and 1 more are above 9.5; down to 8.5 takes one copy, of the film not used for longest.
-    assert [each.facts.video_id for each in evicted] == [BOB]
+    assert [each.manifest.video_id for each in evicted] == [BOB]
     assert evicted[0].unused_sec == pytest.approx(99, abs=5)
     part.abandon()
     assert folder.copies().keys() == {ANN, CAT}
     assert folder.used_bytes() == 6 * MIB
 
 
-def test_below_the_high_water_nobody_has_to_go(folder: Folder) -> None:
+def test_below_the_high_water_nobody_has_to_go(folder: CopyDirectory) -> None:
     for film in (ANN, BOB, CAT):
         put(folder, facts_of(film, 3 * MIB))
     assert folder.reserve(facts_of(DAN, MIB // 2))[1] == []
 
 
-def test_what_is_being_read_is_never_evicted(root: Path, folder: Folder) -> None:
+def test_what_is_being_read_is_never_evicted(root: Path, folder: CopyDirectory) -> None:
     copies = [put(folder, facts_of(film, 3 * MIB)) for film in (ANN, BOB, CAT)]
     for age_sec, copy in enumerate(copies):
         used(copy, 100 - age_sec)
     descriptor = folder.open(copies[0])
     assert descriptor is not None
-    other = Folder(root, 10 * MIB)
+    other = CopyDirectory(root, 10 * MIB)
     part, evicted = other.reserve(facts_of(DAN, MIB))
     assert part is not None
-    assert [each.facts.video_id for each in evicted] == [BOB]
+    assert [each.manifest.video_id for each in evicted] == [BOB]
     part.abandon()
     # The reader has it open still, as if nothing had been.
-    assert os.pread(descriptor, 3 * MIB, 0) == content_of(copies[0].facts)
+    assert os.pread(descriptor, 3 * MIB, 0) == content_of(copies[0].manifest)
     os.close(descriptor)
 
 
-def test_no_copy_goes_where_that_would_not_be_enough(root: Path, folder: Folder) -> None:
+def test_no_copy_goes_where_that_would_not_be_enough(root: Path, folder: CopyDirectory) -> None:
     copies = [put(folder, facts_of(film, 3 * MIB)) for film in (ANN, BOB, CAT)]
     descriptor = folder.open(copies[0])
     assert descriptor is not None
-    with pytest.raises(NoRoom):
+    with pytest.raises(CacheFullError):
         folder.reserve(facts_of(DAN, 7 * MIB))
     assert folder.copies().keys() == {ANN, BOB, CAT}
     assert folder.used_bytes() == 9 * MIB
@@ -133,21 +133,21 @@ def test_no_copy_goes_where_that_would_not_be_enough(root: Path, folder: Folder)
     assert not any(name.endswith(".part") for name in names(root))
 
 
-def test_a_film_larger_than_the_budget_is_not_taken(folder: Folder) -> None:
-    with pytest.raises(NoRoom):
+def test_a_film_larger_than_the_budget_is_not_taken(folder: CopyDirectory) -> None:
+    with pytest.raises(CacheFullError):
         folder.reserve(facts_of(ANN, 10 * MIB))
 
 
-def test_a_smaller_budget_is_kept_to_from_the_next_look_on(root: Path, folder: Folder) -> None:
+def test_a_smaller_budget_is_kept_to_from_the_next_look_on(root: Path, folder: CopyDirectory) -> None:
     for age_sec, film in enumerate((ANN, BOB, CAT)):
         used(put(folder, facts_of(film, 3 * MIB)), 100 - age_sec)
-    smaller = Folder(root, 5 * MIB)
-    assert [each.facts.video_id for each in smaller.shrink()] == [ANN, BOB]
+    smaller = CopyDirectory(root, 5 * MIB)
+    assert [each.manifest.video_id for each in smaller.shrink()] == [ANN, BOB]
     assert smaller.used_bytes() == 3 * MIB
     assert smaller.shrink() == []
 
 
-def test_a_copy_of_a_newer_state_takes_the_place_of_the_older_one(folder: Folder) -> None:
+def test_a_copy_of_a_newer_state_takes_the_place_of_the_older_one(folder: CopyDirectory) -> None:
     old, new = facts_of(ANN, MIB), facts_of(ANN, MIB, 2)
     first = put(folder, old)
     second = put(folder, new)
@@ -156,7 +156,7 @@ def test_a_copy_of_a_newer_state_takes_the_place_of_the_older_one(folder: Folder
     assert folder.used_bytes() == MIB
 
 
-def test_a_removed_copy_can_be_read_on_and_takes_room_until_then(root: Path, folder: Folder) -> None:
+def test_a_removed_copy_can_be_read_on_and_takes_room_until_then(root: Path, folder: CopyDirectory) -> None:
     copy = put(folder, facts_of(ANN, MIB))
     descriptor = folder.open(copy)
     assert descriptor is not None
@@ -165,13 +165,13 @@ def test_a_removed_copy_can_be_read_on_and_takes_room_until_then(root: Path, fol
     assert folder.open(copy) is None
     folder.sweep()
     assert folder.used_bytes() == MIB
-    assert os.pread(descriptor, MIB, 0) == content_of(copy.facts)
+    assert os.pread(descriptor, MIB, 0) == content_of(copy.manifest)
     os.close(descriptor)
     folder.sweep()
     assert names(root) == set()
 
 
-def test_a_copy_that_became_shorter_is_none(folder: Folder) -> None:
+def test_a_copy_that_became_shorter_is_none(folder: CopyDirectory) -> None:
     copy = put(folder, facts_of(ANN, MIB))
     os.truncate(copy.path / FILM, 1000)
     assert folder.open(copy) is None
@@ -179,17 +179,19 @@ def test_a_copy_that_became_shorter_is_none(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"\xff", b"[]", b'{"video_id": 1}'])
-def test_what_has_no_facts_is_no_copy(folder: Folder, text: bytes) -> None:
+def test_what_has_no_facts_is_no_copy(folder: CopyDirectory, text: bytes) -> None:
     copy = put(folder, facts_of(ANN, MIB))
-    (copy.path / FACTS).write_bytes(text)
+    (copy.path / MANIFEST_FILE).write_bytes(text)
     assert folder.copies() == {}
-    with pytest.raises(BadFacts):
-        Facts.parse(text)
+    with pytest.raises(BadManifestError):
+        CopyManifest.parse(text)
     folder.sweep()
     assert folder.used_bytes() == 0
 
 
-def test_what_can_not_be_read_now_is_not_taken_for_damage(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_not_be_read_now_is_not_taken_for_damage(
+    folder: CopyDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = put(folder, facts_of(ANN, MIB))
 
     def fail(_: Path) -> bytes:
@@ -203,7 +205,7 @@ def test_what_can_not_be_read_now_is_not_taken_for_damage(folder: Folder, monkey
     assert folder.copies() == {ANN: copy}
 
 
-def test_files_of_others_are_left_alone(root: Path, folder: Folder) -> None:
+def test_files_of_others_are_left_alone(root: Path, folder: CopyDirectory) -> None:
     strangers = {
         "notes.txt",
         "lost+found",
@@ -219,19 +221,19 @@ def test_files_of_others_are_left_alone(root: Path, folder: Folder) -> None:
     (copy.path / "somebody's").write_text("notes")
     assert folder.used_bytes() == 9 * MIB
     _, evicted = folder.reserve(facts_of(BOB, 9 * MIB))
-    assert [each.facts.video_id for each in evicted] == [ANN]
+    assert [each.manifest.video_id for each in evicted] == [ANN]
     folder.sweep()
     assert names(root) >= strangers
     assert [path.read_text() for path in root.glob("*/somebody's")] == ["notes"]
 
 
 def test_facts_survive_what_a_newer_release_adds() -> None:
-    facts = facts_of(ANN, MIB)
-    assert Facts.parse(facts.dump()[:-1] + b', "new": 1}') == facts
+    manifest = facts_of(ANN, MIB)
+    assert CopyManifest.parse(manifest.dump()[:-1] + b', "new": 1}') == manifest
 
 
 def test_every_change_of_the_source_changes_the_key() -> None:
     first = {"video_id": ANN, "version": 1, "state": "a", "size": 1, "modified_ns": 1}
     changes = ({"version": 2}, {"state": "b"}, {"size": 2}, {"modified_ns": 2}, {"modified_ns": None})
-    keys = {Facts(**{**first, **change}).key for change in ({}, *changes)}  # type: ignore[arg-type]
+    keys = {CopyManifest(**{**first, **change}).key for change in ({}, *changes)}  # type: ignore[arg-type]
     assert len(keys) == 6

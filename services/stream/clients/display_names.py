@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 from grpc import aio
 
+from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.rpc import ask
 from marquee.auth.v1 import auth_pb2
@@ -36,13 +36,13 @@ class Names:
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
-        self._kept: OrderedDict[str, tuple[str | None, float]] = OrderedDict()
+        self._kept = LruCache[str, tuple[str | None, float]](CAPACITY)
 
     async def of(self, ids: Iterable[str]) -> dict[str, str]:
         """The names of these ids, as far as they have one."""
         wanted = list(dict.fromkeys(ids))
         now = time.monotonic()
-        named = {each: self._kept[each][0] for each in wanted if each in self._kept and now < self._kept[each][1]}
+        named = {each: kept[0] for each in wanted if (kept := self._kept.peek(each)) and now < kept[1]}
         missing = [each for each in wanted if each not in named]
         try:
             for begin in range(0, len(missing), BATCH):
@@ -50,16 +50,10 @@ class Names:
                 found = await self._fetch(some)
                 for each in some:
                     named[each] = found.get(each)
-                    self._keep(each, named[each], now + KEPT_SEC)
+                    self._kept.put(each, (named[each], now + KEPT_SEC))
         except ApiError as error:
             log.info("names_unknown", code=error.code)
         return {each: name for each, name in named.items() if name}
-
-    def _keep(self, each: str, name: str | None, until: float) -> None:
-        self._kept[each] = name, until
-        self._kept.move_to_end(each)
-        if len(self._kept) > CAPACITY:
-            self._kept.popitem(last=False)
 
 
 def titles(channel: aio.Channel) -> Names:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from services.stream.hotcache import keeper, promoter, store
-from services.stream.tests.integration.stores.conftest import Place, tell_catalog
+from services.stream.hotcache import janitor, promoter, store
+from services.stream.tests.integration.storage.conftest import Place, tell_catalog
 from services.stream.tests.integration.test_hot_cache import Theatre, facts, promoted
 from services.stream.tests.support import make_movie
 
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (promoter, keeper):
+    for module in (promoter, janitor):
         monkeypatch.setattr(module, "PASS_SEC", 0.02)
     monkeypatch.setattr(promoter, "SETTLE_SEC", 0)
     monkeypatch.setattr(store, "FRESH_SEC", 0)

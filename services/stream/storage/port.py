@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from services.stream.domain import Source
 from services.stream.mp4 import Structure
-from services.stream.virtual import File, Identity
+from services.stream.storage.virtual_file_cache import File, Identity
 
 Tier = Literal["ssd", "nas", "remote"]
 """How far the bytes come: a copy on this machine's disk, the mounted store, another machine's HTTP or S3."""

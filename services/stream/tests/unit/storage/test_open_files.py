@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from services.stream.files import Closer, Descriptor
+from services.stream.storage.open_files import Closer, Descriptor
 from services.stream.tests.support import until
 
 

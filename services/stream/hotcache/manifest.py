@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, fields
 _KEY_CHARS = 16
 
 
-class BadFacts(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+class BadManifestError(ValueError):
     """What is beside a copy was not written by any Marquee."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class CopyManifest:
     """Of which state of which source something is a copy."""
 
     video_id: str
@@ -41,19 +41,19 @@ class Facts:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def parse(cls, text: bytes) -> Facts:
+    def parse(cls, text: bytes) -> CopyManifest:
         """As it was written; what a newer release added is ignored.
 
         Raises:
-            BadFacts: it is something else.
+            BadManifestError: it is something else.
         """
         try:
             told = json.loads(text)
             known = {field.name: told[field.name] for field in fields(cls)}
         except (ValueError, KeyError, TypeError) as error:
-            raise BadFacts(str(error)) from error
+            raise BadManifestError(str(error)) from error
         if any(type(value) not in _TYPES[name] for name, value in known.items()):
-            raise BadFacts("a value has another type")
+            raise BadManifestError("a value has another type")
         return cls(**known)
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-from services.stream.hotcache.facts import Facts
+from services.stream.hotcache.manifest import CopyManifest
 
 FILM = "film"
-FACTS = "facts.json"
+MANIFEST_FILE = "facts.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +22,20 @@ class Copy:
 
     path: Path
     """Its folder."""
-    facts: Facts
+    manifest: CopyManifest
 
 
 class Place(Protocol):
     """The folder that a part is in."""
 
-    def accept(self, part: Path, facts: Facts) -> Copy:
+    def accept(self, part: Path, manifest: CopyManifest) -> Copy:
         """Makes a copy of a finished part. Raises OSError."""
 
     def discard(self, path: Path, *, is_held: bool = False) -> None:
         """Deletes something. Raises OSError."""
 
 
-class Part:
+class CopyWriter:
     """A copy in the making; nobody else makes one of the same video as long as this one lives.
 
     Its methods may be called by several threads; what comes after its end fails.
@@ -44,16 +44,16 @@ class Part:
         folder: where it becomes a copy.
         path: its own folder.
         descriptor: of its film, locked.
-        facts: of what it becomes a copy; without the checksum.
+        manifest: of what it becomes a copy; without the checksum.
     """
 
-    def __init__(self, folder: Place, path: Path, descriptor: int, facts: Facts) -> None:
+    def __init__(self, folder: Place, path: Path, descriptor: int, manifest: CopyManifest) -> None:
         self._folder = folder
         self._path = path
         self._descriptor: int | None = descriptor
         # A thread that still writes must not find another file under a number that was given back.
         self._turn = Lock()
-        self.facts = facts
+        self.manifest = manifest
 
     def write(self, offset: int, block: bytes) -> None:
         """Writes a block.
@@ -78,21 +78,21 @@ class Part:
         with self._turn:
             return os.pread(self._number, count, offset)
 
-    def finish(self, facts: Facts) -> Copy:
+    def finish(self, manifest: CopyManifest) -> Copy:
         """Makes it a copy, whole or not at all; older ones of the same video are removed.
 
         Raises:
             OSError: the disk is full or broken.
         """
         with self._turn:
-            note = os.open(self._path / FACTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            note = os.open(self._path / MANIFEST_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
-                os.write(note, facts.dump())
+                os.write(note, manifest.dump())
                 os.fsync(note)
             finally:
                 os.close(note)
             sync_folder(self._path)
-            copy = self._folder.accept(self._path, facts)
+            copy = self._folder.accept(self._path, manifest)
             os.close(self._number)
             self._descriptor = None
             return copy

@@ -7,10 +7,12 @@ import time
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
+from kit.aio.single_flight import SingleFlight
+from kit.cache import LruCache
 from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile, milliseconds
 from services.stream.mp4.process import Builder, Readable
 
@@ -25,8 +27,6 @@ FAILED_SEC = 60.0
 _MAX_FACTS = 4096
 _ENTRY_BYTES = 1024
 
-K = TypeVar("K")
-V = TypeVar("V")
 Identity = tuple[int, int, int, int]
 """Device, inode, size and time of change in nanoseconds: one state of one file."""
 
@@ -65,13 +65,13 @@ class VirtualFiles:
         time_limit_sec: float = TIME_LIMIT_SEC,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self._kept = Shelf(capacity_bytes)
+        self._kept = VirtualFileLru(capacity_bytes)
         self._builder = Builder(time_limit_sec, memory_bytes)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stream-virtual")
-        self._under_way: dict[tuple[Identity, int], asyncio.Task[VirtualFile]] = {}
-        self._durations_ms: OrderedDict[Identity, int] = OrderedDict()
+        self._builds = SingleFlight[tuple[Identity, int], VirtualFile]()
+        self._durations_ms = LruCache[Identity, int](_MAX_FACTS)
         # At 0 nothing is cut: a file may bear that, and not the other.
-        self._failed: OrderedDict[tuple[Identity, bool], tuple[str, float]] = OrderedDict()
+        self._failed = LruCache[tuple[Identity, bool], tuple[str, float]](_MAX_FACTS)
 
     def known(self, file: Identified, start_sec: float) -> VirtualFile | None:
         """The virtual file that answers an asked time, if it is here. Raises ValueError for what is no time."""
@@ -112,13 +112,7 @@ class VirtualFiles:
             raise StartBeyondEnd(duration_ms)
         if (failure := self._failed.get((identity, start_ms == 0))) and time.monotonic() < failure[1]:
             raise Unsupported(failure[0])
-        key = identity, start_ms
-        task = self._under_way.get(key)
-        if task is None:
-            task = self._under_way[key] = asyncio.ensure_future(self._build(file, start_ms))
-            task.add_done_callback(lambda done: self._settle(key, done))
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(task)
+        return await self._builds.run((identity, start_ms), lambda: self._build(file, start_ms))
 
     async def _build(self, file: File, start_ms: int) -> VirtualFile:
         identity = file.identity
@@ -127,19 +121,13 @@ class VirtualFiles:
                 self._threads, self._builder.build, file, file.size, start_ms
             )
         except StartBeyondEnd as error:
-            _note(self._durations_ms, identity, error.duration_ms)
+            self._durations_ms.put(identity, error.duration_ms)
             raise
         except Unsupported as error:
             log.info("virtual_file_unsupported", reason=str(error), start_ms=start_ms)
-            _note(self._failed, (identity, start_ms == 0), (str(error), time.monotonic() + FAILED_SEC))
+            self._failed.put((identity, start_ms == 0), (str(error), time.monotonic() + FAILED_SEC))
             raise
         return self._kept.keep(identity, built)
-
-    def _settle(self, key: tuple[Identity, int], task: asyncio.Task[VirtualFile]) -> None:
-        del self._under_way[key]
-        # A failure that nobody waits for any more is no news.
-        if not task.cancelled():
-            task.exception()
 
     def close(self) -> None:
         """Ends the processes and threads; what they were building is Unsupported."""
@@ -147,7 +135,7 @@ class VirtualFiles:
         self._threads.shutdown(wait=False)
 
 
-class Shelf:
+class VirtualFileLru:
     """Virtual files in memory.
 
     Args:
@@ -198,9 +186,3 @@ class Shelf:
 
 def _cost(file: VirtualFile) -> int:
     return _ENTRY_BYTES + len(file.header)
-
-
-def _note(notes: OrderedDict[K, V], key: K, value: V) -> None:
-    notes[key] = value
-    if len(notes) > _MAX_FACTS:
-        notes.popitem(last=False)

@@ -22,7 +22,7 @@ STALL_SEC = 5.0
 """How long a store may take to tell of one original before the audit is put off."""
 
 
-class Keeper:
+class Janitor:
     """One a process.
 
     Args:

@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Literal, TypeVar
 
+from kit.aio.single_flight import SingleFlight
+from kit.cache import LruCache
 from services.stream.mp4 import Structure, structure
 from zerocopy import PageCache, classify
 
@@ -86,27 +87,27 @@ class Closer:
 
 
 class OpenFile:
-    """A file opened for reading, shared by all who send it: a `stores.StoredFile`, and its own index.
+    """A file opened for reading, shared by all who send it: a `storage.port.StoredFile`, and its own index.
 
     Args:
         descriptor: the file itself.
-        facts: what the store says of it.
+        status: what the store says of it.
         pool: threads that may wait for the file's store.
     """
 
     tier: Literal["ssd", "nas"] = "nas"
 
-    def __init__(self, descriptor: Descriptor, facts: os.stat_result, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, descriptor: Descriptor, status: os.stat_result, pool: ThreadPoolExecutor) -> None:
         self._descriptor = descriptor
         self._pool = pool
         self._checked_at = self._looked_at = time.monotonic()
         self.is_local = classify(descriptor.number)
         """Whether its store tells what it has in memory, as local disks do."""
         self.residency = PageCache(pool, can_ask=self.is_local)
-        self.size = facts.st_size
-        self.mtime_ns: int | None = facts.st_mtime_ns
-        self.identity = _identity(facts)
-        self.state = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
+        self.size = status.st_size
+        self.mtime_ns: int | None = status.st_mtime_ns
+        self.identity = _identity(status)
+        self.state = f"{status.st_size:x}-{status.st_mtime_ns:x}"
 
     def fileno(self) -> int:
         """Its descriptor, good for as long as this object is held."""
@@ -168,8 +169,8 @@ class OpenFile:
             return False
         if now - self._looked_at < LOOK_SEC or not self.is_local:
             return True
-        facts = os.fstat(self._descriptor.number)
-        if facts.st_mtime_ns != self.mtime_ns or facts.st_size != self.size or not facts.st_nlink:
+        status = os.fstat(self._descriptor.number)
+        if status.st_mtime_ns != self.mtime_ns or status.st_size != self.size or not status.st_nlink:
             self._checked_at = float("-inf")
             return False
         self._looked_at = now
@@ -180,7 +181,7 @@ class OpenFile:
         self._checked_at = time.monotonic()
 
 
-class Files:
+class OpenFileCache:
     """The open files of the media store.
 
     Args:
@@ -194,9 +195,8 @@ class Files:
         self._root = root
         self._opener = opener or _plainly
         self._threads = threads
-        self._capacity = capacity
-        self._kept: OrderedDict[Path, OpenFile] = OrderedDict()
-        self._opening: dict[Path, asyncio.Task[OpenFile]] = {}
+        self._kept = LruCache[Path, OpenFile](capacity)
+        self._opening = SingleFlight[Path, OpenFile]()
         self._openers = ThreadPoolExecutor(threads, thread_name_prefix="stream-open")
         self._closer = Closer(self._openers)
         # By device: whoever waits for a dead share holds threads of that share only.
@@ -207,10 +207,7 @@ class Files:
     def known(self, path: Path) -> OpenFile | None:
         """A file that is open and fresh; None when only `open` can tell."""
         file = self._kept.get(path)
-        if file is None or not file.is_fresh():
-            return None
-        self._kept.move_to_end(path)
-        return file
+        return file if file is not None and file.is_fresh() else None
 
     async def open(self, path: Path) -> OpenFile:
         """Opens a regular file, or finds that it still is what was opened before.
@@ -220,28 +217,21 @@ class Files:
         """
         if file := self.known(path):
             return file
-        task = self._opening.get(path)
-        if task is None:
-            task = self._opening[path] = asyncio.ensure_future(self._open(path))
-            task.add_done_callback(lambda _: self._opening.pop(path, None))
-        # Whoever asked first may hang up; the others still get their answer.
-        return await asyncio.shield(task)
+        return await self._opening.run(path, lambda: self._open(path))
 
     async def _open(self, path: Path) -> OpenFile:
         try:
-            descriptor, facts = await asyncio.wrap_future(self._openers.submit(_open, path, self._opener, self._closer))
+            descriptor, status = await asyncio.wrap_future(
+                self._openers.submit(_open, path, self._opener, self._closer)
+            )
         except OSError:
-            self._kept.pop(path, None)
+            self._kept.pop(path)
             raise
         file = self._kept.get(path)
-        if file is not None and file.identity == _identity(facts):
+        if file is not None and file.identity == _identity(status):
             file.confirm()
-        else:
-            file = self._kept[path] = OpenFile(descriptor, facts, self._pool_of(facts.st_dev))
-        self._kept.move_to_end(path)
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
-        return file
+            return file
+        return self._kept.put(path, OpenFile(descriptor, status, self._pool_of(status.st_dev)))
 
     def _pool_of(self, device: int) -> ThreadPoolExecutor:
         pool = self._readers.get(device)
@@ -268,14 +258,14 @@ def _plainly(path: Path) -> int:
 
 def _open(path: Path, opener: Opener, close: Callable[[int], None]) -> tuple[Descriptor, os.stat_result]:
     descriptor = Descriptor(opener(path), close)
-    facts = os.fstat(descriptor.number)
-    if not stat.S_ISREG(facts.st_mode):
+    status = os.fstat(descriptor.number)
+    if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return descriptor, facts
+    return descriptor, status
 
 
-def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _examine(descriptor: Descriptor, size: int, look: Callable[[int, int], T]) -> T:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from kit.errors import ApiError
-from services.stream.names import BATCH, Names
+from services.stream.clients.display_names import BATCH, Names
 
 
 class Fetch:
@@ -38,8 +38,8 @@ async def test_many_are_asked_for_in_batches() -> None:
 
 
 async def test_they_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.stream.names.KEPT_SEC", 0)
-    monkeypatch.setattr("services.stream.names.CAPACITY", 1)
+    monkeypatch.setattr("services.stream.clients.display_names.KEPT_SEC", 0)
+    monkeypatch.setattr("services.stream.clients.display_names.CAPACITY", 1)
     fetch = Fetch()
     names = Names(fetch)
     for _ in range(2):

@@ -18,12 +18,12 @@ from services.stream.domain import Source
 from services.stream.mp4 import Unsupported
 from services.stream.mp4.structure import MAX_PREFIX_BYTES
 from services.stream.settings import StreamSettings
-from services.stream.stores import Store, StoredFile
-from services.stream.stores.places import places
-from services.stream.tests.integration.stores.conftest import Place
+from services.stream.storage.port import Store, StoredFile
+from services.stream.storage.router import build_store
+from services.stream.storage.virtual_file_cache import VirtualFiles
+from services.stream.tests.integration.storage.conftest import Place
 from services.stream.tests.support import a_source
 from services.stream.tests.unit.mp4.films import ffmpeg, pictures
-from services.stream.virtual import VirtualFiles
 
 DATA = os.urandom(1_000_000)
 OTHER = os.urandom(1_000_000)
@@ -40,7 +40,7 @@ async def build(store: Path, tmp_path: Path, settings: dict[str, Any]) -> AsyncI
 
     def build() -> Store:
         origins = Origins(loaded)
-        made.append((places(loaded, origins), origins))
+        made.append((build_store(loaded, origins), origins))
         return made[-1][0]
 
     yield build
@@ -148,7 +148,7 @@ async def test_what_is_not_there(build: Build, source: Source, place: Place) -> 
 async def test_what_comes_back_is_found_again(
     build: Build, source: Source, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.stream.stores.remote.FAILED_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.remote.FAILED_SEC", 0)
     store = build()
     place.remove("film")
     with pytest.raises(OSError, match=r"."):

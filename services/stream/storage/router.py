@@ -10,15 +10,15 @@ from kit.media import BadReference, MediaStore
 from kit.origins import Imported, Object, Origins, Stored, Url, parse
 from services.stream.domain import Source
 from services.stream.settings import StreamSettings
-from services.stream.stores import Store, StoredFile
-from services.stream.stores.nas import import_folder, own_folder
-from services.stream.stores.remote import Presign, RemoteStore
+from services.stream.storage.local import import_folder, own_folder
+from services.stream.storage.port import Store, StoredFile
+from services.stream.storage.remote import Presign, RemoteStore
 
 Kind = type[Stored] | type[Imported] | type[Object] | type[Url]
 
 
-class Places:
-    """A `stores.Store` made of others.
+class StoreRouter:
+    """A `storage.port.Store` made of others.
 
     Args:
         own: the platform's own store, where uploads go.
@@ -52,7 +52,7 @@ class Places:
             store.close()
 
 
-def places(settings: StreamSettings, origins: Origins) -> Places:
+def build_store(settings: StreamSettings, origins: Origins) -> StoreRouter:
     """The stores that the settings name.
 
     Args:
@@ -66,8 +66,8 @@ def places(settings: StreamSettings, origins: Origins) -> Places:
         others[Imported] = import_folder(settings.import_dir, settings.read_threads)
     bucket = settings.media_bucket
     if bucket is None:
-        return Places(own_folder(settings.media_root, settings.read_threads), others)
-    return Places(RemoteStore(origins.open, _within(bucket), presign), others)
+        return StoreRouter(own_folder(settings.media_root, settings.read_threads), others)
+    return StoreRouter(RemoteStore(origins.open, _within(bucket), presign), others)
 
 
 def is_mounted(settings: StreamSettings) -> Callable[[Source], bool]:

@@ -4,7 +4,7 @@
     <video id>.part/           one that is being made
     <random>.trash/            one that nobody can open any more, until the last reader has let go of it
         film                   the bytes
-        facts.json             of what; its time of change is the last use
+        facts.json                the manifest: of what; its time of change is the last use
 
 Several processes may use one folder. Each step is one rename, and what a process is doing it holds by a `flock` on
 `film`, which the kernel lets go of when the process dies, however it does: readers share it, whoever makes or removes
@@ -26,8 +26,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.stream.hotcache.facts import BadFacts, Facts
-from services.stream.hotcache.part import FACTS, FILM, Copy, Part, sync_folder
+from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE, Copy, CopyWriter, sync_folder
+from services.stream.hotcache.manifest import BadManifestError, CopyManifest
 
 HIGH_WATER = 0.95
 """The part of the budget above which copies are evicted."""
@@ -43,7 +43,7 @@ _TRASH = re.compile(r"[0-9a-f]{32}\.trash")
 _OURS = (_PART, _COPY, _TRASH)
 
 
-class NoRoom(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class CacheFullError(Exception):
     """The budget has no room for a film, even without the copies that nobody is watching."""
 
 
@@ -51,12 +51,12 @@ class NoRoom(Exception):  # noqa: N818 - reads as a sentence where it is raised
 class Evicted:
     """A copy that had to make room."""
 
-    facts: Facts
+    manifest: CopyManifest
     unused_sec: float
     """How long nobody had used it."""
 
 
-class Folder:
+class CopyDirectory:
     """A folder of copies.
 
     Args:
@@ -99,7 +99,7 @@ class Folder:
         except FileNotFoundError:
             return None
         if _lock(descriptor, fcntl.LOCK_SH) and self._is(copy.path, descriptor):
-            if os.fstat(descriptor).st_size == copy.facts.size:
+            if os.fstat(descriptor).st_size == copy.manifest.size:
                 return descriptor
             self.discard(copy.path)
         os.close(descriptor)
@@ -108,33 +108,33 @@ class Folder:
     def touch(self, copy: Copy) -> None:
         """Notes that a copy is in use now. It need not be there any more."""
         with suppress(FileNotFoundError):
-            os.utime(copy.path / FACTS)
+            os.utime(copy.path / MANIFEST_FILE)
 
-    def reserve(self, facts: Facts) -> tuple[Part | None, list[Evicted]]:
+    def reserve(self, manifest: CopyManifest) -> tuple[CopyWriter | None, list[Evicted]]:
         """Begins a copy, and evicts others if its bytes would fill the budget above the high water.
 
         Answers no part when there is nothing to do: that copy exists, or another process is making one.
 
         Raises:
-            NoRoom: the budget is too small for it, beside what is being watched.
+            CacheFullError: the budget is too small for it, beside what is being watched.
             OSError: the disk is full or broken.
         """
         with self._room():
-            if (self._root / f"{facts.video_id}.{facts.key}.copy").is_dir():
+            if (self._root / f"{manifest.video_id}.{manifest.key}.copy").is_dir():
                 return None, []
-            path = self._root / f"{facts.video_id}.part"
+            path = self._root / f"{manifest.video_id}.part"
             path.mkdir(exist_ok=True)
             descriptor = os.open(path / FILM, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             if not (_lock(descriptor, fcntl.LOCK_EX) and self._is(path, descriptor)):
                 os.close(descriptor)
                 return None, []
-            part = Part(self, path, descriptor, facts)
+            part = CopyWriter(self, path, descriptor, manifest)
             try:
                 # What a process that died has left is no beginning: nobody knows how far its bytes got.
                 os.ftruncate(descriptor, 0)
-                evicted = self._make_room(facts.size)
-                if facts.size:
-                    os.posix_fallocate(descriptor, 0, facts.size)
+                evicted = self._make_room(manifest.size)
+                if manifest.size:
+                    os.posix_fallocate(descriptor, 0, manifest.size)
             except BaseException:
                 part.abandon()
                 raise
@@ -166,13 +166,13 @@ class Folder:
                 if held is not None:
                     os.close(held)
 
-    def accept(self, part: Path, facts: Facts) -> Copy:
+    def accept(self, part: Path, manifest: CopyManifest) -> Copy:
         """Renames a finished part, durably, and removes other copies of its video."""
-        copy = Copy(self._root / f"{facts.video_id}.{facts.key}.copy", facts)
+        copy = Copy(self._root / f"{manifest.video_id}.{manifest.key}.copy", manifest)
         with self._room():
             part.rename(copy.path)
             for path, matched in self._entries(_COPY):
-                if matched[1] == facts.video_id and path != copy.path:
+                if matched[1] == manifest.video_id and path != copy.path:
                     self.discard(path)
         sync_folder(self._root)
         return copy
@@ -203,7 +203,7 @@ class Folder:
             partly: evict what can be, also when it is not enough.
 
         Raises:
-            NoRoom: it is not enough.
+            CacheFullError: it is not enough.
         """
         excess = self.used_bytes() + needed - int(HIGH_WATER * self._budget)
         if excess <= 0:
@@ -219,10 +219,10 @@ class Folder:
                 copy = self._read(path, matched)
                 held = _hold(path / FILM) if copy else None
                 if copy and held is not None:
-                    victims.append((path, Evicted(copy.facts, max(time.time() - used_at / 1e9, 0)), held))
-                    freed += copy.facts.size
+                    victims.append((path, Evicted(copy.manifest, max(time.time() - used_at / 1e9, 0)), held))
+                    freed += copy.manifest.size
             if freed < excess and not partly:
-                raise NoRoom(f"{excess - freed} bytes more than can be freed")
+                raise CacheFullError(f"{excess - freed} bytes more than can be freed")
             for path, _, _ in victims:
                 self.discard(path, is_held=True)
         finally:
@@ -239,11 +239,11 @@ class Folder:
     @staticmethod
     def _read(path: Path, matched: re.Match[str]) -> Copy | None:
         try:
-            facts = Facts.parse((path / FACTS).read_bytes())
-        except (FileNotFoundError, BadFacts):
+            manifest = CopyManifest.parse((path / MANIFEST_FILE).read_bytes())
+        except (FileNotFoundError, BadManifestError):
             return None
-        named_alike = facts.video_id == matched[1] and facts.key == matched[2]
-        return Copy(path, facts) if named_alike and _size(path) == facts.size else None
+        named_alike = manifest.video_id == matched[1] and manifest.key == matched[2]
+        return Copy(path, manifest) if named_alike and _size(path) == manifest.size else None
 
     @staticmethod
     def _is(path: Path, descriptor: int) -> bool:
@@ -288,22 +288,22 @@ def _hold(film: Path) -> int | None:
 
 def _size(path: Path) -> int:
     try:
-        facts = (path / FILM).lstat()
+        status = (path / FILM).lstat()
     except FileNotFoundError:
         return 0
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def _used_at(path: Path) -> int:
     try:
-        return (path / FACTS).stat().st_mtime_ns
+        return (path / MANIFEST_FILE).stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 
 
 def _delete(path: Path) -> None:
     """Deletes what is ours in a folder, and the folder unless somebody has put something else there."""
-    for name in (FACTS, FILM):
+    for name in (MANIFEST_FILE, FILM):
         (path / name).unlink(missing_ok=True)
     with suppress(OSError):
         path.rmdir()

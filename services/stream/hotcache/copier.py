@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
 
-from services.stream.hotcache.facts import Facts
-from services.stream.hotcache.part import Part
-from services.stream.stores import StoredFile
+from services.stream.hotcache.copy_writer import CopyWriter
+from services.stream.hotcache.manifest import CopyManifest
+from services.stream.storage.port import StoredFile
 
 STALL_SEC = 30.0
 """How long a store may take for one block before the copy is given up."""
@@ -21,7 +21,7 @@ BLOCK_BYTES = 1024 * 1024
 """What is read back at a time."""
 
 
-class NotACopy(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class ChecksumMismatchError(Exception):
     """What the disk gave back is not what was written to it."""
 
 
@@ -44,12 +44,12 @@ class Pace:
             await asyncio.sleep(pause)
 
 
-async def copy(original: StoredFile, part: Part, pace: Pace, threads: ThreadPoolExecutor) -> Facts:
-    """Copies an original, reads the copy back from the disk, and answers the facts with the checksum of both.
+async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: ThreadPoolExecutor) -> CopyManifest:
+    """Copies an original, reads the copy back from the disk, and answers the manifest with the checksum of both.
 
     Raises:
         OSError: the store or the disk failed; ETIMEDOUT when the store stalled.
-        NotACopy: the disk gave something else back.
+        ChecksumMismatchError: the disk gave something else back.
     """
     loop = asyncio.get_running_loop()
     digest = hashlib.sha256()
@@ -79,8 +79,8 @@ async def copy(original: StoredFile, part: Part, pace: Pace, threads: ThreadPool
         offset += count
         await pace.spend(count)
     if written.digest() != digest.digest():
-        raise NotACopy(f"of {part.facts.video_id} {offset} bytes came back, with another checksum")
-    return replace(part.facts, sha256=digest.hexdigest())
+        raise ChecksumMismatchError(f"of {part.manifest.video_id} {offset} bytes came back, with another checksum")
+    return replace(part.manifest, sha256=digest.hexdigest())
 
 
 async def _next(blocks: AsyncGenerator[bytes, None]) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kit.media import MediaStore
-from services.stream.hotcache.mounts import Mounts
+from services.stream.hotcache.mount_check import Mounts
 from services.stream.tests.support import a_source
 
 UPLOADED = a_source(reference="videos/1/source")

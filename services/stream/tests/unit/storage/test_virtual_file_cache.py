@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from services.stream.mp4 import Span, StartBeyondEnd, Unsupported, VirtualFile, build, process
 from services.stream.mp4.process import Builder, understood
+from services.stream.storage.virtual_file_cache import Identity, VirtualFileLru, VirtualFiles
 from services.stream.tests.support import until
 from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, write
-from services.stream.virtual import Identity, Shelf, VirtualFiles
 
 FRAMES = tuple(Frame(512, 0, 40, n % 25 == 0) for n in range(250))
 FILM = write(Script(1000, (Shape("vide", 12800, FRAMES, (5,) * 50, stss=True),)))
@@ -166,7 +166,7 @@ async def test_a_failure_is_not_repeated_at_once(files: VirtualFiles, tmp_path: 
 async def test_a_failure_is_tried_again_later(
     files: VirtualFiles, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.stream.virtual.FAILED_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.virtual_file_cache.FAILED_SEC", 0)
     path = tmp_path / "noise.mp4"
     path.write_bytes(bytes(1000))
     for _ in range(2):
@@ -340,7 +340,7 @@ PARENT = """
 import asyncio, sys
 from types import SimpleNamespace
 from services.stream.mp4 import process
-from services.stream.virtual import VirtualFiles
+from services.stream.storage.virtual_file_cache import VirtualFiles
 
 process._PROGRAM = sys.argv[1]
 source = SimpleNamespace(fileno=lambda: 0, size=100, identity=(0, 0, 0, 0))
@@ -396,7 +396,7 @@ OTHER: Identity = (1, 2, 1, 1)
 
 
 def test_the_shelf_finds_by_time() -> None:
-    shelf = Shelf(10**6)
+    shelf = VirtualFileLru(10**6)
     whole, middle = a_file(0, 1000), a_file(2000, 3000)
     shelf.keep(ONE, whole)
     shelf.keep(ONE, middle)
@@ -406,7 +406,7 @@ def test_the_shelf_finds_by_time() -> None:
 
 
 def test_the_shelf_lets_go_of_what_is_not_asked_for() -> None:
-    shelf = Shelf(7000)
+    shelf = VirtualFileLru(7000)
     kept = [a_file(n * 1000, n * 1000 + 1000) for n in range(3)]
     for virtual in kept:
         shelf.keep(ONE, virtual)
@@ -418,7 +418,7 @@ def test_the_shelf_lets_go_of_what_is_not_asked_for() -> None:
 
 
 def test_the_shelf_never_holds_more_than_it_may() -> None:
-    shelf = Shelf(5000)
+    shelf = VirtualFileLru(5000)
     too_big = a_file(0, 1, size=6000)
     assert shelf.keep(ONE, too_big) is too_big
     assert shelf.find(ONE, 0) is None
@@ -433,7 +433,7 @@ def test_the_shelf_never_holds_more_than_it_may() -> None:
     )
 )
 def test_the_shelf_adds_up(steps: list[tuple[int, int, int, int]]) -> None:
-    shelf = Shelf(20_000)
+    shelf = VirtualFileLru(20_000)
     for film, first, length, size in steps:
         identity = (film, 0, 0, 0)
         built = a_file(first, first + length, size)

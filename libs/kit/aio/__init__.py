@@ -1,0 +1,1 @@
+"""What asyncio itself leaves out."""

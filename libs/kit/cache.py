@@ -1,0 +1,64 @@
+"""Keep a bounded number of values in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class LruCache(Generic[K, V]):
+    """Keep the values used last, and drop the one not used for longest when there is no room.
+
+    Args:
+        capacity: values kept at most.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[K]:
+        """Iterate over the keys, the one not used for longest first."""
+        return iter(self._values)
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key and count that as a use; None if there is none."""
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def peek(self, key: K) -> V | None:
+        """Return the value of a key without counting that as a use; None if there is none."""
+        return self._values.get(key)
+
+    def put(self, key: K, value: V) -> V:
+        """Keep a value, and return it. It is now the one used last."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._capacity:
+            self._values.popitem(last=False)
+        return value
+
+    def pop(self, key: K) -> V | None:
+        """Drop the value of a key and return it; None if there is none."""
+        return self._values.pop(key, None)
+
+    def drop_if(self, matches: Callable[[K, V], bool]) -> None:
+        """Drop every value for which a function of key and value says so."""
+        for key in [key for key, value in self._values.items() if matches(key, value)]:
+            del self._values[key]
+
+    def clear(self) -> None:
+        """Drop all values."""
+        self._values.clear()

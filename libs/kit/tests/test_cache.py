@@ -1,0 +1,45 @@
+"""The cache keeps what was used last, like a plain model of it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.cache import LruCache
+
+KEYS = st.integers(0, 5)
+STEPS = st.lists(st.tuples(st.sampled_from(["get", "peek", "put", "pop"]), KEYS), max_size=60)
+
+
+@given(capacity=st.integers(1, 4), steps=STEPS)
+def test_keeps_what_was_used_last(capacity: int, steps: list[tuple[str, int]]) -> None:
+    cache = LruCache[int, str](capacity)
+    model: list[tuple[int, str]] = []
+    for number, (step, key) in enumerate(steps):
+        there = dict(model).get(key)
+        if step == "put":
+            cache.put(key, str(number))
+            model = [(each, value) for each, value in model if each != key][-capacity + 1 or len(model) :]
+            model.append((key, str(number)))
+        elif step == "get":
+            assert cache.get(key) == there
+            if there is not None:
+                model = [each for each in model if each[0] != key] + [(key, there)]
+        elif step == "peek":
+            assert cache.peek(key) == there
+        else:
+            assert cache.pop(key) == there
+            model = [each for each in model if each[0] != key]
+        assert list(cache) == [each for each, _ in model]
+        assert len(cache) == len(model) <= capacity
+
+
+def test_drops_what_matches() -> None:
+    cache = LruCache[str, int](10)
+    for number, key in enumerate("abcd"):
+        cache.put(key, number)
+    cache.drop_if(lambda key, value: key == "a" or value == 3)
+    assert list(cache) == ["b", "c"]
+    assert "a" not in cache
+    cache.clear()
+    assert not len(cache)

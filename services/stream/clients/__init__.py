@@ -1,0 +1,1 @@
+"""gRPC clients of other services, with what is kept of their answers."""
