@@ -57,7 +57,6 @@ def rules(own_pid: int, *, threads: bool, paths: bool, writable_paths: bool) -> 
         "newfstatat": ((Check(0, 0, _NEGATIVE), Check(3, _AT_EMPTY_PATH)),),
         # Not: flags and owners of descriptions that the parent shares, locks, leases, notifications.
         "fcntl": tuple((Check(1, command),) for command in (_F_DUPFD_CLOEXEC, _F_SETFD, _F_DUPFD, _F_GETFD, _F_GETFL)),
-        "sched_getaffinity": _OF_ITSELF,
         "getsid": _OF_ITSELF,
         "getpriority": ((Check(0, _PRIO_PROCESS), Check(1, _SELF)),),
         "setpriority": ((Check(0, _PRIO_PROCESS), Check(1, _SELF)),),
@@ -67,6 +66,8 @@ def rules(own_pid: int, *, threads: bool, paths: bool, writable_paths: bool) -> 
     }
     if threads:
         allowed["clone"] = ((Check(0, _CLONE_THREAD, _CLONE_THREAD), Check(0, 0, 0xFFFFFFFF & ~_FLAGS_OF_THREADS)),)
+        # Without, FFmpeg counts one processor and starts no threads by itself.
+        allowed["sched_getaffinity"] = _OF_ITSELF
         allowed |= dict.fromkeys(("set_robust_list", "membarrier"), _ALWAYS)
     if paths or writable_paths:
         allowed |= dict.fromkeys(_OF_PATHS, _ALWAYS)

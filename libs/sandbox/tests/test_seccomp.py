@@ -92,7 +92,7 @@ def test_allows(machine: str, call: str, arguments: tuple[int, ...]) -> None:
         ("setpriority", (0, 1, 10)),
         ("setpriority", (2, 0, 10)),
         ("getsid", (1,)),
-        ("sched_getaffinity", (1, 8, 4096)),
+        ("sched_getaffinity", (0, 8, 4096)),
         ("clone", (THREAD,)),
         ("clone", (17,)),
         ("openat", (AT_FDCWD, 4096, 0)),
@@ -108,6 +108,8 @@ def test_refuses(machine: str, call: str | int, arguments: tuple[int, ...]) -> N
 @pytest.mark.parametrize("flags", [THREAD, THREAD | 0x400000])
 def test_threads_are_allowed_by_leave(machine: str, flags: int) -> None:
     assert judged(machine, "clone", flags, threads=True) == ALLOW
+    assert judged(machine, "sched_getaffinity", 0, threads=True) == ALLOW
+    assert judged(machine, "sched_getaffinity", 1, threads=True) == REFUSE
 
 
 @pytest.mark.parametrize("machine", MACHINES)
