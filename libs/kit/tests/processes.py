@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-DEADLINE_SEC = 15.0
+DEADLINE_SEC = 60.0
 SIZE = 30_000_000
 REQUEST = "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"
 
