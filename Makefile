@@ -69,6 +69,10 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 	scripts/install-test-tools.sh --with-docker
 	scripts/run-tests
 
+.PHONY: check
+check: $(VENV)/dev ## the quick part of test: lint, types, unit tests without servers (90 s)
+	scripts/run-checks
+
 .PHONY: loadtest
 loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make loadtest VIEWERS=50 (see loadtest/)
 	@$(LOCK) requirements/loadtest.txt
@@ -110,10 +114,10 @@ docs: $(VENV)/dev ## write docs/settings.md from the settings classes
 	python -m apps.marquee.reference docs
 
 .PHONY: lock
-lock: $(VENV)/dev ## pin every dependency set anew
+lock: $(VENV)/dev ## pin every dependency set anew; KEEP=1: only what pyproject.toml adds or drops
 	@for name in $(SERVICES) embedded loadtest bench dev; do \
 		uv pip compile --quiet --universal --python-version 3.11 --group $$name --generate-hashes \
-			--no-emit-index-url --no-header --no-annotate --upgrade --output-file requirements/$$name.txt; \
+			--no-emit-index-url --no-header --no-annotate $(if $(KEEP),,--upgrade) --output-file requirements/$$name.txt; \
 	done
 
 .PHONY: clean

@@ -1,3 +1,16 @@
-"""Real servers for every test that asks for one; see kit.testing.fixtures."""
+"""Real servers for every test that asks for one (see kit.testing.fixtures), and names of tests that stay the same."""
+
+from __future__ import annotations
+
+import re
 
 pytest_plugins = ["kit.testing.fixtures"]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name an identifier made for this run by its kind: every worker of a parallel run must know the same tests."""
+    if isinstance(val, str) and _UUID.search(val):
+        return _UUID.sub("uuid", val).encode("unicode_escape").decode()
+    return None

@@ -20,6 +20,22 @@ STACKS: dict[str, Callable[[Path], Stack]] = {
 }
 
 
+ALONE = {"tests/chaos/test_hot_cache.py", "tests/contract/test_locks.py", "tests/contract/test_gateway.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a stack in one worker of a parallel run: each stack is started once."""
+    for item in items:
+        path = item.nodeid.partition("::")[0]
+        if not path.startswith("tests/"):
+            continue
+        parameters = getattr(item, "callspec", None)
+        stack = parameters.params.get("stack") if parameters else None
+        group = str(stack or (path if path in ALONE else path.split("/")[1]))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film of twelve seconds, ready to play from its first byte."""

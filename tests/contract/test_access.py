@@ -128,7 +128,7 @@ class Crowd:
             paths = ("/api/users/me", "/api/videos", "/api/play-sessions", "/api/users/me/points")
             return all(self.http.get(path, headers=headers).status_code == 401 for path in paths)
 
-        wait_for(known_everywhere, 10, "every service to refuse the token")
+        wait_for(known_everywhere, 60, "every service to refuse the token")
         return headers
 
     def _expired(self, credentials: dict[str, str]) -> str:

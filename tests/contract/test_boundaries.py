@@ -1,37 +1,10 @@
-"""What keeps the services apart: each runs on its own dependencies, and commits happen in one place."""
+"""What keeps the code in order. That each service needs only its own dependencies is shown in test_locks.py."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
 
 from tests.stacks.base import REPOSITORY
-from tests.stacks.services import ORDER
-
-UV = str(Path(sys.executable).with_name("uv"))
-
-
-@pytest.mark.parametrize("service", ORDER)
-def test_a_service_needs_only_its_own_dependencies(service: str, tmp_path: Path) -> None:
-    """Its composition root is imported in an environment of its requirements file and nothing else."""
-    environment = {
-        **os.environ,
-        "VIRTUAL_ENV": str(tmp_path / "venv"),
-        "PYTHONPATH": ":".join(str(REPOSITORY / part) for part in ("", "libs", "libs/protos")),
-    }
-    requirements = str(REPOSITORY / "requirements" / f"{service}.txt")
-    for command in (
-        [UV, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")],
-        [UV, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", requirements],
-        [str(tmp_path / "venv" / "bin" / "python"), "-c", f"import services.{service}.__main__"],
-    ):
-        done = subprocess.run(command, env=environment, cwd=tmp_path, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
 
 
 def test_only_the_database_commits() -> None:

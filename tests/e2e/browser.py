@@ -114,7 +114,7 @@ class PlainTab:
             self._session.send("Browser.getVersion")
             return condition()
 
-        wait_for(met, 20, what)
+        wait_for(met, 60, what)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def test_acts_with_every_service_are_written_down_once(stack: Stack, admin: Clie
         assert found.status_code == 200, found.text
         return [each for each in found.json()["items"] if each["target_id"] in subjects and each["action"] in ACTIONS]
 
-    wait_for(lambda: {each["action"] for each in entries()} == ACTIONS, 30, "the acts in the audit log")
+    wait_for(lambda: {each["action"] for each in entries()} == ACTIONS, 60, "the acts in the audit log")
     newest_first = [each["action"] for each in entries()]
     assert newest_first == [
         "video.restored",

@@ -40,13 +40,13 @@ class Stack(ABC):
 
         def healthy() -> bool:
             with contextlib.suppress(httpx.HTTPError, ValueError):
-                return bool(httpx.get(f"{self.base_url}/api/health", timeout=5).json().get("status") == "healthy")
+                return bool(httpx.get(f"{self.base_url}/api/health", timeout=30).json().get("status") == "healthy")
             return False
 
         def lets_viewers_in() -> bool:
             with contextlib.suppress(httpx.HTTPError, ValueError):
                 url = f"{self.base_url}/api/admin/streams/metrics"
-                metrics = httpx.get(url, auth=(ADMIN_LOGIN, ADMIN_PASSWORD), timeout=5).json()
+                metrics = httpx.get(url, auth=(ADMIN_LOGIN, ADMIN_PASSWORD), timeout=30).json()
                 return bool(metrics.get("opens_in_sec") == 0)
             return False
 

@@ -52,7 +52,7 @@ class Gateway:
             except httpx.HTTPError:
                 return False
 
-        wait_for(answers, 10, "the gateway")
+        wait_for(answers, 60, "the gateway")
 
     def stop(self) -> None:
         """Stops it."""

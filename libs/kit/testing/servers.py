@@ -10,6 +10,7 @@ that none of them outlives the process that started it.
 """
 
 import contextlib
+import fcntl
 import os
 import pwd
 import random
@@ -25,7 +26,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -42,6 +43,7 @@ GUARDIAN = Path(__file__).with_name("guardian.py")
 Answer = TypeVar("Answer")
 
 _handed_out: set[int] = set()
+_reservations: list[int] = []
 
 
 class ServerError(RuntimeError):
@@ -70,7 +72,7 @@ def free_port() -> int:
     candidates = range(min(15_000, lowest_outgoing // 2), lowest_outgoing)
     while True:
         port = random.choice(candidates)  # noqa: S311 - no secret
-        if port in _handed_out:
+        if port in _handed_out or not _reserve(port):
             continue
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,6 +82,21 @@ def free_port() -> int:
                 continue
         _handed_out.add(port)
         return port
+
+
+def _reserve(port: int) -> bool:
+    """Keep the port from other test processes of this user until this one ends. False when one of them has it.
+
+    A server that is about to start, or that a test has stopped for a while, does not occupy its port.
+    """
+    if not _reservations:
+        path = Path(tempfile.gettempdir()) / f"marquee-test-ports-{os.getuid()}"
+        _reservations.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    try:
+        fcntl.lockf(_reservations[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -127,6 +144,11 @@ class Server(ABC):
         self.log_file = self.directory / "server.log"
         self._guardian: subprocess.Popen[bytes] | None = None
         self._server_pid = 0
+        self._borrowed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to use the server; starting and stopping stay with this one."""
+        return self.__dict__ | {"_guardian": None, "_borrowed": True}
 
     @property
     @abstractmethod
@@ -165,6 +187,8 @@ class Server(ABC):
 
     def start(self) -> Self:
         """Starts it on its data and its port, and waits until it serves clients."""
+        if self._borrowed:
+            raise ServerError(f"{self.name} belongs to another process: a test that starts one makes its own")
         if self.running:
             raise ServerError(f"{self.name} is running already")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -214,7 +238,7 @@ class Server(ABC):
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing is answered."""
         self._order(b"S")
-        wait_until(lambda: _state(self._server_pid) == "T", f"{self.name} is frozen", 5)
+        wait_until(lambda: _state(self._server_pid) == "T", f"{self.name} is frozen", 60)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
@@ -358,7 +382,7 @@ class PostgresServer(Server):
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
             "unix_socket_directories": "",
-            "max_connections": "200",
+            "max_connections": "400",
             "shared_buffers": "32MB",
             # A killed process loses nothing that the kernel has; only a lost machine would, and then the data is
             # of no use either.
@@ -541,7 +565,7 @@ class RedisServer(Server):
         ]
 
     def _answers(self) -> bool:
-        client = redis.Redis(host=LOOPBACK, port=self.port, socket_timeout=2, retry=Retry(NoBackoff(), 0))
+        client = redis.Redis(host=LOOPBACK, port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping())
         except redis.RedisError:  # refused, or still loading its data

@@ -96,7 +96,7 @@ class DatabaseContract:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(5), database.write() as transaction:
+        async with asyncio.timeout(60), database.write() as transaction:
             await transaction.session.execute(insert(counters).values(id=1, value=7))
         assert await count(database) == 1
 
@@ -164,7 +164,7 @@ class TestSqlite(DatabaseContract):
     async def test_readers_do_not_wait_for_a_writer(self, database: Database) -> None:
         async with database.write() as transaction:
             await transaction.session.execute(insert(counters).values(id=1, value=0))
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(60):
                 assert await count(database) == 0
 
     async def test_ping_raises_while_the_file_can_not_be_had_and_recovers(self, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from kit.events import Event
 from kit.outbox import BATCH, KEEP_RECEIVED, KEEP_SENT, Relay
 from kit.testing.fakes import FakeBus
 
-PATIENCE_SEC = 20
+PATIENCE_SEC = 60
 
 
 def an_event(number: int = 0, type_: str = "thing.made") -> Event:
@@ -155,7 +155,7 @@ class OutboxContract:
         await asyncio.wait_for(waits.wait(), PATIENCE_SEC)
         wake.set()
         task.cancel()
-        _, going_on = await asyncio.wait([task], timeout=5)
+        _, going_on = await asyncio.wait([task], timeout=60)
         task.cancel()
         assert not going_on
 
@@ -383,7 +383,7 @@ class TestSqliteOutbox(OutboxContract):
         async with running(Relay("kit", database, bus)):
             await record(database, an_event(1))
             await bus.has_published(1)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await record(database, an_event(2))
 
 

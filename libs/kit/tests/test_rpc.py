@@ -148,7 +148,7 @@ async def test_a_late_answer_is_not_waited_for_and_its_work_is_stopped(peer: Pee
     assert time.monotonic() - started < 1
     assert caught.value.code == "SERVICE_UNAVAILABLE"
     assert caught.value.headers["Retry-After"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await stopped.wait()
 
 
@@ -229,7 +229,7 @@ async def test_a_server_that_was_not_looked_at_is_not_called_healthy(peer: Peer)
 
 
 async def test_a_probe_of_nobody_fails_at_once(tmp_path: Path) -> None:
-    async with connect(f"unix:{tmp_path}/nobody") as channel, asyncio.timeout(5):
+    async with connect(f"unix:{tmp_path}/nobody") as channel, asyncio.timeout(60):
         with pytest.raises(ApiError) as caught:
             await probe(channel)
     assert caught.value.code == "SERVICE_UNAVAILABLE"
@@ -252,7 +252,7 @@ async def test_a_stop_lets_calls_in_hand_finish(peer: Peer) -> None:
 
 
 async def test_a_server_that_never_started_can_be_stopped(tmp_path: Path) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await GrpcServer("kit", f"unix:{tmp_path}/rpc").stop(0)
 
 

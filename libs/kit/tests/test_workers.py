@@ -134,7 +134,7 @@ async def test_they_share_the_port_of_grpc(lasting_server: Running) -> None:
     ports = [entry["grpc_port"] for entry in lasting_server.log() if entry["action"] == "service_started"]
     assert ports == ports[:1] * COUNT
     for _ in range(10):
-        async with connect(f"127.0.0.1:{ports[0]}") as channel, asyncio.timeout(10):
+        async with connect(f"127.0.0.1:{ports[0]}") as channel, asyncio.timeout(60):
             assert await probe(channel) is not None
 
 
@@ -145,7 +145,7 @@ async def test_one_that_fails_again_and_again_is_given_longer_pauses(monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
         parent = workers._Workers([listener], str(Path.cwd()))
         running = asyncio.ensure_future(parent.run(1, 10))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(deaths := [entry for entry in logs if entry["event"] == "worker_died"]) < 4:  # noqa: ASYNC110 - logs wake nobody
                 await asyncio.sleep(0.01)
             parent._stop()
@@ -164,7 +164,7 @@ async def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch,
     with socket.create_server(("127.0.0.1", 0)) as listener, capture_logs() as logs:
         parent = workers._Workers([listener], str(tmp_path))
         running = asyncio.ensure_future(parent.run(1, 0.1))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not sign.exists():  # noqa: ASYNC110 - nor do files
                 await asyncio.sleep(0.01)
             parent._stop()

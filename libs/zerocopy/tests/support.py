@@ -21,7 +21,7 @@ from zerocopy import EXTENSION, Residency, ZeroCopyProtocol
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-DEADLINE_SEC = 10.0
+DEADLINE_SEC = 60.0
 
 
 def until(condition: Callable[[], Any]) -> None:

@@ -59,7 +59,7 @@ async def test_deadlines_hold_from_the_first_step() -> None:
                 await asyncio.Event().wait()
         except TimeoutError:
             diary.append("timeout")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.sleep(0)
         diary.append("no timeout")
 

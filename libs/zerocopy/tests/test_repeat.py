@@ -238,7 +238,7 @@ def test_a_file_that_ends_early_ends_the_connection(film: Film, client: Client, 
     residency.gate.clear()
     film.media.residency = residency
     client.write(ranged(0, 3 * MIB - 1))
-    assert residency.entered.wait(10)
+    assert residency.entered.wait(60)
     os.truncate(film.media.path, MIB)
     residency.gate.set()
     client.read_head()

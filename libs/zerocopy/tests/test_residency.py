@@ -76,7 +76,7 @@ def test_others_are_served_while_a_disk_hangs(server: Running, media: Media, res
     residency.gate.clear()
     with server.connect() as stuck, server.connect() as other:
         stuck.write(request("/0/10"))
-        assert residency.entered.wait(5)
+        assert residency.entered.wait(60)
         residency.resident = lambda _offset: True
         for _ in range(10):
             other.write(request("/1/2"))
@@ -90,7 +90,7 @@ def test_who_leaves_while_a_disk_hangs_is_let_go(server: Running, media: Media, 
     residency.gate.clear()
     client = server.connect()
     client.write(request(f"/0/{COUNT}"))
-    assert residency.entered.wait(5)
+    assert residency.entered.wait(60)
     client.vanish()
     until(lambda: media.outcomes == ["left"])
     until(lambda: not server.connections())
@@ -104,7 +104,7 @@ def test_a_step_that_had_not_begun_never_does(server: Running, media: Media, res
     residency.gate.clear()
     first = server.connect()
     first.write(request("/0/10"))
-    assert residency.entered.wait(5)
+    assert residency.entered.wait(60)
     second = server.connect()
     second.write(request("/0/10"))
     until(lambda: sum(connection.is_sending for connection in server.connections()) == 2)
@@ -122,7 +122,7 @@ def test_the_server_may_end_a_connection_whose_thread_hangs(
     residency.gate.clear()
     with server.connect() as client:
         client.write(request(f"/0/{COUNT}"))
-        assert residency.entered.wait(5)
+        assert residency.entered.wait(60)
         (connection,) = server.connections()
         server.call(connection.transport.abort)
         # Not only when the thread is back.
@@ -145,7 +145,7 @@ def test_the_file_may_be_closed_while_a_thread_reads_it(
     residency.gate.clear()
     client = server.connect()
     client.write(request())
-    assert residency.entered.wait(5)
+    assert residency.entered.wait(60)
     client.vanish()
     until(lambda: media.outcomes == ["closed"])
     # The number is free for another file now; the thread must not read that one.

@@ -105,7 +105,7 @@ def test_any_part_arrives_whole(
                 received.extend(await loop.sock_recv(far, reads[len(received) % len(reads)]))
 
         fd = os.open(file, os.O_RDONLY)
-        async with linked(buffer_bytes) as (sender, _, far), asyncio.timeout(10):
+        async with linked(buffer_bytes) as (sender, _, far), asyncio.timeout(60):
             reading = asyncio.ensure_future(read(far))
             part = Part(prefix, fd, offset, count)
             waiter = sender.send(part, sent.append, Whims(loop, whims.copy()))

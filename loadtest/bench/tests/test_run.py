@@ -169,5 +169,5 @@ def test_an_interrupt_leaves_nothing_behind(number: signal.Signals, tmp_path: Pa
         bench.send_signal(number)
         assert "everything it started has ended" in bench.stderr.read()
     assert bench.returncode == 130
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "all have ended", 5)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "all have ended", 60)
     assert list(tmp_path.iterdir()) == []

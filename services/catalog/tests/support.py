@@ -100,14 +100,14 @@ class Catalog:
 
     async def told(self, count: int) -> list[str]:
         """The types of the events about videos that left the outbox, once there are `count`."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.about_videos()) < count:
                 await self.bus.something_published()
         return [event.type for event in self.about_videos()]
 
     async def acts(self, count: int) -> list[admin_pb2.AdminActed]:
         """What the audit log was told, once there are `count` acts; their order is that of their ids."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.bus.types().count(ADMIN_ACTED) < count:
                 await self.bus.something_published()
         events = sorted((event for event in self.bus.published if event.type == ADMIN_ACTED), key=lambda each: each.id)

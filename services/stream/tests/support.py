@@ -34,7 +34,7 @@ from services.stream.settings import StreamSettings
 
 VIEWER = "viewer"
 AUTHORISED = f"X-Test-User: {VIEWER}"
-_TIME_LIMIT_SEC = 20
+_TIME_LIMIT_SEC = 60
 
 
 def a_source(**changed: Any) -> Source:

@@ -171,7 +171,7 @@ def test_a_paused_server_answers_after_it_is_resumed(directory: Path) -> None:
         with pytest.raises(redis.TimeoutError):
             client.ping()
         server.resume()
-        assert wait_until(client.ping, "the resumed server answers", 5)
+        assert wait_until(client.ping, "the resumed server answers", 60)
 
 
 def test_a_paused_server_can_be_stopped(directory: Path) -> None:
@@ -203,14 +203,14 @@ def test_nothing_survives_the_process_that_started_it(directory: Path) -> None:
     starter.wait()
     starter.stdin.close()
     starter.stdout.close()
-    wait_until(lambda: not any(alive(pid) for pid in pids), "the servers are gone", 5)
+    wait_until(lambda: not any(alive(pid) for pid in pids), "the servers are gone", 60)
 
 
 def test_nothing_survives_its_guardian(directory: Path) -> None:
     with RedisServer(directory) as server:
         pid = server.pid
         os.kill(everything_of(server)[0], signal.SIGKILL)
-        wait_until(lambda: not alive(pid), "the server is gone", 5)
+        wait_until(lambda: not alive(pid), "the server is gone", 60)
 
 
 def test_a_missing_program_names_its_package() -> None:

@@ -76,7 +76,7 @@ async def test_what_was_recorded_reaches_the_bus(tmp_path: Path, sqlite_url: str
     bus = FakeBus()
     service = build(settings_of(tmp_path, {"database_url": sqlite_url}), Role.SERVE, bus)
     await service.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while bus.types() != ["user.registered"]:  # noqa: ASYNC110 - nothing tells of a row in a database
             await asyncio.sleep(0.005)
     await service.stop(0)

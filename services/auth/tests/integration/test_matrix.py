@@ -76,7 +76,7 @@ class Stage:
         self.credentials["expired"] = {"Authorization": f"Bearer {self.expired(user_id)}"}
         revoked = self.credentials["revoked"] = await self.auth.bearer()
         await self.auth.client.post("/api/auth/logout", headers=revoked)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await self.auth.client.get("/api/users/me", headers=revoked)).is_success:  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.01)
 

@@ -124,7 +124,7 @@ class RpcContract:
         await remote(a_request(bearer))
         assert remote.known(fields)
         await auth.browser().post("/api/auth/logout", headers=bearer)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while remote.known(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
                 await asyncio.sleep(0.01)
         with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):

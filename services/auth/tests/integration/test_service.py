@@ -165,7 +165,7 @@ class TestPostgres(RacesContract):
             trade.session.add(successor)
             await trade.session.flush()
             logout = asyncio.create_task(wired.logins.log_out(first.user_id, first.family_id, "10.0.0.1"))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not logout.done() and not await self.somebody_waits_for_a_lock(wired.database):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         await logout

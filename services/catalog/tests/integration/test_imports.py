@@ -56,7 +56,7 @@ class Running:
 
     async def told(self, type_: str) -> Event:
         """The first event of a type, once it has left the outbox."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while type_ not in self.bus.types():
                 await self.bus.something_published()
         return next(event for event in self.bus.published if event.type == type_)

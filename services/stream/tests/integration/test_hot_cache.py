@@ -121,7 +121,7 @@ async def promoted(theatre: Theatre, stage: Stage, video_id: str) -> None:
     """Waits until a film comes from its copy."""
     theatre.progress.views[video_id] = 5
     await stage.get(video_id, range="bytes=0-0")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await tier(stage, video_id) != ("ssd", True):  # noqa: ASYNC110 - nothing tells when it happens
             await asyncio.sleep(0.01)
 

@@ -19,7 +19,7 @@ from services.stream.tests.integration import hot_cache_process
 from services.stream.tests.unit.hotcache.support import FILMS, MIB, facts_of, names, put
 
 REPOSITORY = Path(__file__).parents[4]
-TIME_LIMIT_SEC = 30
+TIME_LIMIT_SEC = 60
 
 
 @contextmanager

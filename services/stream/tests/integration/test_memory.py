@@ -54,7 +54,7 @@ async def server(store: Path, sockets: Path) -> AsyncIterator[Server]:
     )
     assert process.stdin
     assert process.stdout
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         port, grpc_port, video_id = (await process.stdout.readline()).decode().split()
     channel = connect(f"127.0.0.1:{grpc_port}")
     server = Server(process.pid, int(port), video_id, channel)
@@ -63,7 +63,7 @@ async def server(store: Path, sockets: Path) -> AsyncIterator[Server]:
     yield server
     await channel.close()
     process.stdin.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await process.wait() == 0
 
 
@@ -88,7 +88,7 @@ async def test_slow_readers_are_waited_for(server: Server, store: Path) -> None:
             line.send("GET", stream_path(server.video_id))
             await line.head()
         sent = -1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (now := (await server.metrics()).bytes_sent) != sent:
                 sent = now
                 # Long enough for a server that reads ahead to be caught at it.
@@ -96,7 +96,7 @@ async def test_slow_readers_are_waited_for(server: Server, store: Path) -> None:
         assert (await server.metrics()).active_responses == SLOW_READERS
         assert sent < SLOW_READERS * 10 * MIB + 17 * MIB
         assert server.resident() - before < SLOW_READERS * MIB
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await server.metrics()).active_responses:  # noqa: ASYNC110 - nothing tells when they end
             await asyncio.sleep(0.01)
     assert len(open_below(store, server.pid)) == 1

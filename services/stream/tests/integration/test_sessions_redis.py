@@ -267,7 +267,7 @@ async def test_a_replica_that_is_killed_frees_its_slots_and_keeps_those_who_go_o
 
 async def until_sent(stage: Stage, count: int) -> None:
     """Waits until so many bytes are told of each session."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while min(each["bytes_sent"] for each in await taken(stage)) < count:  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
 
@@ -322,7 +322,7 @@ async def test_whatever_happens_to_redis_who_plays_goes_on_and_newcomers_are_tol
             elif fault == "killed":
                 server.start()
             statuses = Counter[int]()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not statuses[429]:
                     statuses[(await start(stages[1], film)).status] += 1
                     await asyncio.sleep(0.05)

@@ -328,7 +328,7 @@ async def test_whatever_fails_nobody_waits_for_ever(
 
         with monkeypatch.context() as broken:
             broken.setattr(Pipeline, "execute", fail)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 outcomes = await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(3)))
         assert {type(each) for each in outcomes} == {Unavailable}
         await world.granted(a_viewing())

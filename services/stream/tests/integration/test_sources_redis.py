@@ -44,6 +44,9 @@ class RedisWorld(World):
 async def a_world(url: str) -> AsyncIterator[RedisWorld]:
     world = RedisWorld(url)
     try:
+        # At its first question a replica learns the time, before which it believes nothing. A late one would ask again.
+        for each in world.shared:
+            await each._not_before()
         yield world
     finally:
         await world.close()

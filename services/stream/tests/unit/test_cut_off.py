@@ -70,7 +70,7 @@ async def test_it_ends_quietly_and_its_task_goes_on(
     assert playing.responses == {transfer}
     waiting = asyncio.create_task(playing.quiet())
     playing.end(EndReason.STOPPED)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await serving == "the connection's next request"
         await waiting
     assert not playing.responses

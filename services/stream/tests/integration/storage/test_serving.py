@@ -173,7 +173,7 @@ async def test_a_hanging_origin_holds_up_nobody_else(stage: Stage, remote: str, 
     async with Origin({"/film": DATA}, hangs=asyncio.Event()) as hanging:
         stuck = [tell_catalog(stage, hanging.url("/film")) for _ in range(20)]
         waiting = [asyncio.ensure_future(stage.get(video_id)) for video_id in stuck]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not hanging.asked:  # noqa: ASYNC110 - nothing tells when it happens
                 await asyncio.sleep(0.001)
         assert (await stage.get(local)).body == DATA
@@ -192,13 +192,13 @@ async def test_a_slow_viewer_takes_little_memory_and_who_leaves_costs_nothing(
         line.send("GET", stream_path(large))
         assert (await line.head()).status == 200
         before = -1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while origin.sent != before:
                 before = origin.sent
                 await asyncio.sleep(0.2)
         # What the buffers of the sockets on the way hold.
         assert origin.sent < 24 * 2**20
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while origin.open_connections > 1:  # noqa: ASYNC110 - nothing tells when it happens
             await asyncio.sleep(0.005)
     assert origin.sent < 24 * 2**20
@@ -219,7 +219,7 @@ async def test_seeks_that_were_given_up_stop_costing(stage: Stage, remote: str, 
 
     await asyncio.gather(*(seek(place * 2**20) for place in range(30)))
     await stage.idle()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while origin.open_connections > 1:  # noqa: ASYNC110 - nothing tells when it happens
             await asyncio.sleep(0.005)
     # A few buffers each, of the gigabyte that was asked for.

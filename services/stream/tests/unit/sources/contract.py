@@ -174,6 +174,6 @@ class SourcesContract:
         world.catalog.version = 2
         await until(lambda: all(replica.known("a") is None for replica in replicas))
         # What others know is no younger for having been told again.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {(await replica.get("a")).version for replica in replicas} != {2}:  # noqa: ASYNC110 - time goes by
                 await asyncio.sleep(0.005)

@@ -1,0 +1,89 @@
+"""What containers run every few seconds to tell whether they are healthy: right, and nearly free."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.stacks.base import REPOSITORY
+
+COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+
+
+def of_image() -> list[str]:
+    text = (REPOSITORY / "Dockerfile").read_text()
+    found = re.search(r"^HEALTHCHECK [^\n]*\\\n *CMD (\[.*\])$", text, re.MULTILINE)
+    assert found
+    command: list[str] = json.loads(found[1])
+    return command
+
+
+def run(command: list[str], port: int, instead_of: int) -> int:
+    here = [part.replace(f"/{instead_of}", f"/{port}") for part in command]
+    return subprocess.run(here, check=False, capture_output=True, timeout=60).returncode
+
+
+@contextmanager
+def answering(status: HTTPStatus) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/readyz"
+            assert self.headers["Host"] == "localhost"
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Keep quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as taken:  # bound, but nothing listens there
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(HTTPStatus.OK, True), (HTTPStatus.SERVICE_UNAVAILABLE, False)])
+def test_a_service_is_as_healthy_as_it_says(status: HTTPStatus, healthy: bool) -> None:
+    with answering(status) as port:
+        assert (run(of_image(), port, 8000) == 0) == healthy
+
+
+def test_a_service_that_is_away_is_not_healthy(closed_port: int) -> None:
+    assert run(of_image(), closed_port, 8000) != 0
+
+
+def test_a_broker_that_listens_is_healthy(closed_port: int) -> None:
+    kind, *command = COMPOSE["rabbitmq"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        assert run(command, broker.getsockname()[1], 5672) == 0
+    assert run(command, closed_port, 5672) != 0
+
+
+def test_no_check_starts_an_interpreter_or_a_virtual_machine() -> None:
+    commands = [of_image(), *(each.get("healthcheck", {}).get("test", []) for each in COMPOSE.values())]
+    assert not [command for command in commands if re.search(r"python|rabbitmq-diagnostics|rabbitmqctl", str(command))]
+
+
+def test_thumbnails_give_way_to_viewers() -> None:
+    assert {name for name, each in COMPOSE.items() if "cpu_shares" in each} == {"thumbnailer"}
+    assert COMPOSE["thumbnailer"]["cpu_shares"] < 1024

