@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from apps.marquee.data_folder import create_private_files, open_data_folder
 from apps.marquee.gateway import Gateway
 from apps.marquee.ratelimit import RateLimits
 from kit.bus import Bus
@@ -46,6 +47,7 @@ SERVICES: dict[str, tuple[Any, type[ServiceSettings]]] = {
 """Each service's composition root and settings class, in the order in which they start."""
 CLIENT_SETTINGS = {"MARQUEE_URL"}
 """What only the commands that talk to a running Marquee read."""
+_BUS = "bus.db"
 _MAX_SOCKET_PATH = 90
 """A little under what the kernel takes for a Unix socket's path (sun_path: 108 bytes)."""
 
@@ -78,7 +80,7 @@ def migrate() -> None:
     configure_logging(settings.log_level, settings.log_format)
     data = _data_folder(settings)
     with _only_one(data):
-        _migrate(service_settings(data, data, None))
+        _migrate(service_settings(data, data, None), data)
     sys.stdout.write(f"The databases in {data} are up to date.\n")
 
 
@@ -97,14 +99,14 @@ def run() -> None:
     with _only_one(data), _socket_folder(data) as sockets, listen(settings.http_host, settings.http_port) as listener:
         password = _first_password(data)
         wired = service_settings(data, sockets, password)
-        _migrate(wired)
+        _migrate(wired, data)
         asyncio.run(_serve(settings, data, wired, listener, password))
 
 
 async def _serve(
     settings: EmbeddedSettings, data: Path, wired: dict[str, Any], listener: Any, password: str | None
 ) -> None:
-    bus = LocalBus(data / "bus.db")
+    bus = LocalBus(data / _BUS)
     services = build(wired, bus)
     gateway = Gateway(
         {service.name: service.entrance for service in services},
@@ -136,12 +138,7 @@ async def _serve(
 
 
 def _data_folder(settings: EmbeddedSettings) -> Path:
-    data = settings.data_dir.resolve()
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"MARQUEE_DATA_DIR can't be used: {data} can't be made ({error.strerror}).") from error
-    return data
+    return open_data_folder(settings.data_dir)
 
 
 def known_settings() -> set[str]:
@@ -155,10 +152,11 @@ def build(wired: dict[str, Any], bus: Bus) -> list[Service]:
     return [module.build(wired[name], Role.SERVE, bus) for name, (module, _) in SERVICES.items()]
 
 
-def _migrate(wired: dict[str, Any]) -> None:
-    for name, (module, _) in SERVICES.items():
-        if hasattr(module, "migrate"):
-            module.migrate(wired[name])
+def _migrate(wired: dict[str, Any], data: Path) -> None:
+    with_database = {name: module for name, (module, _) in SERVICES.items() if hasattr(module, "migrate")}
+    create_private_files(data, [_BUS, *(f"{name}.db" for name in with_database)])
+    for name, module in with_database.items():
+        module.migrate(wired[name])
 
 
 def service_settings(data: Path, sockets: Path, password: str | None) -> dict[str, Any]:

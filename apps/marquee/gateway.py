@@ -21,7 +21,8 @@ from kit.callers import Authenticate
 
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:{origin}; style-src 'self' 'unsafe-inline'; "
-    "script-src 'self'; worker-src 'self' blob:; connect-src 'self'{origin}; frame-ancestors 'none'"
+    "script-src 'self'; worker-src 'self' blob:; connect-src 'self'{origin}; frame-ancestors 'none'; "
+    "base-uri 'none'; object-src 'none'; form-action 'self'"
 )
 
 

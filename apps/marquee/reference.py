@@ -23,7 +23,8 @@ missing. This page is made from the settings classes by `make docs`.
 
 In embedded mode (`make run`) the launcher sets databases, events, addresses and keys itself, below `MARQUEE_DATA_DIR`.
 In front of containers nginx reads `MARQUEE_RATE_LIMIT_PER_MIN` and `MARQUEE_USER_RATE_LIMIT_PER_MIN`; each replica
-of it counts for itself.
+of it counts for itself. Behind HTTPS it also takes `MARQUEE_HSTS_SEC` (0, which is off), the seconds for which
+browsers insist on HTTPS, and `MARQUEE_COOP` (none), the pages' Cross-Origin-Opener-Policy, as `same-origin`.
 """
 
 

@@ -21,6 +21,7 @@ from tests.stacks.gateway import Gateway
 
 UPSTREAMS = ("auth", "catalog", "stream", "progress")
 ID = "0190a6f5-0000-7000-8000-000000000000"
+ARTWORK_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie", "ETag": '"one"'}
 
 
 class Upstream(BaseHTTPRequestHandler):
@@ -41,6 +42,11 @@ class Upstream(BaseHTTPRequestHandler):
             self.go_on.wait(20)
             self.wfile.write(b"and second")
             return
+        if self.path.endswith("/thumbnail") and "If-None-Match" in self.headers:
+            self.send_response(304)
+            self.send_artwork_headers()
+            self.end_headers()
+            return
         if "refuse" in self.path:
             self.answer(503, {"error": {"code": "STREAM_FILE_UNAVAILABLE"}})
             return
@@ -58,8 +64,14 @@ class Upstream(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-From-Service", self.service)
+        if self.path.endswith("/thumbnail"):
+            self.send_artwork_headers()
         self.end_headers()
         self.wfile.write(content)
+
+    def send_artwork_headers(self) -> None:
+        for name, value in ARTWORK_HEADERS.items():
+            self.send_header(name, value)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         pass
@@ -230,6 +242,54 @@ def test_pages_may_load_films_from_their_own_address(scene: Scene, tmp_path: Pat
     assert policy == content_security_policy(origin)
     assert f"media-src 'self' blob: {origin};" in policy
     assert f"connect-src 'self' {origin};" in policy
+
+
+@pytest.mark.parametrize("validator", [None, '"one"'])
+def test_what_caches_are_told_of_artwork_arrives(scene: Scene, validator: str | None) -> None:
+    headers = {"If-None-Match": validator} if validator else {}
+    answer = scene.http.get(f"/api/videos/{ID}/thumbnail", headers=headers)
+    assert answer.status_code == (304 if validator else 200)
+    for name, value in ARTWORK_HEADERS.items():
+        assert answer.headers.get_list(name) == [value]
+
+
+@pytest.mark.parametrize("policy", [content_security_policy(), content_security_policy("https://media.example.org")])
+def test_pages_are_kept_to_themselves(policy: str) -> None:
+    directives = {part.split()[0]: part.split()[1:] for part in policy.split(";")}
+    assert directives["base-uri"] == directives["object-src"] == directives["frame-ancestors"] == ["'none'"]
+    assert directives["form-action"] == directives["default-src"] == directives["script-src"] == ["'self'"]
+
+
+def test_https_is_insisted_on_by_setting_and_over_https_only(scene: Scene, tmp_path: Path) -> None:
+    settings = {"MARQUEE_HSTS_SEC": "31536000", "MARQUEE_COOP": "same-origin", "GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
+    gateway = Gateway(tmp_path / "secure", {**scene.addresses, "progress": "127.0.0.1:1"}, settings)
+    gateway.start()
+    try:
+        for path in ("/", "/assets/nothing.js", "/api/videos", "/api/progress/1"):
+            secure = httpx.get(gateway.base_url + path, headers={"X-Forwarded-Proto": "https"})
+            assert secure.headers.get_list("strict-transport-security") == ["max-age=31536000"], path
+            plain = httpx.get(gateway.base_url + path)
+            assert "strict-transport-security" not in plain.headers
+        assert httpx.get(gateway.base_url).headers["cross-origin-opener-policy"] == "same-origin"
+    finally:
+        gateway.stop()
+    unset = scene.http.get("/", headers={"X-Forwarded-Proto": "https"})
+    assert not {"strict-transport-security", "cross-origin-opener-policy"} & set(unset.headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MARQUEE_HSTS_SEC", "1y"),
+        ("MARQUEE_HSTS_SEC", "-1"),
+        ("MARQUEE_HSTS_SEC", "9" * 12),
+        ("MARQUEE_COOP", "yes; x"),
+    ],
+)
+def test_a_header_setting_that_is_none_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
+    gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {name: value})
+    with pytest.raises(AssertionError, match=f"{name} can't be used"):
+        gateway.start()
 
 
 def test_an_address_of_films_that_is_none_stops_the_start(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ def test_an_upload_becomes_a_film_with_facts_and_thumbnail(admin: Client, video:
     assert video["files"][0]["size"] == film.stat().st_size
     picture = admin.http.get(video["thumbnail_url"])
     assert picture.headers["content-type"] == "image/jpeg"
+    assert (picture.headers["cache-control"], picture.headers["vary"]) == ("private, no-cache", "Authorization, Cookie")
+    again = admin.http.get(video["thumbnail_url"], headers={"If-None-Match": picture.headers["etag"]})
+    assert (again.status_code, again.headers["vary"]) == (304, "Authorization, Cookie")
     image = Image.open(io.BytesIO(picture.content))
     assert image.size == (320, 180)
     listed = admin.http.get("/api/videos", params={"query": "night"}).json()

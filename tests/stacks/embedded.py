@@ -54,7 +54,7 @@ class EmbeddedStack(Stack):
             assert self.process.is_running(), self.process.output()
             return self.process.output().count("Marquee is ready") > greeted
 
-        wait_for(greets, 30, "the greeting")
+        wait_for(greets, 120, "the greeting")
         self.base_url = re.findall(r"Marquee is ready: (http://\S+)", self.process.output())[-1]
         self.wait_healthy()
 

@@ -70,7 +70,7 @@ async def test_facts_and_thumbnail_make_it_ready_in_any_order(catalog: Catalog, 
         assert answer.headers["etag"] == picture.headers["etag"]
 
 
-async def test_a_picture_is_not_confirmed_to_somebody_who_may_not_see_it(catalog: Catalog) -> None:
+async def test_a_picture_is_confirmed_only_to_those_who_may_see_it(catalog: Catalog) -> None:
     """The next user of a browser asks with what the cache holds of the one before."""
     video_id = await catalog.ready(corporation_id=new_id())
     path = f"/api/videos/{video_id}/thumbnail"

@@ -1,0 +1,75 @@
+"""What embedded mode keeps is for its own user only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from apps.marquee.data_folder import create_private_files, open_data_folder
+from kit.settings import SettingsError
+from tests.stacks.embedded import EmbeddedStack
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def open_files(data: Path) -> dict[str, str]:
+    """Return databases and keys that other users could read or write, with their rights."""
+    files = (path for path in data.iterdir() if path.is_file() and path.name != ".lock")
+    return {path.name: oct(mode(path)) for path in files if mode(path) & 0o077}
+
+
+def test_a_new_folder_and_its_databases_are_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        data = open_data_folder(tmp_path / "new" / "var")
+        create_private_files(data, ["catalog.db"])
+        with closing(sqlite3.connect(data / "catalog.db")) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE films (title TEXT)")
+            assert (data / "catalog.db-wal").exists()
+            assert open_files(data) == {}
+    finally:
+        os.umask(before)
+    assert mode(data) == 0o700
+
+
+def test_a_folder_of_an_earlier_version_is_closed(tmp_path: Path) -> None:
+    data = tmp_path / "var"
+    data.mkdir(mode=0o755)
+    elsewhere = tmp_path / "elsewhere.db"
+    names = ("auth.db", "auth.db-wal", "auth.db-shm", "signing.json", "tickets.key", "notes.txt")
+    for path in (elsewhere, *(data / name for name in names)):
+        path.write_bytes(b"kept")
+        path.chmod(0o644)
+    (data / "link.db").symlink_to(elsewhere)
+    assert open_data_folder(data) == data
+    create_private_files(data, ["auth.db"])
+    assert mode(data) == 0o700
+    assert {name: mode(data / name) for name in names} == dict.fromkeys(names, 0o600) | {"notes.txt": 0o644}
+    assert mode(elsewhere) == 0o644
+    assert (data / "auth.db").read_bytes() == b"kept"
+
+
+def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="MARQUEE_DATA_DIR can't be used"):
+        open_data_folder(tmp_path / "file" / "var")
+
+
+def test_a_running_marquee_keeps_everything_to_itself(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path)
+    stack.data.mkdir(mode=0o755)
+    (stack.data / "auth.db").touch(mode=0o644)
+    stack.start()
+    try:
+        assert mode(stack.data) == 0o700
+        assert open_files(stack.data) == {}
+        assert {"auth.db", "bus.db", "signing.json", "tickets.key"} <= {path.name for path in stack.data.iterdir()}
+    finally:
+        stack.stop()
