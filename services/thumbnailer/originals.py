@@ -33,6 +33,7 @@ _HEADER_BYTES: Final = 16
 _SHORTEST_BOX: Final = 8
 _PLAIN_BOXES: Final = frozenset({b"ftyp", b"free", b"mdat", b"moov", b"skip", b"uuid", b"wide"})
 """A hole has no kind."""
+_FILM_BOXES: Final = frozenset({b"mdat", b"moof", b"moov"})
 
 Opener = Callable[[str, int], int]
 
@@ -152,10 +153,11 @@ async def _fetch_part(remote: RemoteFile, descriptor: int, place: range) -> None
 def _shows_its_index(path: Path, places: list[range]) -> bool:
     """Whether a staged file is one of boxes (ISO/IEC 14496-12, 4.2) with a whole `moov`, and without fragments.
 
+    Bytes behind a complete film that are no box don't matter.
     Only headers are read here; what is in the boxes is for the confined process.
     """
     size = places[-1].stop
-    has_index = False
+    has_index = has_media = False
     with path.open("rb") as file:
         at = 0
         for _ in range(_MAX_BOXES):
@@ -168,8 +170,11 @@ def _shows_its_index(path: Path, places: list[range]) -> bool:
                 length = int.from_bytes(header[8:], "big")
             elif length == 0:
                 length = size - at
-            if kind not in _PLAIN_BOXES or not _SHORTEST_BOX <= length <= size - at:
+            if not _SHORTEST_BOX <= length <= size - at:
+                return has_index and has_media and kind not in _FILM_BOXES
+            if kind not in _PLAIN_BOXES:
                 return False
+            has_media = has_media or kind == b"mdat"
             if kind == b"moov":
                 has_index = any(at in place and at + length - 1 in place for place in places)
                 if not has_index:

@@ -120,6 +120,17 @@ async def test_only_its_ends_are_fetched(artist: Artist, bus: FakeBus, origin: O
 
 
 @pytest.mark.usefixtures("_small_parts")
+@pytest.mark.parametrize("trailer", [b"SEFH" + b"\xff" * 500, b"\0\0\x10\0free", b"ID3"])
+async def test_bytes_behind_a_film_do_not_matter(
+    artist: Artist, bus: FakeBus, origin: Origin, film: bytes, trailer: bytes
+) -> None:
+    origin.files["/film.mp4"] = film + trailer
+    await artist.process(*a_job(origin.url("/film.mp4")))
+    assert bus.types() == ["media.probed", "media.thumbnail_ready"]
+    assert origin.sent <= originals.HEAD_BYTES + originals.TAIL_BYTES + 1
+
+
+@pytest.mark.usefixtures("_small_parts")
 @pytest.mark.parametrize(
     ("ending", "container"),
     [(".mp4", {"movflags": "frag_keyframe"}), (".mp4", {"movflags": "frag_keyframe+empty_moov"}), (".mkv", {})],
