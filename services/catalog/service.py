@@ -154,11 +154,7 @@ class Videos:
         return video, video.files[0]
 
     async def thumbnail(self, video_id: str, viewer: Viewer) -> Artwork:
-        """Return what is known of a video's thumbnail.
-
-        Raises:
-            ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED.
-        """
+        """Return what is known of a video's thumbnail. Raises ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED."""
         artwork = thumbnail_of(await self.get(video_id, viewer))
         if artwork is None:
             raise ApiError("CONTENT_NOT_FOUND")
