@@ -16,6 +16,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 COPY --from=packages /packages /packages
 COPY libs/kit /app/libs/kit
 COPY libs/protos /app/libs/protos
+COPY libs/sandbox /app/libs/sandbox
 COPY libs/zerocopy /app/libs/zerocopy
 COPY services/__init__.py /app/services/__init__.py
 COPY services/${SERVICE} /app/services/${SERVICE}
