@@ -13,17 +13,16 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from sandbox.run import Child
 from services.thumbnailer import domain
 from services.thumbnailer.domain import MediaFacts, MediaFailure
 
 _CHILD: Final = Path(__file__).with_name("media_child.py")
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
-_DYING_SEC: Final = 5
 _CODEC: Final = re.compile(r"[a-z0-9_]{1,32}")
 
 
@@ -130,39 +129,16 @@ async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
         tempfile.TemporaryDirectory(prefix="marquee-media-") as folder,
         tempfile.TemporaryFile(dir=folder) as answer,
     ):
+        command = [sys.executable, "-I", "-B", str(_CHILD), json.dumps(job)]
+        child = Child(command, stdin=file.fileno(), stdout=answer.fileno(), cwd=folder)
         try:
-            async with asyncio.timeout(limits.wall_sec):
-                command = [sys.executable, "-I", "-B", str(_CHILD), json.dumps(job)]
-                status = await _run(command, folder, file, answer)
+            status = await child.wait_async(limits.wall_sec)
         except TimeoutError:
             raise MediaError.of(domain.TIME_LIMIT) from None
         if status != 0:
             raise MediaError.of(_failure_of_status(status))
         answer.seek(0)
         return answer.read(_MAX_ANSWER_BYTES + 1)
-
-
-async def _run(command: list[str], folder: str, stdin: IO[bytes], stdout: IO[bytes]) -> int:
-    """Runs a program in its own session and without an environment; whatever happens, it is ended after."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-        cwd=folder,
-        start_new_session=True,
-    )
-    try:
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            # A read from a share that hangs can't be killed; then the kernel ends the child when it returns.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_DYING_SEC):
-                    await process.wait()
 
 
 def _failure_of_status(status: int) -> str:

@@ -1,26 +1,23 @@
 """Opens one hostile file: sniffs, probes and decodes a picture of it, in a process that may do nothing else.
 
 `media.py` runs this file by its path in an isolated interpreter, which finds no file beside it: so this is
-one file, imports nothing of Marquee and starts fast. It gets the video open and never its name, answers with
-one JSON object on standard output, and knows codes of failures only: words are the parent's business. The
-parent distrusts everything it answers.
+one file, imports nothing of Marquee but `sandbox`, and starts fast. It gets the video open and never its name,
+answers with one JSON object on standard output, and knows codes of failures only: words are the parent's business.
+The parent distrusts everything it answers.
 """
 
 from __future__ import annotations
 
 import base64
-import ctypes
 import errno
 import json
 import os
-import platform
 import re
-import resource
-import signal
 import struct
 import sys
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import av
@@ -31,6 +28,14 @@ import av.subtitles.codeccontext
 import av.subtitles.stream
 from av.error import FFmpegError, InvalidDataError
 from av.stream import Discard, Disposition
+
+# An isolated interpreter ignores PYTHONPATH, by which an image finds this folder.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "libs"))
+
+from sandbox.confine import Policy
+from sandbox.confine import confine as confine_process
+from sandbox.errors import SandboxError
+from sandbox.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -512,106 +517,16 @@ def _jpeg(frame: VideoFrame) -> bytes:
 
 # --- Confinement ---------------------------------------------------------------------------------
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
-_CAPABILITY_VERSION_3 = 0x20080522
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
-_LANDLOCK_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # how many, by ABI version; 16 since the fifth
-_LANDLOCK_WITH_TCP, _LANDLOCK_WITH_SCOPES = 4, 6  # ABI versions
-_SECCOMP_MODE_FILTER = 2
-_BPF_LOAD, _BPF_EQUAL, _BPF_AT_LEAST, _BPF_RETURN = 0x20, 0x15, 0x35, 0x06
-_SECCOMP_ALLOW, _SECCOMP_REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
-_OF_MACHINE, _OF_CALL = 4, 0  # where struct seccomp_data has them
-_X32_CALLS = 0x40000000
-
-# The machine's audit number and its numbers of: socket, connect, socketpair, execve, execveat, ptrace,
-# process_vm_readv, process_vm_writev, kill, io_uring_setup, pidfd_open.
-_FORBIDDEN_CALLS = {
-    "x86_64": (0xC000003E, (41, 42, 53, 59, 322, 101, 310, 311, 62, 425, 434)),
-    "aarch64": (0xC00000B7, (198, 203, 199, 221, 281, 117, 270, 271, 129, 425, 434)),
-}
-
 
 def confine(job: Job) -> bool:
-    """Gives away all that decoding doesn't need; answers whether the network is out of reach.
+    """Leave this process its standard input and output, memory and time; return whether the network is out of reach.
 
-    The limits always hold. The rest is as much as the kernel, and the container around, allow: a network
-    namespace of its own, no capabilities, no new files (Landlock), no sockets nor programs (seccomp), death
-    with its parent.
+    Raises:
+        SandboxError: it can't be confined.
     """
-    os.nice(10)
-    isolated = False
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-        isolated = libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0 or libc.unshare(_CLONE_NEWNET) == 0
-        # A new user namespace comes with all capabilities inside it, and root has its own: neither is needed.
-        libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
-        # After the above, as a change of credentials makes the kernel forget this one.
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != job["parent_pid"]:
-            os._exit(1)  # the parent died before
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _forbid_files(libc)
-        isolated = _forbid_calls(libc) or isolated
-    _limit(job)
-    return isolated
-
-
-def _limit(job: Job) -> None:
-    """Sets the hard limits. The memory that importing FFmpeg took counts."""
-    for what, amount, hard in (
-        (resource.RLIMIT_AS, job["memory_bytes"], job["memory_bytes"]),
-        (resource.RLIMIT_CPU, job["cpu_sec"], job["cpu_sec"] + 1),
-        (resource.RLIMIT_FSIZE, job["answer_bytes"], job["answer_bytes"]),
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_NPROC, 0, 0),
-        # The three standard ones, and FFmpeg duplicates the one that it reads.
-        (resource.RLIMIT_NOFILE, 4, 4),
-    ):
-        resource.setrlimit(what, (amount, hard))
-
-
-def _forbid_files(libc: ctypes.CDLL) -> None:
-    """Landlock (landlock(7)) with no rule at all: what isn't open can't be opened, nor can TCP be spoken."""
-    create, restrict = ctypes.c_long(_LANDLOCK_CREATE_RULESET), ctypes.c_long(_LANDLOCK_RESTRICT_SELF)
-    version = libc.syscall(create, None, ctypes.c_size_t(0), ctypes.c_uint(1))
-    if version < 1:
-        return
-    rights = [(1 << _LANDLOCK_FILE_RIGHTS.get(version, 16)) - 1]
-    if version >= _LANDLOCK_WITH_TCP:
-        rights.append(0b11)  # bind, connect
-    if version >= _LANDLOCK_WITH_SCOPES:
-        rights.append(0b11)  # abstract sockets, signals
-    rules = struct.pack(f"={len(rights)}Q", *rights)
-    ruleset = libc.syscall(create, rules, ctypes.c_size_t(len(rules)), ctypes.c_uint(0))
-    if ruleset >= 0:
-        libc.syscall(restrict, ctypes.c_long(ruleset), ctypes.c_uint(0))
-        os.close(ruleset)
-
-
-def _forbid_calls(libc: ctypes.CDLL) -> bool:
-    """A seccomp filter (seccomp(2)) that refuses sockets, programs and reaching into other processes.
-
-    Answers whether it holds.
-    """
-    if platform.machine() not in _FORBIDDEN_CALLS:
-        return False
-    machine, calls = _FORBIDDEN_CALLS[platform.machine()]
-    refusal = 5 + len(calls)  # the index of the last instruction; jumps count from the one after the jump
-    program = [
-        (_BPF_LOAD, 0, 0, _OF_MACHINE),
-        (_BPF_EQUAL, 0, refusal - 2, machine),
-        (_BPF_LOAD, 0, 0, _OF_CALL),
-        (_BPF_AT_LEAST, refusal - 4, 0, _X32_CALLS),
-        *((_BPF_EQUAL, refusal - 5 - index, 0, call) for index, call in enumerate(calls)),
-        (_BPF_RETURN, 0, 0, _SECCOMP_ALLOW),
-        (_BPF_RETURN, 0, 0, _SECCOMP_REFUSE),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
-    header = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
-    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header), 0, 0) == 0)
+    # FFmpeg duplicates the descriptor that it reads.
+    limits = Limits(job["memory_bytes"], job["cpu_sec"], file_bytes=job["answer_bytes"], open_files=4)
+    return confine_process(Policy(limits, niceness=10), job["parent_pid"]).is_isolated
 
 
 def is_failure_to_read(error: OSError, fd: int) -> bool:
@@ -637,11 +552,14 @@ def is_failure_to_read(error: OSError, fd: int) -> bool:
 def main() -> None:
     """Does the job in the first argument for the file on standard input, and ends."""
     job: Job = json.loads(sys.argv[1])
-    isolated = confine(job)
     try:
+        isolated = confine(job)
         answer = examine(SOURCE, job) | {"isolated": isolated}
     except Refused as refused:
         answer = {"failure": refused.code}
+    except SandboxError:
+        # Of the server, not of the file. Its log said at the start what its kernel lacks.
+        answer = {"failure": "SERVER_BUSY"}
     except MemoryError:
         answer = {"failure": "MEMORY_LIMIT"}
     except OSError as error:

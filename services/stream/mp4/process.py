@@ -7,19 +7,19 @@ import math
 import os
 import re
 import signal
-import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+import sandbox
+from sandbox.run import Child, answer_file
 from services.stream.mp4.errors import StartBeyondEnd, Unsupported
 from services.stream.mp4.virtual_file import Span, VirtualFile
 
 _ROOT: Final = Path(__file__).parents[3]
-_PROGRAM: Final = f"import sys; sys.path.append({str(_ROOT)!r}); from services.stream.mp4.child import main; main()"
+_PATHS: Final = [str(_ROOT), str(Path(sandbox.__file__).parents[1])]
+_PROGRAM: Final = f"import sys; sys.path += {_PATHS!r}; from services.stream.mp4.child import main; main()"
 _DIGEST: Final = re.compile(r"[0-9a-f]{24}")
-_DYING_SEC: Final = 2
 _TRIES: Final = 2
 _ENDED_BY_OTHERS: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 
@@ -45,7 +45,7 @@ class Builder:
     def __init__(self, time_limit_sec: float, memory_bytes: int) -> None:
         self._time_limit_sec = time_limit_sec
         self._memory_bytes = memory_bytes
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[Child] = set()
         self._closed = False
 
     def build(self, file: Readable, size: int, start_ms: int) -> VirtualFile:
@@ -70,30 +70,20 @@ class Builder:
     def _run(self, file: Readable, size: int, start_ms: int) -> tuple[int, bytes]:
         limits = self._memory_bytes, math.ceil(self._time_limit_sec)
         arguments = [str(number) for number in (os.getpid(), *limits, size, start_ms)]
-        child = subprocess.Popen(  # noqa: S603 - numbers only; the program is a constant
-            [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, *arguments],
-            stdin=file.fileno(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            start_new_session=True,
-        )
-        self._running.add(child)
-        try:
-            if self._closed:
-                child.kill()
-            told, _ = child.communicate(timeout=self._time_limit_sec)
-        except subprocess.TimeoutExpired:
-            raise Unsupported("building took too long") from None
-        finally:
-            self._running.discard(child)
-            child.kill()
-            # A read from a share that hangs can't be killed; then the kernel ends the child when it returns.
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_DYING_SEC)
-            if child.stdout:
-                child.stdout.close()
-        return child.returncode, told
+        command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, *arguments]
+        with answer_file() as answer:
+            child = Child(command, stdin=file.fileno(), stdout=answer.fileno())
+            self._running.add(child)
+            try:
+                if self._closed:
+                    child.kill()
+                status = child.wait(self._time_limit_sec)
+            except TimeoutError:
+                raise Unsupported("building took too long") from None
+            finally:
+                self._running.discard(child)
+            answer.seek(0)
+            return status, answer.read()
 
     def close(self) -> None:
         """Ends what is running. From now on everything is Unsupported."""

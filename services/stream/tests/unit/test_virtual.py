@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -270,6 +271,71 @@ async def test_nothing_is_started_unasked() -> None:
     files.close()
 
 
+TRIES = """
+import ctypes, errno, os, socket, sys
+sys.path += {paths!r}
+from services.stream.mp4.child import confine
+libc = ctypes.CDLL(None, use_errno=True)
+confine(*map(int, sys.argv[1:4]))
+acts = dict(
+    read=lambda: open("/etc/passwd"),
+    look=lambda: os.stat("/etc/passwd"),
+    chmod=lambda: os.fchmod(0, 0o600),
+    utime=lambda: os.utime(0),
+    fork=os.fork,
+    run=lambda: os.execv("/bin/true", ["true"]),
+    talk=lambda: socket.socket(),
+    kill=lambda: os.kill(os.getppid(), 0),
+    share=lambda: made(libc.shmget(0, 4096, 0o1600)),
+)
+def made(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+done = []
+for name, act in acts.items():
+    try:
+        act()
+        done.append(name)
+    except OSError as error:
+        if error.errno != errno.EPERM:
+            done.append(f"{{name}}: {{error}}")
+print('{{"unsupported": "' + f"pid {{os.getpid()}} leads {{os.getsid(0)}}, did {{done}}" + '"}}', flush=True)
+os._exit(0)
+"""
+
+
+async def test_a_process_can_do_nothing_but_build(
+    files: VirtualFiles, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_PROGRAM", TRIES.format(paths=process._PATHS))
+    with pytest.raises(Unsupported, match=r"^pid (\d+) leads \1, did \[\]$"):
+        await files.get(source, 1)
+
+
+async def test_a_process_that_can_not_be_confined_reads_nothing(
+    files: VirtualFiles, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_such_call = "from sandbox import seccomp\nseccomp._SECCOMP = {name: 1_000_000 for name in seccomp._SECCOMP}\n"
+    unread = "import services.stream.mp4.child as child\nchild.answer = lambda *_: os.abort()\n"
+    program(monkeypatch, f"sys.path += {process._PATHS!r}\n{no_such_call}{unread}child.main()")
+    with pytest.raises(Unsupported, match="not confined"):
+        await files.get(source, 1)
+
+
+async def test_a_process_that_computes_for_too_long_is_ended_once(
+    files: VirtualFiles, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "mark"
+    program(
+        monkeypatch,
+        f"sys.path += {process._PATHS!r}\nfrom services.stream.mp4.child import confine\n"
+        f"open({str(mark)!r}, 'a').write('x')\nconfine(int(sys.argv[1]), int(sys.argv[2]), 1)\nwhile True: pass",
+    )
+    with pytest.raises(Unsupported, match=f"status {-signal.SIGXCPU}$"):
+        await files.get(source, 1)
+    assert mark.read_text() == "x"
+
+
 PARENT = """
 import asyncio, sys
 from types import SimpleNamespace
@@ -282,10 +348,11 @@ asyncio.run(VirtualFiles(time_limit_sec=600).get(source, 1))
 """
 CHILD = """
 import os, signal, sys
-sys.path.append({root!r})
+sys.path += {paths!r}
 from services.stream.mp4.child import confine
-confine(*map(int, sys.argv[1:4]))
+# From then on it can make nothing.
 os.mkdir(os.path.join({marks!r}, str(os.getpid())))
+confine(*map(int, sys.argv[1:4]))
 signal.pause()
 """
 
@@ -304,7 +371,7 @@ def is_gone(stat: Path) -> bool:
 
 async def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
     root = str(process._ROOT)
-    command = [sys.executable, "-c", PARENT, CHILD.format(root=root, marks=str(tmp_path))]
+    command = [sys.executable, "-c", PARENT, CHILD.format(paths=process._PATHS, marks=str(tmp_path))]
     parent = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL)  # noqa: ASYNC220, S603 - our own program
     try:
         await until(lambda: child_seen_in(tmp_path))

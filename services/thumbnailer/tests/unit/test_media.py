@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -578,7 +579,11 @@ job = json.loads(sys.argv[1])
 
 def test_the_child_can_reach_nothing(stand_in: Callable[[str], None], moov_first: Path) -> None:
     stand_in("""
+    import ctypes, resource
     isolated = media_child.confine(job)
+    def made_by(result):
+        if result == -1:
+            raise OSError
     def tried(action):
         try:
             action()
@@ -595,6 +600,13 @@ def test_the_child_can_reach_nothing(stand_in: Callable[[str], None], moov_first
         "grow": tried(lambda: os.pwrite(1, b"x", job["answer_bytes"])),
         "environment": dict(os.environ),
         "isolated": isolated,
+        "change": tried(lambda: os.fchmod(0, 0o644)),
+        "change by path": tried(lambda: os.chmod("/etc/passwd", 0o644)),
+        "date by path": tried(lambda: os.utime("/etc/passwd")),
+        "look": tried(lambda: os.stat("/etc/passwd")),
+        "limit": tried(lambda: resource.prlimit(job["parent_pid"], resource.RLIMIT_NOFILE)),
+        "fork": tried(os.fork),
+        "share": tried(lambda: made_by(ctypes.CDLL(None, use_errno=True).shmget(0, 4096, 0o1600))),
         "session": os.getsid(0) == os.getpid(),
         "nice": os.nice(0),
     }
@@ -602,11 +614,53 @@ def test_the_child_can_reach_nothing(stand_in: Callable[[str], None], moov_first
     """)
     made = json.loads(asyncio.run(ask(moov_first)))
     refused = {what for what, came_of_it in made.items() if came_of_it == "refused"}
-    assert refused == {"read", "write", "talk", "listen", "run", "kill", "grow"}
+    assert refused == {
+        *("read", "write", "talk", "listen", "run", "kill", "grow", "change", "change by path", "date by path"),
+        *("look", "limit", "fork", "share"),
+    }
     assert set(made["environment"]) <= {"LC_CTYPE"}
     assert made["isolated"]
     assert made["session"]
     assert made["nice"] >= 10
+
+
+def test_a_server_that_can_not_confine_the_child_opens_no_file(
+    stand_in: Callable[[str], None], moov_first: Path, artwork: Path
+) -> None:
+    stand_in("""
+    from sandbox import seccomp
+    seccomp._SECCOMP = {name: 1_000_000 for name in seccomp._SECCOMP}  # no such call
+    media_child.examine = lambda *_: os.abort()
+    media_child.main()
+    """)
+    assert failure_of(moov_first, artwork) == domain.SERVER_BUSY
+
+
+def test_what_the_child_leaves_behind_is_ended(
+    stand_in: Callable[[str], None], moov_first: Path, tmp_path: Path, artwork: Path
+) -> None:
+    mark = tmp_path / "left"
+    # It does so before it is confined, when it still can.
+    stand_in(f"""
+    if (child := os.fork()) == 0:
+        signal.pause()
+    with open({str(mark)!r}, "w") as file:
+        file.write(str(child))
+    raise SystemExit(3)
+    """)
+    assert failure_of(moov_first, artwork) == domain.DECODER_CRASHED
+    stat, deadline = Path("/proc", mark.read_text(), "stat"), time.monotonic() + 60
+    while not has_ended(stat):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def has_ended(stat: Path) -> bool:
+    """Whether a process is gone, or only waits for a parent to ask for its status."""
+    try:
+        return stat.read_text().rpartition(") ")[2].startswith("Z")
+    except OSError:
+        return True
 
 
 # --- Limits and endings ------------------------------------------------------------------------------------
