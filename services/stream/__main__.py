@@ -14,6 +14,7 @@ from kit.audit import ADMIN_ACTED
 from kit.auth_client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
+from kit.confinement import confinement_checks
 from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.origins import Origins
@@ -73,7 +74,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     accounts = authenticator(auth)
     viewers = Viewers(accounts, tickets)
     # With hot copies there is something to serve while the media store is away.
-    checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)}
+    checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
     if settings.redis_url:
         # What is playing goes on without it, which needs a replica that is ready.
         checks["redis"] = Check(slots.ping, required=False)
@@ -129,6 +130,11 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         if part:
             service.resources.push_async_callback(part.close)
     return service
+
+
+def _confinement(role: Role) -> dict[str, Check]:
+    """How the processes that build virtual files are confined, where there are any."""
+    return confinement_checks() if role.answers else {}
 
 
 def _slots(settings: StreamSettings) -> tuple[SlotStore, str]:

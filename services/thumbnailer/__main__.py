@@ -6,6 +6,7 @@ import asyncio
 
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
+from kit.confinement import confinement_checks
 from kit.health import Check, Health, broker_check
 from kit.http import create_app
 from kit.media import MediaStore
@@ -37,7 +38,8 @@ def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = No
             raise StoreAway(str(store.root))
 
     origins = Origins(settings)
-    health = Health({"media": Check(store_is_present), "broker": broker_check(bus)})
+    confined = confinement_checks() if role.works else {}
+    health = Health({"media": Check(store_is_present), "broker": broker_check(bus)} | confined)
     if role.works:
         limits = Limits(wall_sec=settings.job_wall_sec, memory_bytes=settings.job_memory_bytes)
         originals = Originals(store, origins, settings.import_dir, settings.staging_max_bytes)
