@@ -24,7 +24,7 @@ import av.subtitles.stream
 from av.error import FFmpegError
 from av.stream import Discard, Disposition
 
-# An isolated interpreter finds nothing beside this file by itself, and ignores an image's PYTHONPATH.
+# An isolated interpreter finds nothing beside this file by itself, and ignores PYTHONPATH, which an image sets.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 sys.path.append(str(Path(__file__).resolve().parents[2] / "libs"))
 

@@ -199,7 +199,7 @@ def _share_shown(frame: VideoFrame) -> float:
     """Return the share of a picture, of 0 to 1, that is not of its dominant shade; 0 for one shade and noise."""
     width, height = MEASURED_SIZE
     try:
-        grey = frame.reformat(width=width, height=height, format="gray", interpolation="AREA").planes[0]
+        grey = frame.reformat(width=width, height=height, format="gray", interpolation="AREA", threads=1).planes[0]
     except MemoryError:
         raise
     except (FFmpegError, ValueError):

@@ -1,4 +1,4 @@
-"""Runs pieces of Python in confined processes, and tells what came of them."""
+"""Run pieces of Python in confined processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sandbox.run import Child, answer_file
 
 LIBS = str(Path(sandbox.__file__).parents[1])
 DEADLINE_SEC = 60.0
-NOBODY = 65534
+OTHER_USER = 65534
 NOTHING = Path("/dev/null")
-USERS = [os.getuid(), NOBODY] if os.getuid() == 0 else [os.getuid()]
+USERS = [os.getuid(), OTHER_USER] if os.getuid() == 0 else [os.getuid()]
 """Who a process may be in these tests: root can be others."""
 
 HEAD = f"""
@@ -38,8 +38,8 @@ LIMITS = Limits(memory_bytes=2**30, cpu_sec=30, file_bytes=2**20)
 def confined(**policy):
     return confine(Policy(LIMITS, **policy), given["parent"])
 
-def answer(told):
-    os.write(1, json.dumps(told).encode())
+def answer(results):
+    os.write(1, json.dumps(results).encode())
     os._exit(0)
 
 def outcome(action):
@@ -53,10 +53,10 @@ def outcome(action):
 """
 
 
-def started(
+def start_program(
     body: str, *, user: int | None = None, stdin: Path = Path("/dev/null"), **more: object
 ) -> tuple[Child, Any]:
-    """A process that does `body` after `HEAD`, and the file of its answer."""
+    """Start a process that does `body` after `HEAD`; return it and the file of its answer."""
     given = json.dumps({"user": os.getuid() if user is None else user, "parent": os.getpid()} | more)
     answer = answer_file()
     with stdin.open("rb") as source:
@@ -68,9 +68,9 @@ def started(
     return child, answer
 
 
-def told(body: str, *, user: int | None = None, stdin: Path = NOTHING, **more: object) -> Any:
-    """What `body` answers."""
-    child, answer = started(body, user=user, stdin=stdin, **more)
+def answer_of(body: str, *, user: int | None = None, stdin: Path = NOTHING, **more: object) -> Any:
+    """Return what `body` answers."""
+    child, answer = start_program(body, user=user, stdin=stdin, **more)
     with answer:
         status = child.wait(DEADLINE_SEC)
         answer.seek(0)
@@ -80,7 +80,7 @@ def told(body: str, *, user: int | None = None, stdin: Path = NOTHING, **more: o
 
 
 def status_of(body: str, **more: Any) -> int:
-    """How a process that does `body` ends."""
-    child, answer = started(body, **more)
+    """Return the exit status of a process that does `body`."""
+    child, answer = start_program(body, **more)
     with answer:
         return child.wait(DEADLINE_SEC)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sandbox.tests.acts import ACTS, POSSIBLE_ELSEWHERE, tries
-from sandbox.tests.support import LIBS, USERS, status_of, told
+from sandbox.tests.support import LIBS, USERS, answer_of, status_of
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 IPC_RMID = 0
@@ -70,7 +70,9 @@ def tried(request: pytest.FixtureRequest, scene: Scene) -> Tried:
     """The error of each act, tried by a user with and without namespaces of its own."""
     user, own_network = request.param
     policy = {"own_network": own_network}
-    result: Tried = told(tries(list(ACTS), confine=True), user=user, stdin=scene.secret, policy=policy, **scene.given)
+    result: Tried = answer_of(
+        tries(list(ACTS), confine=True), user=user, stdin=scene.secret, policy=policy, **scene.given
+    )
     return result
 
 
@@ -90,7 +92,9 @@ def test_nothing_came_of_the_acts(tried: Tried, scene: Scene) -> None:
 
 def test_the_same_acts_work_where_nothing_is_confined(tmp_path: Path, scene: Scene) -> None:
     elsewhere = Scene(tmp_path, scene.given["sibling"])
-    found: Tried = told(tries(POSSIBLE_ELSEWHERE, confine=False), stdin=elsewhere.secret, policy={}, **elsewhere.given)
+    found: Tried = answer_of(
+        tries(POSSIBLE_ELSEWHERE, confine=False), stdin=elsewhere.secret, policy={}, **elsewhere.given
+    )
     assert elsewhere.objects() == {"shmget", "msgget", "semget"}
     assert {act: error for act, error in found.items() if error} == {}
 
@@ -99,7 +103,7 @@ def test_the_same_acts_work_where_nothing_is_confined(tmp_path: Path, scene: Sce
 @pytest.mark.parametrize("threads", [True, False])
 def test_clone3_is_absent_so_that_libraries_use_clone(user: int, *, threads: bool) -> None:
     body = "confined(threads=given['threads']); answer(outcome(lambda: L.syscall(ctypes.c_long(435), None, 0)))"
-    assert told(body, user=user, threads=threads) == errno.ENOSYS
+    assert answer_of(body, user=user, threads=threads) == errno.ENOSYS
 
 
 def test_a_call_by_the_numbers_of_another_architecture_ends_the_process() -> None:
@@ -108,7 +112,7 @@ def test_a_call_by_the_numbers_of_another_architecture_ends_the_process() -> Non
     if os.uname().machine == "x86_64":
         assert status_of(body) == -signal.SIGSYS
     else:
-        assert told(body) == errno.EPERM
+        assert answer_of(body) == errno.EPERM
 
 
 ALLOWED = """
@@ -123,7 +127,7 @@ big[-1] = 1
 del big
 spare = os.dup(0)
 os.close(spare)
-told = {
+results = {
     "read": os.pread(0, 4, 4).decode() + os.read(0, 2).decode(),
     "size": os.fstat(0).st_size,
     "signal": with_handler,
@@ -142,13 +146,13 @@ if given["threads"]:
         thread.start()
     for thread in threads:
         thread.join()
-    told["threads"] = sorted(heard)
+    results["threads"] = sorted(heard)
     # A thread is confined as the one that started it.
     thread = threading.Thread(target=lambda: heard.append(outcome(lambda: os.open("/etc/passwd", os.O_RDONLY))))
     thread.start()
     thread.join()
-    told["of a thread"] = heard[-1]
-answer(told)
+    results["of a thread"] = heard[-1]
+answer(results)
 """
 
 
@@ -170,7 +174,7 @@ def test_what_computing_needs_works(user: int, tmp_path: Path, *, threads: bool)
     }
     if threads:
         expected |= {"threads": [0, 1, 2, 3], "of a thread": errno.EPERM}
-    assert told(ALLOWED, user=user, stdin=tmp_path / "film", threads=threads) == expected
+    assert answer_of(ALLOWED, user=user, stdin=tmp_path / "film", threads=threads) == expected
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -182,7 +186,7 @@ try:
 except RuntimeError as error:
     answer(str(error))
 """
-    assert told(body, user=user) == "can't start new thread"
+    assert answer_of(body, user=user) == "can't start new thread"
 
 
 @pytest.mark.parametrize("user", USERS)

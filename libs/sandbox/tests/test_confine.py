@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from sandbox import confine, landlock, seccomp
-from sandbox.tests.support import USERS, started, status_of, told
+from sandbox.tests.support import USERS, answer_of, start_program, status_of
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_what_holds_is_answered(user: int) -> None:
-    filters_calls, version, _ = told("answer(confined())", user=user)
+    filters_calls, version, _ = answer_of("answer(confined())", user=user)
     assert filters_calls is True
     assert version == landlock.version() > 0
 
@@ -48,12 +48,12 @@ except SandboxError as error:
 def test_refuses_where_the_kernel_takes_no_filter() -> None:
     # No such call: what a kernel without filters answers.
     body = "seccomp._SECCOMP = {name: 1_000_000 for name in seccomp._SECCOMP}" + TELL_ERROR
-    assert "not implemented" in told(body, policy={})
+    assert "not implemented" in answer_of(body, policy={})
 
 
 def test_refuses_to_grant_paths_without_landlock() -> None:
     body = "landlock.version = lambda: 0" + TELL_ERROR
-    assert "without Landlock" in told(body, policy={"readable": ["/usr"]})
+    assert "without Landlock" in answer_of(body, policy={"readable": ["/usr"]})
 
 
 def test_works_without_landlock_where_no_path_is_granted() -> None:
@@ -62,7 +62,7 @@ landlock.version = lambda: 0
 held = confined()
 answer([held.is_isolated, held.landlock, outcome(lambda: os.open("/etc/passwd", os.O_RDONLY))])
 """
-    assert told(body) == [True, 0, errno.EPERM]
+    assert answer_of(body) == [True, 0, errno.EPERM]
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -74,8 +74,8 @@ seccomp.MACHINES = frozenset()
 confined(own_network=given["own_network"])
 answer([outcome(lambda: os.stat(path)) for path in ("/usr", "usr", "/etc/passwd", "../etc/passwd", "/dev")])
 """
-    outcomes = told(body, user=user, own_network=own_network)
-    may_leave = told("answer(outcome(lambda: os.chroot('/')) == 0 or L.unshare(0x10000000) == 0)", user=user)
+    outcomes = answer_of(body, user=user, own_network=own_network)
+    may_leave = answer_of("answer(outcome(lambda: os.chroot('/')) == 0 or L.unshare(0x10000000) == 0)", user=user)
     # In a container, and not root, it stays where it is.
     assert outcomes == ([errno.ENOENT] * 5 if may_leave else [0] * 5)
 
@@ -87,17 +87,17 @@ held = confined(own_network=False)
 processes = resource.getrlimit(resource.RLIMIT_NPROC)
 answer([held.filters_calls, outcome(lambda: os.open("/", os.O_RDONLY)), processes])
 """
-    assert told(body) == [False, errno.EACCES, [0, 0]]
+    assert answer_of(body) == [False, errno.EACCES, [0, 0]]
 
 
 def test_refuses_a_path_that_is_not_there() -> None:
-    assert "No such file" in told(TELL_ERROR, policy={"readable": ["/nowhere"]})
+    assert "No such file" in answer_of(TELL_ERROR, policy={"readable": ["/nowhere"]})
 
 
 def test_refuses_a_process_with_threads() -> None:
     # What they do is not confined.
     body = "threading.Thread(target=signal.pause, daemon=True).start()" + TELL_ERROR
-    assert "threads already" in told(body, policy={})
+    assert "threads already" in answer_of(body, policy={})
 
 
 GRANTED = """
@@ -140,7 +140,7 @@ def test_only_granted_paths_are_within_reach(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(name)
     (tmp_path / "readable" / "link").symlink_to(tmp_path / "other" / "file")
     # Without namespaces, as in a container: what refuses here is Landlock.
-    outcomes = told(GRANTED.replace("confined(", "confined(own_network=False, "), folder=str(tmp_path))
+    outcomes = answer_of(GRANTED.replace("confined(", "confined(own_network=False, "), folder=str(tmp_path))
     worked = {what for what, error in outcomes.items() if not error}
     assert worked == {
         "read",
@@ -164,7 +164,7 @@ def test_a_single_file_can_be_granted(tmp_path: Path) -> None:
 confined(own_network=False, readable=[given["folder"] + "/one"])
 answer([outcome(lambda: os.open(given["folder"] + "/" + name, os.O_RDONLY)) for name in ("other", "one")])
 """
-    assert told(body, folder=str(tmp_path)) == [errno.EACCES, 0]
+    assert answer_of(body, folder=str(tmp_path)) == [errno.EACCES, 0]
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -176,10 +176,10 @@ try:
 except MemoryError:
     answer("no memory")
 """
-    assert told(body, user=user) == "no memory"
+    assert answer_of(body, user=user) == "no memory"
 
 
-def test_processor_time_is_limited_and_told_apart() -> None:
+def test_processor_time_is_limited() -> None:
     body = "confine(Policy(LIMITS._replace(cpu_sec=1)), given['parent'])\nwhile True: pass"
     assert status_of(body) == -signal.SIGXCPU
 
@@ -208,7 +208,7 @@ os._exit(0 if (written, wrong) == (len(many), errno.EFBIG) else 1)
 
 def test_open_files_are_limited() -> None:
     body = "confined()\nfirst = os.dup(0)\nanswer([first, outcome(lambda: os.dup(0))])"
-    assert told(body) == [3, errno.EMFILE]
+    assert answer_of(body) == [3, errno.EMFILE]
 
 
 def test_a_lower_limit_of_the_parent_is_kept() -> None:
@@ -217,7 +217,7 @@ resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
 confined()
 answer(resource.getrlimit(resource.RLIMIT_AS))
 """
-    assert told(body) == [2**29, 2**29]
+    assert answer_of(body) == [2**29, 2**29]
 
 
 def test_ends_if_its_parent_is_another() -> None:
@@ -226,7 +226,7 @@ def test_ends_if_its_parent_is_another() -> None:
 
 
 def test_leads_a_session_of_its_own() -> None:
-    child, answer = started("confined()\nos.write(1, b'.')\nsignal.pause()")
+    child, answer = start_program("confined()\nos.write(1, b'.')\nsignal.pause()")
     try:
         assert os.getsid(child.pid) == os.getpgid(child.pid) == child.pid
         assert os.getsid(0) != child.pid

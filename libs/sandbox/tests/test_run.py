@@ -59,7 +59,7 @@ class Python:
             command = [sys.executable, "-I", "-S", "-c", program]
             self.child = Child(command, stdin=nothing.fileno(), stdout=self.answer.fileno())
 
-    def told(self) -> bytes:
+    def output(self) -> bytes:
         return os.pread(self.answer.fileno(), 10_000, 0)
 
 
@@ -77,24 +77,24 @@ while os.fstat(1).st_size == 0:
     ("program", "status"),
     [("", 0), ("raise SystemExit(3)", 3), ("import os; os.abort()", -signal.SIGABRT)],
 )
-def test_the_status_is_told(program: str, status: int, wait: Waits) -> None:
+def test_returns_the_status(program: str, status: int, wait: Waits) -> None:
     assert wait(Python(program).child, DEADLINE_SEC) == status
 
 
 def test_what_it_leaves_behind_is_ended(wait: Waits) -> None:
     python = Python(LEAVES_ONE)
     assert wait(python.child, DEADLINE_SEC) == 0
-    left = int(python.told())
+    left = int(python.output())
     until(lambda: is_gone(left))
 
 
 def test_what_takes_too_long_is_ended_with_all_it_made(wait: Waits) -> None:
     python = Python(LEAVES_ONE + "signal.pause()")
-    until(lambda: python.told().endswith(b"\n"))
+    until(lambda: python.output().endswith(b"\n"))
     with pytest.raises(TimeoutError):
         wait(python.child, 0.01)
     assert is_gone(python.child.pid)
-    left = int(python.told())
+    left = int(python.output())
     until(lambda: is_gone(left))
 
 
@@ -158,11 +158,11 @@ def test_it_has_nothing_of_its_parents(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert python.child.wait(DEADLINE_SEC) == 0
     finally:
         os.close(opened)
-    told = json.loads(python.told())
+    results = json.loads(python.output())
     # The fourth is the one that lists them.
-    assert told.pop("descriptors") == ["0", "1", "2", "3"]
-    assert set(told.pop("environment")) <= {"LC_CTYPE"}
-    assert told == {"folder": "/", "leads": True, "error": "/dev/null"}
+    assert results.pop("descriptors") == ["0", "1", "2", "3"]
+    assert set(results.pop("environment")) <= {"LC_CTYPE"}
+    assert results == {"folder": "/", "leads": True, "error": "/dev/null"}
 
 
 PARENT = """

@@ -61,10 +61,10 @@ def main() -> None:
     parent_pid, memory_bytes, cpu_sec, size, start_ms = map(int, sys.argv[1:])
     try:
         confine(parent_pid, memory_bytes, cpu_sec)
-        told, header = answer(size, start_ms)
+        result, header = answer(size, start_ms)
     except SandboxError as error:
-        told, header = {"unsupported": str(error)}, b""
-    sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
+        result, header = {"unsupported": str(error)}, b""
+    sys.stdout.buffer.write(json.dumps(result).encode() + b"\n")
     sys.stdout.buffer.write(header)
     sys.stdout.buffer.flush()
     # Nothing is left to clean up.
