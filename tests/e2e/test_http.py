@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import av
 import httpx
@@ -21,6 +23,7 @@ from tests.e2e.client import Client
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Stack
 
 LIMIT_SEC = 120
+BASIC = f"Basic {base64.b64encode(f'{ADMIN_LOGIN}:{ADMIN_PASSWORD}'.encode()).decode()}"
 BODY = b'{"login_id":"nobody","password":"wrong-password-1"}'
 
 
@@ -57,7 +60,7 @@ def run(*command: str | Path, user: str | None = None) -> bytes:
 def with_login(stack: Stack, video: dict[str, Any]) -> str:
     """The address of a film with a login in it, as people type it."""
     host = urlsplit(stack.base_url).netloc
-    return f"http://{ADMIN_LOGIN}:{ADMIN_PASSWORD}@{host}/api/videos/{video['id']}/stream"
+    return f"http://{ADMIN_LOGIN}:{quote(ADMIN_PASSWORD)}@{host}/api/videos/{video['id']}/stream"
 
 
 def save(*command: str) -> Callable[[str, Path], bytes]:
@@ -137,8 +140,7 @@ def test_content_of_request_with_refused_upgrade_is_read(stack: Stack) -> None:
     ).encode()
     following = b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     received = exchange(stack, head, BODY, following)
-    statuses = [line.split()[1] for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
-    assert statuses == [b"401", b"200"]
+    assert re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", received) == [b"401", b"200"]
 
 
 def test_content_of_request_with_refused_upgrade_is_no_request(stack: Stack) -> None:
@@ -157,12 +159,9 @@ def test_request_without_one_host_is_refused(stack: Stack, host: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/videos", "/api/videos/{id}/stream"])
-def test_client_that_sends_no_more_gets_its_answer(
-    stack: Stack, admin: Client, video: dict[str, Any], film: Path, path: str
-) -> None:
-    token = admin.http.headers["Authorization"]
+def test_client_that_sends_no_more_gets_its_answer(stack: Stack, video: dict[str, Any], film: Path, path: str) -> None:
     target = path.format(id=video["id"])
-    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode()
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: {BASIC}\r\n\r\n".encode()
     for _ in range(5):
         head, _, content = exchange(stack, request, half_close=True).partition(b"\r\n\r\n")
         assert head.split()[1] == b"200"
@@ -175,9 +174,9 @@ def test_head_above_64_kib_is_refused(stack: Stack) -> None:
     assert exchange(stack, head).split()[1] == b"431"
 
 
-def test_allow_names_every_method(stack: Stack, admin: Client, video: dict[str, Any]) -> None:
+def test_allow_names_every_method(stack: Stack, video: dict[str, Any]) -> None:
     url = f"{stack.base_url}/api/videos/{video['id']}"
-    headers = {"Authorization": admin.http.headers["Authorization"]}
+    headers = {"Authorization": BASIC}
     for path, expected in (("/stream", {"GET", "HEAD"}), ("", {"GET", "PATCH", "DELETE"})):
         answer = httpx.request("PROPFIND", url + path, headers=headers)
         assert answer.status_code == 405

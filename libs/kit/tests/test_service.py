@@ -15,6 +15,7 @@ import pytest
 from kit.health import Check, Health
 from kit.http import create_app
 from kit.rpc import GrpcServer, connect, probe
+from kit.server import listen_all
 from kit.service import HttpServer, Role, Service, listen, main, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load
 from kit.testing.fakes import FakeBus
@@ -174,3 +175,30 @@ class TestMain:
         assert caught.value.code == 2
         assert capsys.readouterr().err == "marquee: MARQUEE_ADMIN_PASSWORD is not set.\n"
         assert diary[-1] == "database closed"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "answering"),
+    [
+        ("127.0.0.1", {"127.0.0.1"}),
+        ("::", {"127.0.0.1", "::1"}),
+        ("[::]", {"127.0.0.1", "::1"}),
+        ("::1", {"::1"}),
+        ("127.0.0.1, ::1", {"127.0.0.1", "::1"}),
+        ("0.0.0.0,::", {"127.0.0.1", "::1"}),
+        ("127.0.0.2,127.0.0.3", set()),
+    ],
+)
+def test_listens_on_every_address_with_one_port(hosts: str, answering: set[str]) -> None:
+    with listen_all(hosts, 0) as listeners:
+        assert len({each.getsockname()[1] for each in listeners}) == 1
+        for address in ("127.0.0.1", "::1"):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            with socket.socket(family) as client:
+                assert (client.connect_ex((address, listeners.port)) == 0) is (address in answering)
+    assert all(each.fileno() == -1 for each in listeners)
+
+
+def test_an_address_of_several_that_is_taken_stops_the_start() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(SettingsError, match="MARQUEE_HTTP_PORT"):
+        listen_all("::1,127.0.0.1", taken.getsockname()[1])

@@ -145,16 +145,18 @@ class Sessions:
                 break
             with suppress(SlotsUnavailable):
                 if not await self._register.finish(viewing.user_id, viewing.device_key):
-                    elsewhere = (
-                        each.id
-                        for each in outcome.sessions
-                        if each.viewing.device_key == viewing.device_key and self._register.known(each.id) is None
-                    )
-                    if next(elsewhere, None) is None:
+                    if not any(self._may_finish_elsewhere(each, viewing) for each in outcome.sessions):
                         break
                     await asyncio.sleep(GIVE_WAY_PAUSE_SEC)
             outcome = await self._slots.start(viewing)
         return outcome
+
+    def _may_finish_elsewhere(self, session: Session, viewing: Viewing) -> bool:
+        """Whether another replica may tell soon that it is finished with a session of the same client."""
+        if session.viewing.device_key != viewing.device_key:
+            return False
+        playing = self._register.known(session.id)
+        return playing is None or playing.is_finished
 
     async def join(self, ticket: Ticket) -> Playing:
         """The session of a ticket, when it plays; the store is asked if this replica has not met it lately.
