@@ -18,6 +18,9 @@ MAX_HEAD_BYTES = 64 * 1024
 LINGER_SEC = 2.0
 """For how long what a refused client still sends is read and dropped (RFC 9112, section 9.6)."""
 
+LINGER_BYTES = 1024 * 1024
+"""How much of it is read and dropped; a client that sends more is cut off."""
+
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 """Characters of `uri-host [ ":" port ]` (RFC 3986, sections 3.2.2 and 3.2.3)."""
 
@@ -91,6 +94,7 @@ class IncomingProtocol(HttpToolsProtocol):
     _unsettled_bytes = 0
     """Bytes that came since the head began or the last content came."""
     _data_bytes = 0
+    _dropped_bytes = 0
     _refused: Refusal | None = None
 
     # Called by the parser
@@ -111,9 +115,13 @@ class IncomingProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request. The content of one that offers an upgrade has not been looked at yet."""
-        if not self.parser.should_upgrade():
-            self.is_between_requests = True
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        self.is_between_requests = True
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def check_head(self) -> bool:
         """Check a head that is complete. Return whether it is the one that counts.
@@ -176,6 +184,14 @@ class IncomingProtocol(HttpToolsProtocol):
         self.lingers_until = self.loop.time() + LINGER_SEC
         self.flow.resume_reading()
         self.arrivals.watch(self)
+
+    def drop(self, count: int) -> None:
+        """Drop so many bytes of a refused client; cut it off when it goes on for longer than `LINGER_BYTES`."""
+        if self.lingers_until is None:
+            return
+        self._dropped_bytes += count
+        if self._dropped_bytes > LINGER_BYTES:
+            self.transport.abort()
 
     def expect_request(self) -> None:
         """Watch a new connection for its first request."""

@@ -102,6 +102,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     def data_received(self, data: bytes | memoryview) -> None:
         """The client has sent something."""
         if self._refusal is not None:
+            self.drop(len(data))
             return
         if self._held or self._repeating is not None or self.is_sending:
             self._held += data

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zerocopy import ZeroCopyProtocol
-from zerocopy.incoming import MAX_HEAD_BYTES
+from zerocopy.incoming import LINGER_BYTES, MAX_HEAD_BYTES
 from zerocopy.tests.support import Client, Running, body, request, serving, start, until
 
 
@@ -184,6 +184,15 @@ def test_endless_head_is_refused_and_not_kept(server: Running, begin: bytes, blo
         for connection in server.connections():
             assert sum(len(name) + len(value) for name, value in connection.headers or []) <= MAX_HEAD_BYTES
         assert client.read_answer().status == 431
+    until(lambda: not server.connections())
+
+
+def test_refused_client_that_goes_on_sending_is_cut_off(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zerocopy.incoming.LINGER_SEC", 600.0)
+    server.app = echo
+    with server.connect() as client:
+        client.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        assert not flood(client, b"x: " + b"a" * 65_000 + b"\r\n", 2 * LINGER_BYTES // 65_000 + 1000)
     until(lambda: not server.connections())
 
 
