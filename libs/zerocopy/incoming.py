@@ -111,9 +111,13 @@ class IncomingProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request. The content of one that offers an upgrade has not been looked at yet."""
-        if not self.parser.should_upgrade():
-            self.is_between_requests = True
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        self.is_between_requests = True
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def check_head(self) -> bool:
         """Check a head that is complete. Return whether it is the one that counts.
