@@ -88,8 +88,12 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections; uvicorn calls it when it begins to serve."""
 
-        def make_protocol() -> ZeroCopyProtocol:
-            return ZeroCopyProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        def make_protocol() -> asyncio.Protocol:
+            # Typed by uvicorn as any protocol class, whose arguments are uvicorn's own.
+            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
 
         loop = asyncio.get_running_loop()
         self._listeners = [Listener(loop, listener, make_protocol) for listener in sockets or []]

@@ -208,6 +208,7 @@ def test_trailers_are_no_fields_of_the_request(server: Running) -> None:
         client.write(request("/", "Transfer-Encoding: chunked", method="POST"))
         client.write(b"1\r\na\r\n0\r\nAuthorization: x\r\n\r\n")
         assert client.read_answer().body == b"POST / [a] host,transfer-encoding"
+        until(lambda: seen)
         assert seen == [b"host", b"transfer-encoding"]
 
 
