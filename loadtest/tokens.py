@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kit.db import Database
+from kit.auth.tokens import TokenVerifier
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.errors import ApiError
-from kit.migrations import upgrade
-from kit.tokens import TokenVerifier
 from services.auth.__main__ import MIGRATIONS
 from services.auth.attempts import LoginAttempts
 from services.auth.keys import KeyRing

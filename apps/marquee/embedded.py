@@ -20,11 +20,11 @@ from apps.marquee.data_folder import create_private_files, open_data_folder
 from apps.marquee.gateway import Gateway
 from kit.bus import Bus
 from kit.bus.local import LocalBus
-from kit.limits import RequestLimits
-from kit.server import HttpServer, Listeners, allow_connections, listen_all, run_until_signal
 from kit.service import Role, Service
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos
 from kit.telemetry import configure_logging
+from kit.web.limits import RequestLimits
+from kit.web.server import HttpServer, Listeners, allow_connections, listen_all, run_until_signal
 from services.auth import __main__ as auth
 from services.auth.settings import AuthSettings
 from services.catalog import __main__ as catalog

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.marquee.assets import PrecompressedFiles
 from apps.marquee.routes import limit_for, service_for
-from kit.callers import has_credentials
+from kit.auth.authentication import has_credentials
 from kit.errors import ApiError
-from kit.http import error_response
-from kit.limits import LIMIT_HEADER, Limited, RequestLimits
+from kit.web.errors import error_response
+from kit.web.limits import LIMIT_HEADER, Limited, RequestLimits
 
 log = structlog.get_logger()
 

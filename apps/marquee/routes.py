@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kit.limits import Limited
+from kit.web.limits import Limited
 
 _RULES: Final = (
     ("stream", r"/api/videos/[^/]+/(?:stream|lsv)(?:/.*)?"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from kit.events import Event
+from kit.events.envelope import Event
 from marquee.events.v1 import admin_pb2
 
 ADMIN_ACTED: Final = "admin.acted"

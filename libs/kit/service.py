@@ -26,13 +26,13 @@ from starlette.types import ASGIApp
 
 from kit.bus import Bus
 from kit.health import Health
-from kit.http import create_app
-from kit.limits import RequestLimits
 from kit.rpc import GrpcServer, shares_port
-from kit.server import HttpServer, allow_connections, listen, listen_all, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load, names, refuse_typos, stop_start
 from kit.telemetry import configure_logging, service_context
-from kit.workers import Inheritance, add_arguments, inheritance, run_workers
+from kit.web.app import create_app
+from kit.web.limits import RequestLimits
+from kit.web.server import HttpServer, allow_connections, listen, listen_all, run_until_signal
+from kit.web.workers import Inheritance, add_arguments, inheritance, run_workers
 
 __all__ = ["HttpServer", "Role", "Service", "listen", "main", "run_until_signal"]
 

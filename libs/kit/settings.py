@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kit.addresses import parse_networks
+from kit.web.addresses import parse_networks
 
 PREFIX = "MARQUEE_"
 S = TypeVar("S", bound="ServiceSettings")

@@ -7,19 +7,19 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from kit.auth_client import follow_revocations
+from kit.auth.authentication import Authenticator
+from kit.auth.client import follow_revocations
+from kit.auth.tokens import Caller, TokenVerifier
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
-from kit.callers import Authenticator
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
+from kit.events.outbox import Relay
 from kit.health import Check, Health, broker_check
-from kit.http import create_app
-from kit.migrations import upgrade
-from kit.outbox import Relay
 from kit.rpc import GrpcServer
 from kit.service import Loop, Role, Service, main
 from kit.settings import SettingsError
-from kit.tokens import Caller, TokenVerifier
+from kit.web.app import create_app
 from services.auth import consumers
 from services.auth.attempts import LoginAttempts
 from services.auth.http import UseCases, build_routers

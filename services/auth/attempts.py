@@ -20,8 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from kit.addresses import client_network
 from kit.errors import ApiError
+from kit.web.addresses import client_network
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from kit.audit import ADMIN_ACTED, MAX_ADDRESS_CHARS
 from kit.bus import Bus, Subscription
-from kit.db import Database
-from kit.events import Event, MalformedEvent
+from kit.db.database import Database
+from kit.events.envelope import Event, MalformedEvent
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import admin_pb2

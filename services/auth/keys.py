@@ -28,9 +28,9 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kit.auth.tokens import ALGORITHM, AUDIENCE, ISSUER, MAX_KID_CHARS, TOKEN_TYPE
 from kit.ids import new_id
 from kit.settings import SettingsError
-from kit.tokens import ALGORITHM, AUDIENCE, ISSUER, MAX_KID_CHARS, TOKEN_TYPE
 from services.auth.models import User
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from kit.columns import UtcDateTime
+from kit.db.columns import UtcDateTime
 
 
 class Base(DeclarativeBase):

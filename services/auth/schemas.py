@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from kit.http import Schema, View
+from kit.web.schemas import Schema, View
 from services.auth.domain import (
     MAX_LOGIN_CHARS,
     MAX_PASSWORD_BYTES,

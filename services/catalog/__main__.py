@@ -7,18 +7,18 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from kit.auth_client import authenticator, follow_revocations, revocations
+from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
+from kit.events.outbox import Relay
 from kit.health import Check, Health, broker_check
-from kit.http import create_app
 from kit.media import MediaStore
-from kit.migrations import upgrade
 from kit.origins import Origins
-from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
+from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.changes import Changes, Purge
 from services.catalog.http import build_routers, max_body_bytes

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from kit.audit import Admin, Detail
-from kit.db import Database, Transaction
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import is_id
 from kit.media import MediaStore
 from marquee.events.v1 import video_pb2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kit.bus import Bus, Subscription
-from kit.db import Database
-from kit.events import Event
+from kit.db.database import Database
+from kit.events.envelope import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.domain import Facts

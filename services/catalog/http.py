@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.types import Scope
 
-from kit.callers import ActingAdmin, ClientAddress, CurrentCaller, protected_router
+from kit.auth.authentication import ActingAdmin, ClientAddress, CurrentCaller, protected_router
 from kit.errors import ApiError
-from kit.http import Page, Paging, errors, paging
 from kit.media import MediaStore
+from kit.web.schemas import Page, Paging, errors, paging
 from services.catalog.changes import Changes
 from services.catalog.domain import SORTS, home_of_upload, may_upload
 from services.catalog.imports import Imports

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
 
-from kit.columns import UtcDateTime
+from kit.db.columns import UtcDateTime
 from services.catalog.domain import search_key
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from kit.errors import ApiError
-from kit.http import Schema, View
+from kit.web.schemas import Schema, View
 from services.catalog.changes import Edit
 from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,

@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from kit.audit import ADMIN_ACTED, Act, Admin, Detail
-from kit.db import Database, Transaction
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.health import Health
 from kit.ids import is_id, new_id
 from kit.media import MediaStore

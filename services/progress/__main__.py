@@ -6,16 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from kit.audit import ADMIN_ACTED
-from kit.auth_client import authenticator, follow_revocations, revocations
+from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
+from kit.events.outbox import Relay
 from kit.health import Check, Health, broker_check
-from kit.http import create_app
-from kit.migrations import upgrade
-from kit.outbox import Relay
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
+from kit.web.app import create_app
 from services.progress.catalog import CatalogClient
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers

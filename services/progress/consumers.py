@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC
 
 from kit.bus import Bus, Handler, Subscription
-from kit.db import Database, Transaction
-from kit.events import Event, MalformedEvent
+from kit.db.database import Database, Transaction
+from kit.events.envelope import Event, MalformedEvent
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import stream_pb2, user_pb2, video_pb2

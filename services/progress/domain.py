@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
+from kit.auth.tokens import Caller
 from kit.ids import is_id
-from kit.tokens import Caller
 
 COMPLETED_PERCENT = 95
 """From here on a video counts as watched to its end: credits need nobody."""

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import BigInteger, CheckConstraint, Double, Index, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
-from kit.columns import UtcDateTime
+from kit.db.columns import UtcDateTime
 from services.progress.domain import Progress
 
 

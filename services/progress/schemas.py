@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from kit.http import DECIMAL, Page, Schema, View
+from kit.web.schemas import DECIMAL, Page, Schema, View
 from services.progress.domain import MAX_FILM_SEC, Report, Video
 from services.progress.models import PointEntry
 from services.progress.service import Entry, Ledger, LoggedView

@@ -11,15 +11,15 @@ from functools import partial
 import uvloop
 
 from kit.audit import ADMIN_ACTED
-from kit.auth_client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
+from kit.auth.client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.confinement import confinement_checks
 from kit.health import Check, Health, broker_check
-from kit.http import create_app
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
+from kit.web.app import create_app
 from services.stream import ticket_key
 from services.stream.clients.display_names import display_names, titles
 from services.stream.consumers import subscribe, subscribe_accounts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kit.bus import Bus, Delivery, Subscription
-from kit.events import Event
+from kit.events.envelope import Event
 from services.stream.hotcache import HotStore
 from services.stream.sessions import Sessions
 from services.stream.sources import SourceCache

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kit.http import Page, Schema, View
+from kit.web.schemas import Page, Schema, View
 from services.stream.sessions.devices import MAX_NAME_CHARS
 from services.stream.tickets import MAX_TICKET_CHARS
 

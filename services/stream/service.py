@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import structlog
 
+from kit.auth.tokens import Caller
 from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
 from kit.media import BadReference
-from kit.tokens import Caller
 from services.stream.domain import Source
 from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation

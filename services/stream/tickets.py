@@ -18,10 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kit.auth.tokens import Caller
 from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
-from kit.tokens import Caller
 
 TICKET_SEC = 4 * 3600.0
 """Life of a ticket. It must outlast a film whose player never swaps its URL; its session's end is what ends it."""

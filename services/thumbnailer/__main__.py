@@ -8,11 +8,11 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.confinement import confinement_checks
 from kit.health import Check, Health, broker_check
-from kit.http import create_app
 from kit.media import MediaStore
 from kit.origins import Origins
 from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
+from kit.web.app import create_app
 from services.thumbnailer import consumers
 from services.thumbnailer.media import Limits
 from services.thumbnailer.originals import Originals, StoreAway

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kit.bus import Bus, Subscription
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import video_pb2
 from services.thumbnailer.service import Artist

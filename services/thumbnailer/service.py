@@ -9,7 +9,7 @@ import structlog
 from google.protobuf.message import Message
 
 from kit.bus import Bus, BusUnavailable
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import derived_id
 from kit.media import MediaStore
 from kit.origins import Stored, parse

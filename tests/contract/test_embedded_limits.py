@@ -9,12 +9,12 @@ import pytest
 from fastapi import APIRouter, Request
 
 from apps.marquee.gateway import Gateway
-from kit.callers import CurrentCaller, protected_router
+from kit.auth.authentication import CurrentCaller, protected_router
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.health import Health
-from kit.http import create_app
-from kit.limits import RequestLimits
-from kit.tokens import Caller
+from kit.web.app import create_app
+from kit.web.limits import RequestLimits
 
 SERVICES = ("auth", "catalog", "stream", "progress")
 ID = "0190a6f5-0000-7000-8000-000000000000"

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from kit.events import Event
+from kit.events.envelope import Event
 
 Handler = Callable[[Event], Awaitable[None]]
 """Handles one event. Returning acknowledges it; raising has it tried again later; raising `Reject` or `MalformedEvent`

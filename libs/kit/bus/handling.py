@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from kit.bus import Delivery, Handler, Reject, Subscription
 from kit.bus.topics import wants
-from kit.events import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEvent
 
 EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
 HANDLING_SECONDS = Histogram("bus_handling_seconds", "Time a handler took for one event.", ["subscription"])

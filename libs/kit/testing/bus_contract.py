@@ -17,7 +17,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from prometheus_client import REGISTRY
 
 from kit.bus import Bus, Delivery, Reject, Subscription
-from kit.events import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEvent
 
 DEADLINE_SEC = 60
 """Only a test that fails ever waits so long."""

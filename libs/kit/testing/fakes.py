@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from fastapi import Request
 from google.protobuf.message import Message
 
+from kit.auth.tokens import Caller
 from kit.bus import Bus, BusUnavailable, DeadLetter, Handler, Subscription
 from kit.bus.topics import wants
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import new_id
-from kit.tokens import Caller
 
 
 class FakeBus(Bus):

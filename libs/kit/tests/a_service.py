@@ -15,10 +15,10 @@ from pydantic import Field
 from starlette.types import Receive, Scope, Send
 
 from kit.health import Health
-from kit.http import create_app
 from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
 from kit.settings import ServiceSettings
+from kit.web.app import create_app
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from kit.testing.servers import PostgresServer
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path}/kit.db"
+    return f"sqlite+aiosqlite:///{tmp_path}/kit.db.database"
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from kit.health import Check, Health
-from kit.http import create_app
 from kit.rpc import GrpcServer, connect, probe
-from kit.server import listen_all
 from kit.service import HttpServer, Role, Service, listen, main, run_until_signal
 from kit.settings import ServiceSettings, SettingsError, load
 from kit.testing.fakes import FakeBus
+from kit.web.app import create_app
+from kit.web.server import listen_all
 
 
 class Settings(ServiceSettings):

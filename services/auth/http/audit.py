@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
-from kit.callers import protected_router
-from kit.http import Page, Paging, paging
+from kit.auth.authentication import protected_router
+from kit.web.schemas import Page, Paging, paging
 from services.auth.http.common import ActingAdmin
 from services.auth.repository import AuditFilter
 from services.auth.schemas import AuditView

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request
 
-from kit.callers import CurrentAdmin, client_address
+from kit.auth.authentication import CurrentAdmin, client_address
 from services.auth.models import User
 from services.auth.schemas import OwnUserView, UserView
 from services.auth.service import Actor

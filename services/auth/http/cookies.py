@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from kit.callers import ACCESS_COOKIE, cookies_of
+from kit.auth.authentication import ACCESS_COOKIE, cookies_of
 from services.auth.service import Installation, TokenPair
 
 REFRESH_COOKIE = "marquee_refresh"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from kit.callers import CurrentCaller, protected_router
+from kit.auth.authentication import CurrentCaller, protected_router
 from kit.errors import ApiError
-from kit.http import Page, Paging, errors, paging
+from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import plan_at
 from services.auth.http.common import ActingAdmin, SearchText
 from services.auth.models import Corporation

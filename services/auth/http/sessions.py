@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 
-from kit.callers import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
+from kit.auth.authentication import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
 from kit.errors import ApiError
-from kit.http import Schema, errors
+from kit.web.schemas import Schema, errors
 from services.auth.http.common import Uploads, own_view
 from services.auth.http.cookies import REFRESH_COOKIE, LoginCookies
 from services.auth.schemas import (

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from kit.callers import CurrentCaller, client_address, protected_router
-from kit.http import Page, Paging, errors, paging
+from kit.auth.authentication import CurrentCaller, client_address, protected_router
+from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
 from services.auth.http.common import ActingAdmin, SearchText, Uploads, own_view
 from services.auth.repository import UserFilter

@@ -1,7 +1,7 @@
-"""Alembic's entry; see kit.migrations."""
+"""Alembic's entry; see kit.db.migrations."""
 
-from kit import outbox
-from kit.migrations import environment
+from kit.db.migrations import environment
+from kit.events import outbox
 from services.auth.models import Base
 
 environment(Base.metadata, outbox.metadata)

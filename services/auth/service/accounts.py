@@ -9,10 +9,10 @@ from typing import Literal
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from kit.db import Database, Transaction
+from kit.auth.tokens import Caller
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.ids import is_id, new_id
-from kit.tokens import Caller
 from marquee.events.v1 import user_pb2
 from services.auth.attempts import LoginAttempts
 from services.auth.domain import Role, Status, login_key, searchable, status_of_new_account

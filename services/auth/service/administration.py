@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kit.db import Database
+from kit.db.database import Database
 from marquee.events.v1 import user_pb2
 from services.auth.domain import Role
 from services.auth.models import User

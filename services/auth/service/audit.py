@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from kit.db import Database, Transaction
-from kit.events import Event
+from kit.db.database import Database, Transaction
+from kit.events.envelope import Event
 from marquee.events.v1 import user_pb2
 from services.auth.models import Alert, AuditEntry
 from services.auth.repository import AlertRepository, AuditFilter, AuditRepository, UserRepository

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from google.protobuf.message import Message
 
-from kit.db import Transaction
+from kit.db.database import Transaction
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
 from services.auth.domain import password_problem

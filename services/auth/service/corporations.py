@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 
-from kit.db import Database, Transaction
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import is_id, new_id
 from kit.rpc import timestamp
 from marquee.events.v1 import corporation_pb2

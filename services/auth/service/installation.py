@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from kit.db import Database
+from kit.db.database import Database
 from services.auth.devices import known_device, remember_login
 from services.auth.repository import InstanceRepository
 

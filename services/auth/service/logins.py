@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kit.auth_client import Revocations
-from kit.db import Database, Transaction
+from kit.auth.client import Revocations
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import new_id
 from marquee.events.v1 import user_pb2
 from services.auth.attempts import LoginAttempts

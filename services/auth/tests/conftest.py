@@ -12,9 +12,9 @@ from typing import Any
 import bcrypt
 import pytest
 
-from kit import outbox
-from kit.db import Database
-from kit.migrations import upgrade
+from kit.db.database import Database
+from kit.db.migrations import upgrade
+from kit.events import outbox
 from kit.testing.servers import PostgresServer
 from services.auth.__main__ import MIGRATIONS
 from services.auth.models import Base

@@ -15,9 +15,9 @@ import httpx
 from grpc import aio
 from sqlalchemy import select
 
-from kit.callers import CSRF_HEADER
-from kit.db import Database
-from kit.outbox import outbox
+from kit.auth.authentication import CSRF_HEADER
+from kit.db.database import Database
+from kit.events.outbox import outbox
 from kit.rpc import connect
 from kit.service import Role, Service
 from kit.settings import load

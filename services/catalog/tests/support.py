@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from kit.audit import ADMIN_ACTED
-from kit.db import Database
+from kit.db.database import Database
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.media import MediaStore
 from kit.service import Service
 from kit.testing.fakes import FakeBus, as_user, event_of

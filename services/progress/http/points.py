@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from kit.callers import ClientAddress, CurrentAdmin, CurrentCaller, protected_router
+from kit.auth.authentication import ClientAddress, CurrentAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError
-from kit.http import Paging, errors, paging
 from kit.ids import is_id
+from kit.web.schemas import Paging, errors, paging
 from services.progress.schemas import Adjustment, AuditedLedgerView, AuditedPointEntryView, LedgerView
 from services.progress.service import Points
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
-from kit.callers import CurrentAdmin, protected_router
-from kit.http import Page, Paging, paging
+from kit.auth.authentication import CurrentAdmin, protected_router
+from kit.web.schemas import Page, Paging, paging
 from services.progress.domain import ViewFilter
 from services.progress.schemas import LoggedViewView
 from services.progress.service import ViewLog

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from kit.callers import CurrentCaller, protected_router
+from kit.auth.authentication import CurrentCaller, protected_router
 from kit.errors import ApiError
-from kit.http import Page, Paging, errors, paging
 from kit.ids import is_id
+from kit.web.schemas import Page, Paging, errors, paging
 from services.progress.models import WatchProgress
 from services.progress.schemas import HistoryEntry, PositionUpdate, ProgressReport, ProgressView, Saved
 from services.progress.service import History, Recorder

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kit.db import Transaction
+from kit.db.database import Transaction
 from services.progress.repository import ViewCountRepository, ViewerRepository, WatchProgressRepository
 
 log = structlog.get_logger()

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kit.db import Database, Transaction
+from kit.auth.tokens import Caller
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from kit.events import Event
-from kit.tokens import Caller
+from kit.events.envelope import Event
 from marquee.events.v1 import progress_pb2
 from services.progress.catalog import Catalog
 from services.progress.domain import Progress, Report, Video, advance, begin, is_longer, may_see, within

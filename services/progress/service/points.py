@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import structlog
 
 from kit.audit import Act, Admin, Detail
-from kit.db import Database, Transaction
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
 from marquee.events.v1 import points_pb2
 from services.progress.models import PointEntry
 from services.progress.people import People

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kit.db import Database, Transaction
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from services.progress.catalog import Catalog
 from services.progress.domain import ERASED_KEPT, VIEW_DAYS, Session, ViewFilter, day_of_view, first_day

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.db import Database
-from kit.migrations import upgrade
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from services.progress.__main__ import MIGRATIONS
 from services.progress.tests.fakes import FakeCatalog, FakePeople
 

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from kit.db import Database
+from kit.auth.tokens import Caller
+from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.tokens import Caller
 from services.progress.domain import Video
 from services.progress.service import Points, ViewLog, Views
 

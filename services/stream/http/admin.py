@@ -8,8 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from kit.callers import ActingAdmin, CurrentAdmin, protected_router
-from kit.http import Paging, errors, paging
+from kit.auth.authentication import ActingAdmin, CurrentAdmin, protected_router
+from kit.web.schemas import Paging, errors, paging
 from services.stream.clients.display_names import Names
 from services.stream.http.play_sessions import device_facts, sent_facts
 from services.stream.schemas import StreamMetrics, StreamPage, StreamView

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-from kit.addresses import client_network
-from kit.tokens import Caller
+from kit.auth.tokens import Caller
+from kit.web.addresses import client_network
 from services.stream.http.answers import Fields
 from services.stream.http.play_sessions import STREAM_PATH
 from services.stream.http.viewers import Viewers

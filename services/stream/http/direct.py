@@ -12,7 +12,8 @@ from fastapi import Request
 from starlette.types import Receive, Scope, Send
 
 from kit.errors import ApiError
-from kit.http import Edge, error_response
+from kit.web.errors import error_response
+from kit.web.middleware import RequestMiddleware
 from services.stream.http.claims import Claim
 from services.stream.http.play_sessions import STREAM_PATH
 from services.stream.http.routes import MediaRoutes
@@ -46,7 +47,7 @@ class Direct:
     async def __call__(self, claim: Claim, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that is nothing but its claim."""
         scope["route"] = _ROUTE
-        await Edge(partial(self._answer, claim), self._service, _no_body)(scope, receive, send)
+        await RequestMiddleware(partial(self._answer, claim), self._service, _no_body)(scope, receive, send)
 
     async def _answer(self, claim: Claim, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

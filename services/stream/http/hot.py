@@ -8,9 +8,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.errors import ApiError
-from kit.http import error_response
 from kit.ids import new_id
 from kit.telemetry import accept_request_id
+from kit.web.errors import error_response
 from services.stream.http.again import NOSNIFF, Again
 from services.stream.http.answers import START_APPLIED, answer, is_conditional
 from services.stream.http.claims import Claim, Known

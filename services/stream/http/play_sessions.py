@@ -8,10 +8,10 @@ from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from kit.callers import CurrentCaller, protected_router
+from kit.auth.authentication import CurrentCaller, protected_router
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
-from kit.http import Page, errors
-from kit.tokens import Caller
+from kit.web.schemas import Page, errors
 from services.stream.clients.display_names import Names
 from services.stream.domain import Source
 from services.stream.http.viewers import TICKET

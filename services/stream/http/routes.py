@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from kit.addresses import client_network
-from kit.callers import CurrentCaller, client_address, protected_router
+from kit.auth.authentication import CurrentCaller, client_address, protected_router
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
-from kit.http import DECIMAL, errors
-from kit.tokens import Caller
+from kit.web.addresses import client_network
+from kit.web.schemas import DECIMAL, errors
 from services.stream.clients.display_names import Names
 from services.stream.disposition import attachment
 from services.stream.http.answers import START_APPLIED, START_IGNORED, answer, fields_of

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from kit.auth_client import Revocations
-from kit.callers import Authenticate
+from kit.auth.authentication import Authenticate
+from kit.auth.client import Revocations
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
-from kit.tokens import Caller
 from services.stream.tickets import Ticket, Tickets
 
 TICKET = "ticket"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import structlog
 
-from kit.events import Event
+from kit.events.envelope import Event
 from marquee.events.v1 import stream_pb2
 from services.stream.sessions import metrics
 from services.stream.slots import events

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.tokens import Caller
 from services.stream.sessions import metrics
 from services.stream.sessions.playing import Playing
 from services.stream.slots import (

@@ -11,10 +11,10 @@ import structlog
 
 from kit.aio.single_flight import SingleFlight
 from kit.audit import Admin
+from kit.auth.tokens import Caller
 from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
-from kit.tokens import Caller
 from services.stream.sessions.devices import device_key, device_name
 from services.stream.sessions.outcomes import (
     Shown,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kit.audit import Admin
-from kit.events import Event
+from kit.events.envelope import Event
 from services.stream.slots.session import (
     Active,
     EndReason,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kit.audit import ADMIN_ACTED, Act, Admin
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import derived_id
 from kit.telemetry import current
 from marquee.events.v1 import stream_pb2

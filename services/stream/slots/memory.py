@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 
 from kit.audit import Admin
-from kit.events import Event
+from kit.events.envelope import Event
 from services.stream.slots import Outgoing, events
 from services.stream.slots.events import NOBODY, Cause
 from services.stream.slots.session import (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from kit.bus import Bus, BusUnavailable
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT
 from services.stream.slots import SlotStore, SlotsUnavailable
 from services.stream.slots.events import SOURCE

@@ -9,7 +9,7 @@ from typing import Any
 
 from kit import audit
 from kit.audit import Admin
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import derived_id
 from services.stream.slots import events
 from services.stream.slots.events import Cause

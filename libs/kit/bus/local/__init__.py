@@ -19,7 +19,7 @@ from kit.bus.local import rows
 from kit.bus.local.file import File
 from kit.bus.local.lanes import Broadcast, Lane, RetryClock
 from kit.bus.topics import wants
-from kit.events import Event
+from kit.events.envelope import Event
 
 
 class LocalBus:

@@ -14,7 +14,7 @@ from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
 from kit.bus.local import rows
 from kit.bus.local.file import File
 from kit.bus.topics import wants
-from kit.events import Event
+from kit.events.envelope import Event
 
 _FETCH = 32
 """Rows a subscription reads ahead, beyond those in hand; all that is ever in memory of a backlog."""

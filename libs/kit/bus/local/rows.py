@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from kit.bus import DeadLetter
-from kit.events import Event
+from kit.events.envelope import Event
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deliveries (

@@ -24,7 +24,7 @@ from kit.bus.rabbit.connection import IoThread, Link, parameters
 from kit.bus.rabbit.consumer import Consumer, Worker
 from kit.bus.rabbit.publisher import Outcome, Publisher, post
 from kit.bus.rabbit.topology import Topology
-from kit.events import Event
+from kit.events.envelope import Event
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.publisher import Outcome, Publisher
 from kit.bus.rabbit.topology import Topology
-from kit.events import MalformedEvent
+from kit.events.envelope import MalformedEvent
 from kit.ids import new_id
 
 _PAUSE_SEC = 0.5

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from kit.bus import Subscription
 from kit.bus.local import LocalBus
-from kit.events import Event
+from kit.events.envelope import Event
 
 async def main():
     bus = LocalBus(Path(sys.argv[1]))

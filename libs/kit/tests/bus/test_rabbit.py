@@ -21,7 +21,7 @@ from kit.bus.rabbit.connection import Backoff, parameters
 from kit.bus.rabbit.consumer import Received, Worker
 from kit.bus.rabbit.publisher import Outcome
 from kit.bus.rabbit.topology import Topology
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.testing.bus_contract import BusContract, Failing, Recorder, event, eventually, eventually_equal, start
 from kit.testing.servers import RabbitServer, free_port
 

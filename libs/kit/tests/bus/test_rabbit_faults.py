@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from kit.bus import BusUnavailable, Delivery, Subscription
 from kit.bus.rabbit import RabbitBus
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.testing.bus_contract import DEADLINE_SEC, Failing, Recorder, event, eventually, eventually_equal, start
 from kit.testing.servers import RabbitServer
 

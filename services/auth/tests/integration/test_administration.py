@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from kit.callers import ACCESS_COOKIE
-from kit.db import Database
+from kit.auth.authentication import ACCESS_COOKIE
+from kit.db.database import Database
 from kit.ids import new_id
 from kit.testing.queries import count_queries
 from services.auth.models import AuditEntry, PasswordReset, RefreshToken, User

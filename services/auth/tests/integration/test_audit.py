@@ -15,8 +15,8 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from kit.audit import Act, Admin
-from kit.db import Database
-from kit.events import MalformedEvent
+from kit.db.database import Database
+from kit.events.envelope import MalformedEvent
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus
 from kit.testing.queries import count_queries

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kit.callers import ACCESS_COOKIE
+from kit.auth.authentication import ACCESS_COOKIE
 from services.auth.http import REFRESH_COOKIE
 from services.auth.tests.support import BROWSER, Auth, Clock, StartAuth, named, problem
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.db import Database
+from kit.db.database import Database
 from kit.ids import new_id
 from kit.rpc import ask
 from kit.testing.queries import count_queries

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from kit.callers import ACCESS_COOKIE
+from kit.auth.authentication import ACCESS_COOKIE
+from kit.auth.tokens import TokenVerifier
 from kit.ids import new_id
-from kit.tokens import TokenVerifier
 from services.auth.domain import REUSE_GRACE
 from services.auth.http import DEVICE_COOKIE, REFRESH_COOKIE
 from services.auth.tests.support import ADMIN, BROWSER, PASSWORD, Auth, Clock, StartAuth, basic, named, problem

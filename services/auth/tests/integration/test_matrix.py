@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kit import auth_client
+from kit.auth import client as auth_client
 from services.auth.keys import SigningKeys
 from services.auth.models import User
 from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic

@@ -14,16 +14,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from kit import outbox
-from kit.db import Database
-from kit.migrations import upgrade
+from kit.db.database import Database
+from kit.db.migrations import upgrade
+from kit.events import outbox
 from kit.testing.servers import PostgresServer
 from services.auth.__main__ import MIGRATIONS
 from services.auth.models import Base
 
-MIGRATE = (
-    "import sys; from pathlib import Path; from kit.migrations import upgrade; upgrade(Path(sys.argv[1]), sys.argv[2])"
-)
+MIGRATE = "import sys, pathlib; from kit.db.migrations import upgrade; upgrade(pathlib.Path(sys.argv[1]), sys.argv[2])"
 
 
 def differences(connection: Connection) -> list[Any]:

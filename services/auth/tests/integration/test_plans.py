@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import select
 
-from kit.db import Database
-from kit.outbox import outbox
+from kit.db.database import Database
+from kit.events.outbox import outbox
 from services.auth.domain import Plan, plan_at
 from services.auth.service import Actor, Corporations
 from services.auth.tests.support import Clock

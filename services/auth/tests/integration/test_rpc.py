@@ -9,9 +9,9 @@ import jwt
 import pytest
 from fastapi import Request
 
-from kit import auth_client
-from kit.auth_client import authenticator, follow_revocations, revocations
-from kit.callers import Authenticator
+from kit.auth import client as auth_client
+from kit.auth.authentication import Authenticator
+from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.rpc import ask, probe

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import func, select, text
 
-from kit.db import Database
+from kit.db.database import Database
 from kit.errors import ApiError
 from services.auth import keys as keys_module
 from services.auth.attempts import LoginAttempts

@@ -17,11 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
-from kit import auth_client
-from kit.auth_client import authenticator, follow_revocations, revocations
-from kit.callers import Authenticator
-from kit.server import HttpServer, listen
-from kit.tokens import TOKEN_TYPE
+from kit.auth import client as auth_client
+from kit.auth.authentication import Authenticator
+from kit.auth.client import authenticator, follow_revocations, revocations
+from kit.auth.tokens import TOKEN_TYPE
+from kit.web.server import HttpServer, listen
 from services.auth import keys as keys_module
 from services.auth.http.sessions import FORM_TYPE
 from services.auth.keys import KeyRing, rotate
@@ -233,7 +233,7 @@ class TestRotation:
         self, start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(auth_client, "REVOCATIONS_SEC", 0.01)
-        monkeypatch.setattr("kit.tokens._RENEW_SEC", 0.0)
+        monkeypatch.setattr("kit.auth.tokens._RENEW_SEC", 0.0)
         async with start_auth() as auth:
             channel = await auth.channel()
             elsewhere = authenticator(channel)

@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
+from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
 from kit.settings import SettingsError
-from kit.tokens import Caller, TokenVerifier
 from services.auth import keys as keys_module
 from services.auth.keys import KEEP_SEC, LEAD_SEC, MAX_KEYS, SigningKeys, rotate
 from services.auth.models import User

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from kit.audit import ADMIN_ACTED
-from kit.outbox import outbox
+from kit.events.outbox import outbox
 from kit.testing.fakes import as_user
 from services.catalog import changes
 from services.catalog.tests.support import ADMIN, Catalog

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from google.protobuf import json_format
 
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.rpc import ask, connect
 from kit.testing.queries import count_queries
-from kit.tokens import Caller
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from marquee.events.v1 import video_pb2

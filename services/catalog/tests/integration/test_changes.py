@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.rpc import GrpcServer, ask, connect, timestamp
 from kit.testing.fakes import as_user
-from kit.tokens import Caller
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub

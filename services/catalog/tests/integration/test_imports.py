@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from kit.audit import ADMIN_ACTED
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load

@@ -16,10 +16,10 @@ from random import Random
 
 from sqlalchemy import delete
 
-from kit.db import Database
+from kit.auth.tokens import Caller
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.errors import ApiError
-from kit.migrations import upgrade
-from kit.tokens import Caller
 from services.catalog.__main__ import MIGRATIONS
 from services.catalog.changes import Changes, Edit
 from services.catalog.domain import Plan

@@ -8,9 +8,9 @@ import unicodedata
 import pytest
 from sqlalchemy import text
 
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.ids import new_id
-from kit.migrations import upgrade
 from services.catalog.__main__ import MIGRATIONS
 from services.catalog.tests.support import ADMIN, Catalog
 

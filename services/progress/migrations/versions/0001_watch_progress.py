@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from kit.migrations import create_messaging_tables
+from kit.db.migrations import create_messaging_tables
 
 revision = "0001"
 down_revision = None

@@ -13,8 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from kit.db import Database
-from kit.events import Event
+from kit.db.database import Database
+from kit.events.envelope import Event
 from kit.testing.fakes import FakeBus
 from services.progress.consumers import VIEWS, subscribe
 from services.progress.tests.fakes import a_view_log

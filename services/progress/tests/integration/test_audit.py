@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from kit.audit import ADMIN_ACTED
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.errors import ApiError
-from kit.migrations import upgrade
-from kit.outbox import outbox
+from kit.events.outbox import outbox
 from kit.testing.servers import PostgresServer
 from services.progress.__main__ import MIGRATIONS
 from services.progress.service import Points

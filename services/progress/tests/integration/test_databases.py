@@ -15,12 +15,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit import outbox
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events import outbox
+from kit.events.envelope import Event
 from kit.ids import new_id
-from kit.migrations import upgrade
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
 from kit.testing.servers import PostgresServer
@@ -188,7 +188,7 @@ class DatabaseContract:
             await outbox.store(session, event)
             raise ConnectionError
 
-        monkeypatch.setattr("kit.db.store", fail)
+        monkeypatch.setattr("kit.db.database.store", fail)
         with pytest.raises(ConnectionError):
             await recorder.take(MEMBER, video_id, Report(99.0, 100.0))
         assert await told(database) == []

@@ -17,12 +17,12 @@ from google.protobuf.message import Message
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from kit.db import Database
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.errors import ApiError
-from kit.events import Event
+from kit.events.envelope import Event
+from kit.events.outbox import outbox
 from kit.ids import new_id
-from kit.migrations import upgrade
-from kit.outbox import outbox
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import points_pb2, stream_pb2, user_pb2, video_pb2

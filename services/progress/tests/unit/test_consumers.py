@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kit.db import Database
-from kit.events import MalformedEvent
+from kit.db.database import Database
+from kit.events.envelope import MalformedEvent
 from kit.testing.fakes import FakeBus, event_of
 from marquee.events.v1 import stream_pb2
 from services.progress.consumers import subscribe

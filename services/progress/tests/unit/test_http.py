@@ -10,12 +10,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from kit.db import Database
+from kit.auth.tokens import Caller
+from kit.db.database import Database
 from kit.health import Health
-from kit.http import create_app
 from kit.ids import new_id
 from kit.testing.fakes import HeaderAuthenticator, as_user
-from kit.tokens import Caller
+from kit.web.app import create_app
 from services.progress.domain import MAX_FILM_SEC
 from services.progress.http import build_routers
 from services.progress.service import History, Points, Recorder, ViewLog, Views

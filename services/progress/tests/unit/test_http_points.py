@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from kit.db import Database
+from kit.db.database import Database
 from kit.health import Health
-from kit.http import create_app
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
+from kit.web.app import create_app
 from marquee.events.v1 import stream_pb2
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers

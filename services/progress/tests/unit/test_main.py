@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from kit.events.outbox import Relay
 from kit.ids import new_id
-from kit.outbox import Relay
 from kit.rpc import ask, connect
 from kit.service import Role, Service
 from kit.settings import load

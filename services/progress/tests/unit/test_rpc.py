@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from grpc import aio
 
-from kit.db import Database
+from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.rpc import GrpcServer, ask, connect

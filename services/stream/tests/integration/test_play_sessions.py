@@ -29,7 +29,7 @@ LIMITS = {"max_streams": 4, "max_streams_per_user": 2, "stream_queue": 2}
 
 @pytest.fixture
 async def stage(store: Path, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr("kit.auth_client.REVOCATIONS_SEC", 0.1)
+    monkeypatch.setattr("kit.auth.client.REVOCATIONS_SEC", 0.1)
     async with running(store, sockets, **LIMITS) as stage:
         yield stage
 

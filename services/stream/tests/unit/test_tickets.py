@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.tokens import Caller
 from services.stream.tickets import MAX_DEVICE_CHARS, TICKET_SEC, Ticket, Tickets
 
 KEY = b"k" * 32

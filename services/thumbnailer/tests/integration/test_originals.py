@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import new_id
 from kit.media import MediaStore
 from kit.origins import Origins, OriginSettings

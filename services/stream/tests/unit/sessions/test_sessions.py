@@ -9,9 +9,9 @@ from datetime import datetime, tzinfo
 
 import pytest
 
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.tokens import Caller
 from marquee.events.v1 import stream_pb2
 from services.stream.sessions import Client, Playing, Refusal, Register, Sessions, Shown
 from services.stream.sessions.playing import STALLED_SEC

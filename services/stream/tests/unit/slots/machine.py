@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kit.events import Event
+from kit.events.envelope import Event
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import (
     Active,

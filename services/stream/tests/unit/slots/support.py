@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.ids import new_id
 from services.stream.slots import Active, Kind, Limits, Queued, Renewal, Session, SlotStore, Viewing
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from kit.bus import BusUnavailable
-from kit.events import Event
+from kit.events.envelope import Event
 from kit.testing.bus_contract import eventually
 from kit.testing.fakes import FakeBus
 from services.stream.slots import EndReason, Outgoing, SlotsUnavailable, relay

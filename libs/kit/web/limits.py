@@ -12,8 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, get_args
 
-from kit.addresses import client_network
-from kit.tokens import Caller
+from kit.auth.tokens import Caller
+from kit.web.addresses import client_network
 
 LIMIT_HEADER: Final = b"x-marquee-limit"
 """From the gateway: `address` for ordinary requests, `user` for what pages and players ask for by the dozen."""

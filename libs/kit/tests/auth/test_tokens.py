@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit import tokens
+from kit.auth import tokens
+from kit.auth.tokens import REQUIRED_CLAIMS, TOKEN_TYPE, Caller, TokenVerifier
 from kit.errors import ApiError
-from kit.tokens import REQUIRED_CLAIMS, TOKEN_TYPE, Caller, TokenVerifier
 
 
 def b64(raw: bytes) -> str:

@@ -19,8 +19,8 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import ForwardedHeaders, parse_networks
 from kit.settings import ServiceSettings, SettingsError
+from kit.web.addresses import ForwardedHeaders, parse_networks
 from zerocopy import Listener, ZeroCopyProtocol
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from kit.addresses import ForwardedHeaders, client_network, parse_networks, plain_address
+from kit.web.addresses import ForwardedHeaders, client_network, parse_networks, plain_address
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, MetaData, String, event, text
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from kit.db import Database
+from kit.db.database import Database
 
 _LOCK = 7_306_401
 """Key of the advisory lock that lets one replica migrate while the others wait."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.server import OPEN_FILES
 from kit.tests.processes import DEADLINE_SEC, REQUEST, read_all, started, until
+from kit.web.server import OPEN_FILES
 
 
 def test_what_is_being_sent_is_finished(tmp_path: Path) -> None:

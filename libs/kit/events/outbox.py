@@ -30,12 +30,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.bus import Bus, BusUnavailable
-from kit.columns import UtcDateTime
-from kit.events import Event
+from kit.db.columns import UtcDateTime
+from kit.events.envelope import Event
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT, current
 
 if TYPE_CHECKING:
-    from kit.db import Database
+    from kit.db.database import Database
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 from sqlalchemy.exc import StatementError
 
-from kit.columns import UtcDateTime
-from kit.db import Database
+from kit.db.columns import UtcDateTime
+from kit.db.database import Database
 
 metadata = MetaData()
 moments = Table("moments", metadata, Column("id", Integer, primary_key=True), Column("at", UtcDateTime))

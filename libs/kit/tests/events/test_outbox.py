@@ -14,11 +14,11 @@ import structlog
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, insert, select
 
-from kit import outbox
 from kit.bus import BusUnavailable
-from kit.db import Database
-from kit.events import Event
-from kit.outbox import BATCH, KEEP_RECEIVED, KEEP_SENT, Relay
+from kit.db.database import Database
+from kit.events import outbox
+from kit.events.envelope import Event
+from kit.events.outbox import BATCH, KEEP_RECEIVED, KEEP_SENT, Relay
 from kit.testing.fakes import FakeBus
 
 PATIENCE_SEC = 60

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from kit import outbox
-from kit.db import Database
-from kit.events import Event
+from kit.db.database import Database
+from kit.events import outbox
+from kit.events.envelope import Event
 from kit.tests.conftest import Link
 
 metadata = MetaData()
@@ -169,7 +169,7 @@ class TestSqlite(DatabaseContract):
 
     async def test_ping_raises_while_the_file_can_not_be_had_and_recovers(self, tmp_path: Path) -> None:
         folder = tmp_path / "share"
-        database = Database(f"sqlite+aiosqlite:///{folder}/kit.db")
+        database = Database(f"sqlite+aiosqlite:///{folder}/kit.db.database")
         with pytest.raises(DBAPIError):
             await database.ping()
         folder.mkdir()

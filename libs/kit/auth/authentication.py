@@ -25,8 +25,8 @@ from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
 
 from kit.audit import Admin
+from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import BEARER, ApiError
-from kit.tokens import Caller, TokenVerifier
 
 ACCESS_COOKIE = "marquee_access"
 """Begins the name of the cookie that login sets; `_` and the installation's name follow. Cookies know no ports: without

@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 
 from kit.errors import CODES, ApiError
 from kit.health import Check, Health
-from kit.http import MAX_JSON_BYTES, Page, Paging, Schema, View, create_app, errors, paging
 from kit.ids import is_id
 from kit.telemetry import current
 from kit.testing.fakes import HeaderAuthenticator, as_user
+from kit.web.app import MAX_JSON_BYTES, create_app
+from kit.web.schemas import Page, Paging, Schema, View, errors, paging
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from kit.events import Event
-from kit.outbox import first_delivery, outbox, store
+from kit.events.envelope import Event
+from kit.events.outbox import first_delivery, outbox, store
 from kit.settings import SettingsError
 
 BUSY_TIMEOUT_SEC = 15

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.events import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEvent
 from kit.ids import is_id
 from marquee.events.v1 import media_pb2, user_pb2
 

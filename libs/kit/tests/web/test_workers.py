@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from kit import workers
 from kit.rpc import connect, probe
 from kit.tests.processes import Running, children, free_port, is_alive, read_all, started, until
+from kit.web import workers
 
 COUNT = 3
 

@@ -8,13 +8,13 @@ import httpx
 import pytest
 from fastapi import APIRouter, Request
 
-from kit import limits
-from kit.callers import ACCESS_COOKIE, CurrentCaller, has_credentials, protected_router
+from kit.auth.authentication import ACCESS_COOKIE, CurrentCaller, has_credentials, protected_router
+from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.health import Health
-from kit.http import create_app
-from kit.limits import RateLimit, RequestLimits
-from kit.tokens import Caller
+from kit.web import limits
+from kit.web.app import create_app
+from kit.web.limits import RateLimit, RequestLimits
 
 ALICE = Caller("alice", "member", "active", session_id="tv")
 ALICES_PHONE = Caller("alice", "member", "active", session_id="phone")

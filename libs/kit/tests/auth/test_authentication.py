@@ -16,8 +16,8 @@ from fastapi import APIRouter, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit import callers
-from kit.callers import (
+from kit.auth import authentication as callers
+from kit.auth.authentication import (
     ACCESS_COOKIE,
     CSRF_HEADER,
     Authenticator,
@@ -26,11 +26,11 @@ from kit.callers import (
     parse_basic,
     protected_router,
 )
+from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
 from kit.health import Health
-from kit.http import create_app
-from kit.limits import RequestLimits
-from kit.tokens import Caller, TokenVerifier
+from kit.web.app import create_app
+from kit.web.limits import RequestLimits
 
 BROWSER = {CSRF_HEADER: "fetch"}
 

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from kit.db import Database
-from kit.migrations import upgrade
+from kit.db.database import Database
+from kit.db.migrations import upgrade
 
 ENVIRONMENT = """
-from kit.migrations import environment
+from kit.db.migrations import environment
 from sqlalchemy import MetaData
 
 environment(MetaData())
@@ -121,7 +121,7 @@ class TestSqlite(MigrationsContract):
         assert await answer(url, "SELECT count(*) FROM owners") == 1
 
     async def test_the_folder_of_the_file_is_made(self, tmp_path: Path, history: History) -> None:
-        url = f"sqlite+aiosqlite:///{tmp_path}/a/b/kit.db"
+        url = f"sqlite+aiosqlite:///{tmp_path}/a/b/kit.db.database"
         await migrate(history(FIRST), url)
         assert await answer(url, "SELECT count(*) FROM owners") == 1
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import structlog
 from grpc import aio
 
-from kit.callers import Authenticator
+from kit.auth.authentication import Authenticator
+from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
 from kit.rpc import ask, timestamp
-from kit.tokens import Caller, TokenVerifier
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 

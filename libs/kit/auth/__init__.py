@@ -1,0 +1,1 @@
+"""Who is calling: tokens, credentials, and what auth tells other services."""

@@ -1,0 +1,1 @@
+"""Databases: engines, transactions, column types, migrations."""

@@ -1,0 +1,1 @@
+"""Events: their envelope, and how they leave and enter a database transaction."""

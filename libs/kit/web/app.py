@@ -1,0 +1,85 @@
+"""The HTTP application of a service: its routes, one error format, OpenAPI, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from kit.auth.authentication import Authenticate
+from kit.errors import ApiError
+from kit.health import Health
+from kit.telemetry import collect_metrics
+from kit.web.errors import on_api_error, on_http_exception, on_validation_error
+from kit.web.middleware import RequestMiddleware
+from kit.web.schemas import errors
+
+MAX_JSON_BYTES = 1 << 20
+
+
+def create_app(
+    service: str,
+    *,
+    title: str,
+    health: Health,
+    authenticate: Authenticate | None,
+    routers: Mapping[str, APIRouter],
+    max_body_bytes: Callable[[Scope], int | None] | None = None,
+) -> FastAPI:
+    """The HTTP application of a service.
+
+    Args:
+        service: its name in logs and metrics.
+        title: its name in the API documentation.
+        health: what `/readyz` reports.
+        authenticate: finds the caller of protected routes; None where a service has none.
+        routers: its routes, by OpenAPI tag.
+        max_body_bytes: the largest request body of a path; None for no limit. One MiB everywhere by default.
+    """
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # A redirect would be made from the Host header, and would not be in the one error format.
+        redirect_slashes=False,
+        responses=errors("VALIDATION_FAILED", "AUTH_INVALID_TOKEN", "AUTH_FORBIDDEN"),
+    )
+    app.state.authenticate = authenticate
+    app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    for tag, router in routers.items():
+        app.include_router(router, tags=[tag])
+    app.include_router(_operations(health), include_in_schema=False)
+    app.add_middleware(
+        RequestMiddleware, service=service, max_body_bytes=max_body_bytes or (lambda _scope: MAX_JSON_BYTES)
+    )
+    return app
+
+
+def _operations(health: Health) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        ready = health.is_ready()
+        body = {"status": "ready" if ready else "not ready", "checks": health.states()}
+        return JSONResponse(body, status_code=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(collect_metrics(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,91 @@
+"""What requests and answers of all services are made of: models, pages, errors in the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from kit.errors import CODES
+
+T = TypeVar("T")
+
+
+class Schema(BaseModel):
+    """Base of request bodies: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class View(BaseModel):
+    """Base of response bodies."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(View, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    page: int
+    page_size: int
+    total: int
+
+
+class ErrorDetail(View):
+    """What went wrong."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class ErrorBody(View):
+    """Every error's body."""
+
+    error: ErrorDetail
+
+
+class Paging(BaseModel):
+    """Which page of a list is asked for."""
+
+    page: int
+    page_size: int
+
+    @property
+    def offset(self) -> int:
+        """Items before this page."""
+        return (self.page - 1) * self.page_size
+
+
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def _refuse_python_numbers(value: object) -> object:
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
+        raise ValueError("must be a number in decimal digits")
+    return value
+
+
+DECIMAL = BeforeValidator(_refuse_python_numbers)
+"""For numbers that come as text: digits of ASCII, without the underscores and blanks that Python allows in them."""
+
+
+def paging(
+    page: Annotated[int, DECIMAL, Query(ge=1, le=1_000_000)] = 1,
+    page_size: Annotated[int, DECIMAL, Query(ge=1, le=100)] = 20,
+) -> Paging:
+    """The paging parameters of a list."""
+    return Paging(page=page, page_size=page_size)
+
+
+def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for a route that can answer with these codes."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status = CODES[code].http_status
+        text = answers.get(status, {}).get("description")
+        answers[status] = {"model": ErrorBody, "description": f"{text}, `{code}`" if text else f"`{code}`"}
+    return answers
