@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from mp4 import VirtualFile
 from services.stream.domain import Source
-from services.stream.mp4 import VirtualFile
 from services.stream.ranges import ByteRange
 from services.stream.sender import Part, RawHeaders
 from services.stream.storage.port import StoredFile

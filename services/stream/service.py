@@ -12,8 +12,8 @@ from kit.cache import LruCache
 from kit.errors import ApiError
 from kit.ids import is_id
 from kit.media import BadReference
+from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile
 from services.stream.domain import Source
-from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile
 from services.stream.representation import Representation
 from services.stream.sources import SourceCache
 from services.stream.storage.open_files import CAPACITY
@@ -123,7 +123,7 @@ class Streams:
     async def _look_at(self, file: StoredFile) -> bool:
         try:
             comes_last = not (await file.structure()).is_fast_start
-        except Unsupported:
+        except UnsupportedMediaError:
             comes_last = False
         return self._index_comes_last.put(file.identity, comes_last)
 
@@ -142,9 +142,9 @@ class Streams:
             index = await shown.file.index()
             begun = await self._virtual_files.get(index, start_sec)
             return Opened(_from(shown, begun), starts_as_asked=True)
-        except Unsupported:
+        except UnsupportedMediaError:
             return Opened(shown)
-        except StartBeyondEnd as error:
+        except StartBeyondEndError as error:
             problem = f"The film ends at {error.duration_ms / 1000:g} s."
             raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "start", "problem": problem}]}) from error
 

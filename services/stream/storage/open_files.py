@@ -20,7 +20,7 @@ from typing import Literal, TypeVar
 
 from kit.aio.single_flight import SingleFlight
 from kit.cache import LruCache
-from services.stream.mp4 import Structure, structure
+from mp4 import Structure, structure
 from zerocopy import PageCache, classify
 
 T = TypeVar("T")
@@ -146,7 +146,7 @@ class OpenFile:
         """Where its boxes lie.
 
         Raises:
-            Unsupported: it is no ISO base media file.
+            UnsupportedMediaError: it is no ISO base media file.
             OSError: the store failed.
         """
         return await self.examine(structure)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
+from mp4 import Structure
 from services.stream.domain import Source
-from services.stream.mp4 import Structure
 from services.stream.storage.virtual_file_cache import File, Identity
 
 Tier = Literal["ssd", "nas", "remote"]
@@ -66,7 +66,7 @@ class StoredFile(Protocol):
         """Where the boxes of a film lie.
 
         Raises:
-            Unsupported: it is no ISO base media file.
+            UnsupportedMediaError: it is no ISO base media file.
             OSError: the store failed.
         """
 
@@ -76,7 +76,7 @@ class StoredFile(Protocol):
         It has the original's size and, where the original has them, at least the boxes that describe the film.
 
         Raises:
-            Unsupported: this store can't give one.
+            UnsupportedMediaError: this store can't give one.
             OSError: the store failed.
         """
 

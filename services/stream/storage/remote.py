@@ -10,8 +10,8 @@ from typing import Final, Literal
 from kit.aio.single_flight import SingleFlight
 from kit.cache import LruCache
 from kit.origins import Object, OriginError, RemoteFile, Url
+from mp4 import Structure, UnsupportedMediaError
 from services.stream.domain import Source
-from services.stream.mp4 import Structure, Unsupported
 from services.stream.storage.open_files import CAPACITY
 from services.stream.storage.remote_index import RemoteIndex, fetch_boxes, fetch_outline
 from services.stream.storage.virtual_file_cache import Identity
@@ -42,7 +42,7 @@ class RemoteOriginal:
         self._reference = reference
         self._file = file
         self._presign = presign
-        self._structure: Structure | Unsupported | None = None
+        self._structure: Structure | UnsupportedMediaError | None = None
         self._fetches = SingleFlight[Literal["outline", "index"], RemoteIndex]()
         facts = file.facts
         self.size = facts.size
@@ -71,13 +71,13 @@ class RemoteOriginal:
         """Where its boxes lie: looked up once.
 
         Raises:
-            Unsupported: it is no ISO base media file.
+            UnsupportedMediaError: it is no ISO base media file.
             OSError: it can't be read.
         """
         if self._structure is None:
             await self._fetches.run("outline", self._fetch_outline)
-        if isinstance(self._structure, Unsupported):
-            raise Unsupported(str(self._structure))
+        if isinstance(self._structure, UnsupportedMediaError):
+            raise UnsupportedMediaError(str(self._structure))
         assert self._structure is not None  # noqa: S101 - told by `_fetch_outline`
         return self._structure
 
@@ -85,18 +85,18 @@ class RemoteOriginal:
         """The boxes that describe it, fetched once for all who ask at a time, and not kept: they take memory.
 
         Raises:
-            Unsupported: it is not that kind of file.
+            UnsupportedMediaError: it is not that kind of file.
             OSError: it can't be read.
         """
-        if isinstance(self._structure, Unsupported):
-            raise Unsupported(str(self._structure))
+        if isinstance(self._structure, UnsupportedMediaError):
+            raise UnsupportedMediaError(str(self._structure))
         return await self._fetches.run("index", self._fetch_index)
 
     async def _fetch_outline(self) -> RemoteIndex:
         index = RemoteIndex(self.size, self.identity)
         try:
             self._structure = await fetch_outline(index, self.blocks)
-        except Unsupported as error:
+        except UnsupportedMediaError as error:
             self._structure = error
             raise
         return index

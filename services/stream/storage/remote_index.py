@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import BinaryIO, Final
 
-from services.stream.mp4 import Structure, Unsupported, structure
-from services.stream.mp4.boxes import HEADER, LARGE_HEADER, read_header
-from services.stream.mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES
+from mp4 import Structure, UnsupportedMediaError, structure
+from mp4.boxes import HEADER, LARGE_HEADER, read_header
+from mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES
 from services.stream.storage.virtual_file_cache import Identity
 
 MAX_BOXES: Final = 64
@@ -51,7 +51,7 @@ async def fetch_outline(index: RemoteIndex, blocks: Blocks) -> Structure:
     """Fetches the headers of a file's outermost boxes; answers where the boxes lie.
 
     Raises:
-        Unsupported: this is no such file.
+        UnsupportedMediaError: this is no such file.
         OSError: the original can't be read.
     """
     size = index.size
@@ -69,7 +69,7 @@ async def fetch_outline(index: RemoteIndex, blocks: Blocks) -> Structure:
             break
         at += header[2]
     else:
-        raise Unsupported("too many boxes for a remote file")
+        raise UnsupportedMediaError("too many boxes for a remote file")
     return structure(index.fileno(), size)
 
 
@@ -77,13 +77,13 @@ async def fetch_boxes(index: RemoteIndex, blocks: Blocks, found: Structure) -> N
     """Fetches what a virtual file from the film's beginning on is made of.
 
     Raises:
-        Unsupported: it is too large.
+        UnsupportedMediaError: it is too large.
         OSError: the original can't be read.
     """
     if found.is_fast_start:
         return
     if len(found.moov) > MAX_MOOV_BYTES or found.file_type.stop > MAX_PREFIX_BYTES:
-        raise Unsupported("a large index")
+        raise UnsupportedMediaError("a large index")
     await index.fill(blocks, found.moov)
 
 

@@ -13,8 +13,8 @@ import structlog
 
 from kit.aio.single_flight import SingleFlight
 from kit.cache import LruCache
-from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile, milliseconds
-from services.stream.mp4.process import Builder, Readable
+from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile, milliseconds
+from mp4.worker_process import Builder, Readable
 
 log = structlog.get_logger()
 
@@ -84,14 +84,14 @@ class VirtualFiles:
 
         Raises:
             ValueError: the time is negative or not a number.
-            StartBeyondEnd: the film is over by then.
-            Unsupported: none can be made; serve the file as it is.
+            StartBeyondEndError: the film is over by then.
+            UnsupportedMediaError: none can be made; serve the file as it is.
             OSError: the store failed, or no process could be started.
         """
         start_ms = self._asked_ms(file.identity, start_sec)
         try:
             return await self._get(file, start_ms)
-        except StartBeyondEnd:
+        except StartBeyondEndError:
             # Its duration is known now.
             asked_ms = self._asked_ms(file.identity, start_sec)
             if asked_ms == start_ms:
@@ -109,9 +109,9 @@ class VirtualFiles:
         if found := self._kept.find(identity, start_ms):
             return found
         if (duration_ms := self._durations_ms.get(identity)) is not None and start_ms >= duration_ms:
-            raise StartBeyondEnd(duration_ms)
+            raise StartBeyondEndError(duration_ms)
         if (failure := self._failed.get((identity, start_ms == 0))) and time.monotonic() < failure[1]:
-            raise Unsupported(failure[0])
+            raise UnsupportedMediaError(failure[0])
         return await self._builds.run((identity, start_ms), lambda: self._build(file, start_ms))
 
     async def _build(self, file: File, start_ms: int) -> VirtualFile:
@@ -120,17 +120,17 @@ class VirtualFiles:
             built = await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._builder.build, file, file.size, start_ms
             )
-        except StartBeyondEnd as error:
+        except StartBeyondEndError as error:
             self._durations_ms.put(identity, error.duration_ms)
             raise
-        except Unsupported as error:
+        except UnsupportedMediaError as error:
             log.info("virtual_file_unsupported", reason=str(error), start_ms=start_ms)
             self._failed.put((identity, start_ms == 0), (str(error), time.monotonic() + FAILED_SEC))
             raise
         return self._kept.keep(identity, built)
 
     def close(self) -> None:
-        """Ends the processes and threads; what they were building is Unsupported."""
+        """Ends the processes and threads; what they were building is UnsupportedMediaError."""
         self._builder.close()
         self._threads.shutdown(wait=False)
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile, build
-from services.stream.tests.unit.mp4.films import HOLE, Films
+from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile, build
+from mp4.tests.films import HOLE, Films
 
 # Times are printed with six digits, and moved in units of a track's timescale.
 TOLERANCE_SEC = 0.00005
@@ -361,7 +361,7 @@ def _bytes(path: Path, offset: int, count: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("start_sec", [10.1, 11, 1e6, 1e300, float("inf")])
 def test_beyond_the_end(films: Films, start_sec: float) -> None:
-    with pytest.raises(StartBeyondEnd) as caught:
+    with pytest.raises(StartBeyondEndError) as caught:
         build_of(films.get("plain.mp4"), start_sec)
     assert caught.value.duration_ms == 10_000
 
@@ -374,5 +374,5 @@ def test_no_time_at_all(films: Films, start_sec: float) -> None:
 
 @pytest.mark.parametrize("start_sec", [0, 5])
 def test_fragments_are_served_as_they_are(films: Films, start_sec: float) -> None:
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         build_of(films.get("fragments.mp4"), start_sec)

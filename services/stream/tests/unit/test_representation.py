@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.stream.mp4 import Span, VirtualFile
+from mp4 import Span, VirtualFile
 from services.stream.ranges import ByteRange
 from services.stream.representation import Representation
 from services.stream.storage.open_files import OpenFile, OpenFileCache

@@ -14,16 +14,16 @@ import pytest
 from kit.origins import Origins
 from kit.settings import load
 from kit.testing.origin import Origin
+from mp4 import UnsupportedMediaError
+from mp4.structure import MAX_PREFIX_BYTES
+from mp4.tests.films import ffmpeg, pictures
 from services.stream.domain import Source
-from services.stream.mp4 import Unsupported
-from services.stream.mp4.structure import MAX_PREFIX_BYTES
 from services.stream.settings import StreamSettings
 from services.stream.storage.port import Store, StoredFile
 from services.stream.storage.router import build_store
 from services.stream.storage.virtual_file_cache import VirtualFiles
 from services.stream.tests.integration.storage.conftest import Place
 from services.stream.tests.support import a_source
-from services.stream.tests.unit.mp4.films import ffmpeg, pictures
 
 DATA = os.urandom(1_000_000)
 OTHER = os.urandom(1_000_000)
@@ -183,7 +183,7 @@ async def test_the_index_of_a_film_gives_the_same_virtual_file(
 async def test_what_is_no_film_has_no_structure(build: Build, source: Source) -> None:
     file = await build().open(source)
     for _ in range(2):
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedMediaError):
             await file.structure()
 
 
@@ -207,5 +207,5 @@ async def test_however_many_ask_the_boxes_are_fetched_once(
     assert len(origin.asked) == before + 3
     for _ in range(3):
         results = await asyncio.gather(none.structure(), none.index(), return_exceptions=True)
-        assert all(isinstance(result, Unsupported) for result in results)
+        assert all(isinstance(result, UnsupportedMediaError) for result in results)
     assert len(origin.asked) <= before + 5

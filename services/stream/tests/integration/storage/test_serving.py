@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from kit.ids import new_id
 from kit.testing.origin import Origin
 from kit.testing.servers import S3Server
+from mp4.tests.films import ffmpeg, pictures
 from services.stream.tests.integration.storage.conftest import Place, tell_catalog
 from services.stream.tests.support import AUTHORISED, Stage, connected, run, running, stream_path, url
-from services.stream.tests.unit.mp4.films import ffmpeg, pictures
 
 DATA = os.urandom(3_000_000)
 

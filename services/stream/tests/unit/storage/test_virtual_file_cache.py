@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.stream.mp4 import Span, StartBeyondEnd, Unsupported, VirtualFile, build, process
-from services.stream.mp4.process import Builder, understood
+from mp4 import Span, StartBeyondEndError, UnsupportedMediaError, VirtualFile, build, worker_process
+from mp4.tests.synthetic import Frame, Script, Shape, box, write
+from mp4.worker_process import Builder, parse_worker_output
 from services.stream.storage.virtual_file_cache import Identity, VirtualFileLru, VirtualFiles
 from services.stream.tests.support import until
-from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, write
 
 FRAMES = tuple(Frame(512, 0, 40, n % 25 == 0) for n in range(250))
 FILM = write(Script(1000, (Shape("vide", 12800, FRAMES, (5,) * 50, stss=True),)))
@@ -69,7 +69,7 @@ def children() -> set[int]:
 
 def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Has the processes do something else."""
-    monkeypatch.setattr(process, "_PROGRAM", f"import os, signal, sys, time  # instead of mp4\n{text}")
+    monkeypatch.setattr(worker_process, "_PROGRAM", f"import os, signal, sys, time  # instead of mp4\n{text}")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[int] = []
     run = Builder.build
 
-    def noted(self: Builder, file: process.Readable, size: int, start_ms: int) -> VirtualFile:
+    def noted(self: Builder, file: worker_process.Readable, size: int, start_ms: int) -> VirtualFile:
         asked.append(start_ms)
         return run(self, file, size, start_ms)
 
@@ -135,7 +135,7 @@ async def test_whoever_leaves_takes_nothing_away(files: VirtualFiles, source: So
 
 async def test_the_end_is_remembered(files: VirtualFiles, source: Source, counted: list[int]) -> None:
     for start_sec in (10, 11, 10, 1e9):
-        with pytest.raises(StartBeyondEnd):
+        with pytest.raises(StartBeyondEndError):
             await files.get(source, start_sec)
     assert counted == [10_000]
 
@@ -154,11 +154,11 @@ async def test_a_failure_is_not_repeated_at_once(files: VirtualFiles, tmp_path: 
     path.write_bytes(bytes(1000))
     source = Source(path)
     for start_sec in (1, 1, 2, 3):
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedMediaError):
             await files.get(source, start_sec)
     # The whole is another question.
     for _ in range(2):
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedMediaError):
             await files.get(source, 0)
     assert counted == [1000, 0]
 
@@ -170,7 +170,7 @@ async def test_a_failure_is_tried_again_later(
     path = tmp_path / "noise.mp4"
     path.write_bytes(bytes(1000))
     for _ in range(2):
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedMediaError):
             await files.get(Source(path), 1)
     assert counted == [1000, 1000]
 
@@ -178,7 +178,7 @@ async def test_a_failure_is_tried_again_later(
 async def test_a_process_that_takes_too_long_is_ended(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     program(monkeypatch, "signal.pause()")
     files = VirtualFiles(time_limit_sec=0.2)
-    with pytest.raises(Unsupported, match="too long"):
+    with pytest.raises(UnsupportedMediaError, match="too long"):
         await files.get(source, 1)
     assert not children()
     files.close()
@@ -191,7 +191,7 @@ async def test_a_process_that_takes_too_much_memory_is_unsupported(tmp_path: Pat
         file.write(box("ftyp", bytes(8)) + box("mdat") + size.to_bytes(4, "big") + b"moov")
         file.truncate(24 + size)
     files = VirtualFiles(memory_bytes=80 * 2**20)
-    with pytest.raises(Unsupported, match="too large"):
+    with pytest.raises(UnsupportedMediaError, match="too large"):
         await files.get(Source(path), 1)
     files.close()
 
@@ -200,7 +200,7 @@ async def test_a_killed_process_is_followed_by_another(
     files: VirtualFiles, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = tmp_path / "mark"
-    real = process._PROGRAM
+    real = worker_process._PROGRAM
     program(
         monkeypatch,
         f"if not os.path.exists({str(mark)!r}):\n"
@@ -229,7 +229,7 @@ async def test_a_process_that_fails_is_unsupported(
     files: VirtualFiles, source: Source, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     program(monkeypatch, text)
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         await files.get(source, 1)
 
 
@@ -251,7 +251,7 @@ async def test_closing_ends_what_is_under_way(source: Source, monkeypatch: pytes
     await until(children)
     files.close()
     results = await asyncio.gather(*asked, return_exceptions=True)
-    assert all(isinstance(result, Unsupported) for result in results)
+    assert all(isinstance(result, UnsupportedMediaError) for result in results)
     assert not children()
 
 
@@ -274,7 +274,7 @@ async def test_nothing_is_started_unasked() -> None:
 TRIES = """
 import ctypes, errno, os, socket, sys
 sys.path += {paths!r}
-from services.stream.mp4.child import confine
+from mp4.worker import confine
 libc = ctypes.CDLL(None, use_errno=True)
 confine(*map(int, sys.argv[1:4]))
 acts = dict(
@@ -307,8 +307,8 @@ os._exit(0)
 async def test_a_process_can_do_nothing_but_build(
     files: VirtualFiles, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_PROGRAM", TRIES.format(paths=process._PATHS))
-    with pytest.raises(Unsupported, match=r"^pid (\d+) leads \1, did \[\]$"):
+    monkeypatch.setattr(worker_process, "_PROGRAM", TRIES.format(paths=worker_process._PATHS))
+    with pytest.raises(UnsupportedMediaError, match=r"^pid (\d+) leads \1, did \[\]$"):
         await files.get(source, 1)
 
 
@@ -316,9 +316,9 @@ async def test_a_process_that_can_not_be_confined_reads_nothing(
     files: VirtualFiles, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_such_call = "from sandbox import seccomp\nseccomp._SECCOMP = {name: 1_000_000 for name in seccomp._SECCOMP}\n"
-    unread = "import services.stream.mp4.child as child\nchild.answer = lambda *_: os.abort()\n"
-    program(monkeypatch, f"sys.path += {process._PATHS!r}\n{no_such_call}{unread}child.main()")
-    with pytest.raises(Unsupported, match="not confined"):
+    unread = "import mp4.worker as child\nchild.answer = lambda *_: os.abort()\n"
+    program(monkeypatch, f"sys.path += {worker_process._PATHS!r}\n{no_such_call}{unread}child.main()")
+    with pytest.raises(UnsupportedMediaError, match="not confined"):
         await files.get(source, 1)
 
 
@@ -328,10 +328,10 @@ async def test_a_process_that_computes_for_too_long_is_ended_once(
     mark = tmp_path / "mark"
     program(
         monkeypatch,
-        f"sys.path += {process._PATHS!r}\nfrom services.stream.mp4.child import confine\n"
+        f"sys.path += {worker_process._PATHS!r}\nfrom mp4.worker import confine\n"
         f"open({str(mark)!r}, 'a').write('x')\nconfine(int(sys.argv[1]), int(sys.argv[2]), 1)\nwhile True: pass",
     )
-    with pytest.raises(Unsupported, match=f"status {-signal.SIGXCPU}$"):
+    with pytest.raises(UnsupportedMediaError, match=f"status {-signal.SIGXCPU}$"):
         await files.get(source, 1)
     assert mark.read_text() == "x"
 
@@ -339,17 +339,17 @@ async def test_a_process_that_computes_for_too_long_is_ended_once(
 PARENT = """
 import asyncio, sys
 from types import SimpleNamespace
-from services.stream.mp4 import process
+from mp4 import worker_process
 from services.stream.storage.virtual_file_cache import VirtualFiles
 
-process._PROGRAM = sys.argv[1]
+worker_process._PROGRAM = sys.argv[1]
 source = SimpleNamespace(fileno=lambda: 0, size=100, identity=(0, 0, 0, 0))
 asyncio.run(VirtualFiles(time_limit_sec=600).get(source, 1))
 """
 CHILD = """
 import os, signal, sys
 sys.path += {paths!r}
-from services.stream.mp4.child import confine
+from mp4.worker import confine
 # From then on it can make nothing.
 os.mkdir(os.path.join({marks!r}, str(os.getpid())))
 confine(*map(int, sys.argv[1:4]))
@@ -370,8 +370,8 @@ def is_gone(stat: Path) -> bool:
 
 
 async def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
-    root = str(process._ROOT)
-    command = [sys.executable, "-c", PARENT, CHILD.format(paths=process._PATHS, marks=str(tmp_path))]
+    root = str(Path(__file__).parents[5])
+    command = [sys.executable, "-c", PARENT, CHILD.format(paths=worker_process._PATHS, marks=str(tmp_path))]
     parent = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL)  # noqa: ASYNC220, S603 - our own program
     try:
         await until(lambda: child_seen_in(tmp_path))
@@ -464,7 +464,7 @@ def said(change: Callable[[dict[str, object]], object]) -> bytes:
 
 
 def test_what_a_child_says_is_understood() -> None:
-    assert understood(said(lambda _: None), 30) == VirtualFile(
+    assert parse_worker_output(said(lambda _: None), 30) == VirtualFile(
         b"header\n", (Span(10, 20),), 1.5, 1500, 2000, "0123456789abcdef01234567"
     )
 
@@ -486,12 +486,12 @@ def test_what_a_child_says_is_understood() -> None:
     ],
 )
 def test_nonsense_of_a_child_is_unsupported(key: str, value: object) -> None:
-    with pytest.raises(Unsupported):
-        understood(said(lambda facts: facts.update({key: value})), 30)
+    with pytest.raises(UnsupportedMediaError):
+        parse_worker_output(said(lambda facts: facts.update({key: value})), 30)
 
 
 @settings(max_examples=300, deadline=None)
 @given(noise=st.binary(max_size=100))
 def test_noise_of_a_child_is_unsupported(noise: bytes) -> None:
-    with pytest.raises(Unsupported):
-        understood(noise, 30)
+    with pytest.raises(UnsupportedMediaError):
+        parse_worker_output(noise, 30)

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from services.stream.tests.unit.mp4.reference import Node, root
-from services.stream.tests.unit.mp4.synthetic import box, full, table
+from mp4.tests.reference import Node, root
+from mp4.tests.synthetic import box, full, table
 
 SIZE = "64x36"
 _SUBTITLES = """1

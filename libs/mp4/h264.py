@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from services.stream.mp4.boxes import children
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.samples import Accept, Samples, anything
+from mp4.boxes import children
+from mp4.errors import UnsupportedMediaError
+from mp4.sample_table import Accept, Samples, anything
 
 _ENTRIES = {b"avc1", b"avc2", b"avc3", b"avc4"}
 _ENTRY_FIELDS = 78
@@ -40,7 +40,7 @@ def _length_size(samples: Samples) -> int | None:
                 for box in children(fields):
                     if box.kind == b"avcC":
                         return (box.number(_LENGTH_SIZE_AT, 1) & 3) + 1
-    except Unsupported:
+    except UnsupportedMediaError:
         pass
     return None
 

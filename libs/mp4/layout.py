@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from heapq import nlargest
 from itertools import pairwise
 
-from services.stream.mp4.boxes import HEADER, Container, full_box, header_of
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import U32_MAX, Numbers, packed, shifted
-from services.stream.mp4.virtual_file import Span
+from mp4.boxes import HEADER, Container, full_box, header_of
+from mp4.columns import U32_MAX, Numbers, packed, shifted
+from mp4.errors import UnsupportedMediaError
+from mp4.virtual_file import Span
 
 GAP_BYTES = 256 * 2**10
 """Unneeded bytes between needed ones are sent along up to so many: a stretch more costs more."""
@@ -41,7 +41,7 @@ class Payload:
         """Where these places of the source are in a file in which `base` bytes come before the payload.
 
         Raises:
-            Unsupported: one is not in the payload.
+            UnsupportedMediaError: one is not in the payload.
         """
         if not offsets:
             return offsets
@@ -60,7 +60,7 @@ class Payload:
     def _stretch_of(self, offset: int) -> int:
         place = bisect_right(self._begins, offset) - 1
         if place < 0 or offset > self._ends[place]:
-            raise Unsupported("media where there should be none")
+            raise UnsupportedMediaError("media where there should be none")
         return place
 
 

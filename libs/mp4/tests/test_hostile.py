@@ -1,4 +1,4 @@
-"""Files that lie: whatever is in one, the answer is a virtual file within it, Unsupported, or StartBeyondEnd."""
+"""Files that lie: each gives a virtual file within itself, UnsupportedMediaError, or StartBeyondEndError."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.stream.mp4 import StartBeyondEnd, Unsupported, VirtualFile, build, structure
-from services.stream.tests.unit.mp4.judge import build_of, opened
-from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, full, large, moov, scripts, table, write
+from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile, build, structure
+from mp4.tests.judge import build_of, opened
+from mp4.tests.synthetic import Frame, Script, Shape, box, full, large, moov, scripts, table, write
 
 STARTS = (0.0, 0.05, 0.5, 3.0)
 EXTREMES = [0, 1, 2, 7, 8, 15, 16, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFE, 0x10000, 1000]
@@ -57,7 +57,7 @@ def check(data: bytes) -> list[VirtualFile]:
     for start_sec in STARTS:
         try:
             virtual = build_of(data, start_sec)
-        except (Unsupported, StartBeyondEnd):
+        except (UnsupportedMediaError, StartBeyondEndError):
             continue
         assert all(span.count > 0 and 0 <= span.offset <= len(data) - span.count for span in virtual.spans)
         assert virtual.first_ms <= round(start_sec * 1000) < virtual.until_ms
@@ -138,7 +138,7 @@ def test_a_file_cut_short_is_unsupported(part: float) -> None:
 def test_a_file_that_shrinks_meanwhile_is_unsupported() -> None:
     with opened(MODEL) as file:
         os.ftruncate(file.fileno(), len(MODEL) - 100)
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedMediaError):
             build(file, len(MODEL), 1)
 
 
@@ -195,7 +195,7 @@ STBL = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
     ],
 )
 def test_what_is_not_known_is_unsupported_at_a_cut(path: tuple[bytes, ...], change: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         build_of(with_box(path, change), 1.2)
 
 
@@ -212,7 +212,7 @@ def test_what_is_not_known_is_unsupported_at_a_cut(path: tuple[bytes, ...], chan
     ],
 )
 def test_what_is_not_known_is_unsupported_when_moved(path: tuple[bytes, ...], change: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         build_of(with_box(path, change), 0)
 
 
@@ -220,7 +220,7 @@ def test_a_huge_index_is_not_read() -> None:
     size = 65 * 2**20
     with opened(box("ftyp", bytes(8)) + box("mdat", bytes(8)) + struct.pack(">I4s", size, b"moov")) as file:
         os.ftruncate(file.fileno(), size + 32)
-        with pytest.raises(Unsupported):
+        with pytest.raises(UnsupportedMediaError):
             build(file, size + 32, 1)
 
 

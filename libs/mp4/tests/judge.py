@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import BinaryIO
 
-from services.stream.mp4 import VirtualFile, build
-from services.stream.tests.unit.mp4.reference import Movie, Track, read_movie
+from mp4 import VirtualFile, build
+from mp4.tests.reference import Movie, Track, read_movie
 
 HALF_MS = Fraction(1, 2000)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.stream.mp4.boxes import Box, children, full_box, header_of
-from services.stream.mp4.errors import Unsupported
+from mp4.boxes import Box, children, full_box, header_of
+from mp4.errors import UnsupportedMediaError
 
 UNITS_PER_SEC = 10_000_000
 _TIME_BYTES = 8
@@ -16,7 +16,7 @@ def chapters_since(udta: Box, time: int) -> bytes | memoryview:
     """
     try:
         boxes = children(udta.body)
-    except Unsupported:
+    except UnsupportedMediaError:
         return udta.raw
     if not any(box.kind == b"chpl" for box in boxes):
         return udta.raw
@@ -27,7 +27,7 @@ def chapters_since(udta: Box, time: int) -> bytes | memoryview:
 def _moved(chpl: Box, time: int) -> bytes:
     try:
         chapters = _read(chpl)
-    except Unsupported:
+    except UnsupportedMediaError:
         return b""
     # The chapter that has begun by then is the first one.
     begun = sum(start <= time for start, _ in chapters)
@@ -41,7 +41,7 @@ def _reserved(chpl: Box) -> memoryview:
 
 
 def _read(chpl: Box) -> list[tuple[int, bytes]]:
-    """Times and titles, which have their length before them. Raises Unsupported."""
+    """Times and titles, which have their length before them. Raises UnsupportedMediaError."""
     at = 4 + len(_reserved(chpl))
     chapters: list[tuple[int, bytes]] = []
     for _ in range(chpl.number(at, 1)):

@@ -1,7 +1,7 @@
-"""Builds one virtual file of a source that nobody trusts, in a process that does nothing else.
+"""Build one virtual file of an untrusted source, in a process that does nothing else.
 
-`process.py` starts it in an isolated interpreter. It reads the source as standard input, and answers on standard output
-with a line of JSON, followed by the virtual file's header.
+`worker_process.py` starts it in an isolated interpreter. It reads the source as standard input, and answers on standard
+output with a line of JSON, followed by the virtual file's header.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import json
 import os
 import sys
 
+from mp4.builder import build_at
+from mp4.errors import StartBeyondEndError, UnsupportedMediaError
+from mp4.structure import MAX_MOOV_BYTES
 from sandbox.confine import Policy
 from sandbox.confine import confine as confine_process
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
-from services.stream.mp4.build import build_at
-from services.stream.mp4.errors import StartBeyondEnd, Unsupported
-from services.stream.mp4.structure import MAX_MOOV_BYTES
 
 MAX_ANSWER_BYTES = 3 * MAX_MOOV_BYTES
 """A header whose offsets took twice the room, and as much again for the list of spans."""
@@ -38,9 +38,9 @@ def answer(size: int, start_ms: int) -> tuple[dict[str, object], bytes]:
     """What to say of the file on standard input, and the header if there is one."""
     try:
         built = build_at(sys.stdin.fileno(), size, start_ms)
-    except StartBeyondEnd as error:
+    except StartBeyondEndError as error:
         return {"duration_ms": error.duration_ms}, b""
-    except Unsupported as error:
+    except UnsupportedMediaError as error:
         return {"unsupported": str(error)}, b""
     except MemoryError:
         return {"unsupported": "too large"}, b""

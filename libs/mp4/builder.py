@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import BinaryIO
 
-from services.stream.mp4.boxes import Box
-from services.stream.mp4.cut import Film
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.layout import Payload
-from services.stream.mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES, read, structure
-from services.stream.mp4.virtual_file import VirtualFile
-from services.stream.mp4.whole import with_index_first
+from mp4.boxes import Box
+from mp4.errors import UnsupportedMediaError
+from mp4.faststart import with_index_first
+from mp4.layout import Payload
+from mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES, read, structure
+from mp4.trim import Film
+from mp4.virtual_file import VirtualFile
 
 _MAX_START_MS = 2**63
 
 
 def milliseconds(start_sec: float) -> int:
-    """An asked time as it is understood: rounded to the nearest millisecond.
+    """An asked time as it is parse_worker_output: rounded to the nearest millisecond.
 
     Raises:
         ValueError: it is negative or not a number.
@@ -40,8 +40,8 @@ def build(file: BinaryIO | int, size: int, start_sec: float) -> VirtualFile:
 
     Raises:
         ValueError: `start_sec` is negative or not a number.
-        StartBeyondEnd: the film is over by then.
-        Unsupported: no virtual file can be made; serve the file as it is.
+        StartBeyondEndError: the film is over by then.
+        UnsupportedMediaError: no virtual file can be made; serve the file as it is.
         OSError: the store failed.
     """
     return build_at(file if isinstance(file, int) else file.fileno(), size, milliseconds(start_sec))
@@ -51,7 +51,7 @@ def build_at(fd: int, size: int, start_ms: int) -> VirtualFile:
     """The same, for a time in milliseconds."""
     found = structure(fd, size)
     if found.is_fragmented:
-        raise Unsupported("fragmented")
+        raise UnsupportedMediaError("fragmented")
     if start_ms == 0 and found.is_fast_start:
         return _whole(b"", Payload([(0, size)]), until_ms=1)
     raw = read(fd, found.moov, MAX_MOOV_BYTES)

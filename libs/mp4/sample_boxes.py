@@ -9,9 +9,9 @@ from functools import cached_property
 from itertools import accumulate, chain, islice, pairwise
 from operator import add, lt, mul, sub
 
-from services.stream.mp4.boxes import Box
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import TIME_MAX, U32_MAX, Numbers, rows_of, shifted, unpacked
+from mp4.boxes import Box
+from mp4.columns import TIME_MAX, U32_MAX, Numbers, rows_of, shifted, unpacked
+from mp4.errors import UnsupportedMediaError
 
 
 class Runs:
@@ -32,7 +32,7 @@ class Runs:
 
     @classmethod
     def read(cls, box: Box, at: int = 4, *, signed: bool = False) -> Runs:
-        """Reads rows of (count, value), whose number is at `at`. Raises Unsupported."""
+        """Reads rows of (count, value), whose number is at `at`. Raises UnsupportedMediaError."""
         rows = box.rows(at, 8)
         return cls(unpacked("I", rows)[0::2], unpacked("i" if signed else "I", rows)[1::2])
 
@@ -61,13 +61,13 @@ class Times:
         durations: of the samples, in units of the media's timescale.
 
     Raises:
-        Unsupported: no medium lasts so long.
+        UnsupportedMediaError: no medium lasts so long.
     """
 
     def __init__(self, durations: Runs) -> None:
         self.durations = durations
         if sum(map(mul, durations.counts, durations.values)) > TIME_MAX:
-            raise Unsupported("impossible duration")
+            raise UnsupportedMediaError("impossible duration")
         self._ends: Numbers = array("Q", accumulate(map(mul, durations.counts, durations.values)))
         self.end: int = self._ends[-1] if self._ends else 0
 
@@ -103,7 +103,7 @@ class Sizes:
 
     @classmethod
     def read(cls, box: Box) -> Sizes:
-        """Reads `stsz` or `stz2`. Raises Unsupported."""
+        """Reads `stsz` or `stz2`. Raises UnsupportedMediaError."""
         count, width = box.number(8), box.number(4)
         if box.kind == b"stsz":
             if width:
@@ -116,7 +116,7 @@ class Sizes:
         if width == 4:  # noqa: PLR2004
             pairs = bytes(box.part(12, (count + 1) // 2)).hex()
             return cls(count, 0, array("I", (int(digit, 16) for digit in islice(pairs, count))))
-        raise Unsupported("impossible width of sample sizes")
+        raise UnsupportedMediaError("impossible width of sample sizes")
 
     def since(self, sample: int) -> Sizes:
         """The sizes from a sample on."""
@@ -172,13 +172,13 @@ class Chunks:
 
     @classmethod
     def read(cls, runs: Box, offsets: Box) -> Chunks:
-        """Reads `stsc` and `stco` or `co64`. Raises Unsupported."""
+        """Reads `stsc` and `stco` or `co64`. Raises UnsupportedMediaError."""
         table, places = unpacked("I", runs.rows(4, 12)), read_offsets(offsets)
         first, per_chunk = table[0::3], table[1::3]
         if len(places) and not len(first):
-            raise Unsupported("chunks of unknown size")
+            raise UnsupportedMediaError("chunks of unknown size")
         if len(first) and (first[0] != 1 or first[-1] > len(places) or not is_rising(first) or 0 in per_chunk):
-            raise Unsupported("contradictory chunks")
+            raise UnsupportedMediaError("contradictory chunks")
         return cls(first, per_chunk, table[2::3], places)
 
     def _find(self, sample: int) -> tuple[int, int, int]:
@@ -244,7 +244,7 @@ class Chunks:
 
 
 def read_offsets(box: Box) -> Numbers:
-    """Reads `stco` or `co64`. Raises Unsupported."""
+    """Reads `stco` or `co64`. Raises UnsupportedMediaError."""
     return unpacked("Q", box.rows(4, 8)) if box.kind == b"co64" else unpacked("I", box.rows(4, 4))
 
 
@@ -252,11 +252,11 @@ def read_sample_numbers(box: Box, samples: int) -> Numbers:
     """Reads `stss` or `stps`: samples of a kind, counted from 0.
 
     Raises:
-        Unsupported: they are not in order, or there are no such samples.
+        UnsupportedMediaError: they are not in order, or there are no such samples.
     """
     numbers = unpacked("I", box.rows(4, 4))
     if len(numbers) and (numbers[0] == 0 or numbers[-1] > samples or not is_rising(numbers)):
-        raise Unsupported("contradictory sync samples")
+        raise UnsupportedMediaError("contradictory sync samples")
     return shifted(numbers, -1)
 
 

@@ -7,11 +7,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from services.stream.mp4.boxes import Box, Container, Part, children, full_box, need, only
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.layout import ChunkOffsets, Payload
-from services.stream.mp4.numbers import I32_MAX, Numbers, rows_of, shifted, unpacked
-from services.stream.mp4.tables import Chunks, Runs, Sizes, Times, read_sample_numbers
+from mp4.boxes import Box, Container, Part, children, full_box, need, only
+from mp4.columns import I32_MAX, Numbers, rows_of, shifted, unpacked
+from mp4.errors import UnsupportedMediaError
+from mp4.layout import ChunkOffsets, Payload
+from mp4.sample_boxes import Chunks, Runs, Sizes, Times, read_sample_numbers
 
 _ENCRYPTED = {b"encv", b"enca", b"enct", b"encs", b"encu", b"encm", b"drmi", b"drms", b"drmt"}
 _ROLL_BYTES = 2
@@ -58,7 +58,7 @@ class Samples:
         """Reads a sample table box.
 
         Raises:
-            Unsupported: it lacks something, or contradicts itself.
+            UnsupportedMediaError: it lacks something, or contradicts itself.
         """
         boxes = children(stbl.body)
         sizes = Sizes.read(need(boxes, b"stsz", b"stz2"))
@@ -68,7 +68,7 @@ class Samples:
         offsets = Runs.read(ctts, signed=True) if ctts else None
         counts = {sizes.samples, durations.samples, chunks.samples, offsets.samples if offsets else sizes.samples}
         if len(counts) > 1:
-            raise Unsupported("tables for different numbers of samples")
+            raise UnsupportedMediaError("tables for different numbers of samples")
         stss, stps, sdtp = only(boxes, b"stss"), only(boxes, b"stps"), only(boxes, b"sdtp")
         return cls(
             description=need(boxes, b"stsd"),
@@ -88,12 +88,12 @@ class Samples:
         """Looks whether this can be played, and is within a file of so many bytes, as far as that costs nothing.
 
         Raises:
-            Unsupported: it can't be, or it is encrypted.
+            UnsupportedMediaError: it can't be, or it is encrypted.
         """
         if any(box.kind in _ENCRYPTED for box in children(self.description.part(8, len(self.description.body) - 8))):
-            raise Unsupported("encrypted")
+            raise UnsupportedMediaError("encrypted")
         if max(self.chunks.offsets, default=0) > file_size or self.sizes.uniform * self.count > file_size:
-            raise Unsupported("samples outside the file")
+            raise UnsupportedMediaError("samples outside the file")
 
     @property
     def count(self) -> int:
@@ -161,12 +161,12 @@ class Samples:
         """The samples from one on, which is then decoded at 0; all are shown `later` by so much.
 
         Raises:
-            Unsupported: offsets would not fit.
+            UnsupportedMediaError: offsets would not fit.
         """
         offsets = self.offsets.since(sample) if self.offsets else None
         if offsets and later:
             if max(offsets.values) + later > I32_MAX:
-                raise Unsupported("composition offsets out of range")
+                raise UnsupportedMediaError("composition offsets out of range")
             offsets = Runs(offsets.counts, array("i", (value + later for value in offsets.values)))
         return replace(
             self,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from services.stream.mp4.boxes import Box, Container, Part, children
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.layout import ChunkOffsets, Payload, header_bytes
-from services.stream.mp4.structure import MAX_PREFIX_BYTES, Structure, check_no_items, read
-from services.stream.mp4.tables import read_offsets
-from services.stream.mp4.tracks import check_references
+from mp4.boxes import Box, Container, Part, children
+from mp4.errors import UnsupportedMediaError
+from mp4.layout import ChunkOffsets, Payload, header_bytes
+from mp4.sample_boxes import read_offsets
+from mp4.structure import MAX_PREFIX_BYTES, Structure, check_no_items, read
+from mp4.track import check_references
 
 _PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
@@ -16,11 +16,11 @@ def with_index_first(fd: int, found: Structure, moov: Box) -> tuple[bytes, Paylo
     """The header of a file whose `moov` comes last, and the rest of it. Nothing changes but where chunks are.
 
     Raises:
-        Unsupported: more depends on places in the file than is known here.
+        UnsupportedMediaError: more depends on places in the file than is known here.
         OSError: the store failed.
     """
     if found.has_items:
-        raise Unsupported("untimed items")
+        raise UnsupportedMediaError("untimed items")
     begin = found.file_type.stop
     before = read(fd, range(begin), MAX_PREFIX_BYTES)
     payload = Payload([(begin, found.moov.start), (found.moov.stop, found.size)])
@@ -40,6 +40,6 @@ def _moved_part(box: Box, depth: int, payload: Payload) -> Part:
     if depth == len(_PATH) and box.kind in {b"stco", b"co64"}:
         return ChunkOffsets(read_offsets(box), payload)
     if depth == len(_PATH) and box.kind == b"saio":
-        raise Unsupported("auxiliary information of samples")
+        raise UnsupportedMediaError("auxiliary information of samples")
     check_no_items(box)
     return box.raw

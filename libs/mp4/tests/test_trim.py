@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from services.stream.mp4 import StartBeyondEnd
-from services.stream.tests.unit.mp4.judge import (
+from mp4 import StartBeyondEndError
+from mp4.tests.judge import (
     assert_cut,
     assert_same_index,
     build_of,
     end_of,
     key_frame_at,
 )
-from services.stream.tests.unit.mp4.reference import read_movie
-from services.stream.tests.unit.mp4.synthetic import Script, scripts, write
+from mp4.tests.reference import read_movie
+from mp4.tests.synthetic import Script, scripts, write
 
 
 @settings(max_examples=300, deadline=None)
@@ -31,7 +31,7 @@ def test_any_film_is_cut_right(script: Script, fraction: float) -> None:
     start_ms = round(start_sec * 1000)
     # Durations are whole numbers of the movie's units, rounded up.
     if 0 < start_ms >= math.ceil((end + Fraction(1, movie.scale)) * 1000):
-        with pytest.raises(StartBeyondEnd):
+        with pytest.raises(StartBeyondEndError):
             build_of(data, start_sec)
     if start_ms >= math.ceil(end * 1000):
         return

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 
-class Unsupported(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class UnsupportedMediaError(Exception):
     """No virtual file can be made of this file: it is fragmented, encrypted, damaged, or uses what is not known here.
 
     It is to be served as it is.
     """
 
 
-class StartBeyondEnd(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class StartBeyondEndError(Exception):
     """The asked time is not within the movie."""
 
     def __init__(self, duration_ms: int) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import U32_MAX
+from mp4.columns import U32_MAX
+from mp4.errors import UnsupportedMediaError
 
 MAX_CHILDREN = 4096
 """No writer puts more boxes into one; each costs memory here many times its size."""
@@ -31,7 +31,7 @@ class Box:
         """The version of a FullBox (4.2.2).
 
         Raises:
-            Unsupported: it is too short to be one.
+            UnsupportedMediaError: it is too short to be one.
         """
         return self.part(0, 4)[0]
 
@@ -39,21 +39,21 @@ class Box:
         """Some bytes of its body.
 
         Raises:
-            Unsupported: it is shorter than that.
+            UnsupportedMediaError: it is shorter than that.
         """
         if at + count > len(self.body):
-            raise Unsupported(f"{self.kind!r} ends too early")
+            raise UnsupportedMediaError(f"{self.kind!r} ends too early")
         return self.body[at : at + count]
 
     def number(self, at: int, size: int = 4) -> int:
-        """An unsigned number of its body. Raises Unsupported."""
+        """An unsigned number of its body. Raises UnsupportedMediaError."""
         return int.from_bytes(self.part(at, size), "big")
 
     def rows(self, at: int, width: int) -> memoryview:
         """The rows of `width` bytes of a table whose count is at `at`.
 
         Raises:
-            Unsupported: it promises more rows than it has.
+            UnsupportedMediaError: it promises more rows than it has.
         """
         return self.part(at + 4, self.number(at) * width)
 
@@ -81,14 +81,14 @@ def children(body: memoryview) -> list[Box]:
     """The boxes in a container's body. A few bytes at its end that can be no box are QuickTime's, and left out.
 
     Raises:
-        Unsupported: it holds something else, or far too many.
+        UnsupportedMediaError: it holds something else, or far too many.
     """
     found: list[Box] = []
     at = 0
     while len(body) - at >= HEADER:
         header = read_header(body[at : at + LARGE_HEADER], len(body) - at)
         if header is None or len(found) == MAX_CHILDREN:
-            raise Unsupported("a box does not hold boxes")
+            raise UnsupportedMediaError("a box does not hold boxes")
         kind, skip, size = header
         found.append(Box(kind, body[at : at + size], body[at + skip : at + size]))
         at += size
@@ -99,19 +99,19 @@ def only(boxes: Iterable[Box], *kinds: bytes) -> Box | None:
     """The box of one of these kinds, if there is one.
 
     Raises:
-        Unsupported: there are several, and readers would differ about which one counts.
+        UnsupportedMediaError: there are several, and readers would differ about which one counts.
     """
     found = [box for box in boxes if box.kind in kinds]
     if len(found) > 1:
-        raise Unsupported(f"several {found[0].kind!r}")
+        raise UnsupportedMediaError(f"several {found[0].kind!r}")
     return found[0] if found else None
 
 
 def need(boxes: Iterable[Box], *kinds: bytes) -> Box:
-    """The one box of one of these kinds. Raises Unsupported when there is none, or several."""
+    """The one box of one of these kinds. Raises UnsupportedMediaError when there is none, or several."""
     box = only(boxes, *kinds)
     if box is None:
-        raise Unsupported(f"no {kinds[0]!r}")
+        raise UnsupportedMediaError(f"no {kinds[0]!r}")
     return box
 
 

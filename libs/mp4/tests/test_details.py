@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from services.stream.mp4 import Span, Unsupported, VirtualFile, build
-from services.stream.mp4.layout import GAP_BYTES, payload_of
-from services.stream.mp4.tables import Chunks, Sizes
-from services.stream.tests.unit.mp4.judge import assert_cut, assert_same_index, build_of, content, key_frame_at
-from services.stream.tests.unit.mp4.reference import Movie, Node, read_movie
-from services.stream.tests.unit.mp4.synthetic import Frame, Script, Shape, box, full, moov, table, write
+from mp4 import Span, UnsupportedMediaError, VirtualFile, build
+from mp4.layout import GAP_BYTES, payload_of
+from mp4.sample_boxes import Chunks, Sizes
+from mp4.tests.judge import assert_cut, assert_same_index, build_of, content, key_frame_at
+from mp4.tests.reference import Movie, Node, read_movie
+from mp4.tests.synthetic import Frame, Script, Shape, box, full, moov, table, write
 
 SEEN = Shape("vide", 12800, tuple(Frame(512, 0, 50 + n, n % 25 == 0) for n in range(100)), (5,) * 20, stss=True)
 HEARD = Shape("soun", 48000, tuple(Frame(960, 0, 20, sync=True) for n in range(200)), (10,) * 20)
@@ -159,7 +159,7 @@ def test_bytes_behind_a_complete_film_change_nothing(trailer: bytes, start_sec: 
 
 @pytest.mark.parametrize("kind", [b"mdat", b"moof", b"moov"])
 def test_a_part_of_the_film_that_is_cut_short_is_no_junk(kind: bytes) -> None:
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         build_of(write(FILM) + struct.pack(">I4s", 5000, kind) + bytes(100), 2.5)
 
 
@@ -339,7 +339,7 @@ def test_stretches_near_each_other_are_one() -> None:
         1000 + 30 + GAP_BYTES + 1,
         1005,
     ]
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         payload.places(array("Q", (5, 800_000)), 1000, "I")
 
 
@@ -445,7 +445,7 @@ def test_small_offsets_grow_when_the_whole_does() -> None:
 def test_sound_whose_sizes_may_not_be_bytes_is_unsupported() -> None:
     heard = replace(HEARD, frames=tuple(replace(frame, size=1) for frame in HEARD.frames), sizes="uniform")
     data = write(replace(FILM, shapes=(SEEN, heard)))
-    with pytest.raises(Unsupported):
+    with pytest.raises(UnsupportedMediaError):
         build_of(data, 2.5)
     assert_same_index(data, build_of(data, 0))
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
 
-from services.stream.mp4.avc import entrances
-from services.stream.mp4.boxes import Box, Container, Part, children, need
-from services.stream.mp4.chapters import UNITS_PER_SEC, chapters_since
-from services.stream.mp4.errors import StartBeyondEnd, Unsupported
-from services.stream.mp4.layout import GAP_BYTES, Payload, header_bytes, payload_of
-from services.stream.mp4.numbers import I32_MAX
-from services.stream.mp4.structure import check_no_items
-from services.stream.mp4.tracks import Track, scaled, with_duration
+from mp4.boxes import Box, Container, Part, children, need
+from mp4.chapters import UNITS_PER_SEC, chapters_since
+from mp4.columns import I32_MAX
+from mp4.errors import StartBeyondEndError, UnsupportedMediaError
+from mp4.h264 import entrances
+from mp4.layout import GAP_BYTES, Payload, header_bytes, payload_of
+from mp4.structure import check_no_items
+from mp4.track import Track, scaled, with_duration
 
 _MVHD_BYTES = (100, 112)
 """Length of a `mvhd` of version 0 and 1."""
@@ -43,13 +43,13 @@ class Film:
         file_size: its length in bytes.
 
     Raises:
-        Unsupported: it can't be cut.
+        UnsupportedMediaError: it can't be cut.
     """
 
     def __init__(self, moov: Box, fd: int, file_size: int) -> None:
         self._boxes = children(moov.body)
         if any(box.kind == b"mvex" for box in self._boxes):
-            raise Unsupported("fragmented")
+            raise UnsupportedMediaError("fragmented")
         for box in self._boxes:
             check_no_items(box)
         self._header = need(self._boxes, b"mvhd")
@@ -57,7 +57,7 @@ class Film:
         self._header.part(0, _MVHD_BYTES[version])
         movie_scale = self._header.number(20 if version else 12)
         if movie_scale == 0:
-            raise Unsupported("no timescale")
+            raise UnsupportedMediaError("no timescale")
         tracks = [Track.read(box, movie_scale) for box in self._boxes if box.kind == b"trak"]
         for track in tracks:
             track.samples.check(file_size)
@@ -79,12 +79,12 @@ class Film:
         """Where to begin for an asked time: at the key frame that is shown then or before, to the millisecond.
 
         Raises:
-            StartBeyondEnd: the film is over by then.
+            StartBeyondEndError: the film is over by then.
             OSError: the store failed.
         """
         duration_ms = self.duration_ms
         if start_ms >= duration_ms:
-            raise StartBeyondEnd(duration_ms)
+            raise StartBeyondEndError(duration_ms)
         # A key frame's time rounded to milliseconds names that key frame.
         latest = ((2 * start_ms + 1) * self.scale - 1) // 2000
         accept = entrances(self._leading.samples, self._fd)
@@ -107,7 +107,7 @@ class Film:
             file_type: the `ftyp` box, or nothing.
 
         Raises:
-            Unsupported: samples are outside the file, or a number does not fit.
+            UnsupportedMediaError: samples are outside the file, or a number does not fit.
         """
         kept: dict[int, Track] = {}
         for place, track in enumerate(self._tracks):
@@ -119,7 +119,7 @@ class Film:
         for track in kept.values():
             stretches += track.samples.chunks.stretches(track.samples.sizes, GAP_BYTES)
         if max(end for _, end in stretches) > self._file_size:
-            raise Unsupported("samples outside the file")
+            raise UnsupportedMediaError("samples outside the file")
         payload = payload_of(stretches)
         moov = self._moov(kept, payload, time)
         return header_bytes(file_type, moov, payload.size, wrap=True), payload
@@ -150,11 +150,11 @@ def _leading(tracks: Sequence[Track]) -> Track:
     """The track whose key frames the film can be cut at: the first of pictures that plays, or else of sound.
 
     Raises:
-        Unsupported: there is none.
+        UnsupportedMediaError: there is none.
     """
     chapters = {number for track in tracks for number in track.chapters}
     for handler in (b"vide", b"soun"):
         found = [t for t in tracks if t.handler == handler and t.samples.count and t.number not in chapters]
         if found:
             return max(found, key=lambda track: track.is_enabled)
-    raise Unsupported("neither pictures nor sound")
+    raise UnsupportedMediaError("neither pictures nor sound")

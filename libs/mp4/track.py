@@ -6,12 +6,12 @@ from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from services.stream.mp4.boxes import Box, Container, Part, children, full_box, header_of, need, only
-from services.stream.mp4.edits import Edit, read_edits, write_edits
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.layout import Payload
-from services.stream.mp4.numbers import TIME_MAX, U32_MAX, Numbers, packed, unpacked
-from services.stream.mp4.samples import Accept, Samples
+from mp4.boxes import Box, Container, Part, children, full_box, header_of, need, only
+from mp4.columns import TIME_MAX, U32_MAX, Numbers, packed, unpacked
+from mp4.edit_list import Edit, read_edits, write_edits
+from mp4.errors import UnsupportedMediaError
+from mp4.layout import Payload
+from mp4.sample_table import Accept, Samples
 
 _ENABLED = 1
 _TEXT = {b"text", b"sbtl", b"subt", b"clcp"}
@@ -57,7 +57,7 @@ class Track:
         """Reads a track box.
 
         Raises:
-            Unsupported: it lacks something, contradicts itself, or its media are elsewhere.
+            UnsupportedMediaError: it lacks something, contradicts itself, or its media are elsewhere.
         """
         boxes = children(box.body)
         header, mdia = need(boxes, b"tkhd"), children(need(boxes, b"mdia").body)
@@ -65,14 +65,14 @@ class Track:
         check_references(minf)
         scale = media_header.number(20 if media_header.version else 12)
         if scale == 0:
-            raise Unsupported("no timescale")
+            raise UnsupportedMediaError("no timescale")
         handler, samples = bytes(need(mdia, b"hdlr").part(8, 4)), Samples.read(need(minf, b"stbl"))
         if handler != b"vide" and not samples.sync:
             # Some writers give sound a table without entries. Players take every sample of it for a sync sample.
             samples = replace(samples, sync=None)
         if handler == b"soun" and samples.sizes.uniform == 1:
             # In QuickTime sound of a fixed rate says so, and how many bytes that are depends on its description.
-            raise Unsupported("sizes of samples that may not be bytes")
+            raise UnsupportedMediaError("sizes of samples that may not be bytes")
         edts, tref = only(boxes, b"edts"), only(boxes, b"tref")
         elst = only(children(edts.body), b"elst") if edts else None
         chap = only(children(tref.body), b"chap") if tref else None
@@ -92,7 +92,7 @@ class Track:
         """The same with edits in units of another timescale, and with those said that are only implied.
 
         Raises:
-            Unsupported: no movie lasts so long.
+            UnsupportedMediaError: no movie lasts so long.
         """
         edits = [
             Edit(scaled(edit.duration, self.movie_scale, movie_scale), edit.media_time, edit.dwells)
@@ -103,7 +103,7 @@ class Track:
             left = max(0, self.samples.end - last.media_time)
             edits[-1] = Edit(-(-left * movie_scale // self.scale), last.media_time, last.dwells)
         if sum(edit.duration for edit in edits) > TIME_MAX:
-            raise Unsupported("impossible duration")
+            raise UnsupportedMediaError("impossible duration")
         return replace(self, edits=tuple(edits), movie_scale=movie_scale)
 
     @property
@@ -233,11 +233,11 @@ def check_references(minf: list[Box]) -> None:
     """Looks at the data references of a track (8.7.2).
 
     Raises:
-        Unsupported: its media are, or may be, in another file.
+        UnsupportedMediaError: its media are, or may be, in another file.
     """
     dref = need(children(need(minf, b"dinf").body), b"dref")
     if not all(entry.number(0) & _IN_THIS_FILE for entry in children(dref.part(8, len(dref.body) - 8))):
-        raise Unsupported("media in another file")
+        raise UnsupportedMediaError("media in another file")
 
 
 def with_duration(header: Box, duration: int, *, at: int, scale: int | None = None) -> bytes:

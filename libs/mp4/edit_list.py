@@ -6,9 +6,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.stream.mp4.boxes import Box, full_box
-from services.stream.mp4.errors import Unsupported
-from services.stream.mp4.numbers import I32_MAX, TIME_MAX, U32_MAX
+from mp4.boxes import Box, full_box
+from mp4.columns import I32_MAX, TIME_MAX, U32_MAX
+from mp4.errors import UnsupportedMediaError
 
 MAX_EDITS = 10_000
 _EMPTY = -1
@@ -31,16 +31,16 @@ def read_edits(elst: Box) -> list[Edit]:
     """Reads an edit list as it is written: a duration of 0 at its end means "to the end of the medium".
 
     Raises:
-        Unsupported: it plays at another speed, is damaged or endless.
+        UnsupportedMediaError: it plays at another speed, is damaged or endless.
     """
     form = struct.Struct(">Qqi" if elst.version else ">Iii")
     edits: list[Edit] = []
     rows = elst.rows(4, form.size)
     if len(rows) > MAX_EDITS * form.size:
-        raise Unsupported("too many edits")
+        raise UnsupportedMediaError("too many edits")
     for duration, media_time, rate in form.iter_unpack(rows):
         if not _EMPTY <= media_time <= TIME_MAX or duration > TIME_MAX or rate not in {_NORMAL_RATE, _DWELL_RATE}:
-            raise Unsupported("an edit at another speed, or a damaged one")
+            raise UnsupportedMediaError("an edit at another speed, or a damaged one")
         empty = media_time == _EMPTY
         edits.append(Edit(duration, None if empty else media_time, dwells=rate == _DWELL_RATE and not empty))
     return edits

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import sandbox
+from mp4.errors import StartBeyondEndError, UnsupportedMediaError
+from mp4.virtual_file import Span, VirtualFile
 from sandbox.run import Child, answer_file
-from services.stream.mp4.errors import StartBeyondEnd, Unsupported
-from services.stream.mp4.virtual_file import Span, VirtualFile
 
-_ROOT: Final = Path(__file__).parents[3]
-_PATHS: Final = [str(_ROOT), str(Path(sandbox.__file__).parents[1])]
-_PROGRAM: Final = f"import sys; sys.path += {_PATHS!r}; from services.stream.mp4.child import main; main()"
+_PATHS: Final = [str(Path(__file__).parents[1]), str(Path(sandbox.__file__).parents[1])]
+_PROGRAM: Final = f"import sys; sys.path += {_PATHS!r}; from mp4.worker import main; main()"
 _DIGEST: Final = re.compile(r"[0-9a-f]{24}")
 _TRIES: Final = 2
 _ENDED_BY_OTHERS: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
@@ -52,20 +51,20 @@ class Builder:
         """A virtual file of an open file of `size` bytes; waits for it, so call it in a thread.
 
         Raises:
-            StartBeyondEnd: the film is over by then.
-            Unsupported: none can be made, or it takes too much.
+            StartBeyondEndError: the film is over by then.
+            UnsupportedMediaError: none can be made, or it takes too much.
             OSError: the store failed, or no process could be started.
         """
         status, told = 0, b""
         for _ in range(_TRIES):
             if self._closed:
-                raise Unsupported("the service ends")
+                raise UnsupportedMediaError("the service ends")
             status, told = self._run(file, size, start_ms)
             if status not in _ENDED_BY_OTHERS:
                 break
         if status != 0:
-            raise Unsupported(f"building ended with status {status}")
-        return understood(told, size)
+            raise UnsupportedMediaError(f"building ended with status {status}")
+        return parse_worker_output(told, size)
 
     def _run(self, file: Readable, size: int, start_ms: int) -> tuple[int, bytes]:
         limits = self._memory_bytes, math.ceil(self._time_limit_sec)
@@ -79,34 +78,34 @@ class Builder:
                     child.kill()
                 status = child.wait(self._time_limit_sec)
             except TimeoutError:
-                raise Unsupported("building took too long") from None
+                raise UnsupportedMediaError("building took too long") from None
             finally:
                 self._running.discard(child)
             answer.seek(0)
             return status, answer.read()
 
     def close(self) -> None:
-        """Ends what is running. From now on everything is Unsupported."""
+        """Ends what is running. From now on everything is UnsupportedMediaError."""
         self._closed = True
         for child in list(self._running):
             child.kill()
 
 
-def understood(told: bytes, size: int) -> VirtualFile:
+def parse_worker_output(told: bytes, size: int) -> VirtualFile:
     """What a child said of a file of `size` bytes; it has met hostile input, so nothing is taken on trust.
 
     Raises:
-        StartBeyondEnd: the film is over by the asked time.
-        Unsupported: no virtual file can be made, or the child makes no sense.
+        StartBeyondEndError: the film is over by the asked time.
+        UnsupportedMediaError: no virtual file can be made, or the child makes no sense.
         OSError: the store failed.
     """
     line, _, header = told.partition(b"\n")
     try:
         facts = json.loads(line)
         if "duration_ms" in facts:
-            raise StartBeyondEnd(_whole(facts["duration_ms"]))
+            raise StartBeyondEndError(_whole(facts["duration_ms"]))
         if "unsupported" in facts:
-            raise Unsupported(str(facts["unsupported"]))
+            raise UnsupportedMediaError(str(facts["unsupported"]))
         if "errno" in facts:
             number = _whole(facts["errno"])
             raise OSError(number, os.strerror(number))
@@ -116,7 +115,7 @@ def understood(told: bytes, size: int) -> VirtualFile:
         first_ms, until_ms = _whole(facts["first_ms"]), _whole(facts["until_ms"])
         return VirtualFile(header, spans, float(facts["start_sec"]), first_ms, until_ms, _tag(facts["digest"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Unsupported("building made no sense") from None
+        raise UnsupportedMediaError("building made no sense") from None
 
 
 def _whole(value: object) -> int:

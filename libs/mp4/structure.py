@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.stream.mp4.boxes import HEADER, LARGE_HEADER, Box, read_header
-from services.stream.mp4.errors import Unsupported
+from mp4.boxes import HEADER, LARGE_HEADER, Box, read_header
+from mp4.errors import UnsupportedMediaError
 
 MAX_BOXES = 10_000
 """In one file, besides fragments: each is a read."""
@@ -47,7 +47,7 @@ def structure(fd: int, size: int) -> Structure:
     """Looks at the outermost boxes of an open file of `size` bytes, with one small read for each.
 
     Raises:
-        Unsupported: this is no such file, or it is cut short.
+        UnsupportedMediaError: this is no such file, or it is cut short.
         OSError: the store failed.
     """
     file_type = moov = range(0)
@@ -58,7 +58,7 @@ def structure(fd: int, size: int) -> Structure:
                 file_type = place
             case b"moov":
                 if moov:
-                    raise Unsupported("several moov")
+                    raise UnsupportedMediaError("several moov")
                 moov, moov_header = place, header_size
             case b"mdat":
                 first_mdat = min(first_mdat, place.start)
@@ -67,7 +67,7 @@ def structure(fd: int, size: int) -> Structure:
             case b"meta":
                 has_items = True
     if not moov:
-        raise Unsupported("no moov")
+        raise UnsupportedMediaError("no moov")
     return Structure(size, file_type, moov, moov_header, first_mdat, False, has_items)
 
 
@@ -86,31 +86,31 @@ def _boxes(fd: int, size: int) -> Iterator[tuple[bytes, range, int]]:
             # Where a part of the film itself is announced, it is cut short.
             is_junk = seen >= _ESSENTIAL and head[4:HEADER] not in _FILM
             if size - at >= HEADER and not is_junk:
-                raise Unsupported("no ISO base media file, or cut short")
+                raise UnsupportedMediaError("no ISO base media file, or cut short")
             return
         kind, header_size, length = header
         yield kind, range(at, at + length), header_size
         seen.add(kind)
         at += length
     if not seen >= _ESSENTIAL:
-        raise Unsupported("too many boxes")
+        raise UnsupportedMediaError("too many boxes")
 
 
 def read(fd: int, place: range, limit: int) -> memoryview:
     """That part of a file.
 
     Raises:
-        Unsupported: it is longer than `limit`, or the file is shorter than it was.
+        UnsupportedMediaError: it is longer than `limit`, or the file is shorter than it was.
         OSError: the store failed.
     """
     if len(place) > limit:
-        raise Unsupported(f"more than {limit} bytes to read")
+        raise UnsupportedMediaError(f"more than {limit} bytes to read")
     data = bytearray(len(place))
     done = 0
     while done < len(data):
         count = os.preadv(fd, [memoryview(data)[done:]], place.start + done)
         if count == 0:
-            raise Unsupported("the file became shorter")
+            raise UnsupportedMediaError("the file became shorter")
         done += count
     return memoryview(data).toreadonly()
 
@@ -119,7 +119,7 @@ def check_no_items(box: Box) -> None:
     """Looks into metadata for the places of untimed items (8.11.3), which would have to be moved with what they name.
 
     Raises:
-        Unsupported: there may be some.
+        UnsupportedMediaError: there may be some.
     """
     if box.kind in {b"meta", b"udta"} and b"iloc" in bytes(box.body):
-        raise Unsupported("untimed items")
+        raise UnsupportedMediaError("untimed items")
