@@ -20,14 +20,16 @@ from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
-from services.stream import ticket_key
 from services.stream.clients.display_names import display_names, titles
 from services.stream.consumers import subscribe, subscribe_accounts
+from services.stream.delivery.transfers import Traffic
+from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
 from services.stream.hotcache import hot_cache
-from services.stream.http import Direct, HotPath, Known, MediaRoutes, Viewers, build_routers, shared_headers
+from services.stream.http import MediaRoutes, StreamAuthenticator, build_routers, shared_headers
 from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
-from services.stream.sessions import Overview, Register, Sessions, journal
+from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
+from services.stream.sessions.tickets import TICKET_SEC, Tickets
 from services.stream.settings import StreamSettings
 from services.stream.slots import Limits, SlotStore
 from services.stream.slots.events import STARTED
@@ -38,8 +40,6 @@ from services.stream.sources import RedisSources, SourceCache, ask_catalog
 from services.stream.storage.port import Store
 from services.stream.storage.router import build_store, is_mounted
 from services.stream.storage.virtual_file_cache import VirtualFiles
-from services.stream.tickets import TICKET_SEC, Tickets
-from services.stream.traffic import Traffic
 
 NAME = "stream"
 
@@ -68,11 +68,11 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     if hot:
         hot.store.on_release = streams.let_go
     slots, replica = _slots(settings)
-    register, tickets = Register(slots, replica), Tickets(ticket_key.load(settings.ticket_key_file))
-    sessions, overview = Sessions(slots, register, tickets), Overview(slots.limits.tick_sec)
+    register, tickets = SessionRegistry(slots, replica), Tickets(ticket_key.load(settings.ticket_key_file))
+    sessions, overview = Sessions(slots, register, tickets), SessionStatistics(slots.limits.tick_sec)
     traffic = Traffic(register.fail)
     accounts = authenticator(auth)
-    viewers = Viewers(accounts, tickets)
+    viewers = StreamAuthenticator(accounts, tickets)
     # With hot copies there is something to serve while the media store is away.
     checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
     if settings.redis_url:
@@ -89,7 +89,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     if role.works:
         subscribe_accounts(bus, sessions)
         # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
-        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=journal.write)
+        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             parting = [register.end_all, relay.relay]
@@ -110,10 +110,10 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     service = Service(
         name=NAME,
         app=app,
-        front=HotPath(
+        front=FastPathApp(
             app,
-            Direct(NAME, media, viewers),
-            known=Known(viewers, register, streams),
+            MinimalRoute(NAME, media, viewers),
+            known=FastPathCaches(viewers, register, streams),
             traffic=traffic,
             shared_headers=shared_headers(settings.stream_public_url),
         ),
@@ -153,7 +153,7 @@ def _slots(settings: StreamSettings) -> tuple[SlotStore, str]:
 
 
 async def _pass_on(
-    ask_auth: ListRevocations, viewers: Viewers, sessions: Sessions, since: datetime | None
+    ask_auth: ListRevocations, viewers: StreamAuthenticator, sessions: Sessions, since: datetime | None
 ) -> Revocations:
     """What auth has revoked, which tickets and sessions must hear of, too."""
     revoked = await ask_auth(since)

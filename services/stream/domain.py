@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from services.stream.ranges import ByteRange, RangeNotSatisfiable, select
-from services.stream.validators import Verdict
+from services.stream.delivery.preconditions import PreconditionResult
+from services.stream.delivery.ranges import ByteRange, RangeNotSatisfiable, select
 
 _MEDIA_TYPE = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]*")
 
@@ -60,18 +60,18 @@ class Decision(NamedTuple):
     """Never empty for PARTIAL; for WHOLE the file in one, or nothing when it is empty."""
 
 
-def decide(method: str, range_header: str | None, verdict: Verdict, size: int) -> Decision:
+def decide(method: str, range_header: str | None, verdict: PreconditionResult, size: int) -> Decision:
     """What a GET or HEAD of a file of `size` bytes is answered with (RFC 9110, 13.2.2 and 14.2).
 
     Conditions come before ranges: `verdict` is what they say. A range is defined for GET only, so that HEAD ignores
     one. An `If-Range` that holds leaves a range unsatisfiable that is: whoever has the whole file already learns so
     without getting it again.
     """
-    if verdict is Verdict.FAILED:
+    if verdict is PreconditionResult.FAILED:
         return Decision(Outcome.PRECONDITION_FAILED)
-    if verdict is Verdict.NOT_MODIFIED:
+    if verdict is PreconditionResult.NOT_MODIFIED:
         return Decision(Outcome.NOT_MODIFIED)
-    if method == "GET" and range_header is not None and verdict is Verdict.PROCEED:
+    if method == "GET" and range_header is not None and verdict is PreconditionResult.PROCEED:
         try:
             ranges = select(range_header, size)
         except RangeNotSatisfiable:

@@ -9,9 +9,9 @@ from grpc import aio
 
 from kit.rpc import timestamp
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
-from services.stream.sessions import Overview, Sessions
+from services.stream.delivery.transfers import Traffic
+from services.stream.sessions import Sessions, SessionStatistics
 from services.stream.slots import EndReason, Session
-from services.stream.traffic import Traffic
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -25,7 +25,7 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         overview: how they go.
     """
 
-    def __init__(self, traffic: Traffic, sessions: Sessions, overview: Overview) -> None:
+    def __init__(self, traffic: Traffic, sessions: Sessions, overview: SessionStatistics) -> None:
         self._traffic = traffic
         self._sessions = sessions
         self._overview = overview

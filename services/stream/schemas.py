@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kit.web.schemas import Page, Schema, View
-from services.stream.sessions.devices import MAX_NAME_CHARS
-from services.stream.tickets import MAX_TICKET_CHARS
+from services.stream.sessions.device_names import MAX_NAME_CHARS
+from services.stream.sessions.tickets import MAX_TICKET_CHARS
 
 
 class Codecs(View):

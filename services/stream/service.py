@@ -13,8 +13,8 @@ from kit.errors import ApiError
 from kit.ids import is_id
 from kit.media import BadReference
 from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile
+from services.stream.delivery.representation import Representation
 from services.stream.domain import Source
-from services.stream.representation import Representation
 from services.stream.sources import SourceCache
 from services.stream.storage.open_files import CAPACITY
 from services.stream.storage.port import Store, StoredFile, Tier

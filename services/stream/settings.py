@@ -65,7 +65,10 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         3, ge=1, le=100_000, description="Play sessions of one user at a time, waiting ones included (1 to 100,000)."
     )
     stream_queue: int = Field(
-        50, ge=0, le=10_000, description="Viewers who may wait for a play session (0 to 10,000); 0 refuses at once."
+        50,
+        ge=0,
+        le=10_000,
+        description="Viewers who may wait for a play session (0 to 10,000); 0 refuses at once.",
     )
     session_idle_sec: float = Field(
         30,

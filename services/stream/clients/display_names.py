@@ -27,7 +27,7 @@ Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
 """Takes at most `BATCH` ids; those without a name are left out of the answer."""
 
 
-class Names:
+class NameCache:
     """Names by id. Who can't be named, because they are gone or the other service is away, has none.
 
     Args:
@@ -56,7 +56,7 @@ class Names:
         return {each: name for each, name in named.items() if name}
 
 
-def titles(channel: aio.Channel) -> Names:
+def titles(channel: aio.Channel) -> NameCache:
     """The titles of videos, which catalog knows."""
     stub = CatalogServiceStub(channel)
 
@@ -64,10 +64,10 @@ def titles(channel: aio.Channel) -> Names:
         answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids), deadline_sec=DEADLINE_SEC)
         return {video.id: video.title for video in answer.videos}
 
-    return Names(fetch)
+    return NameCache(fetch)
 
 
-def display_names(channel: aio.Channel) -> Names:
+def display_names(channel: aio.Channel) -> NameCache:
     """The names of users, which auth knows."""
     stub = AuthServiceStub(channel)
 
@@ -75,4 +75,4 @@ def display_names(channel: aio.Channel) -> Names:
         answer = await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=ids), deadline_sec=DEADLINE_SEC)
         return {user.id: user.display_name for user in answer.users}
 
-    return Names(fetch)
+    return NameCache(fetch)

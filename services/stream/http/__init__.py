@@ -1,34 +1,31 @@
-"""HTTP of stream: the ordinary routes, and a shorter way for requests that need no waiting."""
+"""HTTP of stream: the ordinary routes. `services.stream.fastpath` answers what needs no waiting."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.stream.clients.display_names import Names
-from services.stream.http.admin import AdminRoutes
-from services.stream.http.claims import Known
+from services.stream.clients.display_names import NameCache
+from services.stream.http.admin_routes import AdminRoutes
+from services.stream.http.authentication import StreamAuthenticator
 from services.stream.http.cors import preflight_router, shared_headers
-from services.stream.http.direct import Direct
-from services.stream.http.hot import HotPath
-from services.stream.http.play_sessions import PlaySessionRoutes
-from services.stream.http.routes import MediaRoutes
-from services.stream.http.viewers import Viewers
+from services.stream.http.media_routes import MediaRoutes
+from services.stream.http.play_session_routes import PlaySessionRoutes
 from services.stream.service import Streams
-from services.stream.sessions import Overview, Sessions
-from services.stream.tickets import Tickets
+from services.stream.sessions import Sessions, SessionStatistics
+from services.stream.sessions.tickets import Tickets
 
-__all__ = ["Direct", "HotPath", "Known", "MediaRoutes", "Viewers", "build_routers", "shared_headers"]
+__all__ = ["MediaRoutes", "StreamAuthenticator", "build_routers", "shared_headers"]
 
 
 def build_routers(
     media: MediaRoutes,
     streams: Streams,
     sessions: Sessions,
-    overview: Overview,
+    overview: SessionStatistics,
     *,
     tickets: Tickets,
-    titles: Names,
-    display_names: Names,
+    titles: NameCache,
+    display_names: NameCache,
     public_url: str,
 ) -> dict[str, APIRouter]:
     """The routes of stream, by tag.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from services.stream.http.play_sessions import STREAM_PATH
-from services.stream.sender import RawHeader
+from services.stream.delivery.file_response import RawHeader
+from services.stream.http.play_session_routes import STREAM_PATH
 
 _EXPOSED = (
     b"Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, "

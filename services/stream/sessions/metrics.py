@@ -15,7 +15,9 @@ ACTIVE = prometheus_client.Gauge(
     multiprocess_mode="livesum",
 )
 QUEUED = prometheus_client.Gauge(
-    "stream_queued_count", "Viewers who wait for a slot and were last heard of here.", multiprocess_mode="livesum"
+    "stream_queued_count",
+    "Viewers who wait for a slot and were last heard of here.",
+    multiprocess_mode="livesum",
 )
 LIMIT = prometheus_client.Gauge(
     "stream_limit", "Slots of the whole platform, the same in every process.", multiprocess_mode="max"

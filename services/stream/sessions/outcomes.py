@@ -9,44 +9,44 @@ from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
 from services.stream.sessions import metrics
-from services.stream.sessions.playing import Playing
+from services.stream.sessions.local_session import LocalSession
+from services.stream.sessions.tickets import Ticket
 from services.stream.slots import (
     Active,
     EndReason,
     Kind,
+    LimitReached,
     Outcome,
     Queued,
-    Refused,
     Scope,
     Session,
+    SessionRequest,
     State,
     Unavailable,
-    Viewing,
 )
-from services.stream.slots.session import from_ms
-from services.stream.tickets import Ticket
+from services.stream.slots.models import from_ms
 
 
-class Shown(NamedTuple):
+class WatchTarget(NamedTuple):
     """What is watched, and the tier that its bytes come from."""
 
     video_id: str
     tier: str
 
 
-class Refusal(Exception):  # noqa: N818 - an outcome, not a fault
+class StreamLimitError(Exception):
     """A limit is reached; the sessions are what the viewer could stop."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: LimitReached) -> None:
         super().__init__(refused.scope.value)
         self.scope: Scope = refused.scope
         self.limit = refused.limit
         self.sessions = refused.sessions
 
 
-def new_viewing(caller: Caller, shown: Shown, device: str, key: str = "") -> Viewing:
+def new_viewing(caller: Caller, shown: WatchTarget, device: str, key: str = "") -> SessionRequest:
     """A request for a new session; with the key of a device, an implicit one."""
-    return Viewing(
+    return SessionRequest(
         session_id=new_id(),
         user_id=caller.user_id,
         video_id=shown.video_id,
@@ -58,13 +58,13 @@ def new_viewing(caller: Caller, shown: Shown, device: str, key: str = "") -> Vie
 
 
 def granted(outcome: Outcome) -> Active | Queued:
-    """The session that a start came to. Raises Refusal, or ApiError while the store can't say."""
+    """The session that a start came to. Raises StreamLimitError, or ApiError while the store can't say."""
     match outcome:
         case Active() | Queued():
             return outcome
-        case Refused():
+        case LimitReached():
             metrics.REFUSED.labels(outcome.scope.value).inc()
-            raise Refusal(outcome)
+            raise StreamLimitError(outcome)
         case Unavailable():
             metrics.REFUSED.labels("unavailable").inc()
             raise unavailable(outcome.retry_after_sec)
@@ -81,7 +81,7 @@ def session_over(reason: EndReason) -> ApiError:
     return ApiError("STREAM_SESSION_NOT_FOUND", details={"reason": reason.value})
 
 
-def is_of(playing: Playing, caller: Caller) -> bool:
+def is_of(playing: LocalSession, caller: Caller) -> bool:
     """Whether a session is this caller's."""
     return playing.session.viewing.user_id == caller.user_id
 
@@ -89,7 +89,7 @@ def is_of(playing: Playing, caller: Caller) -> bool:
 def session_of(ticket: Ticket) -> Session:
     """A session as its ticket tells of it."""
     started_at = from_ms(ticket.started_ms)
-    viewing = Viewing(
+    viewing = SessionRequest(
         session_id=ticket.session_id,
         user_id=ticket.caller.user_id,
         video_id=ticket.video_id,

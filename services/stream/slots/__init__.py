@@ -7,9 +7,9 @@ has shown no sign of life ends, and freed slots go to the head of the queue.
 How a replica uses it:
 
 - `start` for a new session. What it answers as `Active` or `Queued` is kept, with the bytes sent, until `renew` answers
-  `Gone` for it.
+  `Ended` for it.
 - `get` once for a session that it doesn't know (another replica started it); after that no request asks the store. If
-  the answer is `Gone(UNKNOWN)` and its ticket is good, `renew` may bring it back.
+  the answer is `Ended(UNKNOWN)` and its ticket is good, `renew` may bring it back.
 - `renew` at least every `Limits.tick_sec` with all that it keeps, also when that is nothing: the store takes two ticks
   of silence for an outage. Responses of sessions that are gone are aborted, and their last bytes told by the next
   renewal.
@@ -23,22 +23,22 @@ from typing import Protocol
 
 from kit.audit import Admin
 from kit.events.envelope import Event
-from services.stream.slots.session import (
+from services.stream.slots.models import (
     Active,
+    Ended,
     EndReason,
-    Gone,
     Kind,
+    LimitReached,
     Limits,
     Outcome,
     Queued,
-    Refused,
     Renewal,
     Scope,
     Session,
-    Standing,
+    SessionRequest,
+    SessionStatus,
     State,
     Unavailable,
-    Viewing,
 )
 
 
@@ -62,7 +62,7 @@ class SlotStore(Protocol):
     is_shared: bool
     """Whether other processes ask it, too: they know of a finished session only what it was told."""
 
-    async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
+    async def start(self, viewing: SessionRequest, *, instead_of: str | None = None) -> Outcome:
         """Asks for a slot.
 
         The user's limit comes first and counts sessions that wait; only the platform's limit queues; implicit sessions
@@ -77,7 +77,7 @@ class SlotStore(Protocol):
                 step, or not at all. One that is over, or somebody else's, changes nothing.
         """
 
-    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, Standing]:
+    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, SessionStatus]:
         """Tells of the signs of life and the bytes of sessions; answers how each stands now.
 
         A session that the store doesn't know and has no record of having ended (its data was lost) is taken back as
@@ -117,7 +117,7 @@ class SlotStore(Protocol):
             SlotsUnavailable: it may or may not be recorded.
         """
 
-    async def get(self, session_id: str) -> Standing:
+    async def get(self, session_id: str) -> SessionStatus:
         """How a session stands. No sign of life.
 
         Raises:
@@ -176,20 +176,20 @@ class SlotStore(Protocol):
 __all__ = [
     "Active",
     "EndReason",
-    "Gone",
+    "Ended",
     "Kind",
+    "LimitReached",
     "Limits",
     "Outcome",
     "Outgoing",
     "Queued",
-    "Refused",
     "Renewal",
     "Scope",
     "Session",
+    "SessionRequest",
+    "SessionStatus",
     "SlotStore",
     "SlotsUnavailable",
-    "Standing",
     "State",
     "Unavailable",
-    "Viewing",
 ]

@@ -9,7 +9,7 @@ from kit.events.envelope import Event
 from kit.ids import derived_id
 from kit.telemetry import current
 from marquee.events.v1 import stream_pb2
-from services.stream.slots.session import EndReason, Viewing, from_ms
+from services.stream.slots.models import EndReason, SessionRequest, from_ms
 
 STARTED = "stream.started"
 STOPPED = "stream.stopped"
@@ -18,29 +18,35 @@ SOURCE = "stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class TraceContext:
     """The request that an event is due to; empty for what time did."""
 
     traceparent: str = ""
     request_id: str = ""
 
     @classmethod
-    def here(cls) -> Cause:
+    def here(cls) -> TraceContext:
         """The request in hand."""
         return cls(current("traceparent"), current("request_id"))
 
 
-NOBODY = Cause()
+NOBODY = TraceContext()
 
 
-def started(viewing: Viewing, at_ms: int, cause: Cause = NOBODY) -> Event:
+def started(viewing: SessionRequest, at_ms: int, cause: TraceContext = NOBODY) -> Event:
     """It got its slot."""
     message = stream_pb2.StreamStarted()
     return _event(STARTED, message, viewing, at_ms, cause)
 
 
 def stopped(
-    viewing: Viewing, at_ms: int, *, started_ms: int, bytes_sent: int, reason: EndReason, cause: Cause = NOBODY
+    viewing: SessionRequest,
+    at_ms: int,
+    *,
+    started_ms: int,
+    bytes_sent: int,
+    reason: EndReason,
+    cause: TraceContext = NOBODY,
 ) -> Event:
     """It gave its slot back, or lost it. A clock set back between the two makes it no shorter than nothing."""
     message = stream_pb2.StreamStopped(
@@ -49,13 +55,15 @@ def stopped(
     return _event(STOPPED, message, viewing, at_ms, cause)
 
 
-def failed(viewing: Viewing, at_ms: int, error_code: str, error_message: str, cause: Cause = NOBODY) -> Event:
+def failed(
+    viewing: SessionRequest, at_ms: int, error_code: str, error_message: str, cause: TraceContext = NOBODY
+) -> Event:
     """It could not be served."""
     message = stream_pb2.StreamError(error_code=error_code, error_message=error_message)
     return _event(ERROR, message, viewing, at_ms, cause, error_code)
 
 
-def stopped_by(admin: Admin, viewing: Viewing, at_ms: int, cause: Cause = NOBODY) -> Event:
+def stopped_by(admin: Admin, viewing: SessionRequest, at_ms: int, cause: TraceContext = NOBODY) -> Event:
     """An administrator stopped it, or took it out of the queue: for the audit log."""
     details = {"user_id": viewing.user_id, "video_id": viewing.video_id}
     act = Act(admin, "stream.stopped", "stream", viewing.session_id, details)
@@ -66,9 +74,9 @@ def stopped_by(admin: Admin, viewing: Viewing, at_ms: int, cause: Cause = NOBODY
 def _event(
     type_: str,
     message: stream_pb2.StreamStarted | stream_pb2.StreamStopped | stream_pb2.StreamError,
-    viewing: Viewing,
+    viewing: SessionRequest,
     at_ms: int,
-    cause: Cause,
+    cause: TraceContext,
     *distinction: str,
 ) -> Event:
     message.session_id = viewing.session_id

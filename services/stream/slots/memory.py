@@ -11,23 +11,23 @@ from itertools import islice
 from kit.audit import Admin
 from kit.events.envelope import Event
 from services.stream.slots import Outgoing, events
-from services.stream.slots.events import NOBODY, Cause
-from services.stream.slots.session import (
+from services.stream.slots.events import NOBODY, TraceContext
+from services.stream.slots.models import (
     Active,
+    Ended,
     EndReason,
-    Gone,
     Kind,
+    LimitReached,
     Limits,
     Outcome,
     Queued,
-    Refused,
     Renewal,
     Scope,
     Session,
-    Standing,
+    SessionRequest,
+    SessionStatus,
     State,
     Unavailable,
-    Viewing,
     from_ms,
     to_ms,
 )
@@ -39,7 +39,7 @@ REPLICA = "embedded"
 class _Entry:
     """A session, playing or waiting. Times in milliseconds since 1970."""
 
-    viewing: Viewing
+    viewing: SessionRequest
     started_ms: int
     seen_ms: int
     lease_ms: int
@@ -86,7 +86,7 @@ class MemorySlots:
         self._outbox: dict[int, Event] = {}
         self._last_receipt = 0
 
-    async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
+    async def start(self, viewing: SessionRequest, *, instead_of: str | None = None) -> Outcome:
         """See `SlotStore`."""
         self._advance()
         own = self._own(viewing.user_id)
@@ -110,14 +110,14 @@ class MemorySlots:
         entry = self._new_entry(viewing)
         if old:
             entry.order = old.order
-            self._end(old, EndReason.REPLACED, self._now, Cause.here())
+            self._end(old, EndReason.REPLACED, self._now, TraceContext.here())
         if has_room:
-            self._grant(entry, Cause.here())
+            self._grant(entry, TraceContext.here())
         else:
             self._enqueue(entry)
         return self._standing(entry)
 
-    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, Standing]:
+    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, SessionStatus]:
         """See `SlotStore`."""
         self._advance()
         for renewal in batch:
@@ -146,8 +146,8 @@ class MemorySlots:
             return None
         entry.bytes_sent = max(entry.bytes_sent, bytes_sent or 0)
         if by:
-            self._emit(events.stopped_by(by, entry.viewing, self._now, Cause.here()))
-        self._end(entry, reason, self._now, Cause.here())
+            self._emit(events.stopped_by(by, entry.viewing, self._now, TraceContext.here()))
+        self._end(entry, reason, self._now, TraceContext.here())
         self._promote()
         return _session(entry)
 
@@ -157,9 +157,9 @@ class MemorySlots:
         entry = self._entry(session_id)
         if entry and error_code not in entry.errors:
             entry.errors.add(error_code)
-            self._emit(events.failed(entry.viewing, self._now, error_code, error_message, Cause.here()))
+            self._emit(events.failed(entry.viewing, self._now, error_code, error_message, TraceContext.here()))
 
-    async def get(self, session_id: str) -> Standing:
+    async def get(self, session_id: str) -> SessionStatus:
         """See `SlotStore`."""
         self._advance()
         return self._find(session_id)
@@ -225,11 +225,11 @@ class MemorySlots:
 
     # Places
 
-    def _new_entry(self, viewing: Viewing) -> _Entry:
+    def _new_entry(self, viewing: SessionRequest) -> _Entry:
         last = max((each.order for each in self._queue.values()), default=0)
         return _Entry(viewing, self._now, self._now, self._now + self._idle_ms, order=max(self._now * 1000, last + 1))
 
-    def _may_wait(self, viewing: Viewing, old: _Entry | None) -> bool:
+    def _may_wait(self, viewing: SessionRequest, old: _Entry | None) -> bool:
         return viewing.kind is Kind.EXPLICIT and len(self._queue) - bool(old) < self.limits.queue
 
     def _take_back(self, session: Session, seen_ms: int) -> _Entry | None:
@@ -254,12 +254,12 @@ class MemorySlots:
     def _enqueue(self, entry: _Entry) -> None:
         self._queue[entry.id] = entry
 
-    def _grant(self, entry: _Entry, cause: Cause = NOBODY) -> None:
+    def _grant(self, entry: _Entry, cause: TraceContext = NOBODY) -> None:
         entry.started_ms = entry.seen_ms = self._now
         entry.lease_ms = self._now + self._idle_ms
         self._activate(entry, cause)
 
-    def _activate(self, entry: _Entry, cause: Cause = NOBODY) -> None:
+    def _activate(self, entry: _Entry, cause: TraceContext = NOBODY) -> None:
         entry.state = State.ACTIVE
         self._active[entry.id] = entry
         self._emit(events.started(entry.viewing, entry.started_ms, cause))
@@ -274,7 +274,7 @@ class MemorySlots:
                 del self._queue[entry.id]
                 self._grant(entry)
 
-    def _end(self, entry: _Entry, reason: EndReason, at_ms: int, cause: Cause = NOBODY) -> None:
+    def _end(self, entry: _Entry, reason: EndReason, at_ms: int, cause: TraceContext = NOBODY) -> None:
         self._queue.pop(entry.id, None)
         self._ended[entry.id] = (reason, self._now + self._tombstone_ms)
         if self._active.pop(entry.id, None):
@@ -304,10 +304,10 @@ class MemorySlots:
     def _waiting(self) -> list[_Entry]:
         return sorted(self._queue.values(), key=lambda each: (each.order, each.id))
 
-    def _find(self, session_id: str) -> Standing:
+    def _find(self, session_id: str) -> SessionStatus:
         if entry := self._entry(session_id):
             return self._standing(entry)
-        return Gone(self._ended[session_id][0] if session_id in self._ended else EndReason.UNKNOWN)
+        return Ended(self._ended[session_id][0] if session_id in self._ended else EndReason.UNKNOWN)
 
     def _standing(self, entry: _Entry) -> Active | Queued:
         if entry.state is State.ACTIVE:
@@ -315,7 +315,7 @@ class MemorySlots:
         return Queued(_session(entry), self._waiting().index(entry) + 1, self.limits.tick_sec)
 
 
-def _same_client(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
+def _same_client(own: Sequence[_Entry], viewing: SessionRequest) -> _Entry | None:
     """The session of a user that another request of an implicit one belongs to."""
     if viewing.kind is Kind.EXPLICIT:
         return None
@@ -327,7 +327,7 @@ def _same_client(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
     return None
 
 
-def _finished(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
+def _finished(own: Sequence[_Entry], viewing: SessionRequest) -> _Entry | None:
     """The session of a user that gives way to an implicit one: finished, and of the same device."""
     if viewing.kind is Kind.EXPLICIT:
         return None
@@ -335,8 +335,8 @@ def _finished(own: Sequence[_Entry], viewing: Viewing) -> _Entry | None:
     return min(finished, key=lambda each: (each.seen_ms, each.id), default=None)
 
 
-def _refusal(scope: Scope, limit: int, own: Sequence[_Entry]) -> Refused:
-    return Refused(scope, limit, tuple(sorted(map(_session, own), key=_age)))
+def _refusal(scope: Scope, limit: int, own: Sequence[_Entry]) -> LimitReached:
+    return LimitReached(scope, limit, tuple(sorted(map(_session, own), key=_age)))
 
 
 def _age(session: Session) -> tuple[datetime, str]:

@@ -23,7 +23,24 @@ from redis.exceptions import NoScriptError, RedisError
 
 from kit.audit import Admin
 from services.stream.slots import Outgoing, SlotsUnavailable
-from services.stream.slots.events import NOBODY, Cause
+from services.stream.slots.events import NOBODY, TraceContext
+from services.stream.slots.models import (
+    Active,
+    Ended,
+    EndReason,
+    Kind,
+    LimitReached,
+    Limits,
+    Outcome,
+    Queued,
+    Renewal,
+    Scope,
+    Session,
+    SessionRequest,
+    SessionStatus,
+    State,
+    Unavailable,
+)
 from services.stream.slots.rows import (
     read_by_age,
     read_event,
@@ -31,23 +48,6 @@ from services.stream.slots.rows import (
     read_session,
     renewal_arguments,
     viewing_arguments,
-)
-from services.stream.slots.session import (
-    Active,
-    EndReason,
-    Gone,
-    Kind,
-    Limits,
-    Outcome,
-    Queued,
-    Refused,
-    Renewal,
-    Scope,
-    Session,
-    Standing,
-    State,
-    Unavailable,
-    Viewing,
 )
 
 log = structlog.get_logger()
@@ -156,7 +156,7 @@ class RedisSlots:
             replica,
         )
 
-    async def start(self, viewing: Viewing, *, instead_of: str | None = None) -> Outcome:
+    async def start(self, viewing: SessionRequest, *, instead_of: str | None = None) -> Outcome:
         """See `SlotStore`."""
         waits = viewing.kind is Kind.EXPLICIT
         try:
@@ -169,7 +169,7 @@ class RedisSlots:
             raise
         match reply:
             case ["refused", scope, limit, rows]:
-                return Refused(Scope(scope), limit, tuple(read_by_age(rows)))
+                return LimitReached(Scope(scope), limit, tuple(read_by_age(rows)))
             case ["unavailable", milliseconds]:
                 return Unavailable(milliseconds / 1000)
             case ["there", row]:
@@ -177,9 +177,9 @@ class RedisSlots:
             case _:
                 raise AssertionError(f"an answer of start.lua that was not agreed on: {reply!r}")
 
-    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, Standing]:
+    async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, SessionStatus]:
         """See `SlotStore`."""
-        standings: dict[str, Standing] = {}
+        standings: dict[str, SessionStatus] = {}
         for begin in range(0, max(len(batch), len(self._owed), 1), BATCH):
             some = batch[begin : begin + BATCH]
             owed = dict(list(self._owed.items())[:BATCH])
@@ -209,7 +209,7 @@ class RedisSlots:
         admin = (by.user_id, by.address) if by else ("", "")
         arguments = session_id, reason.value, user_id or "", told, *admin
         try:
-            row = await self._run(_Script.STOP, *arguments, cause=Cause.here())
+            row = await self._run(_Script.STOP, *arguments, cause=TraceContext.here())
         except (SlotsUnavailable, asyncio.CancelledError):
             self._owe(session_id, reason, user_id or "")
             raise
@@ -217,9 +217,9 @@ class RedisSlots:
 
     async def fail(self, session_id: str, error_code: str, error_message: str) -> None:
         """See `SlotStore`."""
-        await self._run(_Script.FAIL, session_id, error_code, error_message, cause=Cause.here())
+        await self._run(_Script.FAIL, session_id, error_code, error_message, cause=TraceContext.here())
 
-    async def get(self, session_id: str) -> Standing:
+    async def get(self, session_id: str) -> SessionStatus:
         """See `SlotStore`."""
         return self._standing(await self._run(_Script.GET, session_id))
 
@@ -257,7 +257,7 @@ class RedisSlots:
         """See `SlotStore`."""
         await self._redis.aclose()
 
-    def _give_up(self, viewing: Viewing) -> None:
+    def _give_up(self, viewing: SessionRequest) -> None:
         # The next request of an implicit session finds the one that may have started, and goes on with it.
         if viewing.kind is Kind.EXPLICIT:
             self._owe(viewing.session_id, EndReason.ENDED, "")
@@ -269,7 +269,7 @@ class RedisSlots:
 
     async def _start(self, *arguments: str | int) -> Any:
         """Runs start.lua. Those who come together ask together: a rush would pay the way to Redis a viewer each."""
-        start = _Start(self._arguments(arguments, Cause.here()), asyncio.get_running_loop().create_future())
+        start = _Start(self._arguments(arguments, TraceContext.here()), asyncio.get_running_loop().create_future())
         self._starts.append(start)
         if len(self._starts) == 1:
             self._ask_soon()
@@ -322,12 +322,12 @@ class RedisSlots:
             log.warning("slots_unavailable", reason=reason)
         return unknown
 
-    async def _run(self, script: _Script, *arguments: str | int, cause: Cause = NOBODY) -> Any:
+    async def _run(self, script: _Script, *arguments: str | int, cause: TraceContext = NOBODY) -> Any:
         return await self._within_deadline(
             partial(self._scripts[script], self._keys, self._arguments(arguments, cause))
         )
 
-    def _arguments(self, own: tuple[str | int, ...], cause: Cause) -> tuple[str | int, ...]:
+    def _arguments(self, own: tuple[str | int, ...], cause: TraceContext) -> tuple[str | int, ...]:
         return (*self._header, cause.traceparent, cause.request_id, *own)
 
     async def _within_deadline(self, operation: Callable[[], Awaitable[Any]]) -> Any:
@@ -340,9 +340,9 @@ class RedisSlots:
             log.warning("slots_unavailable", reason=repr(error))
             raise SlotsUnavailable(repr(error)) from error
 
-    def _standing(self, reply: Any) -> Standing:
+    def _standing(self, reply: Any) -> SessionStatus:
         kind, told = reply
-        return Gone(EndReason(told)) if kind == "gone" else self._present(told)
+        return Ended(EndReason(told)) if kind == "gone" else self._present(told)
 
     def _present(self, row: Any) -> Active | Queued:
         session = read_session(row)

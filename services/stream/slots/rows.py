@@ -12,11 +12,11 @@ from kit.audit import Admin
 from kit.events.envelope import Event
 from kit.ids import derived_id
 from services.stream.slots import events
-from services.stream.slots.events import Cause
-from services.stream.slots.session import EndReason, Kind, Renewal, Session, State, Viewing, from_ms, to_ms
+from services.stream.slots.events import TraceContext
+from services.stream.slots.models import EndReason, Kind, Renewal, Session, SessionRequest, State, from_ms, to_ms
 
 
-def viewing_arguments(viewing: Viewing) -> tuple[str, str, str, str, str]:
+def viewing_arguments(viewing: SessionRequest) -> tuple[str, str, str, str, str]:
     """What tells a script of a session: its id, user, client and device, and the whole as JSON."""
     client = device = ""
     if viewing.kind is Kind.IMPLICIT:
@@ -40,12 +40,12 @@ def renewal_arguments(renewal: Renewal) -> tuple[str | int, ...]:
     )
 
 
-def read_viewing(facts: str) -> Viewing:
+def read_viewing(facts: str) -> SessionRequest:
     """What was asked for, as `viewing_arguments` wrote it."""
     told = json.loads(facts)
     # What a newer release added, this one does not need.
-    known = {name: told[name] for name in Viewing.__dataclass_fields__ if name in told}
-    return Viewing(**known | {"kind": Kind(known["kind"])})
+    known = {name: told[name] for name in SessionRequest.__dataclass_fields__ if name in told}
+    return SessionRequest(**known | {"kind": Kind(known["kind"])})
 
 
 def read_place(row: Any) -> int:
@@ -74,7 +74,7 @@ def read_by_age(rows: Sequence[Any]) -> list[Session]:
 def read_event(entry: Mapping[str, str]) -> Event:
     """What `tell` in `book.lua` wrote."""
     viewing, at_ms = read_viewing(entry["facts"]), int(entry["at"])
-    cause = Cause(entry["traceparent"], entry["request_id"])
+    cause = TraceContext(entry["traceparent"], entry["request_id"])
     match entry["type"]:
         case events.STARTED:
             return events.started(viewing, at_ms, cause)

@@ -28,8 +28,9 @@ from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.__main__ import build
 from services.stream.domain import Source
-from services.stream.http import HotPath, Viewers
-from services.stream.sessions import Register
+from services.stream.fastpath import FastPathApp
+from services.stream.http import StreamAuthenticator
+from services.stream.sessions import SessionRegistry
 from services.stream.settings import StreamSettings
 
 VIEWER = "viewer"
@@ -193,9 +194,9 @@ class Stage:
         return self.add(path)
 
     @property
-    def register(self) -> Register:
+    def register(self) -> SessionRegistry:
         """The sessions that it serves."""
-        assert isinstance(self.service.front, HotPath)
+        assert isinstance(self.service.front, FastPathApp)
         return self.service.front._known.register
 
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
@@ -260,7 +261,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
     )
     service = build(settings, Role.SERVE, bus)
     viewers = service.app.state.authenticate
-    assert isinstance(viewers, Viewers)
+    assert isinstance(viewers, StreamAuthenticator)
     viewers.accounts = HeaderAuthenticator()
     await service.start()
     listener = listen("127.0.0.1", 0)

@@ -212,7 +212,7 @@ async def test_info(stage: Stage, film: str) -> None:
 async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
     stage: Stage, film: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG", "services.stream.traffic")
+    caplog.set_level("DEBUG", "services.stream.delivery.transfers")
     with capture_logs() as logs:
         await stage.get(film, range="bytes=0-99", x_request_id="first")
         await stage.get(film, range="bytes=0-99", x_request_id="again")

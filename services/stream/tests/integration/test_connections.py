@@ -51,7 +51,7 @@ async def test_twenty_viewers_at_a_time(stage: Stage, films: int) -> None:
 
 
 async def test_a_client_that_leaves_frees_everything_at_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "services.stream.traffic")
+    caplog.set_level("INFO", "services.stream.delivery.transfers")
     film = stage.sparse("film.mp4", 2**33)
     with capture_logs() as logs:
         async with connected(stage.port) as line:

@@ -78,7 +78,7 @@ async def test_only_a_good_ticket_of_this_video_counts(
     stage: Stage, film: str, spoilt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if spoilt == "expired":
-        monkeypatch.setattr("services.stream.tickets.TICKET_SEC", -1)
+        monkeypatch.setattr("services.stream.sessions.tickets.TICKET_SEC", -1)
     ticket = (await start(stage, film)).json()["ticket"]
     given = {
         "x": "x" + ticket,

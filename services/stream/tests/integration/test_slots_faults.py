@@ -17,14 +17,14 @@ from kit.testing.bus_contract import eventually
 from kit.testing.servers import RedisServer, free_port
 from services.stream.slots import (
     Active,
+    Ended,
     EndReason,
-    Gone,
     Limits,
     Renewal,
     Session,
+    SessionRequest,
     SlotsUnavailable,
     Unavailable,
-    Viewing,
     redis,
 )
 from services.stream.slots.redis import RedisSlots
@@ -44,7 +44,7 @@ class Replica:
         self.gone: list[str] = []
         self.outcomes: Counter[str] = Counter()
 
-    async def start(self, viewing: Viewing) -> None:
+    async def start(self, viewing: SessionRequest) -> None:
         """A viewer comes."""
         outcome = await self.store.start(viewing)
         self.outcomes[type(outcome).__name__] += 1
@@ -57,7 +57,7 @@ class Replica:
             with suppress(SlotsUnavailable):
                 standings = await self.store.renew([Renewal(each) for each in self.serves.values()])
                 for session_id, standing in standings.items():
-                    if isinstance(standing, Gone):
+                    if isinstance(standing, Ended):
                         self.gone.append(session_id)
                         self.serves.pop(session_id, None)
             await asyncio.sleep(LIMITS.tick_sec / 2)
@@ -84,7 +84,7 @@ class Platform:
     @property
     def refused(self) -> int:
         """Newcomers who were told that a limit is reached."""
-        return sum(each.outcomes["Refused"] for each in self.replicas)
+        return sum(each.outcomes["LimitReached"] for each in self.replicas)
 
     async def fill(self, count: int) -> set[str]:
         """Lets so many in; waits until any are let in."""
@@ -241,7 +241,7 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     await store.renew([])
     assert [each.id for each in await store.all()] == [theirs.session.id]
     for viewing in (*viewings[:2], own.session.viewing):
-        assert await store.get(viewing.session_id) == Gone(EndReason.ENDED)
+        assert await store.get(viewing.session_id) == Ended(EndReason.ENDED)
         assert isinstance(await store.start(viewing), Unavailable)
     assert isinstance(await store.start(viewings[2]), Active)
     await store.close()
@@ -257,7 +257,7 @@ async def test_an_outage_however_long_fills_no_memory(server: RedisServer, monke
     server.start()
     await store.renew([])
     reasons = [await store.get(each.session_id) for each in viewings]
-    assert reasons == [Gone(EndReason.UNKNOWN), Gone(EndReason.ENDED), Gone(EndReason.ENDED)]
+    assert reasons == [Ended(EndReason.UNKNOWN), Ended(EndReason.ENDED), Ended(EndReason.ENDED)]
     await store.close()
 
 

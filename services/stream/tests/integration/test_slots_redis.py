@@ -21,8 +21,8 @@ from kit.testing.servers import RedisServer, free_port
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import (
     Active,
+    Ended,
     EndReason,
-    Gone,
     Kind,
     Limits,
     Queued,
@@ -182,8 +182,8 @@ class TestRedisSlots(SlotsContract):
         assert stopped is not None
         assert stopped.bytes_sent == 176
         await world.jump(LIMITS.tick_sec)
-        assert await second.renew([Renewal(session, 90)]) == {session.id: Gone(EndReason.STOPPED)}
-        assert await first.renew([Renewal(session, 8, idle_sec=60)]) == {session.id: Gone(EndReason.STOPPED)}
+        assert await second.renew([Renewal(session, 90)]) == {session.id: Ended(EndReason.STOPPED)}
+        assert await first.renew([Renewal(session, 8, idle_sec=60)]) == {session.id: Ended(EndReason.STOPPED)}
         assert [each.event.type for each in await world.store.pending(9)] == ["stream.started"]
         _, event = await world.events()
         told = event.read(stream_pb2.StreamStopped)
@@ -355,13 +355,13 @@ class TestRush:
     async def test_one_user_gets_exactly_three(self, redis_server: RedisServer) -> None:
         async with a_world(redis_server.url, Limits()) as world:
             for _ in range(50):
-                assert await self.rush(world, 200, "ann") == {"Active": 3, "Refused": 197}
+                assert await self.rush(world, 200, "ann") == {"Active": 3, "LimitReached": 197}
                 await self.all_leave(world)
 
     async def test_many_get_exactly_a_hundred_and_fifty_may_wait(self, redis_server: RedisServer) -> None:
         async with a_world(redis_server.url, Limits()) as world:
             for _ in range(50):
-                assert await self.rush(world, 2000) == {"Active": 100, "Queued": 50, "Refused": 1850}
+                assert await self.rush(world, 2000) == {"Active": 100, "Queued": 50, "LimitReached": 1850}
                 await self.all_leave(world)
             await world.run_out()
 

@@ -183,7 +183,7 @@ def assert_plays(path: Path) -> None:
     )
 
 
-def judge(source: Path, start_sec: float, target: Path) -> VirtualFile:
+def evaluate_preconditions(source: Path, start_sec: float, target: Path) -> VirtualFile:
     """Begins a film at a time, and looks at it with all eyes."""
     virtual = build_of(source, start_sec)
     save(source, virtual, target)
@@ -214,14 +214,14 @@ def test_a_film_begins_at_its_key_frame(films: Films, tmp_path: Path, name: str)
     # In the middle of things, at a key frame's own time, and in the last moment.
     starts = (chance.uniform(1.5, end), chance.choice(keys), end)
     for number, start_sec in enumerate(starts):
-        judge(source, start_sec, tmp_path / f"{number}{source.suffix}")
+        evaluate_preconditions(source, start_sec, tmp_path / f"{number}{source.suffix}")
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start_sec=st.floats(0.001, 9.9))
 def test_any_time_will_do(films: Films, tmp_path: Path, start_sec: float) -> None:
     target = tmp_path / f"{start_sec}.mp4"
-    judge(films.get("everything.mp4"), start_sec, target)
+    evaluate_preconditions(films.get("everything.mp4"), start_sec, target)
 
 
 @pytest.mark.parametrize("name", [*KEPT, "one key.mp4", "all keys.mov"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.ids import new_id
-from services.stream.disposition import MAX_NAME_BYTES, attachment
+from services.stream.delivery.disposition import MAX_NAME_BYTES, attachment
 
 ID = "01939c5e-7b1c-7000-8000-0123456789ab"
 SHAPE = re.compile(

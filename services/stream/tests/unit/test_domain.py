@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from services.stream.delivery.multipart import frame
+from services.stream.delivery.preconditions import Conditions, PreconditionResult, Validators, evaluate_preconditions
+from services.stream.delivery.ranges import ByteRange
 from services.stream.domain import Decision, Outcome, decide
-from services.stream.multipart import frame
-from services.stream.ranges import ByteRange
 from services.stream.tests.support import a_source
-from services.stream.validators import Conditions, Validators, Verdict, judge
 
 SIZE = 1000
 VALIDATORS = Validators.of(state="3e8-1", mtime_ns=10**18, version=1, now=2e9)
@@ -36,13 +36,13 @@ STALE = Conditions(if_range='"stale"')
 def test_conditions_come_before_ranges(
     method: str, range_header: str | None, conditions: Conditions, expected: Decision
 ) -> None:
-    assert decide(method, range_header, judge(conditions, VALIDATORS), SIZE) == expected
+    assert decide(method, range_header, evaluate_preconditions(conditions, VALIDATORS), SIZE) == expected
 
 
 def test_an_empty_file_is_whole_or_out_of_range() -> None:
-    assert decide("GET", None, Verdict.PROCEED, 0) == Decision(Outcome.WHOLE)
-    assert decide("GET", "bytes=-5", Verdict.PROCEED, 0) == Decision(Outcome.WHOLE)
-    assert decide("GET", "bytes=0-", Verdict.PROCEED, 0) == Decision(Outcome.NOT_SATISFIABLE)
+    assert decide("GET", None, PreconditionResult.PROCEED, 0) == Decision(Outcome.WHOLE)
+    assert decide("GET", "bytes=-5", PreconditionResult.PROCEED, 0) == Decision(Outcome.WHOLE)
+    assert decide("GET", "bytes=0-", PreconditionResult.PROCEED, 0) == Decision(Outcome.NOT_SATISFIABLE)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from kit.errors import ApiError
-from services.stream.clients.display_names import BATCH, Names
+from services.stream.clients.display_names import BATCH, NameCache
 
 
 class Fetch:
@@ -24,7 +24,7 @@ class Fetch:
 
 async def test_each_is_asked_for_once() -> None:
     fetch = Fetch()
-    names = Names(fetch)
+    names = NameCache(fetch)
     assert await names.of(["a", "b", "a", "gone"]) == {"a": "A", "b": "B"}
     assert await names.of(["b", "gone", "c"]) == {"b": "B", "c": "C"}
     assert fetch.asked == [["a", "b", "gone"], ["c"]]
@@ -33,7 +33,7 @@ async def test_each_is_asked_for_once() -> None:
 
 async def test_many_are_asked_for_in_batches() -> None:
     fetch = Fetch()
-    assert len(await Names(fetch).of(str(number) for number in range(2 * BATCH + 1))) == 2 * BATCH + 1
+    assert len(await NameCache(fetch).of(str(number) for number in range(2 * BATCH + 1))) == 2 * BATCH + 1
     assert [len(each) for each in fetch.asked] == [BATCH, BATCH, 1]
 
 
@@ -41,7 +41,7 @@ async def test_they_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("services.stream.clients.display_names.KEPT_SEC", 0)
     monkeypatch.setattr("services.stream.clients.display_names.CAPACITY", 1)
     fetch = Fetch()
-    names = Names(fetch)
+    names = NameCache(fetch)
     for _ in range(2):
         assert await names.of(["a", "b"]) == {"a": "A", "b": "B"}
     assert len(fetch.asked) == 2
@@ -50,7 +50,7 @@ async def test_they_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch)
 
 async def test_without_the_other_service_there_are_none_but_those_that_are_known() -> None:
     fetch = Fetch()
-    names = Names(fetch)
+    names = NameCache(fetch)
     await names.of(["a"])
     fetch.is_away = True
     assert await names.of(["a", "b"]) == {"a": "A"}

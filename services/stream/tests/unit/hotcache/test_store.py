@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 from kit.errors import ApiError
 from kit.ids import new_id
 from mp4 import Structure
+from services.stream.delivery.representation import Representation
 from services.stream.domain import Source
 from services.stream.hotcache import CopyDirectory, HotStore, Janitor, Promoter, copier, janitor, promoter, store
 from services.stream.hotcache.copy_writer import Copy
 from services.stream.hotcache.store import HotFile
-from services.stream.representation import Representation
 from services.stream.storage.local import own_folder
 from services.stream.storage.port import StoredFile, Tier
 from services.stream.storage.virtual_file_cache import File

@@ -16,16 +16,16 @@ from kit.ids import derived_id, new_id
 from marquee.events.v1 import admin_pb2, stream_pb2
 from services.stream.slots import (
     Active,
+    Ended,
     EndReason,
-    Gone,
     Kind,
+    LimitReached,
     Queued,
-    Refused,
     Renewal,
     Scope,
+    SessionRequest,
     State,
     Unavailable,
-    Viewing,
 )
 from services.stream.tests.unit.slots.support import LIMITS, World, a_viewing
 
@@ -51,17 +51,17 @@ class SlotsContract:
             assert await store.get(session.id) == Active(session)
             assert await store.of_user("ann") == await store.all() == [session]
             assert await store.of_user("bob") == []
-            assert await store.get(new_id()) == Gone(EndReason.UNKNOWN)
+            assert await store.get(new_id()) == Ended(EndReason.UNKNOWN)
 
     async def test_the_users_limit_answers_at_once_and_names_their_sessions(self, world: World) -> None:
         own = [await world.granted(a_viewing("ann", device_name=name)) for name in ("TV", "phone")]
-        assert await world.store.start(a_viewing("ann")) == Refused(Scope.USER, 2, tuple(own))
+        assert await world.store.start(a_viewing("ann")) == LimitReached(Scope.USER, 2, tuple(own))
         await world.granted(a_viewing("bob"))
 
     async def test_the_users_limit_counts_those_that_wait(self, world: World) -> None:
         await world.fill()
         own = [await world.queued(a_viewing("ann")) for _ in range(2)]
-        assert await world.store.start(a_viewing("ann")) == Refused(Scope.USER, 2, tuple(own))
+        assert await world.store.start(a_viewing("ann")) == LimitReached(Scope.USER, 2, tuple(own))
 
     async def test_the_platforms_limit_queues_until_the_queue_is_full(self, world: World) -> None:
         await world.fill()
@@ -71,14 +71,14 @@ class SlotsContract:
             assert (outcome.position, outcome.retry_after_sec) == (position, TICK)
             assert (outcome.session.viewing, outcome.session.state) == (viewing, State.QUEUED)
             assert await world.stores[-1].get(outcome.session.id) == outcome
-        assert await world.store.start(a_viewing()) == Refused(Scope.SERVER, LIMITS.platform, ())
+        assert await world.store.start(a_viewing()) == LimitReached(Scope.SERVER, LIMITS.platform, ())
 
     async def test_a_refusal_by_the_platform_names_the_viewers_own(self, world: World) -> None:
         own = await world.granted(a_viewing("ann"))
         await world.fill()
         for _ in range(LIMITS.queue):
             await world.queued(a_viewing())
-        assert await world.store.start(a_viewing("ann")) == Refused(Scope.SERVER, LIMITS.platform, (own,))
+        assert await world.store.start(a_viewing("ann")) == LimitReached(Scope.SERVER, LIMITS.platform, (own,))
 
     async def test_starting_twice_is_starting_once(self, world: World) -> None:
         viewing = a_viewing()
@@ -93,7 +93,7 @@ class SlotsContract:
         playing = await world.fill()
         waiting = [await world.queued(a_viewing()) for _ in range(2)]
         await world.store.stop(playing[0].id, EndReason.ENDED)
-        assert await world.store.start(a_viewing(kind=Kind.IMPLICIT)) == Refused(Scope.SERVER, LIMITS.platform, ())
+        assert await world.store.start(a_viewing(kind=Kind.IMPLICIT)) == LimitReached(Scope.SERVER, LIMITS.platform, ())
         late = await world.queued(a_viewing())
         assert isinstance(await world.store.get(waiting[0].id), Active)
         assert [each.id for each in await world.store.all()][-2:] == [waiting[1].id, late.id]
@@ -109,7 +109,7 @@ class SlotsContract:
         leaves, silent, stays = [await world.queued(a_viewing()) for _ in range(3)]
         await world.store.stop(leaves.id, EndReason.ENDED)
         await world.play(*playing, stays, sec=IDLE)
-        assert await world.store.get(silent.id) == Gone(EndReason.EXPIRED)
+        assert await world.store.get(silent.id) == Ended(EndReason.EXPIRED)
         await world.store.stop(playing[0].id, EndReason.ENDED)
         assert isinstance(await world.store.get(stays.id), Active)
 
@@ -124,7 +124,7 @@ class SlotsContract:
         assert isinstance(standing, Active)
         assert standing.session.started_at == waiting.started_at + timedelta(seconds=25)
         await world.jump(0.001)
-        assert await world.store.get(waiting.id) == Gone(EndReason.EXPIRED)
+        assert await world.store.get(waiting.id) == Ended(EndReason.EXPIRED)
 
     async def test_promotion_passes_over_users_who_play_as_many_as_they_may(self, world: World) -> None:
         # Only data that was lost and told again, in an unlucky order, makes such a user.
@@ -142,14 +142,14 @@ class SlotsContract:
     # Sessions that nobody asked for
 
     async def test_an_implicit_session_is_one_for_all_requests_of_a_client(self, world: World) -> None:
-        def asked(**changed: str) -> Viewing:
+        def asked(**changed: str) -> SessionRequest:
             return a_viewing("ann", kind=Kind.IMPLICIT, device_key="192.0.2.1 VLC", **changed)
 
         session = await world.granted(asked())
         outcomes = await asyncio.gather(*(store.start(asked()) for store in world.stores for _ in range(4)))
         assert outcomes == [Active(session)] * 4 * len(world.stores)
         other = await world.granted(asked(video_id="another"))
-        assert isinstance(await world.store.start(asked(video_id="third")), Refused)
+        assert isinstance(await world.store.start(asked(video_id="third")), LimitReached)
         assert {each.id for each in await world.store.all()} == {session.id, other.id}
         await world.store.stop(session.id, EndReason.ENDED)
         assert (await world.granted(asked())).id != session.id
@@ -163,12 +163,12 @@ class SlotsContract:
 
     async def test_an_implicit_session_never_waits(self, world: World) -> None:
         await world.fill()
-        assert await world.store.start(a_viewing(kind=Kind.IMPLICIT)) == Refused(Scope.SERVER, LIMITS.platform, ())
+        assert await world.store.start(a_viewing(kind=Kind.IMPLICIT)) == LimitReached(Scope.SERVER, LIMITS.platform, ())
 
     async def test_explicit_sessions_of_one_device_are_several(self, world: World) -> None:
         for _ in range(LIMITS.per_user):
             await world.granted(a_viewing("ann", device_key="same"))
-        assert isinstance(await world.store.start(a_viewing("ann", device_key="same")), Refused)
+        assert isinstance(await world.store.start(a_viewing("ann", device_key="same")), LimitReached)
 
     # Taking over
 
@@ -179,7 +179,7 @@ class SlotsContract:
         waiting = await world.queued(a_viewing())
         outcome = await world.stores[-1].start(a_viewing("ann"), instead_of=old.id)
         assert isinstance(outcome, Active)
-        assert await world.store.get(old.id) == Gone(EndReason.REPLACED)
+        assert await world.store.get(old.id) == Ended(EndReason.REPLACED)
         assert isinstance(await world.store.get(waiting.id), Queued)
 
     async def test_a_device_takes_over_the_place_in_the_queue(self, world: World) -> None:
@@ -188,14 +188,14 @@ class SlotsContract:
         outcome = await world.store.start(a_viewing("ann"), instead_of=old.id)
         assert isinstance(outcome, Queued)
         assert outcome.position == 1
-        assert await world.store.get(old.id) == Gone(EndReason.REPLACED)
+        assert await world.store.get(old.id) == Ended(EndReason.REPLACED)
         assert [each.id for each in await world.store.all()][-3:] == [outcome.session.id, *(each.id for each in others)]
 
     async def test_a_takeover_that_can_not_be_granted_ends_nothing(self, world: World) -> None:
         await world.fill()
         old = await world.queued(a_viewing("ann"))
         outcome = await world.store.start(a_viewing("ann", kind=Kind.IMPLICIT), instead_of=old.id)
-        assert outcome == Refused(Scope.SERVER, LIMITS.platform, (old,))
+        assert outcome == LimitReached(Scope.SERVER, LIMITS.platform, (old,))
         assert isinstance(await world.store.get(old.id), Queued)
 
     async def test_nobody_takes_over_from_another_user_or_from_what_is_over(self, world: World) -> None:
@@ -205,7 +205,7 @@ class SlotsContract:
         await world.store.stop(over.id, EndReason.ENDED)
         assert isinstance(await world.store.start(a_viewing("ann"), instead_of=over.id), Active)
         outcome = await world.store.start(a_viewing("ann"), instead_of=theirs.id)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, LimitReached)
         assert outcome.scope is Scope.USER
         assert isinstance(await world.store.get(theirs.id), Active)
 
@@ -222,7 +222,7 @@ class SlotsContract:
         assert standing.session.seen_at == session.started_at + timedelta(seconds=6)
         await world.jump(0.001)
         for store in world.stores:
-            assert await store.get(session.id) == Gone(EndReason.EXPIRED)
+            assert await store.get(session.id) == Ended(EndReason.EXPIRED)
         assert await world.store.all() == []
 
     async def test_a_paused_player_with_heartbeats_keeps_its_slot_for_an_hour(self, world: World) -> None:
@@ -245,13 +245,13 @@ class SlotsContract:
             assert stopped == session
             for store in world.stores:
                 assert await store.stop(session.id, EndReason.ENDED) is None
-                assert await store.renew([Renewal(session, 10)]) == {session.id: Gone(reason)}
+                assert await store.renew([Renewal(session, 10)]) == {session.id: Ended(reason)}
                 assert isinstance(await store.start(session.viewing), Unavailable)
         silent = await world.granted(a_viewing())
         await world.wait(IDLE)
-        assert await world.store.renew([Renewal(silent)]) == {silent.id: Gone(EndReason.EXPIRED)}
+        assert await world.store.renew([Renewal(silent)]) == {silent.id: Ended(EndReason.EXPIRED)}
         await world.wait(LIMITS.tombstone_sec - IDLE - TICK)
-        assert await world.store.renew([Renewal(silent)]) == {silent.id: Gone(EndReason.EXPIRED)}
+        assert await world.store.renew([Renewal(silent)]) == {silent.id: Ended(EndReason.EXPIRED)}
         assert await world.store.all() == []
 
     async def test_one_can_ask_for_ones_own_session_only_to_be_stopped(self, world: World) -> None:
@@ -270,7 +270,7 @@ class SlotsContract:
         standings = await world.store.renew([Renewal(each) for each in (*playing, waiting)])
         assert [type(each) for each in standings.values()] == [Active] * len(playing) + [Queued]
         await world.play(*playing[1:], waiting, sec=IDLE)
-        assert await world.store.get(playing[0].id) == Gone(EndReason.EXPIRED)
+        assert await world.store.get(playing[0].id) == Ended(EndReason.EXPIRED)
         assert isinstance(await world.store.get(waiting.id), Active)
         assert len(await world.store.all()) == LIMITS.platform
 
@@ -278,7 +278,7 @@ class SlotsContract:
         session = await world.granted(a_viewing())
         await world.store.stop(session.id, EndReason.STOPPED)
         await world.jump(2 * LIMITS.tombstone_sec)
-        assert await world.store.renew([Renewal(session)]) == {session.id: Gone(EndReason.STOPPED)}
+        assert await world.store.renew([Renewal(session)]) == {session.id: Ended(EndReason.STOPPED)}
 
     async def test_a_gap_adds_nothing_to_what_is_told(self, world: World) -> None:
         session = await world.granted(a_viewing())
@@ -313,10 +313,10 @@ class SlotsContract:
         standings = await world.store.renew([Renewal(each) for each in (*greedy, *others, *hoping, *queue)])
         kinds = [[type(standings[each.id]) for each in some] for some in (greedy, others, hoping, queue)]
         assert kinds == [
-            [Active] * LIMITS.per_user + [Gone],
-            [Active] * (LIMITS.platform - LIMITS.per_user) + [Gone] * LIMITS.per_user,
-            [Gone],
-            [Queued] * LIMITS.queue + [Gone],
+            [Active] * LIMITS.per_user + [Ended],
+            [Active] * (LIMITS.platform - LIMITS.per_user) + [Ended] * LIMITS.per_user,
+            [Ended],
+            [Queued] * LIMITS.queue + [Ended],
         ]
 
     async def test_who_waited_and_was_forgotten_gets_a_slot_at_once_if_there_is_one(self, world: World) -> None:
@@ -330,7 +330,7 @@ class SlotsContract:
     async def test_what_was_silent_for_too_long_is_not_taken_back(self, world: World) -> None:
         session = await world.granted(a_viewing())
         await world.forget()
-        assert await world.store.renew([Renewal(session, idle_sec=IDLE)]) == {session.id: Gone(EndReason.UNKNOWN)}
+        assert await world.store.renew([Renewal(session, idle_sec=IDLE)]) == {session.id: Ended(EndReason.UNKNOWN)}
         assert await world.store.all() == []
 
     # What is told
@@ -463,7 +463,7 @@ class SlotsContract:
     async def test_a_rush_is_granted_exactly_what_there_is(self, world: World) -> None:
         everyone = [store.start(a_viewing()) for store in world.stores for _ in range(40)]
         outcomes = Counter(type(each) for each in await asyncio.gather(*everyone))
-        assert outcomes == {Active: LIMITS.platform, Queued: LIMITS.queue, Refused: len(everyone) - 7}
+        assert outcomes == {Active: LIMITS.platform, Queued: LIMITS.queue, LimitReached: len(everyone) - 7}
 
     async def test_it_can_be_asked_for_its_health(self, world: World) -> None:
         for store in world.stores:
@@ -477,7 +477,7 @@ class SlotsContract:
         await world.store.renew([Renewal(first, 7, is_finished=True)])
         third = await world.granted(of_client("ann", "curl"))
         for store in world.stores:
-            assert await store.get(first.id) == Gone(EndReason.REPLACED)
+            assert await store.get(first.id) == Ended(EndReason.REPLACED)
             assert {each.id for each in await store.of_user("ann")} == {second.id, third.id}
         # The events of the others' ends come when nothing shows a sign of life any more.
         (stopped,) = [event for event in await world.events() if event.id == derived_id(first.id, "stream.stopped")]
@@ -499,7 +499,7 @@ class SlotsContract:
         own = (other_device, explicit)
         for viewing in (of_client("ann", "curl"), a_viewing("ann"), a_viewing("ann", device_key="vlc")):
             refused = await world.store.start(viewing)
-            assert isinstance(refused, Refused)
+            assert isinstance(refused, LimitReached)
             assert {each.id for each in refused.sessions} == {each.id for each in own}
         await world.granted(of_client("bob", "vlc"))
 
@@ -517,7 +517,7 @@ class SlotsContract:
             outcome = await world.stores[-1].start(replace(viewing, session_id=new_id()))
             assert isinstance(outcome, Active)
             assert outcome.session.id == session.id
-        assert isinstance(await world.store.start(of_client("ann", "curl")), Refused)
+        assert isinstance(await world.store.start(of_client("ann", "curl")), LimitReached)
 
     async def test_session_that_any_replica_sends_does_not_give_way(self, world: World) -> None:
         viewings = [of_client("ann", "curl") for _ in range(LIMITS.per_user)]
@@ -526,7 +526,7 @@ class SlotsContract:
             for viewing in viewings:
                 await store.start(viewing)
         for store in world.stores:
-            assert isinstance(await world.store.start(of_client("ann", "curl")), Refused)
+            assert isinstance(await world.store.start(of_client("ann", "curl")), LimitReached)
             await store.renew([Renewal(each, is_finished=True) for each in sessions])
         await world.granted(of_client("ann", "curl"))
 
@@ -535,19 +535,19 @@ class SlotsContract:
         await world.store.renew([Renewal(first, is_finished=True)])
         await world.fill()
         await world.queued(a_viewing())
-        assert isinstance(await world.store.start(of_client("bob", "curl")), Refused)
+        assert isinstance(await world.store.start(of_client("bob", "curl")), LimitReached)
         await world.granted(of_client("ann", "curl"))
-        assert await world.store.get(first.id) == Gone(EndReason.REPLACED)
+        assert await world.store.get(first.id) == Ended(EndReason.REPLACED)
 
     async def test_longest_silent_finished_session_gives_way(self, world: World) -> None:
         first, second = [await world.granted(of_client("ann", "curl")) for _ in range(LIMITS.per_user)]
         await world.jump(1)
         await world.store.renew([Renewal(first, is_finished=True), Renewal(second, idle_sec=1, is_finished=True)])
         await world.granted(of_client("ann", "curl"))
-        assert await world.store.get(second.id) == Gone(EndReason.REPLACED)
+        assert await world.store.get(second.id) == Ended(EndReason.REPLACED)
         assert isinstance(await world.store.get(first.id), Active)
 
 
-def of_client(user: str, device: str) -> Viewing:
+def of_client(user: str, device: str) -> SessionRequest:
     """An implicit session of another video."""
     return a_viewing(user, video_id=new_id(), kind=Kind.IMPLICIT, device_key=device)

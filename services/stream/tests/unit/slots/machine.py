@@ -16,18 +16,18 @@ from kit.events.envelope import Event
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import (
     Active,
+    Ended,
     EndReason,
-    Gone,
     Kind,
+    LimitReached,
     Outcome,
     Queued,
-    Refused,
     Renewal,
     Session,
-    Standing,
+    SessionStatus,
     State,
 )
-from services.stream.slots.session import from_ms, to_ms
+from services.stream.slots.models import from_ms, to_ms
 from services.stream.tests.unit.slots.model import Model, Summary
 from services.stream.tests.unit.slots.support import LIMITS, World, a_viewing
 
@@ -78,7 +78,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def some(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.known)) if self.known else st.just("nobody's"))
 
-    def summary(self, outcome: Outcome | Standing) -> Summary:
+    def summary(self, outcome: Outcome | SessionStatus) -> Summary:
         """Of what a store answered; remembers the session."""
         match outcome:
             case Active(session):
@@ -88,9 +88,9 @@ class SlotsMachine(RuleBasedStateMachine):
                 assert retry_after_sec == LIMITS.tick_sec
                 self.known[session.id] = session
                 return described(session, position)
-            case Refused(scope, _, sessions):
+            case LimitReached(scope, _, sessions):
                 return "refused", scope.value, {session.id for session in sessions}
-            case Gone(reason):
+            case Ended(reason):
                 return "gone", reason.value
             case _:
                 return ("unavailable",)

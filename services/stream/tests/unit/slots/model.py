@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.ids import derived_id
-from services.stream.slots import Kind, Renewal, Session, State, Viewing
-from services.stream.slots.session import to_ms
+from services.stream.slots import Kind, Renewal, Session, SessionRequest, State
+from services.stream.slots.models import to_ms
 from services.stream.tests.unit.slots.support import LIMITS
 
 Summary = tuple[Any, ...]
@@ -23,7 +23,7 @@ TOMBSTONE_MS = round(LIMITS.tombstone_sec * 1000)
 class Entry:
     """A session of the model."""
 
-    viewing: Viewing
+    viewing: SessionRequest
     started: int
     seen: int
     lease: int
@@ -134,7 +134,7 @@ class Model:
 
     # What is asked for
 
-    def start(self, viewing: Viewing, instead_of: str | None) -> Summary:
+    def start(self, viewing: SessionRequest, instead_of: str | None) -> Summary:
         client = viewing.user_id, viewing.video_id, viewing.device_key
         for entry in self.there:
             asked = entry.viewing

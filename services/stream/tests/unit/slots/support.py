@@ -1,4 +1,4 @@
-"""Viewers, and a world in which time is told to go by."""
+"""StreamAuthenticator, and a world in which time is told to go by."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from kit.events.envelope import Event
 from kit.ids import new_id
-from services.stream.slots import Active, Kind, Limits, Queued, Renewal, Session, SlotStore, Viewing
+from services.stream.slots import Active, Kind, Limits, Queued, Renewal, Session, SessionRequest, SlotStore
 
 LIMITS = Limits(platform=4, per_user=2, queue=3, idle_sec=30, tombstone_sec=600)
 BEGINNING_SEC = 1_700_000_000.0
 
 
-def a_viewing(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> Viewing:
+def a_viewing(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> SessionRequest:
     """Somebody, or this user, who wants to watch something."""
-    return Viewing(
+    return SessionRequest(
         session_id=facts.get("session_id") or new_id(),
         user_id=user or new_id(),
         video_id=facts.get("video_id", "film"),
@@ -84,13 +84,13 @@ class World(ABC):
             await self.jump(min(tick, sec))
             sec -= tick
 
-    async def granted(self, viewing: Viewing) -> Session:
+    async def granted(self, viewing: SessionRequest) -> Session:
         """Starts a session that gets a slot."""
         outcome = await self.store.start(viewing)
         assert isinstance(outcome, Active), outcome
         return outcome.session
 
-    async def queued(self, viewing: Viewing) -> Session:
+    async def queued(self, viewing: SessionRequest) -> Session:
         """Starts a session that has to wait."""
         outcome = await self.store.start(viewing)
         assert isinstance(outcome, Queued), outcome

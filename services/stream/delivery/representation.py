@@ -1,0 +1,86 @@
+"""What a URL for bytes stands for at one moment: its length, its validators, and where its bytes lie."""
+
+from __future__ import annotations
+
+import time
+
+from mp4 import VirtualFile
+from services.stream.delivery.file_response import Part, RawHeaders
+from services.stream.delivery.preconditions import Validators
+from services.stream.delivery.ranges import ByteRange
+from services.stream.domain import Source
+from services.stream.storage.port import StoredFile
+
+# The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.
+_CACHE_CONTROL = b"private, no-cache, no-transform"
+_SETTLED_SEC = 2
+
+
+class Representation:
+    """The selected representation (RFC 9110, 3.2): a source, its open file, and what every answer tells of it.
+
+    Args:
+        source: what catalog knows.
+        file: one state of its bytes, kept open by this object.
+        virtual: the file that is sent in its place; the file itself by default.
+    """
+
+    __slots__ = ("_settled", "_virtual", "file", "headers", "size", "source", "typed_headers")
+
+    def __init__(self, source: Source, file: StoredFile, virtual: VirtualFile | None = None) -> None:
+        self.source = source
+        self.file = file
+        self.size = virtual.size if virtual else file.size
+        self._virtual = virtual
+        self._settled: Validators | None = None
+        validators = self.validators()
+        self.headers: RawHeaders = [
+            (b"accept-ranges", b"bytes"),
+            (b"cache-control", _CACHE_CONTROL),
+            (b"etag", validators.etag.encode()),
+            *([(b"last-modified", validators.last_modified.encode())] if validators.last_modified else ()),
+        ]
+        """Of every answer about it."""
+        self.typed_headers: RawHeaders = [
+            *self.headers,
+            (b"content-type", source.content_type.encode()),
+        ]
+        """Of answers with its bytes, other than `multipart/byteranges`."""
+
+    def location(self, saved_as: str | None = None) -> str | None:
+        """An address where the viewer finds just this, for a while; None when it goes through here.
+
+        Args:
+            saved_as: the `Content-Disposition` that it is to have there.
+        """
+        return None if self._virtual else self.file.location(self.source.content_type, saved_as)
+
+    def validators(self) -> Validators:
+        """Its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""
+        if self._settled is not None:
+            return self._settled
+        now = time.time()
+        validators = Validators.of(
+            state=self.file.state,
+            mtime_ns=self.file.mtime_ns,
+            version=self.source.version,
+            layout=f"-{self._virtual.digest}" if self._virtual else "",
+            now=now,
+        )
+        if validators.modified is None or now - validators.modified >= _SETTLED_SEC:
+            self._settled = validators
+        return validators
+
+    def parts(self, wanted: ByteRange, head: bytes = b"") -> list[Part]:
+        """Where the bytes of a range lie; `head` comes before the first of them."""
+        if self._virtual is None:
+            return [Part(wanted.first, wanted.count, head)]
+        made = self._virtual.header[wanted.first : wanted.last + 1]
+        parts = [Part(0, 0, head + made)] if head or made else []
+        begin = len(self._virtual.header)
+        for span in self._virtual.spans:
+            first, last = max(wanted.first, begin), min(wanted.last, begin + span.count - 1)
+            if first <= last:
+                parts.append(Part(span.offset + first - begin, last - first + 1))
+            begin += span.count
+        return parts

@@ -1,0 +1,65 @@
+"""Who is asking for bytes: as everywhere, and by a ticket on the URLs of its video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from fastapi import Request
+
+from kit.auth.authentication import Authenticate
+from kit.auth.client import Revocations
+from kit.auth.tokens import Caller
+from kit.errors import ApiError
+from services.stream.sessions.tickets import Ticket, Tickets
+
+TICKET = "ticket"
+"""The query parameter."""
+MEDIA = re.compile(r"/api/videos/([^/]+)/stream(?:/info)?")
+"""The paths that take it."""
+
+
+class StreamAuthenticator:
+    """Authenticates the callers of stream: a ticket is taken on media URLs only, and comes before all else there.
+
+    Args:
+        accounts: knows everybody else.
+        tickets: knows tickets.
+    """
+
+    def __init__(self, accounts: Authenticate, tickets: Tickets) -> None:
+        self.accounts = accounts
+        self.tickets = tickets
+
+    async def __call__(self, request: Request) -> Caller:
+        """Who is calling.
+
+        Raises:
+            ApiError: what `accounts` and `Tickets.verify` raise; AUTH_INVALID_TOKEN for a ticket of another video.
+        """
+        media = MEDIA.fullmatch(request.scope["path"])
+        text = request.query_params.get(TICKET)
+        if media is None or text is None or request.method not in {"GET", "HEAD"}:
+            return await self.accounts(request)
+        ticket = self.tickets.verify(text)
+        if ticket.video_id != media[1]:
+            raise ApiError("AUTH_INVALID_TOKEN")
+        request.state.ticket = ticket
+        return ticket.caller
+
+    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
+        return self.accounts.known(fields)
+
+    def revoke(self, revoked: Revocations) -> None:
+        """Refuses the tickets of logins that were ended, and of accounts that changed."""
+        for login_id in revoked.session_ids:
+            self.tickets.revoke(login_id)
+        for user_id, version in revoked.accounts.items():
+            self.tickets.revoke_account(user_id, version)
+
+
+def ticket_of(request: Request) -> Ticket | None:
+    """The ticket that a request was authenticated with."""
+    ticket: Ticket | None = getattr(request.state, "ticket", None)
+    return ticket

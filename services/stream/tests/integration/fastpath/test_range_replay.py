@@ -1,0 +1,176 @@
+"""A viewer's further ranges on one connection: the same answers, without the application's way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.testing.fakes import event_of
+from marquee.events.v1 import video_pb2
+from services.stream.fastpath.range_replay import NextRange, RangeReplayer
+from services.stream.tests.support import Answer, Line, Stage, connected, fetch, make_movie, stream_path
+
+pytestmark = pytest.mark.usefixtures("never_stale")
+
+DATA = os.urandom(3_000_000)
+OF_EACH = {"date", "x-request-id"}
+
+
+@pytest.fixture
+def film(stage: Stage) -> str:
+    return stage.store("film.mp4", DATA)
+
+
+@pytest.fixture
+def repeated(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The ranges that were answered again."""
+    seen: list[bytes] = []
+    call = RangeReplayer.__call__
+
+    def spied(self: RangeReplayer, asked: bytes) -> NextRange | None:
+        answer = call(self, asked)
+        if answer is not None:
+            seen.append(asked)
+        return answer
+
+    monkeypatch.setattr(RangeReplayer, "__call__", spied)
+    return seen
+
+
+async def warmed(stage: Stage, line: Line, film: str, **headers: Any) -> None:
+    """The connection's first range on the short way, which the following ones repeat."""
+    await fetch(stage, stream_path(film), **headers, range="bytes=0-0")
+    assert (await line.ask("GET", stream_path(film), **headers, range="bytes=0-0")).status == 206
+
+
+def comparable(answer: Answer) -> tuple[int, dict[str, str], bytes]:
+    return answer.status, {n: v for n, v in answer.headers.items() if n not in OF_EACH}, answer.body
+
+
+async def test_every_range_is_answered_as_on_the_short_way(stage: Stage, film: str, repeated: list[bytes]) -> None:
+    asked = ["bytes=5-9", "bytes=2999999-", "bytes=100-2500000", "bytes=-7", "bytes=2000000-9999999"]
+    async with connected(stage.port) as line:
+        await warmed(stage, line, film)
+        before = await stage.metrics()
+        for value in asked:
+            again = await line.ask("GET", stream_path(film), range=value)
+            short, _ = await fetch(stage, stream_path(film), range=value)
+            assert comparable(again) == comparable(short)
+            assert again.headers["x-request-id"] != short.headers["x-request-id"]
+        assert repeated == [value.encode() for value in asked]
+        await stage.idle()
+        after = await stage.metrics()
+    sent = 2 * (5 + 1 + 2_499_901 + 7 + 1_000_000)
+    assert after.bytes_sent - before.bytes_sent == sent
+    assert after.total_responses - before.total_responses == 2 * len(asked)
+
+
+@pytest.mark.parametrize("start", ["0", "2.5"])
+async def test_ranges_of_a_film_begun_elsewhere_are_repeated_where_they_lie_in_its_file(
+    stage: Stage, store: Path, repeated: list[bytes], start: str
+) -> None:
+    path = f"{stream_path(stage.add(await make_movie(store / 'movie.mp4')))}?start={start}"
+    whole, _ = await fetch(stage, path)
+    size, media = len(whole.body), whole.body.index(b"mdat")
+    asked = [
+        (media + 10, media + 5000),
+        (media - 99, media + 9),
+        (size - 7, size - 1),
+        (0, 3),
+        (size - 70_000, size - 1),
+    ]
+    async with connected(stage.port) as line:
+        for first, last in [asked[0], *asked]:
+            answer = await line.ask("GET", path, range=f"bytes={first}-{last}")
+            assert (answer.status, answer.body) == (206, whole.body[first : last + 1])
+            assert answer.headers["etag"] == whole.headers["etag"]
+    assert {f"bytes={first}-{last}".encode() for first, last in (asked[0], asked[2])} <= set(repeated)
+    assert {b"bytes=%d-%d" % asked[1], b"bytes=0-3"}.isdisjoint(repeated)
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("bytes=9999999-", 416), ("bytes=0-1,5-6", 206), ("bytes=6-5", 200), ("lines=1-2", 200), ("", 200)],
+)
+async def test_other_ranges_are_answered_as_ever(
+    stage: Stage, film: str, repeated: list[bytes], value: str, status: int
+) -> None:
+    async with connected(stage.port) as line:
+        await warmed(stage, line, film)
+        assert (await line.ask("GET", stream_path(film), range=value)).status == status
+        assert repeated == []
+        assert (await line.ask("GET", stream_path(film), range="bytes=1-2")).body == DATA[1:3]
+
+
+@pytest.mark.parametrize("headers", [{"if_range": '"x"'}, {"x_request_id": "one"}, {"if_match": "*"}])
+async def test_requests_that_depend_on_more_are_not_repeated(
+    stage: Stage, film: str, repeated: list[bytes], headers: dict[str, Any]
+) -> None:
+    async with connected(stage.port) as line:
+        await line.ask("GET", stream_path(film), **headers, range="bytes=0-0")
+        for _ in range(2):
+            answer = await line.ask("GET", stream_path(film), **headers, range="bytes=0-9")
+            assert answer.body[:10] == DATA[:10]
+    assert repeated == []
+
+
+async def test_a_slow_viewer_is_counted_until_the_end(stage: Stage, repeated: list[bytes]) -> None:
+    film = stage.sparse("long.mp4", 100_000_000)
+    async with connected(stage.port, receive_buffer=4096) as line:
+        await warmed(stage, line, film)
+        line.send("GET", stream_path(film), range="bytes=1-")
+        await line.head()
+        assert (await stage.metrics()).active_responses == 1
+        assert repeated == [b"bytes=1-"]
+    await stage.idle()
+
+
+async def test_a_film_that_changed_is_not_repeated(stage: Stage, film: str, repeated: list[bytes]) -> None:
+    async with connected(stage.port) as line:
+        await warmed(stage, line, film)
+        first = await line.ask("GET", stream_path(film), range="bytes=0-9")
+        (stage.root / "new.mp4").write_bytes(DATA[::-1])
+        stage.catalog.sources[film].reference = "new.mp4"
+        await stage.bus.deliver(event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film))
+        second = await line.ask("GET", stream_path(film), range="bytes=0-9")
+        assert second.body == DATA[::-1][:10]
+        assert second.headers["etag"] != first.headers["etag"]
+        assert len(repeated) == 1
+
+
+async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeated: list[bytes]) -> None:
+    video_id = stage.store("own.mp4", DATA, corporation_id="corporation")
+    async with connected(stage.port) as line:
+        await warmed(stage, line, video_id, x_test_user="someone:member:corporation")
+        caller = "someone:member:corporation"
+        first = await line.ask("GET", stream_path(video_id), x_test_user=caller, range="bytes=3-4")
+        assert first.body == DATA[3:5]
+        stage.catalog.sources[video_id].corporation_id = "another"
+        await stage.bus.deliver(event_of("video.updated", video_pb2.VideoUpdated(video_id=video_id), subject=video_id))
+        second = await line.ask("GET", stream_path(video_id), x_test_user=caller, range="bytes=3-4")
+        assert second.status == 404
+        assert len(repeated) == 1
+
+
+async def test_a_session_that_ends_ends_what_is_repeated_for_it(stage: Stage, repeated: list[bytes]) -> None:
+    film = stage.sparse("long.mp4", 2**33)
+    answer = await stage.call("POST", "/api/play-sessions", {"video_id": film})
+    session = answer.json()
+    url, nobody = session["stream_url"], {"x_test_user": ""}
+    async with connected(stage.port, receive_buffer=4096) as slow, connected(stage.port) as idle:
+        for line in (slow, idle):
+            for _ in range(2):
+                await line.ask("GET", url, **nobody, range="bytes=0-0")
+            assert (await line.ask("GET", url, **nobody, range="bytes=1-2")).status == 206
+        slow.send("GET", url, **nobody, range="bytes=1-")
+        await slow.head()
+        assert repeated[-1] == b"bytes=1-"
+        assert (await stage.call("DELETE", f"/api/play-sessions/{session['session_id']}")).status == 204
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await slow.reader.readexactly(2**32)
+        assert (await idle.ask("GET", url, **nobody, range="bytes=3-4")).status == 404
+    await stage.idle()

@@ -1,0 +1,160 @@
+"""What a ticket says survives the way through a URL, and nothing that was not issued counts."""
+
+from __future__ import annotations
+
+import base64
+import string
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kit.auth.tokens import Caller
+from kit.errors import ApiError
+from kit.ids import new_id
+from services.stream.sessions.tickets import MAX_DEVICE_CHARS, TICKET_SEC, Ticket, Tickets
+
+KEY = b"k" * 32
+NOW = 1_700_000_000.0
+ids = st.one_of(st.uuids().map(str), st.text(max_size=40))
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+URL_SAFE = frozenset(string.ascii_letters + string.digits + "-_.")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def tickets(key: bytes = KEY, clock: Clock | None = None) -> Tickets:
+    return Tickets(key, clock or Clock())
+
+
+@st.composite
+def some_tickets(draw: st.DrawFn) -> Ticket:
+    caller = Caller(draw(ids), draw(st.sampled_from(["admin", "member"])), "active", draw(ids), draw(ids))
+    return Ticket(
+        session_id=draw(ids),
+        video_id=draw(ids),
+        caller=caller,
+        started_ms=draw(st.integers(0, 2**45)),
+        source=draw(st.sampled_from(["ssd", "nas", "remote"])),
+        device_name=draw(text)[:MAX_DEVICE_CHARS],
+        expires_at=draw(st.integers(int(NOW) + 1, 2**40)),
+    )
+
+
+def a_ticket(**changed: object) -> Ticket:
+    caller = Caller(new_id(), "member", "active", new_id(), "login")
+    facts = {"session_id": new_id(), "video_id": new_id(), "caller": caller, "started_ms": 1, "source": "nas"}
+    return Ticket(**facts | {"device_name": "TV", "expires_at": int(NOW + TICKET_SEC)} | changed)  # type: ignore[arg-type]
+
+
+def code_of(given: str, keeper: Tickets | None = None) -> str:
+    with pytest.raises(ApiError) as refused:
+        (keeper or tickets()).verify(given)
+    return refused.value.code
+
+
+@given(some_tickets())
+def test_what_is_issued_is_what_is_read(ticket: Ticket) -> None:
+    issued = tickets().issue(ticket)
+    assert set(issued) <= URL_SAFE
+    another = tickets()
+    assert another.known(issued.encode()) is None
+    assert another.verify(issued) == ticket
+    assert another.known(issued.encode()) == ticket
+    assert code_of(issued, tickets(b"another key" * 3)) == "AUTH_INVALID_TOKEN"
+
+
+@given(st.integers(0), st.characters(min_codepoint=32, max_codepoint=0x2FF))
+def test_one_character_makes_it_another(position: int, char: str) -> None:
+    issued = tickets().issue(a_ticket())
+    position %= len(issued)
+    changed = issued[:position] + char + issued[position + 1 :]
+    if changed != issued:
+        assert code_of(changed) == "AUTH_INVALID_TOKEN"
+
+
+@given(st.text())
+@example("." * 1000)
+@example("a" * 10_000 + "." + "a" * 43)
+@example("\udcff")
+@example(f"{'e30'}.{'A' * 43}")
+def test_anything_else_is_refused(given_text: str) -> None:
+    assert code_of(given_text) == "AUTH_INVALID_TOKEN"
+
+
+def test_the_last_character_of_a_signature_has_no_second_spelling() -> None:
+    issued = tickets().issue(a_ticket())
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    same_bits = alphabet[alphabet.index(issued[-1]) ^ 1]
+    decode = base64.urlsafe_b64decode
+    signature = issued.partition(".")[2]
+    assert decode(signature + "=") == decode(signature[:-1] + same_bits + "=")
+    assert code_of(issued[:-1] + same_bits) == "AUTH_INVALID_TOKEN"
+
+
+def test_a_signed_payload_of_another_release_is_no_fault() -> None:
+    keeper = tickets()
+    for payload in (b"{}", b"[1,2]", b"nonsense", b"[]" * 100):
+        encoded = base64.urlsafe_b64encode(payload).rstrip(b"=")
+        assert code_of((encoded + b"." + keeper._signature(encoded)).decode(), keeper) == "AUTH_INVALID_TOKEN"
+
+
+def test_it_ends() -> None:
+    clock = Clock()
+    keeper = tickets(clock=clock)
+    issued = keeper.issue(a_ticket(expires_at=keeper.expiry()))
+    keeper.verify(issued)
+    clock.now += TICKET_SEC - 1
+    assert keeper.known(issued.encode())
+    clock.now += 1
+    assert keeper.known(issued.encode()) is None
+    assert code_of(issued, keeper) == "AUTH_TOKEN_EXPIRED"
+
+
+def test_an_ended_login_ends_its_tickets_known_or_not() -> None:
+    keeper = tickets()
+    known, unknown = (keeper.issue(a_ticket()) for _ in range(2))
+    keeper.verify(known)
+    other = keeper.issue(a_ticket(caller=Caller("ann", "member", "active", "", "")))
+    keeper.revoke("login")
+    keeper.revoke("")
+    assert keeper.known(known.encode()) is None
+    assert {code_of(each, keeper) for each in (known, unknown)} == {"AUTH_INVALID_TOKEN"}
+    assert keeper.verify(other).caller.user_id == "ann"
+
+
+def test_an_account_that_changed_needs_new_tickets() -> None:
+    clock = Clock()
+    keeper = tickets(clock=clock)
+    ann = Caller("ann", "member", "active", "acme", "")
+    before = keeper.issue(a_ticket(caller=ann, expires_at=keeper.expiry()))
+    keeper.verify(before)
+    clock.now += 10
+    keeper.revoke_account("ann", 5)
+    assert keeper.known(before.encode()) is None
+    assert code_of(before, keeper) == "AUTH_INVALID_TOKEN"
+    after = keeper.issue(a_ticket(caller=ann, expires_at=keeper.expiry()))
+    clock.now += 10
+    # Auth tells of a change again and again.
+    keeper.revoke_account("ann", 5)
+    assert keeper.verify(after).caller == ann
+
+
+def test_it_fits_into_a_url_that_servers_remember() -> None:
+    """`zerocopy` keeps what it learnt of a URL up to 512 bytes."""
+    everything = a_ticket(
+        device_name="거" * MAX_DEVICE_CHARS, caller=Caller(new_id(), "member", "active", new_id(), new_id())
+    )
+    assert len(tickets().issue(everything)) < 400
+    assert len(tickets().issue(a_ticket())) < 330
+
+
+def test_a_short_key_is_none() -> None:
+    with pytest.raises(ValueError, match="32"):
+        Tickets(b"short")
