@@ -21,9 +21,9 @@ from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.changes import Changes, Purge
+from services.catalog.clients.auth import PlansClient
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.imports import Imports
-from services.catalog.plans import PlansClient
 from services.catalog.rpc import CatalogServicer, register
 from services.catalog.service import REQUIRED_EVENTS, HealthOverview, Processing, Sweep, Videos
 from services.catalog.settings import CatalogSettings

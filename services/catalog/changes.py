@@ -16,6 +16,7 @@ from kit.events.envelope import Event
 from kit.ids import is_id
 from kit.media import MediaStore
 from marquee.events.v1 import video_pb2
+from services.catalog.clients.auth import Plans
 from services.catalog.domain import (
     NO_PLAN,
     Plan,
@@ -25,7 +26,6 @@ from services.catalog.domain import (
     refusal_to_restore,
 )
 from services.catalog.models import Video
-from services.catalog.plans import Plans
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
 from services.catalog.service import PROCESS_REQUESTED, SOURCE, act_event, touch, video_event
 

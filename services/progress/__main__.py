@@ -16,10 +16,10 @@ from kit.health import Check, Health, broker_check
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
-from services.progress.catalog import CatalogClient
+from services.progress.clients.auth import PeopleClient
+from services.progress.clients.catalog import CatalogClient
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers
-from services.progress.people import PeopleClient
 from services.progress.rpc import ProgressServicer, register
 from services.progress.service import History, Points, Recorder, ViewLog, Views
 from services.progress.settings import ProgressSettings

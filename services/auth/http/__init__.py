@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from services.auth.http import audit, corporations, sessions, users
+from services.auth.http import audit, corporations, login, users
 from services.auth.http.cookies import DEVICE_COOKIE, REFRESH_COOKIE, REFRESH_PATH
 from services.auth.service import Accounts, Administration, Audit, Corporations, Installation, Logins
 
@@ -34,7 +34,7 @@ def build_routers(
 ) -> dict[str, APIRouter]:
     """The routes of auth, by tag."""
     return {
-        "auth": sessions.build_router(
+        "auth": login.build_router(
             use_cases.accounts, use_cases.logins, use_cases.installation, registration, uploads
         ),
         "users": users.build_router(use_cases.accounts, use_cases.administration, uploads),

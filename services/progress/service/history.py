@@ -13,7 +13,7 @@ from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.events.envelope import Event
 from marquee.events.v1 import progress_pb2
-from services.progress.catalog import Catalog
+from services.progress.clients.catalog import Catalog
 from services.progress.domain import Progress, Report, Video, advance, begin, is_longer, may_see, within
 from services.progress.models import WatchProgress
 from services.progress.repository import ViewerRepository, WatchProgressRepository

@@ -14,8 +14,8 @@ from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.events.envelope import Event
 from marquee.events.v1 import points_pb2
+from services.progress.clients.auth import People
 from services.progress.models import PointEntry
-from services.progress.people import People
 from services.progress.repository import PointRepository, ViewerRepository
 
 log = structlog.get_logger()

@@ -11,10 +11,10 @@ import structlog
 
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from services.progress.catalog import Catalog
+from services.progress.clients.auth import People
+from services.progress.clients.catalog import Catalog
 from services.progress.domain import ERASED_KEPT, VIEW_DAYS, Session, ViewFilter, day_of_view, first_day
 from services.progress.models import View
-from services.progress.people import People
 from services.progress.repository import ViewCountRepository, ViewerRepository, ViewLogRepository
 from services.progress.service.points import Points
 

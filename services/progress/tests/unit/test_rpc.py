@@ -17,7 +17,7 @@ from kit.rpc import GrpcServer, ask, connect
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
-from services.progress.catalog import CatalogClient
+from services.progress.clients.catalog import CatalogClient
 from services.progress.domain import Report, Video
 from services.progress.rpc import ProgressServicer, register
 from services.progress.service import History, Recorder, Views
