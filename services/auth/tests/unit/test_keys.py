@@ -79,7 +79,7 @@ async def test_a_token_says_what_it_should(path: Path) -> None:
 
 async def test_a_token_lives_as_long_as_it_is_told(path: Path) -> None:
     keys = SigningKeys.load(path)
-    with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
+    with pytest.raises(ApiError, match="AUTH_TOKEN_EXPIRED"):
         await verifier_of(keys).verify(keys.mint(a_user(), "f", -1))
 
 
