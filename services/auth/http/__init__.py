@@ -34,9 +34,7 @@ def build_routers(
 ) -> dict[str, APIRouter]:
     """The routes of auth, by tag."""
     return {
-        "auth": login.build_router(
-            use_cases.accounts, use_cases.logins, use_cases.installation, registration, uploads
-        ),
+        "auth": login.build_router(use_cases.accounts, use_cases.logins, use_cases.installation, registration, uploads),
         "users": users.build_router(use_cases.accounts, use_cases.administration, uploads),
         "corporations": corporations.build_router(use_cases.corporations),
         "audit": audit.build_router(use_cases.audit),
