@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 import uvloop
+from starlette.types import ASGIApp
 
 from kit.audit import ADMIN_ACTED
 from kit.auth.client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
@@ -25,7 +26,7 @@ from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
 from services.stream.hotcache import hot_cache
-from services.stream.http import MediaRoutes, StreamAuthenticator, build_routers, shared_headers
+from services.stream.http import MediaRoutes, SharedMedia, StreamAuthenticator, build_routers, shared_headers
 from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
 from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
@@ -110,12 +111,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     service = Service(
         name=NAME,
         app=app,
-        front=FastPathApp(
-            app,
-            MinimalRoute(NAME, media, viewers),
-            known=FastPathCaches(viewers, register, streams),
-            traffic=traffic,
-            shared_headers=shared_headers(settings.stream_public_url),
+        front=_front(
+            settings, app, MinimalRoute(NAME, media, viewers), FastPathCaches(viewers, register, streams), traffic
         ),
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(add_servicer, servicer)]),
@@ -130,6 +127,17 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         if part:
             service.resources.push_async_callback(part.close)
     return service
+
+
+def _front(
+    settings: StreamSettings, app: ASGIApp, direct: MinimalRoute, known: FastPathCaches, traffic: Traffic
+) -> ASGIApp:
+    """The application with the short way for requests for bytes in front of it, if that is wanted."""
+    headers = shared_headers(settings.stream_public_url)
+    shared = SharedMedia(app, headers)
+    if not settings.fast_path:
+        return shared
+    return FastPathApp(shared, direct, known=known, traffic=traffic, shared_headers=headers)
 
 
 def _confinement(role: Role) -> dict[str, Check]:

@@ -76,6 +76,11 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         le=3600,
         description="Seconds without bytes and heartbeats after which a play session is over (3 to 3,600).",
     )
+    fast_path: bool = Field(
+        True,
+        description="Answer requests for bytes whose caller, file and session are in memory without the framework."
+        " Without it the answers are the same, and slower: turn it off to find out whether it is at fault.",
+    )
     redis_url: str | None = Field(
         None,
         validate_default=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.errors import ApiError
 from kit.ids import new_id
@@ -17,7 +17,7 @@ from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath.minimal_route import MinimalRoute
 from services.stream.fastpath.range_replay import NOSNIFF, RangeReplayer
 from services.stream.fastpath.request import CachedRequest, FastPathCaches
-from services.stream.http.authentication import MEDIA
+from services.stream.http.cors import adding_headers
 
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -64,10 +64,8 @@ class FastPathApp:
         response = self._answer(claim, scope, fields) if claim else None
         if response is not None:
             return _send(response, scope, receive, send)
-        if self._shared and MEDIA.fullmatch(scope.get("path", "")):
-            send = _with(self._shared, send)
         if claim is not None:
-            return self._direct(claim, scope, receive, send)
+            return self._direct(claim, scope, receive, adding_headers(self._shared, send) if self._shared else send)
         return self._app(scope, receive, send)
 
     def _claim(self, scope: Scope, fields: dict[bytes, bytes]) -> CachedRequest | None:
@@ -103,16 +101,3 @@ async def _send(response: FileBody | EmptyResponse, scope: Scope, receive: Recei
         # Nothing was sent: the file turned out to be out of reach.
         language = Headers(scope=scope).get("accept-language", "")
         await error_response(error, language)(scope, receive, send)
-
-
-def _with(headers: Sequence[RawHeader], send: Send) -> Send:
-    """Adds headers to an answer that does not have them."""
-
-    async def add(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            given = message.get("headers", ())
-            names = {name for name, _ in given}
-            message = {**message, "headers": [*given, *(each for each in headers if each[0] not in names)]}
-        await send(message)
-
-    return add

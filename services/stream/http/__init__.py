@@ -7,14 +7,14 @@ from fastapi import APIRouter
 from services.stream.clients.display_names import NameCache
 from services.stream.http.admin_routes import AdminRoutes
 from services.stream.http.authentication import StreamAuthenticator
-from services.stream.http.cors import preflight_router, shared_headers
+from services.stream.http.cors import SharedMedia, preflight_router, shared_headers
 from services.stream.http.media_routes import MediaRoutes
 from services.stream.http.play_session_routes import PlaySessionRoutes
 from services.stream.service import Streams
 from services.stream.sessions import Sessions, SessionStatistics
 from services.stream.sessions.tickets import Tickets
 
-__all__ = ["MediaRoutes", "StreamAuthenticator", "build_routers", "shared_headers"]
+__all__ = ["MediaRoutes", "SharedMedia", "StreamAuthenticator", "build_routers", "shared_headers"]
 
 
 def build_routers(

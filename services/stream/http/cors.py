@@ -6,9 +6,13 @@ origin may ask. What has no ticket is refused as everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
+
 from fastapi import APIRouter, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.stream.delivery.file_response import RawHeader
+from services.stream.http.authentication import MEDIA
 from services.stream.http.play_session_routes import STREAM_PATH
 
 _EXPOSED = (
@@ -31,6 +35,38 @@ _SHARED: tuple[RawHeader, ...] = (
 def shared_headers(public_url: str) -> tuple[RawHeader, ...]:
     """What answers carry where bytes have an address of their own; refusals, too, or a page could not tell why."""
     return _SHARED if public_url else ()
+
+
+def adding_headers(headers: Sequence[RawHeader], send: Send) -> Send:
+    """Return a `send` that adds headers to an answer that does not have them."""
+
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = message.get("headers", ())
+            names = {name for name, _ in given}
+            message = {**message, "headers": [*given, *(each for each in headers if each[0] not in names)]}
+        await send(message)
+
+    return add
+
+
+class SharedMedia:
+    """Add what lets pages of other origins read answers to every answer of a media URL.
+
+    Args:
+        app: what answers.
+        headers: see `shared_headers`.
+    """
+
+    def __init__(self, app: ASGIApp, headers: Sequence[RawHeader]) -> None:
+        self._app = app
+        self._headers = headers
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request."""
+        if self._headers and MEDIA.fullmatch(scope.get("path", "")):
+            send = adding_headers(self._headers, send)
+        return self._app(scope, receive, send)
 
 
 def preflight_router() -> APIRouter:

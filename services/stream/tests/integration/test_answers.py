@@ -6,14 +6,22 @@ import email.parser
 import email.policy
 import json
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from services.stream.tests.support import Stage, connected, stream_path, until
+from services.stream.tests.support import Stage, connected, running, stream_path, until
 
 DATA = os.urandom(600_000)
+
+
+@pytest.fixture(params=[True, False], ids=["fast path", "without it"])
+async def stage(request: pytest.FixtureRequest, store: Path, sockets: Path) -> AsyncIterator[Stage]:
+    """The running service, with the short way for requests that need no waiting and without."""
+    async with running(store, sockets, fast_path=request.param) as stage:
+        yield stage
 
 
 @pytest.fixture
@@ -209,6 +217,7 @@ async def test_info(stage: Stage, film: str) -> None:
         assert json.loads((await line.ask("GET", stream_path(silent) + "/info")).body)["codecs"]["audio"] is None
 
 
+@pytest.mark.parametrize("stage", [True], indirect=True, ids=["fast path"])
 async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
     stage: Stage, film: str, caplog: pytest.LogCaptureFixture
 ) -> None:

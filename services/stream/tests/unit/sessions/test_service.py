@@ -80,7 +80,7 @@ class World:
         self.register = SessionRegistry(self.slots, REPLICA)
         self.tickets = Tickets(b"k" * 32, lambda: self.now)
         self.sessions = Sessions(self.slots, self.register, self.tickets)
-        for module in ("playing", "register", "sessions"):
+        for module in ("local_session", "registry", "service"):
             monkeypatch.setattr(f"services.stream.sessions.{module}.monotonic", lambda: self.now)
 
     def another_replica(self) -> Sessions:
