@@ -71,6 +71,8 @@ def migrate() -> None:
     configure_logging(settings.log_level, settings.log_format)
     data = _data_folder(settings)
     with _only_one(data):
+        # Before the databases are there: afterwards the next start would not be the first.
+        _first_password(data)
         _migrate(service_settings(data, data, None), data)
     sys.stdout.write(f"The databases in {data} are up to date.\n")
 

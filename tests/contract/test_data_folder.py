@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from apps.marquee.data_folder import create_private_files, open_data_folder
 from kit.settings import SettingsError
+from tests.stacks.base import REPOSITORY, wait_for
 from tests.stacks.embedded import EmbeddedStack
 
 
@@ -71,5 +76,25 @@ def test_a_running_marquee_keeps_everything_to_itself(tmp_path: Path) -> None:
         assert mode(stack.data) == 0o700
         assert open_files(stack.data) == {}
         assert {"auth.db", "bus.db", "signing.json", "tickets.key"} <= {path.name for path in stack.data.iterdir()}
+    finally:
+        stack.stop()
+
+
+def test_databases_made_beforehand_keep_the_first_password_for_the_first_start(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path, {"MARQUEE_ADMIN_PASSWORD": ""})
+    environment = os.environ | {"MARQUEE_DATA_DIR": str(stack.data), "MARQUEE_ADMIN_PASSWORD": ""}
+    command = [sys.executable, "-m", "apps.marquee", "migrate"]
+    subprocess.run(command, env=environment, cwd=REPOSITORY, check=True, timeout=120)
+    assert mode(stack.data / "first-password") == 0o600
+    stack.process.start()
+    try:
+        wait_for(lambda: "First login" in stack.process.output(), 120, "the first password")
+        address = re.search(r"Marquee is ready: (http://\S+)", stack.process.output())
+        shown = re.search(r"First login: (\S+)   password: (\S+)", stack.process.output())
+        assert address is not None
+        assert shown is not None
+        body = {"login_id": shown[1], "password": shown[2]}
+        assert httpx.post(f"{address[1]}/api/auth/login", json=body, timeout=60).status_code == 200
+        wait_for(lambda: not (stack.data / "first-password").exists(), 60, "the file of the password to go")
     finally:
         stack.stop()
