@@ -88,7 +88,7 @@ def test_what_passes_at_once_runs_once(project: Project) -> None:
         pytest.param("import nothing_of_the_kind\ndef test_fine(): pass\n", (), id="can't be imported"),
         pytest.param("import nothing_of_the_kind\ndef test_fine(): pass\n", PARALLEL, id="can't, in parallel"),
         pytest.param("def test_a(): assert False\ndef test_b(): import pytest; pytest.exit('x', 1)", (), id="exit"),
-        pytest.param("".join(f"def test_{n}(): assert False\n" for n in range(11)), (), id="too many"),
+        pytest.param("".join(f"def test_{n}(): assert False\n" for n in range(41)), (), id="too many"),
     ],
 )
 def test_only_tests_get_a_second_chance(project: Project, text: str, options: tuple[str, ...]) -> None:

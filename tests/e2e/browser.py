@@ -28,6 +28,8 @@ UNLIKE_VIEWERS = [
     "--disable-back-forward-cache",
 ]
 """What Playwright switches off, and viewers' browsers have."""
+LIMIT_MS = 60_000
+"""How long a page may take for anything: it bounds a failure on a busy machine; a test waits for conditions only."""
 SCREENSHOTS = REPOSITORY / ".cache" / "screenshots"
 
 
@@ -50,7 +52,7 @@ def position(page: Page) -> float:
 
 def has_metadata(page: Page) -> None:
     """Waits until the player knows what it plays."""
-    page.wait_for_function("() => document.querySelector('[data-testid=player]')?.readyState >= 1", timeout=20_000)
+    page.wait_for_function("() => document.querySelector('[data-testid=player]')?.readyState >= 1", timeout=LIMIT_MS)
 
 
 def plays_on(page: Page, from_sec: float) -> None:
@@ -59,7 +61,7 @@ def plays_on(page: Page, from_sec: float) -> None:
         "from => { const v = document.querySelector('[data-testid=player]');"
         " return v && !v.paused && v.readyState >= 3 && v.currentTime > from + 0.3 }",
         arg=from_sec,
-        timeout=20_000,
+        timeout=LIMIT_MS,
     )
 
 

@@ -39,7 +39,7 @@ class Client:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    def await_status(self, video_id: str, status: str, limit_sec: float = 60) -> dict[str, Any]:
+    def await_status(self, video_id: str, status: str, limit_sec: float = 180) -> dict[str, Any]:
         """Waits until a video is ready or failed, as it should be."""
 
         def settled() -> bool:

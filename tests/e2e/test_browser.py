@@ -23,7 +23,7 @@ def test_the_main_job(page: Page, stack: Stack, tmp_path: Path) -> None:
         page.get_by_test_id("upload-progress").first.wait_for()
     page.goto("/")
     card = page.get_by_test_id("video-card").filter(has_text=title).first
-    expect(card).to_have_attribute("data-status", "ready", timeout=60_000)
+    expect(card).to_have_attribute("data-status", "ready")
     picture = card.get_by_test_id("video-thumbnail")
     expect(picture).to_be_visible()
     page.wait_for_function("img => img.complete && img.naturalWidth === 320", arg=picture.element_handle())
@@ -49,7 +49,7 @@ def test_the_main_job(page: Page, stack: Stack, tmp_path: Path) -> None:
 
     log_in(page)
     page.goto(f"/watch/{video_id}")
-    page.get_by_test_id("resume-dialog").wait_for(timeout=20_000)
+    page.get_by_test_id("resume-dialog").wait_for()
     shoot(page, stack, "resume")
     page.get_by_test_id("resume-continue").click()
     plays_on(page, left_at - 2)
@@ -113,5 +113,5 @@ def test_korean(page: Page, stack: Stack) -> None:
 
 def test_documentation(page: Page, stack: Stack) -> None:
     page.goto("/docs/")
-    page.get_by_text("/api/videos/{video_id}/stream").first.wait_for(timeout=20_000)
+    page.get_by_text("/api/videos/{video_id}/stream").first.wait_for()
     shoot(page, stack, "docs")

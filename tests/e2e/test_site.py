@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
-from kit.testing.servers import free_port
-from tests.e2e.browser import log_in, position, shoot
+from tests.e2e.browser import LIMIT_MS, log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
+from tests.e2e.outages import Outage, fail_first, too_many
 from tests.stacks.base import Stack
 from tests.stacks.embedded import EmbeddedStack
 
 PHONE = ViewportSize(width=390, height=844)
 DESK = ViewportSize(width=1440, height=900)
 FITS = "document.documentElement.scrollWidth <= innerWidth"
-LIMIT_MS = 60_000
-"""Bounds a failure on a busy machine; nothing waits for it otherwise."""
-BUSY = {"error": {"code": "RATE_LIMITED", "message": "Too many requests; wait a moment.", "details": {}}}
 FOCUSED = "() => document.activeElement.localName"
 
 
@@ -69,25 +66,6 @@ def page(context: BrowserContext) -> Page:
     tab.goto("/")
     tab.get_by_test_id("logout").wait_for(state="attached")
     return tab
-
-
-def fail_first(page: Page, pattern: str, times: int, answer: Callable[[Route], None]) -> list[str]:
-    """Answers the first requests for a URL in the server's place; gives all requests, as they come."""
-    asked: list[str] = []
-
-    def handle(route: Route) -> None:
-        asked.append(route.request.url)
-        if len(asked) <= times:
-            answer(route)
-        else:
-            route.continue_()
-
-    page.route(re.compile(pattern), handle)
-    return asked
-
-
-def too_many(route: Route) -> None:
-    route.fulfill(status=429, headers={"Retry-After": "1"}, json=BUSY)
 
 
 # Keyboard
@@ -163,9 +141,9 @@ def test_who_is_sent_to_the_log_in_may_write_at_once(browser: Browser, home: Sta
     context = browser.new_context(base_url=home.base_url, locale="en-US")
     tab = context.new_page()
     tab.goto("/admin")
-    tab.wait_for_function("() => document.activeElement.dataset.testid === 'login-id'", timeout=LIMIT_MS)
+    tab.wait_for_function("() => document.activeElement.dataset.testid === 'login-id'")
     tab.get_by_role("link", name="Create an account").click()
-    tab.wait_for_function("() => document.activeElement.textContent === 'Create an account'", timeout=LIMIT_MS)
+    tab.wait_for_function("() => document.activeElement.textContent === 'Create an account'")
     assert tab.evaluate(FOCUSED) == "h1"
     context.close()
 
@@ -209,7 +187,7 @@ def test_a_chunk_that_is_gone_for_good_is_told_after_one_reload(page: Page, home
     page.on("domcontentloaded", lambda tab: loads.append(tab.url))
     page.route(re.compile(r"/assets/UploadPage-"), lambda route: route.fulfill(status=404, body="Not Found"))
     page.get_by_role("link", name="Upload", exact=True).click()
-    expect(page.get_by_test_id("broken-page")).to_be_visible(timeout=LIMIT_MS)
+    expect(page.get_by_test_id("broken-page")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("This page can\u2019t be loaded")
     assert len(loads) == 1
     shoot(page, home, "broken-page")
@@ -223,9 +201,9 @@ def test_a_chunk_that_is_gone_for_good_is_told_after_one_reload(page: Page, home
 def test_a_chunk_waits_for_a_server_that_is_away(context: BrowserContext, page: Page) -> None:
     context.set_offline(True)
     page.get_by_role("link", name="Admin", exact=True).click()
-    expect(page.get_by_test_id("page-notice")).to_contain_text("Trying again by itself", timeout=LIMIT_MS)
+    expect(page.get_by_test_id("page-notice")).to_contain_text("Trying again by itself")
     context.set_offline(False)
-    expect(page.get_by_role("heading", level=1, name="Administration")).to_be_visible(timeout=LIMIT_MS)
+    expect(page.get_by_role("heading", level=1, name="Administration")).to_be_visible()
     expect(page.get_by_test_id("page-notice")).to_have_count(0)
 
 
@@ -233,19 +211,21 @@ def test_a_chunk_waits_for_a_server_that_is_away(context: BrowserContext, page: 
 
 
 def test_lists_are_asked_for_again_by_themselves(page: Page, home: Stack, film: str) -> None:
-    asked = fail_first(page, r"/api/videos\?", 2, lambda route: route.abort())
+    outage = Outage(page, r"/api/videos\?")
     page.reload()
     error = page.get_by_test_id("error-message")
     expect(error).to_contain_text("can\u2019t be reached")
     expect(error).to_contain_text("Trying again by itself")
     shoot(page, home, "list-waits")
-    expect(page.locator(f"[data-video-id='{film}']").first).to_be_visible(timeout=LIMIT_MS)
+    outage.end()
+    expect(page.locator(f"[data-video-id='{film}']").first).to_be_visible()
     expect(error).to_have_count(0)
-    assert len(asked) == 3
+    assert outage.failed >= 1
+    assert outage.passed >= 1
 
 
 def test_a_refused_page_keeps_its_header_and_waits_as_long_as_it_should(page: Page, home: Stack, film: str) -> None:
-    asked = fail_first(page, r"/api/users/me$", 2, too_many)
+    outage = Outage(page, r"/api/users/me$", too_many)
     page.goto("/admin")
     error = page.get_by_test_id("error-message")
     expect(error).to_have_text(re.compile("Too many requests came from here .* Trying again by itself"))
@@ -255,62 +235,27 @@ def test_a_refused_page_keeps_its_header_and_waits_as_long_as_it_should(page: Pa
     assert page.evaluate(FITS)
     shoot(page, home, "refused-page-phone")
     page.set_viewport_size(DESK)
-    expect(page.get_by_role("heading", level=1, name="Administration")).to_be_visible(timeout=LIMIT_MS)
-    assert len(asked) == 3
+    outage.end()
+    expect(page.get_by_role("heading", level=1, name="Administration")).to_be_visible()
+    assert outage.failed >= 1
 
 
 def test_the_player_goes_on_when_the_server_is_back(page: Page, home: Stack, film: str) -> None:
     page.goto(f"/watch/{film}")
     plays_on(page, 0)
-    streams = fail_first(page, r"/stream\?", 4, lambda route: route.abort())
+    outage = Outage(page, r"/stream\?")
     # As when the connection breaks while the film is loading.
     page.evaluate(
         "() => { const video = document.querySelector('video'); video.currentTime = 100; video.src = video.src }"
     )
     cover = page.locator(".stage-cover")
-    expect(cover).to_contain_text("Trying again by itself", timeout=LIMIT_MS)
+    expect(cover).to_contain_text("Trying again by itself")
     shoot(page, home, "player-waits")
+    outage.end()
     plays_on(page, 0)
-    assert len(streams) >= 5
+    assert outage.failed >= 1
+    assert outage.passed >= 1
     expect(cover).to_have_count(0)
-
-
-def plays_on(page: Page, from_sec: float) -> None:
-    page.wait_for_function(
-        "from => { const v = document.querySelector('[data-testid=player]');"
-        " return v && !v.paused && v.readyState >= 3 && v.currentTime > from + 0.3 }",
-        arg=from_sec,
-        timeout=LIMIT_MS,
-    )
-
-
-def test_pages_go_on_by_themselves_after_a_restart_of_the_server(
-    browser: Browser, tmp_path: Path, long_film: Path
-) -> None:
-    stack = EmbeddedStack(tmp_path, {"MARQUEE_HTTP_PORT": str(free_port())})
-    with stack:
-        boss = Client(stack.base_url)
-        film = str(boss.await_status(boss.upload(long_film), "ready")["id"])
-        context = browser.new_context(base_url=stack.base_url, locale="en-US", viewport=DESK)
-        context.set_default_timeout(LIMIT_MS)
-        player, lists = context.new_page(), context.new_page()
-        log_in(lists)
-        player.goto(f"/watch/{film}")
-        plays_on(player, 0)
-        stack.stop()
-        player.get_by_test_id("player").evaluate("video => { video.currentTime = 200 }")
-        lists.get_by_role("link", name="Marquee", exact=True).click()
-        lists.get_by_test_id("search-input").fill("night")
-        for page in (player, lists):
-            expect(page.get_by_test_id("error-message").first).to_contain_text(
-                "Trying again by itself", timeout=LIMIT_MS
-            )
-        stack.start()
-        expect(lists.locator(f"[data-video-id='{film}']").first).to_be_visible(timeout=LIMIT_MS)
-        plays_on(player, 200)
-        expect(player.get_by_test_id("error-message")).to_have_count(0)
-        context.close()
-        boss.close()
 
 
 # Films that fail, or are gone
@@ -325,7 +270,7 @@ def test_an_upload_that_can_not_be_processed_turns_red_where_it_was_uploaded(
     page.get_by_test_id("upload-input").set_input_files(text)
     page.get_by_test_id("upload-submit").click()
     row = page.get_by_test_id("upload-item")
-    expect(row).to_have_attribute("data-phase", "unusable", timeout=LIMIT_MS)
+    expect(row).to_have_attribute("data-phase", "unusable")
     expect(row).to_contain_text("This is not a video file, whatever its name says.")
     shoot(page, home, "upload-unusable")
     page.get_by_test_id("lang-ko").click()
@@ -340,7 +285,7 @@ def test_an_upload_that_can_not_be_processed_turns_red_where_it_was_uploaded(
     # The server keeps nothing of what can never play: the file is sent again.
     row.get_by_test_id("upload-retry").click()
     page.wait_for_function("() => document.querySelector('[data-testid=upload-item]').dataset.phase !== 'unusable'")
-    expect(row).to_have_attribute("data-phase", "unusable", timeout=LIMIT_MS)
+    expect(row).to_have_attribute("data-phase", "unusable")
     assert len(failed(boss)) == 1
     assert failed(boss) != first
     row.get_by_test_id("upload-delete").click()
@@ -358,9 +303,9 @@ def test_an_upload_becomes_ready_where_it_was_uploaded(page: Page, boss: Client,
     page.get_by_test_id("upload-input").set_input_files(make_film(tmp_path / "Short and good.mp4", seconds=2))
     page.get_by_test_id("upload-submit").click()
     row = page.get_by_test_id("upload-item")
-    expect(row).to_have_attribute("data-phase", "done", timeout=LIMIT_MS)
+    expect(row).to_have_attribute("data-phase", "done")
     row.get_by_role("link", name="Watch").click()
-    expect(page.get_by_role("heading", level=1, name="Short and good")).to_be_visible(timeout=LIMIT_MS)
+    expect(page.get_by_role("heading", level=1, name="Short and good")).to_be_visible()
     boss.http.delete(f"/api/videos/{page.url.rsplit('/', 1)[1]}")
 
 

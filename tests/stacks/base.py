@@ -20,6 +20,9 @@ REPOSITORY = Path(__file__).parents[2]
 UNLIMITED = {"MARQUEE_RATE_LIMIT_PER_MIN": "900000", "MARQUEE_USER_RATE_LIMIT_PER_MIN": "900000"}
 """All clients of a test come from one address, and ask more in a minute than a household in an hour."""
 
+LONG_LOGIN = {"MARQUEE_ACCESS_TTL_SEC": "7200"}
+"""A module's client logs in once, and may live longer than 15 minutes on a busy machine."""
+
 
 class Stack(ABC):
     """A whole Marquee behind one address."""
@@ -35,7 +38,7 @@ class Stack(ABC):
     def stop(self) -> None:
         """Stops everything that was started."""
 
-    def wait_healthy(self, limit_sec: float = 60) -> None:
+    def wait_healthy(self, limit_sec: float = 180) -> None:
         """Waits until every service says it is healthy."""
 
         def healthy() -> bool:

@@ -55,7 +55,8 @@ class ComposeStack(Stack):
             "MARQUEE_HTTP_PORT": str(port),
             "MARQUEE_ADMIN_LOGIN": ADMIN_LOGIN,
             "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
-            "MARQUEE_SESSION_IDLE_SEC": "6",
+            # Long enough for a machine that is busy with builds and browsers.
+            "MARQUEE_SESSION_IDLE_SEC": "20",
             **UNLIMITED,
             # Tests come as many clients of one administrator.
             "MARQUEE_MAX_STREAMS_PER_USER": "100",
@@ -63,7 +64,7 @@ class ComposeStack(Stack):
         with timed("docker compose build"):
             self.compose("build")
         with timed("docker compose up"):
-            self.compose("up", "--detach", "--wait", "--wait-timeout", "180")
+            self.compose("up", "--detach", "--wait", "--wait-timeout", "600")
         self.base_url = f"http://127.0.0.1:{port}"
         self.wait_healthy()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from tests.stacks.base import ADMIN_PASSWORD, UNLIMITED, Process, Stack, wait_for
+from tests.stacks.base import ADMIN_PASSWORD, LONG_LOGIN, UNLIMITED, Process, Stack, wait_for
 
 
 class EmbeddedStack(Stack):
@@ -33,6 +33,7 @@ class EmbeddedStack(Stack):
                 "MARQUEE_LOG_FORMAT": "json",
                 "MARQUEE_LOG_LEVEL": "info",
                 **UNLIMITED,
+                **LONG_LOGIN,
                 # Tests come as many clients of one administrator.
                 "MARQUEE_MAX_STREAMS_PER_USER": "100",
                 **settings,

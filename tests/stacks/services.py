@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_port, server_directory
-from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, UNLIMITED, Process, Stack
+from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, LONG_LOGIN, UNLIMITED, Process, Stack
 from tests.stacks.gateway import Gateway
 
 STATEFUL = ("auth", "catalog", "progress")
@@ -85,13 +85,14 @@ class ServicesStack(Stack):
             environment |= {
                 "MARQUEE_ADMIN_LOGIN": ADMIN_LOGIN,
                 "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
+                **LONG_LOGIN,
                 "MARQUEE_SIGNING_KEY_FILE": str(self.folder / "signing.json"),
                 "MARQUEE_REDIS_URL": self.redis.url,
             }
         if name == "stream":
             environment |= {
                 "MARQUEE_REDIS_URL": self.redis.url,
-                "MARQUEE_SESSION_IDLE_SEC": "6",
+                "MARQUEE_SESSION_IDLE_SEC": "12",
                 # Tests come as many clients of one administrator.
                 "MARQUEE_MAX_STREAMS_PER_USER": "100",
                 "MARQUEE_TICKET_KEY_FILE": str(self.folder / "tickets.key"),
@@ -102,7 +103,7 @@ class ServicesStack(Stack):
     def _migrate(self, name: str) -> None:
         migration = self.processes[name].variant("migrate")
         migration.start()
-        status = migration.wait(60)
+        status = migration.wait(180)
         assert status == 0, migration.output()
 
 
