@@ -19,6 +19,7 @@ STACKS: dict[str, Callable[[Path], Stack]] = {
     "compose": ComposeStack,
 }
 
+ALL_STACKS = tuple(STACKS)
 
 ALONE = {"tests/chaos/test_hot_cache.py", "tests/contract/test_locks.py", "tests/contract/test_gateway.py"}
 
@@ -48,9 +49,13 @@ def slow_start_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("films") / "늦은 색인.mp4", faststart=False, source="smptebars")
 
 
-@pytest.fixture(scope="session", params=list(STACKS))
+@pytest.fixture(scope="session", params=["embedded", "compose"])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Marquee, run in each of its ways in turn."""
+    """Marquee in one process, and in containers: the two ways that differ in every adapter.
+
+    Five processes without containers run the same code with the same adapters and the same gateway as containers do; a
+    test that should run there too says so with `@pytest.mark.parametrize("stack", ALL_STACKS, indirect=True)`.
+    """
     with STACKS[request.param](tmp_path_factory.mktemp(request.param)) as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import fcntl
 import functools
@@ -68,11 +69,11 @@ def download(lock: Path) -> None:
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of all releases that the locks name, kept between runs; one process of a run fills it."""
     RELEASES.mkdir(parents=True, exist_ok=True)
-    old_pip = tmp_path_factory.mktemp("locks") / "old-pip.txt"
-    old_pip.write_text(OLD_PIP)
+    pip_lock = tmp_path_factory.mktemp("locks") / "old-pip.txt"
+    pip_lock.write_text(OLD_PIP)
     with (RELEASES / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for path in (old_pip, *sorted(REQUIREMENTS.glob("*.txt"))):
+        for path in (pip_lock, *sorted(REQUIREMENTS.glob("*.txt"))):
             download(path)
     return RELEASES
 
@@ -147,22 +148,31 @@ def index(releases: Path, tmp_path: Path) -> Iterator[Index]:
 
 
 class Environment:
-    """An empty environment with the oldest pip that Python 3.11 ships."""
+    """An empty environment, and the oldest pip that Python 3.11 ships, from outside it."""
 
-    def __init__(self, folder: Path, releases: Path, index: Index) -> None:
+    def __init__(self, folder: Path, old_pip: Path, index: Index) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         self.python = str(folder / "bin" / "python")
-        # A wheel is a ZIP file that Python can run from.
-        self._pip = [self.python, str(releases / "pip-22.3-py3-none-any.whl" / "pip"), "--disable-pip-version-check"]
+        self._pip = [self.python, str(old_pip), "--disable-pip-version-check"]
         self._index = index
 
     def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run([*self._pip, *arguments], PIP_INDEX_URL=self._index.url)
 
 
+@pytest.fixture(scope="module")
+def old_pip(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The old pip, unpacked and compiled once: run from its wheel, each call would compile it anew."""
+    folder = tmp_path_factory.mktemp("old-pip")
+    with zipfile.ZipFile(releases / "pip-22.3-py3-none-any.whl") as wheel:
+        wheel.extractall(folder)
+    compileall.compile_dir(folder, quiet=2)
+    return folder / "pip"
+
+
 @pytest.fixture
-def environment(tmp_path: Path, releases: Path, index: Index) -> Environment:
-    return Environment(tmp_path / "environment", releases, index)
+def environment(tmp_path: Path, old_pip: Path, index: Index) -> Environment:
+    return Environment(tmp_path / "environment", old_pip, index)
 
 
 def test_every_lock_has_a_purpose() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import ALL_STACKS
 from tests.e2e.browser import has_metadata, log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
 
 
+@pytest.mark.parametrize("stack", ALL_STACKS, indirect=True)
 def test_the_main_job(page: Page, stack: Stack, tmp_path: Path) -> None:
     title = f"The {stack.name} express"
     film = make_film(tmp_path / f"{title}.mp4", seconds=60, faststart=False)
