@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.client import Client, make_film
+from tests.scheduling import StackScheduling, scope_of
 from tests.stacks.base import Stack
 from tests.stacks.compose import ComposeStack
 from tests.stacks.embedded import EmbeddedStack
@@ -21,20 +22,16 @@ STACKS: dict[str, Callable[[Path], Stack]] = {
 
 ALL_STACKS = tuple(STACKS)
 
-ALONE = {"tests/chaos/test_hot_cache.py", "tests/contract/test_locks.py", "tests/contract/test_gateway.py"}
 
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a stack in one worker of a parallel run: each stack is started once."""
-    for item in items:
-        path = item.nodeid.partition("::")[0]
-        if not path.startswith("tests/"):
-            continue
-        parameters = getattr(item, "callspec", None)
-        stack = parameters.params.get("stack") if parameters else None
-        group = str(stack or (path if path in ALONE else path.split("/")[1]))
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with the containers, which take longest: the other process takes what else there is."""
+    items.sort(key=lambda item: scope_of(item.nodeid) != "compose")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> StackScheduling:
+    """Keep what shares a stack in one process of a parallel run."""
+    return StackScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,6 @@ def project(tmp_path: Path) -> Project:
 
 FLAKY = """
 import pathlib, pytest
-@pytest.mark.xdist_group("some")
 @pytest.mark.parametrize("value", ["a b", "x@y", "line\\nbreak", "[x::y]", "영화"])
 def test_flaky(value):
     mark = pathlib.Path(__file__).parent / f"been-{value.encode().hex()}"
@@ -59,7 +58,7 @@ def test_fine():
 """
 
 
-@pytest.mark.parametrize("options", [(), (*PARALLEL, "--dist", "loadgroup")])
+@pytest.mark.parametrize("options", [(), (*PARALLEL, "--dist", "loadscope")])
 def test_what_passes_the_second_time_passes_and_is_named(project: Project, options: tuple[str, ...]) -> None:
     status, said = project.run(FLAKY, *options)
     assert status == 0, said

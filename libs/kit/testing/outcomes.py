@@ -32,7 +32,7 @@ class _Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._failed[_without_group(report.nodeid)] = None
+            self._failed[report.nodeid] = None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -56,9 +56,3 @@ class _Recorder:
             self._broken.append(f"the run was ended: {reason}")
         outcome = {"failed": list(self._failed), "broken": self._broken}
         self._target.write_text(json.dumps(outcome, indent=1))
-
-
-def _without_group(test: str) -> str:
-    """Return the id by which pytest finds the test: `--dist loadgroup` has appended `@GROUP`."""
-    plain, at, group = test.rpartition("@")
-    return plain if at and "]" not in group else test
