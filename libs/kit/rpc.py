@@ -20,7 +20,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
-from kit.errors import CODES, ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.settings import SettingsError
 from kit.telemetry import GRPC_SECONDS, accept_request_id, continue_trace, current, service_context
 
@@ -93,13 +93,12 @@ async def ask(
         return await method(request, timeout=deadline_sec, metadata=metadata, wait_for_ready=True)
     except aio.AioRpcError as error:
         trailing = dict(error.trailing_metadata() or ())
-        code = trailing.get(_CODE)
-        if isinstance(code, str) and code in CODES:
+        if code := ErrorCode.parse(str(trailing.get(_CODE))):
             raise ApiError(code, details=json.loads(trailing.get(_DETAILS, "{}"))) from error
         if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"}) from error
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers={"Retry-After": "2"}) from error
         log.error("grpc_call_failed", grpc_status=error.code().name, grpc_details=error.details())
-        raise ApiError("INTERNAL") from error
+        raise ApiError(ErrorCode.INTERNAL) from error
 
 
 def timestamp(moment: datetime) -> Timestamp:
@@ -143,9 +142,9 @@ class _Edge(aio.ServerInterceptor):
                     async with asyncio.timeout(limit):
                         return await answer(request, context)
                 except ApiError as error:
-                    status = error.entry.grpc_status.name
+                    status = error.code.grpc_status.name
                     context.set_trailing_metadata(((_CODE, error.code), (_DETAILS, json.dumps(error.details))))
-                    await context.abort(error.entry.grpc_status, str(error))
+                    await context.abort(error.code.grpc_status, str(error))
                 except (asyncio.CancelledError, aio.AbortError):
                     status = "CANCELLED"
                     raise
@@ -225,5 +224,5 @@ async def probe(channel: aio.Channel, part: str = "", *, deadline_sec: float = 1
     except aio.AioRpcError as error:
         if error.code() == grpc.StatusCode.NOT_FOUND:
             return None
-        raise ApiError("SERVICE_UNAVAILABLE") from error
+        raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from error
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from kit.audit import Admin
-from kit.errors import ApiError
+from kit.errors import invalid_field
 from kit.media import BadReference, open_below
 from kit.origins import Imported, Object, OriginError, Origins, Unusable, Url, parse
 from kit.origins.references import check_path
@@ -67,9 +67,9 @@ class Imports:
             reference = _reference(wanted.location)
             size, mime_type = await self._look(reference)
         except BadReference as error:
-            raise _bad_location(str(error)) from error
+            raise invalid_field("location", str(error)) from error
         except OSError as error:
-            raise _bad_location(_problem(error)) from error
+            raise invalid_field("location", _problem(error)) from error
         return await self._videos.register(
             str(reference),
             size_bytes=size,
@@ -129,7 +129,3 @@ def _problem(error: OSError) -> str:
         case _:
             # ELOOP and ENOTDIR are what a symbolic link gives.
             return f"it can't be read: {error.strerror}"
-
-
-def _bad_location(problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": "location", "problem": problem}]})

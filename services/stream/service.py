@@ -9,7 +9,7 @@ import structlog
 
 from kit.auth.tokens import Caller
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id
 from kit.media import BadReference
 from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile
@@ -76,10 +76,10 @@ class Streams:
         """
         # A second spelling of an id would be cached under a name that no event ever drops.
         if not is_id(video_id):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         source = await self._sources.get(video_id)
         if not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return source
 
     async def open(self, source: Source, start_sec: float | None = None) -> Opened:
@@ -96,7 +96,7 @@ class Streams:
             return Opened(shown) if start_sec is None else await self._begun(shown, start_sec)
         except (OSError, BadReference) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
-            raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+            raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
 
     async def tier(self, source: Source) -> Tier | None:
         """Where the video's bytes come from now; None when they can't be had."""
@@ -146,7 +146,7 @@ class Streams:
             return Opened(shown)
         except StartBeyondEndError as error:
             problem = f"The film ends at {error.duration_ms / 1000:g} s."
-            raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "start", "problem": problem}]}) from error
+            raise invalid_field("start", problem) from error
 
 
 def _from(shown: Representation, virtual: VirtualFile) -> Representation:

@@ -26,7 +26,7 @@ from fastapi.security.base import SecurityBase
 
 from kit.audit import Admin
 from kit.auth.tokens import Caller, TokenVerifier
-from kit.errors import BEARER, ApiError
+from kit.errors import BEARER, ApiError, ErrorCode
 
 ACCESS_COOKIE = "marquee_access"
 """Begins the name of the cookie that login sets; `_` and the installation's name follow. Cookies know no ports: without
@@ -82,13 +82,13 @@ class Authenticator:
         try:
             caller = await self._identify(request)
         except ApiError as error:
-            if error.entry.http_status == 401:  # noqa: PLR2004 - RFC 9110, 15.5.2
+            if error.code.http_status == 401:  # noqa: PLR2004 - RFC 9110, 15.5.2
                 error.challenges = challenges(request)
             raise
         if caller.status == "pending":
-            raise ApiError("AUTH_USER_PENDING")
+            raise ApiError(ErrorCode.AUTH_USER_PENDING)
         if caller.status != "active":
-            raise ApiError("AUTH_USER_SUSPENDED")
+            raise ApiError(ErrorCode.AUTH_USER_SUSPENDED)
         return caller
 
     def revoke(self, session_id: str) -> None:
@@ -141,12 +141,12 @@ class Authenticator:
             case "":
                 pass
             case _:
-                raise ApiError("AUTH_INVALID_TOKEN")
+                raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if tokens := cookies_of(request, ACCESS_COOKIE):
             if request.method not in _SAFE_METHODS and CSRF_HEADER not in request.headers:
-                raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+                raise ApiError(ErrorCode.AUTH_FORBIDDEN, f"Requests with a cookie need the header {CSRF_HEADER}.")
             return await self._verify_one_of(tokens)
-        raise ApiError("AUTH_INVALID_TOKEN")
+        raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
 
     async def _verify_one_of(self, tokens: Sequence[str]) -> Caller:
         """Return who the first good token speaks for; the others are of other installations, or left over."""
@@ -160,7 +160,7 @@ class Authenticator:
             except ApiError as error:
                 refusals.append(error)
         # Of several reasons the one that says more: the token may be good but for it.
-        raise next((error for error in refusals if error.code != "AUTH_INVALID_TOKEN"), refusals[0])
+        raise next((error for error in refusals if error.code != ErrorCode.AUTH_INVALID_TOKEN), refusals[0])
 
     async def _identify_basic(self, credentials: str, request: Request) -> Caller:
         digest = self._digest(credentials)
@@ -228,13 +228,13 @@ def parse_basic(credentials: str) -> tuple[str, str]:
         ApiError: AUTH_INVALID_CREDENTIALS when they are malformed.
     """
     if len(credentials) > _MAX_CREDENTIALS_CHARS:
-        raise ApiError("AUTH_INVALID_CREDENTIALS")
+        raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
     try:
         login, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except ValueError as error:  # no Base64, no ASCII or no UTF-8
-        raise ApiError("AUTH_INVALID_CREDENTIALS") from error
+        raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS) from error
     if not colon:
-        raise ApiError("AUTH_INVALID_CREDENTIALS")
+        raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
     return login, password
 
 
@@ -310,7 +310,7 @@ async def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> C
         ApiError: AUTH_FORBIDDEN for everybody else.
     """
     if not caller.is_admin:
-        raise ApiError("AUTH_FORBIDDEN")
+        raise ApiError(ErrorCode.AUTH_FORBIDDEN)
     return caller
 
 

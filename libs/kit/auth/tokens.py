@@ -16,7 +16,7 @@ from typing import Any
 import jwt
 
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 
 ISSUER = "marquee"
 AUDIENCE = "marquee"
@@ -90,7 +90,7 @@ class TokenVerifier:
             if time.time() < known.expires_at:
                 return known.caller
             self._seen.pop(token)
-            raise ApiError("AUTH_TOKEN_EXPIRED")
+            raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
         verified = await self._check(token)
         return self._seen.put(token, verified).caller
 
@@ -125,11 +125,11 @@ class TokenVerifier:
 
     async def _check(self, token: str) -> _Verified:
         if len(token) > MAX_TOKEN_CHARS:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         try:
             header = jwt.get_unverified_header(token)
             if header.get("typ") != TOKEN_TYPE:
-                raise ApiError("AUTH_INVALID_TOKEN")
+                raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
             key = await self._key(header.get("kid"))
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -143,30 +143,30 @@ class TokenVerifier:
             verified = _verified(claims)
         except jwt.ExpiredSignatureError as error:
             # The signature was right: a client should know that a fresh token is all it needs.
-            raise ApiError("AUTH_TOKEN_EXPIRED") from error
+            raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED) from error
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-            raise ApiError("AUTH_INVALID_TOKEN") from error
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN) from error
         caller = verified.caller
         if caller.session_id in self._revoked or verified.version < (self._least_versions.peek(caller.user_id) or 0):
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return verified
 
     async def _key(self, kid: object) -> jwt.PyJWK:
         if not isinstance(kid, str) or len(kid) > MAX_KID_CHARS:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if kid not in self._keys:
             async with self._fetching:
                 # A flood of tokens with made-up key ids must not become a flood of questions to auth.
                 if kid not in self._keys and time.monotonic() - self._fetched_at > _REFETCH_SEC:
                     await self._fetch()
         if kid not in self._keys:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return self._keys[kid]
 
     async def _fetch(self) -> None:
         if time.monotonic() - self._failed_at < _REFETCH_AFTER_FAILURE_SEC:
             # Those who waited here while auth did not answer must not wait for it again, one after the other.
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"})
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers={"Retry-After": "2"})
         try:
             document = json.loads(await self._fetch_jwks())
             keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
@@ -176,7 +176,7 @@ class TokenVerifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             # Auth's fault, not the caller's: their token may be good.
             self._failed_at = time.monotonic()
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"}) from error
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers={"Retry-After": "2"}) from error
         if self._keys.keys() - keys.keys():
             # What a withdrawn key has signed must be looked at again.
             self._seen.clear()

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from kit.auth.tokens import Caller
 from kit.bus import Bus, BusUnavailable, DeadLetter, Handler, Subscription
 from kit.bus.topics import wants
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import new_id
 
@@ -90,7 +90,7 @@ class HeaderAuthenticator:
         """Who the header names; AUTH_INVALID_TOKEN without one."""
         caller = self.known({b"x-test-user": request.headers.get("X-Test-User", "").encode()})
         if caller is None:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return caller
 
     def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:

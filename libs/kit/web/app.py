@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from kit.auth.authentication import Authenticate
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.telemetry import collect_metrics
 from kit.web.errors import on_api_error, on_http_exception, on_validation_error
@@ -50,7 +50,7 @@ def create_app(
         openapi_url=None,
         # A redirect would be made from the Host header, and would not be in the one error format.
         redirect_slashes=False,
-        responses=errors("VALIDATION_FAILED", "AUTH_INVALID_TOKEN", "AUTH_FORBIDDEN"),
+        responses=errors(ErrorCode.VALIDATION_FAILED, ErrorCode.AUTH_INVALID_TOKEN, ErrorCode.AUTH_FORBIDDEN),
     )
     app.state.authenticate = authenticate
     app.add_exception_handler(ApiError, on_api_error)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
@@ -25,7 +25,7 @@ class BodyTooLargeError(HTTPException):
 
 def error_response(error: ApiError, accept_language: str) -> JSONResponse:
     """The HTTP form of an error."""
-    status = error.entry.http_status
+    status = error.code.http_status
     response = JSONResponse(error.body(accept_language), status_code=status, headers=error.headers)
     if status == HTTPStatus.UNAUTHORIZED:
         # Every 401 has a challenge (RFC 9110, 15.5.2), also of routes that look at no credentials but a body or ticket.
@@ -41,17 +41,20 @@ async def on_api_error(request: Request, error: Exception) -> Response:
 
 
 _BY_STATUS = {
-    404: "CONTENT_NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    413: "REQUEST_TOO_LARGE",
-    416: "STREAM_RANGE_INVALID",
+    404: ErrorCode.CONTENT_NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    413: ErrorCode.REQUEST_TOO_LARGE,
+    416: ErrorCode.STREAM_RANGE_INVALID,
 }
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the framework refused (no route, wrong method, body too large) in the one error format."""
     assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
-    code = _BY_STATUS.get(error.status_code, "VALIDATION_FAILED" if error.status_code < 500 else "INTERNAL")  # noqa: PLR2004
+    code = _BY_STATUS.get(
+        error.status_code,
+        ErrorCode.VALIDATION_FAILED if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.INTERNAL,
+    )
     details = {"limit_bytes": error.limit} if isinstance(error, BodyTooLargeError) else None
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -81,5 +84,5 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
         for item in error.errors()
     ]
     return error_response(
-        ApiError("VALIDATION_FAILED", details={"fields": fields}), request.headers.get("Accept-Language", "")
+        ApiError(ErrorCode.VALIDATION_FAILED, details={"fields": fields}), request.headers.get("Accept-Language", "")
     )

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.auth.authentication import caller_or_none, client_address
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.telemetry import HTTP_SECONDS, accept_request_id, continue_trace, service_context
 from kit.web.errors import BodyTooLargeError, error_response
 from kit.web.limits import LIMIT_HEADER, LIMITED, Limited, RequestLimits
@@ -65,7 +65,7 @@ class RequestMiddleware:
                     # The answer has begun; only a broken connection tells the client that it is not whole.
                     raise
                 language = Headers(scope=scope).get("Accept-Language", "")
-                await error_response(ApiError("INTERNAL"), language)(scope, exchange.receive, exchange.send)
+                await error_response(ApiError(ErrorCode.INTERNAL), language)(scope, exchange.receive, exchange.send)
             finally:
                 self._report(exchange)
 
@@ -116,7 +116,7 @@ async def _refusal_by_limit(scope: Scope, exchange: _Exchange) -> Response | Non
         exchange.headers = verdict.headers
         return None
     log.warning("http_rate_limited", client=address, path=scope["path"], limit=verdict.headers["RateLimit"])
-    refusal = ApiError("RATE_LIMITED", headers=verdict.headers)
+    refusal = ApiError(ErrorCode.RATE_LIMITED, headers=verdict.headers)
     return error_response(refusal, request.headers.get("Accept-Language", ""))
 
 

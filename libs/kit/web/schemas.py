@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from kit.errors import CODES
+from kit.errors import ErrorCode
 
 T = TypeVar("T")
 
@@ -81,11 +81,11 @@ def paging(
     return Paging(page=page, page_size=page_size)
 
 
-def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
+def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for a route that can answer with these codes."""
     answers: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        status = CODES[code].http_status
+        status = code.http_status
         text = answers.get(status, {}).get("description")
         answers[status] = {"model": ErrorBody, "description": f"{text}, `{code}`" if text else f"`{code}`"}
     return answers

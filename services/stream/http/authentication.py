@@ -10,7 +10,7 @@ from fastapi import Request
 from kit.auth.authentication import Authenticate
 from kit.auth.client import Revocations
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.sessions.tickets import Ticket, Tickets
 
 TICKET = "ticket"
@@ -43,7 +43,7 @@ class StreamAuthenticator:
             return await self.accounts(request)
         ticket = self.tickets.verify(text)
         if ticket.video_id != media[1]:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         request.state.ticket = ticket
         return ticket.caller
 

@@ -17,7 +17,7 @@ from typing import Any
 from grpc import aio
 from structlog.testing import capture_logs
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
 from kit.rpc import GrpcServer, ask, connect, timestamp
 from kit.service import HttpServer, Role, Service, listen
@@ -93,9 +93,9 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         del context
         self.asked.append(request.video_id)
         if request.video_id in self.not_ready:
-            raise ApiError("CONTENT_NOT_READY")
+            raise ApiError(ErrorCode.CONTENT_NOT_READY)
         if request.video_id not in self.sources:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return self.sources[request.video_id]
 
     async def GetVideos(  # noqa: N802

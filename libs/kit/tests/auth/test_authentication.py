@@ -27,7 +27,7 @@ from kit.auth.authentication import (
     protected_router,
 )
 from kit.auth.tokens import Caller, TokenVerifier
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.web.app import create_app
 from kit.web.limits import RequestLimits
@@ -58,7 +58,7 @@ class Verifier(TokenVerifier):
         try:
             user, status, role = token.split("/")
         except ValueError as error:
-            raise ApiError("AUTH_INVALID_TOKEN") from error
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN) from error
         self.verified[token] = Caller(user, role, status)
         return self.verified[token]
 
@@ -74,7 +74,7 @@ class Passwords:
         self.asked.append((login, password, client))
         await asyncio.sleep(0)
         if (login, password) != ("홍길동", "비밀:번호 1"):
-            raise ApiError("AUTH_INVALID_CREDENTIALS")
+            raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
         return Caller("u1", "member", self.status)
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from kit.auth import tokens
 from kit.auth.tokens import REQUIRED_CLAIMS, TOKEN_TYPE, Caller, TokenVerifier
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 
 
 def b64(raw: bytes) -> str:
@@ -40,7 +40,7 @@ class Auth:
         self.fetches += 1
         await asyncio.sleep(0)
         if self.away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         public = [
             {"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(key.public_key().public_bytes_raw())}
             for kid, key in self.keys.items()

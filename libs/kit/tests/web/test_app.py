@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr
 from starlette.types import Scope
 from structlog.testing import capture_logs
 
-from kit.errors import CODES, ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Check, Health
 from kit.ids import is_id
 from kit.telemetry import current
@@ -66,7 +66,7 @@ def a_router() -> APIRouter:
 
     @router.get("/refuse")
     async def refuse() -> None:
-        raise ApiError("STORAGE_FULL", details={"free_bytes": 0}, headers={"Retry-After": "60"})
+        raise ApiError(ErrorCode.STORAGE_FULL, details={"free_bytes": 0}, headers={"Retry-After": "60"})
 
     @router.get("/context")
     async def context() -> dict[str, str]:
@@ -182,8 +182,8 @@ class TestErrors:
         with capture_logs():
             english = (await client.get(path)).json()["error"]
             korean = (await client.get(path, headers={"Accept-Language": "ko-KR,ko;q=0.9"})).json()["error"]
-        assert english["message"] == CODES[english["code"]].en
-        assert korean["message"] == CODES[english["code"]].ko
+        assert english["message"] == ErrorCode[english["code"]].en
+        assert korean["message"] == ErrorCode[english["code"]].ko
 
 
 class TestBodies:
@@ -332,7 +332,7 @@ class TestLog:
 
 
 def test_the_documentation_of_a_route_names_its_errors() -> None:
-    answers = errors("AUTH_USER_PENDING", "AUTH_FORBIDDEN", "CONTENT_NOT_FOUND")
+    answers = errors(ErrorCode.AUTH_USER_PENDING, ErrorCode.AUTH_FORBIDDEN, ErrorCode.CONTENT_NOT_FOUND)
     assert answers[403]["description"] == "`AUTH_USER_PENDING`, `AUTH_FORBIDDEN`"
     assert set(answers) == {403, 404}
     schema = make_app().openapi()

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 
 from kit.auth.authentication import ACCESS_COOKIE, CurrentCaller, has_credentials, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.web import limits
 from kit.web.app import create_app
@@ -106,7 +106,7 @@ class Tokens:
         self.asked += 1
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not token.startswith("good"):
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return Caller(token, "member", "active", session_id=token)
 
     def known(self, fields: object) -> Caller | None:
