@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from kit.errors import ApiError, ErrorCode
+from kit.errors import ApiError, ErrorCode, service_unavailable
 from kit.web.addresses import client_network
 
 log = structlog.get_logger()
@@ -171,4 +171,4 @@ async def _counting() -> AsyncIterator[None]:
             yield
     except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
         log.warning("login_attempts_not_counted", reason=repr(error))
-        raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
+        raise service_unavailable("redis", retry_after_sec=5) from error

@@ -13,7 +13,7 @@ from grpc import aio
 from kit.auth.authentication import Authenticator
 from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
-from kit.rpc import ask, timestamp
+from kit.rpc import call, timestamp
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 
@@ -44,12 +44,12 @@ def authenticator(channel: aio.Channel) -> Authenticator:
     stub = AuthServiceStub(channel)
 
     async def fetch_jwks() -> str:
-        return (await ask(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+        return (await call(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
 
     async def verify_basic(login: str, password: str, client: str) -> Caller:
         request = auth_pb2.VerifyBasicRequest(login_id=login, password=password, client_address=client)
         # A password hash takes long on purpose, and longer while others log in too.
-        user = (await ask(stub.VerifyBasic, request, deadline_sec=10)).user
+        user = (await call(stub.VerifyBasic, request, deadline_sec=10)).user
         return Caller(user_id=user.id, role=user.role, status=user.status, corporation_id=user.corporation_id)
 
     return Authenticator(TokenVerifier(fetch_jwks), verify_basic)
@@ -81,7 +81,7 @@ def revocations(channel: aio.Channel) -> ListRevocations:
 
     async def ask_auth(since: datetime | None) -> Revocations:
         request = auth_pb2.ListRevocationsRequest(since=None if since is None else timestamp(since))
-        answer = await ask(stub.ListRevocations, request)
+        answer = await call(stub.ListRevocations, request)
         accounts = {account.user_id: account.claims_version for account in answer.accounts}
         return Revocations(answer.session_ids, accounts, answer.as_of.ToDatetime(UTC))
 

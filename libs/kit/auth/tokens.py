@@ -16,7 +16,7 @@ from typing import Any
 import jwt
 
 from kit.cache import LruCache
-from kit.errors import ApiError, ErrorCode
+from kit.errors import ApiError, ErrorCode, service_unavailable
 
 ISSUER = "marquee"
 AUDIENCE = "marquee"
@@ -166,7 +166,7 @@ class TokenVerifier:
     async def _fetch(self) -> None:
         if time.monotonic() - self._failed_at < _REFETCH_AFTER_FAILURE_SEC:
             # Those who waited here while auth did not answer must not wait for it again, one after the other.
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers={"Retry-After": "2"})
+            raise service_unavailable("auth", retry_after_sec=2)
         try:
             document = json.loads(await self._fetch_jwks())
             keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
@@ -176,7 +176,7 @@ class TokenVerifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             # Auth's fault, not the caller's: their token may be good.
             self._failed_at = time.monotonic()
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, headers={"Retry-After": "2"}) from error
+            raise service_unavailable("auth", retry_after_sec=2) from error
         if self._keys.keys() - keys.keys():
             # What a withdrawn key has signed must be looked at again.
             self._seen.clear()

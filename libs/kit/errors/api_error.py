@@ -55,6 +55,20 @@ def invalid_field(field: str, problem: str) -> ApiError:
     return ApiError(ErrorCode.VALIDATION_FAILED, details={"fields": [{"field": field, "problem": problem}]})
 
 
+def service_unavailable(dependency: str, *, retry_after_sec: int) -> ApiError:
+    """Return the SERVICE_UNAVAILABLE that names the dependency that did not answer.
+
+    Args:
+        dependency: a service (`catalog`) or what it stores in (`redis`).
+        retry_after_sec: seconds after which the client may try again.
+    """
+    return ApiError(
+        ErrorCode.SERVICE_UNAVAILABLE,
+        details={"dependency": dependency},
+        headers={"Retry-After": str(retry_after_sec)},
+    )
+
+
 def prefers_korean(accept_language: str) -> bool:
     """Return whether Korean is preferred to English in an `Accept-Language` header; False when neither is named."""
     weights: dict[str, float] = {}

@@ -73,9 +73,8 @@ def granted(outcome: Outcome) -> Active | Queued:
 def unavailable(retry_after_sec: float = 2) -> ApiError:
     """SERVICE_UNAVAILABLE, and when to ask again."""
     seconds = math.ceil(retry_after_sec)
-    return ApiError(
-        ErrorCode.SERVICE_UNAVAILABLE, details={"retry_after_sec": seconds}, headers={"Retry-After": str(seconds)}
-    )
+    details = {"dependency": "redis", "retry_after_sec": seconds}
+    return ApiError(ErrorCode.SERVICE_UNAVAILABLE, details=details, headers={"Retry-After": str(seconds)})
 
 
 def session_over(reason: EndReason) -> ApiError:

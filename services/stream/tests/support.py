@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect, timestamp
+from kit.rpc import GrpcServer, call, connect, timestamp
 from kit.service import HttpServer, Role, Service, listen
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
@@ -202,7 +202,7 @@ class Stage:
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """The service's counters."""
         async with connect(f"127.0.0.1:{self.service.grpc.port}") as channel:
-            return await ask(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
+            return await call(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
 
     async def idle(self) -> None:
         """Waits until nothing is sent; no file of the store may be open twice then."""
