@@ -18,7 +18,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _INCOMING = "incoming"
 
 
-class BadReference(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+class InvalidReferenceError(ValueError):
     """A reference that no Marquee service makes."""
 
 
@@ -52,11 +52,11 @@ class MediaStore:
         """Where a reference is.
 
         Raises:
-            BadReference: it is not a plain relative reference.
+            InvalidReferenceError: it is not a plain relative reference.
         """
         segments = reference.split("/")
         if not all(_SEGMENT.fullmatch(segment) for segment in segments):
-            raise BadReference(reference)
+            raise InvalidReferenceError(reference)
         return self.root.joinpath(*segments)
 
     def incoming(self, name: str) -> Path:

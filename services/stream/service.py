@@ -11,7 +11,7 @@ from kit.auth.tokens import Caller
 from kit.cache import LruCache
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id
-from kit.media import BadReference
+from kit.media import InvalidReferenceError
 from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile
 from services.stream.delivery.representation import Representation
 from services.stream.domain import Source
@@ -94,7 +94,7 @@ class Streams:
             file = await self._store.open(source)
             shown = self._show(source, file)
             return Opened(shown) if start_sec is None else await self._begun(shown, start_sec)
-        except (OSError, BadReference) as error:
+        except (OSError, InvalidReferenceError) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
             raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
 
@@ -102,7 +102,7 @@ class Streams:
         """Where the video's bytes come from now; None when they can't be had."""
         try:
             return (await self._store.open(source)).tier
-        except (OSError, BadReference):
+        except (OSError, InvalidReferenceError):
             return None
 
     def let_go(self, video_id: str) -> None:
@@ -116,7 +116,7 @@ class Streams:
             comes_last = self._index_comes_last.get(file.identity)
             if comes_last is None:
                 comes_last = await self._look_at(file)
-        except (OSError, BadReference):
+        except (OSError, InvalidReferenceError):
             return False
         return comes_last
 

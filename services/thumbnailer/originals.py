@@ -19,7 +19,18 @@ import structlog
 
 from kit.ids import new_id
 from kit.media import MediaStore, open_below
-from kit.origins import Changed, Imported, Interrupted, Object, OriginError, Origins, RemoteFile, Stored, Url, parse
+from kit.origins import (
+    Imported,
+    Object,
+    OriginChangedError,
+    OriginError,
+    OriginInterruptedError,
+    Origins,
+    RemoteFile,
+    Stored,
+    Url,
+    parse,
+)
 from services.thumbnailer import domain
 from services.thumbnailer.media import MediaError, open_plainly
 
@@ -76,7 +87,7 @@ class Originals:
         Raises:
             StoreAway: its origin, or the disk for staging, can't be used now.
             MediaError: its origin does not give it.
-            BadReference: it is nothing that any service makes.
+            InvalidReferenceError: it is nothing that any service makes.
         """
         match parse(reference):
             case Stored():
@@ -191,6 +202,6 @@ def _make(path: Path, size: int) -> int:
 
 def _told(error: OriginError) -> StoreAway | MediaError:
     log.warning("origin_unavailable", reason=str(error))
-    if isinstance(error, Interrupted | Changed):
+    if isinstance(error, OriginInterruptedError | OriginChangedError):
         return StoreAway(str(error))
     return MediaError.of(domain.ORIGIN_REFUSES)

@@ -10,7 +10,15 @@ from __future__ import annotations
 from functools import partial
 
 from kit.origins.client import Client
-from kit.origins.errors import Changed, Denied, Interrupted, Missing, OriginError, Refused, Unusable
+from kit.origins.errors import (
+    OriginBlockedError,
+    OriginChangedError,
+    OriginDeniedError,
+    OriginError,
+    OriginInterruptedError,
+    OriginMissingError,
+    OriginUnusableError,
+)
 from kit.origins.guard import Guard, Resolve
 from kit.origins.references import Imported, Object, Reference, Stored, Url, parse
 from kit.origins.remote import RemoteFile
@@ -18,23 +26,23 @@ from kit.origins.s3 import Endpoint, ObjectReader
 from kit.origins.settings import OriginSettings
 
 __all__ = [
-    "Changed",
     "Client",
-    "Denied",
     "Endpoint",
     "Guard",
     "Imported",
-    "Interrupted",
-    "Missing",
     "Object",
+    "OriginBlockedError",
+    "OriginChangedError",
+    "OriginDeniedError",
     "OriginError",
+    "OriginInterruptedError",
+    "OriginMissingError",
     "OriginSettings",
+    "OriginUnusableError",
     "Origins",
     "Reference",
-    "Refused",
     "RemoteFile",
     "Stored",
-    "Unusable",
     "Url",
     "parse",
 ]

@@ -15,8 +15,8 @@ from weakref import WeakValueDictionary
 import httpcore
 from prometheus_client import Counter
 
-from kit.media import BadReference
-from kit.origins.errors import Interrupted, OriginError, Refused, Unusable
+from kit.media import InvalidReferenceError
+from kit.origins.errors import OriginBlockedError, OriginError, OriginInterruptedError, OriginUnusableError
 from kit.origins.guard import Guard, GuardedNetwork, Resolve, Resolver
 from kit.origins.references import Url
 
@@ -86,19 +86,19 @@ class Client:
             redirects: how many may be followed; each is checked like the first address.
 
         Raises:
-            Refused: this machine may not be asked, or a redirect leads to one, or from https to http.
-            Interrupted: it is away, or too slow.
-            Unusable: it speaks no HTTP, or redirects without end.
+            OriginBlockedError: this machine may not be asked, or a redirect leads to one, or from https to http.
+            OriginInterruptedError: it is away, or too slow.
+            OriginUnusableError: it speaks no HTTP, or redirects without end.
         """
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._timeout_sec):
                     answer = await self._follow(url, fields, redirects, stack)
             except TimeoutError as error:
-                REQUESTS.labels("Interrupted").inc()
-                raise Interrupted(f"{url.host} does not answer in time") from error
+                REQUESTS.labels(OriginInterruptedError.outcome).inc()
+                raise OriginInterruptedError(f"{url.host} does not answer in time") from error
             except OriginError as error:
-                REQUESTS.labels(type(error).__name__).inc()
+                REQUESTS.labels(error.outcome).inc()
                 raise
             REQUESTS.labels(str(answer.status)).inc()
             yield answer
@@ -113,13 +113,13 @@ class Client:
                 break
             try:
                 target = url.joined(answer.fields.get("location", ""))
-            except BadReference as error:
-                raise Refused(f"{url.host} redirects to what may not be asked") from error
+            except InvalidReferenceError as error:
+                raise OriginBlockedError(f"{url.host} redirects to what may not be asked") from error
             if url.scheme == "https" and target.scheme != "https":
-                raise Refused(f"{url.host} redirects from https to http")
+                raise OriginBlockedError(f"{url.host} redirects from https to http")
             url = target
             await attempt.aclose()
-        raise Unusable(f"{url.host} redirects too often")
+        raise OriginUnusableError(f"{url.host} redirects too often")
 
     async def _ask(self, url: Url, fields: Mapping[str, str], stack: AsyncExitStack) -> Answer:
         turn = self._turns.setdefault(url.authority, asyncio.Semaphore(PER_ORIGIN))
@@ -167,7 +167,7 @@ async def _body(response: httpcore.Response, host: str, timeout_sec: float) -> A
                 async with asyncio.timeout(left_sec):
                     block = await anext(blocks, None)
         except TimeoutError as error:
-            raise Interrupted(f"{host} sends too slowly") from error
+            raise OriginInterruptedError(f"{host} sends too slowly") from error
         if block is None:
             return
         left_sec += len(block) / SLOWEST_BYTES_A_SEC - (time.monotonic() - asked_at)
@@ -189,8 +189,8 @@ class _told:  # noqa: N801 - reads as the statement that it is
         if isinstance(error, OriginError | TimeoutError):
             return
         if isinstance(error, httpcore.ConnectTimeout | httpcore.ReadTimeout | httpcore.WriteTimeout):
-            raise Interrupted(f"{self._host} does not answer in time") from error
+            raise OriginInterruptedError(f"{self._host} does not answer in time") from error
         if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError | OSError):
-            raise Interrupted(f"{self._host} broke off: {error}") from error
+            raise OriginInterruptedError(f"{self._host} broke off: {error}") from error
         if isinstance(error, httpcore.UnsupportedProtocol | httpcore.LocalProtocolError):
-            raise Unusable(f"{self._host} can't be asked: {error}") from error
+            raise OriginUnusableError(f"{self._host} can't be asked: {error}") from error

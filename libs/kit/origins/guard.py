@@ -19,7 +19,7 @@ from anyio.abc import SocketStream
 # It is not exported, and the backend that makes it sets socket options only after connecting.
 from httpcore._backends.anyio import AnyIOStream
 
-from kit.origins.errors import Interrupted, Refused
+from kit.origins.errors import OriginBlockedError, OriginInterruptedError
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
@@ -75,9 +75,9 @@ class Guard:
         self._ports = None if ports.strip() == "*" else {_port(entry) for entry in _entries(ports)}
 
     def check_port(self, port: int) -> None:
-        """Raises Refused when a port may not be asked."""
+        """Raises OriginBlockedError when a port may not be asked."""
         if self._ports is not None and port not in self._ports:
-            raise Refused(f"port {port} may not be asked")
+            raise OriginBlockedError(f"port {port} may not be asked")
 
     def permits(self, host: str, address: Address) -> bool:
         """Whether an address that a host name stands for may be asked."""
@@ -109,7 +109,7 @@ class Resolver:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
 
     async def __call__(self, host: str, port: int) -> list[Address]:
-        """The addresses of a host. Raises Interrupted when there are none."""
+        """The addresses of a host. Raises OriginInterruptedError when there are none."""
         try:
             return [ip_address(host)]
         except ValueError:
@@ -118,7 +118,7 @@ class Resolver:
         try:
             found = await loop.run_in_executor(self._threads, _look_up, host, port)
         except OSError as error:
-            raise Interrupted(f"{host} has no address") from error
+            raise OriginInterruptedError(f"{host} has no address") from error
         return [ip_address(text) for text in dict.fromkeys(found)][:_MAX_ADDRESSES]
 
     def close(self) -> None:
@@ -158,8 +158,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         """Connects to the first permitted address that answers.
 
         Raises:
-            Refused: no address of the host may be asked, or not this port.
-            Interrupted: the host has no address.
+            OriginBlockedError: no address of the host may be asked, or not this port.
+            OriginInterruptedError: the host has no address.
             httpcore.ConnectError: none answered; ConnectTimeout: not in time.
         """
         if self._guard is not None:
@@ -171,7 +171,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
         permitted = [address for address in found if self._guard is None or self._guard.permits(host, address)]
         if not permitted:
-            raise Refused(f"{host} is no public address")
+            raise OriginBlockedError(f"{host} is no public address")
         for left, address in enumerate(permitted, 1 - len(permitted)):
             try:
                 if self._small_buffers:

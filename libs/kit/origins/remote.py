@@ -21,7 +21,14 @@ from typing import Final
 import structlog
 
 from kit.origins.client import Answer
-from kit.origins.errors import Changed, Denied, Interrupted, Missing, OriginError, Unusable
+from kit.origins.errors import (
+    OriginChangedError,
+    OriginDeniedError,
+    OriginError,
+    OriginInterruptedError,
+    OriginMissingError,
+    OriginUnusableError,
+)
 
 log = structlog.get_logger()
 
@@ -66,27 +73,29 @@ def facts_of(answer: Answer) -> Facts:
     """What an answer says of the whole file.
 
     Raises:
-        Missing: there is none.
-        Denied: it may not be read.
-        Interrupted: ask again later.
-        Unusable: it has no length, nothing that tells its states apart, or makes no sense.
+        OriginMissingError: there is none.
+        OriginDeniedError: it may not be read.
+        OriginInterruptedError: ask again later.
+        OriginUnusableError: it has no length, nothing that tells its states apart, or makes no sense.
     """
     _check_status(answer)
     fields = answer.fields
     if fields.get("content-encoding", "identity").lower() != "identity":
-        raise Unusable("the origin compresses the file")
+        raise OriginUnusableError("the origin compresses the file")
     takes_ranges = _is_part(answer)
     if takes_ranges:
         _, _, size = _span(fields)
     elif _LENGTH.fullmatch(length := fields.get("content-length", "")):
         size = int(length)
     else:
-        raise Unusable("the origin does not tell how long the file is")
+        raise OriginUnusableError("the origin does not tell how long the file is")
     tag = fields.get("etag", "")
     tag = tag if _TAG.fullmatch(tag) else ""
     modified = _date(fields.get("last-modified"))
     if modified is None and (not tag or tag.startswith("W/")):
-        raise Unusable("the origin tells neither a strong ETag nor Last-Modified: a change would go unnoticed")
+        raise OriginUnusableError(
+            "the origin tells neither a strong ETag nor Last-Modified: a change would go unnoticed"
+        )
     return Facts(size, tag, modified, takes_ranges, fields.get("content-type", "").partition(";")[0].strip().lower())
 
 
@@ -102,24 +111,24 @@ def _check_status(answer: Answer) -> None:
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and _EMPTY.fullmatch(
         answer.fields.get("content-range", "")
     ):
-        raise Unusable("the file is empty")
+        raise OriginUnusableError("the file is empty")
     if status in _MISSING:
-        raise Missing(f"the origin answers {status}")
+        raise OriginMissingError(f"the origin answers {status}")
     if status in _DENIED:
-        raise Denied(f"the origin answers {status}")
+        raise OriginDeniedError(f"the origin answers {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Interrupted(f"the origin answers {status}")
-    raise Unusable(f"the origin answers {status}")
+        raise OriginInterruptedError(f"the origin answers {status}")
+    raise OriginUnusableError(f"the origin answers {status}")
 
 
 def _span(fields: Mapping[str, str]) -> tuple[int, int, int]:
     """First and last byte of a part, and the length of the whole (RFC 9110, 14.4)."""
     found = _SPAN.fullmatch(fields.get("content-range", ""))
     if found is None:
-        raise Unusable("the origin sends a part without saying of what")
+        raise OriginUnusableError("the origin sends a part without saying of what")
     first, last, size = (int(number) for number in found.groups())
     if not first <= last < size or int(fields.get("content-length", last - first + 1)) != last - first + 1:
-        raise Unusable("the origin sends a part that can't be")
+        raise OriginUnusableError("the origin sends a part that can't be")
     return first, last, size
 
 
@@ -137,22 +146,22 @@ async def _read_first_byte(answer: Answer) -> None:
     """Read the part of one byte that was asked for. A longer one is left unread, which cuts the connection.
 
     Raises:
-        Interrupted: it does not come in time.
-        Unusable: more comes than was announced.
+        OriginInterruptedError: it does not come in time.
+        OriginUnusableError: more comes than was announced.
     """
     first, last, _ = _span(answer.fields)
     if first != last:
         return
     block = await anext(answer.body, b"")
     if len(block) > 1 or not await _is_over(answer):
-        raise Unusable("the origin sends more than the part that it announces")
+        raise OriginUnusableError("the origin sends more than the part that it announces")
 
 
 async def _is_over(answer: Answer) -> bool:
     """Return whether nothing follows in a body; once its end has been read, its connection can be used again."""
     try:
         return await anext(answer.body, None) is None
-    except Interrupted:
+    except OriginInterruptedError:
         return True  # all that was asked for is there
 
 
@@ -181,7 +190,7 @@ class RemoteFile:
             if facts.takes_ranges:
                 await _read_first_byte(answer)
         if not facts.size:
-            raise Unusable("the file is empty")
+            raise OriginUnusableError("the file is empty")
         return cls(ask, facts)
 
     def is_fresh(self) -> bool:
@@ -198,8 +207,8 @@ class RemoteFile:
         What breaks off is asked for again from there on: an origin may hang up on a viewer who paused.
 
         Raises:
-            Changed: the original is another one now.
-            Interrupted: it broke off `TRIES` times in a row.
+            OriginChangedError: the original is another one now.
+            OriginInterruptedError: it broke off `TRIES` times in a row.
             OriginError: it can't be read.
         """
         end, failures, safe = offset + count, 0, offset
@@ -209,7 +218,7 @@ class RemoteFile:
                     async for block in stretch:
                         offset += len(block)
                         yield block
-            except Interrupted as error:
+            except OriginInterruptedError as error:
                 if offset == end:
                     return
                 if offset - safe >= _PROGRESS_BYTES:
@@ -221,7 +230,7 @@ class RemoteFile:
                 await asyncio.sleep(RETRY_AFTER_SEC * failures)
 
     async def _stretch(self, offset: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes of one answer that lie between two places; it raises Interrupted when there are fewer."""
+        """Yield the bytes of one answer between two offsets; raise OriginInterruptedError when there are fewer."""
         async with self._ask({"Range": f"bytes={offset}-{end - 1}"} | self._condition()) as answer:
             last, skip = self._check(answer, offset, end)
             end = min(end, last + 1)
@@ -238,7 +247,7 @@ class RemoteFile:
                     if _is_part(answer):
                         await _is_over(answer)
                     return
-        raise Interrupted(f"the body ended at byte {offset}")
+        raise OriginInterruptedError(f"the body ended at byte {offset}")
 
     def _condition(self) -> dict[str, str]:
         """`If-Range` (RFC 9110, 13.1.5): an origin that changed sends another state whole, which `_check` refuses."""
@@ -251,15 +260,15 @@ class RemoteFile:
         try:
             found = facts_of(answer)
             if found.state != self.facts.state:
-                raise Changed("the original has changed")
+                raise OriginChangedError("the original has changed")
             if not found.takes_ranges:
                 skip, last = offset, found.size - 1
             else:
                 first, last, _ = _span(answer.fields)
                 if first != offset or last >= end:
-                    raise Unusable("the origin sends another part than was asked for")
+                    raise OriginUnusableError("the origin sends another part than was asked for")
                 skip = 0
-        except Interrupted:
+        except OriginInterruptedError:
             raise
         except OriginError:
             # Whoever asks next has to look anew.

@@ -25,7 +25,7 @@ class Endpoint:
 
     @classmethod
     def of(cls, url: str, credentials: Credentials | None) -> Endpoint:
-        """An endpoint by its address. Raises BadReference when that is none."""
+        """An endpoint by its address. Raises InvalidReferenceError when that is none."""
         return cls(parse_url(url), credentials)
 
     def locate(self, thing: Object) -> Url:

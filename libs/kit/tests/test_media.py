@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit import media
-from kit.media import BadReference, MediaStore
+from kit.media import InvalidReferenceError, MediaStore
 
 GOOD_SEGMENT = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -56,13 +56,13 @@ def test_any_other_reference_is_refused(reference: str) -> None:
     if all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", segment) for segment in reference.split("/")):
         assert Path(os.path.normpath(store.path(reference))).is_relative_to("/srv/media")
     else:
-        with pytest.raises(BadReference):
+        with pytest.raises(InvalidReferenceError):
             store.path(reference)
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "", "/x", "a b"])
 def test_names_of_collected_files_are_held_to_the_same(store: MediaStore, name: str) -> None:
-    with pytest.raises(BadReference):
+    with pytest.raises(InvalidReferenceError):
         store.incoming(name)
 
 
@@ -116,7 +116,7 @@ def test_each_folder_that_may_be_new_is_synced(store: MediaStore, monkeypatch: p
 
 def test_adopting_to_a_bad_reference_keeps_the_file(store: MediaStore) -> None:
     whole = collect(store, "u1")
-    with pytest.raises(BadReference):
+    with pytest.raises(InvalidReferenceError):
         store.adopt(whole, "../outside")
     assert whole.exists()
 

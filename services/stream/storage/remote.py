@@ -116,7 +116,7 @@ class RemoteStore:
 
     Args:
         fetch: finds an original's state.
-        locate: what a source's reference leads to; it may raise BadReference.
+        locate: what a source's reference leads to; it may raise InvalidReferenceError.
         presign: gives viewers an address of their own for a reference and a media type, if they are to have one.
         capacity: originals remembered; the one not used for longest goes first.
     """
@@ -134,7 +134,7 @@ class RemoteStore:
 
         Raises:
             OriginError: it can't be read.
-            BadReference: it is no reference to another machine.
+            InvalidReferenceError: it is no reference to another machine.
         """
         reference = self._locate(source)
         file = self._kept.get(reference)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.origins import Client, Guard, Interrupted, OriginError, Refused, RemoteFile, parse
+from kit.origins import Client, Guard, OriginBlockedError, OriginError, OriginInterruptedError, RemoteFile, parse
 from kit.origins.guard import Address, Resolver, is_public
 from kit.origins.references import Url
 from kit.testing.origin import Origin
@@ -81,7 +81,7 @@ def test_the_operator_makes_exceptions() -> None:
 
 def test_ports() -> None:
     Guard().check_port(443)
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         Guard().check_port(22)
     Guard("", "*").check_port(22)
     Guard("", "8080, 9000").check_port(9000)
@@ -120,7 +120,7 @@ async def opened(client: Client, text: str) -> RemoteFile:
 @pytest.mark.parametrize("address", PRIVATE)
 async def test_a_name_that_means_a_private_address(address: str) -> None:
     names = Names([address])
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         await opened(Client(Guard("", "*"), 1, names), "http://films.example/a.mp4")
     assert names.asked == ["films.example"]
 
@@ -129,7 +129,7 @@ async def test_a_name_that_means_a_private_address(address: str) -> None:
     "url", ["http://127.0.0.1:{}/a", "http://[::1]:{}/a", "http://[::ffff:127.0.0.1]:{}/a", "http://localhost:{}/a"]
 )
 async def test_the_loopback_by_any_name(origin: Origin, url: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         await opened(Client(Guard("", "*"), 1), url.format(origin.port))
     assert not origin.connections
 
@@ -160,7 +160,7 @@ async def test_each_new_connection_is_judged(origin: Origin) -> None:
     assert isinstance(url, Url)
     file = await RemoteFile.open(partial(client.get, url))
     await origin.stop()
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         async for _ in file.blocks(0, 4):
             pass
     await client.close()
@@ -186,14 +186,14 @@ async def test_redirects_to_what_may_not_be_asked(origin: Origin, target: str) -
         return await Names(["192.168.0.1"] if host == "private.example" else [host])(host, port)
 
     origin.redirects["/a"] = target
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OriginBlockedError) as refused:
         await opened(Client(Guard("127.0.0.1", "*"), 1, resolve), f"http://films.example:{origin.port}/a")
     assert "password" not in str(refused.value)
     assert len(origin.asked) == 1
 
 
 async def test_a_port_that_is_not_allowed(origin: Origin) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         await opened(Client(Guard("127.0.0.1"), 1), origin.url("/a"))
     assert not origin.connections
 
@@ -202,11 +202,11 @@ async def test_the_system_resolves() -> None:
     resolver = Resolver()
     assert ip_address("127.0.0.1") in await resolver("localhost", 80)
     assert await resolver("192.0.2.1", 80) == [ip_address("192.0.2.1")]
-    with pytest.raises(Interrupted):
+    with pytest.raises(OriginInterruptedError):
         await resolver("nobody.invalid", 80)
     resolver.close()
 
 
 def test_refusals_are_errors_of_the_store() -> None:
-    assert issubclass(Refused, OriginError)
+    assert issubclass(OriginBlockedError, OriginError)
     assert issubclass(OriginError, OSError)

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from kit.origins import Denied, Endpoint, Missing, Object, Origins, OriginSettings, parse
+from kit.origins import Endpoint, Object, OriginDeniedError, OriginMissingError, Origins, OriginSettings, parse
 from kit.origins.sigv4 import Credentials, encode_key, presign, sign
 from kit.testing.servers import S3Server
 
@@ -115,7 +115,7 @@ async def test_objects_that_are_not_there(origins: Origins, bucket: Path) -> Non
     for key in (f"{bucket.name}/none", "nobody/none"):
         reference = parse(f"s3://{key}")
         assert isinstance(reference, Object)
-        with pytest.raises(Missing):
+        with pytest.raises(OriginMissingError):
             await origins.open(reference)
 
 
@@ -123,7 +123,7 @@ async def test_objects_that_are_not_there(origins: Origins, bucket: Path) -> Non
 async def test_who_may_not_read(s3_server: S3Server, bucket: Path, changed: dict[str, object]) -> None:
     (bucket / "a.mp4").write_bytes(DATA)
     stranger = Origins(settings(s3_server, **changed))
-    with pytest.raises(Denied):
+    with pytest.raises(OriginDeniedError):
         await stranger.open(Object("kit-films", "a.mp4"))
     await stranger.close()
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kit.origins import Client, Guard, Interrupted, Refused, RemoteFile
+from kit.origins import Client, Guard, OriginBlockedError, OriginInterruptedError, RemoteFile
 from kit.origins.guard import Address
 from kit.origins.references import parse_url
 from kit.testing.origin import Origin
@@ -73,13 +73,13 @@ async def test_the_name_is_what_the_certificate_is_for(secure: Origin) -> None:
 
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
 async def test_another_name_is_not_believed(secure: Origin, host: str) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(OriginInterruptedError):
         await opened(f"https://{host}:{secure.port}/a")
     assert secure.asked == []
 
 
 async def test_a_redirect_from_https_to_http_is_refused(secure: Origin) -> None:
     secure.redirects["/b"] = f"http://films.example:{secure.port}/a"
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         await opened(f"https://films.example:{secure.port}/b")
     assert len(secure.asked) == 1
