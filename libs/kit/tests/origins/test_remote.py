@@ -53,7 +53,7 @@ async def read_until_it_fails(file: RemoteFile, offset: int = 0) -> tuple[bytes,
 
 
 def test_labels_of_the_metric_outlive_the_names_of_the_errors() -> None:
-    errors = [OriginError, *OriginError.__subclasses__()]
+    errors: list[type[OriginError]] = [OriginError, *OriginError.__subclasses__()]
     labels = {"OriginError", "Refused", "Missing", "Denied", "Interrupted", "Changed", "Unusable"}
     assert {error.outcome for error in errors} == labels
     assert len(errors) == len(labels)
