@@ -84,7 +84,7 @@ class Imports:
             if self._folder is None:
                 raise InvalidReferenceError("this platform has no folder to import from: MARQUEE_IMPORT_DIR is not set")
             return await asyncio.to_thread(_size_below, self._folder, reference.path), ""
-        facts = (await self._origins.open(reference)).facts
+        facts = (await self._origins.open(reference)).info
         return facts.size, facts.content_type
 
 

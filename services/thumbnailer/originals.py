@@ -113,7 +113,7 @@ class Originals:
         """
         if local.remote is None:
             return
-        size = local.remote.facts.size
+        size = local.remote.info.size
         if size > self._staging_max_bytes:
             raise MediaError.of(domain.TOO_LARGE_TO_STAGE)
         await _fetch(local.remote, local.path, [range(HEAD_BYTES, size - TAIL_BYTES)])
@@ -124,7 +124,7 @@ class Originals:
             remote = await self._origins.open(reference)
         except OriginError as error:
             raise _told(error) from error
-        size = remote.facts.size
+        size = remote.info.size
         is_whole = size <= HEAD_BYTES + TAIL_BYTES
         places = [range(size)] if is_whole else [range(HEAD_BYTES), range(size - TAIL_BYTES, size)]
         await _fetch(remote, path, places)
@@ -137,7 +137,7 @@ class Originals:
 
 async def _fetch(remote: RemoteFile, path: Path, places: list[range]) -> None:
     try:
-        descriptor = await asyncio.to_thread(_make, path, remote.facts.size)
+        descriptor = await asyncio.to_thread(_make, path, remote.info.size)
         try:
             for place in places:
                 await _fetch_part(remote, descriptor, place)

@@ -1,4 +1,4 @@
-"""What every service but auth needs to know who is calling: keys, Basic checks and ended logins, over gRPC."""
+"""Client of auth for the authentication in all other services: keys, Basic checks and revocations, over gRPC."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 log = structlog.get_logger()
 
 REVOCATIONS_SEC = 3.0
-"""How often auth is asked for logins that were ended. With the question's own time it stays below five seconds."""
+"""Interval at which revocations are fetched from auth. With the call's own time it stays below five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """What must not be relied on any more."""
+    """Logins and rights that have ended."""
 
     session_ids: Sequence[str]
-    """`sid` claims of logins that were ended."""
+    """`sid` claims of ended logins."""
     accounts: Mapping[str, int]
-    """Accounts that changed, each with the least `ver` claim that still holds."""
+    """Changed accounts, each with the least `ver` claim that is still valid."""
     as_of: datetime
-    """What to ask from next time."""
+    """`since` of the next call."""
 
 
 ListRevocations = Callable[[datetime | None], Awaitable[Revocations]]
-"""Takes the `as_of` of its last answer, or None."""
+"""Takes the `as_of` of its last result, or None."""
 
 
 def authenticator(channel: aio.Channel) -> Authenticator:
-    """An authenticator that asks auth, through `channel`, for what it can't decide here."""
+    """Return an authenticator that calls auth, through `channel`, for what it can't decide in this process."""
     stub = AuthServiceStub(channel)
 
     async def fetch_jwks() -> str:
@@ -56,9 +56,9 @@ def authenticator(channel: aio.Channel) -> Authenticator:
 
 
 async def follow_revocations(ask_auth: ListRevocations, authenticator: Authenticator) -> None:
-    """Has an authenticator refuse what auth has revoked, at most `REVOCATIONS_SEC` late; runs until cancelled.
+    """Pass what auth has revoked to an authenticator, at most `REVOCATIONS_SEC` late; run until cancelled.
 
-    While auth is away nobody can end a login either; what it learns when auth is back goes back to the last answer.
+    While auth is away no login can be ended either; the first result after that covers the time since the last one.
     """
     since: datetime | None = None
     while True:
@@ -76,7 +76,7 @@ async def follow_revocations(ask_auth: ListRevocations, authenticator: Authentic
 
 
 def revocations(channel: aio.Channel) -> ListRevocations:
-    """Asks auth for what was revoked. It raises ApiError when auth doesn't answer."""
+    """Return a function that fetches revocations from auth. It raises ApiError when auth does not answer."""
     stub = AuthServiceStub(channel)
 
     async def ask_auth(since: datetime | None) -> Revocations:

@@ -84,7 +84,7 @@ class ErrorCode(StrEnum):
         "AUTH_LOGIN_TAKEN",
         409,
         _G.ALREADY_EXISTS,
-        "Somebody already has this login.",
+        "This login is taken already.",
         "이미 사용 중인 아이디입니다.",
     )
     AUTH_WRONG_PASSWORD = (

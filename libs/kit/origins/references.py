@@ -1,4 +1,4 @@
-"""What references to originals look like. Only catalog makes them; every service reads them by this one parser.
+"""References to originals. Only catalog creates them; every service parses them here.
 
 videos/<id>/source               the platform's own media store
 import:films/A film.mp4          below the folder of imported films, in place
@@ -26,21 +26,21 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _MAX_HOST_CHARS = 253
 _MAX_KEY_BYTES = 1024
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Percent signs and what RFC 3986, 3.3 and 3.4 let stand; the rest is encoded as browsers do.
+# Percent signs and the characters that RFC 3986, 3.3 and 3.4 allow; the rest is encoded as browsers do.
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """In the platform's own media store."""
+    """A file in the platform's own media store."""
 
     reference: str
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Below the folder of imported films; `path` is relative to it and has no `.`, `..` or empty segments."""
+    """A file below the folder of imported films; `path` is relative to it, without `.`, `..` or empty segments."""
 
     path: str
 
@@ -68,19 +68,19 @@ class Url:
     """Lower case and ASCII; an IPv6 address has no brackets."""
     port: int
     target: str
-    """Path and query, as they are sent (RFC 9112, 3.2.1)."""
+    """Path and query as sent (RFC 9112, 3.2.1)."""
 
     @property
     def authority(self) -> str:
-        """Host and, where it is not the scheme's own, port: the value of the `Host` field."""
+        """Return the value of the `Host` field: the host, and the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def joined(self, location: str) -> Url:
-        """Where a redirect from here leads (RFC 9110, 10.2.2).
+        """Return the target of a redirect from here (RFC 9110, 10.2.2).
 
         Raises:
-            InvalidReferenceError: nowhere that may be followed.
+            InvalidReferenceError: it is no address that may be followed.
         """
         try:
             return parse_url(urljoin(str(self), location))
@@ -95,10 +95,10 @@ Reference = Stored | Imported | Object | Url
 
 
 def parse(text: str) -> Reference:
-    """What a reference says.
+    """Parse a reference.
 
     Raises:
-        InvalidReferenceError: nothing that any service makes; the text says what is wrong and quotes nothing.
+        InvalidReferenceError: it is malformed; the text names the fault and quotes nothing.
     """
     if len(text) > MAX_CHARS:
         raise InvalidReferenceError(f"longer than {MAX_CHARS} characters")
@@ -112,10 +112,10 @@ def parse(text: str) -> Reference:
 
 
 def check_path(path: str) -> str:
-    """A relative path that can't lead out of the folder it is taken from, symbolic links apart.
+    """Return a relative path that can't lead out of its folder, except by symbolic links.
 
     Raises:
-        InvalidReferenceError: it is something else.
+        InvalidReferenceError: it is another kind of path.
     """
     if "\x00" in path or any(segment in {"", ".", ".."} for segment in path.split("/")):
         raise InvalidReferenceError("not a plain relative path")
@@ -129,10 +129,10 @@ def check_path(path: str) -> str:
 
 
 def parse_url(text: str) -> Url:
-    """An HTTP(S) address in its normal form.
+    """Return an HTTP(S) address in its normal form.
 
     Raises:
-        InvalidReferenceError: it is malformed, has a user in it, or a host that different programs read differently.
+        InvalidReferenceError: it is malformed, has a user in it, or a host that programs parse differently.
     """
     if len(text) > MAX_CHARS or _FORBIDDEN.search(text):
         raise InvalidReferenceError("malformed address")
@@ -160,7 +160,7 @@ def parse_url(text: str) -> Url:
 
 
 def _host(netloc: str, host: str) -> str:
-    """A host's one spelling. `0177.0.0.1`, `2130706433` and `127.1` mean different things to different programs."""
+    """Return the one accepted spelling of a host: programs disagree about `0177.0.0.1`, `2130706433` and `127.1`."""
     try:
         if netloc.startswith("["):
             if "%" in host:
@@ -187,7 +187,7 @@ def _object(text: str) -> Object:
         size = len(key.encode())
     except UnicodeEncodeError as error:
         raise InvalidReferenceError("a key is not UTF-8") from error
-    # S3 has them, but programs on the way (proxies, URL libraries) resolve them as folders.
+    # S3 allows `.` and `..` in keys, but proxies and URL libraries resolve them as folders.
     if not 1 <= size <= _MAX_KEY_BYTES or _FORBIDDEN.search(key) or {".", ".."} & set(key.split("/")):
         raise InvalidReferenceError("malformed key")
     return Object(bucket, key)

@@ -40,7 +40,7 @@ shares_port: ContextVar[bool] = ContextVar("shares_port", default=False)
 
 
 class _CallInterceptor(aio.ServerInterceptor):
-    """Around each call: logging context, metrics, a deadline, and errors in the platform's vocabulary."""
+    """Wraps each call in a logging context, metrics, a deadline, and the translation of errors."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -53,7 +53,7 @@ class _CallInterceptor(aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None or handler_call_details.method.startswith("/grpc.health."):
             return handler
-        # The stubs know of synchronous handlers only.
+        # The stubs only type synchronous handlers.
         answer: Any = handler.unary_unary
         method = handler_call_details.method
         metadata = dict(handler_call_details.invocation_metadata or ())
@@ -118,27 +118,27 @@ class GrpcServer:
         self.port = 0
 
     async def start(self) -> None:
-        """Listens.
+        """Start to listen.
 
         Raises:
-            SettingsError: the address can't be had.
+            SettingsError: the address is taken or invalid.
         """
         try:
             self.port = self._server.add_insecure_port(self._bind)
         except RuntimeError as error:
             sentence = f"gRPC can't listen on {self._bind}; set MARQUEE_GRPC_BIND to a free address."
             raise SettingsError(sentence) from error
-        # The health service would say "serving" from the first moment on, before anything was looked at.
+        # The health service reports "serving" from its creation on, before any check has run.
         await self.report("", healthy=False)
         await self._server.start()
 
     async def report(self, name: str, healthy: bool) -> None:  # noqa: FBT001 - the value reported, not a mode
-        """Sets what the health service says of a part; the empty name is the whole service."""
+        """Set the health of a part; the empty name is the whole service."""
         serving = health_pb2.HealthCheckResponse.SERVING
         not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
         await self._health.set(name, serving if healthy else not_serving)
 
     async def stop(self, grace_sec: float) -> None:
-        """Finishes the calls in hand, at most for `grace_sec`."""
+        """Refuse new calls and finish running ones within `grace_sec` seconds."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_sec)

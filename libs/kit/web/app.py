@@ -32,13 +32,13 @@ def create_app(
     routers: Mapping[str, APIRouter],
     max_body_bytes: Callable[[Scope], int | None] | None = None,
 ) -> FastAPI:
-    """The HTTP application of a service.
+    """Build the HTTP application of a service.
 
     Args:
         service: its name in logs and metrics.
         title: its name in the API documentation.
         health: what `/readyz` reports.
-        authenticate: finds the caller of protected routes; None where a service has none.
+        authenticate: authenticates callers of protected routes; None where a service has none.
         routers: its routes, by OpenAPI tag.
         max_body_bytes: the largest request body of a path; None for no limit. One MiB everywhere by default.
     """

@@ -1,4 +1,4 @@
-"""What requests and answers of all services are made of: models, pages, errors in the OpenAPI document."""
+"""Parts of requests and responses that all services share: base models, pages, errors in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -70,19 +70,19 @@ def _refuse_python_numbers(value: object) -> object:
 
 
 DECIMAL = BeforeValidator(_refuse_python_numbers)
-"""For numbers that come as text: digits of ASCII, without the underscores and blanks that Python allows in them."""
+"""Validator of numbers in text: ASCII digits, without the underscores and blanks that Python allows."""
 
 
 def paging(
     page: Annotated[int, DECIMAL, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, DECIMAL, Query(ge=1, le=100)] = 20,
 ) -> Paging:
-    """The paging parameters of a list."""
+    """Parse the paging parameters of a list."""
     return Paging(page=page, page_size=page_size)
 
 
 def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for a route that can answer with these codes."""
+    """Return the OpenAPI responses of a route that can answer with these codes."""
     answers: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         status = code.http_status

@@ -142,8 +142,8 @@ def build_router(  # noqa: C901 - routes side by side
     @protected.post("/api/auth/logout", status_code=204)
     async def logout(caller: CurrentCaller, request: Request, response: Response) -> None:
         """Ends this login: its refresh tokens are void and the cookies gone."""
-        if caller.session_id:
-            await logins.log_out(caller.user_id, caller.session_id, client_address(request))
+        if caller.login_session_id:
+            await logins.log_out(caller.user_id, caller.login_session_id, client_address(request))
         bare = request.cookies.get(REFRESH_COOKIE, "")
         cookies.delete_tokens(request, response, bare_are_own=await logins.own_refresh_token([bare]) is not None)
 

@@ -169,7 +169,7 @@ class Accounts:
         before = await self.get(caller.user_id)
         require_good_password(new, before.login_id, "new_password")
         # A login that goes on has proved whose it is, as a known device has; Basic credentials have no session.
-        device = caller.session_id or None
+        device = caller.login_session_id or None
         async with self._attempts.turn(address, device):
             await self._attempts.require_room(before.login_key, address, device)
             if not await self._hasher.verify(current, before.password_hash):
@@ -184,7 +184,7 @@ class Accounts:
                 # Somebody else chose one while this one was looked at: what was proved does not hold any more.
                 raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
             await set_password(transaction, user, password_hash, now)
-            ended = await end_logins(transaction, user, now, but=caller.session_id)
+            ended = await end_logins(transaction, user, now, but=caller.login_session_id)
             note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
         return user
 

@@ -47,9 +47,9 @@ class StreamAuthenticator:
         request.state.ticket = ticket
         return ticket.caller
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
-        return self.accounts.known(fields)
+        return self.accounts.get_cached(fields)
 
     def revoke(self, revoked: Revocations) -> None:
         """Refuses the tickets of logins that were ended, and of accounts that changed."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.origins import Client, Guard, OriginBlockedError, OriginError, OriginInterruptedError, RemoteFile, parse
+from kit.origins import Guard, OriginBlockedError, OriginClient, OriginError, OriginInterruptedError, RemoteFile, parse
 from kit.origins.guard import Address, Resolver, is_public
 from kit.origins.references import Url
 from kit.testing.origin import Origin
@@ -108,7 +108,7 @@ class Names:
         return [ip_address(address) for address in found]
 
 
-async def opened(client: Client, text: str) -> RemoteFile:
+async def opened(client: OriginClient, text: str) -> RemoteFile:
     url = parse(text)
     assert isinstance(url, Url)
     try:
@@ -121,7 +121,7 @@ async def opened(client: Client, text: str) -> RemoteFile:
 async def test_a_name_that_means_a_private_address(address: str) -> None:
     names = Names([address])
     with pytest.raises(OriginBlockedError):
-        await opened(Client(Guard("", "*"), 1, names), "http://films.example/a.mp4")
+        await opened(OriginClient(Guard("", "*"), 1, names), "http://films.example/a.mp4")
     assert names.asked == ["films.example"]
 
 
@@ -130,7 +130,7 @@ async def test_a_name_that_means_a_private_address(address: str) -> None:
 )
 async def test_the_loopback_by_any_name(origin: Origin, url: str) -> None:
     with pytest.raises(OriginBlockedError):
-        await opened(Client(Guard("", "*"), 1), url.format(origin.port))
+        await opened(OriginClient(Guard("", "*"), 1), url.format(origin.port))
     assert not origin.connections
 
 
@@ -138,9 +138,9 @@ async def test_rebinding_changes_nothing(origin: Origin) -> None:
     """The address that was judged is the one that is connected to: nobody is asked a second time."""
     origin.files["/a"] = b"film"
     names = Names(["127.0.0.1"], ["10.0.0.1"])
-    file = await opened(Client(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
+    file = await opened(OriginClient(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
     assert names.asked == ["films.example"]
-    assert file.facts.size == 4
+    assert file.info.size == 4
     # The server saw the name, not the address.
     assert origin.asked[0].fields["host"] == f"films.example:{origin.port}"
 
@@ -148,14 +148,14 @@ async def test_rebinding_changes_nothing(origin: Origin) -> None:
 async def test_of_several_addresses_only_permitted_ones_are_tried(origin: Origin) -> None:
     origin.files["/a"] = b"film"
     names = Names(["10.0.0.1", "127.0.0.1", "::1"])
-    await opened(Client(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
+    await opened(OriginClient(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
     assert origin.connections == 1
 
 
 async def test_each_new_connection_is_judged(origin: Origin) -> None:
     origin.files["/a"] = b"film"
     names = Names(["127.0.0.1"], ["10.0.0.1"])
-    client = Client(Guard("127.0.0.1", "*"), 1, names)
+    client = OriginClient(Guard("127.0.0.1", "*"), 1, names)
     url = parse(f"http://films.example:{origin.port}/a")
     assert isinstance(url, Url)
     file = await RemoteFile.open(partial(client.get, url))
@@ -187,14 +187,14 @@ async def test_redirects_to_what_may_not_be_asked(origin: Origin, target: str) -
 
     origin.redirects["/a"] = target
     with pytest.raises(OriginBlockedError) as refused:
-        await opened(Client(Guard("127.0.0.1", "*"), 1, resolve), f"http://films.example:{origin.port}/a")
+        await opened(OriginClient(Guard("127.0.0.1", "*"), 1, resolve), f"http://films.example:{origin.port}/a")
     assert "password" not in str(refused.value)
     assert len(origin.asked) == 1
 
 
 async def test_a_port_that_is_not_allowed(origin: Origin) -> None:
     with pytest.raises(OriginBlockedError):
-        await opened(Client(Guard("127.0.0.1"), 1), origin.url("/a"))
+        await opened(OriginClient(Guard("127.0.0.1"), 1), origin.url("/a"))
     assert not origin.connections
 
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.origins import (
-    Client,
     Guard,
     OriginChangedError,
+    OriginClient,
     OriginDeniedError,
     OriginError,
     OriginInterruptedError,
@@ -38,14 +38,14 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def read(file: RemoteFile, offset: int = 0, count: int | None = None) -> bytes:
-    count = file.facts.size - offset if count is None else count
+    count = file.info.size - offset if count is None else count
     return b"".join([block async for block in file.blocks(offset, count)])
 
 
 async def read_until_it_fails(file: RemoteFile, offset: int = 0) -> tuple[bytes, OriginError]:
     got = b""
     try:
-        async for block in file.blocks(offset, file.facts.size - offset):
+        async for block in file.blocks(offset, file.info.size - offset):
             got += block
     except OriginError as error:
         return got, error
@@ -62,10 +62,10 @@ def test_labels_of_the_metric_outlive_the_names_of_the_errors() -> None:
 async def test_what_is_known_of_it(origin: Origin, opened: Open) -> None:
     origin.files["/a"] = DATA
     origin.etag = '"tag"'
-    facts = (await opened("/a")).facts
-    assert (facts.size, facts.tag, facts.modified) == (len(DATA), '"tag"', MODIFIED)
-    assert facts.content_type == "video/mp4"
-    assert facts.takes_ranges
+    info = (await opened("/a")).info
+    assert (info.size, info.tag, info.modified) == (len(DATA), '"tag"', MODIFIED)
+    assert info.content_type == "video/mp4"
+    assert info.takes_ranges
     assert [request.range for request in origin.asked] == ["bytes=0-0"]
     assert origin.asked[0].fields["accept-encoding"] == "identity"
 
@@ -84,7 +84,7 @@ async def test_just_what_is_needed_is_asked_for(origin: Origin, opened: Open) ->
     file = await opened("/a")
     await read(file, 1000, 10)
     assert origin.asked[-1].range == "bytes=1000-1009"
-    assert origin.asked[-1].fields["if-range"] == file.facts.tag
+    assert origin.asked[-1].fields["if-range"] == file.info.tag
     assert origin.sent == 11
     # One connection served it all.
     assert origin.connections == 1
@@ -92,11 +92,11 @@ async def test_just_what_is_needed_is_asked_for(origin: Origin, opened: Open) ->
 
 async def test_the_state_is_the_same_to_everybody_and_changes_with_the_file(origin: Origin, opened: Open) -> None:
     origin.files["/a"] = DATA
-    states = {(await opened("/a")).facts.state for _ in range(2)}
+    states = {(await opened("/a")).info.state for _ in range(2)}
     origin.files["/a"] = DATA[::-1]
-    states.add((await opened("/a")).facts.state)
+    states.add((await opened("/a")).info.state)
     origin.modified = MODIFIED + 1
-    states.add((await opened("/a")).facts.state)
+    states.add((await opened("/a")).info.state)
     assert len(states) == 3
 
 
@@ -110,7 +110,7 @@ async def test_bytes_of_two_states_are_never_mixed(origin: Origin, opened: Open,
     origin.modified = MODIFIED + 10
     with pytest.raises(OriginChangedError):
         await read(file, 1000, 1000)
-    assert not file.is_fresh()
+    assert not file.is_validated()
     assert await read(await opened("/a")) == DATA[::-1]
 
 
@@ -183,7 +183,7 @@ async def test_a_part_may_be_smaller_than_asked_for(origin: Origin, opened: Open
     def decide(asked: object) -> tuple[int, dict[str, str], bytes | memoryview]:
         first = int(str(getattr(asked, "range", "")).removeprefix("bytes=").partition("-")[0])
         last = min(first + 6, 19)
-        told = {"ETag": file.facts.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
+        told = {"ETag": file.info.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
         body = DATA[first : last + 1]
         told |= {"Content-Range": f"bytes {first}-{last}/20", "Content-Length": str(len(body))}
         return 206, told, body
@@ -198,7 +198,7 @@ async def test_parts_with_status_200(origin: Origin, opened: Open) -> None:
     decide = origin._decide
     origin._decide = lambda asked: (200, *decide(asked)[1:])  # type: ignore[method-assign]
     file = await opened("/a")
-    assert file.facts.size == len(DATA)
+    assert file.info.size == len(DATA)
     assert await read(file, 5, 10) == DATA[5:15]
 
 
@@ -267,7 +267,7 @@ async def test_an_origin_that_hangs_takes_only_its_time(origin: Origin, opened: 
 
 
 async def test_who_waits_for_one_origin_holds_up_nobody_at_another(
-    origin: Origin, client: Client, opened: Open, monkeypatch: pytest.MonkeyPatch
+    origin: Origin, client: OriginClient, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kit.origins.client.PER_ORIGIN", 2)
     origin.files["/a"] = DATA
@@ -310,12 +310,12 @@ async def test_freshness_ends_and_is_renewed_by_reading(
 ) -> None:
     origin.files["/a"] = DATA
     file = await opened("/a")
-    assert file.is_fresh()
+    assert file.is_validated()
     now = time.monotonic()
     monkeypatch.setattr("kit.origins.remote.time.monotonic", lambda: now + module.FRESH_SEC + 1)
-    assert not file.is_fresh()
+    assert not file.is_validated()
     await read(file, 0, 1)
-    assert file.is_fresh()
+    assert file.is_validated()
 
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -384,7 +384,7 @@ async def test_an_origin_without_end_is_given_up(
     misbehave: Callable[[Send], Awaitable[None]], error: type[OriginError]
 ) -> None:
     async with misbehaving(misbehave) as (url, sent):
-        client = Client(Guard("127.0.0.1", "*"), 1, only_looks=True)
+        client = OriginClient(Guard("127.0.0.1", "*"), 1, only_probes=True)
         async with asyncio.timeout(30):
             with pytest.raises(error):
                 await RemoteFile.open(partial(client.get, url))
@@ -406,8 +406,8 @@ async def test_a_part_that_goes_on_or_lingers_ends_where_it_should(rest: bytes) 
             await asyncio.sleep(0.05)
 
     async with misbehaving(linger) as (url, _):
-        client = Client(Guard("127.0.0.1", "*"), 1)
-        file = RemoteFile(partial(client.get, url), module.Facts(10, '"a"', None, True, ""))
+        client = OriginClient(Guard("127.0.0.1", "*"), 1)
+        file = RemoteFile(partial(client.get, url), module.RemoteFileInfo(10, '"a"', None, True, ""))
         async with asyncio.timeout(30):
             assert await read(file, 0, 10) == content
         await client.close()
@@ -421,7 +421,7 @@ async def test_a_film_that_drips_holds_its_reader_for_a_while_only() -> None:
             await asyncio.sleep(0.05)
 
     async with misbehaving(drip) as (url, _):
-        client = Client(Guard("127.0.0.1", "*"), 1)
+        client = OriginClient(Guard("127.0.0.1", "*"), 1)
         file = await RemoteFile.open(partial(client.get, url))
         async with asyncio.timeout(60):
             with pytest.raises(OriginInterruptedError, match="slowly"):
@@ -460,7 +460,7 @@ async def test_what_speaks_no_http() -> None:
         writer.close()
 
     server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
-    client = Client(Guard("127.0.0.1", "*"), 1)
+    client = OriginClient(Guard("127.0.0.1", "*"), 1)
     url = parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/secret?token=hidden")
     with pytest.raises(OriginInterruptedError) as failed:
         await RemoteFile.open(partial(client.get, url))

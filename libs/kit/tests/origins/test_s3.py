@@ -106,7 +106,7 @@ async def test_any_range_of_an_object(origins: Origins, bucket: Path, name: str)
     reference = parse(f"s3://kit-films/{name}")
     assert isinstance(reference, Object)
     file = await origins.open(reference)
-    assert file.facts.size == len(DATA)
+    assert file.info.size == len(DATA)
     for offset, count in ((0, len(DATA)), (0, 1), (1000, 5000), (len(DATA) - 1, 1)):
         assert b"".join([b async for b in file.blocks(offset, count)]) == DATA[offset : offset + count]
 

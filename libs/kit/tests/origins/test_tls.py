@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kit.origins import Client, Guard, OriginBlockedError, OriginInterruptedError, RemoteFile
+from kit.origins import Guard, OriginBlockedError, OriginClient, OriginInterruptedError, RemoteFile
 from kit.origins.guard import Address
 from kit.origins.references import parse_url
 from kit.testing.origin import Origin
@@ -60,7 +60,7 @@ async def resolve(_host: str, _port: int) -> list[Address]:
 
 
 async def opened(url: str) -> RemoteFile:
-    client = Client(Guard("127.0.0.1", "*"), 2, resolve)
+    client = OriginClient(Guard("127.0.0.1", "*"), 2, resolve)
     try:
         return await RemoteFile.open(partial(client.get, parse_url(url)))
     finally:
@@ -68,7 +68,7 @@ async def opened(url: str) -> RemoteFile:
 
 
 async def test_the_name_is_what_the_certificate_is_for(secure: Origin) -> None:
-    assert (await opened(f"https://films.example:{secure.port}/a")).facts.size == 4
+    assert (await opened(f"https://films.example:{secure.port}/a")).info.size == 4
 
 
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])

@@ -74,8 +74,8 @@ class RpcContract:
         assert by_password.user_id == by_token.user_id
         assert by_password.is_admin
         assert by_token.is_admin
-        assert by_token.session_id
-        assert not by_password.session_id
+        assert by_token.login_session_id
+        assert not by_password.login_session_id
 
     async def test_other_services_refuse_what_auth_refuses(self, remote: Authenticator) -> None:
         with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS") as caught:
@@ -122,10 +122,10 @@ class RpcContract:
         bearer, other = await auth.bearer(), await auth.bearer()
         fields = {b"authorization": bearer["Authorization"].encode()}
         await remote(a_request(bearer))
-        assert remote.known(fields)
+        assert remote.get_cached(fields)
         await auth.browser().post("/api/auth/logout", headers=bearer)
         async with asyncio.timeout(60):
-            while remote.known(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
+            while remote.get_cached(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
                 await asyncio.sleep(0.01)
         with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
             await remote(a_request(bearer))
