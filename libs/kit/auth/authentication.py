@@ -167,13 +167,13 @@ class Authenticator:
 
     async def _identify_basic(self, credentials: str, request: Request) -> Caller:
         digest = self._digest(credentials)
-        if known := self._remembered(digest):
-            return known
+        if cached := self._remembered(digest):
+            return cached
         login, password = parse_basic(credentials)
         # A downloader opens sixteen connections at once: the first one calls auth, the others wait for its result.
         async with self._asking.setdefault(digest, asyncio.Lock()):
-            if known := self._remembered(digest):
-                return known
+            if cached := self._remembered(digest):
+                return cached
             changes = self._changes
             caller = await self._verify_basic(login, password, client_address(request))
             if changes == self._changes:
@@ -186,8 +186,8 @@ class Authenticator:
         return hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
 
     def _remembered(self, digest: bytes) -> Caller | None:
-        known = self._basic.get(digest)
-        return known[0] if known and time.monotonic() < known[1] else None
+        cached = self._basic.get(digest)
+        return cached[0] if cached and time.monotonic() < cached[1] else None
 
 
 def cookie_values(header: str, name: str) -> list[str]:
@@ -284,18 +284,18 @@ _COOKIE = Depends(
 async def current_caller(request: Request) -> Caller:
     """Return the caller of a protected route; raise ApiError without valid credentials."""
     authenticate: Authenticate = request.app.state.authenticate
-    known: Caller | None = getattr(request.state, "caller", None)
-    if known is None:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
         # Authenticate once a request: a wrong password is counted.
         refused: ApiError | None = getattr(request.state, "caller_error", None)
         if refused is not None:
             raise refused
         try:
-            known = request.state.caller = await authenticate(request)
+            caller = request.state.caller = await authenticate(request)
         except ApiError as error:
             request.state.caller_error = error
             raise
-    return known
+    return caller
 
 
 async def caller_or_none(request: Request) -> Caller | None:

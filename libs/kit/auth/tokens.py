@@ -70,8 +70,8 @@ class TokenVerifier:
 
     def get_cached(self, token: str) -> Caller | None:
         """Return the caller of a token that was verified before and still holds; None is a cache miss, no denial."""
-        known = self._seen.peek(token)
-        return known.caller if known and time.time() < known.expires_at else None
+        cached = self._seen.peek(token)
+        return cached.caller if cached and time.time() < cached.expires_at else None
 
     def has_key_of(self, token: str) -> bool:
         """Return whether the key that a token names is in memory; its signature is not checked."""
@@ -87,9 +87,9 @@ class TokenVerifier:
             ApiError: AUTH_INVALID_TOKEN; AUTH_TOKEN_EXPIRED for one that was valid; SERVICE_UNAVAILABLE when the keys
                 can't be fetched.
         """
-        if known := self._seen.get(token):
-            if time.time() < known.expires_at:
-                return known.caller
+        if cached := self._seen.get(token):
+            if time.time() < cached.expires_at:
+                return cached.caller
             self._seen.pop(token)
             raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
         verified = await self._check(token)
@@ -100,7 +100,7 @@ class TokenVerifier:
         if session_id in self._revoked:
             return
         self._revoked.put(session_id, True)
-        self._seen.drop_if(lambda _, known: known.caller.login_session_id == session_id)
+        self._seen.drop_if(lambda _, cached: cached.caller.login_session_id == session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
         """Refuse an account's tokens that are older than a change of its rights from now on.
@@ -112,7 +112,7 @@ class TokenVerifier:
         if (self._least_versions.peek(user_id) or 0) >= least_version:
             return
         self._least_versions.put(user_id, least_version)
-        self._seen.drop_if(lambda _, known: known.caller.user_id == user_id and known.version < least_version)
+        self._seen.drop_if(lambda _, cached: cached.caller.user_id == user_id and cached.version < least_version)
 
     async def renew_keys(self) -> None:
         """Fetch the keys again after `_RENEW_SEC`, and forget withdrawn ones with the tokens that they verified.

@@ -125,7 +125,7 @@ async def test_a_code_of_a_newer_release_becomes_internal(peer: Peer) -> None:
     assert caught.value.code == "INTERNAL"
 
 
-async def test_a_crash_says_nothing_of_its_cause(peer: Peer) -> None:
+async def test_crash_does_not_reveal_its_cause(peer: Peer) -> None:
     with pytest.raises(ApiError) as caught:
         await peer.call(raising(RuntimeError("password=hunter2")))
     assert caught.value.code == "INTERNAL"
@@ -144,7 +144,7 @@ async def test_an_unknown_method_is_internal(tmp_path: Path) -> None:
     await server.stop(0)
 
 
-async def test_a_late_answer_is_not_waited_for_and_its_work_is_stopped(peer: Peer) -> None:
+async def test_call_ends_at_its_deadline_and_stops_the_handler(peer: Peer) -> None:
     stopped = asyncio.Event()
 
     async def hang(_context: aio.ServicerContext[Any, Any]) -> str:
@@ -248,7 +248,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server_and_no_failure(peer: 
 
 
 async def test_a_server_that_is_away_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
-    async with connect(f"unix:{tmp_path}/nobody") as channel:
+    async with connect(f"unix:{tmp_path}/no-server") as channel:
         started = time.monotonic()
         with pytest.raises(ApiError) as caught:
             await call(auth_pb2_grpc.AuthServiceStub(channel).GetJwks, auth_pb2.GetJwksRequest(), deadline_sec=0.2)
@@ -273,7 +273,7 @@ async def test_a_server_that_comes_up_in_time_still_answers(tmp_path: Path) -> N
         await server.stop(0)
 
 
-async def test_request_and_trace_travel_along(peer: Peer) -> None:
+async def test_passes_request_id_and_trace_on(peer: Peer) -> None:
     def tell(_context: aio.ServicerContext[Any, Any]) -> str:
         return " ".join((current("request_id"), current("traceparent"), current("service")))
 
@@ -294,7 +294,7 @@ async def test_a_call_without_a_context_gets_one(peer: Peer) -> None:
     assert len(trace) == 55
 
 
-async def test_calls_side_by_side_keep_their_contexts(peer: Peer) -> None:
+async def test_concurrent_calls_keep_their_contexts(peer: Peer) -> None:
     all_there = asyncio.Barrier(5)
 
     async def tell(_context: aio.ServicerContext[Any, Any]) -> str:
@@ -309,7 +309,7 @@ async def test_calls_side_by_side_keep_their_contexts(peer: Peer) -> None:
     assert await asyncio.gather(*map(one, names)) == names
 
 
-async def test_health_is_told_as_it_was_reported(peer: Peer) -> None:
+async def test_probe_returns_the_reported_health(peer: Peer) -> None:
     assert await probe(peer.channel, "database") is None
     await peer.server.report("database", healthy=False)
     await peer.server.report("", healthy=True)
@@ -319,18 +319,18 @@ async def test_health_is_told_as_it_was_reported(peer: Peer) -> None:
     assert await probe(peer.channel, "database") is True
 
 
-async def test_a_server_that_was_not_looked_at_is_not_called_healthy(peer: Peer) -> None:
+async def test_new_server_is_not_healthy_before_its_first_check(peer: Peer) -> None:
     assert await probe(peer.channel) is False
 
 
-async def test_a_probe_of_nobody_fails_at_once(tmp_path: Path) -> None:
-    async with connect(f"unix:{tmp_path}/nobody") as channel, asyncio.timeout(60):
+async def test_probe_fails_at_once_without_a_server(tmp_path: Path) -> None:
+    async with connect(f"unix:{tmp_path}/no-server") as channel, asyncio.timeout(60):
         with pytest.raises(ApiError) as caught:
             await probe(channel)
     assert caught.value.code == "SERVICE_UNAVAILABLE"
 
 
-async def test_a_stop_lets_calls_in_hand_finish(peer: Peer) -> None:
+async def test_stop_lets_running_calls_finish(peer: Peer) -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_context: aio.ServicerContext[Any, Any]) -> str:
@@ -351,7 +351,7 @@ async def test_a_server_that_never_started_can_be_stopped(tmp_path: Path) -> Non
         await GrpcServer("kit", f"unix:{tmp_path}/rpc").stop(0)
 
 
-async def test_a_free_port_is_told() -> None:
+async def test_takes_a_free_port_and_refuses_a_taken_one() -> None:
     server = GrpcServer("kit", "127.0.0.1:0")
     await server.start()
     assert server.port > 0
@@ -360,6 +360,6 @@ async def test_a_free_port_is_told() -> None:
     await server.stop(0)
 
 
-def test_a_moment_as_protobuf_has_it() -> None:
+def test_timestamp_keeps_the_time() -> None:
     moment = datetime(2024, 2, 29, 1, 2, 3, 456789, tzinfo=UTC)
     assert timestamp(moment).ToDatetime(UTC) == moment

@@ -67,7 +67,7 @@ def test_an_address_is_as_public_in_each_of_its_forms(address: IPv4Address) -> N
     assert is_public(IPv6Address((0x2002 << 112) | (int(address) << 80))) is is_public(address)
 
 
-def test_the_operator_makes_exceptions() -> None:
+def test_permits_what_the_operator_lists() -> None:
     guard = Guard("10.1.0.0/16, origin.lan, 192.168.7.7, fd00::/8")
     assert guard.permits("any", ip_address("10.1.255.1"))
     assert guard.permits("any", ip_address("::ffff:10.1.255.1"))
@@ -79,7 +79,7 @@ def test_the_operator_makes_exceptions() -> None:
     assert not guard.permits("any", ip_address("192.168.7.8"))
 
 
-def test_ports() -> None:
+def test_permits_listed_ports_only() -> None:
     Guard().check_port(443)
     with pytest.raises(OriginBlockedError):
         Guard().check_port(22)
@@ -90,7 +90,7 @@ def test_ports() -> None:
 @pytest.mark.parametrize(
     ("allow", "ports"), [("10.0.0.0/33", "80"), ("10.0.0.1/8", "80"), ("", "http"), ("", "0"), ("1.2.3", "80")]
 )
-def test_settings_that_make_no_sense(allow: str, ports: str) -> None:
+def test_refuses_malformed_settings(allow: str, ports: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Guard(allow, ports)
 
@@ -118,7 +118,7 @@ async def opened(client: OriginClient, text: str) -> RemoteFile:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-async def test_a_name_that_means_a_private_address(address: str) -> None:
+async def test_refuses_a_name_with_a_private_address(address: str) -> None:
     names = Names([address])
     with pytest.raises(OriginBlockedError):
         await opened(OriginClient(Guard("", "*"), 1, names), "http://films.example/a.mp4")
@@ -128,14 +128,14 @@ async def test_a_name_that_means_a_private_address(address: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{}/a", "http://[::1]:{}/a", "http://[::ffff:127.0.0.1]:{}/a", "http://localhost:{}/a"]
 )
-async def test_the_loopback_by_any_name(origin: Origin, url: str) -> None:
+async def test_refuses_the_loopback_in_any_spelling(origin: Origin, url: str) -> None:
     with pytest.raises(OriginBlockedError):
         await opened(OriginClient(Guard("", "*"), 1), url.format(origin.port))
     assert not origin.connections
 
 
-async def test_rebinding_changes_nothing(origin: Origin) -> None:
-    """The address that was judged is the one that is connected to: nobody is asked a second time."""
+async def test_dns_rebinding_changes_nothing(origin: Origin) -> None:
+    """The checked address is the one that is connected to: the name is not resolved a second time."""
     origin.files["/a"] = b"film"
     names = Names(["127.0.0.1"], ["10.0.0.1"])
     file = await opened(OriginClient(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
@@ -152,7 +152,7 @@ async def test_of_several_addresses_only_permitted_ones_are_tried(origin: Origin
     assert origin.connections == 1
 
 
-async def test_each_new_connection_is_judged(origin: Origin) -> None:
+async def test_checks_each_new_connection(origin: Origin) -> None:
     origin.files["/a"] = b"film"
     names = Names(["127.0.0.1"], ["10.0.0.1"])
     client = OriginClient(Guard("127.0.0.1", "*"), 1, names)
@@ -179,7 +179,7 @@ async def test_each_new_connection_is_judged(origin: Origin) -> None:
         "file:///etc/passwd",
     ],
 )
-async def test_redirects_to_what_may_not_be_asked(origin: Origin, target: str) -> None:
+async def test_refuses_redirects_to_forbidden_addresses(origin: Origin, target: str) -> None:
     async def resolve(host: str, port: int) -> list[Address]:
         if host == "films.example":
             return [ip_address("127.0.0.1")]
@@ -192,7 +192,7 @@ async def test_redirects_to_what_may_not_be_asked(origin: Origin, target: str) -
     assert len(origin.asked) == 1
 
 
-async def test_a_port_that_is_not_allowed(origin: Origin) -> None:
+async def test_refuses_a_port_that_is_not_listed(origin: Origin) -> None:
     with pytest.raises(OriginBlockedError):
         await opened(OriginClient(Guard("127.0.0.1"), 1), origin.url("/a"))
     assert not origin.connections

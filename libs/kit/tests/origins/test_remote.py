@@ -183,10 +183,10 @@ async def test_a_part_may_be_smaller_than_asked_for(origin: Origin, opened: Open
     def decide(asked: object) -> tuple[int, dict[str, str], bytes | memoryview]:
         first = int(str(getattr(asked, "range", "")).removeprefix("bytes=").partition("-")[0])
         last = min(first + 6, 19)
-        told = {"ETag": file.info.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
+        fields = {"ETag": file.info.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
         body = DATA[first : last + 1]
-        told |= {"Content-Range": f"bytes {first}-{last}/20", "Content-Length": str(len(body))}
-        return 206, told, body
+        fields |= {"Content-Range": f"bytes {first}-{last}/20", "Content-Length": str(len(body))}
+        return 206, fields, body
 
     origin._decide = decide  # type: ignore[method-assign]
     assert await read(file) == DATA[:20]

@@ -67,12 +67,12 @@ async def opened(url: str) -> RemoteFile:
         await client.close()
 
 
-async def test_the_name_is_what_the_certificate_is_for(secure: Origin) -> None:
+async def test_accepts_a_certificate_for_the_name(secure: Origin) -> None:
     assert (await opened(f"https://films.example:{secure.port}/a")).info.size == 4
 
 
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
-async def test_another_name_is_not_believed(secure: Origin, host: str) -> None:
+async def test_refuses_a_certificate_for_another_name(secure: Origin, host: str) -> None:
     with pytest.raises(OriginInterruptedError):
         await opened(f"https://{host}:{secure.port}/a")
     assert secure.asked == []

@@ -32,7 +32,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_as_many_at_once_as_in_a_minute_then_one_each_step(clock: Clock) -> None:
+def test_allows_a_burst_then_one_request_each_step(clock: Clock) -> None:
     limit = RateLimit(5, clock)
     counts = [limit.take("a") for _ in range(7)]
     assert [(count.is_allowed, count.left) for count in counts] == [
@@ -57,7 +57,7 @@ def test_no_rounding_costs_a_request(per_minute: int, clock: Clock) -> None:
     assert limit.take("a").is_allowed == (per_minute > sent)
 
 
-def test_what_is_counted_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_keys_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_KEYS", 3)
     limit = RateLimit(2, clock)
     for key in "abcdabcd":
@@ -83,7 +83,7 @@ def test_a_user_is_not_refused_for_what_others_at_the_address_do(clock: Clock) -
     assert requests.count_verified("address", ALICES_PHONE, "203.0.113.1").is_allowed, "a household shares an account"
 
 
-def test_wrong_credentials_leave_room_for_logging_in(clock: Clock) -> None:
+def test_wrong_credentials_do_not_use_up_the_limit_of_logins(clock: Clock) -> None:
     requests = RequestLimits(5, 10, clock)
     assert [requests.count_refused("address", "203.0.113.1").is_allowed for _ in range(6)] == [True] * 5 + [False]
     assert requests.count_anonymous("address", "203.0.113.1").is_allowed
@@ -157,12 +157,12 @@ async def test_made_up_tokens_share_the_limit_of_their_address(client: httpx.Asy
     assert (good.status_code, good.headers["RateLimit"]) == (200, '"login";r=4;t=12')
 
 
-async def test_a_public_route_lets_no_made_up_token_through(client: httpx.AsyncClient) -> None:
+async def test_public_route_counts_made_up_tokens(client: httpx.AsyncClient) -> None:
     answers = [await client.post("/login", headers=counted("address", f"junk-{n}")) for n in range(7)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
 
 
-async def test_what_comes_by_the_dozen_counts_by_user(client: httpx.AsyncClient) -> None:
+async def test_requests_limited_by_user_count_by_user(client: httpx.AsyncClient) -> None:
     answers = [await client.get("/mine", headers=counted("user", "good-one")) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     assert answers[-1].headers["RateLimit-Policy"] == '"user";q=10;w=60'
@@ -170,7 +170,7 @@ async def test_what_comes_by_the_dozen_counts_by_user(client: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("limited", ["", "nonsense"])
-async def test_what_the_gateway_does_not_count_is_not_counted(client: httpx.AsyncClient, limited: str) -> None:
+async def test_requests_without_limit_header_are_not_counted(client: httpx.AsyncClient, limited: str) -> None:
     answers = [await client.get("/mine", headers=counted(limited, "good")) for _ in range(12)]
     assert {answer.status_code for answer in answers} == {200}
     assert "RateLimit" not in answers[0].headers
