@@ -355,7 +355,9 @@ async def test_while_auth_is_away_requests_do_not_queue_for_it(
 )
 async def test_unusable_keys_are_service_unavailable(auth: Auth, verifier: TokenVerifier, document: str) -> None:
     auth.document = document or " "
-    assert await refused(verifier, auth.mint()) == "SERVICE_UNAVAILABLE"
+    with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE") as caught:
+        await verifier.verify(auth.mint())
+    assert caught.value.details == {"dependency": "auth"}
 
 
 async def test_cache_of_tokens_is_bounded(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
