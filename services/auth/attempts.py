@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, service_unavailable
 from kit.web.addresses import client_network
 
 log = structlog.get_logger()
@@ -104,7 +104,7 @@ class LoginAttempts:
             for limit, names in limits:
                 if not await self._limiter.test(limit, *names):
                     retry_sec = limit.get_expiry()
-                    raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(retry_sec)})
+                    raise ApiError(ErrorCode.AUTH_RATE_LIMITED, headers={"Retry-After": str(retry_sec)})
 
     async def failed(self, login_key: str | None, address: str, device: str | None = None) -> None:
         """Counts a failure. One of a known device or address adds nothing to what closes the account for all.
@@ -171,4 +171,4 @@ async def _counting() -> AsyncIterator[None]:
             yield
     except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
         log.warning("login_attempts_not_counted", reason=repr(error))
-        raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+        raise service_unavailable("redis", retry_after_sec=5) from error

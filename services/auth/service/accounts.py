@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
 from services.auth.attempts import LoginAttempts
@@ -30,7 +30,6 @@ from services.auth.service.common import (
     Actor,
     digest,
     end_logins,
-    invalid,
     locked_user,
     note,
     require_another_admin,
@@ -71,7 +70,7 @@ class Accounts:
             ApiError: AUTH_REGISTRATION_CLOSED, VALIDATION_FAILED for a bad password, or AUTH_LOGIN_TAKEN.
         """
         if registration == "closed":
-            raise ApiError("AUTH_REGISTRATION_CLOSED")
+            raise ApiError(ErrorCode.AUTH_REGISTRATION_CLOSED)
         return await self.make(
             login_id=login_id,
             password=password,
@@ -107,7 +106,7 @@ class Accounts:
                 await join(transaction, user, corporation_id)
                 await _add(transaction, user, actor, now)
         except IntegrityError as error:
-            raise ApiError("AUTH_LOGIN_TAKEN") from error
+            raise ApiError(ErrorCode.AUTH_LOGIN_TAKEN) from error
         return user
 
     async def ensure_first_admin(self, login_id: str, password: str) -> bool:
@@ -140,7 +139,7 @@ class Accounts:
         async with self._database.read() as session:
             user = await UserRepository(session).get(user_id) if is_id(user_id) else None
         if user is None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return user
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[User]:
@@ -170,12 +169,12 @@ class Accounts:
         before = await self.get(caller.user_id)
         require_good_password(new, before.login_id, "new_password")
         # A login that goes on has proved whose it is, as a known device has; Basic credentials have no session.
-        device = caller.session_id or None
+        device = caller.login_session_id or None
         async with self._attempts.turn(address, device):
             await self._attempts.require_room(before.login_key, address, device)
             if not await self._hasher.verify(current, before.password_hash):
                 await self._attempts.failed(before.login_key, address, device)
-                raise ApiError("AUTH_WRONG_PASSWORD")
+                raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
         actor = Actor(caller.user_id, address)
@@ -183,9 +182,9 @@ class Accounts:
             user = await locked_user(transaction, caller.user_id)
             if user.password_version != before.password_version:
                 # Somebody else chose one while this one was looked at: what was proved does not hold any more.
-                raise ApiError("AUTH_WRONG_PASSWORD")
+                raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
             await set_password(transaction, user, password_hash, now)
-            ended = await end_logins(transaction, user, now, but=caller.session_id)
+            ended = await end_logins(transaction, user, now, but=caller.login_session_id)
             note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
         return user
 
@@ -203,7 +202,7 @@ class Accounts:
                 user_id = await PasswordResetRepository(session).owner(code_hash, self._clock())
             if user_id is None:
                 await self._attempts.failed(None, address)
-                raise ApiError("AUTH_RESET_CODE_INVALID")
+                raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
         require_good_password(new, (await self.get(user_id)).login_id)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
@@ -212,7 +211,7 @@ class Accounts:
             resets = PasswordResetRepository(transaction.session)
             # Asked again under the lock: of two who use a code at once, one may.
             if user is None or await resets.owner(code_hash, now) != user_id:
-                raise ApiError("AUTH_RESET_CODE_INVALID")
+                raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
             note(transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended)
@@ -264,7 +263,7 @@ async def join(transaction: Transaction, user: User, corporation_id: str | None)
     if corporation_id is not None and not (
         is_id(corporation_id) and await CorporationRepository(transaction.session).held(corporation_id)
     ):
-        raise invalid("corporation_id", "there is no such corporation")
+        raise invalid_field("corporation_id", "there is no such corporation")
     user.corporation_id = corporation_id
 
 

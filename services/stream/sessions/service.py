@@ -13,7 +13,7 @@ from kit.aio.single_flight import SingleFlight
 from kit.audit import Admin
 from kit.auth.tokens import Caller
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from services.stream.sessions.device_names import device_key, device_name
 from services.stream.sessions.local_session import Client, LocalSession, monotonic
@@ -109,7 +109,7 @@ class Sessions:
         standing = granted(await self._slots.start(viewing, instead_of=instead_of))
         if old is not None and is_of(old, caller):
             self._register.end(old.session.id, EndReason.REPLACED)
-        return self._register.keep(standing, caller.session_id)
+        return self._register.keep(standing, caller.login_session_id)
 
     async def implicit(self, caller: Caller, shown: WatchTarget, address: str, user_agent: bytes) -> LocalSession:
         """The session of a client that came without a ticket; it plays, or is refused.
@@ -130,7 +130,7 @@ class Sessions:
             if isinstance(outcome, Unavailable) and (silent := self._register.silent(client)):
                 silent.touch()
                 return silent
-            return self._register.keep(granted(outcome), caller.session_id, client)
+            return self._register.keep(granted(outcome), caller.login_session_id, client)
 
         return await self._lookups.run(client, begin)
 
@@ -178,9 +178,9 @@ class Sessions:
                 standing = (await self._slots.renew([Renewal(remembered, bytes_sent)]))[ticket.session_id]
             except SlotsUnavailable:
                 standing = Active(remembered)
-            playing = self._found(ticket.session_id, standing, ticket.caller.session_id)
+            playing = self._found(ticket.session_id, standing, ticket.caller.login_session_id)
             if not playing.is_active:
-                raise ApiError("STREAM_SESSION_NOT_FOUND")
+                raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
             return playing
 
         return await self._lookups.run(ticket.session_id, find)
@@ -202,7 +202,7 @@ class Sessions:
             ApiError: STREAM_SESSION_NOT_FOUND; SERVICE_UNAVAILABLE.
         """
         if not is_id(session_id):
-            raise ApiError("STREAM_SESSION_NOT_FOUND")
+            raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         playing = self._register.known(session_id)
         if playing is None:
             self._refuse_ended(session_id)
@@ -212,7 +212,7 @@ class Sessions:
         ):
             playing = await self._ask_again(playing)
         if not is_of(playing, caller):
-            raise ApiError("STREAM_SESSION_NOT_FOUND")
+            raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         if is_alive or playing.place is not None:
             playing.touch()
         return playing
@@ -228,7 +228,7 @@ class Sessions:
         """
         try:
             if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id, by):
-                raise ApiError("STREAM_SESSION_NOT_FOUND")
+                raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         except SlotsUnavailable as error:
             raise unavailable() from error
 
@@ -330,9 +330,9 @@ class Sessions:
         except SlotsUnavailable as error:
             raise unavailable() from error
         if not isinstance(standing, Ended) and standing.session.viewing.user_id != caller.user_id:
-            raise ApiError("STREAM_SESSION_NOT_FOUND")
+            raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         # Only a player's own login is the session's: who looks may be on another device.
-        return self._found(session_id, standing, caller.session_id if is_alive else "", is_alive=is_alive)
+        return self._found(session_id, standing, caller.login_session_id if is_alive else "", is_alive=is_alive)
 
     async def _ask_again(self, playing: LocalSession) -> LocalSession:
         """For a viewer who wants to know now, not at the next tick: who waits, or was away for long."""
