@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from marquee.events.v1 import admin_pb2
 
-ADMIN_ACTED: Final = "admin.acted"
-"""Nothing of it may get lost: relays take it as required."""
+ADMIN_ACTED: Final = type_of(admin_pb2.AdminActed)
 MAX_ADDRESS_CHARS: Final = 64
 
 Detail = str | int | list[str] | None
@@ -60,5 +60,5 @@ class Act:
             details=json.dumps(dict(self.details), ensure_ascii=False),
         )
         message.occurred_at.FromDatetime(moment)
-        event = Event.of(ADMIN_ACTED, message, source=source, subject=self.subject_id or self.action, id=event_id)
+        event = Event.of(message, source=source, subject=self.subject_id or self.action, id=event_id)
         return replace(event, time=moment)

@@ -11,7 +11,6 @@ from functools import partial
 import uvloop
 from starlette.types import ASGIApp
 
-from kit.audit import ADMIN_ACTED
 from kit.auth.client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -33,10 +32,9 @@ from services.stream.sessions import SessionRegistry, Sessions, SessionStatistic
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
 from services.stream.settings import StreamSettings
 from services.stream.slots import Limits, SlotStore
-from services.stream.slots.events import STARTED
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
-from services.stream.slots.relay import SlotsRelay
+from services.stream.slots.relay import slots_relay
 from services.stream.sources import RedisSources, SourceCache, ask_catalog
 from services.stream.storage.port import Store
 from services.stream.storage.router import build_store, is_mounted
@@ -90,7 +88,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     if role.works:
         subscribe_accounts(bus, sessions)
         # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
-        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=event_log.write)
+        relay = slots_relay(slots, bus, on_sent=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             parting = [register.end_all, relay.relay]

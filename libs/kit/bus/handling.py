@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from kit.bus import Delivery, Handler, Reject, Subscription
-from kit.bus.topics import wants
+from kit.bus.port import Delivery, Handler, Reject, Subscription
+from kit.bus.topics import any_matches
 from kit.events.envelope import Event, MalformedEvent
 
 EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
@@ -56,7 +56,7 @@ class Registration:
 
         Only being cancelled gets out of here: then nothing is known and the event stays with the bus.
         """
-        if not wants(self.subscription, event.type):
+        if not any_matches(self.subscription.types, event.type):
             # Queues outlive releases: a pattern that was dropped since may still have events in there.
             return Done()
         context = {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from fastapi import Request
 from google.protobuf.message import Message
 
 from kit.auth.tokens import Caller
 from kit.bus import Bus, BusUnavailable, DeadLetter, Handler, Subscription
-from kit.bus.topics import wants
+from kit.bus.topics import any_matches
 from kit.errors import ApiError
 from kit.events.envelope import Event
+from kit.events.registry import EVENTS
 from kit.ids import new_id
 
 
@@ -51,7 +53,7 @@ class FakeBus(Bus):
 
     async def deliver(self, event: Event) -> None:
         """Hands an event to every handler that wants it, as a bus would, and raises what they raise."""
-        wanted = [handler for subscription, handler in self.subscriptions if wants(subscription, event.type)]
+        wanted = [handler for each, handler in self.subscriptions if any_matches(each.types, event.type)]
         await asyncio.gather(*(handler(event) for handler in wanted))
 
     def is_connected(self) -> bool:
@@ -79,8 +81,10 @@ class FakeBus(Bus):
 
 
 def event_of(type_: str, message: Message, *, source: str = "test", subject: str = "") -> Event:
-    """An event as another service would send it."""
-    return Event.of(type_, message, source=source, subject=subject or new_id())
+    """Return an event as another service would send it; a type that `message` is not registered as is an error."""
+    event = Event.of(message, source=min(EVENTS.get(type_).producers), subject=subject or new_id())
+    assert event.type == type_, f"{type_} has another message"  # noqa: S101 - for tests only
+    return replace(event, source=source)
 
 
 class HeaderAuthenticator:

@@ -233,8 +233,8 @@ class Accounts:
             await end_logins(transaction, user, now)
             await AccountChangeRepository(transaction.session).note(user.id, GONE, now)
             revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=GONE)
-            await transaction.record(user_event("auth.token_revoked", revoked, user))
-            await transaction.record(user_event("user.deleted", user_pb2.UserDeleted(user_id=user.id), user))
+            await transaction.record(user_event(revoked, user))
+            await transaction.record(user_event(user_pb2.UserDeleted(user_id=user.id), user))
             note(transaction, "user.deleted", actor, ("user", user.id), now)
             await transaction.session.flush()
             await AuditRepository(transaction.session).forget_person(user.id)
@@ -297,5 +297,5 @@ def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, 
 async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime) -> None:
     UserRepository(transaction.session).add(user)
     message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
-    await transaction.record(user_event("user.registered", message, user))
+    await transaction.record(user_event(message, user))
     note(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)

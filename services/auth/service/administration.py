@@ -83,7 +83,7 @@ class Administration:
             if user.status != "active":
                 before, user.status = user.status, "active"
                 touch(user, now)
-                await transaction.record(user_event("user.approved", user_pb2.UserApproved(user_id=user.id), user))
+                await transaction.record(user_event(user_pb2.UserApproved(user_id=user.id), user))
                 note(transaction, "user.approved", actor, ("user", user.id), now, before=before)
         return user
 
@@ -102,7 +102,7 @@ class Administration:
                 touch(user, now)
                 ended = await end_logins(transaction, user, now)
                 await take_back(transaction, user, now)
-                await transaction.record(user_event("user.suspended", user_pb2.UserSuspended(user_id=user.id), user))
+                await transaction.record(user_event(user_pb2.UserSuspended(user_id=user.id), user))
                 note(transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended)
         return user
 

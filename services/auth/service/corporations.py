@@ -120,9 +120,7 @@ class Corporations:
                     plan=plan,
                     expires_at=None if expires_at is None else timestamp(expires_at),
                 )
-                await transaction.record(
-                    _event("corporation.plan_changed", message, corporation.id, corporation.version)
-                )
+                await transaction.record(_event(message, corporation.id, corporation.version))
                 note(
                     transaction,
                     "corporation.plan_changed",
@@ -148,7 +146,7 @@ class Corporations:
             if await corporations.has_members(corporation.id):
                 raise ApiError("CORPORATION_NOT_EMPTY")
             message = corporation_pb2.CorporationDeleted(corporation_id=corporation.id)
-            await transaction.record(_event("corporation.deleted", message, corporation.id, corporation.version + 1))
+            await transaction.record(_event(message, corporation.id, corporation.version + 1))
             note(transaction, "corporation.deleted", actor, ("corporation", corporation.id), now, name=corporation.name)
             await corporations.remove(corporation)
 
@@ -161,7 +159,7 @@ class Corporations:
                 message = corporation_pb2.CorporationPlanExpired(
                     corporation_id=corporation_id, expired_at=timestamp(ended_at)
                 )
-                await transaction.record(_event("corporation.plan_expired", message, corporation_id, version))
+                await transaction.record(_event(message, corporation_id, version))
                 note(transaction, "corporation.plan_expired", SYSTEM, ("corporation", corporation_id), now)
         return len(expired)
 
@@ -179,11 +177,10 @@ def _touch(corporation: Corporation, now: datetime) -> None:
 
 
 def _event(
-    type_: str,
     message: corporation_pb2.CorporationPlanChanged
     | corporation_pb2.CorporationPlanExpired
     | corporation_pb2.CorporationDeleted,
     corporation_id: str,
     version: int,
 ) -> Event:
-    return Event.of(type_, message, source=SOURCE, subject=corporation_id, version=version)
+    return Event.of(message, source=SOURCE, subject=corporation_id, version=version)

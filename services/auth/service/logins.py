@@ -104,7 +104,7 @@ class Logins:
             secret, family_id = secrets.token_urlsafe(32), new_id()
             pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
-            await transaction.record(user_event("auth.login_succeeded", message, user))
+            await transaction.record(user_event(message, user))
             note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
         return pair
 
@@ -242,14 +242,14 @@ class Logins:
         if not await RefreshTokenRepository(transaction.session).revoke_family(family_id, now):
             return False
         message = user_pb2.TokenRevoked(user_id=user_id, family_id=family_id)
-        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
+        await transaction.record(Event.of(message, source=SOURCE, subject=family_id))
         return True
 
     async def _record_failure(self, key: str, user: User | None, client_address: str) -> None:
         message = user_pb2.LoginFailed(login_id=key, client_address=client_address, code="AUTH_INVALID_CREDENTIALS")
         target = ("user", user.id if user else None)
         async with self._database.write() as transaction:
-            await transaction.record(Event.of("auth.login_failed", message, source=SOURCE, subject=_subject(key)))
+            await transaction.record(Event.of(message, source=SOURCE, subject=_subject(key)))
             # Without the login: people type passwords there.
             note(transaction, "login.failed", Actor(None, client_address), target, self._clock())
 

@@ -21,7 +21,6 @@ from services.progress.repository import PointRepository, ViewerRepository
 log = structlog.get_logger()
 
 SOURCE = "progress"
-GRANTED = "points.granted"
 CHECK_EVERY_SEC = 24 * 3600
 CONTRADICTIONS_SHOWN = 20
 
@@ -151,5 +150,5 @@ async def _tell(transaction: Transaction, entry: PointEntry) -> None:
         video_id=entry.video_id or "",
         reason=entry.reason or "",
     )
-    event = Event.of(GRANTED, message, source=SOURCE, subject=entry.user_id, version=entry.number)
+    event = Event.of(message, source=SOURCE, subject=entry.user_id, version=entry.number)
     await transaction.record(event)

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 
 from kit.audit import ADMIN_ACTED, Act, Admin
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from kit.ids import derived_id
 from kit.telemetry import current
 from marquee.events.v1 import stream_pb2
 from services.stream.slots.models import EndReason, SessionRequest, from_ms
 
-STARTED = "stream.started"
-STOPPED = "stream.stopped"
-ERROR = "stream.error"
+STARTED = type_of(stream_pb2.StreamStarted)
+STOPPED = type_of(stream_pb2.StreamStopped)
+ERROR = type_of(stream_pb2.StreamError)
 SOURCE = "stream"
 
 
@@ -85,7 +86,6 @@ def _event(
     message.source = viewing.source
     message.timestamp.FromMilliseconds(at_ms)
     event = Event.of(
-        type_,
         message,
         source=SOURCE,
         subject=viewing.session_id,

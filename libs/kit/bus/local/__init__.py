@@ -13,12 +13,12 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from kit.bus import DeadLetter, Delivery, Handler, Subscription
 from kit.bus.handling import CONNECTED, Registry
 from kit.bus.local import rows
 from kit.bus.local.file import File
 from kit.bus.local.lanes import Broadcast, Lane, RetryClock
-from kit.bus.topics import wants
+from kit.bus.port import DeadLetter, Delivery, Handler, Subscription
+from kit.bus.topics import any_matches
 from kit.events.envelope import Event
 
 
@@ -70,7 +70,7 @@ class LocalBus:
             takers = [
                 each.subscription.name
                 for each in self._registry.of(Delivery.WORK)
-                if wants(each.subscription, event.type)
+                if any_matches(each.subscription.types, event.type)
             ]
             if takers or event.type not in required:
                 taken.append(event)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kit.bus import BusUnavailable
 from kit.bus.local.rows import SCHEMA
+from kit.bus.port import BusUnavailable
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 import structlog
 
-from kit.bus import BusUnavailable
 from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
 from kit.bus.local import rows
 from kit.bus.local.file import File
-from kit.bus.topics import wants
+from kit.bus.port import BusUnavailable
+from kit.bus.topics import any_matches
 from kit.events.envelope import Event
 
 _FETCH = 32
@@ -113,7 +113,7 @@ class Broadcast:
         subscription = self._registration.subscription
         try:
             for event in events:
-                if wants(subscription, event.type):
+                if any_matches(subscription.types, event.type):
                     self._events.put_nowait(event)
         except asyncio.QueueFull:
             log.error("broadcasts_dropped", subscription=subscription.name)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from kit.bus import DeadLetter
+from kit.bus.port import DeadLetter
 from kit.events.envelope import Event
 
 SCHEMA = """

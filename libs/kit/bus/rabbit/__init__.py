@@ -16,8 +16,8 @@ from functools import partial
 import structlog
 from pika import SelectConnection
 
-from kit.bus import DeadLetter, Delivery, Handler, Subscription
 from kit.bus.handling import CONNECTED, Registry
+from kit.bus.port import DeadLetter, Delivery, Handler, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.admin import Admin
 from kit.bus.rabbit.connection import IoThread, Link, parameters

@@ -10,7 +10,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.connection import Parameters
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from kit.bus import BusUnavailable, DeadLetter, Subscription
+from kit.bus.port import BusUnavailable, DeadLetter, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.topology import Topology
 

@@ -11,8 +11,8 @@ from pika import BasicProperties, SelectConnection
 from pika.channel import Channel
 from pika.spec import Basic
 
-from kit.bus import BusUnavailable, Delivery, Subscription
 from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
+from kit.bus.port import BusUnavailable, Delivery, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message

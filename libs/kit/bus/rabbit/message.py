@@ -9,7 +9,7 @@ from typing import Any
 
 from pika import BasicProperties, DeliveryMode
 
-from kit.bus import DeadLetter
+from kit.bus.port import DeadLetter
 from kit.events.envelope import CONTENT_TYPE, Event, MalformedEvent
 from kit.ids import derived_id, new_id
 

@@ -15,7 +15,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from pika.spec import Basic
 
-from kit.bus import BusUnavailable
+from kit.bus.port import BusUnavailable
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.topology import Topology

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kit.bus import Subscription
+from kit.bus.port import Subscription
 
 _DELIVERY_LIMIT = 100
 """Deliveries without a verdict (the process or its connection died) after which the broker gives up. Attempts are

@@ -251,14 +251,14 @@ async def test_a_broker_short_of_memory(make_bus: Make, broker: RabbitServer) ->
 async def test_a_broker_killed_in_the_middle_of_everything(make_bus: Make, broker: RabbitServer, name: str) -> None:
     publisher, consumer = make_bus(confirm_sec=2), make_bus()
     stuck, got, failing = Recorder(gate_open=False), Recorder(), Failing(ValueError("no"))
-    consumer.subscribe(Subscription("thumbnailer.jobs", ("job",), concurrency=2), stuck)
+    consumer.subscribe(Subscription("thumbnailer.jobs", ("video.process_requested",), concurrency=2), stuck)
     consumer.subscribe(Subscription("catalog.media", ("video.*",), concurrency=10), got)
-    consumer.subscribe(Subscription("stream.media", ("poison",), retry_delays_sec=(1,)), failing)
+    consumer.subscribe(Subscription("stream.media", ("media.failed",), retry_delays_sec=(1,)), failing)
     drops: list[str] = []
     consumer.on_reconnect(lambda: drops.append("caches"))
     await start(publisher, consumer)
-    jobs = [event("job") for _ in range(4)]
-    await publisher.publish([*jobs, event("poison")])
+    jobs = [event("video.process_requested") for _ in range(4)]
+    await publisher.publish([*jobs, event("media.failed")])
     await eventually(lambda: stuck.running == 2 and len(failing.events) == 1 and len(drops) == 1)
     sent = [event() for _ in range(1000)]
 
