@@ -110,7 +110,7 @@ openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site
 	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
-docs: $(VENV)/dev ## write docs/settings.md from the settings classes
+docs: $(VENV)/dev ## write the references of settings and events (docs/)
 	python -m apps.marquee.reference docs
 
 .PHONY: lock
