@@ -51,8 +51,8 @@ which queues a message reached.) A *work* subscription is one durable queue that
    `VIDEOS = Subscription("progress.videos", (type_of(video_pb2.VideoPurged),), concurrency=4)`. Its name,
    `<service>.<purpose>`, is the name of its queue. A pattern that covers no registered event raises at import.
 2. Write the handler: open a transaction, return unless `await transaction.first_delivery(VIDEOS.name, event)`, read
-   the body with `event.read(video_pb2.VideoPurged)` and call the use case. Register it with `bus.subscribe`. If the subscription
-   covers several types, tell them apart with `event.carries(...)`.
+   the body with `event.read(video_pb2.VideoPurged)` and call the use case. Register it with `bus.subscribe`. If the
+   subscription covers several types, tell them apart with `event.carries(...)`.
 3. If the service must not miss the event, add it to `required_consumers` in the contract. Run `make proto docs`.
 
 A handler that raises is tried again after the subscription's `retry_delays_sec`; then the event is a dead letter
