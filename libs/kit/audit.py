@@ -28,7 +28,7 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditAction:
     """Something that an administrator does."""
 
     admin: Admin

@@ -73,24 +73,24 @@ class Service:
     app: FastAPI
     health: Health
     grpc: GrpcServer
-    front: ASGIApp | None = None
+    outer_app: ASGIApp | None = None
     """Stands before `app`, answers what it can, and passes the rest on to it; None where there is no such thing."""
     bus: Bus | None = None
     """A bus of its own; None where it has none or the launcher runs a shared one."""
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()
     """What must be done before anything is served."""
     background: Sequence[Loop] = ()
-    parting: Sequence[Callable[[], Awaitable[object]]] = ()
+    shutdown_hooks: Sequence[Callable[[], Awaitable[object]]] = ()
     """What is done at a stop when nothing is answered any more, and the bus still takes events."""
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     """What is closed last: databases, channels."""
-    _has_parted: bool = False
+    _hooks_have_run: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
-    def entrance(self) -> ASGIApp:
+    def root_app(self) -> ASGIApp:
         """Where requests go in."""
-        return self.front or self.app
+        return self.outer_app or self.app
 
     async def start(self) -> None:
         """Prepares, looks at the dependencies once, and begins to answer gRPC and to consume."""
@@ -105,23 +105,23 @@ class Service:
             self._tasks = [asyncio.ensure_future(_supervised(loop)) for loop in loops]
             log.info("service_started", grpc_port=self.grpc.port)
 
-    async def part(self) -> None:
+    async def before_close(self) -> None:
         """Says what is to be said before the bus closes; `stop` does it, unless the launcher of a shared bus has."""
-        if self._has_parted:
+        if self._hooks_have_run:
             return
-        self._has_parted = True
+        self._hooks_have_run = True
         with service_context(self.name):
-            for step in self.parting:
+            for step in self.shutdown_hooks:
                 try:
                     await step()
                 except Exception:
-                    log.exception("parting_failed")
+                    log.exception("shutdown_hook_failed")
 
     async def stop(self, drain_sec: float) -> None:
         """Stops in order: no new work, work in hand finished within `drain_sec`, connections closed."""
         with service_context(self.name):
             self.health.stop()
-            await self.part()
+            await self.before_close()
             if self.bus:
                 await self.bus.close(drain_sec)
             for task in self._tasks:
@@ -151,7 +151,7 @@ async def _run(
         shares_port.set(inherited is not None)
         service = build(settings, role)
         service.app.state.limits = RequestLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min)
-        app = service.entrance if role.answers else _bare_app(service)
+        app = service.root_app if role.answers else _bare_app(service)
         try:
             await service.start()
             await run_until_signal(HttpServer(app, settings), listeners, service.health.stop, lifeline)

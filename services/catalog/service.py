@@ -12,7 +12,7 @@ import structlog
 from google.protobuf.message import Message
 from grpc import aio
 
-from kit.audit import Act, Admin, Detail
+from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.events.envelope import Event
@@ -391,4 +391,4 @@ def video_event(message: Message, video: Video) -> Event:
 
 def act_event(admin: Admin, action: str, video_id: str = "", **details: Detail) -> Event:
     """An event that tells the audit log what an administrator did to a video; to all of them without an id."""
-    return Act(admin, action, "video", video_id, details).event(SOURCE)
+    return AuditAction(admin, action, "video", video_id, details).event(SOURCE)

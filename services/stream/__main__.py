@@ -79,19 +79,19 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         checks["redis"] = Check(slots.ping, required=False)
     health = Health(checks)
     background: list[Loop] = []
-    parting: list[Callable[[], Awaitable[object]]] = []
+    shutdown_hooks: list[Callable[[], Awaitable[object]]] = []
     if role.answers:
         subscribe(bus, sources, hot.store if hot else None)
         told = partial(_pass_on, revocations(auth), viewers, sessions)
         background += [traffic.keep_published, register.keep_renewed, partial(follow_revocations, told, accounts)]
-        parting.append(register.flush)
+        shutdown_hooks.append(register.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
         # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
         relay = slots_relay(slots, bus, on_sent=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
-            parting = [register.end_all, relay.relay]
+            shutdown_hooks = [register.end_all, relay.relay]
     known_titles = titles(catalog)
     media = MediaRoutes(streams, sessions, traffic, known_titles)
     routers = build_routers(
@@ -109,7 +109,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     service = Service(
         name=NAME,
         app=app,
-        front=_front(
+        outer_app=_front(
             settings, app, MinimalRoute(NAME, media, viewers), FastPathCaches(viewers, register, streams), traffic
         ),
         health=health,
@@ -117,7 +117,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         bus=None if shared_bus else bus,
         prepare=[hot.prepare] if hot else (),
         background=[*background, *(hot.loops if hot else ())],
-        parting=parting,
+        shutdown_hooks=shutdown_hooks,
     )
     for close in (store.close, virtual_files.close):
         service.resources.callback(close)

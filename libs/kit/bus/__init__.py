@@ -1,13 +1,13 @@
 """The event bus: the port that services use, and its adapters in `kit.bus.local` and `kit.bus.rabbit`."""
 
-from kit.bus.port import Bus, BusUnavailable, DeadLetter, Delivery, Handler, Reject, Subscription
+from kit.bus.port import Bus, BusUnavailableError, DeadLetter, Delivery, Handler, RejectedEventError, Subscription
 
 __all__ = [
     "Bus",
-    "BusUnavailable",
+    "BusUnavailableError",
     "DeadLetter",
     "Delivery",
     "Handler",
-    "Reject",
+    "RejectedEventError",
     "Subscription",
 ]

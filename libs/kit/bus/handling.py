@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from kit.bus.port import Delivery, Handler, Reject, Subscription
+from kit.bus.port import Delivery, Handler, RejectedEventError, Subscription
 from kit.bus.topics import any_matches
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
 
 EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
 HANDLING_SECONDS = Histogram("bus_handling_seconds", "Time a handler took for one event.", ["subscription"])
@@ -41,7 +41,7 @@ class Dead:
     reason: str
 
 
-Verdict = Done | Retry | Dead
+HandlingResult = Done | Retry | Dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Registration:
     subscription: Subscription
     handler: Handler
 
-    async def handle(self, event: Event, attempt: int) -> Verdict:
+    async def handle(self, event: Event, attempt: int) -> HandlingResult:
         """Runs the handler for its `attempt`th time, counted from 1, with the event's ids in its log context.
 
         Only being cancelled gets out of here: then nothing is known and the event stays with the bus.
@@ -70,11 +70,11 @@ class Registration:
         with structlog.contextvars.bound_contextvars(**context):
             return await self._attempt(event, attempt)
 
-    async def _attempt(self, event: Event, attempt: int) -> Verdict:
+    async def _attempt(self, event: Event, attempt: int) -> HandlingResult:
         try:
             with HANDLING_SECONDS.labels(self.subscription.name).time():
                 await self.handler(event)
-        except (Reject, MalformedEvent) as error:
+        except (RejectedEventError, MalformedEventError) as error:
             return self.bury(error)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -82,13 +82,13 @@ class Registration:
                 raise
             # Nobody cancelled this task: something inside the handler was. Left alone, the event would hang.
             return self._failed(error, attempt)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its event must get a verdict
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its event must get a result
             return self._failed(error, attempt)
         self._count("done")
         log.debug("event_handled")
         return Done()
 
-    def _failed(self, error: BaseException, attempt: int) -> Verdict:
+    def _failed(self, error: BaseException, attempt: int) -> HandlingResult:
         delays = self.subscription.retry_delays_sec
         if attempt > len(delays) or self.subscription.delivery is Delivery.BROADCAST:
             return self.bury(error)
@@ -108,7 +108,7 @@ class Registration:
         EVENTS.labels(self.subscription.name, outcome).inc()
 
 
-class Registry:
+class SubscriptionRegistry:
     """The subscriptions of a process; complete once the bus starts."""
 
     def __init__(self) -> None:

@@ -89,7 +89,7 @@ class Event:
         Raises:
             UnregisteredEventError: the event's type is unknown to this build.
             WrongMessageError: the event's type has another message: a mistake of the consumer.
-            MalformedEvent: the body isn't a `message`. Trying again can't help.
+            MalformedEventError: the body isn't a `message`. Trying again can't help.
         """
         expected = EVENTS.get(self.type).message
         if expected is not message:
@@ -97,8 +97,8 @@ class Event:
         try:
             return json_format.Parse(self.body, message(), ignore_unknown_fields=True)
         except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise MalformedEvent(f"{self.type} {self.id}: {error}") from error
+            raise MalformedEventError(f"{self.type} {self.id}: {error}") from error
 
 
-class MalformedEvent(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class MalformedEventError(Exception):
     """An event that no consumer can ever understand: it goes to the dead letters at once."""

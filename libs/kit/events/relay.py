@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from kit.bus import Bus, BusUnavailable
+from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
 from kit.events.registry import EVENTS
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT
@@ -25,7 +25,7 @@ POLL_SEC = 0.5
 MAX_PAUSE_SEC = 5.0
 
 Publish = Callable[[Sequence[Event]], Awaitable[frozenset[str]]]
-"""Publish events; return the ids of those that the bus took charge of. Raise `BusUnavailable` as `Bus.publish` does."""
+"""Publish events; return the ids of those that the bus took charge of. Raises as `Bus.publish` does."""
 
 
 class EventSource(Protocol):
@@ -71,7 +71,7 @@ class Relay:
             self._wake.clear()
             try:
                 pause = POLL_SEC if await self.relay() else MAX_PAUSE_SEC
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("outbox_waits_for_bus", reason=str(error))
                 pause = await self._back_off(pause)
                 continue
@@ -92,7 +92,7 @@ class Relay:
         """Publish what is due; return whether the bus took all of it.
 
         Raises:
-            BusUnavailable: the bus can't be reached.
+            BusUnavailableError: the bus can't be reached.
             Exception: what the source raises, such as its `unavailable`.
         """
         self._oldest_unrouted = None

@@ -14,8 +14,8 @@ import pytest_asyncio
 import structlog
 from prometheus_client import REGISTRY
 
-from kit.bus import Bus, Delivery, Reject, Subscription
-from kit.events.envelope import Event, MalformedEvent
+from kit.bus import Bus, Delivery, RejectedEventError, Subscription
+from kit.events.envelope import Event, MalformedEventError
 from marquee.events.v1 import video_pb2
 
 DEADLINE_SEC = 60
@@ -270,7 +270,7 @@ class BusContract:
         assert len(failing.events) == 3
         assert len(other.events) == 1
 
-    @pytest.mark.parametrize("error", [Reject("not for us"), MalformedEvent("no video")])
+    @pytest.mark.parametrize("error", [RejectedEventError("not for us"), MalformedEventError("no video")])
     async def test_what_can_never_work_is_dead_at_once(self, make_bus: Callable[[], Bus], error: Exception) -> None:
         bus, got = make_bus(), Failing(error)
         bus.subscribe(Subscription("catalog.videos", ("#",)), got)
@@ -470,8 +470,8 @@ class BusContract:
 
     async def test_dead_letters_are_listed_without_being_lost(self, make_bus: Callable[[], Bus]) -> None:
         bus = make_bus()
-        bus.subscribe(Subscription("catalog.videos", ("video.*",)), Failing(Reject("no")))
-        bus.subscribe(Subscription("stream.videos", ("video.ready",)), Failing(Reject("never")))
+        bus.subscribe(Subscription("catalog.videos", ("video.*",)), Failing(RejectedEventError("no")))
+        bus.subscribe(Subscription("stream.videos", ("video.ready",)), Failing(RejectedEventError("never")))
         await start(bus)
         sent = []
         for kind in ("video.uploaded", "video.purged", "video.ready"):
@@ -488,7 +488,7 @@ class BusContract:
         assert await bus.dead_letters("progress.none") == []
 
     async def test_replay_returns_chosen_letters_to_their_subscription_only(self, make_bus: Callable[[], Bus]) -> None:
-        bus, failing, other = make_bus(), Failing(Reject("no"), times=3), Recorder()
+        bus, failing, other = make_bus(), Failing(RejectedEventError("no"), times=3), Recorder()
         bus.subscribe(Subscription("catalog.videos", ("#",)), failing)
         bus.subscribe(Subscription("stream.videos", ("#",)), other)
         await start(bus)

@@ -10,7 +10,7 @@ from fastapi import Request
 from google.protobuf.message import Message
 
 from kit.auth.tokens import Caller
-from kit.bus import Bus, BusUnavailable, DeadLetter, Handler, Subscription
+from kit.bus import Bus, BusUnavailableError, DeadLetter, Handler, Subscription
 from kit.bus.topics import any_matches
 from kit.errors import ApiError
 from kit.events.envelope import Event
@@ -41,7 +41,7 @@ class FakeBus(Bus):
     async def publish(self, events: Sequence[Event], *, required: Collection[str] = ()) -> frozenset[str]:  # noqa: ARG002 - the port's
         """Keeps the events."""
         if not self.available:
-            raise BusUnavailable("switched off by the test")
+            raise BusUnavailableError("switched off by the test")
         self.published.extend(events)
         self._news.set()
         return frozenset(event.id for event in events)

@@ -84,7 +84,7 @@ def build(settings: Settings, role: Role) -> Service:
         health=health,
         grpc=GrpcServer("kit", settings.grpc_bind),
     )
-    service.front = Front(service, settings.file)
+    service.outer_app = Front(service, settings.file)
     return service
 
 

@@ -32,11 +32,11 @@ from services.auth.service.common import (
     end_logins,
     invalid,
     locked_user,
-    note,
     require_another_admin,
     require_good_password,
     touch,
     user_event,
+    write_audit,
 )
 
 log = structlog.get_logger()
@@ -186,7 +186,7 @@ class Accounts:
                 raise ApiError("AUTH_WRONG_PASSWORD")
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now, but=caller.session_id)
-            note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
+            write_audit(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
         return user
 
     async def reset_password(self, code: str, new: str, address: str) -> None:
@@ -215,7 +215,9 @@ class Accounts:
                 raise ApiError("AUTH_RESET_CODE_INVALID")
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
-            note(transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended)
+            write_audit(
+                transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended
+            )
 
     async def erase(self, user_id: str, actor: Actor) -> None:
         """Deletes an account and all that is known of the person here, and has the other services do the same.
@@ -235,7 +237,7 @@ class Accounts:
             revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=GONE)
             await transaction.record(user_event(revoked, user))
             await transaction.record(user_event(user_pb2.UserDeleted(user_id=user.id), user))
-            note(transaction, "user.deleted", actor, ("user", user.id), now)
+            write_audit(transaction, "user.deleted", actor, ("user", user.id), now)
             await transaction.session.flush()
             await AuditRepository(transaction.session).forget_person(user.id)
             await UserRepository(transaction.session).remove(user)
@@ -298,4 +300,4 @@ async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime
     UserRepository(transaction.session).add(user)
     message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
     await transaction.record(user_event(message, user))
-    note(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)
+    write_audit(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)

@@ -28,7 +28,7 @@ FIRST_RETRY = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AuditRecord:
     """What an administrator did, as another service tells it."""
 
     id: str
@@ -64,7 +64,7 @@ class Audit:
         async with self._database.read() as session:
             return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
 
-    async def enter(self, transaction: Transaction, act: Told) -> None:
+    async def enter(self, transaction: Transaction, act: AuditRecord) -> None:
         """Writes down what an administrator did with another service.
 
         Of persons whose accounts were erased before it came nothing is kept but ids that mean nothing any more.

@@ -70,7 +70,7 @@ def require_good_password(password: str, login_id: str, field: str = "password")
         raise invalid(field, problem)
 
 
-def note(
+def write_audit(
     transaction: Transaction,
     action: str,
     actor: Actor,

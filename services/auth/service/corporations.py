@@ -16,7 +16,7 @@ from marquee.events.v1 import corporation_pb2
 from services.auth.domain import Plan, searchable
 from services.auth.models import Corporation
 from services.auth.repository import CorporationRepository
-from services.auth.service.common import SOURCE, SYSTEM, Actor, invalid, note
+from services.auth.service.common import SOURCE, SYSTEM, Actor, invalid, write_audit
 
 
 class Corporations:
@@ -72,7 +72,7 @@ class Corporations:
         try:
             async with self._database.write() as transaction:
                 CorporationRepository(transaction.session).add(corporation)
-                note(transaction, "corporation.created", actor, ("corporation", corporation.id), now, name=name)
+                write_audit(transaction, "corporation.created", actor, ("corporation", corporation.id), now, name=name)
         except IntegrityError as error:
             raise ApiError("CORPORATION_NAME_TAKEN") from error
         return corporation
@@ -90,7 +90,9 @@ class Corporations:
                 if corporation.name != name:
                     corporation.name, corporation.name_key = name, searchable(name)
                     _touch(corporation, now)
-                    note(transaction, "corporation.changed", actor, ("corporation", corporation.id), now, name=name)
+                    write_audit(
+                        transaction, "corporation.changed", actor, ("corporation", corporation.id), now, name=name
+                    )
         except IntegrityError as error:
             raise ApiError("CORPORATION_NAME_TAKEN") from error
         return corporation
@@ -121,7 +123,7 @@ class Corporations:
                     expires_at=None if expires_at is None else timestamp(expires_at),
                 )
                 await transaction.record(_event(message, corporation.id, corporation.version))
-                note(
+                write_audit(
                     transaction,
                     "corporation.plan_changed",
                     actor,
@@ -147,7 +149,9 @@ class Corporations:
                 raise ApiError("CORPORATION_NOT_EMPTY")
             message = corporation_pb2.CorporationDeleted(corporation_id=corporation.id)
             await transaction.record(_event(message, corporation.id, corporation.version + 1))
-            note(transaction, "corporation.deleted", actor, ("corporation", corporation.id), now, name=corporation.name)
+            write_audit(
+                transaction, "corporation.deleted", actor, ("corporation", corporation.id), now, name=corporation.name
+            )
             await corporations.remove(corporation)
 
     async def expire_plans(self) -> int:
@@ -160,7 +164,7 @@ class Corporations:
                     corporation_id=corporation_id, expired_at=timestamp(ended_at)
                 )
                 await transaction.record(_event(message, corporation_id, version))
-                note(transaction, "corporation.plan_expired", SYSTEM, ("corporation", corporation_id), now)
+                write_audit(transaction, "corporation.plan_expired", SYSTEM, ("corporation", corporation_id), now)
         return len(expired)
 
 

@@ -19,7 +19,7 @@ from services.auth.keys import KeyRing
 from services.auth.models import RefreshToken, User
 from services.auth.passwords import PasswordHasher
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
-from services.auth.service.common import SOURCE, Actor, digest, note, user_event
+from services.auth.service.common import SOURCE, Actor, digest, user_event, write_audit
 
 COMMIT_MARGIN = timedelta(seconds=10)
 """A revocation may become visible so much later than the time that it carries."""
@@ -105,7 +105,7 @@ class Logins:
             pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
             await transaction.record(user_event(message, user))
-            note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
+            write_audit(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
         return pair
 
     async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
@@ -146,7 +146,7 @@ class Logins:
         async with self._database.write() as transaction:
             await UserRepository(transaction.session).locked(user_id)
             if await self._revoke(transaction, user_id, session_id, now):
-                note(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
+                write_audit(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
 
     async def revocations(self, since: datetime | None) -> Revocations:
         """What was revoked since a time, or all of it that access tokens which are still alive may be older than."""
@@ -199,7 +199,7 @@ class Logins:
         if verdict == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
                 # Whoever shows it did not prove to be the account's owner.
-                note(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
+                write_audit(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
             return ApiError("AUTH_INVALID_TOKEN")
         if user.status != "active":
             return ApiError("AUTH_USER_SUSPENDED")
@@ -251,7 +251,7 @@ class Logins:
         async with self._database.write() as transaction:
             await transaction.record(Event.of(message, source=SOURCE, subject=_subject(key)))
             # Without the login: people type passwords there.
-            note(transaction, "login.failed", Actor(None, client_address), target, self._clock())
+            write_audit(transaction, "login.failed", Actor(None, client_address), target, self._clock())
 
 
 def _require_active(user: User) -> None:

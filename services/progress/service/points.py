@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kit.audit import Act, Admin, Detail
+from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.events.envelope import Event
@@ -88,7 +88,9 @@ class Points:
                 raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "points", "problem": problem}]})
             await _tell(transaction, entry)
             details: dict[str, Detail] = {"points": points, "balance": entry.balance, "reason": reason}
-            await transaction.record(Act(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE))
+            await transaction.record(
+                AuditAction(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE)
+            )
         log.info("points_adjusted", user_id=user_id, points=points, balance=entry.balance, adjusted_by=by)
         return entry
 

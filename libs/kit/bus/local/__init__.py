@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from kit.bus.handling import CONNECTED, Registry
+from kit.bus.handling import CONNECTED, SubscriptionRegistry
 from kit.bus.local import rows
 from kit.bus.local.file import File
 from kit.bus.local.lanes import Broadcast, Lane, RetryClock
@@ -26,7 +26,7 @@ class LocalBus:
     """Carries events between the services of one process. One instance a process has the file delivered."""
 
     def __init__(self, path: Path) -> None:
-        self._registry = Registry()
+        self._registry = SubscriptionRegistry()
         self._file = File(path)
         self._lanes: list[Lane] = []
         self._broadcasts: list[Broadcast] = []

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 import structlog
 
-from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
+from kit.bus.handling import Dead, Done, HandlingResult, Registration, Retry
 from kit.bus.local import rows
 from kit.bus.local.file import File
-from kit.bus.port import BusUnavailable
+from kit.bus.port import BusUnavailableError
 from kit.bus.topics import any_matches
 from kit.events.envelope import Event
 
@@ -58,7 +58,7 @@ class Lane:
             in_hand = frozenset(self._in_hand)
             try:
                 found = await self._file.run(lambda file: rows.ready(file, self.name, in_hand, _FETCH))  # noqa: B023
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", subscription=self.name, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
                 continue
@@ -73,22 +73,22 @@ class Lane:
 
     async def _handle(self, row: rows.Row) -> None:
         try:
-            verdict = await self._registration.handle(row.event, row.attempts + 1)
+            result = await self._registration.handle(row.event, row.attempts + 1)
         finally:
             self._slots.release()
         # The next event may start while this verdict is being written; the row stays in hand until it is.
         while True:
             try:
-                await self._settle(row, verdict)
-            except BusUnavailable as error:
+                await self._settle(row, result)
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", subscription=self.name, event_id=row.event.id, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
             else:
                 self._in_hand.discard(row.seq)
                 return
 
-    async def _settle(self, row: rows.Row, verdict: Verdict) -> None:
-        match verdict:
+    async def _settle(self, row: rows.Row, result: HandlingResult) -> None:
+        match result:
             case Done():
                 await self._file.run(lambda file: rows.delete(file, row.seq))
             case Retry(delay):
@@ -159,7 +159,7 @@ class RetryClock:
             self._next = time.time() + _LOOK_AGAIN_SEC
             try:
                 due = await self._file.run(rows.make_ready)
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", reason=str(error))
             else:
                 self._next = min(self._next, due)

@@ -11,14 +11,14 @@ from pika import BasicProperties, SelectConnection
 from pika.channel import Channel
 from pika.spec import Basic
 
-from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
-from kit.bus.port import BusUnavailable, Delivery, Subscription
+from kit.bus.handling import Dead, Done, HandlingResult, Registration, Retry
+from kit.bus.port import BusUnavailableError, Delivery, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
-from kit.bus.rabbit.publisher import Outcome, Publisher
+from kit.bus.rabbit.publisher import Publisher, PublishResult
 from kit.bus.rabbit.topology import Topology
-from kit.events.envelope import MalformedEvent
+from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
 
 _PAUSE_SEC = 0.5
@@ -182,46 +182,46 @@ class Worker:
         async with self._slots:
             if received.is_lost or self._closing:
                 return
-            verdict = await self._judge(received)
-            await self._settle(received, verdict)
+            result = await self._judge(received)
+            await self._settle(received, result)
 
-    async def _judge(self, received: Received) -> Verdict:
+    async def _judge(self, received: Received) -> HandlingResult:
         try:
             event = messages.to_event(received.properties, received.body)
-        except MalformedEvent as error:
+        except MalformedEventError as error:
             return self._registration.bury(error)
         return await self._registration.handle(event, messages.attempts(received.properties) + 1)
 
-    async def _settle(self, received: Received, verdict: Verdict) -> None:
-        copy = None if self._subscription.delivery is Delivery.BROADCAST else self._copy(received, verdict)
+    async def _settle(self, received: Received, result: HandlingResult) -> None:
+        copy = None if self._subscription.delivery is Delivery.BROADCAST else self._copy(received, result)
         # First the copy, then the ack: in between there are two of it, never none.
-        outcome = await self._move(received, copy) if copy else Outcome.CONFIRMED
+        outcome = await self._move(received, copy) if copy else PublishResult.CONFIRMED
         match outcome:
-            case Outcome.CONFIRMED:
+            case PublishResult.CONFIRMED:
                 received.ack()
-            case Outcome.UNROUTED:
+            case PublishResult.UNROUTED:
                 log.error("bus_queue_missing", subscription=self._subscription.name)
                 received.reopen()
-            case Outcome.INVALID:
+            case PublishResult.INVALID:
                 received.reject()
 
-    async def _move(self, received: Received, copy: Message) -> Outcome:
+    async def _move(self, received: Received, copy: Message) -> PublishResult:
         """Publishes the copy, for as long as it takes and the original is still in hand."""
         while not received.is_lost:
             try:
                 (outcome,) = await self._publisher.publish([copy])
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_move_failed", queue=copy.routing_key, reason=str(error))
             else:
-                if outcome is not Outcome.REFUSED:
+                if outcome is not PublishResult.REFUSED:
                     return outcome
                 log.warning("bus_move_failed", queue=copy.routing_key, reason="refused by the broker")
             await asyncio.sleep(_PAUSE_SEC)
-        return Outcome.REFUSED
+        return PublishResult.REFUSED
 
-    def _copy(self, received: Received, verdict: Verdict) -> Message | None:
+    def _copy(self, received: Received, result: HandlingResult) -> Message | None:
         name = self._subscription.name
-        match verdict:
+        match result:
             case Done():
                 return None
             case Retry(delay):

@@ -15,7 +15,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from pika.spec import Basic
 
-from kit.bus.port import BusUnavailable
+from kit.bus.port import BusUnavailableError
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.topology import Topology
@@ -26,7 +26,7 @@ _WINDOW = 256
 log = structlog.get_logger()
 
 
-class Outcome(Enum):
+class PublishResult(Enum):
     """What the broker said to a message."""
 
     CONFIRMED = "confirmed"
@@ -44,22 +44,22 @@ class Batch:
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
         self.abandoned = False
-        self._outcomes: list[Outcome] = [Outcome.REFUSED] * len(messages)
+        self._outcomes: list[PublishResult] = [PublishResult.REFUSED] * len(messages)
         self._missing = len(messages)
         self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self._future: asyncio.Future[list[PublishResult]] = self._loop.create_future()
 
-    async def outcomes(self, within_sec: float) -> list[Outcome]:
+    async def outcomes(self, within_sec: float) -> list[PublishResult]:
         """Waits for all of them."""
         try:
             async with asyncio.timeout(within_sec):
                 return await self._future
         except TimeoutError:
-            raise BusUnavailable(f"no confirm within {within_sec} s") from None
+            raise BusUnavailableError(f"no confirm within {within_sec} s") from None
         finally:
             self.abandoned = True
 
-    def settle(self, index: int, outcome: Outcome) -> None:
+    def settle(self, index: int, outcome: PublishResult) -> None:
         """Notes one outcome. On the bus's thread, as is `fail`."""
         self._outcomes[index] = outcome
         self._missing -= 1
@@ -68,9 +68,9 @@ class Batch:
 
     def fail(self, reason: str) -> None:
         """Nothing more will be known of this batch."""
-        post(self._loop, self._finish, BusUnavailable(reason))
+        post(self._loop, self._finish, BusUnavailableError(reason))
 
-    def _finish(self, error: BusUnavailable | None) -> None:
+    def _finish(self, error: BusUnavailableError | None) -> None:
         if self._future.done():
             return
         if error:
@@ -112,14 +112,16 @@ class Publisher:
         """Whether the broker takes messages right now."""
         return self._open and not self._blocked
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def publish(self, messages: Sequence[Message]) -> list[PublishResult]:
         """Publishes the messages and answers what became of each.
 
         Raises:
-            BusUnavailable: nothing is known about them.
+            BusUnavailableError: nothing is known about them.
         """
         if not self.is_ready:
-            raise BusUnavailable("the broker takes no messages" if self._blocked else "not connected to the broker")
+            raise BusUnavailableError(
+                "the broker takes no messages" if self._blocked else "not connected to the broker"
+            )
         if not messages:
             return []
         batch = Batch(messages)
@@ -195,7 +197,7 @@ class Publisher:
                 flight.batch.fail(repr(error))
             except Exception:  # pika can't put it on the wire, and others wait behind it
                 log.exception("bus_message_invalid", event_id=message.properties.message_id)
-                flight.batch.settle(flight.index, Outcome.INVALID)
+                flight.batch.settle(flight.index, PublishResult.INVALID)
             else:
                 self._last_tag += 1
                 self._in_flight[self._last_tag] = flight
@@ -216,8 +218,8 @@ class Publisher:
         refused = isinstance(frame.method, Basic.Nack)
         for tag in tags:
             if flight := self._in_flight.pop(tag, None):
-                confirmed = Outcome.UNROUTED if flight.returned else Outcome.CONFIRMED
-                flight.batch.settle(flight.index, Outcome.REFUSED if refused else confirmed)
+                confirmed = PublishResult.UNROUTED if flight.returned else PublishResult.CONFIRMED
+                flight.batch.settle(flight.index, PublishResult.REFUSED if refused else confirmed)
         self._send()
 
 
