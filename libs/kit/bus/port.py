@@ -18,7 +18,8 @@ from kit.events.registry import EVENTS, UnregisteredEventError
 
 Handler = Callable[[Event], Awaitable[None]]
 """Handles one event. Returning acknowledges it. Raising makes the bus try it again later; `RejectedEventError` and
-`MalformedEventError` make it a dead letter at once. Being cancelled (the process stops) leaves it for the next process."""
+`MalformedEventError` make it a dead letter at once. Being cancelled (the process stops) leaves it for the next
+process."""
 
 
 class Delivery(Enum):
