@@ -20,7 +20,9 @@ from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
+from services.stream.clients.catalog import ask_catalog
 from services.stream.clients.display_names import display_names, titles
+from services.stream.clients.progress import ask_progress
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
@@ -35,7 +37,7 @@ from services.stream.slots import Limits, SlotStore
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
 from services.stream.slots.relay import slots_relay
-from services.stream.sources import RedisSources, SourceCache, ask_catalog
+from services.stream.sources import RedisSources, SourceCache
 from services.stream.storage.port import Store
 from services.stream.storage.router import build_store, is_mounted
 from services.stream.storage.virtual_file_cache import VirtualFiles
@@ -60,7 +62,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=known_to_all)
     origins = Origins(settings)
     originals = build_store(settings, origins)
-    hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
+    views = ask_progress(progress, settings.hot_cache_days)
+    hot = hot_cache(settings, originals, sources.get, views) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
     streams = Streams(sources, store, virtual_files, is_mounted(settings))
