@@ -88,11 +88,12 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others (1
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
-lint: $(VENV)/dev ## ruff, mypy, import contracts, proto lint, freshness of what is generated
+lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	scripts/check-length
 	scripts/check-proto
 	scripts/check-generated
 
