@@ -1,4 +1,4 @@
-"""How a service tells what an administrator did: an event that auth writes into the audit log of the platform."""
+"""What an administrator did, as an event that auth writes into the audit log of the platform."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Detail = str | int | list[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """An administrator who does something, and from where."""
+    """An administrator who acts, and from where."""
 
     user_id: str
     address: str = ""
@@ -29,25 +29,25 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class AuditAction:
-    """Something that an administrator does."""
+    """Something that an administrator did."""
 
     admin: Admin
     action: str
     """`<noun>.<past participle>`, at most 50 characters."""
     subject_type: str
-    """What it is done to, at most 20 characters."""
+    """Kind of what it was done to, at most 20 characters."""
     subject_id: str = ""
-    """Empty when it is done to no single thing."""
+    """Empty when it was done to no single thing."""
     details: Mapping[str, Detail] = field(default_factory=dict)
-    """More, for people. Nothing secret. About persons nothing but ids, except in acts on a `user`: auth erases the
+    """More, for people. Nothing secret. About persons nothing but ids, except in actions on a `user`: auth erases the
     details of those with the account."""
 
     def event(self, source: str, *, event_id: str | None = None, at: datetime | None = None) -> Event:
-        """The event that tells of it; it belongs into the transaction of the act.
+        """Return the event that reports the action. Record it in the transaction of the action.
 
         Args:
-            source: the service with which it was done.
-            event_id: a new one by default.
+            source: the service that did it.
+            event_id: the event's id; a new one by default.
             at: when it was done; now by default.
         """
         moment = at or datetime.now(UTC)

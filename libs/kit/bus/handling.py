@@ -1,4 +1,4 @@
-"""What the adapters share: who subscribed, one run of a handler and what becomes of its event, the metrics of both."""
+"""What the adapters share: the subscriptions, one run of a handler and its result, the metrics of both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kit.bus.port import Delivery, Handler, RejectedEventError, Subscription
 from kit.bus.topics import any_matches
 from kit.events.envelope import Event, MalformedEventError
 
-EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
+EVENTS = Counter("bus_events_total", "Events handled, by outcome.", ["subscription", "outcome"])
 HANDLING_SECONDS = Histogram("bus_handling_seconds", "Time a handler took for one event.", ["subscription"])
 CONNECTED = Gauge("bus_connected", "1 while events can be published and received.", multiprocess_mode="livemin")
 
@@ -36,7 +36,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Nobody will try again unless an operator says so."""
+    """The event is given up; only an operator can have it tried again."""
 
     reason: str
 
@@ -52,9 +52,9 @@ class Registration:
     handler: Handler
 
     async def handle(self, event: Event, attempt: int) -> HandlingResult:
-        """Runs the handler for its `attempt`th time, counted from 1, with the event's ids in its log context.
+        """Run the handler for its `attempt`th time, counted from 1, with the event's ids in the log context.
 
-        Only being cancelled gets out of here: then nothing is known and the event stays with the bus.
+        Nothing but `CancelledError` is raised: then the result is unknown and the event stays with the bus.
         """
         if not any_matches(self.subscription.types, event.type):
             # Queues outlive releases: a pattern that was dropped since may still have events in there.
@@ -80,7 +80,7 @@ class Registration:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Nobody cancelled this task: something inside the handler was. Left alone, the event would hang.
+            # This task was not cancelled: something inside the handler was. Without a result the event would hang.
             return self._failed(error, attempt)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its event must get a result
             return self._failed(error, attempt)
@@ -98,7 +98,7 @@ class Registration:
         return Retry(delay)
 
     def bury(self, error: BaseException) -> Dead:
-        """The verdict for an event that is given up because of this error."""
+        """Return the result for an event that is given up because of this error."""
         self._count("dead")
         log.error("event_dead", exc_info=error)
         text = str(error)
@@ -116,7 +116,12 @@ class SubscriptionRegistry:
         self._complete = False
 
     def add(self, subscription: Subscription, handler: Handler) -> None:
-        """Takes one more."""
+        """Add a subscription.
+
+        Raises:
+            RuntimeError: the bus has been started.
+            ValueError: it has the name of another one, no type or no concurrency.
+        """
         if self._complete:
             raise RuntimeError(f"{subscription.name}: subscribe before the bus starts")
         if subscription.name in self._by_name:
@@ -126,11 +131,11 @@ class SubscriptionRegistry:
         self._by_name[subscription.name] = Registration(subscription, handler)
 
     def complete(self) -> None:
-        """From here on nobody may subscribe."""
+        """Refuse further subscriptions from now on."""
         if self._complete:
             raise RuntimeError("a bus starts once")
         self._complete = True
 
     def of(self, delivery: Delivery) -> Iterator[Registration]:
-        """Those that get their events in this way."""
+        """Return those that get their events in this way."""
         return (each for each in self._by_name.values() if each.subscription.delivery is delivery)

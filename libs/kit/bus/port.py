@@ -1,4 +1,4 @@
-"""The event bus port: what services may ask of whatever carries events.
+"""The port of the event bus.
 
 Two adapters answer it, `LocalBus` (one process, a SQLite file) and `RabbitBus` (RabbitMQ through pika); both are held
 to `kit.testing.bus_contract`. Delivery is at least once, order is not promised.
@@ -23,13 +23,13 @@ process."""
 
 
 class Delivery(Enum):
-    """Who gets a copy of an event."""
+    """Which processes get a copy of an event."""
 
     WORK = "work"
     """One of the service's replicas: a durable queue that all of them share."""
     BROADCAST = "broadcast"
-    """Every process that is up now: for caches and other things that a restart forgets anyway. A handler that fails is
-    not asked again."""
+    """Every process that is up now: for caches and other state that does not survive a restart. A handler that fails is
+    not called again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class DeadLetter:
 
 
 class RejectedEventError(Exception):
-    """Raised by a handler for an event that can never be handled."""
+    """An event that can never be handled. A handler raises it."""
 
 
 class BusUnavailableError(Exception):
@@ -78,55 +78,55 @@ class BusUnavailableError(Exception):
 
 
 class Bus(Protocol):
-    """What carries events from the service where something happened to those that want to know."""
+    """Carries events from the service where something happened to the services that subscribed."""
 
     def subscribe(self, subscription: Subscription, handler: Handler) -> None:
-        """Registers a handler; call it before `start`."""
+        """Register a handler. Call it before `start`."""
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
-        """Registers what must happen after broadcasts may have been missed (caches are dropped).
+        """Register what must be done after broadcasts may have been missed, such as dropping caches.
 
         Also called after the first connection: the process may have served, and cached, before there was one.
         """
 
     async def start(self) -> None:
-        """Begins to deliver. Returns at once, also while the bus is unreachable: it goes on trying to connect."""
+        """Begin to deliver. Return at once, also while the bus can't be reached; the bus keeps trying to connect."""
 
     async def close(self, drain_sec: float = 5) -> None:
-        """Takes no new events, gives those in hand `drain_sec` to finish, cancels the rest and disconnects.
+        """Take no new events, give those in hand `drain_sec` to finish, cancel the rest and disconnect.
 
         What was not acknowledged stays with the bus.
         """
 
     async def publish(self, events: Sequence[Event], *, required: Collection[str] = ()) -> frozenset[str]:
-        """Hands events over for good: they are on disk with the bus when this returns.
+        """Publish events; they are on disk with the bus when this returns.
 
         Returns the ids that the bus took charge of. An event is left out when it was refused, or when its type is in
         `required` and no work queue was there to receive it: publish that one again later.
 
         Raises:
-            BusUnavailableError: nothing is known about the events; publish them again.
+            BusUnavailableError: the outcome is unknown; publish the events again.
         """
 
     async def declare(self) -> None:
-        """Makes the queues of the subscriptions without consuming, so that no event is lost before a consumer runs.
+        """Declare the queues of the subscriptions without consuming, so that no event is lost before a consumer runs.
 
         Raises:
             BusUnavailableError: the bus can't be reached now.
         """
 
     def is_connected(self) -> bool:
-        """Whether events can be published and received right now."""
+        """Return whether events can be published and received right now."""
 
     async def dead_letters(self, subscription: str | None = None, limit: int = 100) -> list[DeadLetter]:
-        """The oldest dead letters, of one subscription or of all that this bus knows.
+        """Return the oldest dead letters, of one subscription or of all that this bus has.
 
         Raises:
             BusUnavailableError: the bus can't be reached now.
         """
 
     async def replay(self, subscription: str, event_ids: Sequence[str] | None = None) -> int:
-        """Gives dead letters back to their own subscription only, with their attempts forgotten; answers how many.
+        """Return dead letters to their own subscription only, with their attempts reset; return how many.
 
         Raises:
             BusUnavailableError: the bus can't be reached now.

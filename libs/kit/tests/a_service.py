@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Settings(ServiceSettings):
-    """What this service is told."""
+    """The settings of this service."""
 
     file: Path = Field(..., description="What `/file` sends.")
 

@@ -2,7 +2,7 @@
 
 Each work subscription has a row for each event that it still has to handle. A row leaves when it was handled, or moves
 to the dead letters, so a start finds exactly what the last run did not finish, however that run ended. Broadcasts live
-in memory: the only process there is would have forgotten its caches with them.
+in memory: when the only process ends, its caches are lost with them.
 """
 
 # ruff: noqa: D102 - the port says what the methods do

@@ -1,7 +1,7 @@
 """The event bus of separate processes: RabbitMQ, through pika.
 
 One thread holds two connections: when the broker is short of memory it stops reading from connections that publish, and
-acknowledgements must get through all the same. Handlers run as tasks on the asyncio loop of whoever started the bus.
+acknowledgements must get through all the same. Handlers run as tasks on the asyncio loop that started the bus.
 `topology` says which queues there are and why; `message` what travels through them.
 """
 
@@ -41,11 +41,11 @@ class RabbitBus:
         prefix: str = "",
         confirm_sec: float = 10,
     ) -> None:
-        """A bus that `start` will connect.
+        """Prepare a bus; `start` connects it.
 
         Args:
             url: `amqp://` or `amqps://`, with pika's query parameters.
-            service: what the broker's own pages call the connections.
+            service: the name of the connections on the broker's own pages.
             exchange: where events are published.
             prefix: before the names of all queues, for several installations on one virtual host.
             confirm_sec: how long the broker may take to confirm what was published.

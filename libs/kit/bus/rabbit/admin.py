@@ -1,4 +1,4 @@
-"""What operators and migrations ask for: each question has a short, blocking connection of its own."""
+"""What operators and migrations need: each request has a short, blocking connection of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class QueueAdmin:
         self._topology = topology
 
     def declare(self, subscriptions: Iterable[Subscription]) -> None:
-        """Makes the queues of work subscriptions."""
+        """Declare the queues of work subscriptions."""
 
         def run(channel: BlockingChannel) -> None:
             for subscription in subscriptions:
@@ -36,7 +36,7 @@ class QueueAdmin:
         self._with_channel(run)
 
     def dead_letters(self, subscription: str, limit: int) -> list[DeadLetter]:
-        """Lists without taking: what is read is never acknowledged, so it returns when the channel closes."""
+        """Return dead letters and leave them there: unacknowledged, they are requeued when the channel closes."""
         queue = self._topology.dead_queue(subscription)
 
         def run(channel: BlockingChannel) -> list[DeadLetter]:
@@ -49,7 +49,7 @@ class QueueAdmin:
         return self._with_channel(run, missing=[])
 
     def replay(self, subscription: str, event_ids: Sequence[str] | None) -> int:
-        """Moves dead letters back to their own queue, each out of here once it has arrived there."""
+        """Move dead letters back to their own queue, removing each once it has arrived there. Return how many."""
         queue = self._topology.dead_queue(subscription)
 
         def run(channel: BlockingChannel) -> int:

@@ -31,8 +31,8 @@ log = structlog.get_logger()
 class Received:
     """A message in hand, bound to the channel on which it came.
 
-    Once that is gone the broker gives the message to somebody else, and on a new channel its tag would mean another
-    message or none, which closes the channel. So an answer that comes too late is dropped.
+    Once that is closed the broker gives the message to another consumer, and on a new channel its tag would mean
+    another message or none, which closes the channel. So an answer that comes too late is dropped.
     """
 
     properties: BasicProperties
@@ -43,19 +43,19 @@ class Received:
 
     @property
     def is_lost(self) -> bool:
-        """Whether an answer would still reach the broker."""
+        """Whether an answer can no longer reach the broker."""
         return not self._channel.is_open
 
     def ack(self) -> None:
-        """The broker may forget it."""
+        """Acknowledge it: the broker may forget it."""
         self._io.call(self._answer, lambda: self._channel.basic_ack(self._tag))
 
     def reject(self) -> None:
-        """The broker shall move it to the dead letters by itself."""
+        """Have the broker move it to the dead letters by itself."""
         self._io.call(self._answer, lambda: self._channel.basic_nack(self._tag, requeue=False))
 
     def reopen(self) -> None:
-        """Gives back all that is in hand on this channel and has its queues declared again."""
+        """Return all that is in hand on this channel, and have its queues declared again."""
         self._io.call(self._answer, self._channel.close)
 
     def _answer(self, answer: Callable[[], None]) -> None:
@@ -87,17 +87,17 @@ class Consumer:
         self._stopped = False
 
     def connected(self, connection: SelectConnection) -> None:
-        """There is a new connection."""
+        """Begin to consume on a new connection."""
         self._connection = connection
         self._open_channel()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Forget the connection, which is closed."""
         self._channel = None
         self._set_consuming(consuming=False)
 
     def stop(self) -> None:
-        """Takes nothing more; what is in hand can still be answered."""
+        """Take nothing more; what is in hand can still be answered."""
         self._stopped = True
         if self.is_consuming and self._channel and self._channel.is_open:
             self._channel.basic_cancel(self._tag)
@@ -126,7 +126,7 @@ class Consumer:
             self._set_consuming(consuming=True)
 
     def _cancelled(self, channel: Channel) -> None:
-        """The broker ended the subscription: its queue was deleted, or moved to another node."""
+        """Close the channel: the broker ended the subscription, as its queue was deleted or moved to another node."""
         if channel.is_open and not self._stopped:
             channel.close()
 
@@ -162,14 +162,14 @@ class Worker:
         self._closing = False
 
     def receive(self, received: Received) -> None:
-        """Takes a message in hand."""
+        """Handle a message, unless the worker is closing."""
         if not self._closing:
             task = asyncio.create_task(self._handle(received))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self, drain_sec: float) -> None:
-        """Starts nothing more, gives what runs that long to finish."""
+        """Start nothing more; give running handlers that long to finish, then cancel them."""
         self._closing = True
         if pending := set(self._tasks):
             _, late = await asyncio.wait(pending, timeout=drain_sec)
@@ -206,7 +206,7 @@ class Worker:
                 received.reject()
 
     async def _move(self, received: Received, copy: Message) -> PublishResult:
-        """Publishes the copy, for as long as it takes and the original is still in hand."""
+        """Publish the copy; try until it succeeds or the original is no longer in hand."""
         while not received.is_lost:
             try:
                 (outcome,) = await self._publisher.publish([copy])

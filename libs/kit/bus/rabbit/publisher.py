@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class PublishResult(Enum):
-    """What the broker said to a message."""
+    """The broker's answer to a message."""
 
     CONFIRMED = "confirmed"
     UNROUTED = "unrouted"
@@ -35,11 +35,11 @@ class PublishResult(Enum):
     REFUSED = "refused"
     """Not now; it may take the message another time."""
     INVALID = "invalid"
-    """It was never asked: the message can't be put on the wire."""
+    """Never sent: the message can't be encoded."""
 
 
 class Batch:
-    """Messages published together and who waits for their outcomes."""
+    """Messages published together, and the future of their outcomes."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
@@ -50,7 +50,11 @@ class Batch:
         self._future: asyncio.Future[list[PublishResult]] = self._loop.create_future()
 
     async def outcomes(self, within_sec: float) -> list[PublishResult]:
-        """Waits for all of them."""
+        """Return the outcome of each message.
+
+        Raises:
+            BusUnavailableError: not all are known within that time.
+        """
         try:
             async with asyncio.timeout(within_sec):
                 return await self._future
@@ -60,14 +64,14 @@ class Batch:
             self.abandoned = True
 
     def settle(self, index: int, outcome: PublishResult) -> None:
-        """Notes one outcome. On the bus's thread, as is `fail`."""
+        """Record one outcome. Called on the bus's thread, as is `fail`."""
         self._outcomes[index] = outcome
         self._missing -= 1
         if not self._missing:
             post(self._loop, self._finish, None)
 
     def fail(self, reason: str) -> None:
-        """Nothing more will be known of this batch."""
+        """End the batch: the outcome of the other messages is unknown."""
         post(self._loop, self._finish, BusUnavailableError(reason))
 
     def _finish(self, error: BusUnavailableError | None) -> None:
@@ -113,10 +117,10 @@ class Publisher:
         return self._open and not self._blocked
 
     async def publish(self, messages: Sequence[Message]) -> list[PublishResult]:
-        """Publishes the messages and answers what became of each.
+        """Publish the messages and return the outcome of each.
 
         Raises:
-            BusUnavailableError: nothing is known about them.
+            BusUnavailableError: the outcome is unknown.
         """
         if not self.is_ready:
             raise BusUnavailableError(
@@ -129,14 +133,14 @@ class Publisher:
         return await batch.outcomes(self._confirm_sec)
 
     def connected(self, connection: SelectConnection) -> None:
-        """There is a new connection."""
+        """Begin to publish on a new connection."""
         self._connection = connection
         connection.add_on_connection_blocked_callback(lambda *_: self._block(blocked=True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._block(blocked=False))
         self._open_channel()
 
     def lost(self) -> None:
-        """The connection is gone, and with it all knowledge of what was in flight."""
+        """Fail all messages in flight: their connection is closed, so their outcome is unknown."""
         self._open = self._blocked = False
         self._channel = None
         failed = {flight.batch for flight in (*self._in_flight.values(), *self._queue)}
@@ -203,7 +207,7 @@ class Publisher:
                 self._in_flight[self._last_tag] = flight
 
     def _returned(self, _channel: Channel, method: Basic.Return, properties: BasicProperties, _body: bytes) -> None:
-        """Comes before the confirm of the same message, without its tag."""
+        """Mark a message as returned. The return comes before the confirm of the same message, without its tag."""
         returned = (method.exchange, method.routing_key, properties.message_id)
         for flight in self._in_flight.values():
             message = flight.message
@@ -224,6 +228,6 @@ class Publisher:
 
 
 def post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
-    """Runs the function on an asyncio loop. If that is closed, nobody is left to be told."""
+    """Run the function on an asyncio loop. Do nothing if the loop is closed: its tasks have ended."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function, *args)

@@ -143,7 +143,7 @@ class FailureContract(BusHarness):
             sent.append(event(kind))
             await bus.publish(sent[-1:])
             await eventually_equal(lambda: count_dead(bus), len(sent) + (kind == "video.ready"))
-        # More often than the 20 deliveries after which RabbitMQ 4 drops a message, unless told otherwise.
+        # More often than the 20 deliveries after which RabbitMQ 4 drops a message by default.
         for _ in range(25):
             letters = await bus.dead_letters("catalog.videos")
             assert [each.event for each in letters] == sent

@@ -17,14 +17,14 @@ DEADLINE_SEC = 60
 
 
 async def eventually(condition: Callable[[], bool], within_sec: float = DEADLINE_SEC) -> None:
-    """Waits until the condition holds; fails when it doesn't in time."""
+    """Wait until the condition holds; fail if it does not in time."""
     async with asyncio.timeout(within_sec):
         while not condition():  # noqa: ASYNC110 - conditions here are of any kind
             await asyncio.sleep(0.005)
 
 
 async def eventually_equal(ask: Callable[[], Awaitable[int]], expected: int, within_sec: float = DEADLINE_SEC) -> None:
-    """Waits until the answer is as expected; fails with the last one when it isn't in time."""
+    """Wait until the answer is as expected; fail with the last one if it is not in time."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_sec
     while (answer := await ask()) != expected and loop.time() < deadline:  # noqa: ASYNC110 - likewise
@@ -33,12 +33,12 @@ async def eventually_equal(ask: Callable[[], Awaitable[int]], expected: int, wit
 
 
 def event(type: str = "video.uploaded", body: bytes = b"{}", subject: str = "v1") -> Event:  # noqa: A002
-    """An event that is like any other."""
+    """Return an event."""
     return Event(type=type, source="test", subject=subject, body=body)
 
 
 class Recorder:
-    """A handler that remembers: what it got, how many at a time. Closed gates hold it up."""
+    """A handler that records what it got and how many at a time. It waits while its gate is closed."""
 
     def __init__(self, *, gate_open: bool = True) -> None:
         self.events: list[Event] = []
@@ -67,7 +67,7 @@ class Recorder:
 
 
 class Failing(Recorder):
-    """Fails a number of times with this error, then works. Notes when it was called."""
+    """Fails a number of times with this error, then works. Records when it was called."""
 
     def __init__(self, error: Exception, times: int = 1_000_000) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Failing(Recorder):
 
 
 async def start(*buses: Bus) -> None:
-    """Starts buses and waits until all are connected."""
+    """Start buses and wait until all are connected."""
     for bus in buses:
         await bus.start()
     for bus in buses:
@@ -103,7 +103,7 @@ class BusHarness:
     """How many buses may share the work; 1 for an adapter that lives in one process."""
 
     def new_bus(self) -> Bus:
-        """Another process's bus, of the same installation as all others in this test."""
+        """Return another process's bus, of the same installation as all others in this test."""
         raise NotImplementedError
 
     @pytest_asyncio.fixture

@@ -14,7 +14,7 @@ _reservations: list[int] = []
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on.
+    """Return a free loopback port.
 
     It lies below the range that the system gives to outgoing connections. A port from that range could be taken by
     any client while its server is down, even by the client that keeps trying to reach that very server.

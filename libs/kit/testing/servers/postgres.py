@@ -28,17 +28,17 @@ class PostgresServer(Server):
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
-        """The URL of a database, as SQLAlchemy writes it."""
+        """Return the URL of a database, as SQLAlchemy writes it."""
         return f"postgresql+psycopg://{self.user}@{LOOPBACK}:{self.port}/{quote(database, safe='')}"
 
     def create_database(self, name: str) -> str:
-        """A new, empty database; the answer is its URL, as SQLAlchemy writes it."""
+        """Create an empty database; return its URL, as SQLAlchemy writes it."""
         with self._connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
-        """Also while clients are connected to it. Dropping what is not there does nothing."""
+        """Drop a database, also while clients are connected to it. Do nothing if there is none."""
         with self._connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -43,24 +43,24 @@ class Server(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients find it."""
+        """The address for clients."""
 
     @abstractmethod
     def _command(self) -> list[str]: ...
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether the server does its real work for a client now."""
+        """Return whether the server does its real work for a client now."""
 
     def _prepare(self) -> None:  # noqa: B027 - most need nothing
-        """What must exist before the first start. Must do nothing on later ones."""
+        """Make what must exist before the first start. Must do nothing on later ones."""
 
     def _environment(self) -> dict[str, str]:
         return dict(os.environ)
 
     @property
     def _account(self) -> pwd.struct_passwd | None:
-        """Who runs the server, when not we ourselves."""
+        """The account that runs the server; None for that of this process."""
         return None
 
     @property
@@ -76,7 +76,7 @@ class Server(ABC):
         return self._server_pid
 
     def start(self) -> Self:
-        """Starts it on its data and its port, and waits until it serves clients."""
+        """Start it on its data and its port, and wait until it serves clients."""
         if self._borrowed:
             raise ServerError(f"{self.name} belongs to another process: a test that starts one makes its own")
         if self.running:
@@ -121,7 +121,7 @@ class Server(ABC):
             ) from None
 
     def kill(self) -> None:
-        """SIGKILL for the server and everything it started, at once."""
+        """Kill the server and everything it started, at once (SIGKILL)."""
         self._order(b"K")
         self._wait_gone(self.stop_timeout)
 

@@ -17,7 +17,7 @@ class ServerError(RuntimeError):
 
 
 def wait_until(probe: Callable[[], Answer | None], what: str, timeout: float, interval: float = 0.02) -> Answer:
-    """The first answer of `probe` that is neither None nor False. The only place here that ever sleeps."""
+    """Return the first answer of `probe` that is neither None nor False. The only place here that ever sleeps."""
     deadline = time.monotonic() + timeout
     while True:
         answer = probe()
@@ -30,7 +30,7 @@ def wait_until(probe: Callable[[], Answer | None], what: str, timeout: float, in
 
 @contextlib.contextmanager
 def server_directory() -> Iterator[Path]:
-    """A temporary directory that other users can enter, as PostgreSQL needs when the tests run as root."""
+    """Make a temporary directory that other users can enter, as PostgreSQL needs when the tests run as root."""
     directory = Path(tempfile.mkdtemp(prefix="marquee-servers-"))
     directory.chmod(0o711)
     try:
@@ -40,7 +40,7 @@ def server_directory() -> Iterator[Path]:
 
 
 def find_program(name: str, package: str, patterns: tuple[str, ...] = ()) -> Path:
-    """A program from the given places (the highest version of a pattern) or from PATH."""
+    """Return a program from the given places (the highest version of a pattern) or from PATH."""
     for pattern in patterns:
         found = [path for path in Path("/").glob(pattern) if os.access(path, os.X_OK)]
         if found:

@@ -32,13 +32,13 @@ class RabbitServer(Server):
         return self.url_of("/")
 
     def url_of(self, vhost: str) -> str:
-        """The URL of a virtual host."""
+        """Return the URL of a virtual host."""
         # "/" is the default, and most clients read an empty path as that one.
         path = "" if vhost == "/" else quote(vhost, safe="")
         return f"amqp://guest:guest@{LOOPBACK}:{self.port}/{path}"
 
     def vhost(self, name: str) -> str:
-        """A new virtual host, where a test meets no queue or exchange of another; the answer is its URL."""
+        """Create a virtual host, where a test meets no queue or exchange of another; return its URL."""
         binary = f'<<"{name}">>'
         self.evaluate(
             f'rabbit_vhost:add({binary}, <<"guest">>), '
@@ -92,7 +92,7 @@ class RabbitServer(Server):
         )
 
     def _environment(self) -> dict[str, str]:
-        # Whatever the machine's own broker is told must not reach this one.
+        # Settings of the machine's own broker must not reach this one.
         inherited = {
             key: value
             for key, value in os.environ.items()

@@ -116,7 +116,7 @@ async def publish_somehow(bus: RabbitBus, events: list[Event]) -> None:
 
 
 def messages_in(broker: RabbitServer, queue: str) -> int:
-    """All messages of a queue, also those on their way out of it, which clients aren't told about."""
+    """All messages of a queue, also those on their way out of it, which clients don't see."""
     answer = broker.evaluate(
         f'{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)), '
         "[{messages, Count}] = rabbit_amqqueue:info(Queue, [messages]), Count."
@@ -143,7 +143,7 @@ async def test_an_ack_after_a_reconnect_is_harmless(make_bus: Make, wire: Wire) 
     assert bus.is_connected()
 
 
-async def test_verdicts_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wire) -> None:
+async def test_results_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wire) -> None:
     bus, got = make_bus(wire), Failing(ValueError("no"), times=1)
     got.gate.clear()
     bus.subscribe(Subscription("catalog.media", ("media.*",), retry_delays_sec=(0.05,)), got)

@@ -81,6 +81,6 @@ def test_each_event_has_an_id_of_its_own_unless_it_is_given_one() -> None:
 def test_a_consequence_carries_the_trace_of_its_cause() -> None:
     cause = Event(type="a.b", source="s", subject="1", body=b"{}", traceparent="trace", request_id="request")
     effect = Event(type="c.d", source="s", subject="1", body=b"{}")
-    told = effect.caused_by(cause)
-    assert (told.traceparent, told.request_id) == ("trace", "request")
-    assert (told.id, told.type, effect.traceparent) == (effect.id, "c.d", "")
+    consequence = effect.caused_by(cause)
+    assert (consequence.traceparent, consequence.request_id) == ("trace", "request")
+    assert (consequence.id, consequence.type, effect.traceparent) == (effect.id, "c.d", "")

@@ -92,7 +92,7 @@ async def all_marked_sent(database: Database) -> None:
 
 @asynccontextmanager
 async def looks_at_the_outbox(database: Database) -> AsyncIterator[asyncio.Semaphore]:
-    """Released once for each time that somebody reads which events are due."""
+    """Released each time that a relay reads which events are due."""
     looks = asyncio.Semaphore(0)
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
