@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from kit.bus import Bus
 from kit.db.database import Database
@@ -26,7 +26,7 @@ def outbox_relay(service: str, database: Database, bus: Bus, *, required: Collec
 class OutboxSource:
     """Answers `EventSource` from a database. Rows that were sent or received long ago are deleted from time to time."""
 
-    unavailable: type[Exception] = SQLAlchemyError
+    unavailable: type[Exception] = OperationalError
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, insert, select
 
@@ -220,6 +222,18 @@ class OutboxContract:
             await bus.has_published(5)
             await all_marked_sent(database)
         assert [event.subject for event in bus.published] == ["0", "1", "2", "3", "4"]
+
+    async def test_the_age_of_the_outbox_grows_while_the_bus_is_away(self, database: Database) -> None:
+        bus = Bus()
+        bus.available = False
+        await record(database, replace(an_event(), time=datetime.now(UTC) - timedelta(hours=1)))
+        async with running(outbox_relay("kit", database, bus)):
+            await bus.has_refused(1)
+            age = REGISTRY.get_sample_value("outbox_oldest_age_seconds", {"service": "kit"})
+            assert age is not None
+            assert age >= 3600
+            bus.available = True
+            await all_marked_sent(database)
 
     async def test_new_events_do_not_shorten_the_wait_for_the_bus(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
