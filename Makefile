@@ -88,11 +88,12 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others (1
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
-lint: $(VENV)/dev ## ruff, mypy, import contracts, proto lint, freshness of what is generated
+lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	scripts/check-length
 	scripts/check-proto
 	scripts/check-generated
 
@@ -110,7 +111,7 @@ openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site
 	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
-docs: $(VENV)/dev ## write docs/settings.md from the settings classes
+docs: $(VENV)/dev ## write the references of settings and events (docs/)
 	python -m apps.marquee.reference docs
 
 .PHONY: lock

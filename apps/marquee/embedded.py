@@ -110,7 +110,7 @@ async def _serve(
     for service in services:
         service.app.state.limits = limits
     gateway = Gateway(
-        {service.name: service.entrance for service in services}, WEB, limits, wired["stream"].public_origin
+        {service.name: service.root_app for service in services}, WEB, limits, wired["stream"].public_origin
     )
     server = HttpServer(gateway, settings)
 
@@ -128,7 +128,7 @@ async def _serve(
         await run_until_signal(server, listeners, on_signal)
     finally:
         for service in started:
-            await service.part()
+            await service.before_close()
         await bus.close(settings.drain_sec)
         for service in reversed(started):
             await service.stop(settings.drain_sec)

@@ -1,4 +1,4 @@
-"""Writes the reference of all settings from the settings classes.
+"""Write the references of settings and events from the settings classes and the events' contracts.
 
 python -m apps.marquee.reference FOLDER
 """
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from apps.marquee.embedded import SERVICES, EmbeddedSettings
+from apps.marquee.event_reference import events_page
 from kit.settings import PREFIX, ServiceSettings
 
 HEAD = """# Settings
@@ -62,7 +63,10 @@ def _default(info: FieldInfo) -> str:
 
 def main() -> None:
     """Writes the pages into the folder named on the command line."""
-    (Path(sys.argv[1]) / "settings.md").write_text(settings_page())
+    folder = Path(sys.argv[1])
+    (folder / "settings.md").write_text(settings_page())
+    (folder / "reference").mkdir(exist_ok=True)
+    (folder / "reference" / "events.md").write_text(events_page())
 
 
 if __name__ == "__main__":

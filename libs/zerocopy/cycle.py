@@ -19,7 +19,7 @@ from zerocopy.sender import ClientGoneError
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
 
-    from zerocopy.protocol import ZeroCopyProtocol
+    from zerocopy.connection import Connection
 
 _JOINED_BYTES = 64 * 1024
 """Bodies up to this size are copied behind the headers, so that both leave in one segment."""
@@ -42,7 +42,7 @@ class ZeroCopyCycle(RequestResponseCycle):
     """
 
     def __init__(
-        self, connection: ZeroCopyProtocol, scope: HTTPScope, *, keep_alive: bool, expect_100_continue: bool
+        self, connection: Connection, scope: HTTPScope, *, keep_alive: bool, expect_100_continue: bool
     ) -> None:
         super().__init__(
             scope,

@@ -14,7 +14,7 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.events.outbox import Relay
+from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.rpc import GrpcServer
 from kit.service import Loop, Role, Service, main
@@ -33,7 +33,6 @@ from services.auth.webhook import Webhook
 
 NAME = "auth"
 MIGRATIONS = Path(__file__).parent / "migrations"
-REQUIRED_EVENTS = frozenset({"user.deleted"})
 """Events that wait until somebody is there to hear them: data would stay behind."""
 
 
@@ -103,7 +102,7 @@ def build(
         consumers.subscribe(bus, database, audit)
         url = settings.alert_webhook_url
         webhook = Webhook(url.get_secret_value()) if url else None
-        background.append(Relay(NAME, database, bus, required=REQUIRED_EVENTS).run)
+        background.append(outbox_relay(NAME, database, bus).run)
         background.append(Sweep(corporations, audit, logins, webhook).run)
     checks = {"database": Check(database.ping), "broker": broker_check(bus)}
     if settings.redis_url:

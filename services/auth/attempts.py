@@ -16,11 +16,10 @@ from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
 
 from kit.errors import ApiError, ErrorCode, service_unavailable
+from kit.redis import RedisUnavailableError, connection_pool, within_deadline
 from kit.web.addresses import client_network
 
 log = structlog.get_logger()
@@ -52,14 +51,12 @@ class LoginAttempts:
         self._connections: ConnectionPool | None = None
         self._storage: RedisStorage | MemoryStorage
         if redis_url:
-            self._connections = ConnectionPool.from_url(
+            self._connections = connection_pool(
                 redis_url,
-                # `_counting` bounds all of it. With a bound of its own the client writes by `asyncio.wait_for`, which
-                # before Python 3.12 may lose a cancellation: a request would go on after its client was gone.
-                socket_timeout=None,
-                socket_connect_timeout=REDIS_DEADLINE_SEC,
-                # A connection kept from before Redis restarted fails at its first use.
-                retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+                connect_sec=REDIS_DEADLINE_SEC,
+                backoff=ExponentialBackoff(cap=0.2, base=0.02),
+                retries=3,
+                decode_responses=False,
             )
             self._storage = RedisStorage(
                 f"async+{redis_url}",
@@ -167,8 +164,8 @@ def _known_key(login_key: str, network: str) -> str:
 async def _counting() -> AsyncIterator[None]:
     """Bounds the time that counting may take, and fails closed."""
     try:
-        async with asyncio.timeout(REDIS_DEADLINE_SEC):
+        async with within_deadline(REDIS_DEADLINE_SEC):
             yield
-    except (RedisError, OSError) as error:  # a deadline that passes is an OSError, too
-        log.warning("login_attempts_not_counted", reason=repr(error))
+    except RedisUnavailableError as error:
+        log.warning("login_attempts_not_counted", reason=str(error))
         raise service_unavailable("redis", retry_after_sec=5) from error

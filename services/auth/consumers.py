@@ -14,7 +14,7 @@ from kit.events.envelope import Event, MalformedEventError
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import admin_pb2
-from services.auth.service import Audit, Told
+from services.auth.service import Audit, AuditRecord
 
 AUDIT = Subscription("auth.audit", (ADMIN_ACTED,), concurrency=4)
 MAX_DETAILS_CHARS: Final = 10_000
@@ -37,7 +37,7 @@ def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
     bus.subscribe(AUDIT, acted)
 
 
-def _told(event: Event) -> Told:
+def _told(event: Event) -> AuditRecord:
     act = event.read(admin_pb2.AdminActed)
     # Whoever writes into this log writes what it can hold: one that does not would come again and again.
     sound = (
@@ -53,7 +53,7 @@ def _told(event: Event) -> Told:
     )
     if not sound:
         raise MalformedEventError(f"{event.id}: this is no act that can be written down")
-    return Told(
+    return AuditRecord(
         id=event.id,
         at=act.occurred_at.ToDatetime(UTC),
         action=act.action,

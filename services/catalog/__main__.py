@@ -12,7 +12,7 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.events.outbox import Relay
+from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.media import MediaStore
 from kit.origins import Origins
@@ -25,7 +25,7 @@ from services.catalog.clients.auth import PlansClient
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.imports import Imports
 from services.catalog.rpc import CatalogServicer, register
-from services.catalog.service import REQUIRED_EVENTS, HealthOverview, Processing, Sweep, Videos
+from services.catalog.service import HealthOverview, Processing, Sweep, Videos
 from services.catalog.settings import CatalogSettings
 
 NAME = "catalog"
@@ -62,7 +62,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     authenticate = authenticator(auth)
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
-        background += [Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
+        background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,

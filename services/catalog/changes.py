@@ -27,7 +27,7 @@ from services.catalog.domain import (
 )
 from services.catalog.models import Video
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
-from services.catalog.service import PROCESS_REQUESTED, SOURCE, act_event, touch, video_event
+from services.catalog.service import SOURCE, act_event, touch, video_event
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class Changes:
             if edit.moves:
                 video.corporation_id = edit.corporation_id
             touch(video)
-            await transaction.record(video_event("video.updated", video_pb2.VideoUpdated(video_id=video.id), video))
+            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
             changed = [name for name, value in zip(_LABELS, before, strict=True) if getattr(video, name) != value]
             details = {"changed": changed, "corporation_id": video.corporation_id}
             await _audit(transaction, viewer, address, "video.changed", video, **details)
@@ -101,7 +101,7 @@ class Changes:
             video = await self._own(transaction, video_id, viewer)
             video.deleted_at = self._clock()
             touch(video)
-            await transaction.record(video_event("video.deleted", video_pb2.VideoDeleted(video_id=video.id), video))
+            await transaction.record(video_event(video_pb2.VideoDeleted(video_id=video.id), video))
             if viewer.is_admin:
                 await transaction.record(
                     act_event(Admin(viewer.user_id, address), "video.deleted", video.id, title=video.title)
@@ -126,8 +126,8 @@ class Changes:
                 video.failure_code = video.failure_reason = None
             touch(video)
             message = video_pb2.VideoProcessRequested(video_id=video.id, reference=video.files[0].reference)
-            await transaction.record(Event.of(PROCESS_REQUESTED, message, source=SOURCE, subject=video.id))
-            await _audit(transaction, viewer, address, PROCESS_REQUESTED, video)
+            await transaction.record(Event.of(message, source=SOURCE, subject=video.id))
+            await _audit(transaction, viewer, address, "video.process_requested", video)
         log.info("video_process_requested", content_id=video_id, user_id=viewer.user_id)
         return video
 
@@ -157,7 +157,7 @@ class Changes:
                 raise ApiError(refusal)
             video.deleted_at = None
             touch(video)
-            await transaction.record(video_event("video.restored", video_pb2.VideoRestored(video_id=video.id), video))
+            await transaction.record(video_event(video_pb2.VideoRestored(video_id=video.id), video))
             if viewer.is_admin:
                 await transaction.record(
                     act_event(Admin(viewer.user_id, address), "video.restored", video.id, title=video.title)
@@ -231,7 +231,7 @@ class Purge:
             gone = await videos.deleted_before(deleted_before, PURGE_BATCH)
             for video in gone:
                 touch(video)
-                await transaction.record(video_event("video.purged", video_pb2.VideoPurged(video_id=video.id), video))
+                await transaction.record(video_event(video_pb2.VideoPurged(video_id=video.id), video))
                 await videos.remove(video)
         for video in gone:
             await asyncio.to_thread(self._store.remove, folder_reference(video.id))

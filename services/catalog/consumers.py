@@ -22,19 +22,18 @@ def subscribe(bus: Bus, database: Database, processing: Processing) -> None:
             async with database.write() as transaction:
                 if not await transaction.first_delivery(MEDIA.name, event):
                     return
-                match event.type:
-                    case "media.probed":
-                        probed = event.read(media_pb2.MediaProbed)
-                        await processing.probed(transaction, probed.video_id, _facts(probed))
-                    case "media.thumbnail_ready":
-                        made = event.read(media_pb2.MediaThumbnailReady)
-                        await processing.thumbnail_ready(transaction, made.video_id, made.reference)
-                    case "media.failed":
-                        failed = event.read(media_pb2.MediaFailed)
-                        if await processing.failed(
-                            transaction, failed.video_id, failed.code, failed.reason, failed.permanent
-                        ):
-                            discarded = failed.video_id
+                if event.carries(media_pb2.MediaProbed):
+                    probed = event.read(media_pb2.MediaProbed)
+                    await processing.probed(transaction, probed.video_id, _facts(probed))
+                elif event.carries(media_pb2.MediaThumbnailReady):
+                    made = event.read(media_pb2.MediaThumbnailReady)
+                    await processing.thumbnail_ready(transaction, made.video_id, made.reference)
+                elif event.carries(media_pb2.MediaFailed):
+                    failed = event.read(media_pb2.MediaFailed)
+                    if await processing.failed(
+                        transaction, failed.video_id, failed.code, failed.reason, failed.permanent
+                    ):
+                        discarded = failed.video_id
             if discarded:
                 await processing.discard(discarded)
 

@@ -12,7 +12,7 @@ import structlog
 from google.protobuf.message import Message
 from grpc import aio
 
-from kit.audit import ADMIN_ACTED, Act, Admin, Detail
+from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
@@ -29,9 +29,6 @@ from services.catalog.uploads import Upload, storage_error
 log = structlog.get_logger()
 
 SOURCE = "catalog"
-UPLOADED = "video.uploaded"
-PROCESS_REQUESTED = "video.process_requested"
-REQUIRED_EVENTS = (UPLOADED, PROCESS_REQUESTED, ADMIN_ACTED)
 """Without a consumer these would be lost work, or acts that nobody knows of: they wait in the outbox until the
 thumbnailer, or auth, has a queue."""
 
@@ -180,7 +177,7 @@ class Videos:
             await videos.retry_failed()
             for video_id, reference in files:
                 message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference)
-                await transaction.record(Event.of(PROCESS_REQUESTED, message, source=SOURCE, subject=video_id))
+                await transaction.record(Event.of(message, source=SOURCE, subject=video_id))
             await transaction.record(act_event(admin, "video.process_requested", videos=len(files)))
         return len(files)
 
@@ -231,7 +228,7 @@ class Processing:
             await VideoRepository(transaction.session).remove_files(video)
         touch(video)
         message = video_pb2.VideoFailed(video_id=video_id, code=code, reason=reason)
-        await transaction.record(video_event("video.failed", message, video))
+        await transaction.record(video_event(message, video))
         log.warning("video_failed", content_id=video_id, failure_code=code, reason=reason)
         return permanent
 
@@ -253,10 +250,10 @@ class Processing:
             video.status = "ready"
             video.failure_code = video.failure_reason = None
             ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=video.duration_sec or 0)
-            await transaction.record(video_event("video.ready", ready, video))
+            await transaction.record(video_event(ready, video))
             log.info("video_ready", content_id=video.id)
         elif video.status == "ready":
-            await transaction.record(video_event("video.updated", video_pb2.VideoUpdated(video_id=video.id), video))
+            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
 
 
 class Sweep:
@@ -378,7 +375,7 @@ def _uploaded(video: Video) -> Event:
         uploader_id=video.uploader_id,
         title=video.title,
     )
-    return video_event(UPLOADED, message, video)
+    return video_event(message, video)
 
 
 def touch(video: Video) -> None:
@@ -387,11 +384,11 @@ def touch(video: Video) -> None:
     video.updated_at = datetime.now(UTC)
 
 
-def video_event(type_: str, message: Message, video: Video) -> Event:
+def video_event(message: Message, video: Video) -> Event:
     """An event that tells of a video as it is now."""
-    return Event.of(type_, message, source=SOURCE, subject=video.id, version=video.version)
+    return Event.of(message, source=SOURCE, subject=video.id, version=video.version)
 
 
 def act_event(admin: Admin, action: str, video_id: str = "", **details: Detail) -> Event:
     """An event that tells the audit log what an administrator did to a video; to all of them without an id."""
-    return Act(admin, action, "video", video_id, details).event(SOURCE)
+    return AuditAction(admin, action, "video", video_id, details).event(SOURCE)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from kit.audit import ADMIN_ACTED
 from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.events.outbox import Relay
+from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
@@ -51,7 +50,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     authenticate = authenticator(to_auth)
     background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
     if role.works:
-        background += [Relay(NAME, database, bus, required=(ADMIN_ACTED,)).run, views.keep_trimmed, points.keep_checked]
+        background += [outbox_relay(NAME, database, bus).run, views.keep_trimmed, points.keep_checked]
     app = create_app(
         NAME,
         title="Marquee: watch progress, history and points",

@@ -8,15 +8,18 @@ from datetime import UTC
 from kit.bus import Bus, Handler, Subscription
 from kit.db.database import Database, Transaction
 from kit.events.envelope import Event, MalformedEventError
+from kit.events.registry import type_of
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import stream_pb2, user_pb2, video_pb2
 from services.progress.domain import Session
 from services.progress.service import ViewLog, erase_viewer, forget_video
 
-VIEWS = Subscription("progress.views", ("stream.started", "stream.stopped"), concurrency=4)
-ACCOUNTS = Subscription("progress.accounts", ("user.deleted",), concurrency=4)
-VIDEOS = Subscription("progress.videos", ("video.purged",), concurrency=4)
+VIEWS = Subscription(
+    "progress.views", (type_of(stream_pb2.StreamStarted), type_of(stream_pb2.StreamStopped)), concurrency=4
+)
+ACCOUNTS = Subscription("progress.accounts", (type_of(user_pb2.UserDeleted),), concurrency=4)
+VIDEOS = Subscription("progress.videos", (type_of(video_pb2.VideoPurged),), concurrency=4)
 
 Effect = Callable[[Transaction, Event], Awaitable[None]]
 
@@ -25,7 +28,7 @@ def subscribe(bus: Bus, database: Database, view_log: ViewLog) -> None:
     """Registers progress's consumers."""
 
     async def view(transaction: Transaction, event: Event) -> None:
-        if event.type == "stream.started":
+        if event.carries(stream_pb2.StreamStarted):
             began = event.read(stream_pb2.StreamStarted)
             await view_log.started(transaction, _session(event, began), began.timestamp.ToDatetime(UTC))
             return

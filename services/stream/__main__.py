@@ -11,7 +11,6 @@ from functools import partial
 import uvloop
 from starlette.types import ASGIApp
 
-from kit.audit import ADMIN_ACTED
 from kit.auth.client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -21,7 +20,9 @@ from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
+from services.stream.clients.catalog import ask_catalog
 from services.stream.clients.display_names import display_names, titles
+from services.stream.clients.progress import ask_progress
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
@@ -33,11 +34,10 @@ from services.stream.sessions import SessionRegistry, Sessions, SessionStatistic
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
 from services.stream.settings import StreamSettings
 from services.stream.slots import Limits, SlotStore
-from services.stream.slots.events import STARTED
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
-from services.stream.slots.relay import SlotsRelay
-from services.stream.sources import RedisSources, SourceCache, ask_catalog
+from services.stream.slots.relay import slots_relay
+from services.stream.sources import RedisSources, SourceCache
 from services.stream.storage.port import Store
 from services.stream.storage.router import build_store, is_mounted
 from services.stream.storage.virtual_file_cache import VirtualFiles
@@ -62,7 +62,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=known_to_all)
     origins = Origins(settings)
     originals = build_store(settings, origins)
-    hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
+    views = ask_progress(progress, settings.hot_cache_days)
+    hot = hot_cache(settings, originals, sources.get, views) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
     streams = Streams(sources, store, virtual_files, is_mounted(settings))
@@ -81,19 +82,19 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         checks["redis"] = Check(slots.ping, required=False)
     health = Health(checks)
     background: list[Loop] = []
-    parting: list[Callable[[], Awaitable[object]]] = []
+    shutdown_hooks: list[Callable[[], Awaitable[object]]] = []
     if role.answers:
         subscribe(bus, sources, hot.store if hot else None)
         told = partial(_pass_on, revocations(auth), viewers, sessions)
         background += [traffic.keep_published, register.keep_renewed, partial(follow_revocations, told, accounts)]
-        parting.append(register.flush)
+        shutdown_hooks.append(register.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
         # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
-        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=event_log.write)
+        relay = slots_relay(slots, bus, on_sent=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
-            parting = [register.end_all, relay.relay]
+            shutdown_hooks = [register.end_all, relay.relay]
     known_titles = titles(catalog)
     media = MediaRoutes(streams, sessions, traffic, known_titles)
     routers = build_routers(
@@ -111,7 +112,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     service = Service(
         name=NAME,
         app=app,
-        front=_front(
+        outer_app=_front(
             settings, app, MinimalRoute(NAME, media, viewers), FastPathCaches(viewers, register, streams), traffic
         ),
         health=health,
@@ -119,7 +120,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         bus=None if shared_bus else bus,
         prepare=[hot.prepare] if hot else (),
         background=[*background, *(hot.loops if hot else ())],
-        parting=parting,
+        shutdown_hooks=shutdown_hooks,
     )
     for close in (store.close, virtual_files.close):
         service.resources.callback(close)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from kit.bus import Bus, Delivery, Subscription
 from kit.events.envelope import Event
+from kit.events.registry import type_of
+from marquee.events.v1 import user_pb2, video_pb2
 from services.stream.hotcache import HotStore
 from services.stream.sessions import Sessions
 from services.stream.sources import SourceCache
 
-LOST_ACCOUNTS = Subscription("stream.lost_accounts", ("user.suspended", "user.deleted"))
+LOST_ACCOUNTS = Subscription("stream.lost_accounts", (type_of(user_pb2.UserSuspended), type_of(user_pb2.UserDeleted)))
 VIDEO_CHANGES = Subscription("stream.video_changes", ("video.*",), Delivery.BROADCAST)
 
 
@@ -17,7 +19,7 @@ def subscribe(bus: Bus, sources: SourceCache, hot: HotStore | None = None) -> No
 
     async def forget(event: Event) -> None:
         await sources.forget(event.subject)
-        if hot and event.type in {"video.deleted", "video.purged"}:
+        if hot and (event.carries(video_pb2.VideoDeleted) or event.carries(video_pb2.VideoPurged)):
             await hot.drop(event.subject, "deleted")
 
     bus.subscribe(VIDEO_CHANGES, forget)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kit.bus import Bus, Subscription
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from kit.telemetry import service_context
 from marquee.events.v1 import video_pb2
 from services.thumbnailer.service import Artist
 
-NAME = "thumbnailer.jobs"
+JOBS = Subscription("thumbnailer.jobs", (type_of(video_pb2.VideoUploaded), type_of(video_pb2.VideoProcessRequested)))
 
 
 def subscribe(bus: Bus, artist: Artist, jobs: int) -> None:
@@ -16,11 +19,11 @@ def subscribe(bus: Bus, artist: Artist, jobs: int) -> None:
 
     async def on_job(event: Event) -> None:
         job: video_pb2.VideoUploaded | video_pb2.VideoProcessRequested
-        if event.type == "video.uploaded":
+        if event.carries(video_pb2.VideoUploaded):
             job = event.read(video_pb2.VideoUploaded)
         else:
             job = event.read(video_pb2.VideoProcessRequested)
         with service_context("thumbnailer"):
             await artist.process(event, job.video_id, job.reference)
 
-    bus.subscribe(Subscription(NAME, ("video.uploaded", "video.process_requested"), concurrency=jobs), on_job)
+    bus.subscribe(replace(JOBS, concurrency=jobs), on_job)

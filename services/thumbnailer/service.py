@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -10,6 +11,7 @@ from google.protobuf.message import Message
 
 from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
+from kit.events.registry import EVENTS, type_of
 from kit.ids import derived_id
 from kit.media import MediaStore
 from kit.origins import Stored, parse
@@ -20,9 +22,7 @@ from services.thumbnailer.originals import Originals, StoreAway
 
 log = structlog.get_logger()
 
-PROBED = "media.probed"
-THUMBNAIL_READY = "media.thumbnail_ready"
-FAILED = "media.failed"
+SOURCE = "thumbnailer"
 
 
 class Artist:
@@ -82,20 +82,20 @@ class Artist:
                 # The job ran before, to its end: the video failed for good and its file was removed.
                 log.info("media_gone", content_id=video_id)
 
-    async def _tell(self, job: Event, video_id: str, facts: list[tuple[str, Message]]) -> None:
+    async def _tell(self, job: Event, video_id: str, messages: Sequence[Message]) -> None:
         events = [
-            Event.of(type_, message, source="thumbnailer", subject=video_id, id=derived_id(job.id, type_)).caused_by(
+            Event.of(message, source=SOURCE, subject=video_id, id=derived_id(job.id, type_of(type(message)))).caused_by(
                 job
             )
-            for type_, message in facts
+            for message in messages
         ]
-        taken = await self._bus.publish(events, required=(PROBED, THUMBNAIL_READY, FAILED))
+        taken = await self._bus.publish(events, required=EVENTS.required())
         if len(taken) < len(events):
             raise BusUnavailableError("nobody is there yet to hear what came of the job")
 
 
-def _probed(video_id: str, reference: str, facts: MediaFacts) -> tuple[str, Message]:
-    return PROBED, media_pb2.MediaProbed(
+def _probed(video_id: str, reference: str, facts: MediaFacts) -> Message:
+    return media_pb2.MediaProbed(
         video_id=video_id,
         reference=reference,
         duration_sec=facts.duration_sec,
@@ -108,11 +108,11 @@ def _probed(video_id: str, reference: str, facts: MediaFacts) -> tuple[str, Mess
     )
 
 
-def _thumbnail_ready(video_id: str, reference: str) -> tuple[str, Message]:
-    return THUMBNAIL_READY, media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
+def _thumbnail_ready(video_id: str, reference: str) -> Message:
+    return media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
 
 
-def _failed(video_id: str, failure: MediaFailure) -> tuple[str, Message]:
-    return FAILED, media_pb2.MediaFailed(
+def _failed(video_id: str, failure: MediaFailure) -> Message:
+    return media_pb2.MediaFailed(
         video_id=video_id, code=failure.code, reason=failure.reason, permanent=failure.permanent
     )

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.events.envelope import Event
-from kit.events.outbox import first_delivery, outbox, store
+from kit.events.inbox import first_delivery
+from kit.events.outbox import outbox, store
 from kit.settings import SettingsError
 
 BUSY_TIMEOUT_SEC = 15

@@ -22,7 +22,7 @@ from kit.web.server import listen_all
 
 
 class Settings(ServiceSettings):
-    """Nothing more than every service is told."""
+    """The settings that every service has."""
 
 
 Step = Callable[[], Awaitable[None]]

@@ -31,11 +31,11 @@ from services.auth.service.common import (
     digest,
     end_logins,
     locked_user,
-    note,
     require_another_admin,
     require_good_password,
     touch,
     user_event,
+    write_audit,
 )
 
 log = structlog.get_logger()
@@ -185,7 +185,7 @@ class Accounts:
                 raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now, but=caller.login_session_id)
-            note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
+            write_audit(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
         return user
 
     async def reset_password(self, code: str, new: str, address: str) -> None:
@@ -214,7 +214,9 @@ class Accounts:
                 raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
-            note(transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended)
+            write_audit(
+                transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended
+            )
 
     async def erase(self, user_id: str, actor: Actor) -> None:
         """Deletes an account and all that is known of the person here, and has the other services do the same.
@@ -232,9 +234,9 @@ class Accounts:
             await end_logins(transaction, user, now)
             await AccountChangeRepository(transaction.session).note(user.id, GONE, now)
             revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=GONE)
-            await transaction.record(user_event("auth.token_revoked", revoked, user))
-            await transaction.record(user_event("user.deleted", user_pb2.UserDeleted(user_id=user.id), user))
-            note(transaction, "user.deleted", actor, ("user", user.id), now)
+            await transaction.record(user_event(revoked, user))
+            await transaction.record(user_event(user_pb2.UserDeleted(user_id=user.id), user))
+            write_audit(transaction, "user.deleted", actor, ("user", user.id), now)
             await transaction.session.flush()
             await AuditRepository(transaction.session).forget_person(user.id)
             await UserRepository(transaction.session).remove(user)
@@ -296,5 +298,5 @@ def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, 
 async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime) -> None:
     UserRepository(transaction.session).add(user)
     message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
-    await transaction.record(user_event("user.registered", message, user))
-    note(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)
+    await transaction.record(user_event(message, user))
+    write_audit(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)

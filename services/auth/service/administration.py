@@ -18,11 +18,11 @@ from services.auth.service.common import (
     digest,
     end_logins,
     locked_user,
-    note,
     require_another_admin,
     take_back,
     touch,
     user_event,
+    write_audit,
 )
 
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -83,8 +83,8 @@ class Administration:
             if user.status != "active":
                 before, user.status = user.status, "active"
                 touch(user, now)
-                await transaction.record(user_event("user.approved", user_pb2.UserApproved(user_id=user.id), user))
-                note(transaction, "user.approved", actor, ("user", user.id), now, before=before)
+                await transaction.record(user_event(user_pb2.UserApproved(user_id=user.id), user))
+                write_audit(transaction, "user.approved", actor, ("user", user.id), now, before=before)
         return user
 
     async def suspend(self, user_id: str, actor: Actor) -> User:
@@ -102,8 +102,10 @@ class Administration:
                 touch(user, now)
                 ended = await end_logins(transaction, user, now)
                 await take_back(transaction, user, now)
-                await transaction.record(user_event("user.suspended", user_pb2.UserSuspended(user_id=user.id), user))
-                note(transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended)
+                await transaction.record(user_event(user_pb2.UserSuspended(user_id=user.id), user))
+                write_audit(
+                    transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended
+                )
         return user
 
     async def change(self, user_id: str, change: UserChange, actor: Actor) -> User:
@@ -129,7 +131,7 @@ class Administration:
                 changed.append("corporation_id")
             if changed:
                 touch(user, now)
-                note(
+                write_audit(
                     transaction,
                     "user.changed",
                     actor,
@@ -156,5 +158,5 @@ class Administration:
         async with self._database.write() as transaction:
             user = await locked_user(transaction, user_id)
             await PasswordResetRepository(transaction.session).put(user.id, digest(readable(code)), expires_at)
-            note(transaction, "password.reset_issued", actor, ("user", user.id), now)
+            write_audit(transaction, "password.reset_issued", actor, ("user", user.id), now)
         return ResetCode(code, expires_at)

@@ -11,6 +11,7 @@ import structlog
 
 from kit.db.database import Database, Transaction
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from marquee.events.v1 import user_pb2
 from services.auth.models import Alert, AuditEntry
 from services.auth.repository import AlertRepository, AuditFilter, AuditRepository, UserRepository
@@ -19,7 +20,7 @@ from services.auth.service.common import SOURCE
 log = structlog.get_logger()
 
 BURST_WINDOW = timedelta(minutes=5)
-BURST = "auth.failures_burst"
+BURST = type_of(user_pb2.FailuresBurst)
 BUSIEST = 5
 DELIVERIES = 6
 FIRST_RETRY = timedelta(seconds=20)
@@ -27,7 +28,7 @@ FIRST_RETRY = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AuditRecord:
     """What an administrator did, as another service tells it."""
 
     id: str
@@ -63,7 +64,7 @@ class Audit:
         async with self._database.read() as session:
             return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
 
-    async def enter(self, transaction: Transaction, act: Told) -> None:
+    async def enter(self, transaction: Transaction, act: AuditRecord) -> None:
         """Writes down what an administrator did with another service.
 
         Of persons whose accounts were erased before it came nothing is kept but ids that mean nothing any more.
@@ -118,7 +119,7 @@ class Audit:
             if not await alerts.raise_once(BURST, json.dumps(body, ensure_ascii=False), now, since):
                 return False
             message = user_pb2.FailuresBurst(failures=failures, window_sec=window_sec, addresses=addresses)
-            await transaction.record(Event.of(BURST, message, source=SOURCE, subject=BURST))
+            await transaction.record(Event.of(message, source=SOURCE, subject=BURST))
         log.warning("login_failures_burst", failures=failures, addresses=addresses)
         return True
 

@@ -50,9 +50,9 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def user_event(type_: str, message: Message, user: User) -> Event:
+def user_event(message: Message, user: User) -> Event:
     """An event about an account."""
-    return Event.of(type_, message, source=SOURCE, subject=user.id, version=user.version)
+    return Event.of(message, source=SOURCE, subject=user.id, version=user.version)
 
 
 def require_good_password(password: str, login_id: str, field: str = "password") -> None:
@@ -65,7 +65,7 @@ def require_good_password(password: str, login_id: str, field: str = "password")
         raise invalid_field(field, problem)
 
 
-def note(
+def write_audit(
     transaction: Transaction,
     action: str,
     actor: Actor,
@@ -120,7 +120,7 @@ async def take_back(transaction: Transaction, user: User, now: datetime) -> None
     user.claims_version += 1
     await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
     message = user_pb2.TokenRevoked(user_id=user.id, claims_version=user.claims_version)
-    await transaction.record(user_event("auth.token_revoked", message, user))
+    await transaction.record(user_event(message, user))
 
 
 async def end_logins(transaction: Transaction, user: User, now: datetime, *, but: str = "") -> int:
@@ -128,7 +128,7 @@ async def end_logins(transaction: Transaction, user: User, now: datetime, *, but
     families = await RefreshTokenRepository(transaction.session).revoke_all(user.id, now, but=but)
     for family_id in families:
         message = user_pb2.TokenRevoked(user_id=user.id, family_id=family_id)
-        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
+        await transaction.record(Event.of(message, source=SOURCE, subject=family_id))
     await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
     return len(families)
 

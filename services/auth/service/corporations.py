@@ -16,7 +16,7 @@ from marquee.events.v1 import corporation_pb2
 from services.auth.domain import Plan, searchable
 from services.auth.models import Corporation
 from services.auth.repository import CorporationRepository
-from services.auth.service.common import SOURCE, SYSTEM, Actor, note
+from services.auth.service.common import SOURCE, SYSTEM, Actor, write_audit
 
 
 class Corporations:
@@ -72,7 +72,7 @@ class Corporations:
         try:
             async with self._database.write() as transaction:
                 CorporationRepository(transaction.session).add(corporation)
-                note(transaction, "corporation.created", actor, ("corporation", corporation.id), now, name=name)
+                write_audit(transaction, "corporation.created", actor, ("corporation", corporation.id), now, name=name)
         except IntegrityError as error:
             raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
@@ -90,7 +90,9 @@ class Corporations:
                 if corporation.name != name:
                     corporation.name, corporation.name_key = name, searchable(name)
                     _touch(corporation, now)
-                    note(transaction, "corporation.changed", actor, ("corporation", corporation.id), now, name=name)
+                    write_audit(
+                        transaction, "corporation.changed", actor, ("corporation", corporation.id), now, name=name
+                    )
         except IntegrityError as error:
             raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
@@ -120,10 +122,8 @@ class Corporations:
                     plan=plan,
                     expires_at=None if expires_at is None else timestamp(expires_at),
                 )
-                await transaction.record(
-                    _event("corporation.plan_changed", message, corporation.id, corporation.version)
-                )
-                note(
+                await transaction.record(_event(message, corporation.id, corporation.version))
+                write_audit(
                     transaction,
                     "corporation.plan_changed",
                     actor,
@@ -148,8 +148,10 @@ class Corporations:
             if await corporations.has_members(corporation.id):
                 raise ApiError(ErrorCode.CORPORATION_NOT_EMPTY)
             message = corporation_pb2.CorporationDeleted(corporation_id=corporation.id)
-            await transaction.record(_event("corporation.deleted", message, corporation.id, corporation.version + 1))
-            note(transaction, "corporation.deleted", actor, ("corporation", corporation.id), now, name=corporation.name)
+            await transaction.record(_event(message, corporation.id, corporation.version + 1))
+            write_audit(
+                transaction, "corporation.deleted", actor, ("corporation", corporation.id), now, name=corporation.name
+            )
             await corporations.remove(corporation)
 
     async def expire_plans(self) -> int:
@@ -161,8 +163,8 @@ class Corporations:
                 message = corporation_pb2.CorporationPlanExpired(
                     corporation_id=corporation_id, expired_at=timestamp(ended_at)
                 )
-                await transaction.record(_event("corporation.plan_expired", message, corporation_id, version))
-                note(transaction, "corporation.plan_expired", SYSTEM, ("corporation", corporation_id), now)
+                await transaction.record(_event(message, corporation_id, version))
+                write_audit(transaction, "corporation.plan_expired", SYSTEM, ("corporation", corporation_id), now)
         return len(expired)
 
 
@@ -179,11 +181,10 @@ def _touch(corporation: Corporation, now: datetime) -> None:
 
 
 def _event(
-    type_: str,
     message: corporation_pb2.CorporationPlanChanged
     | corporation_pb2.CorporationPlanExpired
     | corporation_pb2.CorporationDeleted,
     corporation_id: str,
     version: int,
 ) -> Event:
-    return Event.of(type_, message, source=SOURCE, subject=corporation_id, version=version)
+    return Event.of(message, source=SOURCE, subject=corporation_id, version=version)

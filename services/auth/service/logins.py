@@ -19,7 +19,7 @@ from services.auth.keys import KeyRing
 from services.auth.models import RefreshToken, User
 from services.auth.passwords import PasswordHasher
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
-from services.auth.service.common import SOURCE, Actor, digest, note, user_event
+from services.auth.service.common import SOURCE, Actor, digest, user_event, write_audit
 
 COMMIT_MARGIN = timedelta(seconds=10)
 """A revocation may become visible so much later than the time that it carries."""
@@ -104,8 +104,8 @@ class Logins:
             secret, family_id = secrets.token_urlsafe(32), new_id()
             pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
-            await transaction.record(user_event("auth.login_succeeded", message, user))
-            note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
+            await transaction.record(user_event(message, user))
+            write_audit(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
         return pair
 
     async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
@@ -146,7 +146,7 @@ class Logins:
         async with self._database.write() as transaction:
             await UserRepository(transaction.session).locked(user_id)
             if await self._revoke(transaction, user_id, session_id, now):
-                note(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
+                write_audit(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
 
     async def revocations(self, since: datetime | None) -> Revocations:
         """What was revoked since a time, or all of it that access tokens which are still alive may be older than."""
@@ -199,7 +199,7 @@ class Logins:
         if verdict == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
                 # Whoever shows it did not prove to be the account's owner.
-                note(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
+                write_audit(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
             return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if user.status != "active":
             return ApiError(ErrorCode.AUTH_USER_SUSPENDED)
@@ -242,7 +242,7 @@ class Logins:
         if not await RefreshTokenRepository(transaction.session).revoke_family(family_id, now):
             return False
         message = user_pb2.TokenRevoked(user_id=user_id, family_id=family_id)
-        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
+        await transaction.record(Event.of(message, source=SOURCE, subject=family_id))
         return True
 
     async def _record_failure(self, key: str, user: User | None, client_address: str) -> None:
@@ -251,9 +251,9 @@ class Logins:
         )
         target = ("user", user.id if user else None)
         async with self._database.write() as transaction:
-            await transaction.record(Event.of("auth.login_failed", message, source=SOURCE, subject=_subject(key)))
+            await transaction.record(Event.of(message, source=SOURCE, subject=_subject(key)))
             # Without the login: people type passwords there.
-            note(transaction, "login.failed", Actor(None, client_address), target, self._clock())
+            write_audit(transaction, "login.failed", Actor(None, client_address), target, self._clock())
 
 
 def _require_active(user: User) -> None:

@@ -157,6 +157,4 @@ async def _write(
 async def _tell(transaction: Transaction, user_id: str, video_id: str, progress: Progress, *, version: int) -> None:
     message = progress_pb2.ProgressCompleted(user_id=user_id, video_id=video_id, duration_sec=progress.duration_sec)
     subject = f"{user_id}:{video_id}"
-    await transaction.record(
-        Event.of("progress.completed", message, source="progress", subject=subject, version=version)
-    )
+    await transaction.record(Event.of(message, source="progress", subject=subject, version=version))

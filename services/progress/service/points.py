@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kit.audit import Act, Admin, Detail
+from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
@@ -21,7 +21,6 @@ from services.progress.repository import PointRepository, ViewerRepository
 log = structlog.get_logger()
 
 SOURCE = "progress"
-GRANTED = "points.granted"
 CHECK_EVERY_SEC = 24 * 3600
 CONTRADICTIONS_SHOWN = 20
 
@@ -89,7 +88,9 @@ class Points:
                 raise invalid_field("points", problem)
             await _tell(transaction, entry)
             details: dict[str, Detail] = {"points": points, "balance": entry.balance, "reason": reason}
-            await transaction.record(Act(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE))
+            await transaction.record(
+                AuditAction(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE)
+            )
         log.info("points_adjusted", user_id=user_id, points=points, balance=entry.balance, adjusted_by=by)
         return entry
 
@@ -151,5 +152,5 @@ async def _tell(transaction: Transaction, entry: PointEntry) -> None:
         video_id=entry.video_id or "",
         reason=entry.reason or "",
     )
-    event = Event.of(GRANTED, message, source=SOURCE, subject=entry.user_id, version=entry.number)
+    event = Event.of(message, source=SOURCE, subject=entry.user_id, version=entry.number)
     await transaction.record(event)

@@ -6,17 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grpc import aio
-
 from kit.service import Loop
 from kit.settings import SettingsError
-from services.stream.clients.progress import ask_progress
 from services.stream.domain import Source
 from services.stream.hotcache import metrics
 from services.stream.hotcache.directory import CopyDirectory
 from services.stream.hotcache.janitor import Janitor
 from services.stream.hotcache.mount_check import Mounts
-from services.stream.hotcache.promoter import Promoter
+from services.stream.hotcache.promoter import Promoter, Views
 from services.stream.hotcache.store import HotStore
 from services.stream.settings import StreamSettings
 from services.stream.storage.port import Store
@@ -40,7 +37,7 @@ class HotCache:
 
 
 def hot_cache(
-    settings: StreamSettings, originals: Store, find: Callable[[str], Awaitable[Source]], progress: aio.Channel
+    settings: StreamSettings, originals: Store, find: Callable[[str], Awaitable[Source]], views: Views
 ) -> HotCache | None:
     """The hot cache that the settings ask for; None when they ask for none.
 
@@ -48,7 +45,7 @@ def hot_cache(
         settings: of the service.
         originals: where films are.
         find: what catalog knows of a video; raises ApiError.
-        progress: counts views.
+        views: counts how often videos were watched in the last `hot_cache_days`.
     """
     folder = settings.hot_cache_dir
     metrics.BUDGET.set(settings.hot_cache_bytes if folder else 0)
@@ -56,7 +53,6 @@ def hot_cache(
         return None
     mounts = Mounts(None if settings.media_bucket else settings.media_root, settings.import_dir)
     store = HotStore(originals, CopyDirectory(folder, settings.hot_cache_bytes), is_deleted=mounts.is_deleted)
-    views = ask_progress(progress, settings.hot_cache_days)
     promoter = Promoter(
         store,
         find,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kit.audit import ADMIN_ACTED, Act, Admin
+from kit.audit import ADMIN_ACTED, Admin, AuditAction
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from kit.ids import derived_id
 from kit.telemetry import current
 from marquee.events.v1 import stream_pb2
 from services.stream.slots.models import EndReason, SessionRequest, from_ms
 
-STARTED = "stream.started"
-STOPPED = "stream.stopped"
-ERROR = "stream.error"
+STARTED = type_of(stream_pb2.StreamStarted)
+STOPPED = type_of(stream_pb2.StreamStopped)
+ERROR = type_of(stream_pb2.StreamError)
 SOURCE = "stream"
 
 
@@ -66,7 +67,7 @@ def failed(
 def stopped_by(admin: Admin, viewing: SessionRequest, at_ms: int, cause: TraceContext = NOBODY) -> Event:
     """An administrator stopped it, or took it out of the queue: for the audit log."""
     details = {"user_id": viewing.user_id, "video_id": viewing.video_id}
-    act = Act(admin, "stream.stopped", "stream", viewing.session_id, details)
+    act = AuditAction(admin, "stream.stopped", "stream", viewing.session_id, details)
     event = act.event(SOURCE, event_id=derived_id(viewing.session_id, ADMIN_ACTED), at=from_ms(at_ms))
     return replace(event, traceparent=cause.traceparent, request_id=cause.request_id)
 
@@ -85,7 +86,6 @@ def _event(
     message.source = viewing.source
     message.timestamp.FromMilliseconds(at_ms)
     event = Event.of(
-        type_,
         message,
         source=SOURCE,
         subject=viewing.session_id,

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from kit.audit import Admin
+from kit.redis import RedisClient, RedisUnavailableError
 from services.stream.slots import Outgoing, SlotsUnavailable
 from services.stream.slots.events import NOBODY, TraceContext
 from services.stream.slots.models import (
@@ -130,21 +128,9 @@ class RedisSlots:
         self._starts: list[_Start] = []
         """Those that wait to be asked for."""
         self._asking: set[asyncio.Task[None]] = set()
-        self._redis = Redis.from_pool(
-            ConnectionPool.from_url(
-                url,
-                # `_within_deadline` bounds all of it. With a bound of its own the client writes by `asyncio.wait_for`,
-                # which before Python 3.12 may lose a cancellation: a loop would go on after it was told to stop.
-                socket_timeout=None,
-                socket_connect_timeout=DEADLINE_SEC,
-                # A connection kept from before Redis restarted fails at its first use. Trying once more is safe: every
-                # operation done twice is done once.
-                retry=Retry(ConstantBackoff(0.02), 1),
-                decode_responses=True,
-            )
-        )
-        # Not a pool that makes its users wait: that would serve whoever comes at the right moment first.
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        # A retry is safe: every operation done twice is done once.
+        self._client = RedisClient(url, deadline_sec=DEADLINE_SEC, connections=CONNECTIONS, retry_after_sec=0.02)
+        self._redis = self._client.redis
         book = self.server_time + (_LUA / "book.lua").read_text()
         self._scripts = {
             each: self._redis.register_script(book + (_LUA / f"{each.value}.lua").read_text()) for each in _Script
@@ -255,7 +241,7 @@ class RedisSlots:
 
     async def close(self) -> None:
         """See `SlotStore`."""
-        await self._redis.aclose()
+        await self._client.close()
 
     def _give_up(self, viewing: SessionRequest) -> None:
         # The next request of an implicit session finds the one that may have started, and goes on with it.
@@ -332,13 +318,10 @@ class RedisSlots:
 
     async def _within_deadline(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            async with asyncio.timeout(DEADLINE_SEC), self._turns:
-                return await operation()
-        except (RedisError, OSError, RuntimeError) as error:
-            # A deadline that passes is an OSError. A RuntimeError is how uvloop says that a connection kept from before
-            # was reset meanwhile; the client has dropped it by now.
-            log.warning("slots_unavailable", reason=repr(error))
-            raise SlotsUnavailable(repr(error)) from error
+            return await self._client.run(operation)
+        except RedisUnavailableError as error:
+            log.warning("slots_unavailable", reason=str(error))
+            raise SlotsUnavailable(str(error)) from error
 
     def _standing(self, reply: Any) -> SessionStatus:
         kind, told = reply

@@ -19,12 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
-from redis.exceptions import RedisError
 
 from kit.ids import derived_id, new_id
+from kit.redis import RedisClient, RedisUnavailableError
 from services.stream.domain import Source
 from services.stream.sources.cache import LOOKUPS, Fetch
 
@@ -45,10 +42,6 @@ _LUA = Path(__file__).with_name("lua")
 _FIELDS = tuple(field.name for field in fields(Source))
 
 
-class _UnavailableError(Exception):
-    """Redis can't be asked now."""
-
-
 class RedisSources:
     """Answers `SharedSources` from Redis.
 
@@ -62,21 +55,10 @@ class RedisSources:
         self._ttl_sec = ttl_sec
         # Releases that know other facts share none.
         self._prefix = f"{{{prefix}}}:{derived_id(*_FIELDS)[:8]}"
-        self._redis = Redis.from_pool(
-            ConnectionPool.from_url(
-                url,
-                # `_run` bounds all of it.
-                socket_timeout=None,
-                socket_connect_timeout=DEADLINE_SEC,
-                # A connection kept from before Redis restarted fails at its first use.
-                retry=Retry(ConstantBackoff(0.01), 1),
-                decode_responses=True,
-            )
-        )
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._client = RedisClient(url, deadline_sec=DEADLINE_SEC, connections=CONNECTIONS, retry_after_sec=0.01)
         common = (_LUA / "token.lua").read_text()
         self._ask, self._tell, self._forget, self._time = (
-            self._redis.register_script(common + (_LUA / f"{name}.lua").read_text())
+            self._client.script(common + (_LUA / f"{name}.lua").read_text())
             for name in ("ask", "tell", "forget", "time")
         )
         self._away_until = 0.0
@@ -88,14 +70,14 @@ class RedisSources:
         """See `SharedSources`."""
         try:
             return await self._get(video_id, fetch)
-        except _UnavailableError:
+        except RedisUnavailableError:
             return await fetch(video_id), self._ttl_sec
 
     async def forget(self, video_id: str) -> None:
         """See `SharedSources`."""
         try:
             await self._run(partial(self._forget, self._keys(video_id), (new_id(), TOKEN_SEC * 1000)))
-        except _UnavailableError:
+        except RedisUnavailableError:
             self.distrust()
 
     def distrust(self) -> None:
@@ -105,7 +87,7 @@ class RedisSources:
 
     async def close(self) -> None:
         """See `SharedSources`."""
-        await self._redis.aclose()
+        await self._client.close()
 
     async def _get(self, video_id: str, fetch: Fetch) -> tuple[Source, float]:
         keys = self._keys(video_id)
@@ -120,7 +102,7 @@ class RedisSources:
                 case ["fetch", token, now_ms]:
                     return await self._fetch(partial(fetch, video_id), keys, (asker, token, now_ms))
             await asyncio.sleep(POLL_SEC)
-        raise _UnavailableError
+        raise RedisUnavailableError("no answer from the replica that asks catalog")
 
     async def _fetch(
         self, fetch: Callable[[], Awaitable[Source]], keys: list[str], given: tuple[str, str, int]
@@ -130,7 +112,7 @@ class RedisSources:
             source = await fetch()
             facts = json.dumps(asdict(source))
         finally:
-            with suppress(_UnavailableError):
+            with suppress(RedisUnavailableError):
                 await self._run(partial(self._tell, keys, (*given, facts, round(self._ttl_sec * 1000))))
         return source, self._ttl_sec
 
@@ -148,14 +130,13 @@ class RedisSources:
 
     async def _run(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         if time.monotonic() < self._away_until:
-            raise _UnavailableError
+            raise RedisUnavailableError("left alone after a failure")
         try:
-            async with asyncio.timeout(DEADLINE_SEC), self._turns:
-                return await operation()
-        except (RedisError, OSError, RuntimeError) as error:  # for the last two, see `slots.redis`
+            return await self._client.run(operation)
+        except RedisUnavailableError as error:
             self._away_until = time.monotonic() + AWAY_SEC
-            log.warning("sources_redis_away", reason=repr(error))
-            raise _UnavailableError from error
+            log.warning("sources_redis_away", reason=str(error))
+            raise
 
 
 def _source(facts: str) -> Source:

@@ -196,8 +196,8 @@ class Stage:
     @property
     def register(self) -> SessionRegistry:
         """The sessions that it serves."""
-        assert isinstance(self.service.front, FastPathApp)
-        return self.service.front._known.register
+        assert isinstance(self.service.outer_app, FastPathApp)
+        return self.service.outer_app._known.register
 
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """The service's counters."""
@@ -265,7 +265,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
     viewers.accounts = HeaderAuthenticator()
     await service.start()
     listener = listen("127.0.0.1", 0)
-    server = HttpServer(service.entrance, settings)
+    server = HttpServer(service.root_app, settings)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         yield Stage(root, listener.getsockname()[1], catalog, auth, bus, service)

@@ -15,7 +15,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from pika.spec import Basic
 
-from kit.bus import BusUnavailableError
+from kit.bus.port import BusUnavailableError
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.topology import Topology
@@ -26,8 +26,8 @@ _WINDOW = 256
 log = structlog.get_logger()
 
 
-class Outcome(Enum):
-    """What the broker said to a message."""
+class PublishResult(Enum):
+    """The broker's answer to a message."""
 
     CONFIRMED = "confirmed"
     UNROUTED = "unrouted"
@@ -35,22 +35,26 @@ class Outcome(Enum):
     REFUSED = "refused"
     """Not now; it may take the message another time."""
     INVALID = "invalid"
-    """It was never asked: the message can't be put on the wire."""
+    """Never sent: the message can't be encoded."""
 
 
 class Batch:
-    """Messages published together and who waits for their outcomes."""
+    """Messages published together, and the future of their outcomes."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
         self.abandoned = False
-        self._outcomes: list[Outcome] = [Outcome.REFUSED] * len(messages)
+        self._outcomes: list[PublishResult] = [PublishResult.REFUSED] * len(messages)
         self._missing = len(messages)
         self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self._future: asyncio.Future[list[PublishResult]] = self._loop.create_future()
 
-    async def outcomes(self, within_sec: float) -> list[Outcome]:
-        """Waits for all of them."""
+    async def outcomes(self, within_sec: float) -> list[PublishResult]:
+        """Return the outcome of each message.
+
+        Raises:
+            BusUnavailableError: not all are known within that time.
+        """
         try:
             async with asyncio.timeout(within_sec):
                 return await self._future
@@ -59,15 +63,15 @@ class Batch:
         finally:
             self.abandoned = True
 
-    def settle(self, index: int, outcome: Outcome) -> None:
-        """Notes one outcome. On the bus's thread, as is `fail`."""
+    def settle(self, index: int, outcome: PublishResult) -> None:
+        """Record one outcome. Called on the bus's thread, as is `fail`."""
         self._outcomes[index] = outcome
         self._missing -= 1
         if not self._missing:
             post(self._loop, self._finish, None)
 
     def fail(self, reason: str) -> None:
-        """Nothing more will be known of this batch."""
+        """End the batch: the outcome of the other messages is unknown."""
         post(self._loop, self._finish, BusUnavailableError(reason))
 
     def _finish(self, error: BusUnavailableError | None) -> None:
@@ -112,11 +116,11 @@ class Publisher:
         """Whether the broker takes messages right now."""
         return self._open and not self._blocked
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Publishes the messages and answers what became of each.
+    async def publish(self, messages: Sequence[Message]) -> list[PublishResult]:
+        """Publish the messages and return the outcome of each.
 
         Raises:
-            BusUnavailableError: nothing is known about them.
+            BusUnavailableError: the outcome is unknown.
         """
         if not self.is_ready:
             raise BusUnavailableError(
@@ -129,14 +133,14 @@ class Publisher:
         return await batch.outcomes(self._confirm_sec)
 
     def connected(self, connection: SelectConnection) -> None:
-        """There is a new connection."""
+        """Begin to publish on a new connection."""
         self._connection = connection
         connection.add_on_connection_blocked_callback(lambda *_: self._block(blocked=True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._block(blocked=False))
         self._open_channel()
 
     def lost(self) -> None:
-        """The connection is gone, and with it all knowledge of what was in flight."""
+        """Fail all messages in flight: their connection is closed, so their outcome is unknown."""
         self._open = self._blocked = False
         self._channel = None
         failed = {flight.batch for flight in (*self._in_flight.values(), *self._queue)}
@@ -197,13 +201,13 @@ class Publisher:
                 flight.batch.fail(repr(error))
             except Exception:  # pika can't put it on the wire, and others wait behind it
                 log.exception("bus_message_invalid", event_id=message.properties.message_id)
-                flight.batch.settle(flight.index, Outcome.INVALID)
+                flight.batch.settle(flight.index, PublishResult.INVALID)
             else:
                 self._last_tag += 1
                 self._in_flight[self._last_tag] = flight
 
     def _returned(self, _channel: Channel, method: Basic.Return, properties: BasicProperties, _body: bytes) -> None:
-        """Comes before the confirm of the same message, without its tag."""
+        """Mark a message as returned. The return comes before the confirm of the same message, without its tag."""
         returned = (method.exchange, method.routing_key, properties.message_id)
         for flight in self._in_flight.values():
             message = flight.message
@@ -218,12 +222,12 @@ class Publisher:
         refused = isinstance(frame.method, Basic.Nack)
         for tag in tags:
             if flight := self._in_flight.pop(tag, None):
-                confirmed = Outcome.UNROUTED if flight.returned else Outcome.CONFIRMED
-                flight.batch.settle(flight.index, Outcome.REFUSED if refused else confirmed)
+                confirmed = PublishResult.UNROUTED if flight.returned else PublishResult.CONFIRMED
+                flight.batch.settle(flight.index, PublishResult.REFUSED if refused else confirmed)
         self._send()
 
 
 def post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
-    """Runs the function on an asyncio loop. If that is closed, nobody is left to be told."""
+    """Run the function on an asyncio loop. Do nothing if the loop is closed: its tasks have ended."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function, *args)

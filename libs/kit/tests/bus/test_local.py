@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kit.bus import BusUnavailableError, Delivery, RejectEventError, Subscription
+from kit.bus import BusUnavailableError, Delivery, RejectedEventError, Subscription
 from kit.bus.local import LocalBus, lanes, rows
 from kit.bus.local.file import File
 from kit.testing.bus_contract import BusContract, Failing, Recorder, event, eventually, eventually_equal, start
@@ -145,7 +145,7 @@ async def test_a_file_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: p
 async def test_a_replay_by_another_process_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "_LOOK_AGAIN_SEC", 0.05)
     serving, operator = LocalBus(tmp_path / "bus.sqlite3"), LocalBus(tmp_path / "bus.sqlite3")
-    got = Failing(RejectEventError("no"), times=1)
+    got = Failing(RejectedEventError("no"), times=1)
     serving.subscribe(Subscription("catalog.videos", ("#",)), got)
     await start(serving)
     await serving.publish([event()])

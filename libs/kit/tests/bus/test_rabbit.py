@@ -14,12 +14,12 @@ import pytest_asyncio
 from pika import BasicProperties, BlockingConnection, URLParameters
 from pika.adapters.blocking_connection import BlockingChannel
 
-from kit.bus import BusUnavailableError, RejectEventError, Subscription
+from kit.bus import BusUnavailableError, RejectedEventError, Subscription
 from kit.bus.handling import Registration
 from kit.bus.rabbit import RabbitBus, consumer
 from kit.bus.rabbit.connection import Backoff, parameters
 from kit.bus.rabbit.consumer import Received, Worker
-from kit.bus.rabbit.publisher import Outcome
+from kit.bus.rabbit.publisher import PublishResult
 from kit.bus.rabbit.topology import Topology
 from kit.events.envelope import Event
 from kit.testing.bus_contract import BusContract, Failing, Recorder, event, eventually, eventually_equal, start
@@ -247,14 +247,14 @@ class FakeReceived:
 @pytest.mark.parametrize(
     ("outcomes", "answers"),
     [
-        ([Outcome.CONFIRMED], ["ack"]),
-        ([Outcome.REFUSED, BusUnavailableError("gone"), Outcome.REFUSED, Outcome.CONFIRMED], ["ack"]),
-        ([Outcome.INVALID], ["reject"]),
-        ([Outcome.UNROUTED], ["reopen"]),
+        ([PublishResult.CONFIRMED], ["ack"]),
+        ([PublishResult.REFUSED, BusUnavailableError("gone"), PublishResult.REFUSED, PublishResult.CONFIRMED], ["ack"]),
+        ([PublishResult.INVALID], ["reject"]),
+        ([PublishResult.UNROUTED], ["reopen"]),
     ],
 )
 async def test_a_message_is_answered_when_its_copy_is_safe(
-    monkeypatch: pytest.MonkeyPatch, outcomes: list[Outcome | Exception], answers: list[str]
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[PublishResult | Exception], answers: list[str]
 ) -> None:
     monkeypatch.setattr(consumer, "_PAUSE_SEC", 0)
     publisher, received = AsyncMock(), FakeReceived()
@@ -282,7 +282,7 @@ async def test_a_deleted_queue_is_made_again(make_bus: Make, name: str, channel:
     await eventually(lambda: len(got.finished) == 1)
 
 
-@pytest.mark.parametrize(("error", "missing"), [(ValueError("no"), "retry.50"), (RejectEventError("no"), "dead")])
+@pytest.mark.parametrize(("error", "missing"), [(ValueError("no"), "retry.50"), (RejectedEventError("no"), "dead")])
 async def test_a_move_to_a_deleted_queue_loses_nothing(
     make_bus: Make, name: str, channel: BlockingChannel, error: Exception, missing: str
 ) -> None:

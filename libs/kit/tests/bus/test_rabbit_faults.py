@@ -116,7 +116,7 @@ async def publish_somehow(bus: RabbitBus, events: list[Event]) -> None:
 
 
 def messages_in(broker: RabbitServer, queue: str) -> int:
-    """All messages of a queue, also those on their way out of it, which clients aren't told about."""
+    """All messages of a queue, also those on their way out of it, which clients don't see."""
     answer = broker.evaluate(
         f'{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)), '
         "[{messages, Count}] = rabbit_amqqueue:info(Queue, [messages]), Count."
@@ -143,7 +143,7 @@ async def test_an_ack_after_a_reconnect_is_harmless(make_bus: Make, wire: Wire) 
     assert bus.is_connected()
 
 
-async def test_verdicts_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wire) -> None:
+async def test_results_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wire) -> None:
     bus, got = make_bus(wire), Failing(ValueError("no"), times=1)
     got.gate.clear()
     bus.subscribe(Subscription("catalog.media", ("media.*",), retry_delays_sec=(0.05,)), got)
@@ -251,14 +251,14 @@ async def test_a_broker_short_of_memory(make_bus: Make, broker: RabbitServer) ->
 async def test_a_broker_killed_in_the_middle_of_everything(make_bus: Make, broker: RabbitServer, name: str) -> None:
     publisher, consumer = make_bus(confirm_sec=2), make_bus()
     stuck, got, failing = Recorder(gate_open=False), Recorder(), Failing(ValueError("no"))
-    consumer.subscribe(Subscription("thumbnailer.jobs", ("job",), concurrency=2), stuck)
+    consumer.subscribe(Subscription("thumbnailer.jobs", ("video.process_requested",), concurrency=2), stuck)
     consumer.subscribe(Subscription("catalog.media", ("video.*",), concurrency=10), got)
-    consumer.subscribe(Subscription("stream.media", ("poison",), retry_delays_sec=(1,)), failing)
+    consumer.subscribe(Subscription("stream.media", ("media.failed",), retry_delays_sec=(1,)), failing)
     drops: list[str] = []
     consumer.on_reconnect(lambda: drops.append("caches"))
     await start(publisher, consumer)
-    jobs = [event("job") for _ in range(4)]
-    await publisher.publish([*jobs, event("poison")])
+    jobs = [event("video.process_requested") for _ in range(4)]
+    await publisher.publish([*jobs, event("media.failed")])
     await eventually(lambda: stuck.running == 2 and len(failing.events) == 1 and len(drops) == 1)
     sent = [event() for _ in range(1000)]
 

@@ -21,7 +21,7 @@ parts = Table("parts", metadata, Column("counter_id", ForeignKey("counters.id"),
 
 
 def an_event() -> Event:
-    return Event(type="thing.made", source="kit", subject="1", body=b"{}")
+    return Event(type="points.granted", source="kit", subject="1", body=b"{}")
 
 
 async def make_tables(database: Database) -> None:

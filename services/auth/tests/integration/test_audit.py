@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from kit.audit import Act, Admin
+from kit.audit import Admin, AuditAction
 from kit.db.database import Database
 from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
@@ -98,7 +98,9 @@ class AuditContract:
     async def test_what_other_services_tell_is_written_down_once(self, auth: Auth, database: Database) -> None:
         admin_id = await self.admin_id(auth)
         video_id = new_id()
-        act = Act(Admin(admin_id, "192.0.2.7"), "video.deleted", "video", video_id, {"title": "영화", "left": 3})
+        act = AuditAction(
+            Admin(admin_id, "192.0.2.7"), "video.deleted", "video", video_id, {"title": "영화", "left": 3}
+        )
         events = [act.event("catalog", at=datetime(2026, 3, 1, 12, 0, second, tzinfo=UTC)) for second in range(3)]
         bus = listening(auth, database)
         await asyncio.gather(*(bus.deliver(event) for event in [*events, *events, *reversed(events)]))
@@ -117,7 +119,9 @@ class AuditContract:
             boss, ann = made
             await auth.client.patch(f"/api/users/{boss}", json={"role": "admin"}, headers=headers)
             acts = [
-                Act(Admin(boss, "192.0.2.7"), "points.adjusted", "user", ann, {"reason": "for Ann"}).event("progress")
+                AuditAction(Admin(boss, "192.0.2.7"), "points.adjusted", "user", ann, {"reason": "for Ann"}).event(
+                    "progress"
+                )
                 for _ in range(4)
             ]
 
@@ -143,14 +147,14 @@ class AuditContract:
     async def test_what_is_no_act_becomes_a_dead_letter(self, auth: Auth, database: Database) -> None:
         admin = Admin(new_id(), "192.0.2.7")
         bus = listening(auth, database)
-        sound = Act(admin, "video.deleted", "video", new_id()).event("catalog")
+        sound = AuditAction(admin, "video.deleted", "video", new_id()).event("catalog")
         broken = [
-            Act(Admin("root"), "video.deleted", "video", new_id()).event("catalog"),
-            Act(admin, "DROP TABLE", "video", new_id()).event("catalog"),
-            Act(admin, "video." + "x" * 50, "video", new_id()).event("catalog"),
-            Act(admin, "video.deleted", "Video 1", new_id()).event("catalog"),
-            Act(admin, "video.deleted", "video", "../etc").event("catalog"),
-            Act(admin, "video.deleted", "video", new_id(), {"title": "x" * 10_000}).event("catalog"),
+            AuditAction(Admin("root"), "video.deleted", "video", new_id()).event("catalog"),
+            AuditAction(admin, "DROP TABLE", "video", new_id()).event("catalog"),
+            AuditAction(admin, "video." + "x" * 50, "video", new_id()).event("catalog"),
+            AuditAction(admin, "video.deleted", "Video 1", new_id()).event("catalog"),
+            AuditAction(admin, "video.deleted", "video", "../etc").event("catalog"),
+            AuditAction(admin, "video.deleted", "video", new_id(), {"title": "x" * 10_000}).event("catalog"),
             replace(sound, body=b"{}"),
             replace(sound, body=b"\xff"),
             replace(sound, body=sound.body.replace(b'"{}"', b'"[]"')),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.events.outbox import Relay
+from kit.events.relay import Relay
 from kit.service import Role
 from kit.settings import SettingsError
 from kit.testing.fakes import FakeBus

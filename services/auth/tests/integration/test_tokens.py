@@ -365,7 +365,7 @@ class TestForwardedAddress:
     ) -> None:
         async with start_auth(trusted_proxies=trusted) as auth:
             listener = listen("127.0.0.1", 0)
-            server = HttpServer(auth.service.entrance, auth.settings)
+            server = HttpServer(auth.service.root_app, auth.settings)
             port = listener.getsockname()[1]
             serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             try:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from kit.events.outbox import Relay
+from kit.events.relay import Relay
 from kit.ids import new_id
 from kit.rpc import call, connect
 from kit.service import Role, Service

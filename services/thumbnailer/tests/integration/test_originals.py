@@ -88,7 +88,7 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def a_job(reference: str) -> tuple[Event, str, str]:
     video_id = new_id()
     message = video_pb2.VideoUploaded(video_id=video_id, reference=reference)
-    return Event.of("video.uploaded", message, source="catalog", subject=video_id), video_id, reference
+    return Event.of(message, source="catalog", subject=video_id), video_id, reference
 
 
 def left_in(store: MediaStore) -> list[str]:

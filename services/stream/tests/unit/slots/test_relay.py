@@ -9,12 +9,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from kit.bus import BusUnavailableError
+from kit.events import relay as kit_relay
 from kit.events.envelope import Event
 from kit.testing.bus_contract import eventually
 from kit.testing.fakes import FakeBus
 from services.stream.slots import EndReason, Outgoing, SlotsUnavailable, relay
 from services.stream.slots.memory import MemorySlots
-from services.stream.slots.relay import SlotsRelay
+from services.stream.slots.relay import slots_relay
 from services.stream.tests.unit.slots.support import LIMITS, a_viewing
 
 
@@ -67,7 +68,7 @@ async def test_everything_is_published_in_order_and_acknowledged(
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 3)
     sessions = [await play(store) for _ in range(4)]
-    assert await SlotsRelay(store, bus).relay()
+    assert await slots_relay(store, bus).relay()
     assert [each.subject for each in bus.published] == [each for each in sessions for _ in range(2)]
     assert bus.types() == ["stream.started", "stream.stopped"] * 4
     assert await store.pending(10) == []
@@ -79,7 +80,7 @@ async def test_what_nobody_takes_stays_and_holds_nothing_up(
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 1)
     bus.unrouted = {"stream.stopped"}
-    mover = SlotsRelay(store, bus, required=["stream.stopped"])
+    mover = slots_relay(store, bus, required=["stream.stopped"])
     for _ in range(2):
         await play(store)
     assert not await mover.relay()
@@ -93,11 +94,11 @@ async def test_what_nobody_takes_stays_and_holds_nothing_up(
 async def test_nothing_is_lost_while_the_bus_or_the_store_is_away(
     store: UncertainSlots, bus: PickyBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "POLL_SEC", 0.005)
-    monkeypatch.setattr(relay, "MAX_PAUSE_SEC", 0.01)
+    monkeypatch.setattr(kit_relay, "POLL_SEC", 0.005)
+    monkeypatch.setattr(kit_relay, "MAX_PAUSE_SEC", 0.01)
     bus.available = False
     await play(store)
-    mover = SlotsRelay(store, bus)
+    mover = slots_relay(store, bus)
     with pytest.raises(BusUnavailableError):
         await mover.relay()
     running = asyncio.create_task(mover.run())
