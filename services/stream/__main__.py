@@ -90,7 +90,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     if role.works:
         subscribe_accounts(bus, sessions)
         # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
-        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=event_log.write)
+        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), on_published=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             parting = [register.end_all, relay.relay]
@@ -166,8 +166,8 @@ async def _pass_on(
     """What auth has revoked, which tickets and sessions must hear of, too."""
     revoked = await ask_auth(since)
     viewers.revoke(revoked)
-    for login_id in revoked.session_ids:
-        sessions.stop_login(login_id)
+    for login_session_id in revoked.session_ids:
+        sessions.stop_login(login_session_id)
     return revoked
 
 

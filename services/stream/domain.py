@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from services.stream.delivery.preconditions import PreconditionResult
-from services.stream.delivery.ranges import ByteRange, RangeNotSatisfiable, select
+from services.stream.delivery.ranges import ByteRange, RangeNotSatisfiableError, select
 
 _MEDIA_TYPE = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]*")
 
@@ -74,7 +74,7 @@ def decide(method: str, range_header: str | None, verdict: PreconditionResult, s
     if method == "GET" and range_header is not None and verdict is PreconditionResult.PROCEED:
         try:
             ranges = select(range_header, size)
-        except RangeNotSatisfiable:
+        except RangeNotSatisfiableError:
             return Decision(Outcome.NOT_SATISFIABLE)
         if ranges is not None:
             return Decision(Outcome.PARTIAL, ranges)

@@ -68,15 +68,15 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
 
 
 def _message(session: Session) -> stream_pb2.Session:
-    viewing = session.viewing
+    request = session.request
     return stream_pb2.Session(
         session_id=session.id,
-        user_id=viewing.user_id,
-        video_id=viewing.video_id,
+        user_id=request.user_id,
+        video_id=request.video_id,
         status=session.state.value,
-        kind=viewing.kind.value,
-        device_name=viewing.device_name,
-        source=viewing.source,
+        kind=request.kind.value,
+        device_name=request.device_name,
+        source=request.source,
         replica=session.replica,
         started_at=timestamp(session.started_at),
         seen_at=timestamp(session.seen_at),

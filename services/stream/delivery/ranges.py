@@ -28,7 +28,7 @@ class ByteRange:
         return self.last - self.first + 1
 
 
-class RangeNotSatisfiable(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class RangeNotSatisfiableError(Exception):
     """No asked range has a byte of the file in it, or too many ranges were asked for: RFC 9110, 15.5.17."""
 
 
@@ -53,12 +53,12 @@ def select(header: str, size: int) -> tuple[ByteRange, ...] | None:
     if not specs or len(asked) < len(specs) or not all(_is_valid(first, last) for first, last in asked):
         return None
     if len(asked) > MAX_RANGES:
-        raise RangeNotSatisfiable
+        raise RangeNotSatisfiableError
     if size == 0 and any(not first and _magnitude(last) > _ZERO for first, last in asked):
         return None
     found = [span for first, last in asked if (span := _resolve(first, last, size))]
     if not found:
-        raise RangeNotSatisfiable
+        raise RangeNotSatisfiableError
     return _merge(found)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from kit.ids import new_id
 from services.stream.delivery.file_response import Part, RawHeader
-from services.stream.delivery.ranges import RangeNotSatisfiable, select
+from services.stream.delivery.ranges import RangeNotSatisfiableError, select
 from services.stream.delivery.representation import Representation
 from services.stream.delivery.transfers import Traffic, Transfer
 from services.stream.fastpath.request import CachedRequest
@@ -48,7 +48,7 @@ class RangeReplayer:
             return None
         try:
             ranges = select(asked.decode("ascii"), shown.size)
-        except RangeNotSatisfiable:
+        except RangeNotSatisfiableError:
             return None
         if ranges is None or len(ranges) > 1:
             return None

@@ -61,15 +61,15 @@ class AdminRoutes:
         sessions = await self._sessions.all()
         rates = self._overview.rates(sessions, datetime.now(UTC))
         some = sessions[page.offset : page.offset + page.page_size]
-        titles = await self._titles.of(each.viewing.video_id for each in some)
-        names = await self._display_names.of(each.viewing.user_id for each in some)
+        titles = await self._titles.of(each.request.video_id for each in some)
+        names = await self._display_names.of(each.request.user_id for each in some)
         items = [
             StreamView(
                 **device_facts(each, titles),
                 **sent_facts(each),
-                user_id=each.viewing.user_id,
-                display_name=names.get(each.viewing.user_id),
-                kind=each.viewing.kind.value,
+                user_id=each.request.user_id,
+                display_name=names.get(each.request.user_id),
+                kind=each.request.kind.value,
                 seen_at=each.seen_at,
                 rate_mbps=round(rates[each.id], 3),
                 replica=each.replica,
@@ -97,7 +97,7 @@ class AdminRoutes:
             max_streams=limits.platform,
             max_streams_per_user=limits.per_user,
             stream_queue=limits.queue,
-            opens_in_sec=await self._sessions.opens_in(),
+            opens_in_sec=await self._sessions.seconds_until_accepting(),
         )
 
     async def stop(self, session_id: str, admin: ActingAdmin) -> None:

@@ -53,8 +53,8 @@ class StreamAuthenticator:
 
     def revoke(self, revoked: Revocations) -> None:
         """Refuses the tickets of logins that were ended, and of accounts that changed."""
-        for login_id in revoked.session_ids:
-            self.tickets.revoke(login_id)
+        for login_session_id in revoked.session_ids:
+            self.tickets.revoke(login_session_id)
         for user_id, version in revoked.accounts.items():
             self.tickets.revoke_account(user_id, version)
 

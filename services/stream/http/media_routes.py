@@ -176,4 +176,4 @@ class MediaRoutes:
             self._sessions.fail(playing, error.code, str(error))
         elif request.method != "HEAD":
             agent = request.headers.get("User-Agent", "")
-            await self._sessions.never_began(caller, WatchTarget(video_id, _UNKNOWN_TIER), agent, error)
+            await self._sessions.report_failed_start(caller, WatchTarget(video_id, _UNKNOWN_TIER), agent, error)

@@ -91,7 +91,7 @@ class PlaySessionRoutes:
         try:
             path, tier = await self._look_at(source)
         except ApiError as error:
-            await self._sessions.never_began(caller, WatchTarget(source.video_id, _UNKNOWN_TIER), agent, error)
+            await self._sessions.report_failed_start(caller, WatchTarget(source.video_id, _UNKNOWN_TIER), agent, error)
             raise
         try:
             playing = await self._sessions.start(
@@ -109,7 +109,7 @@ class PlaySessionRoutes:
     async def mine(self, caller: CurrentCaller) -> Page[MySession]:
         """The caller's sessions on all devices, oldest first; never more than the limit of one user."""
         sessions = await self._sessions.of_user(caller.user_id)
-        titles = await self._titles.of(each.viewing.video_id for each in sessions)
+        titles = await self._titles.of(each.request.video_id for each in sessions)
         items = [MySession(**device_facts(each, titles), **sent_facts(each)) for each in sessions]
         return Page(items=items, page=1, page_size=self._sessions.limits.per_user, total=len(items))
 
@@ -170,8 +170,8 @@ class PlaySessionRoutes:
         shown = PlaySession(
             session_id=session.id,
             status=session.state.value,
-            video_id=session.viewing.video_id,
-            device_name=session.viewing.device_name,
+            video_id=session.request.video_id,
+            device_name=session.request.device_name,
             since=session.started_at,
             heartbeat_sec=limits.idle_sec / 3,
             idle_sec=limits.idle_sec,
@@ -184,7 +184,7 @@ class PlaySessionRoutes:
             return shown
         if not playing.path:
             # It was started on another replica.
-            source = await self._streams.find(session.viewing.video_id, caller)
+            source = await self._streams.find(session.request.video_id, caller)
             playing.path, _ = await self._look_at(source)
         shown.ticket, shown.expires_at = self._sessions.ticket(playing, caller)
         shown.stream_url = f"{self._public_url}{playing.path}{TICKET}={shown.ticket}"
@@ -193,25 +193,25 @@ class PlaySessionRoutes:
 
 def device_facts(session: Session, titles: dict[str, str]) -> dict[str, Any]:
     """What `Device` tells of a session."""
-    viewing = session.viewing
+    request = session.request
     return {
         "session_id": session.id,
         "status": session.state.value,
-        "device_name": viewing.device_name,
-        "video_id": viewing.video_id,
-        "title": titles.get(viewing.video_id),
+        "device_name": request.device_name,
+        "video_id": request.video_id,
+        "title": titles.get(request.video_id),
         "since": session.started_at,
     }
 
 
 def sent_facts(session: Session) -> dict[str, Any]:
     """What `MySession` tells besides."""
-    return {"source": session.viewing.source, "bytes_sent": session.bytes_sent}
+    return {"source": session.request.source, "bytes_sent": session.bytes_sent}
 
 
 async def refused(refusal: StreamLimitError, titles: NameCache) -> ApiError:
     """A limit, as the viewer is told of it: with the devices that hold their slots."""
-    named = await titles.of(each.viewing.video_id for each in refusal.sessions)
+    named = await titles.of(each.request.video_id for each in refusal.sessions)
     devices = [Device(**device_facts(each, named)).model_dump(mode="json") for each in refusal.sessions]
     return ApiError(
         "STREAM_RATE_LIMITED",

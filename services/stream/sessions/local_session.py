@@ -66,7 +66,7 @@ class LocalSession:
         "experience",
         "is_active",
         "is_finished",
-        "login_id",
+        "login_session_id",
         "must_ask",
         "path",
         "place",
@@ -77,8 +77,10 @@ class LocalSession:
         "was_completed",
     )
 
-    def __init__(self, standing: Active | Queued, login_id: str, tell_soon: Callable[[], None] = lambda: None) -> None:
-        self.login_id = login_id
+    def __init__(
+        self, status: Active | Queued, login_session_id: str, tell_soon: Callable[[], None] = lambda: None
+    ) -> None:
+        self.login_session_id = login_session_id
         self._tell_soon = tell_soon
         self.was_completed = False
         """Whether its last answer is over, and complete."""
@@ -90,7 +92,7 @@ class LocalSession:
         """Whether the store has to be asked before anything more is sent: it may have given way."""
         self.bytes_sent = 0
         """Body bytes that this process sent of it."""
-        silence_sec = (datetime.now(UTC) - standing.session.seen_at).total_seconds()
+        silence_sec = (datetime.now(UTC) - status.session.seen_at).total_seconds()
         self.seen_at = monotonic() - max(silence_sec, 0.0)
         """Its last sign of life, as far as this process knows."""
         self.responses: set[Response] = set()
@@ -105,14 +107,14 @@ class LocalSession:
         self.experience = Experience()
         self.path = ""
         """Where its player finds it, up to the ticket; empty until that was needed here."""
-        self.stands(standing)
+        self.stands(status)
 
-    def stands(self, standing: Active | Queued) -> None:
+    def stands(self, status: Active | Queued) -> None:
         """Takes over what the store says."""
-        self.session: Session = standing.session
-        self.place = standing if isinstance(standing, Queued) else None
+        self.session: Session = status.session
+        self.place = status if isinstance(status, Queued) else None
         """Where it waits, if it does."""
-        self.is_active = self.ended is None and standing.session.state is State.ACTIVE
+        self.is_active = self.ended is None and status.session.state is State.ACTIVE
         """Whether it may have bytes."""
 
     def done(self, response: Response, *, completed: bool, reached_end: bool) -> None:
@@ -154,7 +156,7 @@ class LocalSession:
 
     def can_finish(self) -> bool:
         """Whether its client may be done: it is an implicit one, nothing is under way, the last answer complete."""
-        is_implicit = self.session.viewing.kind is Kind.IMPLICIT
+        is_implicit = self.session.request.kind is Kind.IMPLICIT
         return is_implicit and self.was_completed and not self.responses and not self.ended
 
     def finish(self) -> None:

@@ -16,11 +16,11 @@ from services.stream.slots import (
     EndReason,
     Kind,
     LimitReached,
-    Outcome,
     Queued,
     Scope,
     Session,
     SessionRequest,
+    StartResult,
     State,
     Unavailable,
 )
@@ -44,7 +44,7 @@ class StreamLimitError(Exception):
         self.sessions = refused.sessions
 
 
-def new_viewing(caller: Caller, shown: WatchTarget, device: str, key: str = "") -> SessionRequest:
+def new_request(caller: Caller, shown: WatchTarget, device: str, key: str = "") -> SessionRequest:
     """A request for a new session; with the key of a device, an implicit one."""
     return SessionRequest(
         session_id=new_id(),
@@ -57,17 +57,17 @@ def new_viewing(caller: Caller, shown: WatchTarget, device: str, key: str = "") 
     )
 
 
-def granted(outcome: Outcome) -> Active | Queued:
+def granted(result: StartResult) -> Active | Queued:
     """The session that a start came to. Raises StreamLimitError, or ApiError while the store can't say."""
-    match outcome:
+    match result:
         case Active() | Queued():
-            return outcome
+            return result
         case LimitReached():
-            metrics.REFUSED.labels(outcome.scope.value).inc()
-            raise StreamLimitError(outcome)
+            metrics.REFUSED.labels(result.scope.value).inc()
+            raise StreamLimitError(result)
         case Unavailable():
             metrics.REFUSED.labels("unavailable").inc()
-            raise unavailable(outcome.retry_after_sec)
+            raise unavailable(result.retry_after_sec)
 
 
 def unavailable(retry_after_sec: float = 2) -> ApiError:
@@ -83,17 +83,17 @@ def session_over(reason: EndReason) -> ApiError:
 
 def is_of(playing: LocalSession, caller: Caller) -> bool:
     """Whether a session is this caller's."""
-    return playing.session.viewing.user_id == caller.user_id
+    return playing.session.request.user_id == caller.user_id
 
 
 def session_of(ticket: Ticket) -> Session:
     """A session as its ticket tells of it."""
     started_at = from_ms(ticket.started_ms)
-    viewing = SessionRequest(
+    request = SessionRequest(
         session_id=ticket.session_id,
         user_id=ticket.caller.user_id,
         video_id=ticket.video_id,
         device_name=ticket.device_name,
         source=ticket.source,
     )
-    return Session(viewing, State.ACTIVE, replica="", started_at=started_at, seen_at=started_at)
+    return Session(request, State.ACTIVE, replica="", started_at=started_at, seen_at=started_at)

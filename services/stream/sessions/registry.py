@@ -21,7 +21,7 @@ from services.stream.slots import (
     Queued,
     SessionStatus,
     SlotStore,
-    SlotsUnavailable,
+    SlotsUnavailableError,
     State,
 )
 
@@ -95,7 +95,12 @@ class SessionRegistry:
         return [playing for playing in self._kept.values() if playing.ended is None]
 
     def keep(
-        self, standing: Active | Queued, login_id: str = "", client: Client | None = None, *, is_alive: bool = True
+        self,
+        status: Active | Queued,
+        login_session_id: str = "",
+        client: Client | None = None,
+        *,
+        is_alive: bool = True,
     ) -> LocalSession:
         """Has a session renewed from now on.
 
@@ -105,12 +110,12 @@ class SessionRegistry:
             client: who has no ticket and is recognised by this.
             is_alive: whether its player has just shown a sign of life.
         """
-        playing = self._kept.get(standing.session.id)
+        playing = self._kept.get(status.session.id)
         if playing is None:
-            playing = self._kept[standing.session.id] = LocalSession(standing, login_id, self._finish_soon)
+            playing = self._kept[status.session.id] = LocalSession(status, login_session_id, self._finish_soon)
         else:
-            playing.stands(standing)
-        playing.login_id = playing.login_id or login_id
+            playing.stands(status)
+        playing.login_session_id = playing.login_session_id or login_session_id
         playing.resume()
         playing.must_ask = False
         if is_alive:
@@ -145,7 +150,7 @@ class SessionRegistry:
         playing = self.known(session_id)
         bytes_sent = None
         if playing is not None:
-            if user_id not in {None, playing.session.viewing.user_id}:
+            if user_id not in {None, playing.session.request.user_id}:
                 return False
             # First, so that the last bytes are counted.
             self.end(session_id, reason)
@@ -186,13 +191,13 @@ class SessionRegistry:
                 quiet_sec = FINISHED_SEC if each.reached_end else self._slots.limits.tick_sec
                 if each.can_finish() and now - each.seen_at >= quiet_sec:
                     each.finish()
-            standings = await self._slots.renew([each.renewal(now) for each in self._kept.values()])
+            statuses = await self._slots.renew([each.renewal(now) for each in self._kept.values()])
         for playing in last:
-            if isinstance(standings[playing.session.id], Ended):
+            if isinstance(statuses[playing.session.id], Ended):
                 self._drop(playing)
-        for session_id, standing in standings.items():
+        for session_id, status in statuses.items():
             if kept := self._kept.get(session_id):
-                self._take_over(kept, standing)
+                self._take_over(kept, status)
         self._count()
         while self._failures:
             await self._slots.fail(*self._failures[0])
@@ -221,7 +226,7 @@ class SessionRegistry:
             finished = [
                 each
                 for each in self._kept.values()
-                if (each.session.viewing.user_id, each.session.viewing.device_key) == wanted
+                if (each.session.request.user_id, each.session.request.device_key) == wanted
                 and each.can_finish()
                 and not each.is_finished
             ]
@@ -236,7 +241,7 @@ class SessionRegistry:
         while True:
             self._wake.clear()
             # The store and the log know of it; it is tried again at the next tick.
-            with suppress(SlotsUnavailable):
+            with suppress(SlotsUnavailableError):
                 await self.renew()
             # `wait_for` would lose a cancellation that comes together with the wake-up, before Python 3.12.
             with suppress(TimeoutError):
@@ -247,7 +252,7 @@ class SessionRegistry:
         """Tells the last bytes of a process that stops. Its sessions go on elsewhere, or run out."""
         try:
             await self.renew()
-        except SlotsUnavailable:
+        except SlotsUnavailableError:
             log.warning("last_bytes_not_told", sessions=len(self._kept))
 
     async def end_all(self) -> None:
@@ -275,12 +280,12 @@ class SessionRegistry:
             await self._slots.stop(session_id, reason, bytes_sent=playing.bytes_sent if playing else None)
             self._to_stop.pop(session_id, None)
 
-    def _take_over(self, playing: LocalSession, standing: SessionStatus) -> None:
-        if not isinstance(standing, Ended):
-            playing.stands(standing)
+    def _take_over(self, playing: LocalSession, status: SessionStatus) -> None:
+        if not isinstance(status, Ended):
+            playing.stands(status)
             return
-        self.end(playing.session.id, standing.reason)
-        if standing.reason is EndReason.UNKNOWN:
+        self.end(playing.session.id, status.reason)
+        if status.reason is EndReason.UNKNOWN:
             # The store has no record that bytes could be added to.
             self._drop(playing)
 
@@ -293,7 +298,7 @@ class SessionRegistry:
         metrics.ACTIVE.set(len(playing))
         metrics.QUEUED.set(len(own) - len(playing))
         metrics.AVERAGE.set(seconds / max(len(playing), 1))
-        metrics.HIT_RATE.set(sum(session.viewing.source == HOT for session in playing) / max(len(playing), 1))
+        metrics.HIT_RATE.set(sum(session.request.source == HOT for session in playing) / max(len(playing), 1))
 
     def _sure(self, playing: LocalSession | None) -> LocalSession | None:
         if playing is None or not playing.is_active or playing.must_ask or playing.is_silent(self._sure_sec):

@@ -21,7 +21,7 @@ from services.stream.sessions.outcomes import (
     WatchTarget,
     granted,
     is_of,
-    new_viewing,
+    new_request,
     session_of,
     session_over,
     unavailable,
@@ -34,14 +34,14 @@ from services.stream.slots import (
     EndReason,
     LimitReached,
     Limits,
-    Outcome,
     Queued,
     Renewal,
     Session,
     SessionRequest,
     SessionStatus,
     SlotStore,
-    SlotsUnavailable,
+    SlotsUnavailableError,
+    StartResult,
     Unavailable,
 )
 from services.stream.slots.models import to_ms
@@ -100,16 +100,16 @@ class Sessions:
             StreamLimitError: a limit is reached.
             ApiError: SERVICE_UNAVAILABLE while the store can't say.
         """
-        viewing = new_viewing(caller, shown, device_name(device, user_agent))
+        request = new_request(caller, shown, device_name(device, user_agent))
         old = self._register.known(instead_of) if instead_of else None
         if old is not None and is_of(old, caller):
             # Of what is served here, the store should know all bytes before it says what they came to.
-            with suppress(SlotsUnavailable):
+            with suppress(SlotsUnavailableError):
                 await self._slots.renew([old.renewal(monotonic())])
-        standing = granted(await self._slots.start(viewing, instead_of=instead_of))
+        status = granted(await self._slots.start(request, instead_of=instead_of))
         if old is not None and is_of(old, caller):
             self._register.end(old.session.id, EndReason.REPLACED)
-        return self._register.keep(standing, caller.session_id)
+        return self._register.keep(status, caller.session_id)
 
     async def implicit(self, caller: Caller, shown: WatchTarget, address: str, user_agent: bytes) -> LocalSession:
         """The session of a client that came without a ticket; it plays, or is refused.
@@ -124,36 +124,36 @@ class Sessions:
 
         async def begin() -> LocalSession:
             agent = user_agent.decode("latin-1")
-            viewing = new_viewing(caller, shown, device_name(None, agent), device_key(address, agent))
+            request = new_request(caller, shown, device_name(None, agent), device_key(address, agent))
             await self._register.resume(client)
-            outcome = await self._start_implicit(viewing)
-            if isinstance(outcome, Unavailable) and (silent := self._register.silent(client)):
+            result = await self._start_implicit(request)
+            if isinstance(result, Unavailable) and (silent := self._register.silent(client)):
                 silent.touch()
                 return silent
-            return self._register.keep(granted(outcome), caller.session_id, client)
+            return self._register.keep(granted(result), caller.session_id, client)
 
         return await self._lookups.run(client, begin)
 
-    async def _start_implicit(self, viewing: SessionRequest) -> Outcome:
+    async def _start_implicit(self, request: SessionRequest) -> StartResult:
         """Start a session. Where a limit refuses it, those of the same client that are finished give way.
 
         That they are finished is known where they were served; another replica tells it within moments.
         """
-        outcome = await self._slots.start(viewing)
+        result = await self._slots.start(request)
         for _ in range(GIVE_WAY_TRIES):
-            if not isinstance(outcome, LimitReached):
+            if not isinstance(result, LimitReached):
                 break
-            with suppress(SlotsUnavailable):
-                if not await self._register.finish(viewing.user_id, viewing.device_key):
-                    if not any(self._may_finish_elsewhere(each, viewing) for each in outcome.sessions):
+            with suppress(SlotsUnavailableError):
+                if not await self._register.finish(request.user_id, request.device_key):
+                    if not any(self._may_finish_elsewhere(each, request) for each in result.sessions):
                         break
                     await asyncio.sleep(GIVE_WAY_PAUSE_SEC)
-            outcome = await self._slots.start(viewing)
-        return outcome
+            result = await self._slots.start(request)
+        return result
 
-    def _may_finish_elsewhere(self, session: Session, viewing: SessionRequest) -> bool:
+    def _may_finish_elsewhere(self, session: Session, request: SessionRequest) -> bool:
         """Whether another replica may tell soon that it is finished with a session of the same client."""
-        if session.viewing.device_key != viewing.device_key:
+        if session.request.device_key != request.device_key:
             return False
         playing = self._register.known(session.id)
         return playing is None or playing.is_finished
@@ -175,10 +175,10 @@ class Sessions:
             remembered, bytes_sent = (known.session, known.bytes_sent) if known else (session_of(ticket), 0)
             try:
                 # Should the store have lost its data, this is how it learns.
-                standing = (await self._slots.renew([Renewal(remembered, bytes_sent)]))[ticket.session_id]
-            except SlotsUnavailable:
-                standing = Active(remembered)
-            playing = self._found(ticket.session_id, standing, ticket.caller.session_id)
+                status = (await self._slots.renew([Renewal(remembered, bytes_sent)]))[ticket.session_id]
+            except SlotsUnavailableError:
+                status = Active(remembered)
+            playing = self._found(ticket.session_id, status, ticket.caller.session_id)
             if not playing.is_active:
                 raise ApiError("STREAM_SESSION_NOT_FOUND")
             return playing
@@ -229,7 +229,7 @@ class Sessions:
         try:
             if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id, by):
                 raise ApiError("STREAM_SESSION_NOT_FOUND")
-        except SlotsUnavailable as error:
+        except SlotsUnavailableError as error:
             raise unavailable() from error
 
     async def stop_user(self, user_id: str) -> None:
@@ -241,10 +241,10 @@ class Sessions:
         for session in await self._slots.of_user(user_id):
             await self._register.stop(session.id, EndReason.REVOKED)
 
-    def stop_login(self, login_id: str) -> None:
+    def stop_login(self, login_session_id: str) -> None:
         """Ends the sessions that this process knows to belong to a login: at once here, soon everywhere."""
         for playing in self._register.all():
-            if login_id and playing.login_id == login_id:
+            if login_session_id and playing.login_session_id == login_session_id:
                 self._register.stop_soon(playing.session.id, EndReason.REVOKED)
 
     async def of_user(self, user_id: str) -> list[Session]:
@@ -255,7 +255,7 @@ class Sessions:
         """
         try:
             return await self._slots.of_user(user_id)
-        except SlotsUnavailable as error:
+        except SlotsUnavailableError as error:
             raise unavailable() from error
 
     async def all(self) -> list[Session]:
@@ -266,18 +266,18 @@ class Sessions:
         """
         try:
             return await self._slots.all()
-        except SlotsUnavailable as error:
+        except SlotsUnavailableError as error:
             raise unavailable() from error
 
-    async def opens_in(self) -> float:
+    async def seconds_until_accepting(self) -> float:
         """Seconds until new sessions are granted; not 0 after the store was away or lost its data.
 
         Raises:
             ApiError: SERVICE_UNAVAILABLE.
         """
         try:
-            return await self._slots.opens_in()
-        except SlotsUnavailable as error:
+            return await self._slots.seconds_until_accepting()
+        except SlotsUnavailableError as error:
             raise unavailable() from error
 
     def ticket(self, playing: LocalSession, caller: Caller) -> tuple[str, datetime]:
@@ -285,11 +285,11 @@ class Sessions:
         session = playing.session
         ticket = Ticket(
             session_id=session.id,
-            video_id=session.viewing.video_id,
+            video_id=session.request.video_id,
             caller=caller,
             started_ms=to_ms(session.started_at),
-            source=session.viewing.source,
-            device_name=session.viewing.device_name,
+            source=session.request.source,
+            device_name=session.request.device_name,
             expires_at=self._tickets.expiry(),
         )
         return self._tickets.issue(ticket), datetime.fromtimestamp(ticket.expires_at, UTC)
@@ -298,7 +298,7 @@ class Sessions:
         """Has it told that a session could not be served."""
         self._register.fail(playing, code, message)
 
-    async def never_began(self, caller: Caller, shown: WatchTarget, user_agent: str, error: ApiError) -> None:
+    async def report_failed_start(self, caller: Caller, shown: WatchTarget, user_agent: str, error: ApiError) -> None:
         """Tells of a video that could not be served to somebody without a session: one that failed at once.
 
         Who tries again and again tells it once in `TOLD_SEC`. Where there is no slot, or no store, the log must do.
@@ -309,48 +309,50 @@ class Sessions:
         if told_at is not None and now - told_at < TOLD_SEC:
             return
         self._told.put(key, now)
-        viewing = new_viewing(caller, shown, device_name(None, user_agent))
-        with suppress(SlotsUnavailable):
-            if isinstance(await self._slots.start(viewing), Active | Queued):
-                await self._slots.fail(viewing.session_id, error.code, str(error))
-                await self._slots.stop(viewing.session_id, EndReason.ENDED)
+        request = new_request(caller, shown, device_name(None, user_agent))
+        with suppress(SlotsUnavailableError):
+            if isinstance(await self._slots.start(request), Active | Queued):
+                await self._slots.fail(request.session_id, error.code, str(error))
+                await self._slots.stop(request.session_id, EndReason.ENDED)
 
     async def _ask_for(self, session_id: str, caller: Caller, ticket: Ticket | None, *, is_alive: bool) -> LocalSession:
         try:
-            standing = await self._slots.get(session_id)
+            status = await self._slots.get(session_id)
             is_theirs = ticket and (ticket.session_id, ticket.caller.user_id) == (session_id, caller.user_id)
-            if standing == Ended(EndReason.UNKNOWN) and ticket and is_theirs:
-                standing = (await self._slots.renew([Renewal(session_of(ticket))]))[session_id]
+            if status == Ended(EndReason.UNKNOWN) and ticket and is_theirs:
+                status = (await self._slots.renew([Renewal(session_of(ticket))]))[session_id]
             elif (
-                not isinstance(standing, Ended)
-                and standing.session.viewing.user_id == caller.user_id
-                and (is_alive or isinstance(standing, Queued))
+                not isinstance(status, Ended)
+                and status.session.request.user_id == caller.user_id
+                and (is_alive or isinstance(status, Queued))
             ):
-                standing = (await self._slots.renew([Renewal(standing.session)]))[session_id]
-        except SlotsUnavailable as error:
+                status = (await self._slots.renew([Renewal(status.session)]))[session_id]
+        except SlotsUnavailableError as error:
             raise unavailable() from error
-        if not isinstance(standing, Ended) and standing.session.viewing.user_id != caller.user_id:
+        if not isinstance(status, Ended) and status.session.request.user_id != caller.user_id:
             raise ApiError("STREAM_SESSION_NOT_FOUND")
         # Only a player's own login is the session's: who looks may be on another device.
-        return self._found(session_id, standing, caller.session_id if is_alive else "", is_alive=is_alive)
+        return self._found(session_id, status, caller.session_id if is_alive else "", is_alive=is_alive)
 
     async def _ask_again(self, playing: LocalSession) -> LocalSession:
         """For a viewer who wants to know now, not at the next tick: who waits, or was away for long."""
         if playing.place is not None:
             playing.touch()
         try:
-            standings = await self._slots.renew([Renewal(playing.session, playing.bytes_sent)])
-        except SlotsUnavailable as error:
+            statuses = await self._slots.renew([Renewal(playing.session, playing.bytes_sent)])
+        except SlotsUnavailableError as error:
             if playing.is_active:
                 return playing
             raise unavailable() from error
-        return self._found(playing.session.id, standings[playing.session.id], playing.login_id)
+        return self._found(playing.session.id, statuses[playing.session.id], playing.login_session_id)
 
-    def _found(self, session_id: str, standing: SessionStatus, login_id: str, *, is_alive: bool = True) -> LocalSession:
-        if isinstance(standing, Ended):
-            self._register.end(session_id, standing.reason)
-            raise session_over(standing.reason)
-        return self._register.keep(standing, login_id, is_alive=is_alive)
+    def _found(
+        self, session_id: str, status: SessionStatus, login_session_id: str, *, is_alive: bool = True
+    ) -> LocalSession:
+        if isinstance(status, Ended):
+            self._register.end(session_id, status.reason)
+            raise session_over(status.reason)
+        return self._register.keep(status, login_session_id, is_alive=is_alive)
 
     def _refuse_ended(self, session_id: str) -> None:
         if reason := self._register.ended(session_id):

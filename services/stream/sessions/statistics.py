@@ -77,12 +77,12 @@ class SessionStatistics:
             now: the time.
         """
         playing = [each for each in sessions if each.state is State.ACTIVE]
-        sources = Counter(each.viewing.source for each in playing)
+        sources = Counter(each.request.source for each in playing)
         seconds = sum(max((now - each.started_at).total_seconds(), 0) for each in playing)
         return Summary(
             active=len(playing),
             queued=len(sessions) - len(playing),
-            users=len({each.viewing.user_id for each in sessions}),
+            users=len({each.request.user_id for each in sessions}),
             replicas=len({each.replica for each in sessions}),
             bytes_sent=sum(each.bytes_sent for each in playing),
             bandwidth_mbps=round(sum(self.rates(sessions, now).values()), 3),

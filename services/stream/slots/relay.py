@@ -1,4 +1,4 @@
-"""Moves the events of sessions from the store to the bus."""
+"""Move the events of sessions from the store to the bus."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import structlog
 from kit.bus import Bus, BusUnavailable
 from kit.events.envelope import Event
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT
-from services.stream.slots import SlotStore, SlotsUnavailable
 from services.stream.slots.events import SOURCE
+from services.stream.slots.port import SlotStore, SlotsUnavailableError
 
 log = structlog.get_logger()
 
 BATCH = 25
-"""Events read, published and logged in one go: each holds up the loop, and viewers with it."""
+"""Events read, published and logged in one go: each blocks the event loop, and delays viewers."""
 POLL_SEC = 0.5
 MAX_PAUSE_SEC = 5.0
 
 
 class SlotsRelay:
-    """One a replica; the store lets one of them have the events.
+    """Publish the events of the store. Each replica has a relay; the store gives the events to one of them.
 
     An event is acknowledged when the bus has taken charge of it. One whose relay dies in between is published again,
     under the same id.
 
     Args:
-        store: where the events are.
-        bus: where they go.
-        required: types that somebody must receive; they stay in the store until a queue for them exists.
-        told: hears of each event that the bus took charge of.
+        store: holds the events.
+        bus: receives them.
+        required: types that must be received; they stay in the store until a queue for them exists.
+        on_published: called with each event that the bus took charge of.
     """
 
     def __init__(
@@ -41,20 +41,20 @@ class SlotsRelay:
         bus: Bus,
         *,
         required: Collection[str] = (),
-        told: Callable[[Event], None] = lambda _event: None,
+        on_published: Callable[[Event], None] = lambda _event: None,
     ) -> None:
         self._store = store
         self._bus = bus
         self._required = frozenset(required)
-        self._told = told
+        self._on_published = on_published
 
     async def run(self) -> None:
-        """Relays until cancelled. A bus or a store that is away is waited for."""
+        """Relay events until cancelled; retry while the bus or the store is away."""
         pause = POLL_SEC
         while True:
             try:
                 pause = POLL_SEC if await self.relay() else MAX_PAUSE_SEC
-            except (BusUnavailable, SlotsUnavailable) as error:
+            except (BusUnavailable, SlotsUnavailableError) as error:
                 log.warning("slots_relay_waits", reason=str(error))
                 pause = min(pause * 2, MAX_PAUSE_SEC)
             except Exception:
@@ -63,7 +63,7 @@ class SlotsRelay:
             await asyncio.sleep(pause)
 
     async def relay(self) -> bool:
-        """Publishes what is there; answers whether all of it was taken.
+        """Publish pending events; return whether the bus took all of them.
 
         Raises:
             BusUnavailable: the bus is away.
@@ -78,7 +78,7 @@ class SlotsRelay:
             OUTBOX_SENT.labels(SOURCE).inc(len(sent))
             for each in batch:
                 if each.event.id in sent:
-                    self._told(each.event)
+                    self._on_published(each.event)
             if left := [each.event for each in batch if each.event.id not in sent]:
                 log.warning("outbox_events_not_routed", event_ids=[event.id for event in left])
                 waiting_since = waiting_since or left[0].time

@@ -30,11 +30,13 @@ from services.stream.slots import (
     SlotStore,
     Unavailable,
     redis,
+    redis_batch,
 )
 from services.stream.slots.redis import KEYS, RedisSlots
+from services.stream.slots.redis_batch import PendingStart, StartBatcher
 from services.stream.tests.unit.slots.contract import SlotsContract
 from services.stream.tests.unit.slots.machine import SlotsMachine, check
-from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World, a_viewing
+from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World, a_request
 
 REPLICAS = 4
 
@@ -121,19 +123,19 @@ class TestRedisSlots(SlotsContract):
             yield world
 
     async def test_nothing_new_is_granted_for_one_idle_time_after_a_gap(self, world: RedisWorld) -> None:
-        session = await world.granted(a_viewing("ann"))
+        session = await world.granted(a_request("ann"))
         for cause in (world.forget, lambda: world.jump(LIMITS.gap_sec + 0.001), lambda: world.jump(-0.001)):
             await cause()
-            assert await world.store.opens_in() == LIMITS.idle_sec
-            for viewing in (a_viewing(), a_viewing("ann"), a_viewing(kind=Kind.IMPLICIT)):
-                assert await world.store.start(viewing) == Unavailable(LIMITS.idle_sec)
-            takeover = await world.store.start(a_viewing("ann"), instead_of=session.id)
+            assert await world.store.seconds_until_accepting() == LIMITS.idle_sec
+            for request in (a_request(), a_request("ann"), a_request(kind=Kind.IMPLICIT)):
+                assert await world.store.start(request) == Unavailable(LIMITS.idle_sec)
+            takeover = await world.store.start(a_request("ann"), instead_of=session.id)
             assert isinstance(takeover, Unavailable)
             await world.play(session, sec=LIMITS.idle_sec - 0.001)
-            assert await world.store.start(a_viewing()) == Unavailable(0.001)
+            assert await world.store.start(a_request()) == Unavailable(0.001)
             await world.jump(0.001)
-            assert await world.store.opens_in() == 0
-            newcomer = await world.granted(a_viewing())
+            assert await world.store.seconds_until_accepting() == 0
+            newcomer = await world.granted(a_request())
             assert {each.id for each in await world.store.all()} == {session.id, newcomer.id}
             await world.store.stop(newcomer.id, EndReason.ENDED)
 
@@ -141,7 +143,7 @@ class TestRedisSlots(SlotsContract):
         self, world: RedisWorld
     ) -> None:
         playing = await world.fill()
-        waiting = await world.queued(a_viewing())
+        waiting = await world.queued(a_request())
         await world.jump(LIMITS.idle_sec)
         await world.store.stop(playing[0].id, EndReason.ENDED)
         await world.play(*playing[1:], waiting, sec=LIMITS.idle_sec - 0.001)
@@ -160,8 +162,8 @@ class TestRedisSlots(SlotsContract):
             await doomed.renew([Renewal(each, 1000) for each in sessions])
             for _ in range(6):
                 await world.jump(limits.tick_sec)
-                standings = await other.renew([Renewal(each, 10) for each in moved])
-                assert all(isinstance(each, Active) for each in standings.values())
+                statuses = await other.renew([Renewal(each, 10) for each in moved])
+                assert all(isinstance(each, Active) for each in statuses.values())
             left = await other.all()
             assert [(each.id, each.replica, each.bytes_sent) for each in left] == [
                 (each.id, "replica-1", 1010) for each in moved
@@ -175,7 +177,7 @@ class TestRedisSlots(SlotsContract):
 
     async def test_bytes_of_all_replicas_count_also_those_told_after_a_stop(self, world: RedisWorld) -> None:
         first, second, third, _ = world.stores
-        session = await world.granted(a_viewing())
+        session = await world.granted(a_request())
         for store, total in ((first, 5), (second, 70), (second, 60), (first, 6)):
             await store.renew([Renewal(session, total)])
         stopped = await third.stop(session.id, EndReason.STOPPED, bytes_sent=100)
@@ -192,7 +194,7 @@ class TestRedisSlots(SlotsContract):
         assert await world.events() == []
 
     async def test_one_replica_relays_and_another_takes_over_when_it_stops_asking(self, world: RedisWorld) -> None:
-        await world.granted(a_viewing())
+        await world.granted(a_request())
         first, second, *_ = world.stores
         (event,) = await first.pending(10)
         await world.jump(LIMITS.gap_sec - 0.001)
@@ -207,20 +209,20 @@ class TestRedisSlots(SlotsContract):
     async def test_scripts_that_redis_forgot_are_given_to_it_again(
         self, world: RedisWorld, redis_server: RedisServer
     ) -> None:
-        session = await world.granted(a_viewing())
+        session = await world.granted(a_request())
         async with Redis.from_url(redis_server.url) as client:
             await client.script_flush()
             assert await world.store.get(session.id) == Active(session)
             await client.script_flush()
-            outcomes = await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(LIMITS.platform - 1)))
-        assert {type(each) for each in outcomes} == {Active}
+            results = await asyncio.gather(*(world.store.start(a_request()) for _ in range(LIMITS.platform - 1)))
+        assert {type(each) for each in results} == {Active}
 
     async def test_what_a_newer_release_tells_of_a_session_is_ignored(self, world: RedisWorld) -> None:
-        viewing = a_viewing()
-        await world.granted(viewing)
-        facts = await world.redis.hget(world.key("facts"), viewing.session_id)
-        await world.redis.hset(world.key("facts"), viewing.session_id, str(facts)[:-1] + ', "new": {"deep": [1]}}')
-        assert [each.viewing for each in await world.store.all()] == [viewing]
+        request = a_request()
+        await world.granted(request)
+        facts = await world.redis.hget(world.key("facts"), request.session_id)
+        await world.redis.hset(world.key("facts"), request.session_id, str(facts)[:-1] + ', "new": {"deep": [1]}}')
+        assert [each.request for each in await world.store.all()] == [request]
 
 
 class RedisMachine(SlotsMachine):
@@ -279,41 +281,41 @@ async def test_who_is_cancelled_stops_whenever_that_happens(redis_server: RedisS
             await asyncio.wait([asking], timeout=10)
             assert asking.cancelled()
         # Nor does it take connections with it.
-        await world.granted(a_viewing())
+        await world.granted(a_request())
 
 
 async def test_who_comes_together_asks_together(redis_server: RedisServer) -> None:
     async with a_world(redis_server.url, Limits()) as world:
-        store, viewings = world.store, [a_viewing() for _ in range(60)]
-        await world.granted(a_viewing())
+        store, requests = world.store, [a_request() for _ in range(60)]
+        await world.granted(a_request())
         before = await world.redis.info("stats")
-        asking = [asyncio.create_task(store.start(each)) for each in viewings]
+        asking = [asyncio.create_task(store.start(each)) for each in requests]
         await asyncio.sleep(0)
         asking[7].cancel()
-        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        results = await asyncio.gather(*asking, return_exceptions=True)
         after = await world.redis.info("stats")
         assert after["total_reads_processed"] - before["total_reads_processed"] <= 5, "the two looks among them"
-        assert isinstance(outcomes.pop(7), asyncio.CancelledError)
-        given_up = viewings.pop(7)
-        granted = [each.session.id for each in outcomes if isinstance(each, Active)]
-        assert granted == [each.session_id for each in viewings]
+        assert isinstance(results.pop(7), asyncio.CancelledError)
+        given_up = requests.pop(7)
+        granted = [each.session.id for each in results if isinstance(each, Active)]
+        assert granted == [each.session_id for each in requests]
         assert given_up.session_id not in {each.id for each in await store.all()}
 
 
 async def test_a_rush_asks_in_pieces(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis, "BATCH", 10)
-    pieces: list[int] = []
-    ask = RedisSlots._ask_for
+    monkeypatch.setattr(redis_batch, "BATCH", 10)
+    batches: list[int] = []
+    evaluate_all = StartBatcher._evaluate_all
 
-    async def noted(self: RedisSlots, starts: Sequence[redis._Start]) -> None:
-        pieces.append(len(starts))
-        await ask(self, starts)
+    async def noted(self: StartBatcher, starts: Sequence[PendingStart]) -> None:
+        batches.append(len(starts))
+        await evaluate_all(self, starts)
 
-    monkeypatch.setattr(RedisSlots, "_ask_for", noted)
+    monkeypatch.setattr(StartBatcher, "_evaluate_all", noted)
     async with a_world(redis_server.url, Limits()) as world:
-        await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(25)))
+        await asyncio.gather(*(world.store.start(a_request()) for _ in range(25)))
         assert len(await world.store.all()) == 25
-    assert pieces == [10, 10, 5]
+    assert batches == [10, 10, 5]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), KeyError("anything at all")])
@@ -329,9 +331,9 @@ async def test_whatever_fails_nobody_waits_for_ever(
         with monkeypatch.context() as broken:
             broken.setattr(Pipeline, "execute", fail)
             async with asyncio.timeout(60):
-                outcomes = await asyncio.gather(*(world.store.start(a_viewing()) for _ in range(3)))
-        assert {type(each) for each in outcomes} == {Unavailable}
-        await world.granted(a_viewing())
+                results = await asyncio.gather(*(world.store.start(a_request()) for _ in range(3)))
+        assert {type(each) for each in results} == {Unavailable}
+        await world.granted(a_request())
 
 
 class TestRush:
@@ -343,8 +345,8 @@ class TestRush:
 
     async def rush(self, world: RedisWorld, count: int, user: str = "") -> Counter[str]:
         stores = world.stores
-        outcomes = await asyncio.gather(*(stores[n % REPLICAS].start(a_viewing(user)) for n in range(count)))
-        return Counter(type(each).__name__ for each in outcomes)
+        results = await asyncio.gather(*(stores[n % REPLICAS].start(a_request(user)) for n in range(count)))
+        return Counter(type(each).__name__ for each in results)
 
     async def all_leave(self, world: RedisWorld) -> None:
         sessions = await world.store.all()
@@ -370,8 +372,8 @@ async def test_all_keys_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None:
     with RedisCluster(tmp_path) as server:
         async with a_world(server.url) as world:
             await world.fill()
-            waiting = await world.queued(a_viewing("ann"))
-            await world.store.start(a_viewing("ann"), instead_of=waiting.id)
+            waiting = await world.queued(a_request("ann"))
+            await world.store.start(a_request("ann"), instead_of=waiting.id)
             await world.store.fail(waiting.id, "A", "")
             await world.store.of_user("ann")
             await world.wait(LIMITS.idle_sec)

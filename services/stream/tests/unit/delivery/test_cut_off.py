@@ -17,7 +17,7 @@ from services.stream.delivery.transfers import Traffic
 from services.stream.sessions import LocalSession
 from services.stream.slots import Active, EndReason, Session, State
 from services.stream.storage.open_files import OpenFileCache
-from services.stream.tests.unit.slots.support import a_viewing
+from services.stream.tests.unit.slots.support import a_request
 from zerocopy import EXTENSION
 
 DATA = os.urandom(1_000_000)
@@ -48,7 +48,7 @@ class Stalled:
 
 
 def a_playing() -> LocalSession:
-    return LocalSession(Active(Session(a_viewing(), State.ACTIVE, "r", NOW, NOW)), "")
+    return LocalSession(Active(Session(a_request(), State.ACTIVE, "r", NOW, NOW)), "")
 
 
 @pytest.mark.parametrize("extensions", [{EXTENSION: {}}, {}], ids=["by the kernel", "by reading"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.stream.delivery.ranges import MAX_RANGES, ByteRange, RangeNotSatisfiable, select
+from services.stream.delivery.ranges import MAX_RANGES, ByteRange, RangeNotSatisfiableError, select
 
 IGNORED = "ignored"
 REFUSED = "refused"
@@ -52,7 +52,7 @@ def reference(header: str, size: int) -> Result:
 def parsed(header: str, size: int) -> Result:
     try:
         ranges = select(header, size)
-    except RangeNotSatisfiable:
+    except RangeNotSatisfiableError:
         return REFUSED
     return IGNORED if ranges is None else [(span.first, span.last) for span in ranges]
 

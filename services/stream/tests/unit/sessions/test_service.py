@@ -20,11 +20,11 @@ from services.stream.slots import (
     Ended,
     EndReason,
     Limits,
-    Outcome,
     Renewal,
     SessionRequest,
     SessionStatus,
-    SlotsUnavailable,
+    SlotsUnavailableError,
+    StartResult,
     State,
     Unavailable,
 )
@@ -46,12 +46,12 @@ class Slots(MemorySlots):
     def _advance(self) -> None:
         self.asked += 1
         if self.is_away:
-            raise SlotsUnavailable("away")
+            raise SlotsUnavailableError("away")
         super()._advance()
 
-    async def start(self, viewing: SessionRequest, *, instead_of: str | None = None) -> Outcome:
+    async def start(self, request: SessionRequest, *, instead_of: str | None = None) -> StartResult:
         """Says so instead of raising, as the port wants it."""
-        return Unavailable(1) if self.is_away else await super().start(viewing, instead_of=instead_of)
+        return Unavailable(1) if self.is_away else await super().start(request, instead_of=instead_of)
 
     def forget(self) -> None:
         """Loses everything."""
@@ -221,7 +221,7 @@ async def test_who_was_silent_goes_on_while_the_store_is_away(world: World) -> N
     assert await world.sessions.implicit(ANN, FILM, "127.0.0.1", b"VLC") is implicit
     assert await world.sessions.look(looked.session.id, ANN, is_alive=True) is looked
     assert await world.sessions.join(world.ticket(joined)) is joined
-    assert joined.session.viewing == known.viewing, "a ticket remembers less"
+    assert joined.session.request == known.request, "a ticket remembers less"
     assert world.register.active(joined.session.id) is joined
 
 
@@ -308,7 +308,7 @@ async def test_who_is_playing_goes_on_while_the_store_is_away_and_newcomers_are_
     waiting = [await world.sessions.start(Caller(f"u{n}", "member", "active"), FILM) for n in range(4)][-1]
     assert waiting.place
     world.slots.is_away = True
-    with pytest.raises(SlotsUnavailable):
+    with pytest.raises(SlotsUnavailableError):
         await world.register.renew()
     assert await world.sessions.join(ticket) is playing
     await world.sessions.look(playing.session.id, ANN, is_alive=True)
@@ -326,7 +326,7 @@ async def test_a_store_that_lost_its_data_gets_back_what_is_served(world: World)
     world.slots.forget()
     other = world.another_replica()
     # A replica that never met them has nothing but the tickets.
-    assert (await other.join(tickets[1])).session.viewing == replace(away.session.viewing, device_key="")
+    assert (await other.join(tickets[1])).session.request == replace(away.session.request, device_key="")
     await other.look(away.session.id, ANN, is_alive=True, ticket=tickets[1])
     await world.register.renew()
     assert {each.id for each in await world.slots.all()} == {playing.session.id, away.session.id}
@@ -368,7 +368,7 @@ async def test_a_login_that_ended_while_the_store_was_away(world: World) -> None
     await world.sessions.start(ANN, FILM)
     world.slots.is_away = True
     world.sessions.stop_login("login-of-ann")
-    with pytest.raises(SlotsUnavailable):
+    with pytest.raises(SlotsUnavailableError):
         await world.register.renew()
     world.slots.is_away = False
     await world.register.renew()
@@ -397,7 +397,7 @@ async def test_an_error_is_told_once_and_not_forgotten_while_the_store_is_away(w
     world.slots.is_away = True
     for _ in range(3):
         world.sessions.fail(playing, "STREAM_FILE_UNAVAILABLE", "gone")
-    with pytest.raises(SlotsUnavailable):
+    with pytest.raises(SlotsUnavailableError):
         await world.register.renew()
     world.slots.is_away = False
     await world.register.renew()
@@ -415,7 +415,7 @@ async def test_the_loop_renews_at_each_tick_and_survives_the_store(
     async def renew(batch: Sequence[Renewal]) -> Mapping[str, SessionStatus]:
         batches.append(batch)
         if len(batches) == 1:
-            raise SlotsUnavailable("away")
+            raise SlotsUnavailableError("away")
         if len(batches) == 4:
             enough.set()
         return {each.session.id: Ended(EndReason.EXPIRED) for each in batch}

@@ -20,16 +20,16 @@ from services.stream.slots import (
     EndReason,
     Kind,
     LimitReached,
-    Outcome,
     Queued,
     Renewal,
     Session,
     SessionStatus,
+    StartResult,
     State,
 )
 from services.stream.slots.models import from_ms, to_ms
 from services.stream.tests.unit.slots.model import Model, Summary
-from services.stream.tests.unit.slots.support import LIMITS, World, a_viewing
+from services.stream.tests.unit.slots.support import LIMITS, World, a_request
 
 USERS = ("ann", "bob", "cid", "dee", "eve", "fay")
 CLIENTS = ("curl", "VLC")
@@ -78,9 +78,9 @@ class SlotsMachine(RuleBasedStateMachine):
     def some(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.known)) if self.known else st.just("nobody's"))
 
-    def summary(self, outcome: Outcome | SessionStatus) -> Summary:
+    def summary(self, result: StartResult | SessionStatus) -> Summary:
         """Of what a store answered; remembers the session."""
-        match outcome:
+        match result:
             case Active(session):
                 self.known[session.id] = session
                 return described(session, 0)
@@ -107,12 +107,12 @@ class SlotsMachine(RuleBasedStateMachine):
     def start(
         self, data: st.DataObject, user: str, kind: Kind, device_key: str, takes_over: bool, again: bool, replica: int
     ) -> None:
-        viewing = a_viewing(user, kind=kind, device_key=device_key)
+        request = a_request(user, kind=kind, device_key=device_key)
         if again and self.known:
-            viewing = self.known[self.some(data)].viewing
+            request = self.known[self.some(data)].request
         old = self.some(data) if takes_over else None
-        outcome = self.act(lambda: self.store(replica).start(viewing, instead_of=old))
-        assert self.summary(outcome) == self.model.start(viewing, old)
+        result = self.act(lambda: self.store(replica).start(request, instead_of=old))
+        assert self.summary(result) == self.model.start(request, old)
 
     @rule(data=st.data(), replica=st.integers(0, 3))
     def renew(self, data: st.DataObject, replica: int) -> None:
@@ -122,9 +122,9 @@ class SlotsMachine(RuleBasedStateMachine):
             self.sent[session_id, replica] += data.draw(st.sampled_from([0, 1, 10**6]))
             silence = data.draw(st.sampled_from([0.0, 0.0, 0.001, 5.0, LIMITS.idle_sec - 0.001, LIMITS.idle_sec]))
             renewals.append(Renewal(self.known[session_id], self.sent[session_id, replica], silence))
-        standings = self.act(lambda: self.store(replica).renew(renewals))
+        statuses = self.act(lambda: self.store(replica).renew(renewals))
         expected = self.model.renew(renewals, replica % len(self.world.stores))
-        assert {each: self.summary(standing) for each, standing in standings.items()} == expected
+        assert {each: self.summary(status) for each, status in statuses.items()} == expected
 
     @rule(
         data=st.data(),
@@ -157,9 +157,9 @@ class SlotsMachine(RuleBasedStateMachine):
         for _ in range(ticks):
             self.runner.run(self.world.jump(LIMITS.tick_sec))
             renewals = [Renewal(self.known[each.id]) for each in self.model.there] if keep else []
-            standings = self.act(lambda: self.world.store.renew(renewals))  # noqa: B023 - done at once
+            statuses = self.act(lambda: self.world.store.renew(renewals))  # noqa: B023 - done at once
             expected = self.model.renew(renewals, 0)
-            assert {each: self.summary(standing) for each, standing in standings.items()} == expected
+            assert {each: self.summary(status) for each, status in statuses.items()} == expected
 
     @rule(sec=st.sampled_from([-100.0, -0.001, LIMITS.gap_sec + 0.001, LIMITS.idle_sec, 10_000.0]))
     def leap(self, sec: float) -> None:
@@ -216,7 +216,7 @@ def described(session: Session, position: int) -> Summary:
     assert (session.state is State.QUEUED) == bool(position)
     started, seen = to_ms(session.started_at), to_ms(session.seen_at)
     assert (from_ms(started), from_ms(seen)) == (session.started_at, session.seen_at)
-    return session.id, session.viewing.user_id, position, started, seen, session.bytes_sent
+    return session.id, session.request.user_id, position, started, seen, session.bytes_sent
 
 
 def told(event: Event) -> Summary:

@@ -23,7 +23,7 @@ TOMBSTONE_MS = round(LIMITS.tombstone_sec * 1000)
 class Entry:
     """A session of the model."""
 
-    viewing: SessionRequest
+    request: SessionRequest
     started: int
     seen: int
     lease: int
@@ -35,11 +35,11 @@ class Entry:
 
     @property
     def id(self) -> str:
-        return self.viewing.session_id
+        return self.request.session_id
 
     @property
     def user(self) -> str:
-        return self.viewing.user_id
+        return self.request.user_id
 
 
 class Model:
@@ -78,7 +78,7 @@ class Model:
         position = self.waiting().index(entry) + 1 if entry.place else 0
         return entry.id, entry.user, position, entry.started, entry.seen, entry.bytes.total()
 
-    def standing(self, session_id: str) -> Summary:
+    def status(self, session_id: str) -> Summary:
         if entry := self.find(session_id):
             return self.describe(entry)
         return "gone", self.ended.get(session_id, ("unknown", 0))[0]
@@ -134,29 +134,29 @@ class Model:
 
     # What is asked for
 
-    def start(self, viewing: SessionRequest, instead_of: str | None) -> Summary:
-        client = viewing.user_id, viewing.video_id, viewing.device_key
+    def start(self, request: SessionRequest, instead_of: str | None) -> Summary:
+        client = request.user_id, request.video_id, request.device_key
         for entry in self.there:
-            asked = entry.viewing
+            asked = entry.request
             same_client = (asked.user_id, asked.video_id, asked.device_key) == client
-            if entry.id == viewing.session_id or (asked.kind is viewing.kind is Kind.IMPLICIT and same_client):
+            if entry.id == request.session_id or (asked.kind is request.kind is Kind.IMPLICIT and same_client):
                 self.touch(entry, self.now)
                 return self.describe(entry)
-        if viewing.session_id in self.ended or self.closed_until > self.now:
+        if request.session_id in self.ended or self.closed_until > self.now:
             return ("unavailable",)
         old = self.find(instead_of or "")
-        if old and old.user != viewing.user_id:
+        if old and old.user != request.user_id:
             old = None
         others = [each for each in self.there if each is not old]
-        own = {each.id for each in self.own(viewing.user_id)}
-        if sum(each.user == viewing.user_id for each in others) >= LIMITS.per_user:
+        own = {each.id for each in self.own(request.user_id)}
+        if sum(each.user == request.user_id for each in others) >= LIMITS.per_user:
             return "refused", "user", own
         plays = len(self.playing()) < LIMITS.platform or (old is not None and not old.place)
         has_place = sum(bool(each.place) for each in others) < LIMITS.queue
-        if not plays and (viewing.kind is Kind.IMPLICIT or not has_place):
+        if not plays and (request.kind is Kind.IMPLICIT or not has_place):
             return "refused", "server", own
         place = max([self.now * 1000, *(each.place + 1 for each in self.there)])
-        entry = Entry(viewing, self.now, self.now, self.now + IDLE_MS, (old and old.place) or place)
+        entry = Entry(request, self.now, self.now, self.now + IDLE_MS, (old and old.place) or place)
         if old:
             self.finish(old, "replaced", self.now)
         self.there.append(entry)
@@ -175,10 +175,10 @@ class Model:
             for each in [entry] if entry else settling:
                 each.bytes[replica] = max(each.bytes[replica], renewal.bytes_sent)
         self.promote()
-        return {renewal.session.id: self.standing(renewal.session.id) for renewal in renewals}
+        return {renewal.session.id: self.status(renewal.session.id) for renewal in renewals}
 
     def take_back(self, session: Session, seen: int) -> Entry | None:
-        user, started = session.viewing.user_id, to_ms(session.started_at)
+        user, started = session.request.user_id, to_ms(session.started_at)
         if session.id in self.ended or seen + IDLE_MS <= self.now:
             return None
         if session.state is State.QUEUED:
@@ -187,7 +187,7 @@ class Model:
         elif len(self.playing()) >= LIMITS.platform or len(self.playing(user)) >= LIMITS.per_user:
             return None
         place = started * 1000 if session.state is State.QUEUED else 0
-        self.there.append(entry := Entry(session.viewing, started, seen, seen + IDLE_MS, place))
+        self.there.append(entry := Entry(session.request, started, seen, seen + IDLE_MS, place))
         if not place:
             self.tell_started(entry)
         return entry

@@ -13,7 +13,7 @@ LIMITS = Limits(platform=4, per_user=2, queue=3, idle_sec=30, tombstone_sec=600)
 BEGINNING_SEC = 1_700_000_000.0
 
 
-def a_viewing(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> SessionRequest:
+def a_request(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> SessionRequest:
     """Somebody, or this user, who wants to watch something."""
     return SessionRequest(
         session_id=facts.get("session_id") or new_id(),
@@ -84,21 +84,21 @@ class World(ABC):
             await self.jump(min(tick, sec))
             sec -= tick
 
-    async def granted(self, viewing: SessionRequest) -> Session:
+    async def granted(self, request: SessionRequest) -> Session:
         """Starts a session that gets a slot."""
-        outcome = await self.store.start(viewing)
-        assert isinstance(outcome, Active), outcome
-        return outcome.session
+        result = await self.store.start(request)
+        assert isinstance(result, Active), result
+        return result.session
 
-    async def queued(self, viewing: SessionRequest) -> Session:
+    async def queued(self, request: SessionRequest) -> Session:
         """Starts a session that has to wait."""
-        outcome = await self.store.start(viewing)
-        assert isinstance(outcome, Queued), outcome
-        return outcome.session
+        result = await self.store.start(request)
+        assert isinstance(result, Queued), result
+        return result.session
 
     async def fill(self) -> list[Session]:
         """Takes every free slot of the platform, each for another user."""
-        return [await self.granted(a_viewing()) for _ in range(self.limits.platform - len(await self.store.all()))]
+        return [await self.granted(a_request()) for _ in range(self.limits.platform - len(await self.store.all()))]
 
     async def events(self) -> list[Event]:
         """What was told since the last time, in order; once all of it must have been."""

@@ -12,10 +12,10 @@ from kit.bus import BusUnavailable
 from kit.events.envelope import Event
 from kit.testing.bus_contract import eventually
 from kit.testing.fakes import FakeBus
-from services.stream.slots import EndReason, Outgoing, SlotsUnavailable, relay
+from services.stream.slots import EndReason, Outgoing, SlotsUnavailableError, relay
 from services.stream.slots.memory import MemorySlots
 from services.stream.slots.relay import SlotsRelay
-from services.stream.tests.unit.slots.support import LIMITS, a_viewing
+from services.stream.tests.unit.slots.support import LIMITS, a_request
 
 
 class PickyBus(FakeBus):
@@ -36,7 +36,7 @@ class UncertainSlots(MemorySlots):
 
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
         if self.away:
-            raise SlotsUnavailable("switched off by the test")
+            raise SlotsUnavailableError("switched off by the test")
         return await super().pending(limit, after=after)
 
 
@@ -56,10 +56,10 @@ def oldest_age() -> float | None:
 
 async def play(store: MemorySlots) -> str:
     """A session from start to end."""
-    viewing = a_viewing()
-    await store.start(viewing)
-    await store.stop(viewing.session_id, EndReason.ENDED)
-    return viewing.session_id
+    request = a_request()
+    await store.start(request)
+    await store.stop(request.session_id, EndReason.ENDED)
+    return request.session_id
 
 
 async def test_everything_is_published_in_order_and_acknowledged(
