@@ -1,4 +1,4 @@
-"""Shapes of stream's HTTP API."""
+"""Schemas of stream's HTTP API."""
 
 from __future__ import annotations
 

@@ -194,10 +194,10 @@ class Stage:
         return self.add(path)
 
     @property
-    def register(self) -> SessionRegistry:
+    def registry(self) -> SessionRegistry:
         """The sessions that it serves."""
         assert isinstance(self.service.front, FastPathApp)
-        return self.service.front._known.register
+        return self.service.front._caches.registry
 
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """The service's counters."""

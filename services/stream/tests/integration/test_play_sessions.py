@@ -273,7 +273,7 @@ async def test_admins_see_everybodys_streams(stage: Stage, film: str) -> None:
     first = (await stage.call("GET", f"{SESSIONS}/{playing[0]}", x_test_user="filler-0")).json()
     await stage.call("GET", first["stream_url"], x_test_user="")
     await stage.idle()
-    await stage.register.renew()
+    await stage.registry.renew()
     assert (await stage.call("GET", "/api/admin/streams")).status == 403
     page = (await stage.call("GET", "/api/admin/streams?page_size=3", x_test_user="root:admin")).json()
     assert (page["total"], page["page_size"], [each["session_id"] for each in page["items"]]) == (5, 3, playing[:3])

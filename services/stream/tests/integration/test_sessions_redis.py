@@ -61,7 +61,7 @@ async def replicas(store: Path, server: RedisServer, count: int, **settings: Any
             if stages:
                 stage.catalog.sources = stages[0].catalog.sources
             stages.append(stage)
-        await asyncio.gather(*(stage.register.renew() for stage in stages))
+        await asyncio.gather(*(stage.registry.renew() for stage in stages))
         await let_in(server.url)
         yield stages
 
@@ -124,10 +124,10 @@ async def test_what_one_replica_started_the_others_serve_and_the_bytes_are_summe
             for _ in range(2):
                 answer = await stage.call("GET", session["stream_url"], x_test_user="", range="bytes=0-999")
                 assert answer.body == DATA[:1000]
-        await asyncio.gather(*(stage.register.renew() for stage in stages))
+        await asyncio.gather(*(stage.registry.renew() for stage in stages))
         assert [each["bytes_sent"] for each in await taken(stages[1])] == [4000]
         await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")
-        await stages[0].register.renew()
+        await stages[0].registry.renew()
         for stage in stages:
             answer = await stage.call("GET", session["stream_url"], x_test_user="")
             assert (answer.status, answer.json()["error"]["details"]) == (404, {"reason": "stopped"})
@@ -370,7 +370,7 @@ async def test_ticket_of_session_that_is_over_opens_nothing_anywhere(store: Path
         film = stages[0].store("film.mp4", DATA)
         session = (await start(stages[0], film)).json()
         assert (await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")).status == 204
-        await stages[0].register.renew()
+        await stages[0].registry.renew()
         for stage in stages:
             for method, rest in (("GET", ""), ("HEAD", ""), ("GET", "/info")):
                 async with connected(stage.port) as line:

@@ -114,7 +114,7 @@ async def test_without_the_framework_the_first_answer_is_the_same(
 
 async def test_a_ticket_begins_without_the_framework_too(stage: Stage, direct: list[str], film: str) -> None:
     session = (await stage.call("POST", "/api/play-sessions", {"video_id": film}, x_test_user=VIEWER)).json()
-    stage.register._kept.clear()
+    stage.registry._sessions.clear()
     answer, is_short = await fetch(stage, session["stream_url"], x_test_user="", range="bytes=5-9")
     assert (answer.status, answer.body, is_short) == (206, DATA[5:10], False)
     assert direct == [film]

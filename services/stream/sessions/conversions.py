@@ -1,4 +1,4 @@
-"""What asking the store for sessions starts from, and what its answers come to."""
+"""Translate between callers and tickets, and requests and results of the slot store."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from services.stream.slots.models import from_ms
 
 
 class WatchTarget(NamedTuple):
-    """What is watched, and the tier that its bytes come from."""
+    """The video to watch, and the tier that its bytes come from."""
 
     video_id: str
     tier: str
 
 
 class StreamLimitError(Exception):
-    """A limit is reached; the sessions are what the viewer could stop."""
+    """A limit is reached; `sessions` are those that the viewer could stop."""
 
-    def __init__(self, refused: LimitReached) -> None:
-        super().__init__(refused.scope.value)
-        self.scope: Scope = refused.scope
-        self.limit = refused.limit
-        self.sessions = refused.sessions
+    def __init__(self, result: LimitReached) -> None:
+        super().__init__(result.scope.value)
+        self.scope: Scope = result.scope
+        self.limit = result.limit
+        self.sessions = result.sessions
 
 
-def new_request(caller: Caller, shown: WatchTarget, device: str, key: str = "") -> SessionRequest:
-    """A request for a new session; with the key of a device, an implicit one."""
+def new_request(caller: Caller, target: WatchTarget, device: str, key: str = "") -> SessionRequest:
+    """Return a request for a new session; with the key of a device, an implicit one."""
     return SessionRequest(
         session_id=new_id(),
         user_id=caller.user_id,
-        video_id=shown.video_id,
+        video_id=target.video_id,
         kind=Kind.IMPLICIT if key else Kind.EXPLICIT,
         device_name=device,
         device_key=key,
-        source=shown.tier,
+        source=target.tier,
     )
 
 
-def granted(result: StartResult) -> Active | Queued:
-    """The session that a start came to. Raises StreamLimitError, or ApiError while the store can't say."""
+def require_granted(result: StartResult) -> Active | Queued:
+    """Return the started session; raise StreamLimitError, or ApiError while the store is unavailable."""
     match result:
         case Active() | Queued():
             return result
@@ -67,27 +67,27 @@ def granted(result: StartResult) -> Active | Queued:
             raise StreamLimitError(result)
         case Unavailable():
             metrics.REFUSED.labels("unavailable").inc()
-            raise unavailable(result.retry_after_sec)
+            raise service_unavailable_error(result.retry_after_sec)
 
 
-def unavailable(retry_after_sec: float = 2) -> ApiError:
-    """SERVICE_UNAVAILABLE, and when to ask again."""
+def service_unavailable_error(retry_after_sec: float = 2) -> ApiError:
+    """Return SERVICE_UNAVAILABLE, with the seconds after which to ask again."""
     seconds = math.ceil(retry_after_sec)
     return ApiError("SERVICE_UNAVAILABLE", details={"retry_after_sec": seconds}, headers={"Retry-After": str(seconds)})
 
 
-def session_over(reason: EndReason) -> ApiError:
-    """STREAM_SESSION_NOT_FOUND, and why."""
+def session_ended_error(reason: EndReason) -> ApiError:
+    """Return STREAM_SESSION_NOT_FOUND, with the reason."""
     return ApiError("STREAM_SESSION_NOT_FOUND", details={"reason": reason.value})
 
 
-def is_of(playing: LocalSession, caller: Caller) -> bool:
-    """Whether a session is this caller's."""
-    return playing.session.request.user_id == caller.user_id
+def belongs_to(local_session: LocalSession, caller: Caller) -> bool:
+    """Return whether a session is this caller's."""
+    return local_session.session.request.user_id == caller.user_id
 
 
-def session_of(ticket: Ticket) -> Session:
-    """A session as its ticket tells of it."""
+def session_from_ticket(ticket: Ticket) -> Session:
+    """Return a session as its ticket describes it."""
     started_at = from_ms(ticket.started_ms)
     request = SessionRequest(
         session_id=ticket.session_id,
