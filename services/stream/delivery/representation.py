@@ -9,6 +9,7 @@ from services.stream.delivery.file_response import FileSegment, RawHeaders
 from services.stream.delivery.preconditions import Validators
 from services.stream.delivery.ranges import ByteRange
 from services.stream.domain import Source
+from services.stream.storage.open_files import OpenFile
 from services.stream.storage.port import StoredFile
 
 # The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.
@@ -53,7 +54,10 @@ class Representation:
         Args:
             saved_as: the `Content-Disposition` that it is to have there.
         """
-        return None if self._virtual else self.file.location(self.source.content_type, saved_as)
+        # Local files, nearly all, have none: they are not asked, as this is on the way of every request.
+        if self._virtual is not None or isinstance(self.file, OpenFile):
+            return None
+        return self.file.location(self.source.content_type, saved_as)
 
     def validators(self) -> Validators:
         """Return its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""

@@ -23,6 +23,11 @@ START_APPLIED: RawHeader = (b"start-applied", b"true")
 START_IGNORED: RawHeader = (b"start-applied", b"false")
 """Whether the response to a request with `start` begins there."""
 
+CONDITIONAL_FIELDS = frozenset(
+    {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"}
+)
+"""The header fields of preconditions (RFC 9110, 13.1)."""
+
 Fields = Mapping[bytes, bytes]
 """A request's header fields, by lower-case name."""
 
@@ -38,13 +43,9 @@ class AuthorizedRequest(NamedTuple):
     """Whether the representation begins at the requested time; None without `start`."""
 
 
-class RangeResponse(NamedTuple):
-    """A 206 with one range, apart from the headers that it shares with others of its representation."""
-
-    fields: tuple[RawHeader, ...]
-    """Its own headers, without `Content-Length`."""
-    segment: FileSegment
-    transfer: Transfer
+RangeResponse = tuple[tuple[RawHeader, ...], FileSegment, Transfer]
+"""A 206 with one range: the headers that it does not share with others of its representation (`Content-Length` aside),
+its bytes, and its transfer. A plain tuple, as making a named one is felt in every replayed range."""
 
 
 def fields_of(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
@@ -53,11 +54,6 @@ def fields_of(headers: Iterable[RawHeader]) -> dict[bytes, bytes]:
     for name, value in headers:
         fields[name] = fields[name] + b", " + value if name in fields else value
     return fields
-
-
-def is_conditional(fields: Fields) -> bool:
-    """Return whether a request has a precondition (RFC 9110, 13.1)."""
-    return not _CONDITIONAL.isdisjoint(fields)
 
 
 class ResponseAssembler:
@@ -101,14 +97,22 @@ class ResponseAssembler:
             headers = (*headers, (b"x-request-id", request_id.encode()))
         if saved_as is not None:
             headers = (*headers, (b"content-disposition", saved_as.encode()))
-        transfer = self._transfer(request, request_id)
         representation = request.representation
+        transfer = Transfer(
+            self._traffic,
+            request.caller.user_id,
+            representation.source.video_id,
+            request_id,
+            request.local_session,
+        )
         if method == "GET" and (location := representation.location(saved_as)) is not None:
             return _redirect(location, headers, transfer)
         result = _PROCEED
-        if not _CONDITIONAL.isdisjoint(fields):
+        if not CONDITIONAL_FIELDS.isdisjoint(fields):
             result = evaluate_preconditions(_conditions(fields), representation.validators())
-        decision = decide(method, _field(fields, b"range"), result, representation.size)
+        range_header = fields.get(b"range")
+        text = None if range_header is None else range_header.decode("latin-1")
+        decision = decide(method, text, result, representation.size)
         return _respond(decision, method, headers, representation, transfer)
 
     def assemble_range(self, request: AuthorizedRequest, range_header: bytes) -> RangeResponse | None:
@@ -129,21 +133,23 @@ class ResponseAssembler:
         if len(segments) > 1 or segments[0].head:
             return None
         request_id = new_id()
-        transfer = self._transfer(request, request_id)
+        transfer = Transfer(
+            self._traffic,
+            request.caller.user_id,
+            representation.source.video_id,
+            request_id,
+            request.local_session,
+        )
         transfer.reaches_end = span.last == representation.size - 1
         fields = (
             (b"x-request-id", request_id.encode()),
             (b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, representation.size)),
         )
-        return RangeResponse(fields, segments[0], transfer)
+        return fields, segments[0], transfer
 
     def shared_headers(self, request: AuthorizedRequest) -> tuple[RawHeader, ...]:
-        """Return the headers that all range responses of a representation have, `RangeResponse.fields` aside."""
+        """Return the headers that all responses of `assemble_range` for a representation share."""
         return (*request.representation.typed_headers, *self._headers[request.is_start_applied])
-
-    def _transfer(self, request: AuthorizedRequest, request_id: str) -> Transfer:
-        source = request.representation.source
-        return self._traffic.transfer(request.caller.user_id, source.video_id, request_id, request.local_session)
 
 
 def _redirect(location: str, headers: tuple[RawHeader, ...], transfer: Transfer) -> EmptyResponse:
@@ -206,7 +212,6 @@ def _multipart(
 
 _TEMPORARY_REDIRECT = 307
 _PROCEED = PreconditionResult.PROCEED
-_CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range"})
 
 
 def _conditions(fields: Fields) -> Conditions:

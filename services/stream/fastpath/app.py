@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kit.errors import ApiError
 from kit.web.errors import error_response
 from services.stream.delivery.file_response import EmptyResponse, FileBody, RawHeader
-from services.stream.delivery.responses import ResponseAssembler, is_conditional
+from services.stream.delivery.responses import CONDITIONAL_FIELDS, ResponseAssembler
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath.minimal_route import MinimalRoute
 from services.stream.fastpath.range_replay import RangeReplayer
@@ -18,6 +18,8 @@ from services.stream.fastpath.request import CachedRequest, FastPathCaches
 from services.stream.http.cors import adding_headers
 
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
+_NOT_REPLAYED = CONDITIONAL_FIELDS | {b"x-request-id"}
+"""Fields by which two requests for the same range may differ in their responses."""
 # Of the headers that other responses carry, the one that means something for bytes that no page renders.
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -71,7 +73,7 @@ class FastPathApp:
                 # The ordinary route answers it, in the caller's language.
                 pass
             else:
-                if isinstance(response, FileBody) and b"x-request-id" not in fields and not is_conditional(fields):
+                if isinstance(response, FileBody) and _NOT_REPLAYED.isdisjoint(fields):
                     response.replay_range = RangeReplayer(cached, self._assembler)
                 return _send(response, scope, receive, send)
         return self._minimal_route(cached, scope, receive, adding_headers(self._shared, send) if self._shared else send)
