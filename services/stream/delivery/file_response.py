@@ -125,7 +125,7 @@ class FileBody:
         """Answers the same request for another range, if that can be done at once."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the response.
+        """Send the response.
 
         Raises:
             ApiError: STREAM_FILE_UNAVAILABLE when not even the first block can be read; nothing was sent then.

@@ -84,7 +84,7 @@ class CachedRequest:
             ticket = None
             caller = caches.authenticator.known(self._fields)
         else:
-            ticket = caches.authenticator.tickets.known(self._ticket)
+            ticket = caches.authenticator.tickets.get_cached(self._ticket)
             caller = ticket.caller if ticket is not None and ticket.video_id == video_id else None
         if caller is None:
             return None

@@ -36,7 +36,7 @@ REPLICAS = 4
 
 
 class Replica:
-    """Serves sessions and tells the store of them, as often as it must, whatever happens to the store."""
+    """Serves sessions and renews them as often as it must, whatever happens to the store."""
 
     def __init__(self, url: str, number: int, prefix: str) -> None:
         self.store = RedisSlots(url, LIMITS, replica=f"replica-{number}", prefix=prefix)
@@ -45,14 +45,14 @@ class Replica:
         self.results: Counter[str] = Counter()
 
     async def start(self, request: SessionRequest) -> None:
-        """A viewer comes."""
+        """Start a session."""
         result = await self.store.start(request)
         self.results[type(result).__name__] += 1
         if isinstance(result, Active):
             self.serves[result.session.id] = result.session
 
     async def tick(self) -> None:
-        """Renews until cancelled, somewhat more often than it must."""
+        """Renew until cancelled, somewhat more often than it must."""
         while True:
             with suppress(SlotsUnavailableError):
                 statuses = await self.store.renew([Renewal(each) for each in self.serves.values()])
@@ -73,21 +73,21 @@ class Platform:
 
     @property
     def served(self) -> set[str]:
-        """By all replicas."""
+        """Return the sessions that all replicas serve."""
         return {each for replica in self.replicas for each in replica.serves}
 
     @property
     def gone(self) -> list[str]:
-        """Sessions that replicas were told are over."""
+        """Return the sessions that the store reported to replicas as ended."""
         return [each for replica in self.replicas for each in replica.gone]
 
     @property
     def refused(self) -> int:
-        """Newcomers who were told that a limit is reached."""
+        """Return how many newcomers met a limit."""
         return sum(each.results["LimitReached"] for each in self.replicas)
 
     async def fill(self, count: int) -> set[str]:
-        """Lets so many in; waits until any are let in."""
+        """Start so many sessions; wait until any are granted."""
         async with asyncio.timeout(60):
             for number in range(count):
                 while len(self.served) <= number:
@@ -96,13 +96,13 @@ class Platform:
         return self.served
 
     async def try_to_come_in(self) -> None:
-        """Newcomers, one after the other, everywhere."""
+        """Try to start sessions, one after the other, on random replicas."""
         while True:
             await random.choice(self.replicas).start(a_request())
             await asyncio.sleep(0.01)
 
     async def watch(self) -> None:
-        """Counts."""
+        """Record the most sessions served at a time."""
         while True:
             self.most_served = max(self.most_served, len(self.served))
             await asyncio.sleep(0.005)
@@ -126,7 +126,7 @@ async def running(url: str) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 def server(servers_directory: Path) -> Iterator[RedisServer]:
-    """One of the test's own, that it may hurt."""
+    """A Redis of the test's own, that it may break."""
     folder = servers_directory / str(uuid.uuid4())
     with RedisServer(folder) as server:
         yield server
@@ -167,7 +167,7 @@ async def killed_and_emptied(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("fault", [paused, killed, restarted, emptied, killed_and_emptied])
-async def test_who_plays_goes_on_and_no_slot_is_given_twice(
+async def test_redis_fault_keeps_sessions_and_grants_no_slot_twice(
     server: RedisServer, fault: Callable[[RedisServer], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis, "DEADLINE_SEC", 0.4)
@@ -184,7 +184,7 @@ async def test_who_plays_goes_on_and_no_slot_is_given_twice(
         await asyncio.gather(*newcomers, return_exceptions=True)
         assert before <= platform.served
         assert platform.most_served == LIMITS.platform
-        # Nothing leaks either: the store holds whom the replicas serve and nobody else.
+        # Nothing leaks either: the store holds the sessions that the replicas serve, and no others.
         store = platform.replicas[0].store
         async with asyncio.timeout(60):
             while {each.id for each in await store.all()} != platform.served:  # noqa: ASYNC110 - nothing tells when
@@ -192,7 +192,7 @@ async def test_who_plays_goes_on_and_no_slot_is_given_twice(
         assert not set(platform.gone) & before
 
 
-async def test_nothing_is_granted_before_the_replicas_had_time_to_tell(server: RedisServer) -> None:
+async def test_grants_nothing_before_replicas_had_time_to_report(server: RedisServer) -> None:
     async with running(server.url) as platform:
         before = await platform.fill(LIMITS.platform)
         await emptied(server)
@@ -230,9 +230,9 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     assert isinstance(await store.start(requests[1]), Unavailable)
     with pytest.raises(SlotsUnavailableError):
         await store.stop(own.session.id, EndReason.ENDED, user_id="ann")
-    for not_bobs in (theirs.session.id, requests[2].session_id):
+    for other_users in (theirs.session.id, requests[2].session_id):
         with pytest.raises(SlotsUnavailableError):
-            await store.stop(not_bobs, EndReason.STOPPED, user_id="bob")
+            await store.stop(other_users, EndReason.STOPPED, user_id="bob")
     hung_up.cancel()
     await asyncio.gather(hung_up, return_exceptions=True)
     server.resume()
@@ -261,7 +261,7 @@ async def test_an_outage_however_long_fills_no_memory(server: RedisServer, monke
     await store.close()
 
 
-async def test_while_it_is_away_everything_says_so_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreachable_redis_fails_every_operation_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()

@@ -41,7 +41,7 @@ from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, Worl
 REPLICAS = 4
 
 
-class ToldTheTime(RedisSlots):
+class ClockedSlots(RedisSlots):
     """Runs the scripts of production, but for the lines that read Redis's clock: the time is a key beside the others.
 
     So the suite and the model decide what time it is. That the real clock is read right, and its gaps are noticed, is
@@ -50,7 +50,7 @@ class ToldTheTime(RedisSlots):
 
     server_time: ClassVar[str] = """
         local function server_time()
-          return tonumber(redis.call('GET', (string.gsub(KEYS[1], 'clock$', 'told_time'))))
+          return tonumber(redis.call('GET', (string.gsub(KEYS[1], 'clock$', 'test_time'))))
         end
     """
 
@@ -65,7 +65,7 @@ class RedisWorld(World):
         self.redis = Redis.from_url(url, single_connection_client=True, decode_responses=True)
         self._now = BEGINNING_SEC
         self._stores = [
-            ToldTheTime(url, limits, replica=f"replica-{number}", prefix=self._prefix) for number in range(REPLICAS)
+            ClockedSlots(url, limits, replica=f"replica-{number}", prefix=self._prefix) for number in range(REPLICAS)
         ]
 
     @property
@@ -82,13 +82,13 @@ class RedisWorld(World):
 
     async def jump(self, sec: float) -> None:
         self._now = round(self._now + sec, 3)
-        await self.redis.set(self.key("told_time"), round(self._now * 1000))
+        await self.redis.set(self.key("test_time"), round(self._now * 1000))
 
     async def forget(self) -> None:
         await self.redis.delete(*map(self.key, KEYS))
 
     async def run_out(self) -> None:
-        """Everybody has gone and everything is told: then nothing of it may be left."""
+        """Let all sessions expire and events be read; then nothing of them may be left."""
         for _ in range(math.ceil((2 * self.limits.idle_sec + self.limits.tombstone_sec) / self.limits.gap_sec)):
             await self.jump(self.limits.gap_sec)
             await self.store.renew([])
@@ -98,7 +98,7 @@ class RedisWorld(World):
         assert await self.redis.xlen(self.key("events")) == 0
 
     async def close(self) -> None:
-        await self.redis.delete(*map(self.key, (*KEYS, "told_time")))
+        await self.redis.delete(*map(self.key, (*KEYS, "test_time")))
         await self.redis.aclose()
         for store in self._stores:
             await store.close()
@@ -139,9 +139,7 @@ class TestRedisSlots(SlotsContract):
             assert {each.id for each in await world.store.all()} == {session.id, newcomer.id}
             await world.store.stop(newcomer.id, EndReason.ENDED)
 
-    async def test_a_slot_freed_after_a_gap_goes_to_the_head_when_all_have_told_whom_they_serve(
-        self, world: RedisWorld
-    ) -> None:
+    async def test_slot_freed_after_a_gap_goes_to_the_head_after_one_idle_time(self, world: RedisWorld) -> None:
         playing = await world.fill()
         waiting = await world.queued(a_request())
         await world.jump(LIMITS.idle_sec)
@@ -151,7 +149,7 @@ class TestRedisSlots(SlotsContract):
         await world.jump(0.001)
         assert isinstance(await world.store.get(waiting.id), Active)
 
-    async def test_when_a_replica_dies_its_slots_are_free_but_for_those_who_went_on_elsewhere(
+    async def test_dead_replicas_slots_are_freed_except_of_sessions_served_elsewhere(
         self, redis_server: RedisServer
     ) -> None:
         limits = Limits(platform=20, idle_sec=30)
@@ -175,7 +173,7 @@ class TestRedisSlots(SlotsContract):
                 (1000, 0, "expired")
             }
 
-    async def test_bytes_of_all_replicas_count_also_those_told_after_a_stop(self, world: RedisWorld) -> None:
+    async def test_bytes_of_all_replicas_count_even_when_reported_after_a_stop(self, world: RedisWorld) -> None:
         first, second, third, _ = world.stores
         session = await world.granted(a_request())
         for store, total in ((first, 5), (second, 70), (second, 60), (first, 6)):
@@ -188,8 +186,8 @@ class TestRedisSlots(SlotsContract):
         assert await first.renew([Renewal(session, 8, idle_sec=60)]) == {session.id: Ended(EndReason.STOPPED)}
         assert [each.event.type for each in await world.store.pending(9)] == ["stream.started"]
         _, event = await world.events()
-        told = event.read(stream_pb2.StreamStopped)
-        assert (told.bytes_transferred, told.duration_seconds, told.reason) == (198, 0, "stopped")
+        body = event.read(stream_pb2.StreamStopped)
+        assert (body.bytes_transferred, body.duration_seconds, body.reason) == (198, 0, "stopped")
         await second.renew([Renewal(session, 1000)])
         assert await world.events() == []
 
@@ -206,9 +204,7 @@ class TestRedisSlots(SlotsContract):
         await world.jump(-3600)
         assert await first.pending(10) == [event]
 
-    async def test_scripts_that_redis_forgot_are_given_to_it_again(
-        self, world: RedisWorld, redis_server: RedisServer
-    ) -> None:
+    async def test_loads_scripts_again_that_redis_lost(self, world: RedisWorld, redis_server: RedisServer) -> None:
         session = await world.granted(a_request())
         async with Redis.from_url(redis_server.url) as client:
             await client.script_flush()
@@ -217,7 +213,7 @@ class TestRedisSlots(SlotsContract):
             results = await asyncio.gather(*(world.store.start(a_request()) for _ in range(LIMITS.platform - 1)))
         assert {type(each) for each in results} == {Active}
 
-    async def test_what_a_newer_release_tells_of_a_session_is_ignored(self, world: RedisWorld) -> None:
+    async def test_ignores_fields_of_a_newer_release(self, world: RedisWorld) -> None:
         request = a_request()
         await world.granted(request)
         facts = await world.redis.hget(world.key("facts"), request.session_id)
@@ -241,19 +237,19 @@ class RedisMachine(SlotsMachine):
             await self.world.close()
 
 
-def test_whatever_is_done_is_what_the_model_does_and_nothing_leaks(redis_server: RedisServer) -> None:
+def test_random_operations_match_the_model_and_leave_no_keys(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
     check(RedisMachine, examples=25, steps=40)
 
 
-async def test_who_asks_first_is_answered_first(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_answers_callers_in_order(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis, "CONNECTIONS", 1)
     async with a_world(redis_server.url) as world:
         answered = Counter[int]()
 
         async def ask_again_and_again(number: int) -> None:
             while True:
-                await world.store.get("nobody's")
+                await world.store.get("unknown")
                 answered[number] += 1
 
         asking = [asyncio.create_task(ask_again_and_again(number)) for number in range(4)]
@@ -266,12 +262,12 @@ async def test_who_asks_first_is_answered_first(redis_server: RedisServer, monke
         assert max(answered.values()) - min(answered[number] for number in range(4)) <= 1
 
 
-async def test_who_is_cancelled_stops_whenever_that_happens(redis_server: RedisServer) -> None:
+async def test_cancellation_at_any_moment_stops_the_caller(redis_server: RedisServer) -> None:
     async with a_world(redis_server.url) as world:
 
         async def ask_again_and_again() -> None:
             while True:
-                await world.store.get("nobody's")
+                await world.store.get("unknown")
 
         for turns in range(100):
             asking = asyncio.create_task(ask_again_and_again())
@@ -284,7 +280,7 @@ async def test_who_is_cancelled_stops_whenever_that_happens(redis_server: RedisS
         await world.granted(a_request())
 
 
-async def test_who_comes_together_asks_together(redis_server: RedisServer) -> None:
+async def test_concurrent_starts_share_round_trips(redis_server: RedisServer) -> None:
     async with a_world(redis_server.url, Limits()) as world:
         store, requests = world.store, [a_request() for _ in range(60)]
         await world.granted(a_request())
@@ -302,7 +298,7 @@ async def test_who_comes_together_asks_together(redis_server: RedisServer) -> No
         assert given_up.session_id not in {each.id for each in await store.all()}
 
 
-async def test_a_rush_asks_in_pieces(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rush_is_sent_in_batches(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_batch, "BATCH", 10)
     batches: list[int] = []
     evaluate_all = StartBatcher._evaluate_all
@@ -319,7 +315,7 @@ async def test_a_rush_asks_in_pieces(redis_server: RedisServer, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), KeyError("anything at all")])
-async def test_whatever_fails_nobody_waits_for_ever(
+async def test_unexpected_failure_answers_all_waiting_starts(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async with a_world(redis_server.url) as world:
@@ -391,7 +387,7 @@ class RedisCluster(RedisServer):
         if not super()._answers():
             return False
         with SyncRedis(host="127.0.0.1", port=self.port, decode_responses=True) as client:
-            told = client.cluster("INFO")
-            if told["cluster_slots_assigned"] == "0":
+            info = client.cluster("INFO")
+            if info["cluster_slots_assigned"] == "0":
                 client.cluster("ADDSLOTSRANGE", 0, 16383)
-            return bool(told["cluster_state"] == "ok")
+            return bool(info["cluster_state"] == "ok")

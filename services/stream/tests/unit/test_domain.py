@@ -1,4 +1,4 @@
-"""What a request for bytes is answered with, and who may see what."""
+"""How a request for bytes is answered, and which callers may see a video."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_corporations_video_is_for_its_own_people(owner: str, viewer: str, *, 
 
 
 @pytest.mark.parametrize(
-    ("told", "served"),
+    ("stored", "served"),
     [
         ("video/mp4", "video/mp4"),
         ("audio/x-m4a", "audio/x-m4a"),
@@ -70,8 +70,8 @@ def test_a_corporations_video_is_for_its_own_people(owner: str, viewer: str, *, 
         ("", "application/octet-stream"),
     ],
 )
-def test_a_browser_is_only_told_media_types(told: str, served: str) -> None:
-    assert a_source(mime_type=told).content_type == served
+def test_content_type_is_always_a_media_type(stored: str, served: str) -> None:
+    assert a_source(mime_type=stored).content_type == served
 
 
 def test_a_multipart_body_is_as_long_as_it_says() -> None:

@@ -52,7 +52,7 @@ def a_local_session() -> LocalSession:
 
 
 @pytest.mark.parametrize("extensions", [{EXTENSION: {}}, {}], ids=["by the kernel", "by reading"])
-async def test_it_ends_quietly_and_its_task_goes_on(
+async def test_cut_off_response_ends_and_its_task_continues(
     files: OpenFileCache, tmp_path: Path, extensions: dict[str, Any]
 ) -> None:
     (tmp_path / "film").write_bytes(DATA)
@@ -108,10 +108,10 @@ async def test_bytes_and_requests_are_signs_of_life() -> None:
     assert not local_session.responses
 
 
-async def test_a_failure_is_told_with_its_session() -> None:
-    told: list[tuple[LocalSession, str]] = []
-    traffic = Traffic(lambda local_session, code, _message: told.append((local_session, code)))
+async def test_failure_is_reported_with_its_session() -> None:
+    reported: list[tuple[LocalSession, str]] = []
+    traffic = Traffic(lambda local_session, code, _message: reported.append((local_session, code)))
     local_session = a_local_session()
     traffic.transfer("ann", "film", local_session=local_session).failed("STREAM_FILE_UNAVAILABLE", "")
     traffic.transfer("ann", "film").failed("STREAM_FILE_UNAVAILABLE", "")
-    assert told == [(local_session, "STREAM_FILE_UNAVAILABLE")]
+    assert reported == [(local_session, "STREAM_FILE_UNAVAILABLE")]

@@ -133,7 +133,7 @@ async def test_a_file_that_shrinks_ends_the_answer_short(files: OpenFileCache, p
     await until(lambda: not open_below(path.parent))
 
 
-async def test_a_file_that_can_not_be_read_is_told_before_the_headers(
+async def test_unreadable_file_is_reported_before_the_headers(
     files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:
@@ -324,7 +324,7 @@ async def deliver_by_kernel(file: OpenFile, parts: Sequence[FileSegment], client
         ([], b""),
     ],
 )
-async def test_the_kernel_sends_what_reading_would(
+async def test_kernel_sends_the_same_bytes_as_reading(
     files: OpenFileCache, path: Path, parts: list[FileSegment], tail: bytes
 ) -> None:
     read, sent = Client(), KernelClient()
@@ -358,7 +358,7 @@ async def test_a_file_that_shrinks_under_the_kernel_ends_the_answer_short(files:
     assert not client.is_complete
 
 
-async def test_a_file_on_a_share_that_can_not_be_read_is_told_before_the_headers(
+async def test_unreadable_file_on_a_share_is_reported_before_the_headers(
     files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Sessions of one replica, in a world whose time is told to go by."""
+"""Sessions of one replica, in a world whose clock a test sets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TICK = LIMITS.tick_sec
 
 
 class Slots(MemorySlots):
-    """Counts what is asked, and can be away."""
+    """A store that counts operations, and can be away."""
 
     asked = 0
     is_away = False
@@ -50,17 +50,17 @@ class Slots(MemorySlots):
         super()._advance()
 
     async def start(self, request: SessionRequest, *, instead_of: str | None = None) -> StartResult:
-        """Says so instead of raising, as the port wants it."""
+        """Return Unavailable instead of raising, as the port says."""
         return Unavailable(1) if self.is_away else await super().start(request, instead_of=instead_of)
 
     def forget(self) -> None:
-        """Loses everything."""
+        """Lose all data."""
         for kept in (self._active, self._queue, self._ended, self._outbox):
             kept.clear()
 
 
 class Response:
-    """One that a client takes its time with."""
+    """A response whose client takes its time."""
 
     def __init__(self, local_session: LocalSession) -> None:
         self.local_session = local_session
@@ -84,11 +84,11 @@ class World:
             monkeypatch.setattr(f"services.stream.sessions.{module}.perf_counter", lambda: self.now)
 
     def another_replica(self) -> Sessions:
-        """On the same slots."""
+        """Return the sessions of another replica on the same slots."""
         return Sessions(self.slots, SessionRegistry(self.slots, "another"), self.tickets)
 
     async def wait(self, sec: float) -> None:
-        """Time goes by, with a renewal at each tick."""
+        """Let time pass, with a renewal at each tick."""
         while sec > 0:
             self.now += min(sec, TICK)
             sec -= TICK
@@ -98,7 +98,7 @@ class World:
         return self.tickets.verify(self.sessions.ticket(local_session, caller)[0])
 
     async def stopped(self) -> list[tuple[str, int]]:
-        """Reason and bytes of the sessions that are told to have stopped."""
+        """Return reason and bytes of the sessions that have stopped, by their events."""
         events = [each.event for each in await self.slots.pending(100)]
         bodies = [event.read(stream_pb2.StreamStopped) for event in events if event.type == "stream.stopped"]
         return [(body.reason, body.bytes_transferred) for body in bodies]
@@ -124,7 +124,7 @@ async def test_a_paused_player_keeps_its_slot_for_an_hour_by_heartbeats_alone(wo
     for _ in range(360):
         asked = world.slots.asked
         await world.sessions.look(local_session.session.id, ANN, is_alive=True)
-        assert world.slots.asked == asked, "a heartbeat of a known session asks nobody"
+        assert world.slots.asked == asked, "a heartbeat of a session in memory asks no store"
         await world.wait(10)
     assert local_session.is_active
     await world.wait(19.9)
@@ -168,7 +168,7 @@ async def test_an_unfinished_answer_counts_as_life_for_ten_minutes(world: World)
     assert response.is_cut_off
 
 
-async def test_who_was_silent_for_long_is_asked_about_before_bytes_flow(world: World) -> None:
+async def test_asks_the_store_before_sending_to_a_session_idle_for_long(world: World) -> None:
     client = ClientKey("ann", FILM.video_id, "127.0.0.1", b"VLC")
     local_session = await world.sessions.get_or_start_implicit(ANN, FILM, client.address, client.user_agent)
     await world.wait(LIMITS.idle_sec - LIMITS.gap_sec)
@@ -181,7 +181,7 @@ async def test_who_was_silent_for_long_is_asked_about_before_bytes_flow(world: W
     assert local_session.is_active
 
 
-async def test_who_comes_back_too_late_is_not_cut_off_when_the_store_is_heard_of(world: World) -> None:
+async def test_session_resumed_late_is_not_cut_off_by_the_next_renewal(world: World) -> None:
     old = await world.sessions.get_or_start_implicit(ANN, FILM, "127.0.0.1", b"VLC")
     for _ in range(6):
         world.now += TICK
@@ -212,7 +212,7 @@ async def test_a_ticket_or_a_heartbeat_after_long_silence_renews_at_once(world: 
     assert (joined.is_active, looked.is_active) == (True, True)
 
 
-async def test_who_was_silent_goes_on_while_the_store_is_away(world: World) -> None:
+async def test_idle_session_resumes_while_the_store_is_away(world: World) -> None:
     implicit = await world.sessions.get_or_start_implicit(ANN, FILM, "127.0.0.1", b"VLC")
     looked, joined = [await world.sessions.start(ANN, FILM, device="A television " * 5) for _ in range(2)]
     known = joined.session
@@ -225,7 +225,7 @@ async def test_who_was_silent_goes_on_while_the_store_is_away(world: World) -> N
     assert world.registry.get_active(joined.session.id) is joined
 
 
-async def test_who_asks_while_the_store_is_asked_waits_for_its_answer(
+async def test_concurrent_requests_wait_for_one_answer_of_the_store(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local_session = await world.sessions.start(ANN, FILM)
@@ -253,7 +253,7 @@ async def test_an_answer_that_has_stalled_for_too_long_is_silence(world: World) 
     assert local_session.is_active
 
 
-async def test_bytes_are_a_sign_of_life_and_all_of_them_are_told(world: World) -> None:
+async def test_bytes_are_a_sign_of_life_and_all_are_reported(world: World) -> None:
     local_session = await world.sessions.start(ANN, FILM)
     for _ in range(20):
         local_session.bytes_sent += 100
@@ -264,10 +264,10 @@ async def test_bytes_are_a_sign_of_life_and_all_of_them_are_told(world: World) -
     assert response.is_cut_off
     assert await world.stopped() == [("stopped", 2005)]
     await world.wait(2 * TICK)
-    assert world.registry._sessions == {}, "nothing is kept of what is over and told"
+    assert world.registry._sessions == {}, "nothing is kept of what is over and reported"
 
 
-async def test_what_another_replica_stops_is_cut_off_here_at_the_next_tick(world: World) -> None:
+async def test_stop_by_another_replica_cuts_off_at_the_next_tick(world: World) -> None:
     local_session = await world.sessions.start(ANN, FILM)
     response = Response(local_session)
     await world.another_replica().stop(local_session.session.id, EndReason.ADMIN)
@@ -290,7 +290,7 @@ async def test_a_ticket_is_asked_about_once_on_another_replica(world: World) -> 
     assert world.slots.asked == asked + 1
 
 
-async def test_connections_of_a_client_that_come_together_ask_once(world: World) -> None:
+async def test_concurrent_connections_of_a_client_ask_once(world: World) -> None:
     asked = world.slots.asked
     joined = await asyncio.gather(
         *(world.sessions.get_or_start_implicit(ANN, FILM, "1.2.3.4", b"aria2") for _ in range(16))
@@ -306,7 +306,7 @@ async def test_connections_of_a_client_that_come_together_ask_once(world: World)
     assert len({each.session.id for each in (*sessions, joined[0])}) == 4
 
 
-async def test_who_is_playing_goes_on_while_the_store_is_away_and_newcomers_are_told(world: World) -> None:
+async def test_store_away_keeps_playing_sessions_and_refuses_newcomers(world: World) -> None:
     local_session = await world.sessions.start(ANN, FILM)
     ticket = world.ticket(local_session)
     waiting = [await world.sessions.start(Caller(f"u{n}", "member", "active"), FILM) for n in range(4)][-1]
@@ -324,7 +324,7 @@ async def test_who_is_playing_goes_on_while_the_store_is_away_and_newcomers_are_
     assert local_session.ended is EndReason.STOPPED, "here it is over all the same"
 
 
-async def test_a_store_that_lost_its_data_gets_back_what_is_served(world: World) -> None:
+async def test_store_that_lost_its_data_gets_served_sessions_back(world: World) -> None:
     local_session, away = [await world.sessions.start(ANN, FILM) for _ in range(2)]
     tickets = [world.ticket(each) for each in (local_session, away)]
     world.slots.forget()
@@ -348,7 +348,7 @@ async def test_a_heartbeat_with_a_ticket_brings_a_session_back_but_only_to_its_v
     assert found.is_active
 
 
-async def test_what_ended_does_not_come_back_from_its_last_words(world: World) -> None:
+async def test_ended_session_does_not_return_with_its_last_renewal(world: World) -> None:
     local_session = await world.sessions.start(ANN, FILM)
     await world.sessions.stop(local_session.session.id, EndReason.ENDED)
     world.slots.forget()
@@ -396,7 +396,7 @@ async def test_one_that_waited_plays_when_its_turn_comes(world: World) -> None:
     assert waiting.is_active
 
 
-async def test_an_error_is_told_once_and_not_forgotten_while_the_store_is_away(world: World) -> None:
+async def test_error_is_reported_once_also_after_an_outage(world: World) -> None:
     local_session = await world.sessions.start(ANN, FILM)
     world.slots.is_away = True
     for _ in range(3):

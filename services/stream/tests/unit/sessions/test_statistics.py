@@ -40,7 +40,7 @@ def test_looks_that_are_too_old_say_nothing_and_bytes_lost_are_no_negative_rate(
     assert overview.rates([session], NOW, at=1000)[session.id] == 1
 
 
-def test_the_summary_counts_who_plays_and_who_waits() -> None:
+def test_summary_counts_playing_and_waiting_sessions() -> None:
     sessions = [
         a_session(MBIT, user="ann", source="ssd"),
         a_session(MBIT, user="ann"),

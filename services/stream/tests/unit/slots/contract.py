@@ -42,7 +42,7 @@ class SlotsContract:
 
     # Who gets a slot
 
-    async def test_a_session_is_what_was_asked_for(self, world: World) -> None:
+    async def test_session_has_the_request_it_was_started_with(self, world: World) -> None:
         request = a_request("ann", device_name='"거실"\\ \n TV 📺', source="ssd")
         session = await world.granted(request)
         assert session.request == request
@@ -104,7 +104,7 @@ class SlotsContract:
             (late.id, 2),
         ]
 
-    async def test_who_leaves_the_queue_is_passed_over(self, world: World) -> None:
+    async def test_queue_passes_over_sessions_that_ended(self, world: World) -> None:
         playing = await world.fill()
         leaves, silent, stays = [await world.queued(a_request()) for _ in range(3)]
         await world.store.stop(leaves.id, EndReason.ENDED)
@@ -126,20 +126,20 @@ class SlotsContract:
         await world.jump(0.001)
         assert await world.store.get(waiting.id) == Ended(EndReason.EXPIRED)
 
-    async def test_promotion_passes_over_users_who_play_as_many_as_they_may(self, world: World) -> None:
-        # Only data that was lost and told again, in an unlucky order, makes such a user.
+    async def test_promotion_passes_over_users_at_their_limit(self, world: World) -> None:
+        # Only data that was lost and restored, in an unlucky order, makes such a user.
         filled = await world.fill()
         greedy = await world.queued(a_request("ann"))
         patient = await world.queued(a_request("bob"))
         others = [replace(filled[0], request=a_request("ann")) for _ in range(2)]
         await world.forget()
-        told = [greedy, patient, *others, *filled[:2]]
-        await world.play(*told, sec=IDLE)
+        renewed = [greedy, patient, *others, *filled[:2]]
+        await world.play(*renewed, sec=IDLE)
         await world.store.stop(filled[0].id, EndReason.ENDED)
         users = Counter(each.request.user_id for each in await world.store.all() if each.state is State.ACTIVE)
         assert (users["ann"], users["bob"]) == (2, 1)
 
-    # Sessions that nobody asked for
+    # Implicit sessions
 
     async def test_an_implicit_session_is_one_for_all_requests_of_a_client(self, world: World) -> None:
         def asked(**changed: str) -> SessionRequest:
@@ -172,7 +172,7 @@ class SlotsContract:
 
     # Taking over
 
-    async def test_a_device_takes_over_the_slot_of_another_and_nobody_comes_between(self, world: World) -> None:
+    async def test_device_takes_over_a_slot_before_those_that_wait(self, world: World) -> None:
         old = await world.granted(a_request("ann"))
         await world.granted(a_request("ann"))
         await world.fill()
@@ -198,7 +198,7 @@ class SlotsContract:
         assert result == LimitReached(Scope.SERVER, LIMITS.platform, (old,))
         assert isinstance(await world.store.get(old.id), Queued)
 
-    async def test_nobody_takes_over_from_another_user_or_from_what_is_over(self, world: World) -> None:
+    async def test_takes_over_neither_from_another_user_nor_from_an_ended_session(self, world: World) -> None:
         theirs = await world.granted(a_request("bob"))
         await world.granted(a_request("ann"))
         over = await world.granted(a_request("ann"))
@@ -230,7 +230,7 @@ class SlotsContract:
         await world.play(session, sec=3600)
         assert isinstance(await world.store.get(session.id), Active)
 
-    async def test_the_latest_sign_of_life_counts_whoever_tells_it_last(self, world: World) -> None:
+    async def test_latest_sign_of_life_counts_in_any_order_of_renewals(self, world: World) -> None:
         session = await world.granted(a_request())
         await world.wait(20)
         await world.store.renew([Renewal(session)])
@@ -238,7 +238,7 @@ class SlotsContract:
         await world.wait(IDLE - 0.001)
         assert isinstance(await world.store.get(session.id), Active)
 
-    async def test_what_ended_stays_so_and_tells_why(self, world: World) -> None:
+    async def test_ended_session_stays_ended_with_its_reason(self, world: World) -> None:
         for reason in (EndReason.ENDED, EndReason.STOPPED, EndReason.ADMIN):
             session = await world.granted(a_request())
             stopped = await world.store.stop(session.id, reason)
@@ -254,7 +254,7 @@ class SlotsContract:
         assert await world.store.renew([Renewal(silent)]) == {silent.id: Ended(EndReason.EXPIRED)}
         assert await world.store.all() == []
 
-    async def test_one_can_ask_for_ones_own_session_only_to_be_stopped(self, world: World) -> None:
+    async def test_stop_with_a_user_stops_only_that_users_session(self, world: World) -> None:
         session = await world.granted(a_request("ann"))
         assert await world.store.stop(session.id, EndReason.STOPPED, user_id="bob") is None
         assert await world.store.stop(session.id, EndReason.STOPPED, user_id="ann") == session
@@ -262,7 +262,7 @@ class SlotsContract:
     # Gaps
 
     @pytest.mark.parametrize("gap_sec", [10 * IDLE, -10 * IDLE])
-    async def test_after_a_gap_who_plays_goes_on_and_no_slot_is_given_twice(self, world: World, gap_sec: float) -> None:
+    async def test_gap_keeps_playing_sessions_and_grants_no_slot_twice(self, world: World, gap_sec: float) -> None:
         playing = await world.fill()
         waiting = await world.queued(a_request())
         await world.jump(gap_sec)
@@ -280,7 +280,7 @@ class SlotsContract:
         await world.jump(2 * LIMITS.tombstone_sec)
         assert await world.store.renew([Renewal(session)]) == {session.id: Ended(EndReason.STOPPED)}
 
-    async def test_a_gap_adds_nothing_to_what_is_told(self, world: World) -> None:
+    async def test_gap_adds_nothing_to_the_reported_duration(self, world: World) -> None:
         session = await world.granted(a_request())
         await world.wait(10)
         await world.store.renew([Renewal(session)])
@@ -290,7 +290,7 @@ class SlotsContract:
         _, stopped = await world.events()
         assert stopped.read(stream_pb2.StreamStopped).duration_seconds == 0
 
-    async def test_forgotten_sessions_are_taken_back_as_they_were(self, world: World) -> None:
+    async def test_lost_sessions_are_restored_as_they_were(self, world: World) -> None:
         playing = await world.fill()
         waiting = [await world.queued(a_request()) for _ in range(2)]
         await world.wait(10)
@@ -303,7 +303,7 @@ class SlotsContract:
         assert [each.id for each in now[len(playing) :]] == [each.id for each in waiting]
         assert not isinstance(await world.store.start(a_request()), Active)
 
-    async def test_no_more_are_taken_back_than_may_be_there(self, world: World) -> None:
+    async def test_restores_no_more_than_the_limits_allow(self, world: World) -> None:
         a_session = await world.granted(a_request())
         await world.forget()
         greedy = [replace(a_session, request=a_request("ann")) for _ in range(LIMITS.per_user + 1)]
@@ -319,7 +319,7 @@ class SlotsContract:
             [Queued] * LIMITS.queue + [Ended],
         ]
 
-    async def test_who_waited_and_was_forgotten_gets_a_slot_at_once_if_there_is_one(self, world: World) -> None:
+    async def test_lost_waiting_session_gets_a_free_slot_at_once(self, world: World) -> None:
         a_session = await world.granted(a_request())
         waiting = replace(a_session, request=a_request(), state=State.QUEUED)
         await world.forget()
@@ -327,15 +327,15 @@ class SlotsContract:
         statuses = await world.store.renew([Renewal(waiting)])
         assert isinstance(statuses[waiting.id], Active)
 
-    async def test_what_was_silent_for_too_long_is_not_taken_back(self, world: World) -> None:
+    async def test_lost_session_idle_for_too_long_is_not_restored(self, world: World) -> None:
         session = await world.granted(a_request())
         await world.forget()
         assert await world.store.renew([Renewal(session, idle_sec=IDLE)]) == {session.id: Ended(EndReason.UNKNOWN)}
         assert await world.store.all() == []
 
-    # What is told
+    # Events
 
-    async def test_a_session_is_told_of_when_it_starts_and_when_it_stops(self, world: World) -> None:
+    async def test_events_for_start_and_stop_of_a_session(self, world: World) -> None:
         session = await world.granted(a_request("ann"))
         (started,) = await world.events()
         assert (started.type, started.source, started.subject) == ("stream.started", "stream", session.id)
@@ -348,36 +348,36 @@ class SlotsContract:
         await world.store.stop(session.id, EndReason.ENDED, bytes_sent=5_000_000_001)
         (event,) = await world.events()
         assert (event.type, event.id) == ("stream.stopped", derived_id(session.id, "stream.stopped"))
-        told = event.read(stream_pb2.StreamStopped)
-        assert (told.session_id, told.user_id, told.video_id, told.source) == (session.id, "ann", "film", "nas")
-        assert (told.bytes_transferred, told.reason) == (5_000_000_001, "ended")
-        assert told.duration_seconds == pytest.approx(61.5 + (world.settle_sec or 0), abs=world.settle_sec + 0.01)
+        end = event.read(stream_pb2.StreamStopped)
+        assert (end.session_id, end.user_id, end.video_id, end.source) == (session.id, "ann", "film", "nas")
+        assert (end.bytes_transferred, end.reason) == (5_000_000_001, "ended")
+        assert end.duration_seconds == pytest.approx(61.5 + (world.settle_sec or 0), abs=world.settle_sec + 0.01)
 
-    async def test_a_session_that_fell_silent_lasted_until_its_last_sign_of_life(self, world: World) -> None:
+    async def test_expired_session_lasted_until_its_last_sign_of_life(self, world: World) -> None:
         session = await world.granted(a_request())
         await world.play(session, sec=12)
         await world.store.renew([Renewal(session, 99, idle_sec=2)])
         await world.wait(3 * IDLE)
         _, stopped = await world.events()
-        told = stopped.read(stream_pb2.StreamStopped)
-        assert (told.duration_seconds, told.bytes_transferred, told.reason) == (12, 99, "expired")
+        body = stopped.read(stream_pb2.StreamStopped)
+        assert (body.duration_seconds, body.bytes_transferred, body.reason) == (12, 99, "expired")
         assert stopped.time == session.started_at + timedelta(seconds=12)
         assert await world.events() == []
 
-    async def test_bytes_told_twice_count_once(self, world: World) -> None:
+    async def test_bytes_reported_twice_count_once(self, world: World) -> None:
         session = await world.granted(a_request())
         for total in (10, 30, 30, 20):
             await world.store.renew([Renewal(session, total)])
         assert [each.bytes_sent for each in await world.store.all()] == [30]
 
-    async def test_who_only_waited_is_not_told_of(self, world: World) -> None:
+    async def test_session_that_only_waited_has_no_events(self, world: World) -> None:
         await world.fill()
         leaves, _ = [await world.queued(a_request()) for _ in range(2)]
         await world.store.stop(leaves.id, EndReason.ENDED)
         await world.wait(IDLE)
         assert leaves.id not in {each.subject for each in await world.events()}
 
-    async def test_what_an_administrator_stops_is_told_to_the_audit_log_once(self, world: World) -> None:
+    async def test_administrators_stop_has_one_audit_event(self, world: World) -> None:
         playing, *_ = await world.fill()
         waiting = await world.queued(a_request("ann"))
         admin = Admin("root", "192.0.2.7")
@@ -403,12 +403,12 @@ class SlotsContract:
         await world.store.start(a_request(playing[1].request.user_id), instead_of=playing[1].id)
         await world.store.stop(playing[0].id, EndReason.ADMIN)
         await world.wait(2 * IDLE)
-        told = Counter((each.subject, each.type) for each in await world.events())
-        assert set(told.values()) == {1}
-        assert len(told) == 2 * (LIMITS.platform + 2)
-        assert (waiting.id, "stream.started") in told
+        events = Counter((each.subject, each.type) for each in await world.events())
+        assert set(events.values()) == {1}
+        assert len(events) == 2 * (LIMITS.platform + 2)
+        assert (waiting.id, "stream.started") in events
 
-    async def test_a_forgotten_session_is_told_of_again_under_the_same_name(self, world: World) -> None:
+    async def test_restored_session_repeats_its_event_under_the_same_id(self, world: World) -> None:
         session = await world.granted(a_request())
         (before,) = await world.events()
         await world.forget()
@@ -416,15 +416,15 @@ class SlotsContract:
         (after,) = await world.events()
         assert (after.id, after.body, after.time) == (before.id, before.body, before.time)
 
-    async def test_an_error_is_told_of_once_for_each_code(self, world: World) -> None:
+    async def test_one_error_event_for_each_code(self, world: World) -> None:
         session = await world.granted(a_request("ann"))
         for code, message in (("A", "파일이 없다"), ("A", "again"), ("B", "\n")):
             await world.store.fail(session.id, code, message)
         await world.store.fail(new_id(), "A", "whose?")
         _, *errors = await world.events()
-        told = [each.read(stream_pb2.StreamError) for each in errors]
-        assert [(each.error_code, each.error_message) for each in told] == [("A", "파일이 없다"), ("B", "\n")]
-        assert (told[0].session_id, told[0].user_id, errors[0].type) == (session.id, "ann", "stream.error")
+        bodies = [each.read(stream_pb2.StreamError) for each in errors]
+        assert [(each.error_code, each.error_message) for each in bodies] == [("A", "파일이 없다"), ("B", "\n")]
+        assert (bodies[0].session_id, bodies[0].user_id, errors[0].type) == (session.id, "ann", "stream.error")
         assert [each.id for each in errors] == [derived_id(session.id, "stream.error", code) for code in "AB"]
         assert isinstance(await world.store.get(session.id), Active)
 
@@ -460,7 +460,7 @@ class SlotsContract:
 
     # Crowds
 
-    async def test_a_rush_is_granted_exactly_what_there_is(self, world: World) -> None:
+    async def test_rush_is_granted_exactly_the_free_slots(self, world: World) -> None:
         everyone = [store.start(a_request()) for store in world.stores for _ in range(40)]
         results = Counter(type(each) for each in await asyncio.gather(*everyone))
         assert results == {Active: LIMITS.platform, Queued: LIMITS.queue, LimitReached: len(everyone) - 7}
@@ -481,8 +481,8 @@ class SlotsContract:
             assert {each.id for each in await store.of_user("ann")} == {second.id, third.id}
         # The events of the others' ends come when nothing shows a sign of life any more.
         (stopped,) = [event for event in await world.events() if event.id == derived_id(first.id, "stream.stopped")]
-        told = stopped.read(stream_pb2.StreamStopped)
-        assert (told.bytes_transferred, told.reason) == (7, "replaced")
+        body = stopped.read(stream_pb2.StreamStopped)
+        assert (body.bytes_transferred, body.reason) == (7, "replaced")
 
     async def test_fetches_video_after_video_with_one_open(self, world: World) -> None:
         for number in range(4 * LIMITS.per_user):

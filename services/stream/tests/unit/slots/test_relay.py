@@ -19,7 +19,7 @@ from services.stream.tests.unit.slots.support import LIMITS, a_request
 
 
 class PickyBus(FakeBus):
-    """Takes charge of some types only."""
+    """A bus that takes charge of some types only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class PickyBus(FakeBus):
 
 
 class UncertainSlots(MemorySlots):
-    """Can be out of reach."""
+    """A store that can be out of reach."""
 
     away = False
 
@@ -55,7 +55,7 @@ def oldest_age() -> float | None:
 
 
 async def play(store: MemorySlots) -> str:
-    """A session from start to end."""
+    """Start and stop a session; return its id."""
     request = a_request()
     await store.start(request)
     await store.stop(request.session_id, EndReason.ENDED)
@@ -74,7 +74,7 @@ async def test_everything_is_published_in_order_and_acknowledged(
     assert oldest_age() == 0
 
 
-async def test_what_nobody_takes_stays_and_holds_nothing_up(
+async def test_unroutable_event_stays_and_delays_no_other(
     store: UncertainSlots, bus: PickyBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 1)
