@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import uuid
 from collections import Counter
@@ -16,6 +17,7 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
+from kit.audit import Admin
 from kit.testing.bus_contract import eventually
 from kit.testing.servers import RedisServer, free_port
 from marquee.events.v1 import stream_pb2
@@ -219,6 +221,43 @@ class TestRedisSlots(SlotsContract):
         facts = await world.redis.hget(world.key("facts"), request.session_id)
         await world.redis.hset(world.key("facts"), request.session_id, str(facts)[:-1] + ', "new": {"deep": [1]}}')
         assert [each.request for each in await world.store.all()] == [request]
+
+    async def test_names_in_redis_are_those_of_earlier_releases(self, world: RedisWorld) -> None:
+        # During a rolling update old and new replicas share one Redis.
+        session = await world.granted(a_request("ann", kind=Kind.IMPLICIT, device_key="curl"))
+        await world.store.fail(session.id, "A", "message")
+        state = json.loads(str(await world.redis.hget(world.key("states"), session.id)))
+        common = {"replica", "started", "seen", "bytes", "busy", "user", "client", "device", "errors"}
+        assert set(state) == common
+        await world.store.pending(1)
+        await world.store.stop(session.id, EndReason.ADMIN, by=Admin("root", "192.0.2.7"))
+        state = json.loads(str(await world.redis.hget(world.key("states"), session.id)))
+        assert set(state) == common | {"ended", "cause"}
+        assert set(await world.redis.hgetall(world.key("clock"))) == {"now", "grace", "relay", "relay_until"}
+        assert await world.redis.hgetall(world.key("reasons")) == {session.id: "admin"}
+        await world.wait(LIMITS.gap_sec)
+        stream: list[tuple[str, dict[str, str]]] = await world.redis.execute_command(
+            "XRANGE", world.key("events"), "-", "+"
+        )
+        entries = [fields for _, fields in stream]
+        shared = {"type", "facts", "at", "traceparent", "request_id"}
+        assert {fields["type"]: set(fields) - shared for fields in entries} == {
+            "stream.started": set(),
+            "stream.error": {"code", "message"},
+            "admin.acted": {"admin", "address"},
+            "stream.stopped": {"started", "bytes", "reason"},
+        }
+        assert json.loads(entries[0]["facts"]) == {
+            "session_id": session.id,
+            "user_id": "ann",
+            "video_id": "film",
+            "kind": "implicit",
+            "device_name": session.request.device_name,
+            "device_key": "curl",
+            "source": "nas",
+        }
+        names = "clock leases queue facts states users ended reasons settling events"
+        assert names.split() == list(KEYS)
 
 
 class RedisMachine(SlotsMachine):
