@@ -29,7 +29,7 @@ class Tokens:
             raise ApiError("AUTH_INVALID_TOKEN")
         return Caller(user_id=token, role="member", status="active", session_id=token)
 
-    def known(self, fields: object) -> Caller | None:
+    def get_cached(self, fields: object) -> Caller | None:
         raise AssertionError("whoever is new must be verified, not guessed")
 
 

@@ -52,7 +52,7 @@ class Authenticate(Protocol):
     async def __call__(self, request: Request) -> Caller:
         """Who is calling; raises ApiError."""
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
 
 
@@ -112,7 +112,7 @@ class Authenticator:
         """Learns of keys that auth has withdrawn. Raises what `TokenVerifier.renew_keys` raises."""
         await self._verifier.renew_keys()
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who makes a safe request (RFC 9110, 9.2.1), if the same credentials were seen before and still hold.
 
         Args:
@@ -121,10 +121,10 @@ class Authenticator:
         authorization = fields.get(b"authorization")
         if authorization is None:
             tokens = cookie_values(fields.get(b"cookie", b"").decode("latin-1"), ACCESS_COOKIE)
-            callers = {caller for token in tokens if (caller := self._verifier.known(token))}
+            callers = {caller for token in tokens if (caller := self._verifier.get_cached(token))}
             caller = callers.pop() if len(callers) == 1 else None
         elif authorization[:7].lower() == b"bearer ":
-            caller = self._verifier.known(authorization[7:].strip().decode("latin-1"))
+            caller = self._verifier.get_cached(authorization[7:].strip().decode("latin-1"))
         elif authorization[:6].lower() == b"basic ":
             caller = self._remembered(self._digest(authorization[6:].strip().decode("latin-1")))
         else:

@@ -67,7 +67,7 @@ class TokenVerifier:
         self._revoked = LruCache[str, bool](_REVOKED_ENTRIES)
         self._least_versions = LruCache[str, int](_REVOKED_ENTRIES)
 
-    def known(self, token: str) -> Caller | None:
+    def get_cached(self, token: str) -> Caller | None:
         """Who a token speaks for, if it was verified before and still holds; None says nothing."""
         known = self._seen.peek(token)
         return known.caller if known and time.time() < known.expires_at else None

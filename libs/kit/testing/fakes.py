@@ -88,12 +88,12 @@ class HeaderAuthenticator:
 
     async def __call__(self, request: Request) -> Caller:
         """Who the header names; AUTH_INVALID_TOKEN without one."""
-        caller = self.known({b"x-test-user": request.headers.get("X-Test-User", "").encode()})
+        caller = self.get_cached({b"x-test-user": request.headers.get("X-Test-User", "").encode()})
         if caller is None:
             raise ApiError("AUTH_INVALID_TOKEN")
         return caller
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who the header names."""
         told = fields.get(b"x-test-user", b"").decode("latin-1").split(":")
         user, role, corporation, login = (*told, "", "", "")[:4]

@@ -82,7 +82,7 @@ class CachedRequest:
         caches, video_id = self._caches, self.video_id
         if self._ticket is None:
             ticket = None
-            caller = caches.authenticator.known(self._fields)
+            caller = caches.authenticator.get_cached(self._fields)
         else:
             ticket = caches.authenticator.tickets.get_cached(self._ticket)
             caller = ticket.caller if ticket is not None and ticket.video_id == video_id else None

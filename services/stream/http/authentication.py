@@ -47,9 +47,9 @@ class StreamAuthenticator:
         request.state.ticket = ticket
         return ticket.caller
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Return the caller of a safe request with these header fields, from memory; None means a cache miss."""
-        return self.accounts.known(fields)
+        return self.accounts.get_cached(fields)
 
     def revoke(self, revoked: Revocations) -> None:
         """Refuse the tickets of login sessions that were ended, and of accounts that changed."""

@@ -50,7 +50,7 @@ class Verifier(TokenVerifier):
         self.asked = 0
         self.verified: dict[str, Caller] = {}
 
-    def known(self, token: str) -> Caller | None:
+    def get_cached(self, token: str) -> Caller | None:
         return self.verified.get(token)
 
     async def verify(self, token: str) -> Caller:
@@ -351,9 +351,9 @@ GOOD = b"u1/active/member"
 )
 async def test_who_called_before_is_known_without_waiting(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
     authenticator = Authenticator(Verifier(), passwords.verify)
-    assert authenticator.known(fields) is None
+    assert authenticator.get_cached(fields) is None
     caller = await authenticator(a_request(fields))
-    assert authenticator.known(fields) == caller
+    assert authenticator.get_cached(fields) == caller
 
 
 @pytest.mark.parametrize(
@@ -375,4 +375,4 @@ async def test_in_doubt_nobody_is_known(passwords: Passwords, fields: dict[bytes
     verifier = Verifier()
     for token in ("u1/active/member", "u2/active/admin", "u1/pending/member", "u1/suspended/member"):
         await verifier.verify(token)
-    assert Authenticator(verifier, passwords.verify).known(fields) is None
+    assert Authenticator(verifier, passwords.verify).get_cached(fields) is None

@@ -80,12 +80,12 @@ async def test_a_token_seen_before_is_known_until_it_expires(
     auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = auth.mint()
-    assert verifier.known(token) is None
+    assert verifier.get_cached(token) is None
     caller = await verifier.verify(token)
-    assert verifier.known(token) == caller
-    assert verifier.known(token + "x") is None
+    assert verifier.get_cached(token) == caller
+    assert verifier.get_cached(token + "x") is None
     monkeypatch.setattr(tokens, "time", SimpleNamespace(time=lambda: time.time() + 901, monotonic=time.monotonic))
-    assert verifier.known(token) is None
+    assert verifier.get_cached(token) is None
 
 
 async def test_the_tokens_of_an_ended_login_are_refused(auth: Auth, verifier: TokenVerifier) -> None:
@@ -95,10 +95,10 @@ async def test_the_tokens_of_an_ended_login_are_refused(auth: Auth, verifier: To
     verifier.revoke("s1")
     verifier.revoke("s1")
     for token in (seen, unseen):
-        assert verifier.known(token) is None
+        assert verifier.get_cached(token) is None
         with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
             await verifier.verify(token)
-    assert verifier.known(other) == kept
+    assert verifier.get_cached(other) == kept
 
 
 class Clock(SimpleNamespace):
@@ -218,10 +218,10 @@ async def test_tokens_from_before_a_change_of_rights_are_refused(auth: Auth, ver
     verifier.revoke_account("u1", 2)
     verifier.revoke_account("u1", 1)
     for token in (old, unseen, unversioned):
-        assert verifier.known(token) is None
+        assert verifier.get_cached(token) is None
         assert await refused(verifier, token) == "AUTH_INVALID_TOKEN"
     for token in (new, others):
-        assert verifier.known(token)
+        assert verifier.get_cached(token)
         await verifier.verify(token)
 
 
@@ -239,12 +239,12 @@ async def test_what_a_withdrawn_key_signed_is_refused_after_a_while(
     await verifier.verify(good)
     del auth.keys["k1"]
     await verifier.renew_keys()
-    assert (auth.fetches, verifier.known(old) is not None) == (1, True)
+    assert (auth.fetches, verifier.get_cached(old) is not None) == (1, True)
     clock.ahead += tokens._RENEW_SEC + 1
     auth.away = True
     with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
         await verifier.renew_keys()
-    assert verifier.known(old)
+    assert verifier.get_cached(old)
     auth.away = False
     clock.ahead += tokens._REFETCH_AFTER_FAILURE_SEC + 0.1
     await verifier.renew_keys()

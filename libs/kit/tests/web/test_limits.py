@@ -109,7 +109,7 @@ class Tokens:
             raise ApiError("AUTH_INVALID_TOKEN")
         return Caller(token, "member", "active", session_id=token)
 
-    def known(self, fields: object) -> Caller | None:
+    def get_cached(self, fields: object) -> Caller | None:
         raise AssertionError
 
 

@@ -122,10 +122,10 @@ class RpcContract:
         bearer, other = await auth.bearer(), await auth.bearer()
         fields = {b"authorization": bearer["Authorization"].encode()}
         await remote(a_request(bearer))
-        assert remote.known(fields)
+        assert remote.get_cached(fields)
         await auth.browser().post("/api/auth/logout", headers=bearer)
         async with asyncio.timeout(60):
-            while remote.known(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
+            while remote.get_cached(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
                 await asyncio.sleep(0.01)
         with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
             await remote(a_request(bearer))
