@@ -1,4 +1,4 @@
-"""What stream does when something happened elsewhere."""
+"""Handles events of other services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VIDEO_CHANGES = Subscription("stream.video_changes", ("video.*",), Delivery.BROA
 
 
 def subscribe(bus: Bus, sources: SourceCache, hot: HotStore | None = None) -> None:
-    """Keeps the cache of sources, and the hot copies, right."""
+    """Keep the cache of sources, and the hot copies, up to date."""
 
     async def forget(event: Event) -> None:
         await sources.forget(event.subject)
@@ -27,7 +27,7 @@ def subscribe(bus: Bus, sources: SourceCache, hot: HotStore | None = None) -> No
 
 
 def subscribe_accounts(bus: Bus, sessions: Sessions) -> None:
-    """Ends the sessions of those who may not watch any more. One replica does, and the store tells the others."""
+    """End the sessions of users who may not watch any more. One replica does it; the others learn it from the store."""
 
     async def end_all(event: Event) -> None:
         await sessions.stop_user(event.subject)

@@ -17,26 +17,26 @@ Context = aio.ServicerContext[Any, Any]
 
 
 class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
-    """Answers other services.
+    """Answer other services.
 
     Args:
-        traffic: of this process.
-        sessions: of all.
-        overview: how they go.
+        traffic: counts the responses of this process.
+        sessions: the use cases of play sessions.
+        statistics: sums and rates over all sessions.
     """
 
-    def __init__(self, traffic: Traffic, sessions: Sessions, overview: SessionStatistics) -> None:
+    def __init__(self, traffic: Traffic, sessions: Sessions, statistics: SessionStatistics) -> None:
         self._traffic = traffic
         self._sessions = sessions
-        self._overview = overview
+        self._statistics = statistics
 
     async def GetMetrics(  # noqa: N802
         self,
         request: stream_pb2.GetMetricsRequest,  # noqa: ARG002
         context: Context,  # noqa: ARG002
     ) -> stream_pb2.GetMetricsResponse:
-        """Counters of this replica, and sums over all sessions."""
-        summary = self._overview.summary(await self._sessions.all(), datetime.now(UTC))
+        """Return counters of this replica, and sums over all sessions."""
+        summary = self._statistics.summary(await self._sessions.all(), datetime.now(UTC))
         return stream_pb2.GetMetricsResponse(
             active_responses=self._traffic.active,
             total_responses=self._traffic.total,
@@ -52,31 +52,31 @@ class StreamServicer(stream_pb2_grpc.StreamServiceServicer):
         request: stream_pb2.ListSessionsRequest,
         context: Context,  # noqa: ARG002
     ) -> stream_pb2.ListSessionsResponse:
-        """Everybody's sessions, or a user's."""
-        asked = self._sessions.of_user(request.user_id) if request.user_id else self._sessions.all()
-        return stream_pb2.ListSessionsResponse(sessions=[_message(each) for each in await asked])
+        """Return all sessions, or those of one user."""
+        sessions = self._sessions.of_user(request.user_id) if request.user_id else self._sessions.all()
+        return stream_pb2.ListSessionsResponse(sessions=[_message(each) for each in await sessions])
 
     async def StopSession(  # noqa: N802
         self,
         request: stream_pb2.StopSessionRequest,
         context: Context,  # noqa: ARG002
     ) -> stream_pb2.StopSessionResponse:
-        """Ends a session."""
+        """End a session."""
         reason = EndReason.STOPPED if request.user_id else EndReason.ADMIN
         await self._sessions.stop(request.session_id, reason, request.user_id or None)
         return stream_pb2.StopSessionResponse()
 
 
 def _message(session: Session) -> stream_pb2.Session:
-    viewing = session.viewing
+    request = session.request
     return stream_pb2.Session(
         session_id=session.id,
-        user_id=viewing.user_id,
-        video_id=viewing.video_id,
+        user_id=request.user_id,
+        video_id=request.video_id,
         status=session.state.value,
-        kind=viewing.kind.value,
-        device_name=viewing.device_name,
-        source=viewing.source,
+        kind=request.kind.value,
+        device_name=request.device_name,
+        source=request.source,
         replica=session.replica,
         started_at=timestamp(session.started_at),
         seen_at=timestamp(session.seen_at),
@@ -85,5 +85,5 @@ def _message(session: Session) -> stream_pb2.Session:
 
 
 def add_servicer(servicer: StreamServicer, server: aio.Server) -> None:
-    """Adds the servicer to a server."""
+    """Add the servicer to a server."""
     stream_pb2_grpc.add_StreamServiceServicer_to_server(servicer, server)

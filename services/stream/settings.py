@@ -13,7 +13,7 @@ from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 
 
 class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSettings):
-    """What stream is told."""
+    """Settings of stream."""
 
     media_url: str = Field(
         ..., description="Where media files are: `file:///absolute/folder`, or `s3://bucket/prefix` laid out like it."

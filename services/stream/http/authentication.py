@@ -1,4 +1,4 @@
-"""Who is asking for bytes: as everywhere, and by a ticket on the URLs of its video."""
+"""Authentication of requests for bytes: as everywhere and, on the URLs of its video, by a ticket."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MEDIA = re.compile(r"/api/videos/([^/]+)/stream(?:/info)?")
 
 
 class StreamAuthenticator:
-    """Authenticates the callers of stream: a ticket is taken on media URLs only, and comes before all else there.
+    """Authenticate the callers of stream: a ticket is accepted on media URLs only, and comes before all else there.
 
     Args:
-        accounts: knows everybody else.
-        tickets: knows tickets.
+        accounts: authenticates callers without a ticket.
+        tickets: verifies tickets.
     """
 
     def __init__(self, accounts: Authenticate, tickets: Tickets) -> None:
@@ -32,7 +32,7 @@ class StreamAuthenticator:
         self.tickets = tickets
 
     async def __call__(self, request: Request) -> Caller:
-        """Who is calling.
+        """Return the caller of a request.
 
         Raises:
             ApiError: what `accounts` and `Tickets.verify` raise; AUTH_INVALID_TOKEN for a ticket of another video.
@@ -48,18 +48,18 @@ class StreamAuthenticator:
         return ticket.caller
 
     def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
-        """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
+        """Return the caller of a safe request with these header fields, from memory; None means a cache miss."""
         return self.accounts.get_cached(fields)
 
     def revoke(self, revoked: Revocations) -> None:
-        """Refuses the tickets of logins that were ended, and of accounts that changed."""
-        for login_id in revoked.session_ids:
-            self.tickets.revoke(login_id)
+        """Refuse the tickets of login sessions that were ended, and of accounts that changed."""
+        for login_session_id in revoked.session_ids:
+            self.tickets.revoke(login_session_id)
         for user_id, version in revoked.accounts.items():
             self.tickets.revoke_account(user_id, version)
 
 
 def ticket_of(request: Request) -> Ticket | None:
-    """The ticket that a request was authenticated with."""
+    """Return the ticket that a request was authenticated with."""
     ticket: Ticket | None = getattr(request.state, "ticket", None)
     return ticket

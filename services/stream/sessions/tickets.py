@@ -77,21 +77,21 @@ class Tickets:
         """The version of accounts that changed, and when that was heard of."""
 
     def issue(self, ticket: Ticket) -> str:
-        """The text of a ticket: URL-safe, about 300 characters."""
+        """Return the text of a ticket: URL-safe, about 300 characters."""
         payload = _encoded(json.dumps(_packed(ticket), separators=(",", ":"), ensure_ascii=False).encode())
         return (payload + b"." + self._signature(payload)).decode()
 
     def expiry(self) -> int:
-        """When a ticket that is issued now ends, in seconds since 1970."""
+        """Return when a ticket that is issued now expires, in seconds since 1970."""
         return int(self._clock() + TICKET_SEC)
 
-    def known(self, text: bytes) -> Ticket | None:
-        """What a ticket says that was verified before and has not ended; None says nothing."""
+    def get_cached(self, text: bytes) -> Ticket | None:
+        """Return a ticket that was verified before and has not expired; None means a cache miss."""
         ticket = self._seen.peek(text)
         return ticket if ticket is not None and self._clock() < ticket.expires_at else None
 
     def verify(self, text: str) -> Ticket:
-        """What a ticket says.
+        """Return what a ticket says.
 
         Raises:
             ApiError: AUTH_INVALID_TOKEN when it was not issued with this key or its login was ended;
@@ -103,15 +103,15 @@ class Tickets:
             raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
         return self._seen.put(given, ticket)
 
-    def revoke(self, login_id: str) -> None:
-        """Refuses, from now on, the tickets that were issued to a login (the `sid` of its tokens)."""
-        if not login_id or login_id in self._revoked:
+    def revoke(self, login_session_id: str) -> None:
+        """Refuse, from now on, the tickets that were issued to a login session (the `sid` of its tokens)."""
+        if not login_session_id or login_session_id in self._revoked:
             return
-        self._revoked.put(login_id, True)
-        self._seen.drop_if(lambda _, ticket: ticket.caller.login_session_id == login_id)
+        self._revoked.put(login_session_id, True)
+        self._seen.drop_if(lambda _, ticket: ticket.caller.login_session_id == login_session_id)
 
     def revoke_account(self, user_id: str, version: int) -> None:
-        """Refuses, from now on, the tickets that an account has got so far: they say what it could see then.
+        """Refuse, from now on, the tickets that an account has got so far: they have the rights of then.
 
         Args:
             user_id: the account.
@@ -170,7 +170,7 @@ def _unpacked(fields: Any) -> Ticket:
 
 
 def _short(text: str) -> str:
-    """A UUID in 22 characters; what is none, behind a mark that base64url doesn't have."""
+    """Return a UUID in 22 characters; anything else after a mark that base64url doesn't have."""
     return _encoded(uuid.UUID(text).bytes).decode() if is_id(text) else f"~{text}"
 
 

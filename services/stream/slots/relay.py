@@ -1,4 +1,4 @@
-"""Moves the events of sessions from the store to the bus."""
+"""Move the events of sessions from the store to the bus."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from kit.bus import Bus
 from kit.events.envelope import Event
 from kit.events.relay import Publish, Relay
-from services.stream.slots import SlotStore, SlotsUnavailable
 from services.stream.slots.events import SOURCE
+from services.stream.slots.port import SlotStore, SlotsUnavailableError
 
 BATCH = 25
 """Events read, published and logged in one go: each holds up the loop, and viewers with it."""
@@ -34,9 +34,9 @@ def slots_relay(
 
 
 class SlotEvents:
-    """Answers `EventSource` from the store of the slots."""
+    """Implement `EventSource` from the store of the slots."""
 
-    unavailable: type[Exception] = SlotsUnavailable
+    unavailable: type[Exception] = SlotsUnavailableError
 
     def __init__(self, store: SlotStore, on_sent: Callable[[Event], None]) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""What stands in for the other services in the tests of stream, and a client that speaks HTTP by hand."""
+"""Stand-ins for the other services in the tests of stream, and a client that speaks HTTP by hand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def a_source(**changed: Any) -> Source:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits for something that happens in a thread or another process."""
+    """Wait for something that happens in a thread or another process."""
     async with asyncio.timeout(_TIME_LIMIT_SEC):
         while not condition():  # noqa: ASYNC110 - nothing tells when it happens
             await asyncio.sleep(0.005)
@@ -109,7 +109,7 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
 
 
 class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
-    """An auth that knows everybody's name, and revokes what a test says."""
+    """An auth that knows all names, and revokes what a test says."""
 
     def __init__(self) -> None:
         self.ended_logins: list[str] = []
@@ -149,7 +149,7 @@ class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
 
 @dataclass
 class Stage:
-    """A running stream service and what stands around it."""
+    """A running stream service and its stand-ins."""
 
     root: Path
     port: int
@@ -159,7 +159,7 @@ class Stage:
     service: Service
 
     def add(self, path: Path, **facts: Any) -> str:
-        """Tells catalog of a file that is in the store already; answers the video's id."""
+        """Add a file of the store to catalog; return the video's id."""
         video_id = new_id()
         known: dict[str, Any] = {
             "video_id": video_id,
@@ -178,7 +178,7 @@ class Stage:
         return video_id
 
     def store(self, name: str, content: bytes, **facts: Any) -> str:
-        """Puts a file into the store and tells catalog of it; answers the video's id."""
+        """Put a file into the store and add it to catalog; return the video's id."""
         path = self.root / name
         path.write_bytes(content)
         return self.add(path, **facts)
@@ -194,10 +194,10 @@ class Stage:
         return self.add(path)
 
     @property
-    def register(self) -> SessionRegistry:
+    def registry(self) -> SessionRegistry:
         """The sessions that it serves."""
         assert isinstance(self.service.outer_app, FastPathApp)
-        return self.service.outer_app._known.register
+        return self.service.outer_app._caches.registry
 
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """The service's counters."""
@@ -234,7 +234,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
         root: the media store.
         sockets: a folder with a short name, for catalog's socket.
         drain_sec: how long a stop waits for answers in hand.
-        changed: other settings; by default nobody meets a limit.
+        changed: other settings; by default no user meets a limit.
     """
     catalog, auth, bus = FakeCatalog(), FakeAuth(), FakeBus()
     catalog_address = f"unix:{sockets}/catalog.sock"
@@ -364,7 +364,7 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
 
 
 async def fetch(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
-    """An answer, and whether it came the short way: only the long one tells the log of each request."""
+    """Return an answer, and whether it came by the fast path: only other requests are logged."""
     with capture_logs() as logs:
         async with connected(stage.port) as line:
             line.send(method, path, **headers)

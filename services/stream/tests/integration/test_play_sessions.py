@@ -44,7 +44,7 @@ async def start(stage: Stage, film: str, user: str = "viewer", **body: Any) -> A
 
 
 async def fill(stage: Stage, film: str) -> list[str]:
-    """Takes every slot that is free, each for another user; answers the sessions."""
+    """Take every free slot, each for another user; return the sessions."""
     ids: list[str] = []
     while (answer := await start(stage, film, f"filler-{len(ids)}")).status == 201:
         ids.append(answer.json()["session_id"])
@@ -88,7 +88,7 @@ async def test_only_a_good_ticket_of_this_video_counts(
         "": "",
         "expired": ticket,
     }[spoilt]
-    # Whoever is logged in besides: a player that shows a ticket means it.
+    # Even with a login: a ticket comes first.
     answer = await stage.call("GET", f"{stream_path(film)}?ticket={given}")
     assert (answer.status, answer.code) == (401, "AUTH_TOKEN_EXPIRED" if spoilt == "expired" else "AUTH_INVALID_TOKEN")
 
@@ -108,7 +108,7 @@ async def test_a_ticket_opens_media_urls_only(stage: Stage, film: str) -> None:
     assert (await stage.call("HEAD", f"{stream_path(film)}{query}", x_test_user="")).status == 200
 
 
-async def test_a_ticket_shows_what_its_viewer_may_see(stage: Stage) -> None:
+async def test_ticket_opens_only_what_its_viewer_may_see(stage: Stage) -> None:
     theirs = stage.store("theirs.mp4", DATA, corporation_id="acme")
     assert (await start(stage, theirs, "someone")).status == 404
     session = (await start(stage, theirs, "someone:member:acme")).json()
@@ -184,7 +184,7 @@ async def test_a_viewer_takes_over_from_another_device(stage: Stage, film: str) 
 
 
 @pytest.mark.parametrize("ending", ["viewer", "beacon", "admin", "login", "account"])
-async def test_what_is_being_sent_is_cut_off_when_its_session_ends(stage: Stage, ending: str) -> None:
+async def test_ended_session_cuts_off_its_responses(stage: Stage, ending: str) -> None:
     film = stage.sparse("film.mp4", 2**33)
     session = (await start(stage, film, "viewer:member::login-1")).json()
     at_id = f"{SESSIONS}/{session['session_id']}"
@@ -233,7 +233,7 @@ async def test_connections_of_one_client_are_one_session_and_four_tabs_are_four(
     assert sorted(each.status for each in tabs) == [201, 201, 429, 429]
 
 
-async def test_what_gives_no_bytes_needs_no_slot(stage: Stage, film: str) -> None:
+async def test_request_without_bytes_needs_no_slot(stage: Stage, film: str) -> None:
     await fill(stage, film)
     await start(stage, film, "viewer")
     for _ in range(2):
@@ -267,19 +267,19 @@ async def test_a_beacon_ends_its_own_session_only(stage: Stage, film: str) -> No
     assert len(await sessions_of(stage)) == 2
 
 
-async def test_admins_see_everybodys_streams(stage: Stage, film: str) -> None:
+async def test_admin_lists_streams_of_all_users(stage: Stage, film: str) -> None:
     playing = await fill(stage, film)
     await start(stage, film, "late", device_name="Watch")
     first = (await stage.call("GET", f"{SESSIONS}/{playing[0]}", x_test_user="filler-0")).json()
     await stage.call("GET", first["stream_url"], x_test_user="")
     await stage.idle()
-    await stage.register.renew()
+    await stage.registry.renew()
     assert (await stage.call("GET", "/api/admin/streams")).status == 403
     page = (await stage.call("GET", "/api/admin/streams?page_size=3", x_test_user="root:admin")).json()
     assert (page["total"], page["page_size"], [each["session_id"] for each in page["items"]]) == (5, 3, playing[:3])
-    told = page["items"][0]
+    found = page["items"][0]
     assert (
-        told
+        found
         | {
             "user_id": "filler-0",
             "display_name": "Filler-0",
@@ -291,9 +291,9 @@ async def test_admins_see_everybodys_streams(stage: Stage, film: str) -> None:
             "bytes_sent": len(DATA),
             "replica": "embedded",
         }
-        == told
+        == found
     )
-    assert told["rate_mbps"] > 0
+    assert found["rate_mbps"] > 0
     last = (await stage.call("GET", "/api/admin/streams?page=2&page_size=3", x_test_user="root:admin")).json()
     assert [(each["status"], each["device_name"]) for each in last["items"]][1] == ("queued", "Watch")
     metrics = (await stage.call("GET", "/api/admin/streams/metrics", x_test_user="root:admin")).json()
@@ -307,13 +307,13 @@ async def test_admins_see_everybodys_streams(stage: Stage, film: str) -> None:
     assert (await stage.call("GET", "/api/admin/streams/metrics")).status == 403
 
 
-async def test_grpc_tells_the_same(stage: Stage, film: str) -> None:
+async def test_grpc_lists_the_same_sessions(stage: Stage, film: str) -> None:
     session = (await start(stage, film, device_name="TV")).json()
     async with connect(f"127.0.0.1:{stage.service.grpc.port}") as channel:
         stub = stream_pb2_grpc.StreamServiceStub(channel)
         for asked in ("", "viewer"):
-            (told,) = (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id=asked))).sessions
-            assert (told.session_id, told.status, told.device_name) == (session["session_id"], "active", "TV")
+            (found,) = (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id=asked))).sessions
+            assert (found.session_id, found.status, found.device_name) == (session["session_id"], "active", "TV")
         assert not (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id="other"))).sessions
         theirs = stream_pb2.StopSessionRequest(session_id=session["session_id"], user_id="other")
         with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
@@ -322,7 +322,7 @@ async def test_grpc_tells_the_same(stage: Stage, film: str) -> None:
     assert await sessions_of(stage) == []
 
 
-async def test_events_tell_bytes_and_why_it_ended(stage: Stage, film: str) -> None:
+async def test_events_have_bytes_and_reason(stage: Stage, film: str) -> None:
     session = (await start(stage, film)).json()
     await stage.call("GET", session["stream_url"], x_test_user="", range="bytes=0-999")
     await stage.idle()
@@ -330,11 +330,11 @@ async def test_events_tell_bytes_and_why_it_ended(stage: Stage, film: str) -> No
         await stage.call("DELETE", f"{SESSIONS}/{session['session_id']}")
         await until(lambda: stage.bus.types() == ["stream.started", "stream.stopped"])
         await until(lambda: any(line["event"] == "stream_stopped" for line in logs))
-    told = stage.bus.published[1].read(stream_pb2_events.StreamStopped)
-    assert (told.session_id, told.user_id, told.video_id) == (session["session_id"], "viewer", film)
-    assert (told.bytes_transferred, told.reason, told.source) == (1000, "stopped", "nas")
+    found = stage.bus.published[1].read(stream_pb2_events.StreamStopped)
+    assert (found.session_id, found.user_id, found.video_id) == (session["session_id"], "viewer", film)
+    assert (found.bytes_transferred, found.reason, found.source) == (1000, "stopped", "nas")
     (line,) = [line for line in logs if line["event"] == "stream_stopped"]
-    same = {"session_id": told.session_id, "user_id": "viewer", "content_id": film, "bytes": 1000, "reason": "stopped"}
+    same = {"session_id": found.session_id, "user_id": "viewer", "content_id": film, "bytes": 1000, "reason": "stopped"}
     assert dict(line) | same | {"source": "nas", "cache_hit": False} == dict(line)
 
 
@@ -359,12 +359,12 @@ async def test_a_missing_file_is_said_once_by_an_event(
         assert (answer.status, answer.code) == (503, "STREAM_FILE_UNAVAILABLE")
     await until(lambda: "stream.error" in stage.bus.types())
     (error,) = [each for each in stage.bus.published if each.type == "stream.error"]
-    told = error.read(stream_pb2_events.StreamError)
-    assert (told.video_id, told.error_code) == (film, "STREAM_FILE_UNAVAILABLE")
+    found = error.read(stream_pb2_events.StreamError)
+    assert (found.video_id, found.error_code) == (film, "STREAM_FILE_UNAVAILABLE")
     assert len(await sessions_of(stage)) == 1, "what failed holds no slot"
 
 
-async def test_players_tell_how_it_was(stage: Stage, film: str) -> None:
+async def test_player_reports_become_metrics(stage: Stage, film: str) -> None:
     path = f"{SESSIONS}/{(await start(stage, film)).json()['session_id']}/qoe"
     before = sample("player_startup_seconds_count"), sample("player_stalls_total")
     report = {"startup_ms": 450, "stalls": 2, "stall_ms": 900, "dropped_frames": 3}
@@ -379,7 +379,7 @@ async def test_players_tell_how_it_was(stage: Stage, film: str) -> None:
         assert name in metrics
 
 
-async def test_other_origins_may_read_what_has_a_ticket_where_bytes_have_their_own(store: Path, sockets: Path) -> None:
+async def test_other_origins_may_read_ticketed_media_where_bytes_have_their_own(store: Path, sockets: Path) -> None:
     async with running(store, sockets, stream_public_url="https://media.example.org/") as stage:
         film = stage.store("film.mp4", DATA)
         session = (await start(stage, film)).json()
@@ -414,14 +414,16 @@ async def test_no_log_is_even_given_a_ticket(stage: Stage, film: str, caplog: py
     assert session["ticket"].partition(".")[2] not in repr((logs, others))
 
 
-async def test_a_stop_in_embedded_mode_ends_what_can_not_go_on(store: Path, sockets: Path) -> None:
+async def test_embedded_stop_ends_all_sessions(store: Path, sockets: Path) -> None:
     async with running(store, sockets) as stage:
         film = stage.store("film.mp4", DATA)
         session = (await start(stage, film)).json()
         await stage.call("GET", session["stream_url"], x_test_user="")
         await stage.idle()
-    told = [each.read(stream_pb2_events.StreamStopped) for each in stage.bus.published if each.type == "stream.stopped"]
-    assert [(each.reason, each.bytes_transferred) for each in told] == [("ended", len(DATA))]
+    found = [
+        each.read(stream_pb2_events.StreamStopped) for each in stage.bus.published if each.type == "stream.stopped"
+    ]
+    assert [(each.reason, each.bytes_transferred) for each in found] == [("ended", len(DATA))]
 
 
 def sample(name: str) -> float:

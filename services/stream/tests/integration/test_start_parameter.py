@@ -98,7 +98,7 @@ async def test_a_film_that_needs_nothing_is_the_source(stage: Stage, store: Path
     assert begun.headers["start-applied"] == "true"
 
 
-async def test_each_way_of_answering_says_that_the_start_was_applied(stage: Stage, film: str) -> None:
+async def test_every_way_of_answering_has_start_applied(stage: Stage, film: str) -> None:
     path = f"{stream_path(film)}?start=6.5"
     first, was_short = await fetch(stage, path)
     assert (first.headers["start-applied"], was_short) == ("true", False)

@@ -27,7 +27,7 @@ def film(stage: Stage) -> str:
 
 @pytest.fixture
 def repeated(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The ranges that were answered again."""
+    """The ranges that were replayed."""
     seen: list[bytes] = []
     call = RangeReplayer.__call__
 
@@ -142,7 +142,7 @@ async def test_a_film_that_changed_is_not_repeated(stage: Stage, film: str, repe
         assert len(repeated) == 1
 
 
-async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeated: list[bytes]) -> None:
+async def test_refuses_viewer_who_may_no_longer_see_the_video(stage: Stage, repeated: list[bytes]) -> None:
     video_id = stage.store("own.mp4", DATA, corporation_id="corporation")
     async with connected(stage.port) as line:
         await warmed(stage, line, video_id, x_test_user="someone:member:corporation")
@@ -156,21 +156,21 @@ async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeat
         assert len(repeated) == 1
 
 
-async def test_a_session_that_ends_ends_what_is_repeated_for_it(stage: Stage, repeated: list[bytes]) -> None:
+async def test_ended_session_ends_its_repeated_ranges(stage: Stage, repeated: list[bytes]) -> None:
     film = stage.sparse("long.mp4", 2**33)
     answer = await stage.call("POST", "/api/play-sessions", {"video_id": film})
     session = answer.json()
-    url, nobody = session["stream_url"], {"x_test_user": ""}
+    url, anonymous = session["stream_url"], {"x_test_user": ""}
     async with connected(stage.port, receive_buffer=4096) as slow, connected(stage.port) as idle:
         for line in (slow, idle):
             for _ in range(2):
-                await line.ask("GET", url, **nobody, range="bytes=0-0")
-            assert (await line.ask("GET", url, **nobody, range="bytes=1-2")).status == 206
-        slow.send("GET", url, **nobody, range="bytes=1-")
+                await line.ask("GET", url, **anonymous, range="bytes=0-0")
+            assert (await line.ask("GET", url, **anonymous, range="bytes=1-2")).status == 206
+        slow.send("GET", url, **anonymous, range="bytes=1-")
         await slow.head()
         assert repeated[-1] == b"bytes=1-"
         assert (await stage.call("DELETE", f"/api/play-sessions/{session['session_id']}")).status == 204
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await slow.reader.readexactly(2**32)
-        assert (await idle.ask("GET", url, **nobody, range="bytes=3-4")).status == 404
+        assert (await idle.ask("GET", url, **anonymous, range="bytes=3-4")).status == 404
     await stage.idle()

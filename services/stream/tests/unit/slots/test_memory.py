@@ -51,5 +51,5 @@ class MemoryMachine(SlotsMachine):
         pass
 
 
-def test_whatever_is_done_is_what_the_model_does() -> None:
+def test_random_operations_match_the_model() -> None:
     check(MemoryMachine, examples=100, steps=50)
