@@ -74,7 +74,9 @@ def service_unavailable_error(retry_after_sec: float = 2) -> ApiError:
     """Return SERVICE_UNAVAILABLE, with the seconds after which to ask again."""
     seconds = math.ceil(retry_after_sec)
     return ApiError(
-        ErrorCode.SERVICE_UNAVAILABLE, details={"retry_after_sec": seconds}, headers={"Retry-After": str(seconds)}
+        ErrorCode.SERVICE_UNAVAILABLE,
+        details={"dependency": "redis", "retry_after_sec": seconds},
+        headers={"Retry-After": str(seconds)},
     )
 
 
