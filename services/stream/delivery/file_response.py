@@ -28,7 +28,7 @@ RawHeaders = list[RawHeader]
 
 
 @dataclass(slots=True)
-class Part:
+class FileSegment:
     """A stretch of the file, which may be empty, and what comes before it in the body."""
 
     offset: int
@@ -109,7 +109,7 @@ class FileBody:
         status: int,
         headers: RawHeaders,
         file: StoredFile,
-        parts: Sequence[Part],
+        parts: Sequence[FileSegment],
         *,
         meter: Meter,
         tail: bytes = b"",
@@ -157,7 +157,7 @@ class FileBody:
         meter, parts = self._meter, self._parts
         if parts and parts[0].count and not file.is_local:
             # What a share can't read is better said before the headers.
-            async for _ in self._read(Part(parts[0].offset, 1)):
+            async for _ in self._read(FileSegment(parts[0].offset, 1)):
                 pass
         self._started = True
         meter.begin(self.status)
@@ -234,7 +234,7 @@ class FileBody:
         await send({"type": "http.response.body", "body": block, "more_body": True})
         self._meter.sent(len(block))
 
-    async def _read(self, part: Part) -> AsyncGenerator[bytes, None]:
+    async def _read(self, part: FileSegment) -> AsyncGenerator[bytes, None]:
         """The bytes of a part; what goes wrong at their source is told from what goes wrong at the client."""
         if not part.count:
             return

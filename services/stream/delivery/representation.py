@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mp4 import VirtualFile
-from services.stream.delivery.file_response import Part, RawHeaders
+from services.stream.delivery.file_response import FileSegment, RawHeaders
 from services.stream.delivery.preconditions import Validators
 from services.stream.delivery.ranges import ByteRange
 from services.stream.domain import Source
@@ -71,16 +71,16 @@ class Representation:
             self._settled = validators
         return validators
 
-    def parts(self, wanted: ByteRange, head: bytes = b"") -> list[Part]:
+    def parts(self, wanted: ByteRange, head: bytes = b"") -> list[FileSegment]:
         """Where the bytes of a range lie; `head` comes before the first of them."""
         if self._virtual is None:
-            return [Part(wanted.first, wanted.count, head)]
+            return [FileSegment(wanted.first, wanted.count, head)]
         made = self._virtual.header[wanted.first : wanted.last + 1]
-        parts = [Part(0, 0, head + made)] if head or made else []
+        parts = [FileSegment(0, 0, head + made)] if head or made else []
         begin = len(self._virtual.header)
         for span in self._virtual.spans:
             first, last = max(wanted.first, begin), min(wanted.last, begin + span.count - 1)
             if first <= last:
-                parts.append(Part(span.offset + first - begin, last - first + 1))
+                parts.append(FileSegment(span.offset + first - begin, last - first + 1))
             begin += span.count
         return parts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kit.ids import new_id
-from services.stream.delivery.file_response import Part, RawHeader
+from services.stream.delivery.file_response import FileSegment, RawHeader
 from services.stream.delivery.ranges import RangeNotSatisfiable, select
 from services.stream.delivery.representation import Representation
 from services.stream.delivery.transfers import Traffic, Transfer
@@ -92,7 +92,7 @@ class NextRange:
         headers: tuple[RawHeader, ...],
         fields: tuple[RawHeader, ...],
         file: OpenFile,
-        part: Part,
+        part: FileSegment,
         transfer: Transfer,
     ) -> None:
         self.headers = headers

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from services.stream.delivery.file_response import FileBody, Part
+from services.stream.delivery.file_response import FileBody, FileSegment
 from services.stream.delivery.transfers import Traffic
 from services.stream.sessions import LocalSession
 from services.stream.slots import Active, EndReason, Session, State
@@ -58,7 +58,7 @@ async def test_it_ends_quietly_and_its_task_goes_on(
     (tmp_path / "film").write_bytes(DATA)
     playing, traffic, client = a_playing(), Traffic(), Stalled()
     transfer = traffic.transfer("ann", "film", playing=playing)
-    body = FileBody(200, [], await files.open(tmp_path / "film"), [Part(0, len(DATA))], meter=transfer)
+    body = FileBody(200, [], await files.open(tmp_path / "film"), [FileSegment(0, len(DATA))], meter=transfer)
 
     async def serve() -> str:
         await body({"type": "http", "method": "GET", "extensions": extensions}, client.receive, client.send)
@@ -84,7 +84,7 @@ async def test_a_process_that_stops_is_no_session_that_ends(
     (tmp_path / "film").write_bytes(DATA)
     playing, client = a_playing(), Stalled()
     transfer = Traffic().transfer("ann", "film", playing=playing)
-    body = FileBody(200, [], await files.open(tmp_path / "film"), [Part(0, len(DATA))], meter=transfer)
+    body = FileBody(200, [], await files.open(tmp_path / "film"), [FileSegment(0, len(DATA))], meter=transfer)
     scope = {"type": "http", "method": "GET", "extensions": extensions}
     serving = asyncio.ensure_future(body(scope, client.receive, client.send))
     await client.waits.wait()
