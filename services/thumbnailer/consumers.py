@@ -1,4 +1,4 @@
-"""What thumbnailer hears from the bus: translates, decides nothing."""
+"""Translate events from the bus into calls of the service."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from kit.bus import Bus, Subscription
 from kit.events.envelope import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import video_pb2
-from services.thumbnailer.service import Artist
+from services.thumbnailer.service import MediaProcessor
 
 NAME = "thumbnailer.jobs"
 
 
-def subscribe(bus: Bus, artist: Artist, jobs: int) -> None:
-    """Registers thumbnailer's consumer; `jobs` videos are worked on at a time."""
+def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
+    """Register thumbnailer's consumer, which processes `jobs` videos at a time."""
 
     async def on_job(event: Event) -> None:
         job: video_pb2.VideoUploaded | video_pb2.VideoProcessRequested
@@ -21,6 +21,6 @@ def subscribe(bus: Bus, artist: Artist, jobs: int) -> None:
         else:
             job = event.read(video_pb2.VideoProcessRequested)
         with service_context("thumbnailer"):
-            await artist.process(event, job.video_id, job.reference)
+            await processor.process(event, job.video_id, job.reference)
 
     bus.subscribe(Subscription(NAME, ("video.uploaded", "video.process_requested"), concurrency=jobs), on_job)
