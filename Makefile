@@ -73,6 +73,11 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 check: $(VENV)/dev ## the quick part of test: lint, types, unit tests without servers (90 s)
 	scripts/run-checks
 
+.PHONY: mutate
+mutate: $(VENV)/dev ## put faults into slots, ledger, ranges, visibility and tokens, and check that tests find 90 % (30 min)
+	@scripts/install-test-tools.sh
+	scripts/mutate $(GROUP)
+
 .PHONY: loadtest
 loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make loadtest VIEWERS=50 (see loadtest/)
 	@$(LOCK) requirements/loadtest.txt
@@ -88,7 +93,7 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others (1
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
-lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated
+lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults
 	ruff check .
 	ruff format --check .
 	mypy
@@ -96,6 +101,7 @@ lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, 
 	scripts/check-length
 	scripts/check-proto
 	scripts/check-generated
+	scripts/mutate --check
 
 .PHONY: format
 format: $(VENV)/dev ## format the Python code

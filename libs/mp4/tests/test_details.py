@@ -1,4 +1,4 @@
-"""What a player would notice late: what is decoded before it is heard, what is dropped, and where numbers grow."""
+"""Details that players notice late: pre-rolled audio, dropped tables, and numbers that outgrow their fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cut(data: bytes, start_sec: float) -> tuple[VirtualFile, Movie, bytes]:
 
 
 def changed(data: bytes, kind: bytes, change: Callable[[bytes], bytes], which: int = 0) -> bytes:
-    """A file whose index comes last, with a box of it, by its order among those of its kind, replaced."""
+    """Return a file whose index comes last, with the n-th box of a kind in it replaced."""
     seen = -1
 
     def written(node: Node) -> bytes:
@@ -198,7 +198,7 @@ def test_sizes_of_two_lengths_are_written_in_one() -> None:
     assert stbl_of(movie, 2).at("stsz").u32(4) == 20
 
 
-def test_tracks_that_are_over_are_gone_and_nobody_refers_to_them() -> None:
+def test_ended_tracks_and_references_to_them_are_dropped() -> None:
     text = Shape("text", 1000, (Frame(500, 0, 9, sync=True),) * 2, (2,))
     hint = replace(HEARD, handler="hint")
     data = write(replace(FILM, shapes=(SEEN, HEARD, text, hint)))
@@ -295,7 +295,7 @@ def test_each_key_frame_answers_until_the_next_one() -> None:
     assert spans == [(0, 1000), (1000, 2000), (2000, 3000), (3000, 4000)]
 
 
-def test_a_chunk_may_reach_beyond_the_last_one() -> None:
+def test_chunk_may_end_behind_the_last_one() -> None:
     offsets, sizes = array("I", (100, 300, 302)), array("I", (10, 99, 3))
     chunks = Chunks(array("I", (1,)), array("I", (1,)), array("I", (1,)), offsets)
     assert list(chunks.stretches(Sizes(3, 0, sizes), gap=1000)) == [(100, 399)]
@@ -385,7 +385,7 @@ def chpl(version: int, *chapters: tuple[int, str]) -> bytes:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_chapters_begin_with_the_one_that_is_on(version: int) -> None:
+def test_chapters_begin_with_the_running_one(version: int) -> None:
     old = chpl(version, (0, "Eins"), (10_000_000, "둘"), (30_000_000, "Trois"))
     data = changed(write(FILM), b"name", lambda raw: raw + old)
     _, movie, _ = cut(data, 2.5)
@@ -393,7 +393,7 @@ def test_chapters_begin_with_the_one_that_is_on(version: int) -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", bytes(4), bytes(4) + b"\2" + bytes(10), bytes(4) + b"\1" + bytes(8) + b"\xff"])
-def test_chapters_that_make_no_sense_are_left_out(broken: bytes) -> None:
+def test_damaged_chapters_are_left_out(broken: bytes) -> None:
     data = changed(write(FILM), b"name", lambda raw: raw + box("chpl", broken))
     _, movie, _ = cut(data, 2.5)
     assert movie.root.at("moov", "udta").body == box("name", b"film")

@@ -1,4 +1,4 @@
-"""What is taken for a request, how large it may be, and how long it may take."""
+"""Which requests are accepted, how large they may be, and how long they may take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zerocopy.tests.support import Client, Running, body, request, serving, star
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the method, path and content of the request, and the names of its fields."""
+    """Answer with the method, path and content of the request, and the names of its fields."""
     content = b""
     while True:
         message = await receive()
@@ -34,7 +34,7 @@ class Hasty(ZeroCopyProtocol):
 
 
 def upgrade(*headers: str, content: bytes = b"", method: str = "POST") -> bytes:
-    """A request that offers another protocol."""
+    """Return a request that offers another protocol."""
     offered = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
     return request("/offer", *offered, *headers, method=method) + content
 
@@ -124,7 +124,7 @@ def test_connect_is_refused(server: Running) -> None:
 
 
 def head_of(size: int, *, fields: int) -> bytes:
-    """A whole head of exactly so many bytes."""
+    """Return a whole head of exactly so many bytes."""
     lines = [b"GET / HTTP/1.1\r\nHost: a\r\n"]
     lines += [b"x-%05d: %b\r\n" % (number, b"v" * 40) for number in range(fields)]
     rest = size - sum(map(len, lines)) - len(b"x: \r\n\r\n")
@@ -155,7 +155,7 @@ def test_target_counts_to_the_head(server: Running) -> None:
 
 
 def flood(client: Client, block: bytes, count: int) -> bool:
-    """Whether the server took so many blocks."""
+    """Return whether the server took so many blocks."""
     try:
         for _ in range(count):
             client.write(block)
@@ -227,18 +227,18 @@ def test_trailers_are_no_fields_of_the_request(server: Running) -> None:
     ],
 )
 def test_request_that_does_not_arrive_is_given_up(sent: bytes) -> None:
-    told: list[str] = []
+    received_types: list[str] = []
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         while (message := await receive())["type"] != "http.disconnect":
             pass
-        told.append(message["type"])
+        received_types.append(message["type"])
 
     with serving(app, Hasty) as server, server.connect() as client:
         client.write(sent)
         assert client.is_at_end()
         if b"POST" in sent:
-            until(lambda: told == ["http.disconnect"])
+            until(lambda: received_types == ["http.disconnect"])
         until(lambda: not server.connections())
 
 
@@ -276,13 +276,13 @@ def test_slow_content_and_slow_applications_are_waited_for() -> None:
             until(lambda: len(server.connections()) == 3)
             looks = [0]
             shared = server.connections()[0]._shared.arrivals
-            look = shared._look
+            look = shared._check_all
 
             def counting() -> None:
                 looks[0] += 1
                 look()
 
-            shared._look = counting  # type: ignore[method-assign]
+            shared._check_all = counting  # type: ignore[method-assign]
             until(lambda: looks[0] > 10)
             assert len(server.connections()) == 3
             gate.set()
@@ -299,7 +299,7 @@ def test_sweep_ends_when_there_is_nothing_to_look_at() -> None:
         client.write(request())
         assert client.read_answer().status == 200
         (connection,) = server.connections()
-        until(lambda: connection._shared.arrivals._next_look is None)
+        until(lambda: connection._shared.arrivals._next_check is None)
         assert connection._shared.arrivals._connections == set()
 
 
@@ -332,7 +332,7 @@ def test_client_that_sends_no_more_gets_its_whole_answer(server: Running, when: 
 
 
 @pytest.mark.parametrize("rest", [request("/2")[:-2], request("/2", "Content-Length: 5", method="POST") + b"ab"])
-def test_half_a_request_and_no_more_costs_the_whole_one_nothing(server: Running, rest: bytes) -> None:
+def test_half_request_before_close_does_not_affect_the_complete_one(server: Running, rest: bytes) -> None:
     gate = threading.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -348,37 +348,37 @@ def test_half_a_request_and_no_more_costs_the_whole_one_nothing(server: Running,
         assert client.is_at_end()
 
 
-def test_half_a_request_and_no_more_is_given_up(server: Running) -> None:
-    told: list[str] = []
+def test_half_request_before_close_is_dropped(server: Running) -> None:
+    received_types: list[str] = []
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         while (message := await receive())["type"] != "http.disconnect":
             pass
-        told.append(message["type"])
+        received_types.append(message["type"])
 
     server.app = app
     with server.connect() as client:
         client.write(request("/", "Content-Length: 5", method="POST") + b"ab")
         client.sock.shutdown(socket.SHUT_WR)
         assert client.is_at_end()
-    until(lambda: told == ["http.disconnect"])
+    until(lambda: received_types == ["http.disconnect"])
 
 
-def test_application_that_waits_for_client_that_sends_no_more_is_told_in_the_end() -> None:
-    told: list[str] = []
+def test_application_waiting_for_half_closed_client_gets_disconnect_in_the_end() -> None:
+    received_types: list[str] = []
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         await send(start())
         await send(body(b"event", more_body=True))
         while (message := await receive())["type"] != "http.disconnect":
             pass
-        told.append(message["type"])
+        received_types.append(message["type"])
 
     with serving(app, Hasty) as server, server.connect() as client:
         client.write(request())
         client.sock.shutdown(socket.SHUT_WR)
         assert client.read_until(b"event").endswith(b"event")
-        until(lambda: told == ["http.disconnect"])
+        until(lambda: received_types == ["http.disconnect"])
 
 
 def test_refused_client_that_sends_on_can_read_why() -> None:

@@ -27,27 +27,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.thumbnailer import domain, media, media_child
-from services.thumbnailer.media import Limits, MediaError, process
+from services.thumbnailer import domain
+from services.thumbnailer.media import child, inspection
+from services.thumbnailer.media.errors import MediaError
+from services.thumbnailer.media.inspection import Limits, process
 from services.thumbnailer.tests.unit.films import Film, Thumbnail, luma_at, white_corner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from services.thumbnailer.domain import MediaFacts
+    from services.thumbnailer.domain import MediaInfo
 
 BLACK, WHITE = 16, 235
-SERVICE = Path(media.__file__).parent
-ROOT = SERVICE.parents[1]
+ROOT = Path(inspection.__file__).parents[3]
 
 
-def look(source: Path, artwork: Path, limits: Limits = media.DEFAULT_LIMITS) -> tuple[MediaFacts, Thumbnail]:
-    facts = asyncio.run(process(source, artwork / "thumbnail.jpg", limits))
+def look(source: Path, artwork: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> tuple[MediaInfo, Thumbnail]:
+    info = asyncio.run(process(source, artwork / "thumbnail.jpg", limits))
     assert names(artwork) == ["thumbnail.jpg"]
-    return facts, Thumbnail.read(artwork / "thumbnail.jpg")
+    return info, Thumbnail.read(artwork / "thumbnail.jpg")
 
 
-def failure_of(source: Path, artwork: Path, limits: Limits = media.DEFAULT_LIMITS) -> str:
+def failure_of(source: Path, artwork: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> str:
     with pytest.raises(MediaError) as caught:
         asyncio.run(process(source, artwork / "thumbnail.jpg", limits))
     assert names(artwork) == []
@@ -60,7 +61,7 @@ def names(folder: Path) -> list[str]:
 
 
 def children() -> set[int]:
-    """Processes of which this one is the parent, also those that ended and were not waited for (proc(5))."""
+    """Return the child processes of this one, including those that ended and were not waited for (proc(5))."""
     found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -85,7 +86,7 @@ def assert_no_children() -> None:
 
 
 def boxes(data: bytes) -> dict[str, tuple[int, int]]:
-    """Start and end of each top-level box."""
+    """Return start and end of each top-level box."""
     found, at = {}, 0
     while at < len(data):
         length, name = struct.unpack_from(">I4s", data, at)
@@ -105,13 +106,13 @@ def saved(path: Path, data: bytes) -> Path:
 @pytest.mark.parametrize("which", ["moov_first", "moov_last"])
 def test_mp4_with_sound(which: str, request: pytest.FixtureRequest, artwork: Path) -> None:
     source: Path = request.getfixturevalue(which)
-    facts, thumbnail = look(source, artwork)
-    assert facts.duration_sec == pytest.approx(20, abs=0.1)
-    assert (facts.container, facts.mime_type) == ("MP4", "video/mp4")
-    assert (facts.video_codec, facts.audio_codec) == ("H.264", "AAC")
-    assert facts.has_audio
-    assert (facts.width, facts.height) == (320, 180)
-    assert facts.bitrate_bps == pytest.approx(source.stat().st_size * 8 / 20, rel=0.02)
+    info, thumbnail = look(source, artwork)
+    assert info.duration_sec == pytest.approx(20, abs=0.1)
+    assert (info.container, info.mime_type) == ("MP4", "video/mp4")
+    assert (info.video_codec, info.audio_codec) == ("H.264", "AAC")
+    assert info.has_audio
+    assert (info.width, info.height) == (320, 180)
+    assert info.bitrate_bps == pytest.approx(source.stat().st_size * 8 / 20, rel=0.02)
     assert (thumbnail.width, thumbnail.height) == (320, 180)
     assert thumbnail.shade() == pytest.approx(luma_at(2), abs=2)
 
@@ -122,17 +123,17 @@ def test_fixtures_have_the_box_order_that_their_names_say(moov_first: Path, moov
     assert last["moov"] > last["mdat"]
 
 
-def test_silent_mp4(tmp_path: Path, artwork: Path) -> None:
-    facts, _ = look(Film(seconds=1).save(tmp_path / "film.mp4"), artwork)
-    assert facts.audio_codec is None
-    assert not facts.has_audio
+def test_mp4_without_audio(tmp_path: Path, artwork: Path) -> None:
+    info, _ = look(Film(seconds=1).save(tmp_path / "film.mp4"), artwork)
+    assert info.audio_codec is None
+    assert not info.has_audio
 
 
 def test_webm(webm: Path, artwork: Path) -> None:
-    facts, thumbnail = look(webm, artwork)
-    assert (facts.container, facts.mime_type) == ("WebM", "video/webm")
-    assert (facts.video_codec, facts.audio_codec) == ("VP9", "Opus")
-    assert facts.duration_sec == pytest.approx(4, abs=0.1)
+    info, thumbnail = look(webm, artwork)
+    assert (info.container, info.mime_type) == ("WebM", "video/webm")
+    assert (info.video_codec, info.audio_codec) == ("VP9", "Opus")
+    assert info.duration_sec == pytest.approx(4, abs=0.1)
     assert thumbnail.shade() == pytest.approx(luma_at(0), abs=2)
 
 
@@ -148,10 +149,12 @@ def test_webm(webm: Path, artwork: Path) -> None:
         (Film(codec="libvpx"), "film.webm", ("WebM", "VP8")),
     ],
 )
-def test_other_kinds(film: Film, name: str, shown: tuple[str, str], tmp_path: Path, artwork: Path) -> None:
-    facts, thumbnail = look(replace(film, seconds=3).save(tmp_path / name), artwork)
-    assert (facts.container, facts.video_codec) == shown
-    assert facts.duration_sec == pytest.approx(3, abs=0.15)
+def test_other_containers_and_codecs_are_supported(
+    film: Film, name: str, shown: tuple[str, str], tmp_path: Path, artwork: Path
+) -> None:
+    info, thumbnail = look(replace(film, seconds=3).save(tmp_path / name), artwork)
+    assert (info.container, info.video_codec) == shown
+    assert info.duration_sec == pytest.approx(3, abs=0.15)
     assert thumbnail.shade() == pytest.approx(luma_at(0), abs=3)
 
 
@@ -168,8 +171,8 @@ def test_the_key_frame_before_the_time_is_taken(tmp_path: Path, artwork: Path) -
     assert thumbnail.shade() == pytest.approx(luma_at(1.5), abs=2)
 
 
-def test_a_film_without_key_frames_where_it_should_have_them(tmp_path: Path, artwork: Path) -> None:
-    """Periodic intra refresh: but for the first there is no key frame at all."""
+def test_film_with_intra_refresh_has_a_thumbnail(tmp_path: Path, artwork: Path) -> None:
+    """Periodic intra refresh: there is no key frame except the first."""
     film = Film(options={"intra-refresh": "1", "g": "10"}).save(tmp_path / "film.mp4")
     _, thumbnail = look(film, artwork)
     assert thumbnail.width == 320
@@ -186,10 +189,10 @@ def test_a_film_whose_key_frames_are_broken_shows_what_can_be_decoded(tmp_path: 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.webm"])
 @pytest.mark.parametrize("frames", [1, 2])
-def test_tiny_clips(name: str, frames: int, tmp_path: Path, artwork: Path) -> None:
+def test_tiny_clips_get_a_thumbnail(name: str, frames: int, tmp_path: Path, artwork: Path) -> None:
     codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
-    facts, thumbnail = look(Film(seconds=frames / 10, codec=codec).save(tmp_path / name), artwork)
-    assert facts.duration_sec == pytest.approx(frames / 10, abs=0.05)
+    info, thumbnail = look(Film(seconds=frames / 10, codec=codec).save(tmp_path / name), artwork)
+    assert info.duration_sec == pytest.approx(frames / 10, abs=0.05)
     assert thumbnail.shade() == pytest.approx(luma_at(0), abs=2)
 
 
@@ -200,8 +203,8 @@ def test_a_duration_of_zero(tmp_path: Path, artwork: Path) -> None:
     for name, offset, length in ((b"mvhd", 20, 4), (b"tkhd", 24, 4), (b"mdhd", 20, 4), (b"stts", 16, 4)):
         at = data.index(name) + offset
         data[at : at + length] = bytes(length)
-    facts, thumbnail = look(saved(film, bytes(data)), artwork)
-    assert facts.duration_sec == pytest.approx(0, abs=0.11)
+    info, thumbnail = look(saved(film, bytes(data)), artwork)
+    assert info.duration_sec == pytest.approx(0, abs=0.11)
     assert thumbnail.width == 320
 
 
@@ -222,8 +225,8 @@ def test_turned_and_mirrored_films(
     film: Film, size: tuple[int, int], corner: tuple[int, int], tmp_path: Path, artwork: Path
 ) -> None:
     made = replace(film, seconds=0.2, paint=white_corner).save(tmp_path / "film.mp4")
-    facts, thumbnail = look(made, artwork)
-    assert (facts.width, facts.height) == size
+    info, thumbnail = look(made, artwork)
+    assert (info.width, info.height) == size
     assert (thumbnail.width, thumbnail.height) == (320, 2 * round(320 * size[1] / size[0] / 2))
     for across, down in ((0, 0), (0, 1), (1, 0), (1, 1)):
         expected = WHITE if (across, down) == corner else BLACK
@@ -232,13 +235,13 @@ def test_turned_and_mirrored_films(
 
 def test_anamorphic_films_have_the_shape_that_a_player_shows(tmp_path: Path, artwork: Path) -> None:
     film = Film(seconds=1, size=(360, 288), pixel_aspect=Fraction(64, 45)).save(tmp_path / "film.mp4")
-    facts, thumbnail = look(film, artwork)
-    assert (facts.width, facts.height) == (360, 288)
+    info, thumbnail = look(film, artwork)
+    assert (info.width, info.height) == (360, 288)
     assert (thumbnail.width, thumbnail.height) == (320, 180)
 
 
 @pytest.mark.parametrize(("size", "height"), [((16, 512), 1280), ((1024, 2), 2), ((322, 182), 180), ((318, 180), 182)])
-def test_odd_shapes(size: tuple[int, int], height: int, tmp_path: Path, artwork: Path) -> None:
+def test_odd_shapes_get_a_thumbnail(size: tuple[int, int], height: int, tmp_path: Path, artwork: Path) -> None:
     _, thumbnail = look(Film(seconds=0.2, size=size, codec="mpeg4").save(tmp_path / "film.mp4"), artwork)
     assert (thumbnail.width, thumbnail.height) == (320, height)
 
@@ -255,8 +258,8 @@ def test_recordings_that_do_not_say_how_long_they_are(name: str, tmp_path: Path,
     path = tmp_path / name
     flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if name.endswith("mp4") else {"live": "1"}
     Film(seconds=6, container=flags).save(path)
-    facts, thumbnail = look(path, artwork)
-    assert facts.duration_sec == pytest.approx(6, abs=0.15)
+    info, thumbnail = look(path, artwork)
+    assert info.duration_sec == pytest.approx(6, abs=0.15)
     assert thumbnail.shade() == pytest.approx(luma_at(0), abs=2)
 
 
@@ -304,13 +307,13 @@ def test_an_older_thumbnail_is_replaced(moov_first: Path, artwork: Path) -> None
         "\udcff.mp4",
     ],
 )
-def test_hostile_names(name: str, moov_first: Path, tmp_path: Path, artwork: Path) -> None:
+def test_hostile_file_names_make_no_difference(name: str, moov_first: Path, tmp_path: Path, artwork: Path) -> None:
     source = tmp_path / name
     shutil.copyfile(moov_first, source)
     assert look(source, artwork)[0].video_codec == "H.264"
 
 
-async def test_two_at_once(moov_first: Path, webm: Path, artwork: Path) -> None:
+async def test_two_files_at_once(moov_first: Path, webm: Path, artwork: Path) -> None:
     one, other = await asyncio.gather(process(moov_first, artwork / "one.jpg"), process(webm, artwork / "other.jpg"))
     assert (one.video_codec, other.video_codec) == ("H.264", "VP9")
     assert names(artwork) == ["one.jpg", "other.jpg"]
@@ -346,11 +349,11 @@ async def test_two_at_once(moov_first: Path, webm: Path, artwork: Path) -> None:
         (b"\0\0\0\x14ftypisom\0\0\0\0isom" + b"\0\0\0\x01moov\0\0", domain.TRUNCATED),
     ],
 )
-def test_no_films(content: bytes, code: str, tmp_path: Path, artwork: Path) -> None:
+def test_file_without_video_track_is_refused(content: bytes, code: str, tmp_path: Path, artwork: Path) -> None:
     assert failure_of(saved(tmp_path / "film.mp4", content), artwork) == code
 
 
-def test_a_picture(tmp_path: Path, artwork: Path) -> None:
+def test_picture_file_is_no_video(tmp_path: Path, artwork: Path) -> None:
     with av.open(str(tmp_path / "picture.png"), "w", format="image2pipe") as output:
         stream = output.add_stream("png", rate=1)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24"
@@ -360,23 +363,23 @@ def test_a_picture(tmp_path: Path, artwork: Path) -> None:
     assert failure_of(tmp_path / "film.mp4", artwork) == domain.NOT_A_VIDEO
 
 
-def test_sound_only(tmp_path: Path, artwork: Path) -> None:
+def test_audio_file_is_refused(tmp_path: Path, artwork: Path) -> None:
     song = Film(seconds=1, codec=None, sound="aac").save(tmp_path / "song.mp4")
     assert failure_of(song, artwork) == domain.NO_VIDEO_TRACK
 
 
-def test_a_decoder_that_is_not_on_the_list(tmp_path: Path, artwork: Path) -> None:
+def test_codec_without_allowed_decoder_is_refused(tmp_path: Path, artwork: Path) -> None:
     film = Film(seconds=1, codec="ffv1").save(tmp_path / "film.mkv")
     assert failure_of(film, artwork) == domain.UNSUPPORTED_CODEC
 
 
-def test_a_codec_that_nobody_knows(tmp_path: Path, artwork: Path) -> None:
+def test_unknown_codec_is_refused(tmp_path: Path, artwork: Path) -> None:
     film = Film(seconds=1, codec="mpeg4").save(tmp_path / "film.mp4")
     data = film.read_bytes().replace(b"mp4v", b"xxxx").replace(b"esds", b"yyyy")
     assert failure_of(saved(film, data), artwork) == domain.UNSUPPORTED_CODEC
 
 
-def test_copy_protection(tmp_path: Path, artwork: Path) -> None:
+def test_copy_protected_file_is_refused(tmp_path: Path, artwork: Path) -> None:
     film = Film(
         seconds=1,
         container={
@@ -390,7 +393,9 @@ def test_copy_protection(tmp_path: Path, artwork: Path) -> None:
 
 @pytest.mark.parametrize("which", ["moov_first", "moov_last", "webm"])
 @pytest.mark.parametrize("percent", [1, 30, 90, 99])
-def test_truncated(which: str, percent: int, request: pytest.FixtureRequest, tmp_path: Path, artwork: Path) -> None:
+def test_truncated_file_is_refused(
+    which: str, percent: int, request: pytest.FixtureRequest, tmp_path: Path, artwork: Path
+) -> None:
     whole = request.getfixturevalue(which).read_bytes()
     part = saved(tmp_path / "film", whole[: len(whole) * percent // 100])
     assert failure_of(part, artwork) == domain.TRUNCATED
@@ -408,7 +413,7 @@ def test_truncated_where_the_last_box_has_no_size(moov_first: Path, tmp_path: Pa
     assert failure_of(cut, artwork) == domain.TRUNCATED
 
 
-def test_nothing_that_can_be_decoded(tmp_path: Path, artwork: Path) -> None:
+def test_file_without_decodable_picture_is_refused(tmp_path: Path, artwork: Path) -> None:
     film = Film(seconds=2).save(tmp_path / "film.mp4")
     data = bytearray(film.read_bytes())
     start, end = boxes(bytes(data))["mdat"]
@@ -416,7 +421,7 @@ def test_nothing_that_can_be_decoded(tmp_path: Path, artwork: Path) -> None:
     assert failure_of(saved(film, bytes(data)), artwork) == domain.NO_PICTURE
 
 
-def test_a_duration_of_ages(tmp_path: Path, artwork: Path) -> None:
+def test_impossibly_long_duration_is_damage(tmp_path: Path, artwork: Path) -> None:
     film = Film(seconds=1).save(tmp_path / "film.mp4")
     data = bytearray(film.read_bytes())
     one, ages = b"\0\0\0\x01", b"\0\xff\xff\xff"
@@ -453,15 +458,17 @@ def test_a_damaged_head_is_not_blamed_on_the_disk(tmp_path: Path, artwork: Path)
         (errno.EPERM, av.error.PermissionError, False),
     ],
 )
-def test_which_errors_are_the_disks(number: int, kind: type[OSError], *, blamed: bool, moov_first: Path) -> None:
+def test_errors_are_attributed_to_disk_or_file(
+    number: int, kind: type[OSError], *, blamed: bool, moov_first: Path
+) -> None:
     with moov_first.open("rb") as file:
-        assert media_child.is_failure_to_read(kind(number, "an error"), file.fileno()) is blamed
+        assert child.is_failure_to_read(kind(number, "an error"), file.fileno()) is blamed
 
 
-def test_a_disk_that_fails_when_it_is_asked_again() -> None:
+def test_disk_that_fails_again_is_to_blame() -> None:
     nothing_open = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        assert media_child.is_failure_to_read(av.error.OSError(errno.EIO, "an error"), nothing_open)
+        assert child.is_failure_to_read(av.error.OSError(errno.EIO, "an error"), nothing_open)
     finally:
         os.close(nothing_open)
 
@@ -470,7 +477,7 @@ def test_a_picture_that_is_too_large(moov_first: Path, artwork: Path) -> None:
     assert failure_of(moov_first, artwork, Limits(max_pixels=320 * 180 - 1)) == domain.UNSUPPORTED_RESOLUTION
 
 
-def test_a_folder(tmp_path: Path, artwork: Path) -> None:
+def test_folder_is_no_video(tmp_path: Path, artwork: Path) -> None:
     assert failure_of(tmp_path, artwork) == domain.NOT_A_VIDEO
 
 
@@ -480,12 +487,12 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path, artwork: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.mp4", "moov-first.mp4/inside"])
-def test_a_missing_file(name: str, moov_first: Path, artwork: Path) -> None:
+def test_missing_file_is_reported(name: str, moov_first: Path, artwork: Path) -> None:
     assert failure_of(moov_first.parent / name, artwork) == domain.FILE_MISSING
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "nul\0.mp4"])
-def test_a_name_that_no_file_can_have(name: str, tmp_path: Path, artwork: Path) -> None:
+def test_impossible_file_name_is_unreadable(name: str, tmp_path: Path, artwork: Path) -> None:
     assert failure_of(tmp_path / name, artwork) == domain.FILE_UNREADABLE
 
 
@@ -555,24 +562,24 @@ def test_scripts_reach_neither_files_nor_network(script: str, moov_first: Path, 
     watch.close()
 
 
-async def ask(source: Path, limits: Limits = media.DEFAULT_LIMITS) -> bytes:
+async def ask(source: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> bytes:
     with source.open("rb") as file:
-        return await media._ask_child(file, limits)
+        return await inspection._ask_child(file, limits)
 
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts another program in the child's place; `media_child` and its `job` are there for it."""
+    """Return a function that replaces the child's program; `child` and its `job` are available in it."""
 
     def put(body: str) -> None:
         head = f"""
 import json, os, signal, socket, sys
-sys.path.insert(0, {str(SERVICE)!r})
-import media_child
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "libs")!r}]
+from services.thumbnailer.media import child
 job = json.loads(sys.argv[1])
 """
         child = saved(tmp_path / "child.py", (head + textwrap.dedent(body)).encode())
-        monkeypatch.setattr(media, "_CHILD", child)
+        monkeypatch.setattr(inspection, "_CHILD", child)
 
     return put
 
@@ -580,7 +587,7 @@ job = json.loads(sys.argv[1])
 def test_the_child_can_reach_nothing(stand_in: Callable[[str], None], moov_first: Path) -> None:
     stand_in("""
     import ctypes, resource
-    isolated = media_child.confine(job)
+    isolated = child.confine(job)
     def made_by(result):
         if result == -1:
             raise OSError
@@ -630,22 +637,22 @@ def test_a_server_that_can_not_confine_the_child_opens_no_file(
     stand_in("""
     from sandbox import seccomp
     seccomp._SECCOMP = {name: 1_000_000 for name in seccomp._SECCOMP}  # no such call
-    media_child.examine = lambda *_: os.abort()
-    media_child.main()
+    child.probe = lambda *_: os.abort()
+    child.main()
     """)
     assert failure_of(moov_first, artwork) == domain.SERVER_BUSY
 
 
-def test_what_the_child_leaves_behind_is_ended(
+def test_processes_left_by_the_decoder_are_killed(
     stand_in: Callable[[str], None], moov_first: Path, tmp_path: Path, artwork: Path
 ) -> None:
     mark = tmp_path / "left"
     # It does so before it is confined, when it still can.
     stand_in(f"""
-    if (child := os.fork()) == 0:
+    if (forked := os.fork()) == 0:
         signal.pause()
     with open({str(mark)!r}, "w") as file:
-        file.write(str(child))
+        file.write(str(forked))
     raise SystemExit(3)
     """)
     assert failure_of(moov_first, artwork) == domain.DECODER_CRASHED
@@ -656,7 +663,7 @@ def test_what_the_child_leaves_behind_is_ended(
 
 
 def has_ended(stat: Path) -> bool:
-    """Whether a process is gone, or only waits for a parent to ask for its status."""
+    """Return whether a process has ended, even if it was not waited for."""
     try:
         return stat.read_text().rpartition(") ")[2].startswith("Z")
     except OSError:
@@ -676,7 +683,7 @@ def test_time_limit_while_the_child_works(stand_in: Callable[[str], None], moov_
 
 
 def test_processor_limit(stand_in: Callable[[str], None], moov_first: Path, artwork: Path) -> None:
-    stand_in("media_child.confine(job)\nwhile True: pass")
+    stand_in("child.confine(job)\nwhile True: pass")
     assert failure_of(moov_first, artwork, Limits(cpu_sec=1)) == domain.TIME_LIMIT
 
 
@@ -688,7 +695,9 @@ def test_memory_limit(mebibytes: int, tmp_path: Path, artwork: Path) -> None:
 
 def test_a_quarter_of_the_default_memory_is_enough_for_4k(tmp_path: Path, artwork: Path) -> None:
     film = Film(seconds=0.3, codec="mpeg4", size=(3840, 2160)).save(tmp_path / "film.mp4")
-    asyncio.run(process(film, artwork / "thumbnail.jpg", Limits(memory_bytes=media.DEFAULT_LIMITS.memory_bytes // 4)))
+    asyncio.run(
+        process(film, artwork / "thumbnail.jpg", Limits(memory_bytes=inspection.DEFAULT_LIMITS.memory_bytes // 4))
+    )
 
 
 @pytest.mark.parametrize(
@@ -743,24 +752,24 @@ def test_the_child_dies_with_its_parent(
     # Opens the pipe before it may open nothing any more, and keeps it open for as long as it lives.
     stand_in(f"""
     out = open({str(pipe)!r}, "w")
-    media_child.confine(job)
+    child.confine(job)
     out.write("here\\n")
     out.flush()
     signal.pause()
     """)
     program = f"""
 import asyncio, pathlib, tempfile
-from services.thumbnailer import media
+from services.thumbnailer.media import inspection
 tempfile.tempdir = {str(tmp_path)!r}
-media._CHILD = pathlib.Path({str(media._CHILD)!r})
+inspection._CHILD = pathlib.Path({str(inspection._CHILD)!r})
 source, thumbnail = pathlib.Path({str(moov_first)!r}), pathlib.Path({str(artwork / "thumbnail.jpg")!r})
-asyncio.run(media.process(source, thumbnail))
+asyncio.run(inspection.process(source, thumbnail))
 """
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, cwd=ROOT) as parent, pipe.open() as told:  # noqa: S603 - made above
-        assert told.readline() == "here\n"
+    with subprocess.Popen(command, cwd=ROOT) as parent, pipe.open() as output:  # noqa: S603 - made above
+        assert output.readline() == "here\n"
         parent.send_signal(signal.SIGKILL)
-        assert told.read() == ""  # comes only when the child is gone
+        assert output.read() == ""  # comes only when the child is gone
     assert names(artwork) == []
 
 
@@ -778,13 +787,13 @@ GOOD = {
 }
 
 
-def understood(answer: bytes) -> MediaFacts:
-    return media._understand(answer, 3000, media.DEFAULT_LIMITS)[0]
+def parsed(answer: bytes) -> MediaInfo:
+    return inspection._parse_answer(answer, 3000, inspection.DEFAULT_LIMITS)[0]
 
 
-def test_a_sensible_answer_is_believed() -> None:
-    assert understood(json.dumps(GOOD).encode()).bitrate_bps == 16_000
-    assert understood(json.dumps(GOOD | {"audio_codec": "aac"}).encode()).audio_codec == "AAC"
+def test_valid_answer_of_the_child_is_accepted() -> None:
+    assert parsed(json.dumps(GOOD).encode()).bitrate_bps == 16_000
+    assert parsed(json.dumps(GOOD | {"audio_codec": "aac"}).encode()).audio_codec == "AAC"
 
 
 @pytest.mark.parametrize(
@@ -819,10 +828,10 @@ def test_a_sensible_answer_is_believed() -> None:
         ("failure", "REASON_OF_MY_OWN"),
     ],
 )
-def test_senseless_answers(part: str, value: object) -> None:
-    answer = {key: told for key, told in GOOD.items() if part != "failure"} | {part: value}
+def test_invalid_answer_of_the_child_is_refused(part: str, value: object) -> None:
+    answer = {key: good for key, good in GOOD.items() if part != "failure"} | {part: value}
     with pytest.raises(MediaError) as caught:
-        understood(json.dumps(answer).encode())
+        parsed(json.dumps(answer).encode())
     assert caught.value.failure.code == domain.DECODER_CRASHED
 
 
@@ -830,16 +839,16 @@ def test_senseless_answers(part: str, value: object) -> None:
     "answer",
     [b"", b"{}", b"[]", b"null", b"7", b'"x"', b"\xff", b"[" * 100_000, b"9" * 10_000, b'{"failure":[]}'],
 )
-def test_answers_that_are_none(answer: bytes) -> None:
+def test_invalid_responses_are_refused(answer: bytes) -> None:
     with pytest.raises(MediaError) as caught:
-        understood(answer)
+        parsed(answer)
     assert caught.value.failure.code == domain.DECODER_CRASHED
 
 
 @given(st.binary(max_size=200))
 def test_any_answer_is_understood_or_an_error(answer: bytes) -> None:
     with pytest.raises(MediaError):
-        understood(answer)
+        parsed(answer)
 
 
 # --- Damage ------------------------------------------------------------------------------------------------
@@ -868,7 +877,7 @@ def test_damaged_files_never_hurt_the_parent(
     assert_no_children()
 
 
-async def outcome_of(source: Path, thumbnail: Path) -> MediaFacts | MediaError:
+async def outcome_of(source: Path, thumbnail: Path) -> MediaInfo | MediaError:
     try:
         return await process(source, thumbnail)
     except MediaError as error:

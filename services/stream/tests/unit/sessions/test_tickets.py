@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import string
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from services.stream.sessions.tickets import MAX_DEVICE_CHARS, TICKET_SEC, Ticket, Tickets
+from services.stream.sessions.tickets import MAX_DEVICE_CHARS, MAX_TICKET_CHARS, TICKET_SEC, Ticket, Tickets
 
 KEY = b"k" * 32
 NOW = 1_700_000_000.0
@@ -115,6 +117,25 @@ def test_it_ends() -> None:
     clock.now += 1
     assert keeper.get_cached(issued.encode()) is None
     assert code_of(issued, keeper) == "AUTH_TOKEN_EXPIRED"
+
+
+def test_ticket_that_is_longer_than_the_limit_is_refused_although_it_was_signed() -> None:
+    keeper = tickets()
+    long = keeper.issue(a_ticket(source="n" * MAX_TICKET_CHARS))
+    assert len(long) > MAX_TICKET_CHARS
+    assert code_of(long, keeper) == "AUTH_INVALID_TOKEN"
+
+
+def test_ticket_carries_the_beginning_of_a_long_device_name() -> None:
+    keeper = tickets()
+    assert keeper.verify(keeper.issue(a_ticket(device_name="TV " * 50))).device_name == ("TV " * 50)[:MAX_DEVICE_CHARS]
+
+
+def test_signature_that_the_key_made_for_another_purpose_is_refused() -> None:
+    keeper = tickets()
+    payload = keeper.issue(a_ticket()).partition(".")[0]
+    plain = base64.urlsafe_b64encode(hmac.digest(KEY, payload.encode(), hashlib.sha256)).rstrip(b"=").decode()
+    assert code_of(f"{payload}.{plain}", keeper) == "AUTH_INVALID_TOKEN"
 
 
 def test_an_ended_login_ends_its_tickets_known_or_not() -> None:

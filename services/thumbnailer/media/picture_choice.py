@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from av.error import FFmpegError, InvalidDataError
 
+from services.thumbnailer.media.errors import UnusableFileError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -19,29 +21,21 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_PACKETS_A_TRY: Final = 1500
-"""About a minute of film: a stream without key frames must not be read to its end in vain."""
+"""Most packets read in search of a key frame, about a minute of film, so that a stream without any is not read to its
+end."""
 MAX_PACKETS_FURTHER_IN: Final = 50
 MAX_FRAMES_IN_SEQUENCE: Final = 300
 FRAMES_A_STEP: Final = 10
 LOOKING_SEC: Final = 5.0
-"""No other picture is looked at once this much time is gone."""
+"""Seconds after which no other picture is tried."""
 ENOUGH: Final = 0.1
-"""Share of a picture that is not of its one dominant shade; a logo or a line of text has less."""
+"""Share of a picture outside its dominant shade that is enough; a logo or a line of text has less."""
 NOTHING: Final = 0.01
 """A smaller share is noise."""
 SAME_SHADE: Final = 25
-"""Of 256: a window of so many levels counts as one shade, so that grain does not."""
+"""Width of one shade, in levels of 256, so that grain does not count as several."""
 LEVELS: Final = 256
 MEASURED_SIZE: Final = (96, 54)
-
-
-class Refused(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The file gives nothing; the code says why."""
-
-    def __init__(self, code: str) -> None:
-        """With a code that `domain.py` defines."""
-        super().__init__(code)
-        self.code = code
 
 
 def choose_picture(
@@ -58,7 +52,7 @@ def choose_picture(
         max_pixels: what a picture may have at most.
 
     Raises:
-        Refused: NO_PICTURE or PROTECTED.
+        UnusableFileError: NO_PICTURE or PROTECTED.
     """
     context = stream.codec_context
     context.thread_count = 1
@@ -69,7 +63,7 @@ def choose_picture(
     most = _share_shown(best)
     further = chain(
         _key_frames(container, stream, places[1:], {best.pts}),
-        # All key frames are alike: a short film may have one only.
+        # All key frames show nothing: a short film may have only one.
         _frames_from(container, stream, places[0]),
     )
     while most < ENOUGH and time.monotonic() < until and (frame := next(further, None)) is not None:
@@ -83,12 +77,12 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
     """Yield packets up to the end or the first place that can't be parsed; an empty one, to flush, comes last.
 
     Raises:
-        Refused: PROTECTED (ISO/IEC 23001-7); decoding that would only show noise.
+        UnusableFileError: PROTECTED (ISO/IEC 23001-7); decoding that would only show noise.
     """
     try:
         for packet in container.demux(stream):
             if packet.has_sidedata("encryption_info"):
-                raise Refused("PROTECTED")
+                raise UnusableFileError("PROTECTED")
             yield packet
     except InvalidDataError:
         return
@@ -102,7 +96,7 @@ def _picture_at(container: InputContainer, stream: VideoStream, place: int) -> V
     """Return the key frame at or before a place, or failing that the first picture from there, or from the start.
 
     Raises:
-        Refused: NO_PICTURE or PROTECTED.
+        UnusableFileError: NO_PICTURE or PROTECTED.
     """
     context = stream.codec_context
     for at, key_frames_only in ((place, True), (place, False), (stream.start_time or 0, False)):
@@ -111,16 +105,16 @@ def _picture_at(container: InputContainer, stream: VideoStream, place: int) -> V
             frame = _first_key_frame(context, found) if key_frames_only else next(_frames(context, found), None)
             if frame is not None:
                 return frame
-    raise Refused("NO_PICTURE")
+    raise UnusableFileError("NO_PICTURE")
 
 
 def _key_frames(
     container: InputContainer, stream: VideoStream, places: Sequence[int], seen: set[int | None]
 ) -> Iterator[VideoFrame]:
-    """Yield the key frame at or before each place, whole ones only, but none that was seen before.
+    """Yield the key frame at or before each place, without damaged ones and those in `seen`.
 
-    A staged film has holes: what is decoded there is no picture. Places beyond the index are left out, as FFmpeg would
-    read all that lies between.
+    A staged film has holes, and what is decoded there is no picture. Places beyond the index are skipped, because
+    FFmpeg would read everything up to them.
     """
     entries = stream.index_entries
     known_until = entries[len(entries) - 1].timestamp if len(entries) else -1
@@ -139,7 +133,7 @@ def _key_frames(
 
 
 def _frames_from(container: InputContainer, stream: VideoStream, place: int) -> Iterator[VideoFrame]:
-    """Yield pictures from a place on, some of the first hundreds."""
+    """Yield every tenth of the first pictures from a place on."""
     if _seek(container, stream, place):
         frames = _frames(stream.codec_context, packets(container, stream))
         for frame in islice(frames, FRAMES_A_STEP, MAX_FRAMES_IN_SEQUENCE, FRAMES_A_STEP):
@@ -158,7 +152,7 @@ def _seek(container: InputContainer, stream: VideoStream, offset: int) -> bool:
 
 
 def _first_key_frame(context: VideoCodecContext, found: Iterator[Packet[VideoStream]]) -> VideoFrame | None:
-    """Decode key packets one by one, draining the decoder after each so that it need not see the next.
+    """Decode key packets one by one, and drain the decoder after each, so that it needs no following packet.
 
     The choice is made by packet and not by the decoder's `skip_frame`, which drops the second field of an
     interlaced key picture.
@@ -186,7 +180,7 @@ def _reset(context: VideoCodecContext) -> None:
 
 
 def _decoded(context: VideoCodecContext, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-    """Return what a packet, or None at the end, gives; nothing if it is broken."""
+    """Return the pictures of a packet, or the remaining ones for None; no pictures if the packet is damaged."""
     try:
         return context.decode(packet)
     except MemoryError:

@@ -1,4 +1,4 @@
-"""A part of a file on its way into a socket."""
+"""A part of a file that is being sent into a socket."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import socket
 
 BLOCK_BYTES = 256 * 1024
-"""Sent at most at a time; of 64 KiB, 256 KiB and 1 MiB the best for the waiting times of other connections."""
+"""Most bytes sent at a time; of 64 KiB, 256 KiB and 1 MiB the best for the waiting times of other connections."""
 
 
-class Part:
-    """Bytes to write, then a range of a file.
+class SendSegment:
+    """A prefix to write, and then a range of a file.
 
     Args:
-        prefix: what precedes the range on the wire.
-        file: descriptor.
+        prefix: bytes that precede the range on the wire.
+        file: the descriptor.
         offset: the range's first byte.
         count: the range's length.
     """
@@ -28,25 +28,25 @@ class Part:
         self.offset = offset
         self.left = count
         self.started = False
-        """Whether anything has been written, so that the part can't be given up unnoticed."""
+        """Whether anything has been written, so that the client would notice if the rest was not sent."""
         self.keeps_file = False
-        """Whether the descriptor is its own."""
+        """Whether the descriptor is a duplicate that this object closes."""
 
     @property
     def is_sent(self) -> bool:
-        """Whether all is in the kernel."""
+        """Whether all bytes are in the kernel."""
         return not self.left and not self.prefix
 
     def send_block(self, sock: socket.socket) -> int:
-        """Writes what precedes the range and up to one block of it, and answers how much of the range that was.
+        """Write the prefix and up to one block of the range. Return how many bytes of the range were written.
 
         Raises:
             BlockingIOError: the socket takes nothing now.
             OSError: the file can't be read, or ends early; or the connection has ended.
         """
         if self.prefix:
-            # Not held back with MSG_MORE, to leave with the range in one segment: over loopback, a range of 64 KiB then
-            # costs half as much again.
+            # Without MSG_MORE, which would send it in one TCP segment with the range: over loopback, a range of 64 KiB
+            # then costs half as much again.
             taken = sock.send(self.prefix)
             self.started = True
             self.prefix = self.prefix[taken:]
@@ -63,7 +63,7 @@ class Part:
         return taken
 
     def read_and_send_block(self, sock: socket.socket) -> int:
-        """As `send_block`, for a thread. Nothing is written before the file has been read from.
+        """Do the same as `send_block`, in a thread. Nothing is written before the file has been read from.
 
         Raises:
             OSError: as for `send_block`.
@@ -76,13 +76,13 @@ class Part:
             return 0
 
     def keep_file(self) -> None:
-        """Takes a descriptor of its own, so that whoever gave the file may close it."""
+        """Duplicate the descriptor, so that the owner of the file may close it."""
         if not self.keeps_file:
             self.file = os.dup(self.file)
             self.keeps_file = True
 
     def close(self) -> int:
-        """Closes the descriptor of its own."""
+        """Close the duplicate, if there is one."""
         if self.keeps_file:
             self.keeps_file = False
             os.close(self.file)

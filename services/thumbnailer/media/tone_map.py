@@ -22,21 +22,21 @@ _HLG_NITS: Final = 1_000.0
 """Peak of the screen for which HLG's system gamma is 1.2 (ITU-R BT.2100, table 5)."""
 _HLG_GAMMA: Final = 1.2
 _SCREEN_GAMMA: Final = 2.4
-"""Of a screen for BT.709 (ITU-R BT.1886)."""
+"""Gamma of a BT.709 screen (ITU-R BT.1886)."""
 _KNEE: Final = 0.75
 """Light up to here is never compressed."""
 _STEPS: Final = 4096
-"""Of tables that are looked up by a code value or by a share of the light."""
+"""Entries of tables that are indexed by a code value or a share of the light."""
 _STEP_BITS: Final = 4
-"""Bits of a 16-bit code value that are finer than that."""
+"""Bits of a 16-bit code value that are dropped to index such a table."""
 _OUTPUT_STEPS: Final = 65_536
-"""Dark shades need fine steps of light."""
+"""Entries of the output table: dark shades need fine steps of light."""
 
 Matrix: TypeAlias = tuple[tuple[float, float, float], ...]
-Light: TypeAlias = "array[float]"  # before Python 3.12 arrays know no parameters when they run
+Light: TypeAlias = "array[float]"  # before Python 3.12, `array` can't be subscripted at run time
 
 _TO_BT709: Final[dict[int, Matrix]] = {
-    # ITU-R BT.2087, and SMPTE EG 432-1 turned likewise.
+    # ITU-R BT.2087; for P3 derived in the same way from SMPTE EG 432-1.
     BT2020: ((1.660491, -0.587641, -0.072850), (-0.124550, 1.132900, -0.008349), (-0.018151, -0.100579, 1.118730)),
     P3_D65: ((1.224940, -0.224940, 0.0), (-0.042057, 1.042057, 0.0), (-0.019638, -0.078651, 1.098288)),
 }
@@ -125,7 +125,7 @@ def _written(light: Light, peak: float) -> bytes:
     for at in range(0, len(light), 3):
         red, green, blue = light[at : at + 3]
         strongest = max(red, green, blue)
-        # All three alike, so that the hue stays.
+        # Scale all three alike, so that the hue stays.
         scale = top * (compress(strongest, peak) / strongest if strongest > _KNEE else 1.0)
         out[at] = table[max(0, int(red * scale + 0.5))]
         out[at + 1] = table[max(0, int(green * scale + 0.5))]

@@ -1,8 +1,8 @@
-"""Makes any original a file on this machine, so that the process that opens it needs no network.
+"""Provide any original as a file on this machine, so that the process that opens it needs no network.
 
-What lies on another machine is staged. Of an MP4 file that is described by one index, the first and last megabytes do,
-where that index is and the pictures that a thumbnail is made of: they go into a file of holes as long as the original.
-Everything else is fetched whole, as what a hole hides could be a part of what it is.
+Originals on other machines are staged. Of an MP4 file with a single index, the first and last megabytes suffice, which
+contain that index and the pictures for the thumbnail: they are written into a sparse file as long as the original.
+Everything else is fetched completely, because a hole could hide a part that matters.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ from kit.origins import (
     Url,
     parse,
 )
+from mp4.errors import UnsupportedMediaError
+from mp4.top_level import top_level_boxes
 from services.thumbnailer import domain
-from services.thumbnailer.media import MediaError, open_plainly
+from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
+from services.thumbnailer.media.inspection import open_without_waiting
 
 log = structlog.get_logger()
 
@@ -41,16 +44,10 @@ TAIL_BYTES: Final = 16 * 2**20
 _WRITE_BYTES: Final = 2**20
 _MAX_BOXES: Final = 64
 _HEADER_BYTES: Final = 16
-_SHORTEST_BOX: Final = 8
 _PLAIN_BOXES: Final = frozenset({b"ftyp", b"free", b"mdat", b"moov", b"skip", b"uuid", b"wide"})
-"""A hole has no kind."""
-_FILM_BOXES: Final = frozenset({b"mdat", b"moof", b"moov"})
+"""Boxes of a film with a single index. A hole reads as zeros, which are no kind of box."""
 
 Opener = Callable[[str, int], int]
-
-
-class StoreAway(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The media store, an origin, or this machine is not up to the job now: it is worth another try."""
 
 
 @dataclass(slots=True)
@@ -58,20 +55,20 @@ class Local:
     """An original as a file on this machine."""
 
     path: Path
-    opener: Opener = open_plainly
+    opener: Opener = open_without_waiting
     is_whole: bool = True
-    """Whether all of it is there; otherwise `Originals.complete` gets the rest."""
+    """Whether the file is complete; otherwise `Originals.complete` fetches the rest."""
     remote: RemoteFile | None = None
 
 
 class Originals:
-    """Finds and stages originals.
+    """Find and stage originals.
 
     Args:
-        store: the platform's own; files are staged there, too.
+        store: the platform's media store; files are staged there, too.
         origins: reads from other machines.
-        import_dir: films on the NAS that are served from where they lie.
-        staging_max_bytes: the largest film that is fetched whole.
+        import_dir: folder of films that are served from where they are, such as a NAS.
+        staging_max_bytes: the largest film that is fetched completely.
     """
 
     def __init__(self, store: MediaStore, origins: Origins, import_dir: Path | None, staging_max_bytes: int) -> None:
@@ -81,13 +78,13 @@ class Originals:
         self._staging_max_bytes = staging_max_bytes
 
     @asynccontextmanager
-    async def at_hand(self, reference: str) -> AsyncIterator[Local]:
-        """An original, for as long as the block lasts.
+    async def provide(self, reference: str) -> AsyncIterator[Local]:
+        """Provide an original while the context is open.
 
         Raises:
-            StoreAway: its origin, or the disk for staging, can't be used now.
-            MediaError: its origin does not give it.
-            InvalidReferenceError: it is nothing that any service makes.
+            StoreUnavailableError: its origin, or the disk for staging, can't be used now.
+            MediaError: its origin refuses it.
+            InvalidReferenceError: no service writes such a reference.
         """
         match parse(reference):
             case Stored():
@@ -95,7 +92,7 @@ class Originals:
             case Imported(path):
                 folder = self._import_dir
                 if folder is None:
-                    raise StoreAway("MARQUEE_IMPORT_DIR is not set here")
+                    raise StoreUnavailableError("MARQUEE_IMPORT_DIR is not set here")
                 yield Local(folder / path, lambda _path, _flags: open_below(folder, path))
             case Url() | Object() as elsewhere:
                 staged = self._store.incoming(f"{new_id()}.staged")
@@ -105,11 +102,11 @@ class Originals:
                     await asyncio.to_thread(staged.unlink, missing_ok=True)
 
     async def complete(self, local: Local) -> None:
-        """Fetches all of a staged film.
+        """Fetch the rest of a staged film.
 
         Raises:
-            StoreAway: its origin, or the disk for staging, can't be used now.
-            MediaError: it is too large, or its origin does not give it.
+            StoreUnavailableError: its origin, or the disk for staging, can't be used now.
+            MediaError: it is too large, or its origin refuses it.
         """
         if local.remote is None:
             return
@@ -123,14 +120,14 @@ class Originals:
         try:
             remote = await self._origins.open(reference)
         except OriginError as error:
-            raise _told(error) from error
+            raise _unavailable(error) from error
         size = remote.info.size
         is_whole = size <= HEAD_BYTES + TAIL_BYTES
         places = [range(size)] if is_whole else [range(HEAD_BYTES), range(size - TAIL_BYTES, size)]
         await _fetch(remote, path, places)
         log.info("original_staged", bytes=sum(map(len, places)), size=size)
         local = Local(path, is_whole=is_whole, remote=remote)
-        if not is_whole and not await asyncio.to_thread(_shows_its_index, path, places):
+        if not is_whole and not await asyncio.to_thread(_has_whole_index, path, places):
             await self.complete(local)
         return local
 
@@ -144,9 +141,9 @@ async def _fetch(remote: RemoteFile, path: Path, places: list[range]) -> None:
         finally:
             await asyncio.to_thread(os.close, descriptor)
     except OriginError as error:
-        raise _told(error) from error
+        raise _unavailable(error) from error
     except OSError as error:
-        raise StoreAway(f"a film can't be staged: {error}") from error
+        raise StoreUnavailableError(f"a film can't be staged: {error}") from error
 
 
 async def _fetch_part(remote: RemoteFile, descriptor: int, place: range) -> None:
@@ -161,37 +158,32 @@ async def _fetch_part(remote: RemoteFile, descriptor: int, place: range) -> None
     await asyncio.to_thread(os.pwrite, descriptor, bytes(waiting), at)
 
 
-def _shows_its_index(path: Path, places: list[range]) -> bool:
-    """Whether a staged file is one of boxes (ISO/IEC 14496-12, 4.2) with a whole `moov`, and without fragments.
+def _has_whole_index(path: Path, places: list[range]) -> bool:
+    """Return whether a staged file is made of boxes, with a whole `moov` and without fragments.
 
-    Bytes behind a complete film that are no box don't matter.
-    Only headers are read here; what is in the boxes is for the confined process.
+    Only headers are read here; what is in the boxes is for the confined process. Bytes behind a complete film that are
+    no box don't matter, if they were fetched.
     """
     size = places[-1].stop
-    has_index = has_media = False
+    has_index = False
+    end = 0
     with path.open("rb") as file:
-        at = 0
-        for _ in range(_MAX_BOXES):
-            if at == size:
-                return has_index
-            file.seek(at)
-            header = file.read(_HEADER_BYTES)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if length == 1:
-                length = int.from_bytes(header[8:], "big")
-            elif length == 0:
-                length = size - at
-            if not _SHORTEST_BOX <= length <= size - at:
-                return has_index and has_media and kind not in _FILM_BOXES
-            if kind not in _PLAIN_BOXES:
-                return False
-            has_media = has_media or kind == b"mdat"
-            if kind == b"moov":
-                has_index = any(at in place and at + length - 1 in place for place in places)
-                if not has_index:
+        try:
+            for count, box in enumerate(top_level_boxes(file.fileno(), size)):
+                if count == _MAX_BOXES or box.kind not in _PLAIN_BOXES:
                     return False
-            at += length
-    return False
+                if box.kind == b"moov":
+                    has_index = _was_fetched(box.place, places)
+                    if not has_index:
+                        return False
+                end = box.place.stop
+        except UnsupportedMediaError:
+            return False
+    return has_index and _was_fetched(range(end, min(size, end + _HEADER_BYTES)), places)
+
+
+def _was_fetched(part: range, places: list[range]) -> bool:
+    return not part or any(part[0] in place and part[-1] in place for place in places)
 
 
 def _make(path: Path, size: int) -> int:
@@ -200,8 +192,8 @@ def _make(path: Path, size: int) -> int:
     return descriptor
 
 
-def _told(error: OriginError) -> StoreAway | MediaError:
+def _unavailable(error: OriginError) -> StoreUnavailableError | MediaError:
     log.warning("origin_unavailable", reason=str(error))
     if isinstance(error, OriginInterruptedError | OriginChangedError):
-        return StoreAway(str(error))
+        return StoreUnavailableError(str(error))
     return MediaError.of(domain.ORIGIN_REFUSES)

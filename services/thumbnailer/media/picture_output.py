@@ -12,8 +12,8 @@ import av.filter
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
-from services.thumbnailer import tone_map
-from services.thumbnailer.picture_choice import Refused
+from services.thumbnailer.media import tone_map
+from services.thumbnailer.media.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -40,9 +40,9 @@ _QUARTER_TURNS = {
 
 
 def turns_of(frame: VideoFrame) -> list[Filter]:
-    """Return filters that show a frame as its display matrix (ISO/IEC 14496-12, section 8.3.2) wants.
+    """Return filters that show a frame as its display matrix (ISO/IEC 14496-12, section 8.3.2) says.
 
-    Only what cameras write is known: quarter turns and mirrors.
+    Only what cameras write is supported: quarter turns and mirrors.
     """
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
@@ -62,7 +62,7 @@ def jpeg_of(frame: VideoFrame, stream: VideoStream, width: int) -> bytes:
     """Return a JPEG of a picture in the shape in which a player shows it, `width` pixels wide.
 
     Raises:
-        Refused: NO_PICTURE, as it has no size.
+        UnusableFileError: NO_PICTURE, as it has no size.
     """
     return _jpeg(_scaled(frame, stream, turns_of(frame), width))
 
@@ -70,7 +70,7 @@ def jpeg_of(frame: VideoFrame, stream: VideoStream, width: int) -> bytes:
 def _scaled(frame: VideoFrame, stream: VideoStream, turns: list[Filter], width: int) -> VideoFrame:
     """Return the frame in its shape, `width` pixels wide and an even number high, turned, in BT.709 and as YCbCr."""
     if frame.width < 1 or frame.height < 1:
-        raise Refused("NO_PICTURE")
+        raise UnusableFileError("NO_PICTURE")
     aspect = stream.sample_aspect_ratio or Fraction(1)
     shape = Fraction(frame.height, frame.width) / (aspect if aspect > 0 else 1)
     if is_quarter_turn(turns):

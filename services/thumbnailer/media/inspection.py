@@ -1,4 +1,4 @@
-"""Facts and a thumbnail of a video file, made by a child process that is confined and distrusted."""
+"""Get information and a thumbnail of a video file from a confined child process that is not trusted."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from typing import IO, Final
 
 from sandbox.run import Child
 from services.thumbnailer import domain
-from services.thumbnailer.domain import MediaFacts, MediaFailure
+from services.thumbnailer.domain import MediaInfo
+from services.thumbnailer.media.errors import MediaError
 
-_CHILD: Final = Path(__file__).with_name("media_child.py")
+_CHILD: Final = Path(__file__).with_name("child.py")
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 _CODEC: Final = re.compile(r"[a-z0-9_]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost."""
+    """Time and memory that one file may take."""
 
     wall_sec: float = 60
     cpu_sec: int = 60
@@ -38,25 +39,11 @@ class Limits:
     max_pixels: int = domain.MAX_PIXELS
 
 
-class MediaError(Exception):
-    """A file gave no facts."""
-
-    def __init__(self, failure: MediaFailure) -> None:
-        """With what is wrong and what to do about it."""
-        super().__init__(f"{failure.code}: {failure.reason}")
-        self.failure = failure
-
-    @classmethod
-    def of(cls, code: str) -> MediaError:
-        """The error for a code of `domain`."""
-        return cls(MediaFailure.of(code))
-
-
 DEFAULT_LIMITS: Final = Limits()
 
 
-def open_plainly(path: str, flags: int) -> int:
-    """Opens a named pipe without waiting, perhaps for ever, until somebody writes to it."""
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a named pipe opens without waiting for a writer, which could take for ever."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -64,21 +51,21 @@ async def process(
     source: Path,
     thumbnail: Path,
     limits: Limits = DEFAULT_LIMITS,
-    opener: Callable[[str, int], int] = open_plainly,
-) -> MediaFacts:
-    """Looks into a video file and saves a JPEG of 320 pixels' width from its first 10 %, at most 5 s in.
+    opener: Callable[[str, int], int] = open_without_waiting,
+) -> MediaInfo:
+    """Return information about a video file, and save a JPEG of 320 pixels' width from its first 10 %, at most 5 s in.
 
-    The thumbnail appears whole or not at all, replaces an older one, and its folder must be there. Cancelling
+    The thumbnail is written completely or not at all, and replaces an older one; its folder must exist. Cancelling
     kills the child at once; so does the end of the thread that the event loop runs in.
 
     Args:
         source: the video file.
         thumbnail: where the JPEG goes.
-        limits: what the file may cost.
+        limits: what the file may take.
         opener: opens the file, as for the built-in `open`.
 
     Raises:
-        MediaError: there are no facts; nothing is left behind.
+        MediaError: the file can't be processed; nothing is left behind.
     """
     with await asyncio.to_thread(_open, source, opener) as file:
         size = os.fstat(file.fileno()).st_size
@@ -86,13 +73,13 @@ async def process(
             answer = await _ask_child(file, limits)
         except OSError:
             raise MediaError.of(domain.SERVER_BUSY) from None
-    facts, picture = _understand(answer, size, limits)
+    info, picture = _parse_answer(answer, size, limits)
     await asyncio.to_thread(_save, thumbnail, picture)
-    return facts
+    return info
 
 
 def _open(source: Path, opener: Callable[[str, int], int]) -> IO[bytes]:
-    """Opens the file here, so that the child needs no right to open anything and no name reaches a parser."""
+    """Open the file here, so that the child needs no right to open files and no name reaches a parser."""
     try:
         file = open(source, "rb", buffering=0, opener=opener)  # noqa: SIM115 - the caller closes it
     except (FileNotFoundError, NotADirectoryError):
@@ -101,18 +88,18 @@ def _open(source: Path, opener: Callable[[str, int], int]) -> IO[bytes]:
         raise MediaError.of(domain.NOT_A_VIDEO) from None
     except (OSError, ValueError):
         raise MediaError.of(domain.FILE_UNREADABLE) from None
-    about = os.fstat(file.fileno())
-    if stat.S_ISREG(about.st_mode) and about.st_size:
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_size:
         return file
     file.close()
-    raise MediaError.of(domain.EMPTY_FILE if stat.S_ISREG(about.st_mode) else domain.NOT_A_VIDEO)
+    raise MediaError.of(domain.EMPTY_FILE if stat.S_ISREG(status.st_mode) else domain.NOT_A_VIDEO)
 
 
 async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
-    """Runs the child on an open file and gives what it wrote.
+    """Run the child on an open file and return its output.
 
-    It reads the file as standard input and writes to a file that its limits bound: there is no pipe that
-    could fill up, block or stay open.
+    The child reads the file as standard input and writes to a file whose size is limited: there is no pipe that could
+    fill up, block or stay open.
     """
     job = {
         "parent_pid": os.getpid(),
@@ -140,7 +127,7 @@ async def _ask_child(file: IO[bytes], limits: Limits) -> bytes:
 
 
 def _failure_of_status(status: int) -> str:
-    """What an exit status other than 0 means; negative ones are signals."""
+    """Return the failure code for an exit status other than 0; negative ones are signals."""
     if status == -signal.SIGXCPU:
         return domain.TIME_LIMIT
     if status in {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}:
@@ -148,32 +135,32 @@ def _failure_of_status(status: int) -> str:
     return domain.DECODER_CRASHED
 
 
-def _understand(answer: bytes, size: int, limits: Limits) -> tuple[MediaFacts, bytes]:
-    """Facts and picture from what the child wrote; it has met hostile input, so nothing is taken on trust.
+def _parse_answer(answer: bytes, size: int, limits: Limits) -> tuple[MediaInfo, bytes]:
+    """Validate the output of the child, which has read hostile input; return information and picture.
 
     Raises:
-        MediaError: the failure that it told, or DECODER_CRASHED if it makes no sense.
+        MediaError: the failure that the child reports, or DECODER_CRASHED if its output is invalid.
     """
     try:
-        told = json.loads(answer)
-        if isinstance(code := told.get("failure"), str) and domain.is_failure_code(code):
+        result = json.loads(answer)
+        if isinstance(code := result.get("failure"), str) and domain.is_failure_code(code):
             raise MediaError.of(code)
-        width, height = _whole(told["width"], limits.max_pixels), _whole(told["height"], limits.max_pixels)
-        duration = _seconds(told["duration_sec"])
-        container, mime_type = domain.container_name(_text(told["container"]))
-        audio = told["audio_codec"]
-        facts = MediaFacts(
+        width, height = _whole(result["width"], limits.max_pixels), _whole(result["height"], limits.max_pixels)
+        duration = _seconds(result["duration_sec"])
+        container, mime_type = domain.container_name(_text(result["container"]))
+        audio = result["audio_codec"]
+        info = MediaInfo(
             duration_sec=duration,
             mime_type=mime_type,
             container=container,
-            video_codec=domain.codec_name(_text(told["video_codec"])),
+            video_codec=domain.codec_name(_text(result["video_codec"])),
             audio_codec=None if audio is None else domain.codec_name(_text(audio)),
             width=width,
             height=height,
             bitrate_bps=domain.bitrate_bps(size, duration),
-            isolated=told["isolated"] is True,
+            isolated=result["isolated"] is True,
         )
-        return facts, _picture(told["jpeg"])
+        return info, _picture(result["jpeg"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MediaError.of(domain.DECODER_CRASHED) from None
 
@@ -185,7 +172,7 @@ def _whole(value: object, most: int) -> int:
 
 
 def _seconds(value: object) -> float:
-    # Also refuses what isn't a number: no comparison with it holds.
+    # Also refuses NaN: no comparison with it is true.
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= domain.MAX_DURATION_SEC:
         raise ValueError(value)
     return float(value)
@@ -198,7 +185,7 @@ def _text(value: object) -> str:
 
 
 def _picture(value: object) -> bytes:
-    """A JPEG from Base64, by its first and last marker (ITU-T T.81, annex B)."""
+    """Decode a JPEG from Base64, and check its first and last marker (ITU-T T.81, annex B)."""
     if not isinstance(value, str):
         raise TypeError
     try:
@@ -211,7 +198,7 @@ def _picture(value: object) -> bytes:
 
 
 def _save(target: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole and lasting, or not at all.
+    """Write a file durably and completely, or not at all.
 
     Raises:
         MediaError: THUMBNAIL_UNWRITABLE.
@@ -222,7 +209,7 @@ def _save(target: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                # mkstemp means it for the owner alone; other services read artwork as another user.
+                # mkstemp makes it readable for the owner only; other services read artwork as another user.
                 os.fchmod(descriptor, 0o644)
                 os.fsync(descriptor)
             Path(name).replace(target)
