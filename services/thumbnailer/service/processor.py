@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -10,7 +11,7 @@ from google.protobuf.message import Message
 
 from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
-from kit.events.registry import type_of
+from kit.events.registry import EVENTS, type_of
 from kit.ids import derived_id
 from kit.media import MediaStore
 from kit.origins import Stored, parse
