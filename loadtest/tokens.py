@@ -22,10 +22,10 @@ from kit.db.database import Database
 from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from services.auth.__main__ import MIGRATIONS
-from services.auth.attempts import LoginAttempts
-from services.auth.keys import KeyRing
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.models import User
-from services.auth.passwords import PasswordHasher
 from services.auth.service import Accounts, Actor, Logins, utc_now
 
 TOKENS = 4_000

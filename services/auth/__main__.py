@@ -21,15 +21,15 @@ from kit.service import Loop, Role, Service, main
 from kit.settings import SettingsError
 from kit.web.app import create_app
 from services.auth import consumers
-from services.auth.attempts import LoginAttempts
+from services.auth.clients.webhook import Webhook
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.http import UseCases, build_routers
-from services.auth.keys import KeyRing
-from services.auth.passwords import PasswordHasher
 from services.auth.rpc import AuthServicer, register
 from services.auth.service import Accounts, Administration, Audit, Corporations, Installation, Logins, utc_now
+from services.auth.service.maintenance import Maintenance
 from services.auth.settings import AuthSettings
-from services.auth.sweep import Sweep
-from services.auth.webhook import Webhook
 
 NAME = "auth"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -104,7 +104,7 @@ def build(
         url = settings.alert_webhook_url
         webhook = Webhook(url.get_secret_value()) if url else None
         background.append(Relay(NAME, database, bus, required=REQUIRED_EVENTS).run)
-        background.append(Sweep(corporations, audit, logins, webhook).run)
+        background.append(Maintenance(corporations, audit, logins, webhook).run)
     checks = {"database": Check(database.ping), "broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kit.settings import SettingsError, stop_start
-from services.auth.keys import rotate
+from services.auth.credentials.keys import rotate
 
 
 def run(file: Path | None, *, compromised: bool) -> None:

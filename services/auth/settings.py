@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings, SettingsError
+from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import login_problem, password_problem
-from services.auth.passwords import common_passwords
 
 
 class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.marquee.__main__ import main
-from services.auth.keys import SigningKeys
+from services.auth.credentials.keys import SigningKeys
 
 
 @pytest.mark.parametrize("named_by", ["option", "setting", "data folder"])

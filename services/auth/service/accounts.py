@@ -14,10 +14,10 @@ from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
-from services.auth.attempts import LoginAttempts
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import Role, Status, login_key, searchable, status_of_new_account
 from services.auth.models import User
-from services.auth.passwords import PasswordHasher
 from services.auth.repository import (
     AccountChangeRepository,
     AuditRepository,

@@ -14,9 +14,9 @@ from kit.errors import ApiError
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
+from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import password_problem
 from services.auth.models import AuditEntry, User
-from services.auth.passwords import common_passwords
 from services.auth.repository import (
     AccountChangeRepository,
     AuditRepository,

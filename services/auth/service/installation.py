@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from kit.db.database import Database
-from services.auth.devices import known_device, remember_login
+from services.auth.credentials.devices import known_device, remember_login
 from services.auth.repository import InstanceRepository
 
 _NAME_BYTES = 4

@@ -13,11 +13,11 @@ from kit.errors import ApiError
 from kit.events.envelope import Event
 from kit.ids import new_id
 from marquee.events.v1 import user_pb2
-from services.auth.attempts import LoginAttempts
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import RefreshState, judge_refresh, login_key, login_problem
-from services.auth.keys import KeyRing
 from services.auth.models import RefreshToken, User
-from services.auth.passwords import PasswordHasher
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
 from services.auth.service.common import SOURCE, Actor, digest, note, user_event
 

@@ -13,9 +13,9 @@ from pydantic import AwareDatetime
 from kit.auth.authentication import CurrentAdmin, protected_router
 from kit.web.schemas import Page, Paging, paging
 from services.progress.domain import ViewFilter
+from services.progress.http.spreadsheet import BEGINNING, lines
 from services.progress.schemas import LoggedViewView
 from services.progress.service import ViewLog
-from services.progress.spreadsheet import BEGINNING, lines
 
 
 class Format(StrEnum):

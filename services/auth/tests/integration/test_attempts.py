@@ -13,7 +13,7 @@ import pytest
 
 from kit.errors import ApiError
 from kit.testing.servers import RedisServer, free_port
-from services.auth import attempts
+from services.auth.credentials import login_attempts
 from services.auth.tests.support import ADMIN, BROWSER, PASSWORD, Auth, StartAuth, basic, problem
 
 LIMIT = 4
@@ -31,7 +31,7 @@ class AttemptsContract:
     @pytest.fixture(autouse=True)
     def patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Redis is slow where the machine is busy; what happens when it is too slow has tests of its own."""
-        monkeypatch.setattr(attempts, "REDIS_DEADLINE_SEC", 60.0)
+        monkeypatch.setattr(login_attempts, "REDIS_DEADLINE_SEC", 60.0)
 
     @pytest.fixture
     async def auth(self, start_auth: StartAuth, redis_url: str | None) -> AsyncIterator[Auth]:
@@ -179,7 +179,7 @@ class AttemptsContract:
     ) -> None:
         answers = await asyncio.gather(*(auth.log_in(ADMIN, f"guess-{number}", home) for number in range(40)))
         assert {answer.status_code for answer in answers} == {401, 429}
-        assert LIMIT <= len(checked) < LIMIT + attempts.SIDE_BY_SIDE
+        assert LIMIT <= len(checked) < LIMIT + login_attempts.SIDE_BY_SIDE
 
 
 class TestMemory(AttemptsContract):
@@ -190,7 +190,7 @@ class TestMemory(AttemptsContract):
     async def test_one_address_alone_never_closes_an_account(self, monkeypatch: pytest.MonkeyPatch) -> None:
         real, ahead_sec = time.time, 0.0
         monkeypatch.setattr(time, "time", lambda: real() + ahead_sec)
-        counter = attempts.LoginAttempts(None, per_account=10, per_address=30, per_account_everywhere=100)
+        counter = login_attempts.LoginAttempts(None, per_account=10, per_address=30, per_account_everywhere=100)
         failures: list[float] = []
         for _ in range(5 * 60):
             with contextlib.suppress(ApiError):
@@ -235,7 +235,7 @@ class TestRedisAway:
     async def test_a_redis_that_hangs_is_not_waited_for_long(
         self, start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(attempts, "REDIS_DEADLINE_SEC", 0.1)
+        monkeypatch.setattr(login_attempts, "REDIS_DEADLINE_SEC", 0.1)
 
         async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -260,7 +260,7 @@ class TestRedisAway:
 
         server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        counter = attempts.LoginAttempts(f"redis://127.0.0.1:{port}", LIMIT, LIMIT, LIMIT)
+        counter = login_attempts.LoginAttempts(f"redis://127.0.0.1:{port}", LIMIT, LIMIT, LIMIT)
         for _ in range(20):
             asked.clear()
             counting = asyncio.ensure_future(counter.failed("alice", "10.0.0.1"))
@@ -269,6 +269,6 @@ class TestRedisAway:
             started = time.monotonic()
             with pytest.raises(asyncio.CancelledError):
                 await counting
-            assert time.monotonic() - started < attempts.REDIS_DEADLINE_SEC / 2
+            assert time.monotonic() - started < login_attempts.REDIS_DEADLINE_SEC / 2
         await counter.close()
         server.close()

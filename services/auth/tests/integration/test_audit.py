@@ -20,17 +20,17 @@ from kit.events.envelope import MalformedEvent
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus
 from kit.testing.queries import count_queries
-from services.auth import sweep, webhook
-from services.auth.attempts import LoginAttempts
+from services.auth.clients import webhook
+from services.auth.clients.webhook import Webhook, WebhookError
 from services.auth.consumers import subscribe
-from services.auth.keys import KeyRing
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.models import AccountChange, Alert, AuditEntry
-from services.auth.passwords import PasswordHasher
-from services.auth.service import Audit, Corporations, Logins, utc_now
+from services.auth.service import Audit, Corporations, Logins, maintenance, utc_now
 from services.auth.service.audit import BURST_WINDOW, DELIVERIES, FIRST_RETRY
-from services.auth.sweep import Sweep
+from services.auth.service.maintenance import Maintenance
 from services.auth.tests.support import ADMIN, Auth, Clock, problem
-from services.auth.webhook import Webhook, WebhookFailed
 
 BURST = 5
 
@@ -202,7 +202,7 @@ class AuditContract:
     async def test_what_was_kept_long_enough_goes(self, auth: Auth, database: Database, clock: Clock) -> None:
         user_id = (await auth.register("alice")).json()["id"]
         await auth.client.post(f"/api/users/{user_id}/suspend", headers=await auth.bearer())
-        sweep = sweep_of(auth, database, clock)
+        sweep = maintenance_of(auth, database, clock)
         clock.advance(seconds=auth.settings.access_ttl_sec)
         await sweep.once(prune=True)
         assert await kept(database) == (4, 1)
@@ -241,7 +241,7 @@ class AuditContract:
     ) -> None:
         async with a_hook() as hook:
             hook.status = 500
-            rounds = sweep_of(auth, database, clock, Webhook(hook.url("/secret?token=s3cret")))
+            rounds = maintenance_of(auth, database, clock, Webhook(hook.url("/secret?token=s3cret")))
             for _ in range(BURST):
                 await auth.log_in("nobody", "wrong")
             with capture_logs() as logs:
@@ -265,7 +265,7 @@ class AuditContract:
     async def test_an_alert_that_nobody_takes_is_given_up(self, auth: Auth, database: Database, clock: Clock) -> None:
         async with a_hook() as hook:
             hook.status = 503
-            rounds = sweep_of(auth, database, clock, Webhook(hook.url()))
+            rounds = maintenance_of(auth, database, clock, Webhook(hook.url()))
             for _ in range(BURST):
                 await auth.log_in("nobody", "wrong")
             for _ in range(2 * DELIVERIES):
@@ -296,7 +296,7 @@ def audit_of(database: Database, clock: Clock) -> Audit:
     return Audit(database, retention_days=30, burst=BURST, clock=clock)
 
 
-def sweep_of(auth: Auth, database: Database, clock: Clock, hook: Webhook | None = None) -> Sweep:
+def maintenance_of(auth: Auth, database: Database, clock: Clock, hook: Webhook | None = None) -> Maintenance:
     logins = Logins(
         database,
         PasswordHasher(4, ""),
@@ -306,7 +306,7 @@ def sweep_of(auth: Auth, database: Database, clock: Clock, hook: Webhook | None 
         refresh_ttl_sec=auth.settings.refresh_ttl_sec,
         clock=clock,
     )
-    return Sweep(Corporations(database, clock), audit_of(database, clock), logins, hook)
+    return Maintenance(Corporations(database, clock), audit_of(database, clock), logins, hook)
 
 
 class TestSqlite(AuditContract):
@@ -359,7 +359,7 @@ async def a_hook() -> AsyncIterator[Hook]:
 async def test_a_redirect_is_not_followed() -> None:
     async with a_hook() as hook, a_hook() as elsewhere:
         hook.status, hook.headers = 307, f"Location: {elsewhere.url()}\r\n"
-        with pytest.raises(WebhookFailed, match="status 307"):
+        with pytest.raises(WebhookError, match="status 307"):
             await Webhook(hook.url()).post("{}")
     assert (len(hook.requests), elsewhere.requests) == (1, [])
 
@@ -375,13 +375,13 @@ async def test_one_that_hangs_is_not_waited_for_long(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(webhook, "TIMEOUT_SEC", 0.1)
     async with a_hook() as hook:
         hook.silent = True
-        with pytest.raises(WebhookFailed, match="TimeoutError"):
+        with pytest.raises(WebhookError, match="TimeoutError"):
             await Webhook(hook.url()).post("{}")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/s3cret", "https://127.0.0.1:1/s3cret", "http://[::1]:1/s3cret"])
 async def test_a_failure_tells_no_address(url: str) -> None:
-    with pytest.raises(WebhookFailed) as caught:
+    with pytest.raises(WebhookError) as caught:
         await Webhook(url).post("{}")
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -397,7 +397,7 @@ async def test_a_step_that_fails_holds_up_no_other(
     for _ in range(BURST):
         await auth.log_in("nobody", "wrong")
     with capture_logs() as logs:
-        await sweep_of(auth, database, clock).once()
+        await maintenance_of(auth, database, clock).once()
     assert [entry["event"] for entry in logs if entry["log_level"] in ("error", "warning")] == [
         "sweep_failed",
         "login_failures_burst",
@@ -408,15 +408,15 @@ async def test_it_goes_on_and_on(auth: Auth, database: Database, clock: Clock, m
     rounds: list[bool] = []
     done = asyncio.Event()
 
-    async def once(_self: Sweep, *, prune: bool = False) -> None:
+    async def once(_self: Maintenance, *, prune: bool = False) -> None:
         rounds.append(prune)
-        if len(rounds) == sweep.PRUNE_EVERY + 1:
+        if len(rounds) == maintenance.PRUNE_EVERY + 1:
             done.set()
 
-    monkeypatch.setattr(Sweep, "once", once)
-    monkeypatch.setattr(sweep, "EVERY_SEC", 0)
-    running = asyncio.ensure_future(sweep_of(auth, database, clock).run())
+    monkeypatch.setattr(Maintenance, "once", once)
+    monkeypatch.setattr(maintenance, "EVERY_SEC", 0)
+    running = asyncio.ensure_future(maintenance_of(auth, database, clock).run())
     async with asyncio.timeout(60):
         await done.wait()
     running.cancel()
-    assert rounds == [True, *[False] * (sweep.PRUNE_EVERY - 1), True]
+    assert rounds == [True, *[False] * (maintenance.PRUNE_EVERY - 1), True]

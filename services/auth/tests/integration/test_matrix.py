@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from kit.auth import client as auth_client
-from services.auth.keys import SigningKeys
+from services.auth.credentials.keys import SigningKeys
 from services.auth.models import User
 from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic
 

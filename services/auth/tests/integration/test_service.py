@@ -20,12 +20,12 @@ from sqlalchemy import func, select, text
 
 from kit.db.database import Database
 from kit.errors import ApiError
-from services.auth import keys as keys_module
-from services.auth.attempts import LoginAttempts
+from services.auth.credentials import keys as keys_module
+from services.auth.credentials.keys import MAX_KEYS, KeyRing, rotate
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import REUSE_GRACE
-from services.auth.keys import MAX_KEYS, KeyRing, rotate
 from services.auth.models import RefreshToken
-from services.auth.passwords import PasswordHasher
 from services.auth.repository import UserRepository
 from services.auth.service import Accounts, Actor, Logins
 from services.auth.tests.support import PASSWORD, Clock

@@ -22,9 +22,9 @@ from kit.auth.authentication import Authenticator
 from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.auth.tokens import TOKEN_TYPE
 from kit.web.server import HttpServer, listen
-from services.auth import keys as keys_module
+from services.auth.credentials import keys as keys_module
+from services.auth.credentials.keys import KeyRing, rotate
 from services.auth.http.login import FORM_TYPE
-from services.auth.keys import KeyRing, rotate
 from services.auth.tests.integration.test_rpc import a_request
 from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic, problem
 

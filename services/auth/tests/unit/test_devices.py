@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.devices import MAX_LOGINS, known_device, remember_login
+from services.auth.credentials.devices import MAX_LOGINS, known_device, remember_login
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import (
     REUSE_GRACE,
     RefreshState,
@@ -21,7 +22,6 @@ from services.auth.domain import (
     searchable,
     status_of_new_account,
 )
-from services.auth.passwords import common_passwords
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 FRESH = RefreshState(

@@ -25,8 +25,8 @@ from jwt.algorithms import RSAAlgorithm
 from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
 from kit.settings import SettingsError
-from services.auth import keys as keys_module
-from services.auth.keys import KEEP_SEC, LEAD_SEC, MAX_KEYS, SigningKeys, rotate
+from services.auth.credentials import keys as keys_module
+from services.auth.credentials.keys import KEEP_SEC, LEAD_SEC, MAX_KEYS, SigningKeys, rotate
 from services.auth.models import User
 from services.auth.rotate import main as command
 

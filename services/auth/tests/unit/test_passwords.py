@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import bcrypt
 import pytest
 
-from services.auth.passwords import PasswordHasher
+from services.auth.credentials.passwords import PasswordHasher
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progress.spreadsheet import lines
+from services.progress.http.spreadsheet import lines
 
 FORMULAS = [
     "=1+1",

@@ -13,7 +13,7 @@ DEADLINE_SEC = 15.0
 """For all of it."""
 
 
-class WebhookFailed(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class WebhookError(Exception):
     """The alert was not taken; the text names no address, for addresses of webhooks are secrets."""
 
 
@@ -34,15 +34,15 @@ class Webhook:
         """Posts a JSON document once.
 
         Raises:
-            WebhookFailed: nobody took it.
+            WebhookError: nobody took it.
         """
         try:
             async with asyncio.timeout(DEADLINE_SEC):
                 status = await asyncio.to_thread(self._post, body.encode())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise WebhookFailed(type(error).__name__) from None
+            raise WebhookError(type(error).__name__) from None
         if not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
-            raise WebhookFailed(f"status {status}")
+            raise WebhookError(f"status {status}")
 
     def _post(self, body: bytes) -> int:
         parts = urlsplit(self._url)

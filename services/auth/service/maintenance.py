@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from services.auth.clients.webhook import Webhook, WebhookError
 from services.auth.service import Audit, Corporations, Logins
-from services.auth.webhook import Webhook, WebhookFailed
 
 log = structlog.get_logger()
 
@@ -18,7 +18,7 @@ PRUNE_EVERY = 240
 """Rounds from one pruning to the next: an hour."""
 
 
-class Sweep:
+class Maintenance:
     """Does what nobody asks for, again and again.
 
     Args:
@@ -63,7 +63,7 @@ class Sweep:
         while alert := await self._audit.take_alert():
             try:
                 await self._webhook.post(alert.body)
-            except WebhookFailed as error:
+            except WebhookError as error:
                 log.warning("alert_not_delivered", kind=alert.kind, attempt=alert.attempts, reason=str(error))
             else:
                 await self._audit.delivered(alert)
