@@ -87,7 +87,7 @@ def build(
         return Caller(user.id, user.role, user.status, user.corporation_id or "")
 
     async def first_admin() -> None:
-        if await accounts.exist():
+        if await accounts.any_exist():
             return
         if settings.admin_password is None:
             raise SettingsError(

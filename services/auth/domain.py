@@ -75,12 +75,12 @@ def password_problem(password: str, login_id: str, common: Container[str]) -> st
     return None
 
 
-def plan_at(plan: str, expires_at: datetime | None, now: datetime) -> Plan:
+def effective_plan(plan: str, expires_at: datetime | None, now: datetime) -> Plan:
     """The plan that counts at a moment: a paid one ends by itself, whoever notices."""
     return "paid" if plan == "paid" and (expires_at is None or now < expires_at) else "free"
 
 
-def status_of_new_account(registration: Literal["open", "approval"]) -> Status:
+def initial_status(registration: Literal["open", "approval"]) -> Status:
     """What a person who registers begins as."""
     return "active" if registration == "open" else "pending"
 
@@ -96,7 +96,7 @@ class RefreshState:
     """Whether the token that replaced it was not used yet."""
 
 
-def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "repeat", "expired", "reused"]:
+def decide_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "repeat", "expired", "reused"]:
     """What to do with a refresh token (OAuth 2.0 Security BCP, RFC 9700, 4.14.2).
 
     A token used before is either stolen or the answer to it was lost; only the immediate predecessor, for a moment,

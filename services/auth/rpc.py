@@ -11,7 +11,7 @@ from grpc import aio
 from kit.errors import ApiError
 from kit.rpc import timestamp
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
-from services.auth.domain import plan_at
+from services.auth.domain import effective_plan
 from services.auth.models import Corporation, User
 from services.auth.service import Accounts, Corporations, Logins
 
@@ -95,7 +95,7 @@ def _message(user: User) -> auth_pb2.User:
 
 
 def _corporation(corporation: Corporation, now: datetime) -> auth_pb2.Corporation:
-    plan = plan_at(corporation.plan, corporation.plan_expires_at, now)
+    plan = effective_plan(corporation.plan, corporation.plan_expires_at, now)
     ends = corporation.plan_expires_at if plan == "paid" else None
     return auth_pb2.Corporation(
         id=corporation.id,

@@ -112,7 +112,7 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _known_counter(cls, url: str | None) -> str | None:
+    def _usable_redis_url(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("redis://", "rediss://")):
             raise ValueError("must begin with redis:// or rediss://")
         return url

@@ -27,7 +27,7 @@ class Tokens:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not token.startswith("good"):
             raise ApiError("AUTH_INVALID_TOKEN")
-        return Caller(user_id=token, role="member", status="active", session_id=token)
+        return Caller(user_id=token, role="member", status="active", login_session_id=token)
 
     def known(self, fields: object) -> Caller | None:
         raise AssertionError("whoever is new must be verified, not guessed")

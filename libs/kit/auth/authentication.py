@@ -91,9 +91,9 @@ class Authenticator:
             raise ApiError("AUTH_USER_SUSPENDED")
         return caller
 
-    def revoke(self, session_id: str) -> None:
+    def revoke(self, login_session_id: str) -> None:
         """Refuses, from now on, the tokens of a login that was ended."""
-        self._verifier.revoke(session_id)
+        self._verifier.revoke(login_session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
         """Relies on nothing that was learned of an account before its password, rights or existence changed.

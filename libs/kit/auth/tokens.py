@@ -41,7 +41,7 @@ class Caller:
     role: str
     status: str
     corporation_id: str = ""
-    session_id: str = ""
+    login_session_id: str = ""
     """The login this comes from: all tokens of one refresh family share it. Empty with Basic."""
 
     @property
@@ -94,12 +94,12 @@ class TokenVerifier:
         verified = await self._check(token)
         return self._seen.put(token, verified).caller
 
-    def revoke(self, session_id: str) -> None:
+    def revoke(self, login_session_id: str) -> None:
         """Refuses, from now on, the tokens of a login that was ended (their `sid` claim)."""
-        if session_id in self._revoked:
+        if login_session_id in self._revoked:
             return
-        self._revoked.put(session_id, True)
-        self._seen.drop_if(lambda _, known: known.caller.session_id == session_id)
+        self._revoked.put(login_session_id, True)
+        self._seen.drop_if(lambda _, known: known.caller.login_session_id == login_session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
         """Refuses, from now on, the tokens of an account that are older than a change of its rights.
@@ -147,7 +147,9 @@ class TokenVerifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise ApiError("AUTH_INVALID_TOKEN") from error
         caller = verified.caller
-        if caller.session_id in self._revoked or verified.version < (self._least_versions.peek(caller.user_id) or 0):
+        if caller.login_session_id in self._revoked or verified.version < (
+            self._least_versions.peek(caller.user_id) or 0
+        ):
             raise ApiError("AUTH_INVALID_TOKEN")
         return verified
 
@@ -201,7 +203,7 @@ def _verified(claims: dict[str, Any]) -> _Verified:
         "role": claims["role"],
         "status": claims["status"],
         "corporation_id": claims.get("corporation_id") or "",
-        "session_id": claims["sid"],
+        "login_session_id": claims["sid"],
     }
     if not all(isinstance(value, str) for value in fields.values()):
         raise TypeError("claims must be texts")

@@ -104,7 +104,7 @@ class RequestLimits:
         and count by user and address.
         """
         if limited == "address":
-            login = caller.session_id or f"{caller.user_id} {client_network(address)}"
+            login = caller.login_session_id or f"{caller.user_id} {client_network(address)}"
             verdict = _verdict("login", self._logins, login)
             if not verdict.is_taken:
                 return verdict

@@ -115,7 +115,7 @@ class SigningKeys:
         """The same as text."""
         return json.dumps(self.jwks())
 
-    def mint(self, user: User, session_id: str, ttl_sec: int) -> str:
+    def mint(self, user: User, login_session_id: str, ttl_sec: int) -> str:
         """An access token.
 
         Args:
@@ -132,7 +132,7 @@ class SigningKeys:
             "status": user.status,
             "corporation_id": user.corporation_id,
             "ver": user.claims_version,
-            "sid": session_id,
+            "sid": login_session_id,
             "jti": new_id(),
             "iat": now,
             "exp": now + ttl_sec,
@@ -172,9 +172,9 @@ class KeyRing:
         """Reads the file whenever it has changed; runs until cancelled. One that can't be used changes nothing."""
         while True:
             await asyncio.sleep(RELOAD_SEC)
-            await asyncio.to_thread(self.look)
+            await asyncio.to_thread(self.reload_if_changed)
 
-    def look(self) -> None:
+    def reload_if_changed(self) -> None:
         """Reads the file if it has changed."""
         try:
             identity = _identity(self._path)
@@ -215,7 +215,7 @@ def rotate(path: Path, *, compromised: bool = False) -> Rotation:
     """
     now = int(time.time())
     try:
-        with _alone(path):
+        with _exclusive_lock(path):
             keys = _read(path)
             SigningKeys(keys)
             new = _new_key(now if compromised else now + LEAD_SEC)
@@ -249,8 +249,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    facts = path.stat()
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+    file_stat = path.stat()
+    return file_stat.st_ino, file_stat.st_mtime_ns, file_stat.st_size
 
 
 def _signer(key: dict[str, Any]) -> _Signer:
@@ -267,23 +267,23 @@ def _signer(key: dict[str, Any]) -> _Signer:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _written(path, [_new_key()]) as partial, contextlib.suppress(FileExistsError):
+    with _temporary_key_file(path, [_new_key()]) as partial, contextlib.suppress(FileExistsError):
         # A link fails when another replica was faster: then its keys are everybody's.
         path.hardlink_to(partial)
 
 
 def _write(path: Path, keys: Sequence[dict[str, Any]]) -> None:
-    facts = path.stat()
-    with _written(path, keys) as partial:
+    file_stat = path.stat()
+    with _temporary_key_file(path, keys) as partial:
         # Whoever may read the keys now may read the new ones: often another user than the one who rotates.
         if os.geteuid() == 0:
-            os.chown(partial, facts.st_uid, facts.st_gid)
-        partial.chmod(stat.S_IMODE(facts.st_mode))
+            os.chown(partial, file_stat.st_uid, file_stat.st_gid)
+        partial.chmod(stat.S_IMODE(file_stat.st_mode))
         partial.replace(path)
 
 
 @contextlib.contextmanager
-def _written(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
+def _temporary_key_file(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
     """A file beside the key file that holds these keys, safely on disk; gone afterwards unless it was renamed."""
     # A name of its own, readable by its owner only: in containers all processes have the same id.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -299,7 +299,7 @@ def _written(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusive_lock(path: Path) -> Iterator[None]:
     """Of two who rotate at once, one waits for the other."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:

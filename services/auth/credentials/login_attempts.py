@@ -54,8 +54,9 @@ class LoginAttempts:
         if redis_url:
             self._connections = ConnectionPool.from_url(
                 redis_url,
-                # `_counting` bounds all of it. With a bound of its own the client writes by `asyncio.wait_for`, which
-                # before Python 3.12 may lose a cancellation: a request would go on after its client was gone.
+                # `_redis_deadline` bounds each operation. With a timeout of its own the client writes by
+                # `asyncio.wait_for`, which before Python 3.12 may lose a cancellation: a request would continue after
+                # its client disconnected.
                 socket_timeout=None,
                 socket_connect_timeout=REDIS_DEADLINE_SEC,
                 # A connection kept from before Redis restarted fails at its first use.
@@ -69,7 +70,7 @@ class LoginAttempts:
             )
         else:
             self._storage = MemoryStorage()
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._semaphores: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._per_account = RateLimitItemPerMinute(per_account, WINDOW_MIN, "account")
         self._per_address = RateLimitItemPerMinute(per_address, WINDOW_MIN, "address")
@@ -77,14 +78,16 @@ class LoginAttempts:
         self._share = RateLimitItemPerHour(share, 1, "share")
         self._everywhere = RateLimitItemPerHour(per_account_everywhere, 1, "everywhere")
 
-    def turn(self, address: str, device: str | None = None) -> asyncio.Semaphore:
-        """What an attempt holds from before `require_room` until after `failed`.
+    def limit_concurrency(self, address: str, device: str | None = None) -> asyncio.Semaphore:
+        """What an attempt holds from before `check_limits` until after `record_failure`.
 
         Without it, a thousand guesses sent at once would all find room before the first of them was counted.
         """
-        return self._turns.setdefault(_device(device) or client_network(address), asyncio.Semaphore(SIDE_BY_SIDE))
+        return self._semaphores.setdefault(
+            _device_key(device) or client_network(address), asyncio.Semaphore(SIDE_BY_SIDE)
+        )
 
-    async def require_room(self, login_key: str | None, address: str, device: str | None = None) -> None:
+    async def check_limits(self, login_key: str | None, address: str, device: str | None = None) -> None:
         """Goes on only when no limit is reached.
 
         Args:
@@ -96,9 +99,9 @@ class LoginAttempts:
         Raises:
             ApiError: AUTH_RATE_LIMITED; SERVICE_UNAVAILABLE when the count can't be had.
         """
-        async with _counting():
+        async with _redis_deadline():
             if login_key is not None and device is not None:
-                limits = self._own_limits(login_key, _device(device))
+                limits = self._own_limits(login_key, _device_key(device))
             else:
                 limits = await self._strangers_limits(login_key, client_network(address))
             for limit, names in limits:
@@ -106,27 +109,27 @@ class LoginAttempts:
                     retry_sec = limit.get_expiry()
                     raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(retry_sec)})
 
-    async def failed(self, login_key: str | None, address: str, device: str | None = None) -> None:
+    async def record_failure(self, login_key: str | None, address: str, device: str | None = None) -> None:
         """Counts a failure. One of a known device or address adds nothing to what closes the account for all.
 
         Raises:
             ApiError: SERVICE_UNAVAILABLE when it can't be counted.
         """
-        async with _counting():
+        async with _redis_deadline():
             limits = await self._strangers_limits(login_key, client_network(address), is_known=device is not None)
             if login_key is not None and device is not None:
-                limits += self._own_limits(login_key, _device(device))
+                limits += self._own_limits(login_key, _device_key(device))
             for limit, names in limits:
                 await self._limiter.hit(limit, *names)
 
-    async def succeeded(self, login_key: str, address: str) -> None:
+    async def record_success(self, login_key: str, address: str) -> None:
         """Remembers that the account was used from an address: clients with Basic credentials keep no cookie.
 
         Raises:
             ApiError: SERVICE_UNAVAILABLE when it can't be remembered.
         """
-        async with _counting():
-            known = _known_key(login_key, client_network(address))
+        async with _redis_deadline():
+            known = _known_address_key(login_key, client_network(address))
             if not await self._storage.get(known):
                 await self._storage.incr(known, KNOWN_ADDRESS_SEC)
 
@@ -134,7 +137,7 @@ class LoginAttempts:
         limits: _Limits = [(self._per_address, (network,))]
         if login_key is not None:
             limits += self._own_limits(login_key, network)
-            if not is_known and not await self._storage.get(_known_key(login_key, network)):
+            if not is_known and not await self._storage.get(_known_address_key(login_key, network)):
                 limits.append((self._everywhere, (login_key,)))
         return limits
 
@@ -154,17 +157,17 @@ class LoginAttempts:
             await self._connections.aclose()
 
 
-def _device(device: str | None) -> str:
+def _device_key(device: str | None) -> str:
     return f"device {device}" if device else ""
 
 
-def _known_key(login_key: str, network: str) -> str:
+def _known_address_key(login_key: str, network: str) -> str:
     # A login may hold anything, and of those who use the platform no list should lie in Redis.
     return "marquee:login:known:" + hashlib.sha256(f"{network} {login_key}".encode()).hexdigest()
 
 
 @asynccontextmanager
-async def _counting() -> AsyncIterator[None]:
+async def _redis_deadline() -> AsyncIterator[None]:
     """Bounds the time that counting may take, and fails closed."""
     try:
         async with asyncio.timeout(REDIS_DEADLINE_SEC):

@@ -9,16 +9,16 @@ from fastapi import Depends, Query, Request
 from kit.auth.authentication import CurrentAdmin, client_address
 from services.auth.models import User
 from services.auth.schemas import OwnUserView, UserView
-from services.auth.service import Actor
+from services.auth.service import Principal
 
 Uploads = Literal["admin", "members"]
 
 
-async def _acting_admin(admin: CurrentAdmin, request: Request) -> Actor:
-    return Actor(admin.user_id, client_address(request))
+async def _admin_principal(admin: CurrentAdmin, request: Request) -> Principal:
+    return Principal(admin.user_id, client_address(request))
 
 
-ActingAdmin = Annotated[Actor, Depends(_acting_admin)]
+AdminPrincipal = Annotated[Principal, Depends(_admin_principal)]
 """The administrator who calls; everybody else gets AUTH_FORBIDDEN."""
 
 SearchText = Annotated[str | None, Query(max_length=400, pattern=r"^[^\x00]*$")]

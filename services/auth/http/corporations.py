@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends
 from kit.auth.authentication import CurrentCaller, protected_router
 from kit.errors import ApiError
 from kit.web.schemas import Page, Paging, errors, paging
-from services.auth.domain import plan_at
-from services.auth.http.common import ActingAdmin, SearchText
+from services.auth.domain import effective_plan
+from services.auth.http.common import AdminPrincipal, SearchText
 from services.auth.models import Corporation
 from services.auth.schemas import CorporationNaming, CorporationView, PlanChange
 from services.auth.service import Corporations
@@ -21,7 +21,7 @@ def build_router(corporations: Corporations) -> APIRouter:
     router = protected_router()
 
     def view(corporation: Corporation) -> CorporationView:
-        plan = plan_at(corporation.plan, corporation.plan_expires_at, corporations.now())
+        plan = effective_plan(corporation.plan, corporation.plan_expires_at, corporations.now())
         return CorporationView(
             id=corporation.id,
             name=corporation.name,
@@ -32,7 +32,7 @@ def build_router(corporations: Corporations) -> APIRouter:
 
     @router.get("/api/corporations")
     async def list_corporations(
-        admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: AdminPrincipal,  # noqa: ARG001 - being an administrator is what counts
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
     ) -> Page[CorporationView]:
@@ -41,7 +41,7 @@ def build_router(corporations: Corporations) -> APIRouter:
         return Page(items=[view(each) for each in found], page=page.page, page_size=page.page_size, total=total)
 
     @router.post("/api/corporations", status_code=201, responses=errors("CORPORATION_NAME_TAKEN"))
-    async def make_corporation(body: CorporationNaming, admin: ActingAdmin) -> CorporationView:
+    async def make_corporation(body: CorporationNaming, admin: AdminPrincipal) -> CorporationView:
         """Makes a corporation, on the free plan. Administrators only."""
         return view(await corporations.make(body.name, admin))
 
@@ -53,7 +53,9 @@ def build_router(corporations: Corporations) -> APIRouter:
         return view(await corporations.get(corporation_id))
 
     @router.patch("/api/corporations/{corporation_id}", responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NAME_TAKEN"))
-    async def rename_corporation(corporation_id: str, body: CorporationNaming, admin: ActingAdmin) -> CorporationView:
+    async def rename_corporation(
+        corporation_id: str, body: CorporationNaming, admin: AdminPrincipal
+    ) -> CorporationView:
         """Gives a corporation another name. Administrators only."""
         return view(await corporations.rename(corporation_id, body.name, admin))
 
@@ -62,12 +64,12 @@ def build_router(corporations: Corporations) -> APIRouter:
         status_code=204,
         responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NOT_EMPTY"),
     )
-    async def delete_corporation(corporation_id: str, admin: ActingAdmin) -> None:
+    async def delete_corporation(corporation_id: str, admin: AdminPrincipal) -> None:
         """Removes a corporation that has no members. Administrators only."""
         await corporations.delete(corporation_id, admin)
 
     @router.put("/api/corporations/{corporation_id}/plan", responses=errors("CONTENT_NOT_FOUND"))
-    async def set_plan(corporation_id: str, body: PlanChange, admin: ActingAdmin) -> CorporationView:
+    async def set_plan(corporation_id: str, body: PlanChange, admin: AdminPrincipal) -> CorporationView:
         """Puts a corporation on a plan; a paid one becomes free by itself when it ends. Administrators only."""
         return view(await corporations.set_plan(corporation_id, body.plan, body.expires_at, admin))
 

@@ -24,7 +24,7 @@ from services.auth.schemas import (
     Tokens,
     UserView,
 )
-from services.auth.service import Accounts, Actor, Installation, Logins, TokenPair
+from services.auth.service import Accounts, Installation, Logins, Principal, TokenPair
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 FORM_FIELDS = 10
@@ -132,8 +132,8 @@ def build_router(  # noqa: C901 - routes side by side
     @protected.post("/api/auth/logout", status_code=204)
     async def logout(caller: CurrentCaller, request: Request, response: Response) -> None:
         """Ends this login: its refresh tokens are void and the cookies gone."""
-        if caller.session_id:
-            await logins.log_out(caller.user_id, caller.session_id, client_address(request))
+        if caller.login_session_id:
+            await logins.log_out(caller.user_id, caller.login_session_id, client_address(request))
         bare = request.cookies.get(REFRESH_COOKIE, "")
         cookies.delete_tokens(request, response, bare_are_own=await logins.own_refresh_token([bare]) is not None)
 
@@ -160,7 +160,7 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
             password=body.password.get_secret_value(),
             display_name=body.display_name,
             registration=registration,
-            actor=Actor(None, client_address(request)),
+            actor=Principal(None, client_address(request)),
         )
         return UserView.model_validate(user)
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from kit.auth.authentication import CurrentCaller, client_address, protected_router
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
-from services.auth.http.common import ActingAdmin, SearchText, Uploads, own_view
+from services.auth.http.common import AdminPrincipal, SearchText, Uploads, own_view
 from services.auth.repository import UserFilter
 from services.auth.schemas import NewUser, OwnChange, OwnUserView, ResetCodeView, UserChangeRequest, UserView
-from services.auth.service import Accounts, Actor, Administration, UserChange
+from services.auth.service import Accounts, Administration, Principal, UserChange
 
 
 def build_router(accounts: Accounts, administration: Administration, uploads: Uploads) -> APIRouter:
@@ -50,7 +50,7 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
     @router.delete("/api/users/me", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
     async def leave(caller: CurrentCaller, request: Request) -> None:
         """Deletes the caller's account, and everything about them everywhere."""
-        await accounts.erase(caller.user_id, Actor(caller.user_id, client_address(request)))
+        await accounts.erase(caller.user_id, Principal(caller.user_id, client_address(request)))
 
     return router
 
@@ -60,7 +60,7 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
 
     @router.get("/api/users")
     async def list_users(
-        admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: AdminPrincipal,  # noqa: ARG001 - being an administrator is what counts
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
         status: Annotated[Status | None, Query()] = None,
@@ -74,7 +74,7 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
     @router.post("/api/users", status_code=201, responses=errors("AUTH_LOGIN_TAKEN"))
-    async def make_user(body: NewUser, admin: ActingAdmin) -> UserView:
+    async def make_user(body: NewUser, admin: AdminPrincipal) -> UserView:
         """Makes an account that can be used at once. Administrators only."""
         user = await accounts.make(
             login_id=body.login_id,
@@ -88,34 +88,34 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         return UserView.model_validate(user)
 
     @router.get("/api/users/{user_id}", responses=errors("CONTENT_NOT_FOUND"))
-    async def get_user(user_id: str, admin: ActingAdmin) -> UserView:  # noqa: ARG001 - being one is what counts
+    async def get_user(user_id: str, admin: AdminPrincipal) -> UserView:  # noqa: ARG001 - being one is what counts
         """An account. Administrators only."""
         return UserView.model_validate(await accounts.get(user_id))
 
     @router.patch("/api/users/{user_id}", responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
-    async def change_user(user_id: str, body: UserChangeRequest, admin: ActingAdmin) -> UserView:
+    async def change_user(user_id: str, body: UserChangeRequest, admin: AdminPrincipal) -> UserView:
         """Changes an account's name, role or corporation (null: the platform itself). Administrators only."""
         moves = "corporation_id" in body.model_fields_set
         change = UserChange(body.display_name, body.role, moves, body.corporation_id)
         return UserView.model_validate(await administration.change(user_id, change, admin))
 
     @router.delete("/api/users/{user_id}", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
-    async def delete_user(user_id: str, admin: ActingAdmin) -> None:
+    async def delete_user(user_id: str, admin: AdminPrincipal) -> None:
         """Deletes an account, and everything about the person everywhere. Administrators only."""
         await accounts.erase(user_id, admin)
 
     @router.post("/api/users/{user_id}/approve", responses=errors("CONTENT_NOT_FOUND"))
-    async def approve(user_id: str, admin: ActingAdmin) -> UserView:
+    async def approve(user_id: str, admin: AdminPrincipal) -> UserView:
         """Lets a pending or suspended account in. Administrators only."""
         return UserView.model_validate(await administration.approve(user_id, admin))
 
     @router.post("/api/users/{user_id}/suspend", responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
-    async def suspend(user_id: str, admin: ActingAdmin) -> UserView:
+    async def suspend(user_id: str, admin: AdminPrincipal) -> UserView:
         """Shuts an account out: its logins end everywhere within seconds. Administrators only."""
         return UserView.model_validate(await administration.suspend(user_id, admin))
 
     @router.post("/api/users/{user_id}/password-reset", status_code=201, responses=errors("CONTENT_NOT_FOUND"))
-    async def issue_reset_code(user_id: str, admin: ActingAdmin) -> ResetCodeView:
+    async def issue_reset_code(user_id: str, admin: AdminPrincipal) -> ResetCodeView:
         """Makes a code for `POST /api/auth/reset`, shown this once. Administrators only."""
         return ResetCodeView.model_validate(await administration.issue_reset_code(user_id, admin))
 

@@ -60,7 +60,7 @@ class UserRepository:
         """An account by id."""
         return await self._session.get(User, user_id)
 
-    async def locked(self, user_id: str) -> User | None:
+    async def get_for_update(self, user_id: str) -> User | None:
         """An account that nobody else changes until the transaction ends; the lock of its refresh tokens, too."""
         return await self._session.get(User, user_id, populate_existing=True, with_for_update={"key_share": True})
 
@@ -80,7 +80,7 @@ class UserRepository:
         """Several accounts at once."""
         return (await self._session.scalars(select(User).where(User.id.in_(ids)))).all()
 
-    async def held(self, ids: Collection[str]) -> Collection[str]:
+    async def lock_existing(self, ids: Collection[str]) -> Collection[str]:
         """Those of several accounts that there are; none of them is erased until the transaction ends.
 
         Locks them in the order in which administrators who erase one another are locked, so that nobody waits in a
@@ -90,7 +90,7 @@ class UserRepository:
         chosen = select(User.id).where(User.id.in_(ids)).order_by(can_act.desc(), User.id)
         return (await self._session.scalars(chosen.with_for_update(read=True))).all()
 
-    async def exist(self) -> bool:
+    async def any_exist(self) -> bool:
         """Whether there is any account."""
         return await self._session.scalar(select(User.id).limit(1)) is not None
 

@@ -74,14 +74,14 @@ class AuditRepository:
         )
         return [(address, number) for address, number in await self._session.execute(chosen)]
 
-    async def forget_person(self, user_id: str) -> None:
+    async def erase_person(self, user_id: str) -> None:
         """Forgets where somebody was, what was tried in their name included, and why their points were adjusted."""
         mine = (AuditEntry.actor_id == user_id) | (AuditEntry.actor_id.is_(None) & (AuditEntry.target_id == user_id))
         await self._session.execute(update(AuditEntry).where(mine).values(client_address=""))
         adjusted = (AuditEntry.action == POINTS_ADJUSTED) & (AuditEntry.target_id == user_id)
         await self._session.execute(update(AuditEntry).where(adjusted).values(details="{}"))
 
-    async def forget(self, before: datetime) -> None:
+    async def delete_before(self, before: datetime) -> None:
         """Removes what is older than it is kept."""
         await self._session.execute(delete(AuditEntry).where(AuditEntry.at < before))
 
@@ -108,7 +108,7 @@ class AlertRepository:
         chosen = select(Alert).where(Alert.next_attempt_at <= now).limit(1).with_for_update(skip_locked=True)
         return await self._session.scalar(chosen)
 
-    async def settle(self, kind: str, raised_at: datetime) -> None:
+    async def mark_delivered(self, kind: str, raised_at: datetime) -> None:
         """Notes that an alert was delivered."""
         statement = update(Alert).where(Alert.kind == kind, Alert.raised_at == raised_at).values(next_attempt_at=None)
         await self._session.execute(statement)

@@ -29,11 +29,11 @@ class CorporationRepository:
         """A corporation by id."""
         return await self._session.get(Corporation, corporation_id)
 
-    async def locked(self, corporation_id: str) -> Corporation | None:
+    async def get_for_update(self, corporation_id: str) -> Corporation | None:
         """A corporation that nobody else changes, joins or removes until the transaction ends."""
         return await self._session.get(Corporation, corporation_id, populate_existing=True, with_for_update=True)
 
-    async def held(self, corporation_id: str) -> bool:
+    async def lock_existing(self, corporation_id: str) -> bool:
         """Whether there is such a corporation; it stays until the transaction ends."""
         chosen = select(Corporation.id).where(Corporation.id == corporation_id)
         return await self._session.scalar(chosen.with_for_update(read=True, key_share=True)) is not None

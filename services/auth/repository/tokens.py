@@ -58,7 +58,7 @@ class RefreshTokenRepository:
         chosen = select(RefreshToken.family_id).where(RefreshToken.revoked_at >= since).distinct()
         return (await self._session.scalars(chosen)).all()
 
-    async def forget_expired(self, before: datetime) -> None:
+    async def delete_expired(self, before: datetime) -> None:
         """Removes tokens that nobody could use any more anyway."""
         await self._session.execute(delete(RefreshToken).where(RefreshToken.expires_at < before))
 
@@ -69,7 +69,7 @@ class AccountChangeRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def note(self, user_id: str, claims_version: int, now: datetime) -> None:
+    async def put(self, user_id: str, claims_version: int, now: datetime) -> None:
         """Notes a change; a later one takes the place of an earlier one."""
         values = {"claims_version": claims_version, "changed_at": now}
         statement = insert(self._session, AccountChange).values(user_id=user_id, **values)
@@ -80,6 +80,6 @@ class AccountChangeRepository:
         chosen = select(AccountChange.user_id, AccountChange.claims_version).where(AccountChange.changed_at >= since)
         return {row.user_id: row.claims_version for row in await self._session.execute(chosen)}
 
-    async def forget(self, before: datetime) -> None:
+    async def delete_before(self, before: datetime) -> None:
         """Removes what no token that is still alive can be older than."""
         await self._session.execute(delete(AccountChange).where(AccountChange.changed_at < before))

@@ -16,7 +16,7 @@ from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
 from services.auth.credentials.login_attempts import LoginAttempts
 from services.auth.credentials.passwords import PasswordHasher
-from services.auth.domain import Role, Status, login_key, searchable, status_of_new_account
+from services.auth.domain import Role, Status, initial_status, login_key, searchable
 from services.auth.models import User
 from services.auth.repository import (
     AccountChangeRepository,
@@ -27,11 +27,11 @@ from services.auth.repository import (
 )
 from services.auth.service.common import (
     SYSTEM,
-    Actor,
+    Principal,
     digest,
     end_logins,
     invalid,
-    locked_user,
+    lock_user,
     note,
     require_another_admin,
     require_good_password,
@@ -41,7 +41,7 @@ from services.auth.service.common import (
 
 log = structlog.get_logger()
 
-GONE = 1 << 62
+DELETED_VERSION = 1 << 62
 """The claims version of an account that was deleted: no token has it."""
 
 
@@ -63,7 +63,7 @@ class Accounts:
         password: str,
         display_name: str,
         registration: Literal["open", "approval", "closed"],
-        actor: Actor,
+        actor: Principal,
     ) -> User:
         """Makes a member's account.
 
@@ -77,7 +77,7 @@ class Accounts:
             password=password,
             display_name=display_name,
             role="member",
-            status=status_of_new_account(registration),
+            status=initial_status(registration),
             corporation_id=None,
             actor=actor,
         )
@@ -91,7 +91,7 @@ class Accounts:
         role: Role,
         status: Status,
         corporation_id: str | None,
-        actor: Actor,
+        actor: Principal,
     ) -> User:
         """Makes any account.
 
@@ -104,7 +104,7 @@ class Accounts:
         user = _new_user(login_id, display_name, password_hash, role, status, now)
         try:
             async with self._database.write() as transaction:
-                await join(transaction, user, corporation_id)
+                await set_corporation(transaction, user, corporation_id)
                 await _add(transaction, user, actor, now)
         except IntegrityError as error:
             raise ApiError("AUTH_LOGIN_TAKEN") from error
@@ -117,7 +117,7 @@ class Accounts:
         user = _new_user(login_id, login_id, password_hash, "admin", "active", now)
         try:
             async with self._database.write() as transaction:
-                if await UserRepository(transaction.session).exist():
+                if await UserRepository(transaction.session).any_exist():
                     return False
                 await _add(transaction, user, SYSTEM, now)
         except IntegrityError:
@@ -126,10 +126,10 @@ class Accounts:
         log.info("first_admin_made", user_id=user.id)
         return True
 
-    async def exist(self) -> bool:
+    async def any_exist(self) -> bool:
         """Whether there is any account."""
         async with self._database.read() as session:
-            return await UserRepository(session).exist()
+            return await UserRepository(session).any_exist()
 
     async def get(self, user_id: str) -> User:
         """An account.
@@ -155,8 +155,8 @@ class Accounts:
             ApiError: CONTENT_NOT_FOUND.
         """
         async with self._database.write() as transaction:
-            user = await locked_user(transaction, user_id)
-            if show_as(user, display_name):
+            user = await lock_user(transaction, user_id)
+            if set_display_name(user, display_name):
                 touch(user, self._clock())
         return user
 
@@ -170,22 +170,22 @@ class Accounts:
         before = await self.get(caller.user_id)
         require_good_password(new, before.login_id, "new_password")
         # A login that goes on has proved whose it is, as a known device has; Basic credentials have no session.
-        device = caller.session_id or None
-        async with self._attempts.turn(address, device):
-            await self._attempts.require_room(before.login_key, address, device)
+        device = caller.login_session_id or None
+        async with self._attempts.limit_concurrency(address, device):
+            await self._attempts.check_limits(before.login_key, address, device)
             if not await self._hasher.verify(current, before.password_hash):
-                await self._attempts.failed(before.login_key, address, device)
+                await self._attempts.record_failure(before.login_key, address, device)
                 raise ApiError("AUTH_WRONG_PASSWORD")
         password_hash = await self._hasher.hash(new)
         now = self._clock()
-        actor = Actor(caller.user_id, address)
+        actor = Principal(caller.user_id, address)
         async with self._database.write() as transaction:
-            user = await locked_user(transaction, caller.user_id)
+            user = await lock_user(transaction, caller.user_id)
             if user.password_version != before.password_version:
                 # Somebody else chose one while this one was looked at: what was proved does not hold any more.
                 raise ApiError("AUTH_WRONG_PASSWORD")
             await set_password(transaction, user, password_hash, now)
-            ended = await end_logins(transaction, user, now, but=caller.session_id)
+            ended = await end_logins(transaction, user, now, but=caller.login_session_id)
             note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
         return user
 
@@ -196,28 +196,28 @@ class Accounts:
             ApiError: AUTH_RESET_CODE_INVALID, VALIDATION_FAILED for a bad password, AUTH_RATE_LIMITED, or
                 SERVICE_UNAVAILABLE when attempts can't be counted.
         """
-        code_hash = digest(readable(code))
-        async with self._attempts.turn(address):
-            await self._attempts.require_room(None, address)
+        code_hash = digest(normalise_code(code))
+        async with self._attempts.limit_concurrency(address):
+            await self._attempts.check_limits(None, address)
             async with self._database.read() as session:
                 user_id = await PasswordResetRepository(session).owner(code_hash, self._clock())
             if user_id is None:
-                await self._attempts.failed(None, address)
+                await self._attempts.record_failure(None, address)
                 raise ApiError("AUTH_RESET_CODE_INVALID")
         require_good_password(new, (await self.get(user_id)).login_id)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
         async with self._database.write() as transaction:
-            user = await UserRepository(transaction.session).locked(user_id)
+            user = await UserRepository(transaction.session).get_for_update(user_id)
             resets = PasswordResetRepository(transaction.session)
             # Asked again under the lock: of two who use a code at once, one may.
             if user is None or await resets.owner(code_hash, now) != user_id:
                 raise ApiError("AUTH_RESET_CODE_INVALID")
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
-            note(transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended)
+            note(transaction, "password.reset", Principal(user.id, address), ("user", user.id), now, logins_ended=ended)
 
-    async def erase(self, user_id: str, actor: Actor) -> None:
+    async def erase(self, user_id: str, actor: Principal) -> None:
         """Deletes an account and all that is known of the person here, and has the other services do the same.
 
         What stays is the audit log, where somebody without a name, an address or an account did something.
@@ -228,25 +228,25 @@ class Accounts:
         now = self._clock()
         async with self._database.write() as transaction:
             await require_another_admin(transaction, user_id)
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             touch(user, now)
             await end_logins(transaction, user, now)
-            await AccountChangeRepository(transaction.session).note(user.id, GONE, now)
-            revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=GONE)
+            await AccountChangeRepository(transaction.session).put(user.id, DELETED_VERSION, now)
+            revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=DELETED_VERSION)
             await transaction.record(user_event("auth.token_revoked", revoked, user))
             await transaction.record(user_event("user.deleted", user_pb2.UserDeleted(user_id=user.id), user))
             note(transaction, "user.deleted", actor, ("user", user.id), now)
             await transaction.session.flush()
-            await AuditRepository(transaction.session).forget_person(user.id)
+            await AuditRepository(transaction.session).erase_person(user.id)
             await UserRepository(transaction.session).remove(user)
 
 
-def readable(code: str) -> str:
+def normalise_code(code: str) -> str:
     """A reset code as it was made, however it was typed."""
     return "".join(letter for letter in code.upper() if letter.isalnum())
 
 
-def show_as(user: User, display_name: str) -> bool:
+def set_display_name(user: User, display_name: str) -> bool:
     """Changes how an account is shown; whether that is a change."""
     if user.display_name == display_name:
         return False
@@ -255,14 +255,14 @@ def show_as(user: User, display_name: str) -> bool:
     return True
 
 
-async def join(transaction: Transaction, user: User, corporation_id: str | None) -> None:
+async def set_corporation(transaction: Transaction, user: User, corporation_id: str | None) -> None:
     """Makes an account a member of a corporation, or of none.
 
     Raises:
         ApiError: VALIDATION_FAILED when there is no such corporation.
     """
     if corporation_id is not None and not (
-        is_id(corporation_id) and await CorporationRepository(transaction.session).held(corporation_id)
+        is_id(corporation_id) and await CorporationRepository(transaction.session).lock_existing(corporation_id)
     ):
         raise invalid("corporation_id", "there is no such corporation")
     user.corporation_id = corporation_id
@@ -294,7 +294,7 @@ def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, 
     )
 
 
-async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime) -> None:
+async def _add(transaction: Transaction, user: User, actor: Principal, now: datetime) -> None:
     UserRepository(transaction.session).add(user)
     message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
     await transaction.record(user_event("user.registered", message, user))

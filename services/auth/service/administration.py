@@ -12,15 +12,15 @@ from marquee.events.v1 import user_pb2
 from services.auth.domain import Role
 from services.auth.models import User
 from services.auth.repository import PasswordResetRepository, UserFilter, UserRepository
-from services.auth.service.accounts import join, readable, show_as
+from services.auth.service.accounts import normalise_code, set_corporation, set_display_name
 from services.auth.service.common import (
-    Actor,
+    Principal,
     digest,
     end_logins,
-    locked_user,
+    invalidate_tokens,
+    lock_user,
     note,
     require_another_admin,
-    take_back,
     touch,
     user_event,
 )
@@ -70,7 +70,7 @@ class Administration:
         async with self._database.read() as session:
             return await UserRepository(session).page(wanted, offset=offset, limit=limit)
 
-    async def approve(self, user_id: str, actor: Actor) -> User:
+    async def approve(self, user_id: str, actor: Principal) -> User:
         """Lets a pending or suspended account in; approving twice changes nothing.
 
         Raises:
@@ -79,7 +79,7 @@ class Administration:
         now = self._clock()
         async with self._database.write() as transaction:
             # Locked: of two administrators at the same moment, one approves.
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             if user.status != "active":
                 before, user.status = user.status, "active"
                 touch(user, now)
@@ -87,7 +87,7 @@ class Administration:
                 note(transaction, "user.approved", actor, ("user", user.id), now, before=before)
         return user
 
-    async def suspend(self, user_id: str, actor: Actor) -> User:
+    async def suspend(self, user_id: str, actor: Principal) -> User:
         """Shuts an account out, everywhere within seconds; suspending twice changes nothing.
 
         Raises:
@@ -96,17 +96,17 @@ class Administration:
         now = self._clock()
         async with self._database.write() as transaction:
             await require_another_admin(transaction, user_id)
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             if user.status != "suspended":
                 before, user.status = user.status, "suspended"
                 touch(user, now)
                 ended = await end_logins(transaction, user, now)
-                await take_back(transaction, user, now)
+                await invalidate_tokens(transaction, user, now)
                 await transaction.record(user_event("user.suspended", user_pb2.UserSuspended(user_id=user.id), user))
                 note(transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended)
         return user
 
-    async def change(self, user_id: str, change: UserChange, actor: Actor) -> User:
+    async def change(self, user_id: str, change: UserChange, actor: Principal) -> User:
         """Changes an account; tokens that speak of its old rights are refused within seconds, the logins go on.
 
         Raises:
@@ -116,16 +116,16 @@ class Administration:
         async with self._database.write() as transaction:
             if change.role == "member":
                 await require_another_admin(transaction, user_id)
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             rights = (user.role, user.corporation_id)
             changed = []
-            if change.display_name is not None and show_as(user, change.display_name):
+            if change.display_name is not None and set_display_name(user, change.display_name):
                 changed.append("display_name")
             if change.role is not None and change.role != user.role:
                 user.role = change.role
                 changed.append("role")
             if change.moves and change.corporation_id != user.corporation_id:
-                await join(transaction, user, change.corporation_id)
+                await set_corporation(transaction, user, change.corporation_id)
                 changed.append("corporation_id")
             if changed:
                 touch(user, now)
@@ -140,10 +140,10 @@ class Administration:
                     corporation_id=user.corporation_id,
                 )
             if rights != (user.role, user.corporation_id):
-                await take_back(transaction, user, now)
+                await invalidate_tokens(transaction, user, now)
         return user
 
-    async def issue_reset_code(self, user_id: str, actor: Actor) -> ResetCode:
+    async def issue_reset_code(self, user_id: str, actor: Principal) -> ResetCode:
         """Makes a code by which somebody may choose a new password, once; it voids the one before.
 
         Raises:
@@ -154,7 +154,7 @@ class Administration:
         now = self._clock()
         expires_at = now + timedelta(seconds=self._reset_ttl_sec)
         async with self._database.write() as transaction:
-            user = await locked_user(transaction, user_id)
-            await PasswordResetRepository(transaction.session).put(user.id, digest(readable(code)), expires_at)
+            user = await lock_user(transaction, user_id)
+            await PasswordResetRepository(transaction.session).put(user.id, digest(normalise_code(code)), expires_at)
             note(transaction, "password.reset_issued", actor, ("user", user.id), now)
         return ResetCode(code, expires_at)

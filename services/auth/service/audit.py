@@ -73,7 +73,7 @@ class Audit:
             act: what was done.
         """
         persons = {act.actor_id} | ({act.target_id} if act.target_kind == "user" and act.target_id else set())
-        there = await UserRepository(transaction.session).held(persons)
+        there = await UserRepository(transaction.session).lock_existing(persons)
         AuditRepository(transaction.session).add(
             AuditEntry(
                 id=act.id,
@@ -87,12 +87,12 @@ class Audit:
             )
         )
 
-    async def forget_old(self) -> None:
+    async def delete_old_entries(self) -> None:
         """Removes entries that were kept long enough."""
         async with self._database.write() as transaction:
-            await AuditRepository(transaction.session).forget(self._clock() - self._retention)
+            await AuditRepository(transaction.session).delete_before(self._clock() - self._retention)
 
-    async def look_for_burst(self) -> bool:
+    async def detect_failure_burst(self) -> bool:
         """Raises an alert when too many logins have failed; once in a window, whoever else looks; whether it did."""
         now = self._clock()
         since = now - BURST_WINDOW
@@ -123,7 +123,7 @@ class Audit:
         return True
 
     async def take_alert(self) -> Alert | None:
-        """An alert to be delivered now. It comes again later, a few times, unless `delivered` is called."""
+        """An alert to be delivered now. It comes again later, a few times, unless `mark_delivered` is called."""
         now = self._clock()
         async with self._database.write() as transaction:
             alert = await AlertRepository(transaction.session).due(now)
@@ -133,7 +133,7 @@ class Audit:
                 alert.next_attempt_at = retry if alert.attempts < DELIVERIES else None
         return alert
 
-    async def delivered(self, alert: Alert) -> None:
+    async def mark_delivered(self, alert: Alert) -> None:
         """Notes that somebody has taken an alert."""
         async with self._database.write() as transaction:
-            await AlertRepository(transaction.session).settle(alert.kind, alert.raised_at)
+            await AlertRepository(transaction.session).mark_delivered(alert.kind, alert.raised_at)

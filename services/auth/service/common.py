@@ -34,7 +34,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class Principal:
     """Who does something, and from where."""
 
     user_id: str | None = None
@@ -42,7 +42,7 @@ class Actor:
     address: str = ""
 
 
-SYSTEM = Actor()
+SYSTEM = Principal()
 
 
 def digest(secret: str) -> str:
@@ -73,7 +73,7 @@ def require_good_password(password: str, login_id: str, field: str = "password")
 def note(
     transaction: Transaction,
     action: str,
-    actor: Actor,
+    actor: Principal,
     target: tuple[str, str | None],
     now: datetime,
     **details: str | int | list[str] | None,
@@ -102,13 +102,13 @@ def note(
     )
 
 
-async def locked_user(transaction: Transaction, user_id: str) -> User:
+async def lock_user(transaction: Transaction, user_id: str) -> User:
     """An account, locked.
 
     Raises:
         ApiError: CONTENT_NOT_FOUND.
     """
-    user = await UserRepository(transaction.session).locked(user_id) if is_id(user_id) else None
+    user = await UserRepository(transaction.session).get_for_update(user_id) if is_id(user_id) else None
     if user is None:
         raise ApiError("CONTENT_NOT_FOUND")
     return user
@@ -120,10 +120,10 @@ def touch(user: User, now: datetime) -> None:
     user.updated_at = now
 
 
-async def take_back(transaction: Transaction, user: User, now: datetime) -> None:
+async def invalidate_tokens(transaction: Transaction, user: User, now: datetime) -> None:
     """Has every replica refuse the access tokens that an account has now; the logins go on, with fresh ones."""
     user.claims_version += 1
-    await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
+    await AccountChangeRepository(transaction.session).put(user.id, user.claims_version, now)
     message = user_pb2.TokenRevoked(user_id=user.id, claims_version=user.claims_version)
     await transaction.record(user_event("auth.token_revoked", message, user))
 
@@ -134,7 +134,7 @@ async def end_logins(transaction: Transaction, user: User, now: datetime, *, but
     for family_id in families:
         message = user_pb2.TokenRevoked(user_id=user.id, family_id=family_id)
         await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
-    await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
+    await AccountChangeRepository(transaction.session).put(user.id, user.claims_version, now)
     return len(families)
 
 

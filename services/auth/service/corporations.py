@@ -16,7 +16,7 @@ from marquee.events.v1 import corporation_pb2
 from services.auth.domain import Plan, searchable
 from services.auth.models import Corporation
 from services.auth.repository import CorporationRepository
-from services.auth.service.common import SOURCE, SYSTEM, Actor, invalid, note
+from services.auth.service.common import SOURCE, SYSTEM, Principal, invalid, note
 
 
 class Corporations:
@@ -53,7 +53,7 @@ class Corporations:
         async with self._database.read() as session:
             return await CorporationRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
 
-    async def make(self, name: str, actor: Actor) -> Corporation:
+    async def make(self, name: str, actor: Principal) -> Corporation:
         """Makes a corporation on the free plan.
 
         Raises:
@@ -77,7 +77,7 @@ class Corporations:
             raise ApiError("CORPORATION_NAME_TAKEN") from error
         return corporation
 
-    async def rename(self, corporation_id: str, name: str, actor: Actor) -> Corporation:
+    async def rename(self, corporation_id: str, name: str, actor: Principal) -> Corporation:
         """Gives a corporation another name.
 
         Raises:
@@ -95,7 +95,9 @@ class Corporations:
             raise ApiError("CORPORATION_NAME_TAKEN") from error
         return corporation
 
-    async def set_plan(self, corporation_id: str, plan: Plan, expires_at: datetime | None, actor: Actor) -> Corporation:
+    async def set_plan(
+        self, corporation_id: str, plan: Plan, expires_at: datetime | None, actor: Principal
+    ) -> Corporation:
         """Puts a corporation on a plan; the same again changes nothing.
 
         Args:
@@ -134,7 +136,7 @@ class Corporations:
                 )
         return corporation
 
-    async def delete(self, corporation_id: str, actor: Actor) -> None:
+    async def delete(self, corporation_id: str, actor: Principal) -> None:
         """Removes a corporation without members.
 
         Raises:
@@ -167,7 +169,11 @@ class Corporations:
 
 
 async def _locked(transaction: Transaction, corporation_id: str) -> Corporation:
-    found = await CorporationRepository(transaction.session).locked(corporation_id) if is_id(corporation_id) else None
+    found = (
+        await CorporationRepository(transaction.session).get_for_update(corporation_id)
+        if is_id(corporation_id)
+        else None
+    )
     if found is None:
         raise ApiError("CONTENT_NOT_FOUND")
     return found

@@ -16,10 +16,10 @@ from marquee.events.v1 import user_pb2
 from services.auth.credentials.keys import KeyRing
 from services.auth.credentials.login_attempts import LoginAttempts
 from services.auth.credentials.passwords import PasswordHasher
-from services.auth.domain import RefreshState, judge_refresh, login_key, login_problem
+from services.auth.domain import RefreshState, decide_refresh, login_key, login_problem
 from services.auth.models import RefreshToken, User
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
-from services.auth.service.common import SOURCE, Actor, digest, note, user_event
+from services.auth.service.common import SOURCE, Principal, digest, note, user_event
 
 COMMIT_MARGIN = timedelta(seconds=10)
 """A revocation may become visible so much later than the time that it carries."""
@@ -72,17 +72,17 @@ class Logins:
                 SERVICE_UNAVAILABLE when attempts can't be counted.
         """
         key = login_key(login_id)
-        async with self._attempts.turn(client_address, device):
-            await self._attempts.require_room(key, client_address, device)
+        async with self._attempts.limit_concurrency(client_address, device):
+            await self._attempts.check_limits(key, client_address, device)
             user = await self._find(key)
             fits = await self._hasher.verify(password, user.password_hash if user else None)
             if not fits:
-                await self._attempts.failed(key, client_address, device)
+                await self._attempts.record_failure(key, client_address, device)
         if user is None or not fits:
             await self._record_failure(key, user, client_address)
             raise ApiError("AUTH_INVALID_CREDENTIALS")
         _require_active(user)
-        await self._attempts.succeeded(key, client_address)
+        await self._attempts.record_success(key, client_address)
         if self._hasher.is_cheap(user.password_hash):
             better = await self._hasher.hash(password)
             async with self._database.write() as transaction:
@@ -94,18 +94,18 @@ class Logins:
         proved = await self.verify(login_id, password, client_address, device)
         now = self._clock()
         async with self._database.write() as transaction:
-            user = await UserRepository(transaction.session).locked(proved.id)
+            user = await UserRepository(transaction.session).get_for_update(proved.id)
             if user is None or user.password_version != proved.password_version:
                 # Chosen anew, or deleted, while the old one was being checked: that must not begin a new login.
                 raise ApiError("AUTH_INVALID_CREDENTIALS")
             _require_active(user)
             tokens = RefreshTokenRepository(transaction.session)
-            await tokens.forget_expired(now)
+            await tokens.delete_expired(now)
             secret, family_id = secrets.token_urlsafe(32), new_id()
-            pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
+            pair = self._issue_pair(user, secret, self._store_token(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
             await transaction.record(user_event("auth.login_succeeded", message, user))
-            note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
+            note(transaction, "login.succeeded", Principal(user.id, client_address), ("user", user.id), now)
         return pair
 
     async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
@@ -140,13 +140,13 @@ class Logins:
             raise outcome
         return outcome
 
-    async def log_out(self, user_id: str, session_id: str, client_address: str) -> None:
+    async def log_out(self, user_id: str, login_session_id: str, client_address: str) -> None:
         """Voids the refresh tokens of one login; doing it twice changes nothing."""
         now = self._clock()
         async with self._database.write() as transaction:
-            await UserRepository(transaction.session).locked(user_id)
-            if await self._revoke(transaction, user_id, session_id, now):
-                note(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
+            await UserRepository(transaction.session).get_for_update(user_id)
+            if await self._revoke(transaction, user_id, login_session_id, now):
+                note(transaction, "login.ended", Principal(user_id, client_address), ("user", user_id), now)
 
     async def revocations(self, since: datetime | None) -> Revocations:
         """What was revoked since a time, or all of it that access tokens which are still alive may be older than."""
@@ -158,11 +158,11 @@ class Logins:
             accounts = await AccountChangeRepository(session).since(begin)
         return Revocations(families, accounts, now - COMMIT_MARGIN)
 
-    async def forget_old_changes(self) -> None:
+    async def delete_old_changes(self) -> None:
         """Removes changes of accounts that no token which is still alive can be older than."""
         oldest = self._clock() - timedelta(seconds=self._access_ttl_sec) - 2 * COMMIT_MARGIN
         async with self._database.write() as transaction:
-            await AccountChangeRepository(transaction.session).forget(oldest)
+            await AccountChangeRepository(transaction.session).delete_before(oldest)
 
     def jwks(self) -> dict[str, object]:
         """The keys that verify access tokens."""
@@ -182,7 +182,7 @@ class Logins:
         token_hash = digest(secret)
         user_id = await tokens.owner(token_hash)
         # With the account locked, no family grows while it is being revoked, and no token is traded twice at once.
-        user = await UserRepository(transaction.session).locked(user_id) if user_id else None
+        user = await UserRepository(transaction.session).get_for_update(user_id) if user_id else None
         token = await tokens.get(token_hash)
         if user is None or token is None:
             return ApiError("AUTH_INVALID_TOKEN")
@@ -193,30 +193,30 @@ class Logins:
             family_revoked=token.revoked_at is not None,
             is_latest_predecessor=successor is not None and successor.used_at is None,
         )
-        verdict = judge_refresh(state, now)
-        if verdict == "expired":
+        decision = decide_refresh(state, now)
+        if decision == "expired":
             return ApiError("AUTH_TOKEN_EXPIRED")
-        if verdict == "reused":
+        if decision == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
                 # Whoever shows it did not prove to be the account's owner.
-                note(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
+                note(transaction, "token.reused", Principal(None, client_address), ("user", user.id), now)
             return ApiError("AUTH_INVALID_TOKEN")
         if user.status != "active":
             return ApiError("AUTH_USER_SUSPENDED")
-        if verdict == "repeat" and successor is not None:
+        if decision == "repeat" and successor is not None:
             # Derived, not drawn: who asks again gets the same token, so a family never has two that work.
             for candidate in self._keys.current.successors(secret):
                 if digest(candidate) == successor.token_hash:
-                    return self._pair(user, candidate, successor, now)
+                    return self._issue_pair(user, candidate, successor, now)
             # The key that it came from was withdrawn within the grace: the answer can't be told again.
             return ApiError("AUTH_INVALID_TOKEN")
         next_secret = self._keys.current.successors(secret)[0]
-        replacement = self._keep(tokens, user, next_secret, token.family_id, now)
+        replacement = self._store_token(tokens, user, next_secret, token.family_id, now)
         token.used_at = now
         token.replaced_by = replacement.token_hash
-        return self._pair(user, next_secret, replacement, now)
+        return self._issue_pair(user, next_secret, replacement, now)
 
-    def _keep(
+    def _store_token(
         self, tokens: RefreshTokenRepository, user: User, secret: str, family_id: str, now: datetime
     ) -> RefreshToken:
         token = RefreshToken(
@@ -229,7 +229,7 @@ class Logins:
         tokens.add(token)
         return token
 
-    def _pair(self, user: User, secret: str, token: RefreshToken, now: datetime) -> TokenPair:
+    def _issue_pair(self, user: User, secret: str, token: RefreshToken, now: datetime) -> TokenPair:
         return TokenPair(
             user=user,
             access_token=self._keys.current.mint(user, token.family_id, self._access_ttl_sec),
@@ -251,7 +251,7 @@ class Logins:
         async with self._database.write() as transaction:
             await transaction.record(Event.of("auth.login_failed", message, source=SOURCE, subject=_subject(key)))
             # Without the login: people type passwords there.
-            note(transaction, "login.failed", Actor(None, client_address), target, self._clock())
+            note(transaction, "login.failed", Principal(None, client_address), target, self._clock())
 
 
 def _require_active(user: User) -> None:

@@ -46,11 +46,11 @@ class Maintenance:
         """One round; a step that fails keeps none of the others from being done."""
         steps: list[Callable[[], Awaitable[object]]] = [
             self._corporations.expire_plans,
-            self._audit.look_for_burst,
+            self._audit.detect_failure_burst,
             self._deliver,
         ]
         if prune:
-            steps += [self._audit.forget_old, self._logins.forget_old_changes]
+            steps += [self._audit.delete_old_entries, self._logins.delete_old_changes]
         for step in steps:
             try:
                 await step()
@@ -66,4 +66,4 @@ class Maintenance:
             except WebhookError as error:
                 log.warning("alert_not_delivered", kind=alert.kind, attempt=alert.attempts, reason=str(error))
             else:
-                await self._audit.delivered(alert)
+                await self._audit.mark_delivered(alert)

@@ -109,7 +109,7 @@ class Sessions:
         standing = granted(await self._slots.start(viewing, instead_of=instead_of))
         if old is not None and is_of(old, caller):
             self._register.end(old.session.id, EndReason.REPLACED)
-        return self._register.keep(standing, caller.session_id)
+        return self._register.keep(standing, caller.login_session_id)
 
     async def implicit(self, caller: Caller, shown: WatchTarget, address: str, user_agent: bytes) -> LocalSession:
         """The session of a client that came without a ticket; it plays, or is refused.
@@ -130,7 +130,7 @@ class Sessions:
             if isinstance(outcome, Unavailable) and (silent := self._register.silent(client)):
                 silent.touch()
                 return silent
-            return self._register.keep(granted(outcome), caller.session_id, client)
+            return self._register.keep(granted(outcome), caller.login_session_id, client)
 
         return await self._lookups.run(client, begin)
 
@@ -178,7 +178,7 @@ class Sessions:
                 standing = (await self._slots.renew([Renewal(remembered, bytes_sent)]))[ticket.session_id]
             except SlotsUnavailable:
                 standing = Active(remembered)
-            playing = self._found(ticket.session_id, standing, ticket.caller.session_id)
+            playing = self._found(ticket.session_id, standing, ticket.caller.login_session_id)
             if not playing.is_active:
                 raise ApiError("STREAM_SESSION_NOT_FOUND")
             return playing
@@ -332,7 +332,7 @@ class Sessions:
         if not isinstance(standing, Ended) and standing.session.viewing.user_id != caller.user_id:
             raise ApiError("STREAM_SESSION_NOT_FOUND")
         # Only a player's own login is the session's: who looks may be on another device.
-        return self._found(session_id, standing, caller.session_id if is_alive else "", is_alive=is_alive)
+        return self._found(session_id, standing, caller.login_session_id if is_alive else "", is_alive=is_alive)
 
     async def _ask_again(self, playing: LocalSession) -> LocalSession:
         """For a viewer who wants to know now, not at the next tick: who waits, or was away for long."""

@@ -44,7 +44,7 @@ class Ticket:
     session_id: str
     video_id: str
     caller: Caller
-    """As logged in when the session began; `session_id` in it is the login."""
+    """As logged in when the session began; `login_session_id` in it is the login session."""
     started_ms: int
     """When the session got its slot, in milliseconds since 1970."""
     source: str
@@ -108,7 +108,7 @@ class Tickets:
         if not login_id or login_id in self._revoked:
             return
         self._revoked.put(login_id, True)
-        self._seen.drop_if(lambda _, ticket: ticket.caller.session_id == login_id)
+        self._seen.drop_if(lambda _, ticket: ticket.caller.login_session_id == login_id)
 
     def revoke_account(self, user_id: str, version: int) -> None:
         """Refuses, from now on, the tickets that an account has got so far: they say what it could see then.
@@ -133,7 +133,7 @@ class Tickets:
             raise ApiError("AUTH_INVALID_TOKEN") from error
         caller = ticket.caller
         changed_at = (self._changed.peek(caller.user_id) or _UNCHANGED)[1]
-        if caller.session_id in self._revoked or ticket.expires_at - TICKET_SEC < int(changed_at):
+        if caller.login_session_id in self._revoked or ticket.expires_at - TICKET_SEC < int(changed_at):
             raise ApiError("AUTH_INVALID_TOKEN")
         return ticket
 
@@ -149,7 +149,7 @@ def _packed(ticket: Ticket) -> list[str | int]:
         _short(caller.user_id),
         caller.role,
         _short(caller.corporation_id),
-        _short(caller.session_id),
+        _short(caller.login_session_id),
         ticket.started_ms,
         ticket.expires_at,
         ticket.source,
@@ -160,7 +160,11 @@ def _packed(ticket: Ticket) -> list[str | int]:
 def _unpacked(fields: Any) -> Ticket:
     session, video, user, role, corporation, login, started_ms, expires_at, source, device_name = fields
     caller = Caller(
-        user_id=_long(user), role=role, status="active", corporation_id=_long(corporation), session_id=_long(login)
+        user_id=_long(user),
+        role=role,
+        status="active",
+        corporation_id=_long(corporation),
+        login_session_id=_long(login),
     )
     return Ticket(_long(session), _long(video), caller, int(started_ms), str(source), str(device_name), int(expires_at))
 

@@ -16,8 +16,8 @@ from kit.web import limits
 from kit.web.app import create_app
 from kit.web.limits import RateLimit, RequestLimits
 
-ALICE = Caller("alice", "member", "active", session_id="tv")
-ALICES_PHONE = Caller("alice", "member", "active", session_id="phone")
+ALICE = Caller("alice", "member", "active", login_session_id="tv")
+ALICES_PHONE = Caller("alice", "member", "active", login_session_id="phone")
 
 
 class Clock:
@@ -89,7 +89,7 @@ def test_wrong_credentials_leave_room_for_logging_in(clock: Clock) -> None:
 
 def test_many_logins_of_a_user_have_one_limit_together(clock: Clock) -> None:
     requests = RequestLimits(5, 12, clock)
-    logins = [Caller("alice", "member", "active", session_id=str(number)) for number in range(4)]
+    logins = [Caller("alice", "member", "active", login_session_id=str(number)) for number in range(4)]
     verdicts = [requests.count_verified("address", login, "203.0.113.1") for login in logins for _ in range(4)]
     assert [verdict.is_taken for verdict in verdicts] == [True] * 12 + [False] * 4
     assert verdicts[-1].headers["RateLimit-Policy"] == '"user";q=12;w=60'
@@ -107,7 +107,7 @@ class Tokens:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not token.startswith("good"):
             raise ApiError("AUTH_INVALID_TOKEN")
-        return Caller(token, "member", "active", session_id=token)
+        return Caller(token, "member", "active", login_session_id=token)
 
     def known(self, fields: object) -> Caller | None:
         raise AssertionError

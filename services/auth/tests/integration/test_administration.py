@@ -15,7 +15,7 @@ from kit.db.database import Database
 from kit.ids import new_id
 from kit.testing.queries import count_queries
 from services.auth.models import AuditEntry, PasswordReset, RefreshToken, User
-from services.auth.service.accounts import GONE
+from services.auth.service.accounts import DELETED_VERSION
 from services.auth.tests.support import ADMIN, BROWSER, PASSWORD, Auth, Clock, StartAuth, basic, named, problem
 
 NEW = "staple the battery"
@@ -114,7 +114,9 @@ class OwnAccountContract:
         assert problem(await auth.refresh(tokens["refresh_token"])) == (401, "AUTH_INVALID_TOKEN")
         (event,) = await auth.events("user.deleted")
         assert (event["user_id"], event["subject"]) == (user_id, user_id)
-        assert any(event.get("claims_version") == str(GONE) for event in await auth.events("auth.token_revoked"))
+        assert any(
+            event.get("claims_version") == str(DELETED_VERSION) for event in await auth.events("auth.token_revoked")
+        )
         async with database.read() as session:
             assert await session.get(User, user_id) is None
             assert not (await session.scalars(select(RefreshToken).where(RefreshToken.user_id == user_id))).all()

@@ -195,10 +195,10 @@ class TestMemory(AttemptsContract):
         for _ in range(5 * 60):
             with contextlib.suppress(ApiError):
                 for _ in range(12):
-                    await counter.require_room(ADMIN, "203.0.113.9")
-                    await counter.failed(ADMIN, "203.0.113.9")
+                    await counter.check_limits(ADMIN, "203.0.113.9")
+                    await counter.record_failure(ADMIN, "203.0.113.9")
                     failures.append(ahead_sec)
-            await counter.require_room(ADMIN, "198.51.100.7")
+            await counter.check_limits(ADMIN, "198.51.100.7")
             ahead_sec += 60
         assert max(sum(0 <= at - begin < 3_600 for at in failures) for begin in failures) == 20
         await counter.close()
@@ -263,7 +263,7 @@ class TestRedisAway:
         counter = login_attempts.LoginAttempts(f"redis://127.0.0.1:{port}", LIMIT, LIMIT, LIMIT)
         for _ in range(20):
             asked.clear()
-            counting = asyncio.ensure_future(counter.failed("alice", "10.0.0.1"))
+            counting = asyncio.ensure_future(counter.record_failure("alice", "10.0.0.1"))
             await asked.wait()
             counting.cancel()
             started = time.monotonic()

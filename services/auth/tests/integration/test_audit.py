@@ -219,19 +219,19 @@ class AuditContract:
         for number in range(BURST - 1):
             await auth.log_in("nobody", "wrong", auth.browser(f"192.0.2.{number}"))
         audits = [audit_of(Database(database.url.render_as_string(False)), clock) for _ in range(4)]
-        assert not await audits[0].look_for_burst()
+        assert not await audits[0].detect_failure_burst()
         await auth.log_in("nobody", "wrong", auth.browser("192.0.2.0"))
-        raised = await asyncio.gather(*(audit.look_for_burst() for audit in audits for _ in range(3)))
+        raised = await asyncio.gather(*(audit.detect_failure_burst() for audit in audits for _ in range(3)))
         assert sum(raised) == 1
         (event,) = await auth.events("auth.failures_burst")
         assert (event["failures"], event["window_sec"]) == (str(BURST), "300")
         assert event["addresses"][0] == "192.0.2.0: 2"
 
         clock.advance(seconds=BURST_WINDOW.total_seconds() + 1)
-        assert not await audits[0].look_for_burst(), "they are over"
+        assert not await audits[0].detect_failure_burst(), "they are over"
         for _ in range(BURST):
             await auth.log_in("nobody", "wrong", auth.browser("192.0.2.9"))
-        assert await audits[0].look_for_burst()
+        assert await audits[0].detect_failure_burst()
         assert len(await auth.events("auth.failures_burst")) == 2
         for audit in audits:
             await audit._database.close()

@@ -18,7 +18,7 @@ from kit.rpc import ask
 from kit.testing.queries import count_queries
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
-from services.auth.domain import plan_at
+from services.auth.domain import effective_plan
 from services.auth.service import Corporations
 from services.auth.tests.support import PASSWORD, Auth, Clock, basic, problem
 
@@ -236,4 +236,4 @@ class TestPostgres(CorporationsContract):
 def test_a_plan_is_paid_until_its_end_and_not_a_moment_longer(plan: str, ends_in: int | None, at: int) -> None:
     ends = None if ends_in is None else NOW + timedelta(seconds=ends_in)
     is_paid = plan == "paid" and (ends_in is None or at < ends_in)
-    assert (plan_at(plan, ends, NOW + timedelta(seconds=at)) == "paid") == is_paid
+    assert (effective_plan(plan, ends, NOW + timedelta(seconds=at)) == "paid") == is_paid

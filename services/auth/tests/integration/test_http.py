@@ -232,7 +232,8 @@ class RefreshContract:
             return document
 
         sessions = [
-            (await TokenVerifier(fetch).verify(pair["access_token"])).session_id for pair in (first, second, other)
+            (await TokenVerifier(fetch).verify(pair["access_token"])).login_session_id
+            for pair in (first, second, other)
         ]
         assert sessions[0] == sessions[1] != sessions[2]
 

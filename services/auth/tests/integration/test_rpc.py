@@ -74,8 +74,8 @@ class RpcContract:
         assert by_password.user_id == by_token.user_id
         assert by_password.is_admin
         assert by_token.is_admin
-        assert by_token.session_id
-        assert not by_password.session_id
+        assert by_token.login_session_id
+        assert not by_password.login_session_id
 
     async def test_other_services_refuse_what_auth_refuses(self, remote: Authenticator) -> None:
         with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS") as caught:

@@ -27,7 +27,7 @@ from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import REUSE_GRACE
 from services.auth.models import RefreshToken
 from services.auth.repository import UserRepository
-from services.auth.service import Accounts, Actor, Logins
+from services.auth.service import Accounts, Logins, Principal
 from services.auth.tests.support import PASSWORD, Clock
 
 TTL_SEC = 100
@@ -65,7 +65,7 @@ class Wired:
 
     async def register(self) -> str:
         user = await self.accounts.register(
-            login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Actor()
+            login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Principal()
         )
         return user.id
 
@@ -154,7 +154,7 @@ class TestPostgres(RacesContract):
         assert first
 
         async with wired.database.write() as trade:
-            await UserRepository(trade.session).locked(first.user_id)
+            await UserRepository(trade.session).get_for_update(first.user_id)
             successor = RefreshToken(
                 token_hash="successor",
                 family_id=first.family_id,
@@ -242,7 +242,7 @@ class RefreshFamilies(RuleBasedStateMachine):
         if len(self.wired.keys.current.jwks()["keys"]) < MAX_KEYS:
             with patch.object(keys_module, "LEAD_SEC", 0):
                 rotate(self.folder / "keys.json")
-            self.wired.keys.look()
+            self.wired.keys.reload_if_changed()
 
     @precondition(lambda self: self.families)
     @rule(data=st.data())

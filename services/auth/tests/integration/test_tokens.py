@@ -260,11 +260,11 @@ class TestRotation:
             for content in ("", "{}", '{"keys": []}'):
                 auth.settings.signing_key_file.write_text(content)
                 with capture_logs() as logs:
-                    ring.look()
+                    ring.reload_if_changed()
                 assert [entry["event"] for entry in logs] == ["signing_keys_unusable"]
                 assert ring.current.jwks() == before
             auth.settings.signing_key_file.unlink()
-            ring.look()
+            ring.reload_if_changed()
             assert ring.current.jwks() == before
             assert (await auth.log_in()).status_code == 200
 

@@ -14,13 +14,13 @@ from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import (
     REUSE_GRACE,
     RefreshState,
-    judge_refresh,
+    decide_refresh,
+    initial_status,
     login_key,
     login_problem,
     name_problem,
     password_problem,
     searchable,
-    status_of_new_account,
 )
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -149,30 +149,30 @@ def test_a_search_finds_every_part(login: str, name: str) -> None:
 
 
 def test_a_new_account_waits_unless_registration_is_open() -> None:
-    assert status_of_new_account("open") == "active"
-    assert status_of_new_account("approval") == "pending"
+    assert initial_status("open") == "active"
+    assert initial_status("approval") == "pending"
 
 
 def test_an_unused_token_is_traded() -> None:
-    assert judge_refresh(FRESH, NOW) == "rotate"
+    assert decide_refresh(FRESH, NOW) == "rotate"
 
 
 def test_a_token_ends_exactly_when_it_says() -> None:
-    assert judge_refresh(FRESH, FRESH.expires_at - MOMENT) == "rotate"
-    assert judge_refresh(FRESH, FRESH.expires_at) == "expired"
+    assert decide_refresh(FRESH, FRESH.expires_at - MOMENT) == "rotate"
+    assert decide_refresh(FRESH, FRESH.expires_at) == "expired"
 
 
 def test_a_used_token_was_stolen_unless_its_answer_may_have_been_lost() -> None:
     used = replace(FRESH, used_at=NOW)
     predecessor = replace(used, is_latest_predecessor=True)
-    assert judge_refresh(used, NOW) == "reused"
-    assert judge_refresh(predecessor, NOW) == "repeat"
-    assert judge_refresh(predecessor, NOW + REUSE_GRACE) == "repeat"
-    assert judge_refresh(predecessor, NOW + REUSE_GRACE + MOMENT) == "reused"
+    assert decide_refresh(used, NOW) == "reused"
+    assert decide_refresh(predecessor, NOW) == "repeat"
+    assert decide_refresh(predecessor, NOW + REUSE_GRACE) == "repeat"
+    assert decide_refresh(predecessor, NOW + REUSE_GRACE + MOMENT) == "reused"
 
 
 def test_another_replicas_clock_may_be_ahead() -> None:
-    assert judge_refresh(replace(FRESH, used_at=NOW + MOMENT, is_latest_predecessor=True), NOW) == "repeat"
+    assert decide_refresh(replace(FRESH, used_at=NOW + MOMENT, is_latest_predecessor=True), NOW) == "repeat"
 
 
 @given(
@@ -187,4 +187,4 @@ def test_of_a_revoked_family_nothing_is_traded(
         family_revoked=True,
         is_latest_predecessor=predecessor,
     )
-    assert judge_refresh(state, NOW) == "reused"
+    assert decide_refresh(state, NOW) == "reused"

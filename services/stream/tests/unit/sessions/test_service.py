@@ -145,7 +145,7 @@ async def test_looking_is_no_sign_of_life(world: World) -> None:
 
 async def test_looking_through_another_replica_is_none_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     playing = await world.sessions.start(ANN, FILM)
-    other_device = replace(ANN, session_id="login of the phone")
+    other_device = replace(ANN, login_session_id="login of the phone")
     await world.wait(20)
     # The session's times are of the store's clock, and this world's are long ago.
     monkeypatch.setattr("services.stream.sessions.local_session.datetime", Clock(world))
