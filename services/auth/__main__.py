@@ -44,13 +44,13 @@ def build(
     *,
     clock: Callable[[], datetime] = utc_now,
 ) -> Service:
-    """Wires auth.
+    """Wire auth.
 
     Args:
-        settings: its settings.
-        role: which part of it this process plays.
-        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
-        clock: tells the time by which refresh tokens are judged.
+        settings: settings of the service.
+        role: which part of the service this process runs.
+        shared_bus: the launcher's bus in embedded mode; None opens a connection.
+        clock: returns the time that refresh tokens are checked against.
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
@@ -136,7 +136,7 @@ def build(
 
 
 def migrate(settings: AuthSettings) -> None:
-    """Brings auth's database up to date."""
+    """Upgrade auth's database to the newest revision."""
     upgrade(MIGRATIONS, settings.database_url)
 
 

@@ -1,4 +1,4 @@
-"""gRPC API of auth: translates, decides nothing."""
+"""gRPC API of auth: translates calls into calls of use cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Context = aio.ServicerContext[Any, Any]
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
-    """Answers other services."""
+    """Answer calls of other services."""
 
     def __init__(self, accounts: Accounts, logins: Logins, corporations: Corporations) -> None:
         self._accounts = accounts
@@ -28,7 +28,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._corporations = corporations
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, context: Context) -> auth_pb2.GetJwksResponse:  # noqa: ARG002, N802
-        """The keys that verify access tokens."""
+        """Return the public keys that verify access tokens."""
         return auth_pb2.GetJwksResponse(jwks_json=json.dumps(self._logins.jwks()))
 
     async def VerifyBasic(  # noqa: N802
@@ -36,12 +36,12 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.VerifyBasicRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.VerifyBasicResponse:
-        """Checks Basic credentials."""
+        """Check Basic credentials."""
         user = await self._logins.verify(request.login_id, request.password, request.client_address)
         return auth_pb2.VerifyBasicResponse(user=_message(user))
 
     async def GetUsers(self, request: auth_pb2.GetUsersRequest, context: Context) -> auth_pb2.GetUsersResponse:  # noqa: ARG002, N802
-        """Display facts of several users."""
+        """Return logins, names and rights of several users."""
         if len(request.ids) > MAX_IDS:
             raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
         users = await self._accounts.by_ids(request.ids)
@@ -52,7 +52,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.GetCorporationsRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.GetCorporationsResponse:
-        """Plans of several corporations, as they count now."""
+        """Return several corporations with the plans in effect now."""
         if len(request.ids) > MAX_IDS:
             raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
         found = await self._corporations.by_ids(request.ids)
@@ -64,7 +64,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.ListRevocationsRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.ListRevocationsResponse:
-        """Logins that were ended, and accounts that changed."""
+        """Return login sessions that ended and accounts whose rights changed."""
         since = request.since.ToDatetime(UTC) if request.HasField("since") else None
         revoked = await self._logins.revocations(since)
         return auth_pb2.ListRevocationsResponse(
@@ -78,7 +78,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
 
 def register(servicer: AuthServicer, server: aio.Server) -> None:
-    """Adds the servicer to a server."""
+    """Add the servicer to a server."""
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
 
 

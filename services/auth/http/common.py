@@ -1,4 +1,4 @@
-"""What the routes share."""
+"""Dependencies and views that the routes share."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ async def _admin_principal(admin: CurrentAdmin, request: Request) -> Principal:
 
 
 AdminPrincipal = Annotated[Principal, Depends(_admin_principal)]
-"""The administrator who calls; everybody else gets AUTH_FORBIDDEN."""
+"""The administrator who calls; other callers get AUTH_FORBIDDEN."""
 
 SearchText = Annotated[str | None, Query(max_length=400, pattern=r"^[^\x00]*$")]
-"""Not every database can be asked for a NUL."""
+"""Without NUL, which some databases refuse in a query."""
 
 
 def own_view(user: User, uploads: Uploads) -> OwnUserView:
-    """An account as its owner sees it."""
+    """Return an account as its owner sees it."""
     plain = UserView.model_validate(user).model_dump()
     return OwnUserView(**plain, can_upload=user.role == "admin" or uploads == "members")

@@ -17,7 +17,7 @@ from services.auth.service import Corporations
 
 
 def build_router(corporations: Corporations) -> APIRouter:
-    """The routes under `/api/corporations`. Members are accounts: `/api/users?corporation_id=`."""
+    """Return the routes under `/api/corporations`. Members are accounts: `/api/users?corporation_id=`."""
     router = protected_router()
 
     def view(corporation: Corporation) -> CorporationView:
@@ -32,22 +32,22 @@ def build_router(corporations: Corporations) -> APIRouter:
 
     @router.get("/api/corporations")
     async def list_corporations(
-        admin: AdminPrincipal,  # noqa: ARG001 - being an administrator is what counts
+        admin: AdminPrincipal,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
     ) -> Page[CorporationView]:
-        """Corporations, newest first; `query` is a part of the name. Administrators only."""
+        """List corporations, newest first; `query` is a part of the name. Administrators only."""
         found, total = await corporations.page(query, offset=page.offset, limit=page.page_size)
         return Page(items=[view(each) for each in found], page=page.page, page_size=page.page_size, total=total)
 
     @router.post("/api/corporations", status_code=201, responses=errors("CORPORATION_NAME_TAKEN"))
     async def make_corporation(body: CorporationNaming, admin: AdminPrincipal) -> CorporationView:
-        """Makes a corporation, on the free plan. Administrators only."""
+        """Create a corporation on the free plan. Administrators only."""
         return view(await corporations.make(body.name, admin))
 
     @router.get("/api/corporations/{corporation_id}", responses=errors("CONTENT_NOT_FOUND"))
     async def get_corporation(corporation_id: str, caller: CurrentCaller) -> CorporationView:
-        """A corporation, for its members and administrators; for others there is none."""
+        """Return a corporation to its members and administrators; others get CONTENT_NOT_FOUND."""
         if not caller.is_admin and caller.corporation_id != corporation_id:
             raise ApiError("CONTENT_NOT_FOUND")
         return view(await corporations.get(corporation_id))
@@ -56,7 +56,7 @@ def build_router(corporations: Corporations) -> APIRouter:
     async def rename_corporation(
         corporation_id: str, body: CorporationNaming, admin: AdminPrincipal
     ) -> CorporationView:
-        """Gives a corporation another name. Administrators only."""
+        """Rename a corporation. Administrators only."""
         return view(await corporations.rename(corporation_id, body.name, admin))
 
     @router.delete(
@@ -65,12 +65,12 @@ def build_router(corporations: Corporations) -> APIRouter:
         responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NOT_EMPTY"),
     )
     async def delete_corporation(corporation_id: str, admin: AdminPrincipal) -> None:
-        """Removes a corporation that has no members. Administrators only."""
+        """Remove a corporation that has no members. Administrators only."""
         await corporations.delete(corporation_id, admin)
 
     @router.put("/api/corporations/{corporation_id}/plan", responses=errors("CONTENT_NOT_FOUND"))
     async def set_plan(corporation_id: str, body: PlanChange, admin: AdminPrincipal) -> CorporationView:
-        """Puts a corporation on a plan; a paid one becomes free by itself when it ends. Administrators only."""
+        """Put a corporation on a plan; it becomes free when a paid plan ends. Administrators only."""
         return view(await corporations.set_plan(corporation_id, body.plan, body.expires_at, admin))
 
     return router

@@ -16,12 +16,12 @@ from services.auth.models import (
 from services.auth.repository.statements import get_page, insert
 
 POINTS_ADJUSTED = "points.adjusted"
-"""Told by progress; its details give a reason, in which an administrator may have written anything about a person."""
+"""An action that progress reports; an administrator may have written personal data into the reason in its details."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; None takes all."""
+    """Conditions on entries; None matches all."""
 
     action: str | None = None
     actor_id: str | None = None
@@ -37,11 +37,11 @@ class AuditRepository:
         self._session = session
 
     def add(self, entry: AuditEntry) -> None:
-        """Adds an entry."""
+        """Add an entry."""
         self._session.add(entry)
 
     async def page(self, wanted: AuditFilter, *, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
-        """Entries, newest first, and how many there are in all."""
+        """Return entries, newest first, and their total number."""
         chosen = select(AuditEntry)
         for column, value in (
             (AuditEntry.action, wanted.action),
@@ -54,16 +54,16 @@ class AuditRepository:
             chosen = chosen.where(AuditEntry.at >= wanted.since)
         if wanted.until is not None:
             chosen = chosen.where(AuditEntry.at < wanted.until)
-        # Other services tell of what was done a moment ago.
+        # By time, not by id: entries of other services arrive later than they happened.
         return await get_page(self._session, chosen, AuditEntry.at, AuditEntry.id, offset=offset, limit=limit)
 
     async def count(self, action: str, since: datetime) -> int:
-        """How often something was done since a time."""
+        """Return how often an action happened since a time."""
         chosen = select(func.count()).where(AuditEntry.action == action, AuditEntry.at > since)
         return await self._session.scalar(chosen) or 0
 
     async def busiest_addresses(self, action: str, since: datetime, limit: int) -> Sequence[tuple[str, int]]:
-        """From where something was done most often since a time."""
+        """Return the addresses with most actions of a kind since a time, and how many each has."""
         times = func.count()
         chosen = (
             select(AuditEntry.client_address, times)
@@ -75,14 +75,14 @@ class AuditRepository:
         return [(address, number) for address, number in await self._session.execute(chosen)]
 
     async def erase_person(self, user_id: str) -> None:
-        """Forgets where somebody was, what was tried in their name included, and why their points were adjusted."""
+        """Erase a user's addresses, those of attempts on the account included, and why their points were adjusted."""
         mine = (AuditEntry.actor_id == user_id) | (AuditEntry.actor_id.is_(None) & (AuditEntry.target_id == user_id))
         await self._session.execute(update(AuditEntry).where(mine).values(client_address=""))
         adjusted = (AuditEntry.action == POINTS_ADJUSTED) & (AuditEntry.target_id == user_id)
         await self._session.execute(update(AuditEntry).where(adjusted).values(details="{}"))
 
     async def delete_before(self, before: datetime) -> None:
-        """Removes what is older than it is kept."""
+        """Remove entries from before a time."""
         await self._session.execute(delete(AuditEntry).where(AuditEntry.at < before))
 
 
@@ -93,7 +93,7 @@ class AlertRepository:
         self._session = session
 
     async def raise_once(self, kind: str, body: str, now: datetime, not_since: datetime) -> bool:
-        """Raises an alert, unless one of its kind was raised after a time; whether it did. One of many at once does."""
+        """Raise an alert unless one of its kind was raised after a time; return True to one of concurrent callers."""
         values = {"raised_at": now, "body": body, "attempts": 0, "next_attempt_at": now}
         statement = (
             insert(self._session, Alert)
@@ -104,11 +104,11 @@ class AlertRepository:
         return await self._session.scalar(statement) is not None
 
     async def due(self, now: datetime) -> Alert | None:
-        """An alert that is to be delivered now; it is this transaction's."""
+        """Return an alert that is due for delivery, locked for this transaction; None if there is none."""
         chosen = select(Alert).where(Alert.next_attempt_at <= now).limit(1).with_for_update(skip_locked=True)
         return await self._session.scalar(chosen)
 
     async def mark_delivered(self, kind: str, raised_at: datetime) -> None:
-        """Notes that an alert was delivered."""
+        """Record that an alert was delivered."""
         statement = update(Alert).where(Alert.kind == kind, Alert.raised_at == raised_at).values(next_attempt_at=None)
         await self._session.execute(statement)

@@ -22,45 +22,45 @@ class CorporationRepository:
         self._session = session
 
     def add(self, corporation: Corporation) -> None:
-        """Adds a corporation."""
+        """Add a corporation."""
         self._session.add(corporation)
 
     async def get(self, corporation_id: str) -> Corporation | None:
-        """A corporation by id."""
+        """Return a corporation by id."""
         return await self._session.get(Corporation, corporation_id)
 
     async def get_for_update(self, corporation_id: str) -> Corporation | None:
-        """A corporation that nobody else changes, joins or removes until the transaction ends."""
+        """Return a corporation, locked against changes, new members and removal until the transaction ends."""
         return await self._session.get(Corporation, corporation_id, populate_existing=True, with_for_update=True)
 
     async def lock_existing(self, corporation_id: str) -> bool:
-        """Whether there is such a corporation; it stays until the transaction ends."""
+        """Return whether a corporation exists; if so, it can't be removed until the transaction ends."""
         chosen = select(Corporation.id).where(Corporation.id == corporation_id)
         return await self._session.scalar(chosen.with_for_update(read=True, key_share=True)) is not None
 
     async def has_members(self, corporation_id: str) -> bool:
-        """Whether any account belongs to it."""
+        """Return whether any account belongs to a corporation."""
         return await self._session.scalar(select(User.id).where(User.corporation_id == corporation_id)) is not None
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Corporation]:
-        """Several corporations at once."""
+        """Return several corporations."""
         return (await self._session.scalars(select(Corporation).where(Corporation.id.in_(ids)))).all()
 
     async def page(self, query: str | None, *, offset: int, limit: int) -> tuple[Sequence[Corporation], int]:
-        """Corporations, newest first, and how many there are in all."""
+        """Return corporations, newest first, and their total number."""
         chosen = select(Corporation)
         for word in split_words(query):
             chosen = chosen.where(Corporation.name_key.like(containing(word), escape=ESCAPE))
         return await get_page(self._session, chosen, Corporation.id, offset=offset, limit=limit)
 
     async def remove(self, corporation: Corporation) -> None:
-        """Removes a corporation."""
+        """Remove a corporation."""
         await self._session.delete(corporation)
 
     async def expire(self, now: datetime) -> Sequence[tuple[str, datetime, int]]:
-        """Makes overdue paid plans free: id, end and new version of each, told to one of those who ask at once."""
+        """Make overdue paid plans free; return id, end and new version of each, to one of concurrent callers."""
         overdue = (Corporation.plan == "paid", Corporation.plan_expires_at <= now)
-        # Locked first, so that the end of a plan can be told after it was cleared; another sweep's rows are its own.
+        # Locked first, because the end of a plan is cleared and returned; rows locked by another replica are skipped.
         chosen = select(Corporation).where(*overdue).order_by(Corporation.id).with_for_update(skip_locked=True)
         rows = (await self._session.scalars(chosen)).all()
         expired = []

@@ -25,7 +25,7 @@ def split_words(query: str | None) -> list[str]:
 
 
 def containing(text: str) -> str:
-    """A LIKE pattern for texts that contain this one."""
+    """Return a LIKE pattern for texts that contain this one."""
     for special in (ESCAPE, "%", "_"):
         text = text.replace(special, ESCAPE + special)
     return f"%{text}%"
@@ -34,7 +34,7 @@ def containing(text: str) -> str:
 async def get_page(
     session: AsyncSession, chosen: Select[Any], *newest_first: Any, offset: int, limit: int
 ) -> tuple[Sequence[Any], int]:
-    """One page and the number of rows in all: two statements, however long the page."""
+    """Return one page and the total number of rows: two statements, however long the page."""
     total = await session.scalar(select(func.count()).select_from(chosen.subquery()))
     rows = await session.scalars(chosen.order_by(*(each.desc() for each in newest_first)).offset(offset).limit(limit))
     return rows.all(), total or 0

@@ -22,19 +22,19 @@ class RefreshTokenRepository:
         self._session = session
 
     def add(self, token: RefreshToken) -> None:
-        """Adds a token."""
+        """Add a token."""
         self._session.add(token)
 
     async def owner(self, token_hash: str) -> str | None:
-        """Whose token it is. Lock that account before you read or change its tokens."""
+        """Return the account that a token belongs to. Lock that account before reading or changing its tokens."""
         return await self._session.scalar(select(RefreshToken.user_id).where(RefreshToken.token_hash == token_hash))
 
     async def get(self, token_hash: str) -> RefreshToken | None:
-        """A token."""
+        """Return a token."""
         return await self._session.get(RefreshToken, token_hash)
 
     async def revoke_family(self, family_id: str, now: datetime) -> int:
-        """Voids all tokens of one login; answers how many were still valid."""
+        """Revoke all tokens of one login session; return how many were still valid."""
         statement = (
             update(RefreshToken)
             .where(RefreshToken.family_id == family_id, RefreshToken.revoked_at.is_(None))
@@ -44,7 +44,7 @@ class RefreshTokenRepository:
         return len((await self._session.execute(statement)).all())
 
     async def revoke_all(self, user_id: str, now: datetime, *, but: str = "") -> Sequence[str]:
-        """Voids all tokens of an account, but for those of one login; answers the logins that were ended."""
+        """Revoke all tokens of an account except those of one login session; return the login sessions that ended."""
         statement = (
             update(RefreshToken)
             .where(RefreshToken.user_id == user_id, RefreshToken.family_id != but, RefreshToken.revoked_at.is_(None))
@@ -54,32 +54,32 @@ class RefreshTokenRepository:
         return sorted(set((await self._session.execute(statement)).scalars()))
 
     async def revoked_since(self, since: datetime) -> Sequence[str]:
-        """Families voided at or after a time."""
+        """Return the families that were revoked at or after a time."""
         chosen = select(RefreshToken.family_id).where(RefreshToken.revoked_at >= since).distinct()
         return (await self._session.scalars(chosen)).all()
 
     async def delete_expired(self, before: datetime) -> None:
-        """Removes tokens that nobody could use any more anyway."""
+        """Remove tokens that expired before a time."""
         await self._session.execute(delete(RefreshToken).where(RefreshToken.expires_at < before))
 
 
 class AccountChangeRepository:
-    """Changes that others must learn of."""
+    """Changes of accounts that void their access tokens."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def put(self, user_id: str, claims_version: int, now: datetime) -> None:
-        """Notes a change; a later one takes the place of an earlier one."""
+        """Store a change; it replaces an earlier one of the account."""
         values = {"claims_version": claims_version, "changed_at": now}
         statement = insert(self._session, AccountChange).values(user_id=user_id, **values)
         await self._session.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
     async def since(self, since: datetime) -> dict[str, int]:
-        """The least version that holds of each account that changed at or after a time."""
+        """Return the lowest valid version of each account that changed at or after a time."""
         chosen = select(AccountChange.user_id, AccountChange.claims_version).where(AccountChange.changed_at >= since)
         return {row.user_id: row.claims_version for row in await self._session.execute(chosen)}
 
     async def delete_before(self, before: datetime) -> None:
-        """Removes what no token that is still alive can be older than."""
+        """Remove changes from before a time."""
         await self._session.execute(delete(AccountChange).where(AccountChange.changed_at < before))

@@ -1,4 +1,4 @@
-"""Use cases of auth. Each opens its own transaction; hashing happens outside of it."""
+"""Use cases of auth. Each opens its own transaction; passwords are hashed outside of it."""
 
 from services.auth.service.accounts import Accounts
 from services.auth.service.administration import Administration, ResetCode, UserChange

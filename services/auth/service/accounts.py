@@ -1,4 +1,4 @@
-"""Accounts as their owners see them: making one, changing it, choosing a new password, leaving."""
+"""Use cases of account owners: create an account, change it, choose a new password, delete it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from services.auth.service.common import (
 log = structlog.get_logger()
 
 DELETED_VERSION = 1 << 62
-"""The claims version of an account that was deleted: no token has it."""
+"""The claims version of a deleted account: higher than that of any token."""
 
 
 class Accounts:
-    """Making and finding accounts, and what people do with their own."""
+    """Create and find accounts; change one's own account."""
 
     def __init__(
         self, database: Database, hasher: PasswordHasher, attempts: LoginAttempts, clock: Callable[[], datetime]
@@ -65,7 +65,7 @@ class Accounts:
         registration: Literal["open", "approval", "closed"],
         actor: Principal,
     ) -> User:
-        """Makes a member's account.
+        """Create a member's account by registration.
 
         Raises:
             ApiError: AUTH_REGISTRATION_CLOSED, VALIDATION_FAILED for a bad password, or AUTH_LOGIN_TAKEN.
@@ -93,7 +93,7 @@ class Accounts:
         corporation_id: str | None,
         actor: Principal,
     ) -> User:
-        """Makes any account.
+        """Create an account of any role.
 
         Raises:
             ApiError: VALIDATION_FAILED for a bad password or an unknown corporation, or AUTH_LOGIN_TAKEN.
@@ -111,7 +111,7 @@ class Accounts:
         return user
 
     async def ensure_first_admin(self, login_id: str, password: str) -> bool:
-        """Makes the administrator when there are no accounts at all; whether it did."""
+        """Create the administrator if there are no accounts at all; return whether it was created."""
         password_hash = await self._hasher.hash(password)
         now = self._clock()
         user = _new_user(login_id, login_id, password_hash, "admin", "active", now)
@@ -127,12 +127,12 @@ class Accounts:
         return True
 
     async def any_exist(self) -> bool:
-        """Whether there is any account."""
+        """Return whether there is any account."""
         async with self._database.read() as session:
             return await UserRepository(session).any_exist()
 
     async def get(self, user_id: str) -> User:
-        """An account.
+        """Return an account.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
@@ -144,12 +144,12 @@ class Accounts:
         return user
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[User]:
-        """Several accounts at once; unknown ids are left out."""
+        """Return several accounts; unknown ids are left out."""
         async with self._database.read() as session:
             return await UserRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
 
     async def rename(self, user_id: str, display_name: str) -> User:
-        """Changes how somebody is shown.
+        """Change an account's display name.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
@@ -161,7 +161,7 @@ class Accounts:
         return user
 
     async def change_password(self, caller: Caller, current: str, new: str, address: str) -> User:
-        """Chooses a new password, and ends every other login of the account.
+        """Set a new password, and end every other login session of the account.
 
         Raises:
             ApiError: AUTH_WRONG_PASSWORD, VALIDATION_FAILED for a bad new one, AUTH_RATE_LIMITED, SERVICE_UNAVAILABLE
@@ -169,7 +169,7 @@ class Accounts:
         """
         before = await self.get(caller.user_id)
         require_good_password(new, before.login_id, "new_password")
-        # A login that goes on has proved whose it is, as a known device has; Basic credentials have no session.
+        # A login session belongs to the account, as a known device does; Basic credentials have no login session.
         device = caller.login_session_id or None
         async with self._attempts.limit_concurrency(address, device):
             await self._attempts.check_limits(before.login_key, address, device)
@@ -182,7 +182,7 @@ class Accounts:
         async with self._database.write() as transaction:
             user = await lock_user(transaction, caller.user_id)
             if user.password_version != before.password_version:
-                # Somebody else chose one while this one was looked at: what was proved does not hold any more.
+                # The password was changed while this one was verified, so the verification is outdated.
                 raise ApiError("AUTH_WRONG_PASSWORD")
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now, but=caller.login_session_id)
@@ -190,7 +190,7 @@ class Accounts:
         return user
 
     async def reset_password(self, code: str, new: str, address: str) -> None:
-        """Chooses a new password with a code from an administrator; the code and every login end.
+        """Set a new password with a code from an administrator; end the code and every login session.
 
         Raises:
             ApiError: AUTH_RESET_CODE_INVALID, VALIDATION_FAILED for a bad password, AUTH_RATE_LIMITED, or
@@ -210,7 +210,7 @@ class Accounts:
         async with self._database.write() as transaction:
             user = await UserRepository(transaction.session).get_for_update(user_id)
             resets = PasswordResetRepository(transaction.session)
-            # Asked again under the lock: of two who use a code at once, one may.
+            # Checked again under the lock: of concurrent requests with one code, a single one succeeds.
             if user is None or await resets.owner(code_hash, now) != user_id:
                 raise ApiError("AUTH_RESET_CODE_INVALID")
             await set_password(transaction, user, password_hash, now)
@@ -218,9 +218,9 @@ class Accounts:
             note(transaction, "password.reset", Principal(user.id, address), ("user", user.id), now, logins_ended=ended)
 
     async def erase(self, user_id: str, actor: Principal) -> None:
-        """Deletes an account and all that is known of the person here, and has the other services do the same.
+        """Delete an account and all personal data of its user here, and have the other services do the same.
 
-        What stays is the audit log, where somebody without a name, an address or an account did something.
+        The audit log stays, with actions that carry no name, no address and the id of an account that is gone.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, or AUTH_LAST_ADMIN.
@@ -242,12 +242,12 @@ class Accounts:
 
 
 def normalise_code(code: str) -> str:
-    """A reset code as it was made, however it was typed."""
+    """Return a reset code in the form in which it was generated, however it was typed."""
     return "".join(letter for letter in code.upper() if letter.isalnum())
 
 
 def set_display_name(user: User, display_name: str) -> bool:
-    """Changes how an account is shown; whether that is a change."""
+    """Set an account's display name; return whether it changed."""
     if user.display_name == display_name:
         return False
     user.display_name = display_name
@@ -256,7 +256,7 @@ def set_display_name(user: User, display_name: str) -> bool:
 
 
 async def set_corporation(transaction: Transaction, user: User, corporation_id: str | None) -> None:
-    """Makes an account a member of a corporation, or of none.
+    """Make an account a member of a corporation, or of none.
 
     Raises:
         ApiError: VALIDATION_FAILED when there is no such corporation.
@@ -269,7 +269,7 @@ async def set_corporation(transaction: Transaction, user: User, corporation_id: 
 
 
 async def set_password(transaction: Transaction, user: User, password_hash: str, now: datetime) -> None:
-    """Puts a new password in the place of the old one, and voids a code that could still change it."""
+    """Replace the password hash, and remove a reset code that could still change the password."""
     user.password_hash = password_hash
     user.password_version += 1
     touch(user, now)

@@ -1,4 +1,4 @@
-"""Accounts as administrators see them: finding, approving, suspending, changing rights, codes for lost passwords."""
+"""Use cases of administrators: find, approve and suspend accounts, change rights, issue codes for lost passwords."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from services.auth.service.common import (
 )
 
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""None that looks like another."""
+"""Without letters and digits that look like others."""
 _CODE_GROUPS, _CODE_GROUP = 5, 5
-"""25 letters of 30: 122 bits, more than anybody can try."""
+"""25 letters of 30: 122 bits, too many to guess."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What an administrator changes; None leaves a thing as it is."""
+    """Changes of an account by an administrator; None leaves a field as it is."""
 
     display_name: str | None = None
     role: Role | None = None
@@ -45,19 +45,19 @@ class UserChange:
 
 @dataclass(frozen=True, slots=True)
 class ResetCode:
-    """A code that lets somebody choose a new password, as it is shown once."""
+    """A one-time code to choose a new password with, as it is shown once."""
 
     code: str
     expires_at: datetime
 
 
 class Administration:
-    """What administrators do with the accounts of others.
+    """What administrators do with accounts of other users.
 
     Args:
-        database: auth's.
-        reset_ttl_sec: life of a code for a lost password.
-        clock: tells the time.
+        database: auth's database.
+        reset_ttl_sec: lifetime of a code for a lost password, in seconds.
+        clock: returns the time.
     """
 
     def __init__(self, database: Database, *, reset_ttl_sec: int, clock: Callable[[], datetime]) -> None:
@@ -66,19 +66,19 @@ class Administration:
         self._clock = clock
 
     async def page(self, wanted: UserFilter, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
-        """Accounts, newest first, and how many there are in all."""
+        """Return accounts, newest first, and their total number."""
         async with self._database.read() as session:
             return await UserRepository(session).page(wanted, offset=offset, limit=limit)
 
     async def approve(self, user_id: str, actor: Principal) -> User:
-        """Lets a pending or suspended account in; approving twice changes nothing.
+        """Activate a pending or suspended account; approving twice changes nothing.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
         """
         now = self._clock()
         async with self._database.write() as transaction:
-            # Locked: of two administrators at the same moment, one approves.
+            # Locked: of two concurrent administrators, one approves.
             user = await lock_user(transaction, user_id)
             if user.status != "active":
                 before, user.status = user.status, "active"
@@ -88,7 +88,7 @@ class Administration:
         return user
 
     async def suspend(self, user_id: str, actor: Principal) -> User:
-        """Shuts an account out, everywhere within seconds; suspending twice changes nothing.
+        """Suspend an account, everywhere within seconds; suspending twice changes nothing.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, or AUTH_LAST_ADMIN.
@@ -107,7 +107,7 @@ class Administration:
         return user
 
     async def change(self, user_id: str, change: UserChange, actor: Principal) -> User:
-        """Changes an account; tokens that speak of its old rights are refused within seconds, the logins go on.
+        """Change an account; tokens with its old rights are refused within seconds, the login sessions continue.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, AUTH_LAST_ADMIN, or VALIDATION_FAILED for an unknown corporation.
@@ -144,7 +144,7 @@ class Administration:
         return user
 
     async def issue_reset_code(self, user_id: str, actor: Principal) -> ResetCode:
-        """Makes a code by which somebody may choose a new password, once; it voids the one before.
+        """Issue a one-time code to choose a new password with; it replaces the previous code.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.

@@ -1,4 +1,4 @@
-"""Proving who one is, and staying logged in. Hashing happens outside of transactions."""
+"""Verify credentials, and keep login sessions. Passwords are hashed outside of transactions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from services.auth.repository import AccountChangeRepository, RefreshTokenReposi
 from services.auth.service.common import SOURCE, Principal, digest, note, user_event
 
 COMMIT_MARGIN = timedelta(seconds=10)
-"""A revocation may become visible so much later than the time that it carries."""
+"""A revocation may become visible by this much later than its time stamp, when its transaction commits."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives."""
+    """The tokens of a login or a refresh."""
 
     user: User
     access_token: str
@@ -37,7 +37,7 @@ class TokenPair:
 
 
 class Logins:
-    """Proving who one is, and staying logged in."""
+    """Verify credentials, and begin, renew and end login sessions."""
 
     def __init__(
         self,
@@ -59,13 +59,13 @@ class Logins:
         self._clock = clock
 
     async def verify(self, login_id: str, password: str, client_address: str, device: str | None = None) -> User:
-        """The account that a login and password belong to.
+        """Return the account that a login and password belong to.
 
         Args:
             login_id: as typed.
             password: as typed.
-            client_address: from where.
-            device: the id of a device on which this login succeeded before; None for any other.
+            client_address: the client's address.
+            device: the id of a device on which this login succeeded before; None for any other device.
 
         Raises:
             ApiError: AUTH_INVALID_CREDENTIALS, AUTH_USER_PENDING, AUTH_USER_SUSPENDED, AUTH_RATE_LIMITED, or
@@ -90,13 +90,13 @@ class Logins:
         return user
 
     async def log_in(self, login_id: str, password: str, client_address: str, device: str | None = None) -> TokenPair:
-        """Begins a new family of tokens. Takes and raises what `verify` does."""
+        """Begin a new login session. Arguments and errors are those of `verify`."""
         proved = await self.verify(login_id, password, client_address, device)
         now = self._clock()
         async with self._database.write() as transaction:
             user = await UserRepository(transaction.session).get_for_update(proved.id)
             if user is None or user.password_version != proved.password_version:
-                # Chosen anew, or deleted, while the old one was being checked: that must not begin a new login.
+                # The password was changed, or the account deleted, during verification.
                 raise ApiError("AUTH_INVALID_CREDENTIALS")
             _require_active(user)
             tokens = RefreshTokenRepository(transaction.session)
@@ -109,9 +109,10 @@ class Logins:
         return pair
 
     async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
-        """Return the token of several that can be traded, else one that was issued here, else None.
+        """Return the first usable refresh token of several, else one that was issued here, else None.
 
-        A browser may hold several, of other installations or left over; to show a used one would end its login.
+        A browser may hold several: of other installations, or left over. Presenting a used one would end its login
+        session.
         """
         now, issued_here = self._clock(), None
         async with self._database.read() as session:
@@ -126,10 +127,10 @@ class Logins:
         return issued_here
 
     async def refresh(self, refresh_token: str, client_address: str) -> TokenPair:
-        """Trades a refresh token for a new pair.
+        """Exchange a refresh token for a new pair.
 
         Raises:
-            ApiError: AUTH_INVALID_TOKEN when it is unknown, revoked or was used before (then its whole family is void),
+            ApiError: AUTH_INVALID_TOKEN when it is unknown, revoked or was used before (which revokes its family),
                 AUTH_TOKEN_EXPIRED, AUTH_USER_SUSPENDED.
         """
         now = self._clock()
@@ -141,7 +142,7 @@ class Logins:
         return outcome
 
     async def log_out(self, user_id: str, login_session_id: str, client_address: str) -> None:
-        """Voids the refresh tokens of one login; doing it twice changes nothing."""
+        """End one login session by revoking its refresh tokens; doing it twice changes nothing."""
         now = self._clock()
         async with self._database.write() as transaction:
             await UserRepository(transaction.session).get_for_update(user_id)
@@ -149,7 +150,7 @@ class Logins:
                 note(transaction, "login.ended", Principal(user_id, client_address), ("user", user_id), now)
 
     async def revocations(self, since: datetime | None) -> Revocations:
-        """What was revoked since a time, or all of it that access tokens which are still alive may be older than."""
+        """Return what was revoked since a time; with None, every revocation that a valid access token may predate."""
         now = self._clock()
         oldest = now - timedelta(seconds=self._access_ttl_sec) - COMMIT_MARGIN
         begin = max(since, oldest) if since else oldest
@@ -159,29 +160,29 @@ class Logins:
         return Revocations(families, accounts, now - COMMIT_MARGIN)
 
     async def delete_old_changes(self) -> None:
-        """Removes changes of accounts that no token which is still alive can be older than."""
+        """Remove changes of accounts that no valid access token can predate."""
         oldest = self._clock() - timedelta(seconds=self._access_ttl_sec) - 2 * COMMIT_MARGIN
         async with self._database.write() as transaction:
             await AccountChangeRepository(transaction.session).delete_before(oldest)
 
     def jwks(self) -> dict[str, object]:
-        """The keys that verify access tokens."""
+        """Return the public keys that verify access tokens, as a JSON Web Key Set."""
         return self._keys.current.jwks()
 
     async def _find(self, key: str) -> User | None:
         if login_problem(key):
-            # Nobody can have such a login, and not every database can be asked for it (NUL).
+            # No account can have such a login, and some databases refuse it in a query (NUL).
             return None
         async with self._database.read() as session:
             return await UserRepository(session).by_login(key)
 
-    async def _rotate(  # noqa: PLR0911 - one answer for each way that a token can be refused
+    async def _rotate(  # noqa: PLR0911 - one return for each way that a token can be refused
         self, transaction: Transaction, secret: str, client_address: str, now: datetime
     ) -> TokenPair | ApiError:
         tokens = RefreshTokenRepository(transaction.session)
         token_hash = digest(secret)
         user_id = await tokens.owner(token_hash)
-        # With the account locked, no family grows while it is being revoked, and no token is traded twice at once.
+        # With the account locked, no family grows while it is being revoked, and no token is exchanged twice at once.
         user = await UserRepository(transaction.session).get_for_update(user_id) if user_id else None
         token = await tokens.get(token_hash)
         if user is None or token is None:
@@ -198,17 +199,17 @@ class Logins:
             return ApiError("AUTH_TOKEN_EXPIRED")
         if decision == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
-                # Whoever shows it did not prove to be the account's owner.
+                # The client that presents it has not proved to be the account's owner.
                 note(transaction, "token.reused", Principal(None, client_address), ("user", user.id), now)
             return ApiError("AUTH_INVALID_TOKEN")
         if user.status != "active":
             return ApiError("AUTH_USER_SUSPENDED")
         if decision == "repeat" and successor is not None:
-            # Derived, not drawn: who asks again gets the same token, so a family never has two that work.
+            # Derived, not random: a repeated request gets the same token, so a family never has two usable ones.
             for candidate in self._keys.current.successors(secret):
                 if digest(candidate) == successor.token_hash:
                     return self._issue_pair(user, candidate, successor, now)
-            # The key that it came from was withdrawn within the grace: the answer can't be told again.
+            # The key that it was derived from was removed within the grace period: the response can't be repeated.
             return ApiError("AUTH_INVALID_TOKEN")
         next_secret = self._keys.current.successors(secret)[0]
         replacement = self._store_token(tokens, user, next_secret, token.family_id, now)
@@ -262,5 +263,5 @@ def _require_active(user: User) -> None:
 
 
 def _subject(key: str) -> str:
-    """A login that nobody vouches for, as a column takes it."""
+    """Return an unverified login in a form that the subject's column accepts."""
     return key.replace("\0", "")[:100]

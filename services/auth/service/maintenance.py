@@ -1,4 +1,4 @@
-"""What time does: plans end, old entries go, alerts are raised and delivered. Any number of replicas may do it."""
+"""Periodic maintenance: expire plans, delete old entries, raise and deliver alerts. Several replicas may run it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from services.auth.service import Audit, Corporations, Logins
 log = structlog.get_logger()
 
 EVERY_SEC = 15.0
-"""An overdue plan is free, and an alert on its way, well within a minute."""
+"""Seconds between rounds: an overdue plan becomes free and an alert is sent well within a minute."""
 PRUNE_EVERY = 240
 """Rounds from one pruning to the next: an hour."""
 
 
 class Maintenance:
-    """Does what nobody asks for, again and again.
+    """Run periodic maintenance: expire plans, prune, send alerts.
 
     Args:
-        corporations: whose plans end.
-        audit: whose entries are kept for a time, and tell of attacks.
-        logins: whose changes are forgotten when no token needs them.
-        webhook: who hears of alerts; None for nobody.
+        corporations: expires overdue plans.
+        audit: deletes old entries and detects bursts of failed logins.
+        logins: deletes changes of accounts that no valid token predates.
+        webhook: receives alerts; None sends none.
     """
 
     def __init__(self, corporations: Corporations, audit: Audit, logins: Logins, webhook: Webhook | None) -> None:
@@ -35,7 +35,7 @@ class Maintenance:
         self._webhook = webhook
 
     async def run(self) -> None:
-        """Sweeps until cancelled; what fails is tried again the next time."""
+        """Run rounds until cancelled; a step that fails is tried again in the next round."""
         number = 0
         while True:
             await self.once(prune=number % PRUNE_EVERY == 0)
@@ -43,7 +43,7 @@ class Maintenance:
             await asyncio.sleep(EVERY_SEC)
 
     async def once(self, *, prune: bool = False) -> None:
-        """One round; a step that fails keeps none of the others from being done."""
+        """Run one round; if a step fails, the others still run."""
         steps: list[Callable[[], Awaitable[object]]] = [
             self._corporations.expire_plans,
             self._audit.detect_failure_burst,
