@@ -23,8 +23,8 @@ from services.progress.tests.fakes import (
     ADMIN,
     COLLEAGUE,
     MEMBER,
+    FakeAccounts,
     FakeCatalog,
-    FakePeople,
     make_video,
     now_ms,
     session_at,
@@ -34,10 +34,10 @@ NOT_IDS = ["1", "not-an-id", "00000000-0000-4000-8000-00000000000G", new_id().up
 
 
 @pytest.fixture
-def app(database: Database, catalog: FakeCatalog, people: FakePeople) -> FastAPI:
+def app(database: Database, catalog: FakeCatalog, accounts: FakeAccounts) -> FastAPI:
     """Progress without its neighbours."""
-    points = Points(database, people, per_view=10)
-    view_log = ViewLog(database, points, Views(database), catalog, people)
+    points = Points(database, accounts, per_view=10)
+    view_log = ViewLog(database, points, Views(database), catalog, accounts)
     routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
     return create_app(
         "progress", title="progress", health=Health(), authenticate=HeaderAuthenticator(), routers=routers
@@ -321,7 +321,7 @@ async def test_history_survives_its_videos_and_catalog(call: Client, catalog: Fa
     )
     for video in (gone, theirs, there):
         await call.report(video.id, 5, caller=COLLEAGUE)
-    del catalog.known[gone.id]
+    del catalog.by_id[gone.id]
     left = Caller(user_id=COLLEAGUE.user_id, role="member", status="active")
 
     async def titled(caller: Caller) -> list[bool]:

@@ -19,7 +19,7 @@ from marquee.events.v1 import stream_pb2
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers
 from services.progress.service import History, Points, Recorder, ViewLog, Views
-from services.progress.tests.fakes import ADMIN, MEMBER, FakeCatalog, FakePeople, make_video
+from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts, FakeCatalog, make_video
 
 AS_ADMIN = as_user(ADMIN.user_id, "admin")
 AS_MEMBER = as_user(MEMBER.user_id)
@@ -33,12 +33,12 @@ def bus() -> FakeBus:
 
 @pytest.fixture
 async def http(
-    database: Database, catalog: FakeCatalog, people: FakePeople, bus: FakeBus
+    database: Database, catalog: FakeCatalog, accounts: FakeAccounts, bus: FakeBus
 ) -> AsyncIterator[httpx.AsyncClient]:
-    points = Points(database, people, per_view=10)
-    view_log = ViewLog(database, points, Views(database), catalog, people)
+    points = Points(database, accounts, per_view=10)
+    view_log = ViewLog(database, points, Views(database), catalog, accounts)
     subscribe(bus, database, view_log)
-    people.known[MEMBER.user_id] = "ann"
+    accounts.by_id[MEMBER.user_id] = "ann"
     routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
     app = create_app("progress", title="p", health=Health(), authenticate=HeaderAuthenticator(), routers=routers)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://progress") as client:

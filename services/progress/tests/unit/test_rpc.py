@@ -70,8 +70,8 @@ async def test_get_progress_answers_for_several_videos(
     recorder = Recorder(database, catalog)
     videos = [catalog.add(make_video()) for _ in range(3)]
     for video in videos:
-        await recorder.take(MEMBER, video.id, Report(96.0, 100.0))
-        await recorder.take(COLLEAGUE, video.id, Report(1.0, 100.0))
+        await recorder.record(MEMBER, video.id, Report(96.0, 100.0))
+        await recorder.record(COLLEAGUE, video.id, Report(1.0, 100.0))
     request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[videos[0].id, videos[2].id, new_id()])
     answer = await ask(ProgressServiceStub(channel).GetProgress, request)
     records = {record.video_id: record for record in answer.records}
