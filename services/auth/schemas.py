@@ -51,7 +51,7 @@ def _usable_name(display_name: str) -> str:
 
 def _usable_corporation(name: str) -> str:
     if not 1 <= len(searchable(name)) <= MAX_CORPORATION_KEY_CHARS:
-        raise ValueError("can't be told from others")
+        raise ValueError(f"must have 1 to {MAX_CORPORATION_KEY_CHARS} characters in normalised form")
     return name
 
 

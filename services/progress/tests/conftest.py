@@ -52,5 +52,5 @@ def catalog() -> FakeCatalog:
 
 @pytest.fixture
 def accounts() -> FakeAccounts:
-    """An auth with nobody in it yet."""
+    """An auth service without accounts."""
     return FakeAccounts()

@@ -43,7 +43,7 @@ def now_ms() -> int:
 
 
 def a_view_log(database: Database, *, per_view: int = 10) -> ViewLog:
-    """The log of play sessions, with nobody to ask for names."""
+    """Return a log of play sessions without titles and logins."""
     points = Points(database, FakeAccounts(), per_view=per_view)
     return ViewLog(database, points, Views(database), FakeCatalog(), FakeAccounts())
 

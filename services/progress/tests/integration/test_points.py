@@ -50,12 +50,12 @@ def began(user_id: str, video_id: str, moment: datetime = NOW, session_id: str |
 
 def ended(start: Event, seconds: float, bytes_sent: int) -> Event:
     """The same session's end."""
-    told = start.read(stream_pb2.StreamStarted)
+    started = start.read(stream_pb2.StreamStarted)
     message = stream_pb2.StreamStopped(
-        session_id=told.session_id, user_id=told.user_id, video_id=told.video_id, source=told.source,
+        session_id=started.session_id, user_id=started.user_id, video_id=started.video_id, source=started.source,
         duration_seconds=seconds, bytes_transferred=bytes_sent, reason="ended",
     )  # fmt: skip
-    message.timestamp.FromDatetime(told.timestamp.ToDatetime(UTC) + timedelta(seconds=seconds))
+    message.timestamp.FromDatetime(started.timestamp.ToDatetime(UTC) + timedelta(seconds=seconds))
     return event_of("stream.stopped", message)
 
 
@@ -73,7 +73,7 @@ class ServiceHarness:
         subscribe(self.bus, database, self.log)
 
     async def ledger(self, user_id: str = MEMBER.user_id) -> tuple[int, list[PointEntry]]:
-        """Somebody's balance and lines, oldest first."""
+        """Return a user's balance and lines, oldest first."""
         ledger = await self.points.ledger(user_id, offset=0, limit=100)
         assert ledger.total == len(ledger.entries)
         return ledger.balance, list(ledger.entries)[::-1]
@@ -82,8 +82,8 @@ class ServiceHarness:
         """The view log."""
         return [line.view for line in (await self.log.page(wanted, offset=0, limit=100))[0]]
 
-    async def told(self, message: type[Message]) -> list[Message]:
-        """What was told of points."""
+    async def recorded_events(self, message: type[Message]) -> list[Message]:
+        """Return the recorded events of points."""
         async with self.database.read() as session:
             rows = await session.execute(select(outbox).where(outbox.c.type == "points.granted").order_by(outbox.c.id))
             return [
@@ -99,7 +99,7 @@ def harness(database: Database) -> ServiceHarness:
 class DatabaseContract:
     """What must hold on any database."""
 
-    async def test_a_first_view_earns_points_and_a_second_does_not(self, harness: ServiceHarness) -> None:
+    async def test_only_first_view_earns_points(self, harness: ServiceHarness) -> None:
         first, second = new_id(), new_id()
         for video_id in (first, first, second, first):
             await harness.bus.deliver(began(MEMBER.user_id, video_id))
@@ -110,14 +110,14 @@ class DatabaseContract:
             (2, 10, 20, second),
         ]
         assert len(await harness.logged()) == 4
-        told = await harness.told(points_pb2.PointsGranted)
-        assert told == [
+        events = await harness.recorded_events(points_pb2.PointsGranted)
+        assert events == [
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=10, video_id=first),
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=20, video_id=second),
         ]
         assert await harness.points.contradictions() == []
 
-    async def test_first_views_at_once_earn_once(self, harness: ServiceHarness) -> None:
+    async def test_concurrent_first_views_earn_once(self, harness: ServiceHarness) -> None:
         video_id = new_id()
         events = [began(MEMBER.user_id, video_id) for _ in range(SESSIONS)] * 3
         Random(3).shuffle(events)
@@ -125,9 +125,9 @@ class DatabaseContract:
         balance, entries = await harness.ledger()
         assert (balance, len(entries)) == (10, 1)
         assert (await harness.log.page(EVERYTHING, offset=0, limit=1))[1] == SESSIONS
-        assert len(await harness.told(points_pb2.PointsGranted)) == 1
+        assert len(await harness.recorded_events(points_pb2.PointsGranted)) == 1
 
-    async def test_first_views_of_many_by_many_at_once(self, harness: ServiceHarness) -> None:
+    async def test_concurrent_first_views_of_many_viewers_earn_once_each(self, harness: ServiceHarness) -> None:
         users, videos = [new_id() for _ in range(5)], [new_id() for _ in range(5)]
         events = [began(user, video) for user in users for video in videos] * 3
         Random(5).shuffle(events)
@@ -136,10 +136,10 @@ class DatabaseContract:
             assert (await harness.ledger(user))[0] == 50
         assert await harness.points.contradictions() == []
 
-    async def test_killed_consumers_give_points_once(
+    async def test_killed_consumers_grant_points_once(
         self, harness: ServiceHarness, database_url: str, tmp_path: Path
     ) -> None:
-        """100 sessions, each told three times over by each of two processes that are killed again and again."""
+        """100 sessions, each delivered three times by each of two processes that are killed repeatedly."""
         video_id = new_id()
         events = [began(MEMBER.user_id, video_id, datetime.now(UTC)) for _ in range(SESSIONS)]
         file = tmp_path / "events"
@@ -149,10 +149,10 @@ class DatabaseContract:
         assert (balance, len(entries)) == (10, 1)
         assert (await harness.log.page(EVERYTHING, offset=0, limit=1))[1] == SESSIONS
         assert await harness.views.by_videos([video_id], 7) == {video_id: SESSIONS}
-        assert len(await harness.told(points_pb2.PointsGranted)) == 1
+        assert len(await harness.recorded_events(points_pb2.PointsGranted)) == 1
         assert await harness.points.contradictions() == []
 
-    async def test_a_session_is_one_line_in_whatever_order_it_is_told(self, harness: ServiceHarness) -> None:
+    async def test_session_is_one_line_in_any_order_of_events(self, harness: ServiceHarness) -> None:
         for order in permutations(range(2)):
             session_id, user_id = new_id(), new_id()
             start = began(user_id, new_id(), session_id=session_id)
@@ -164,14 +164,14 @@ class DatabaseContract:
             assert (view.stopped_at, view.seconds, view.bytes) == (NOW + timedelta(seconds=90.5), 90.5, 2**40)
             assert (await harness.ledger(user_id))[0] == 10
 
-    async def test_an_end_alone_says_when_it_began_and_earns_nothing_yet(self, harness: ServiceHarness) -> None:
+    async def test_end_alone_sets_start_and_earns_nothing(self, harness: ServiceHarness) -> None:
         await harness.bus.deliver(ended(began(MEMBER.user_id, new_id()), 60.0, 1))
         (view,) = await harness.logged()
         assert view.started_at == NOW
         assert await harness.ledger() == (0, [])
         assert await harness.points.contradictions() == []
 
-    async def test_a_view_that_could_not_be_written_earns_nothing_until_it_is_told_again(
+    async def test_failed_view_earns_points_at_redelivery(
         self, harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         event = began(MEMBER.user_id, new_id())
@@ -187,7 +187,7 @@ class DatabaseContract:
         await harness.bus.deliver(event)
         assert (await harness.ledger())[0] == 10
 
-    async def test_the_table_itself_takes_a_first_view_once(self, harness: ServiceHarness, database: Database) -> None:
+    async def test_table_refuses_second_line_of_a_view(self, harness: ServiceHarness, database: Database) -> None:
         await harness.bus.deliver(began(MEMBER.user_id, video_id := new_id()))
         line = {"user_id": MEMBER.user_id, "points": 10, "balance": 20, "created_at": NOW}
         with pytest.raises(IntegrityError):
@@ -199,16 +199,16 @@ class DatabaseContract:
             async with database.write() as transaction:
                 await transaction.session.execute(insert(PointEntry).values({**line, "number": 2, "reason": "gift"}))
 
-    async def test_no_points_a_view_leave_a_line_and_tell_nobody(self, database: Database) -> None:
+    async def test_zero_points_add_line_without_event(self, database: Database) -> None:
         bus = FakeBus()
         subscribe(bus, database, a_view_log(database, per_view=0))
         await bus.deliver(began(MEMBER.user_id, new_id()))
         harness = ServiceHarness(database)
         assert (await harness.ledger())[0] == 0
-        assert await harness.told(points_pb2.PointsGranted) == []
+        assert await harness.recorded_events(points_pb2.PointsGranted) == []
         assert await harness.points.contradictions() == []
 
-    async def test_adjustments_add_up_with_views(self, harness: ServiceHarness) -> None:
+    async def test_balance_sums_views_and_adjustments(self, harness: ServiceHarness) -> None:
         await harness.bus.deliver(began(MEMBER.user_id, new_id()))
         await harness.points.adjust(MEMBER.user_id, 5, "a prize", by=ADMIN.user_id)
         await harness.points.adjust(MEMBER.user_id, -15, "a mistake", by=ADMIN.user_id)
@@ -219,9 +219,9 @@ class DatabaseContract:
             (5, 15, "a prize", ADMIN.user_id),
             (-15, 0, "a mistake", ADMIN.user_id),
         ]
-        assert len(await harness.told(points_pb2.PointsGranted)) == 3
+        assert len(await harness.recorded_events(points_pb2.PointsGranted)) == 3
 
-    async def test_many_who_take_away_at_once_never_leave_less_than_nothing(self, harness: ServiceHarness) -> None:
+    async def test_concurrent_adjustments_never_go_below_zero(self, harness: ServiceHarness) -> None:
         await harness.points.adjust(MEMBER.user_id, 50, "a start", by=ADMIN.user_id)
         taken = await asyncio.gather(
             *(harness.points.adjust(MEMBER.user_id, -20, "a fee", by=ADMIN.user_id) for _ in range(10)),
@@ -232,7 +232,7 @@ class DatabaseContract:
         assert (await harness.ledger())[0] == 10
         assert await harness.points.contradictions() == []
 
-    async def test_nobody_can_be_given_points_who_has_no_account(self, harness: ServiceHarness) -> None:
+    async def test_adjustment_of_unknown_user_is_refused(self, harness: ServiceHarness) -> None:
         with pytest.raises(ApiError) as refused:
             await harness.points.adjust(new_id(), 5, "who?", by=ADMIN.user_id)
         assert refused.value.code == "CONTENT_NOT_FOUND"
@@ -245,7 +245,7 @@ class DatabaseContract:
     @pytest.mark.parametrize(
         "damage", [{"points": 11}, {"balance": 11}, {"number": 3}, {"video_id": new_id()}], ids=lambda each: str(*each)
     )
-    async def test_a_ledger_that_was_tampered_with_is_found(
+    async def test_tampered_ledger_is_reported(
         self, harness: ServiceHarness, database: Database, damage: dict[str, object]
     ) -> None:
         await harness.bus.deliver(began(MEMBER.user_id, new_id()))
@@ -254,7 +254,7 @@ class DatabaseContract:
         (found,) = await harness.points.contradictions()
         assert found.startswith(MEMBER.user_id)
 
-    async def test_filters_of_the_view_log(self, harness: ServiceHarness) -> None:
+    async def test_view_log_filters(self, harness: ServiceHarness) -> None:
         other, film = new_id(), new_id()
         for later, user_id in enumerate((MEMBER.user_id, other, MEMBER.user_id)):
             await harness.bus.deliver(began(user_id, film, NOW + timedelta(hours=later)))
@@ -271,7 +271,7 @@ class DatabaseContract:
         assert await hours(begin=NOW + timedelta(hours=1)) == [2, 1]
         assert await hours(begin=NOW, end=NOW + timedelta(hours=1)) == [0, 0]
 
-    async def test_a_long_log_is_read_in_pieces_without_gaps(self, harness: ServiceHarness) -> None:
+    async def test_long_log_is_read_in_batches_without_gaps(self, harness: ServiceHarness) -> None:
         # Many of one moment: the session's id tells them apart.
         users = [new_id() for _ in range(3)]
         events = [began(users[n % 3], new_id(), NOW + timedelta(seconds=n // 50)) for n in range(250)]
@@ -280,7 +280,7 @@ class DatabaseContract:
         assert sorted(read) == sorted(event.read(stream_pb2.StreamStarted).session_id for event in events)
         assert len(set(read)) == 250
 
-    async def test_names_come_from_those_who_know_them(self, harness: ServiceHarness) -> None:
+    async def test_titles_and_logins_come_from_catalog_and_auth(self, harness: ServiceHarness) -> None:
         video = harness.catalog.add(make_video(title="Night Train"))
         await harness.bus.deliver(began(MEMBER.user_id, video.id))
         (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
@@ -289,9 +289,7 @@ class DatabaseContract:
         (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == (None, None)
 
-    async def test_who_was_erased_is_remembered_for_a_month_only(
-        self, harness: ServiceHarness, database: Database
-    ) -> None:
+    async def test_erasures_are_removed_after_a_month(self, harness: ServiceHarness, database: Database) -> None:
         await harness.bus.deliver(event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id)))
         for age, left in ((29, 1), (31, 0)):
             async with database.write() as transaction:
@@ -300,7 +298,7 @@ class DatabaseContract:
             async with database.read() as session:
                 assert await session.scalar(select(func.count()).select_from(Viewer)) == left
 
-    async def test_a_purged_video_leaves_what_it_earned(self, harness: ServiceHarness, database: Database) -> None:
+    async def test_purged_video_keeps_log_and_points(self, harness: ServiceHarness, database: Database) -> None:
         video, other = (harness.catalog.add(make_video()) for _ in range(2))
         recorder = Recorder(database, harness.catalog)
         for each in (video, other):
@@ -313,14 +311,14 @@ class DatabaseContract:
         assert (await harness.ledger())[0] == 20
         assert len(await harness.logged()) == 2
 
-    async def test_pages_are_read_from_an_index(self, database: Database) -> None:
+    async def test_pages_use_an_index(self, database: Database) -> None:
         raise NotImplementedError
 
 
 class TestSqlite(DatabaseContract):
     """A file."""
 
-    async def test_pages_are_read_from_an_index(self, database: Database) -> None:
+    async def test_pages_use_an_index(self, database: Database) -> None:
         assert all("USING INDEX" in plan and "TEMP B-TREE" not in plan for plan in await self.plans(database))
 
     @staticmethod
@@ -338,7 +336,7 @@ class TestPostgres(DatabaseContract):
         upgrade(MIGRATIONS, url)
         return url
 
-    async def test_pages_are_read_from_an_index(self, database: Database) -> None:
+    async def test_pages_use_an_index(self, database: Database) -> None:
         async with database.read() as session:
             # An empty table is cheapest to read from end to end.
             for setting in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):

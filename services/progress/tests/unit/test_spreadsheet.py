@@ -41,7 +41,7 @@ def test_numbers_stay_numbers() -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
-def test_text_comes_back_whole_and_in_its_column(row: list[str]) -> None:
+def test_text_is_read_back_in_its_column(row: list[str]) -> None:
     (cells,) = read(csv_lines([row]))
     assert len(cells) == len(row)
     for cell, text in zip(cells, row, strict=True):
