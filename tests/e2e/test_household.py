@@ -182,7 +182,7 @@ def test_hidden_tabs_ask_for_nothing(stack: EmbeddedStack, contexts: list[Browse
     log_in(admin)
     admin.goto("/admin")
     expect(admin.get_by_test_id("stream-totals")).to_contain_text("0 / 100")
-    expect(admin.get_by_test_id("pending-users")).to_contain_text("Nobody is waiting")
+    expect(admin.get_by_test_id("pending-users")).to_contain_text("No one is waiting")
     admin.get_by_test_id("all-users").locator("tbody tr").first.wait_for()
     set_visibility = (
         "state => { Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });"
