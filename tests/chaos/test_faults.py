@@ -35,7 +35,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicesStack
         yield running
 
 
-def told_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
+def published_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
     """Types of the events about a video that catalog has recorded and published."""
     url = stack.postgres.url_of("catalog").replace("+psycopg", "")
     with psycopg.connect(url) as connection:
@@ -43,7 +43,7 @@ def told_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
         return sorted(row[0] for row in rows)
 
 
-def told_in_sqlite(stack: EmbeddedStack, video_id: str) -> list[str]:
+def published_in_sqlite(stack: EmbeddedStack, video_id: str) -> list[str]:
     with sqlite3.connect(f"file:{stack.data / 'catalog.db'}?mode=ro", uri=True) as connection:
         rows = connection.execute("SELECT type FROM outbox WHERE subject = ? AND sent_at IS NOT NULL", [video_id])
         return sorted(row[0] for row in rows)
@@ -58,13 +58,13 @@ def becomes_ready_once(stack: EmbeddedStack | ServicesStack, video_id: str) -> N
     assert admin.http.get(video["thumbnail_url"]).content.startswith(b"\xff\xd8")
     admin.close()
 
-    def told() -> list[str]:
+    def published() -> list[str]:
         if isinstance(stack, EmbeddedStack):
-            return told_in_sqlite(stack, video_id)
-        return told_in_postgres(stack, video_id)
+            return published_in_sqlite(stack, video_id)
+        return published_in_postgres(stack, video_id)
 
-    wait_for(lambda: told() == ONCE or told().count("video.ready") > 1, 60, "the events to be published")
-    assert told() == ONCE
+    wait_for(lambda: published() == ONCE or published().count("video.ready") > 1, 60, "the events to be published")
+    assert published() == ONCE
 
 
 @pytest.mark.parametrize("attempt", range(4))

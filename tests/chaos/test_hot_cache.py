@@ -50,8 +50,8 @@ def seen(viewer: Client, video_id: str) -> tuple[str, str, int]:
 
 
 def source(viewer: Client, video_id: str) -> tuple[Any, Any]:
-    told = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
-    return told["source"], told["cache_hit"]
+    info = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
+    return info["source"], info["cache_hit"]
 
 
 class HotServices(ServicesStack):

@@ -30,7 +30,7 @@ class Tokens:
         return Caller(user_id=token, role="member", status="active", login_session_id=token)
 
     def known(self, fields: object) -> Caller | None:
-        raise AssertionError("whoever is new must be verified, not guessed")
+        raise AssertionError("unknown credentials must be verified, not guessed")
 
 
 @pytest.fixture

@@ -155,8 +155,8 @@ def test_both_gateways_send_a_path_to_the_same_service(scene: Scene, path: str) 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_both_gateways_count_a_path_alike(scene: Scene, path: str) -> None:
-    told = scene.http.get(path).headers.get("RateLimit-Policy")
-    assert (told and told.split(";")[0].strip('"')) == limit_for(path)
+    policy = scene.http.get(path).headers.get("RateLimit-Policy")
+    assert (policy and policy.split(";")[0].strip('"')) == limit_for(path)
 
 
 def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
@@ -164,8 +164,8 @@ def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
     for part in document_parts().values():
         for template in part.get("paths", {}):
             path = re.sub(r"\{\w+\}", ID, template)
-            told = scene.http.get(path).headers.get("RateLimit-Policy")
-            assert (told and told.split(";")[0].strip('"')) == limit_for(path), path
+            policy = scene.http.get(path).headers.get("RateLimit-Policy")
+            assert (policy and policy.split(";")[0].strip('"')) == limit_for(path), path
             counted.add(limit_for(path))
     assert counted == {None, "address", "user"}
 
@@ -443,9 +443,9 @@ def test_a_service_that_is_away_is_said_in_the_usual_form(scene: Scene, tmp_path
         assert answer.headers["retry-after"] == "2"
         for path in (f"/api/videos/{ID}/stream", "/api/play-sessions/1/end"):
             assert httpx.get(f"{lonely.base_url}{path}?ticket=secret-ticket").status_code == 503
-        told = lonely.process.output() + lonely.access_log.read_text()
-        assert "/api/videos" in told
-        assert "secret-ticket" not in told
+        logs = lonely.process.output() + lonely.access_log.read_text()
+        assert "/api/videos" in logs
+        assert "secret-ticket" not in logs
     finally:
         lonely.stop()
     own = scene.http.get(f"/api/videos/{ID}/stream/refuse")

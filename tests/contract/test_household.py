@@ -1,4 +1,4 @@
-"""One household at one address, with the limits that nobody has set: real embedded mode."""
+"""One household at one address, with the default limits: real embedded mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What containers are told is what the services read, on compose and on Kubernetes."""
+"""The environment of containers is what the services read, on compose and on Kubernetes."""
 
 from __future__ import annotations
 
@@ -62,36 +62,36 @@ def test_a_pod_is_told_what_its_service_must_know(service: str) -> None:
     """Every setting without a default is there, and none that no service reads."""
     container = pod(MANIFESTS[f"Deployment-{service}"])["containers"][0]
     common = MANIFESTS["ConfigMap-marquee-settings"]["data"].keys()
-    told = {entry["name"] for entry in container.get("env", [])} | set(common)
+    given = {entry["name"] for entry in container.get("env", [])} | set(common)
     cls = SERVICES[service][1]
     required = {f"MARQUEE_{field.upper()}" for field, info in cls.model_fields.items() if info.is_required()}
-    assert required <= told
-    assert told <= names(cls for _, cls in SERVICES.values())
+    assert required <= given
+    assert given <= names(cls for _, cls in SERVICES.values())
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_container_is_told_what_its_service_must_know(service: str) -> None:
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
     cls = SERVICES[service][1]
-    told = set(compose[service]["environment"])
+    given = set(compose[service]["environment"])
     required = {f"MARQUEE_{field.upper()}" for field, info in cls.model_fields.items() if info.is_required()}
-    assert required <= told <= names([cls])
+    assert required <= given <= names([cls])
 
 
 def test_the_gateway_is_told_of_proxies_and_limits_as_the_services_are() -> None:
-    told = {"MARQUEE_TRUSTED_PROXIES", "MARQUEE_RATE_LIMIT_PER_MIN", "MARQUEE_USER_RATE_LIMIT_PER_MIN"}
+    shared = {"MARQUEE_TRUSTED_PROXIES", "MARQUEE_RATE_LIMIT_PER_MIN", "MARQUEE_USER_RATE_LIMIT_PER_MIN"}
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
     for service in ("gateway", "auth", "catalog", "stream", "progress"):
-        for name in told:
+        for name in shared:
             assert f"${{{name}:-" in compose[service]["environment"][name], f"{service} reads {name} of .env"
     settings = MANIFESTS["ConfigMap-marquee-settings"]["data"]
     container = pod(MANIFESTS["Deployment-gateway"])["containers"][0]
     for entry in container["env"]:
-        if entry["name"] in told:
+        if entry["name"] in shared:
             assert entry["valueFrom"]["configMapKeyRef"] == {"name": "marquee-settings", "key": entry["name"]}
-            told.remove(entry["name"])
+            shared.remove(entry["name"])
             assert settings[entry["name"]]
-    assert not told
+    assert not shared
 
 
 def test_what_lets_films_lie_elsewhere_is_understood() -> None:

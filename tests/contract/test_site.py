@@ -121,11 +121,13 @@ def test_the_built_site_has_compressed_forms() -> None:
 def test_the_site_has_words_for_all_that_servers_say_in_codes(language: str) -> None:
     text = (REPOSITORY / "web" / "src" / "i18n" / f"{language}.ts").read_text()
     keys = set(re.findall(r"'([a-z]+\.[A-Za-z_]+)':", text))
-    told = {
+    texts = {
         "failure": REASONS,
         "source": get_args(Tier),
         "health": [*get_args(get_type_hints(HealthView)["status"]), "connected", "disconnected"],
         "part": ["auth", "catalog", "stream", "progress", "thumbnailer", *HealthOverview.DEPENDENCIES],
     }
-    missing = [f"{group}.{code}" for group, codes in told.items() for code in codes if f"{group}.{code}" not in keys]
+    missing = [
+        f"{group}.{code}" for group, codes in texts.items() for code in codes if f"{group}.{code}" not in keys
+    ]
     assert missing == []

@@ -15,7 +15,7 @@ from tests.stacks.gateway import Gateway
 from tests.stacks.tls import PROXY_ADDRESS, TlsProxy
 
 TRUSTED = f"10.0.0.0/8,{PROXY_ADDRESS}/32,fd00::/8"
-"""Several networks, and nobody else on the loopback."""
+"""Several networks, and no other address of the loopback."""
 VIEWER, STRANGER = "127.0.0.7", "127.0.0.9"
 FORGED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 
@@ -108,7 +108,7 @@ def test_an_untrusted_peer_is_believed_nothing(behind: Behind) -> None:
 
 def test_one_clients_failures_are_not_anothers(behind: Behind) -> None:
     with behind.proxy.client(STRANGER) as stranger:
-        statuses = [log_in(stranger, "wrong", f"nobody-{number}").status_code for number in range(6)]
+        statuses = [log_in(stranger, "wrong", f"unknown-{number}").status_code for number in range(6)]
         assert statuses == [401] * 5 + [429]
         assert log_in(stranger, **{"X-Forwarded-For": "198.51.100.7"}).status_code == 429, (
             "the address is no way around"

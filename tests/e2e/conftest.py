@@ -36,9 +36,9 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     opened.on("request", lambda request: None if is_local(request.url, stack.base_url) else foreign.append(request.url))
     yield opened
     context.close()
-    # A 401 is how the page learns that nobody is logged in; the browser writes it to the console by itself.
+    # A 401 tells the page that no user is logged in; the browser writes it to the console by itself.
     assert [text for text in complaints if "401" not in text] == []
-    assert foreign == [], "the site asks nobody else"
+    assert foreign == [], "the site sends no request to other hosts"
 
 
 def is_local(url: str, base_url: str) -> bool:

@@ -104,7 +104,7 @@ def test_korean(page: Page, stack: Stack) -> None:
     page.goto("/login")
     page.get_by_test_id("lang-ko").click()
     expect(page.get_by_test_id("login-submit")).to_have_text(re.compile("로그인"))
-    page.get_by_test_id("login-id").fill("nobody")
+    page.get_by_test_id("login-id").fill("unknown")
     page.get_by_test_id("login-password").fill("wrong password")
     page.get_by_test_id("login-submit").click()
     expect(page.get_by_test_id("error-message")).to_have_text(re.compile("아이디"))

@@ -24,7 +24,7 @@ PEOPLE = ("mother", "father", "daughter", "son")
 
 
 class Household:
-    """Tabs that are looked at side by side, each of somebody else, and what they ask the API for."""
+    """Tabs in view side by side, each of another user, and their requests of the API."""
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
@@ -69,7 +69,7 @@ class Household:
             wait_for(self._is_answered, LIMIT_SEC, f"answers: {[each.url for each in self._under_way]}")
 
     def _begin(self, request: Request) -> None:
-        # What a page that goes away still sends has no end that is told.
+        # The end of requests of a closing page is not reported.
         if request.method == "GET" and request.resource_type == "fetch":
             self._under_way.add(request)
 

@@ -25,7 +25,7 @@ PLACES = ("address", "object", "path")
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[Origin]:
-    """Somebody else's web server."""
+    """A web server of another operator."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -48,7 +48,7 @@ def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def marquee(
     tmp_path_factory: pytest.TempPathFactory, origin: Origin, s3_server: S3Server, nas: Path
 ) -> Iterator[EmbeddedStack]:
-    """A Marquee that is told of all three."""
+    """A Marquee that is configured for all three."""
     settings = {
         "MARQUEE_IMPORT_DIR": str(nas),
         "MARQUEE_REMOTE_ALLOW": "127.0.0.1",
@@ -133,10 +133,10 @@ def test_operators_import_from_the_command_line(
     (nas / "noir" / "readme.txt").write_text("no film")
     origin.files["/three.mp4"] = film.read_bytes()
 
-    def run(*locations: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    def run(*locations: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "apps.marquee", "import", *locations, "--url", marquee.base_url],
-            input=told,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -144,7 +144,7 @@ def test_operators_import_from_the_command_line(
         )
 
     three = origin.url("/three.mp4")
-    first = run(str(nas / "noir"), "-", told=f"{three}\n\n")
+    first = run(str(nas / "noir"), "-", stdin=f"{three}\n\n")
     assert first.returncode == 0, first.stderr
     lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", f"{three}: imported"]
     assert first.stdout.splitlines() == lines

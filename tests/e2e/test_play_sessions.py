@@ -265,7 +265,7 @@ def test_a_stop_by_the_admin_is_told(
     assert left_at == 0, "nothing is left to play"
     shoot(page, small, "stopped")
     page.get_by_test_id("play-here").click()
-    # Whoever asks for it wants to see it, paused or not.
+    # A viewer who asks for the film wants to see it, paused or not.
     plays_on(page, 1)
 
 

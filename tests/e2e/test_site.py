@@ -48,7 +48,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def film(boss: Client, long_film: Path) -> str:
-    """The id of a film that nobody has begun."""
+    """The id of a film that no user has watched."""
     return str(boss.await_status(boss.upload(long_film), "ready")["id"])
 
 
