@@ -164,7 +164,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
         crowd.close()
 
 
-def test_every_route_is_in_the_table() -> None:
+def test_every_route_is_in_the_access_table() -> None:
     documented = {(method.upper(), path) for path, operations in document()["paths"].items() for method in operations}
     listed = [(row.method, row.path) for row in rows()]
     missing = sorted(documented - set(listed))
@@ -178,7 +178,7 @@ def test_every_route_is_in_the_table() -> None:
     assert len(listed) == len(set(listed)), "A route is there twice."
 
 
-def test_every_caller_gets_what_the_table_says(crowd: Crowd) -> None:
+def test_every_caller_gets_status_of_the_table(crowd: Crowd) -> None:
     wrong = []
     for number, row in enumerate(rows()):
         for kind, expected in row.expected.items():

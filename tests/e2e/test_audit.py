@@ -12,7 +12,7 @@ from tests.stacks.base import Stack, wait_for
 ACTIONS = {"video.changed", "stream.stopped", "points.adjusted", "video.deleted", "video.restored"}
 
 
-def test_acts_with_every_service_are_written_down_once(stack: Stack, admin: Client, film: Path) -> None:
+def test_actions_with_every_service_are_audited_once(stack: Stack, admin: Client, film: Path) -> None:
     member = new_member(stack, f"audited-{uuid.uuid4().hex[:8]}")
     member_id, video_id = member.user["id"], admin.upload(film)
     admin.await_status(video_id, "ready")

@@ -12,7 +12,7 @@ from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
 
 
-def test_the_main_job(page: Page, stack: Stack, tmp_path: Path) -> None:
+def test_upload_watch_and_resume_in_browser(page: Page, stack: Stack, tmp_path: Path) -> None:
     title = f"The {stack.name} express"
     film = make_film(tmp_path / f"{title}.mp4", seconds=60, faststart=False)
     log_in(page)
@@ -100,7 +100,7 @@ def test_fifty_quick_seeks_by_mouse_and_keyboard(page: Page, stack: Stack, tmp_p
     shoot(page, stack, "seeks")
 
 
-def test_korean(page: Page, stack: Stack) -> None:
+def test_site_in_korean(page: Page, stack: Stack) -> None:
     page.goto("/login")
     page.get_by_test_id("lang-ko").click()
     expect(page.get_by_test_id("login-submit")).to_have_text(re.compile("로그인"))
@@ -111,7 +111,7 @@ def test_korean(page: Page, stack: Stack) -> None:
     shoot(page, stack, "login-korean")
 
 
-def test_documentation(page: Page, stack: Stack) -> None:
+def test_api_documentation_page(page: Page, stack: Stack) -> None:
     page.goto("/docs/")
     page.get_by_text("/api/videos/{video_id}/stream").first.wait_for(timeout=20_000)
     shoot(page, stack, "docs")

@@ -176,7 +176,7 @@ def test_five_people_on_one_address_stay_under_the_default_limits(
     office.http.close()
 
 
-def test_hidden_tabs_ask_for_nothing(stack: EmbeddedStack, contexts: list[BrowserContext]) -> None:
+def test_hidden_tabs_send_no_requests(stack: EmbeddedStack, contexts: list[BrowserContext]) -> None:
     household = Household()
     admin = household.add(contexts[0], "admin")
     log_in(admin)

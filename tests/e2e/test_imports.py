@@ -69,7 +69,7 @@ def operator(marquee: EmbeddedStack) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_film_plays_from_where_it_lies(
+def test_film_plays_from_its_origin(
     place: str,
     marquee: EmbeddedStack,
     operator: Client,
@@ -159,7 +159,7 @@ def test_operators_import_from_the_command_line(
     assert "not below" in run("/etc/passwd").stderr
 
 
-def test_what_is_private_is_refused(operator: Client, s3_server: S3Server) -> None:
+def test_private_addresses_are_refused(operator: Client, s3_server: S3Server) -> None:
     """The endpoint of S3 is no exception for addresses: its port is not among those that may be asked."""
     for location in (f"{s3_server.url}/cinema/night.mp4", "http://169.254.169.254/", "../secret.mp4"):
         answer = operator.http.post("/api/imports", json={"location": location})
@@ -167,7 +167,7 @@ def test_what_is_private_is_refused(operator: Client, s3_server: S3Server) -> No
         assert answer.json()["error"]["details"]["fields"][0]["field"] == "location"
 
 
-def test_an_origin_that_is_gone_is_said_so(operator: Client, origin: Origin, film: Path) -> None:
+def test_missing_remote_film_is_unavailable(operator: Client, origin: Origin, film: Path) -> None:
     origin.files["/gone.mp4"] = film.read_bytes()
     answer = operator.http.post("/api/imports", json={"location": origin.url("/gone.mp4")})
     video = operator.await_status(answer.json()["id"], "ready")

@@ -147,7 +147,7 @@ def all_taken(boss: Client, video_id: str) -> Iterator[list[str]]:
         audience.join()
 
 
-def test_the_fourth_tab_is_refused_and_takes_over(
+def test_fourth_tab_is_refused_and_takes_over(
     contexts: Callable[[Client], BrowserContext], member: Client, small: Stack, long_film: str
 ) -> None:
     context = contexts(member)
@@ -179,7 +179,7 @@ def test_the_fourth_tab_is_refused_and_takes_over(
         assert not tab.get_by_test_id("player").evaluate("video => video.paused")
 
 
-def test_who_waits_plays_when_somebody_leaves(
+def test_queued_viewer_plays_when_another_leaves(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, small: Stack, long_film: str
 ) -> None:
     context = contexts(member)
@@ -207,7 +207,7 @@ def test_who_waits_plays_when_somebody_leaves(
         plays_on(second, 0)
 
 
-def test_closing_a_tab_frees_its_place(
+def test_closing_a_tab_frees_its_slot(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, long_film: str
 ) -> None:
     context = contexts(member)
@@ -224,7 +224,7 @@ def test_closing_a_tab_frees_its_place(
         wait_for(lambda: len(live(boss)) == len(ids), FREED_SEC, "the place in the queue")
 
 
-def test_leaving_the_page_frees_its_place_and_reports_how_it_was(
+def test_leaving_the_page_frees_its_slot_and_reports_quality(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, long_film: str
 ) -> None:
     page = watch(contexts(member), long_film)
@@ -239,7 +239,7 @@ def test_leaving_the_page_frees_its_place_and_reports_how_it_was(
     assert report["stalls"] >= 0
 
 
-def test_a_stop_by_the_admin_is_told(
+def test_stop_by_admin_is_shown_to_viewer(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, small: Stack, long_film: str
 ) -> None:
     page = watch(contexts(member), long_film, "Study")
@@ -290,7 +290,7 @@ def test_stopping_from_the_account_page(
     expect(account.get_by_test_id("devices").locator("li")).to_contain_text("Balcony", timeout=10_000)
 
 
-def test_a_viewer_who_was_offline_for_long_goes_on_at_the_same_place(
+def test_playback_resumes_at_same_position_after_long_offline(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, short_film: str
 ) -> None:
     page = watch(contexts(member), short_film)
@@ -313,7 +313,7 @@ def test_a_viewer_who_was_offline_for_long_goes_on_at_the_same_place(
     expect(page.get_by_test_id("error-message")).to_have_count(0)
 
 
-def test_a_server_that_cannot_say_is_asked_again(
+def test_unavailable_server_is_asked_again(
     contexts: Callable[[Client], BrowserContext], member: Client, small: Stack, long_film: str
 ) -> None:
     page = contexts(member).new_page()
@@ -337,7 +337,7 @@ def test_a_server_that_cannot_say_is_asked_again(
     assert asked[2] - asked[1] >= 1.9, "ever more slowly"
 
 
-def test_a_film_that_is_over_keeps_no_place(
+def test_finished_film_frees_its_slot(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, short_film: str
 ) -> None:
     page = contexts(member).new_page()
@@ -355,7 +355,7 @@ def test_a_film_that_is_over_keeps_no_place(
     assert position(page) < 10
 
 
-def test_what_plays_gets_fresh_tickets_without_a_break(
+def test_tickets_are_renewed_without_interrupting_playback(
     contexts: Callable[[Client], BrowserContext], member: Client, long_film: str
 ) -> None:
     page = watch(contexts(member), long_film)
@@ -407,7 +407,7 @@ def plain_tab(playwright: Playwright, small: Stack, member: Client, short_film: 
         yield tab
 
 
-def test_heartbeats_go_on_in_a_hidden_tab_that_is_paused(plain_tab: PlainTab, boss: Client) -> None:
+def test_heartbeats_continue_in_hidden_paused_tab(plain_tab: PlainTab, boss: Client) -> None:
     session_id = live(boss)[0]["session_id"]
     # A hidden tab's own timers run about once a minute after a while: as good as never.
     plain_tab.evaluate("document.querySelector('video').pause(); window.setTimeout = () => 0; 1")
@@ -420,7 +420,7 @@ def test_heartbeats_go_on_in_a_hidden_tab_that_is_paused(plain_tab: PlainTab, bo
     wait_for(lambda: live(boss) == [], FREED_SEC, "the place of the closed tab")
 
 
-def test_back_to_a_page_that_the_browser_kept_plays_on(plain_tab: PlainTab, boss: Client) -> None:
+def test_page_restored_from_browser_cache_plays(plain_tab: PlainTab, boss: Client) -> None:
     before = live(boss)[0]["session_id"]
     plain_tab.evaluate("window.wasKept = true; document.querySelector('video').currentTime = 8; 1")
     plain_tab.wait_for("document.querySelector('video').currentTime > 8.3")
