@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from apps.marquee.assets import PrecompressedFiles
 from apps.marquee.routes import limit_for, service_for
 from kit.auth.authentication import has_credentials
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.errors import error_response
 from kit.web.limits import LIMIT_HEADER, Limited, RequestLimits
 
@@ -78,17 +78,17 @@ class Gateway:
         """Pass a request without credentials on, unless its address has sent too many."""
         client = scope.get("client")
         address = client[0] if client else ""
-        verdict = self._limits.count_anonymous(limited, address)
-        if not verdict.is_taken:
-            log.warning("http_rate_limited", client=address, path=scope["path"], limit=verdict.headers["RateLimit"])
-            refusal = ApiError("RATE_LIMITED", headers=verdict.headers)
+        decision = self._limits.count_anonymous(limited, address)
+        if not decision.is_allowed:
+            log.warning("http_rate_limited", client=address, path=scope["path"], limit=decision.headers["RateLimit"])
+            refusal = ApiError(ErrorCode.RATE_LIMITED, headers=decision.headers)
             language = Headers(scope=scope).get("accept-language", "")
             await error_response(refusal, language)(scope, receive, send)
             return
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(verdict.headers)
+                MutableHeaders(scope=message).update(decision.headers)
             await send(message)
 
         await self._apps[service](scope, receive, tell)

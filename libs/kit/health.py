@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kit.bus import Bus, BusUnavailable
+from kit.bus import Bus, BusUnavailableError
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ def broker_check(bus: Bus) -> Check:
 
     async def probe() -> None:
         if not bus.is_connected():
-            raise BusUnavailable("not connected")
+            raise BusUnavailableError("not connected")
 
     return Check(probe, required=False)
 

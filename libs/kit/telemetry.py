@@ -27,6 +27,11 @@ HTTP_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
 GRPC_SECONDS = Histogram("grpc_request_seconds", "Time to answer a gRPC call.", ["service", "method", "status"])
+GRPC_CLIENT_FAILURES = Counter(
+    "grpc_client_failures_total",
+    "gRPC calls to other services that did not end with the status OK.",
+    ["service", "target", "method", "status"],
+)
 OUTBOX_AGE = Gauge(
     "outbox_oldest_age_seconds",
     "Age of the oldest event not yet published.",

@@ -10,7 +10,7 @@ from typing import Final
 from kit.audit import ADMIN_ACTED, MAX_ADDRESS_CHARS
 from kit.bus import Bus, Subscription
 from kit.db.database import Database
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import admin_pb2
@@ -52,7 +52,7 @@ def _told(event: Event) -> Told:
         and _is_object(act.details)
     )
     if not sound:
-        raise MalformedEvent(f"{event.id}: this is no action that the audit log can hold")
+        raise MalformedEventError(f"{event.id}: this is no action that the audit log can hold")
     return Told(
         id=event.id,
         at=act.occurred_at.ToDatetime(UTC),

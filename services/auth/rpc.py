@@ -8,7 +8,7 @@ from typing import Any
 
 from grpc import aio
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import timestamp
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from services.auth.domain import effective_plan
@@ -43,7 +43,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     async def GetUsers(self, request: auth_pb2.GetUsersRequest, context: Context) -> auth_pb2.GetUsersResponse:  # noqa: ARG002, N802
         """Return logins, names and rights of several users."""
         if len(request.ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         users = await self._accounts.by_ids(request.ids)
         return auth_pb2.GetUsersResponse(users=[_message(user) for user in users])
 
@@ -54,7 +54,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     ) -> auth_pb2.GetCorporationsResponse:
         """Return several corporations with the plans in effect now."""
         if len(request.ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         found = await self._corporations.by_ids(request.ids)
         now = self._corporations.now()
         return auth_pb2.GetCorporationsResponse(corporations=[_corporation(each, now) for each in found])

@@ -51,7 +51,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "thumbnailer": connect(settings.thumbnailer_address),
     }
     videos = Videos(database, store)
-    origins = Origins(settings, only_looks=True)
+    origins = Origins(settings, only_probes=True)
     health = Health(
         {
             "database": Check(database.ping),

@@ -11,7 +11,7 @@ import structlog
 
 from kit.audit import Admin, Detail
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
 from kit.ids import is_id
 from kit.media import MediaStore
@@ -118,7 +118,7 @@ class Changes:
         async with self._database.write() as transaction:
             video = await self._own(transaction, video_id, viewer)
             if not video.files:
-                raise ApiError("UPLOAD_INVALID_MEDIA")
+                raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA)
             if video.status == "processing":
                 return video
             if video.status == "failed":
@@ -142,7 +142,7 @@ class Changes:
                 PLAN_REQUIRED; SERVICE_UNAVAILABLE when auth can't be asked.
         """
         if not is_id(video_id):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         async with self._database.read() as session:
             video = await VisibleVideoRepository(session, viewer).trashed(video_id)
         corporation_id = video.corporation_id if video else None
@@ -150,7 +150,7 @@ class Changes:
         async with self._database.write() as transaction:
             video = await VisibleVideoRepository(transaction.session, viewer).trashed(video_id, lock=True)
             if video is None:
-                raise ApiError("CONTENT_NOT_FOUND")
+                raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             # Somebody may have moved it in the meantime: what was learned is about the corporation of before.
             known = plan if video.corporation_id == corporation_id else NO_PLAN
             if refusal := refusal_to_restore(viewer, video, known, self._clock()):
@@ -172,10 +172,9 @@ class Changes:
 
     async def _check_move(self, corporation_id: str | None, viewer: Viewer) -> None:
         if not viewer.is_admin:
-            raise ApiError("AUTH_FORBIDDEN")
+            raise ApiError(ErrorCode.AUTH_FORBIDDEN)
         if corporation_id is not None and await self._plans.of(corporation_id) is None:
-            problem = {"field": "corporation_id", "problem": "there is no such corporation"}
-            raise ApiError("VALIDATION_FAILED", details={"fields": [problem]})
+            raise invalid_field("corporation_id", "there is no such corporation")
 
     async def _plan_for(self, corporation_id: str | None, viewer: Viewer) -> Plan:
         if viewer.is_admin or corporation_id is None:
@@ -188,9 +187,9 @@ class Changes:
         visible = VisibleVideoRepository(transaction.session, viewer)
         video = await visible.get(video_id, lock=True) if is_id(video_id) else None
         if video is None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         if not may_change(viewer, video):
-            raise ApiError("AUTH_FORBIDDEN")
+            raise ApiError(ErrorCode.AUTH_FORBIDDEN)
         return video
 
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final, Literal, Protocol
 
+from kit.errors import ErrorCode
+
 VideoStatus = Literal["processing", "ready", "failed"]
 
 MAX_TITLE_CHARS = 200
@@ -130,7 +132,7 @@ def may_change(viewer: Viewer, video: Visible) -> bool:
     return in_reach(viewer, video) and (viewer.is_admin or video.uploader_id == viewer.user_id)
 
 
-def refusal_to_restore(viewer: Viewer, video: Visible, plan: Plan, now: datetime) -> str | None:
+def refusal_to_restore(viewer: Viewer, video: Visible, plan: Plan, now: datetime) -> ErrorCode | None:
     """Why a viewer may not take a video out of the trash: an error code; None when they may.
 
     Args:
@@ -140,12 +142,12 @@ def refusal_to_restore(viewer: Viewer, video: Visible, plan: Plan, now: datetime
         now: the moment at which it would come back.
     """
     if not may_see_in_trash(viewer, video):
-        return "CONTENT_NOT_FOUND"
+        return ErrorCode.CONTENT_NOT_FOUND
     if viewer.is_admin:
         return None
     if video.corporation_id is None:
-        return "AUTH_FORBIDDEN"
-    return None if plan.holds_at(now) else "PLAN_REQUIRED"
+        return ErrorCode.AUTH_FORBIDDEN
+    return None if plan.holds_at(now) else ErrorCode.PLAN_REQUIRED
 
 
 def home_of_upload(viewer: Viewer, wanted: str | None) -> str | None:

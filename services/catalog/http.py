@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.types import Scope
 
 from kit.auth.authentication import ActingAdmin, ClientAddress, CurrentCaller, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
 from kit.web.schemas import Page, Paging, errors, paging
 from services.catalog.changes import Changes
@@ -99,7 +99,12 @@ def _videos_router(
         "/api/videos",
         status_code=201,
         openapi_extra=_UPLOAD_BODY,
-        responses=errors("UPLOAD_INVALID_MEDIA", "UPLOAD_TOO_LARGE", "STORAGE_FULL", "STREAM_FILE_UNAVAILABLE"),
+        responses=errors(
+            ErrorCode.UPLOAD_INVALID_MEDIA,
+            ErrorCode.UPLOAD_TOO_LARGE,
+            ErrorCode.STORAGE_FULL,
+            ErrorCode.STREAM_FILE_UNAVAILABLE,
+        ),
     )
     async def upload_video(request: Request, caller: CurrentCaller) -> VideoDetailView:
         """Takes a video in. It is `processing` until its facts and thumbnail are made, then `ready` or `failed`.
@@ -107,12 +112,12 @@ def _videos_router(
         Members upload into their own corporation; administrators say with `corporation_id` whose it is, if anybody's.
         """
         if not may_upload(caller, uploads):
-            raise ApiError("AUTH_FORBIDDEN")
+            raise ApiError(ErrorCode.AUTH_FORBIDDEN)
         async with receive(request.headers, request.stream(), store, upload_max_bytes) as upload:
             try:
                 home = home_of_upload(caller, upload.corporation_id)
             except PermissionError as error:
-                raise ApiError("AUTH_FORBIDDEN") from error
+                raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
             return VideoDetailView.of(await videos.add(replace(upload, corporation_id=home), caller.user_id))
 
     @router.post("/api/videos/process")
@@ -120,7 +125,7 @@ def _videos_router(
         """Has facts and artwork of every video made again, also of those that failed but kept their file."""
         return ProcessingView(requested=await videos.request_processing(admin))
 
-    @router.get("/api/videos/{video_id}", responses=errors("CONTENT_NOT_FOUND", "CONTENT_DELETED"))
+    @router.get("/api/videos/{video_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED))
     async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
         """One video with its technical facts."""
         return VideoDetailView.of(await videos.get(video_id, caller))
@@ -131,7 +136,7 @@ def _videos_router(
         responses={
             200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 320 pixels wide."},
             304: {"description": "The caller has it already."},
-            **errors("CONTENT_NOT_FOUND", "CONTENT_DELETED", "STREAM_FILE_UNAVAILABLE"),
+            **errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED, ErrorCode.STREAM_FILE_UNAVAILABLE),
         },
     )
     async def get_thumbnail(video_id: str, request: Request, caller: CurrentCaller) -> Response:
@@ -156,7 +161,7 @@ def _changes_router(changes: Changes) -> APIRouter:
 
     @router.patch(
         "/api/videos/{video_id}",
-        responses=errors("CONTENT_NOT_FOUND", "SERVICE_UNAVAILABLE"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
     )
     async def edit_video(
         video_id: str, wanted: EditRequest, caller: CurrentCaller, address: ClientAddress
@@ -164,14 +169,14 @@ def _changes_router(changes: Changes) -> APIRouter:
         """Describes a video anew: for its uploader and administrators. Only these move it, with `corporation_id`."""
         return VideoDetailView.of(await changes.edit(video_id, wanted.edit(), caller, address))
 
-    @router.delete("/api/videos/{video_id}", status_code=204, responses=errors("CONTENT_NOT_FOUND"))
+    @router.delete("/api/videos/{video_id}", status_code=204, responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def delete_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> None:
         """Puts a video into the trash: for its uploader and administrators."""
         await changes.delete(video_id, caller, address)
 
     @router.post(
         "/api/videos/{video_id}/process",
-        responses=errors("CONTENT_NOT_FOUND", "UPLOAD_INVALID_MEDIA"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.UPLOAD_INVALID_MEDIA),
     )
     async def process_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
         """Has facts and artwork of one video made again: for its uploader and administrators.
@@ -182,7 +187,7 @@ def _changes_router(changes: Changes) -> APIRouter:
 
     @router.post(
         "/api/videos/{video_id}/restore",
-        responses=errors("CONTENT_NOT_FOUND", "PLAN_REQUIRED", "SERVICE_UNAVAILABLE"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.PLAN_REQUIRED, ErrorCode.SERVICE_UNAVAILABLE),
     )
     async def restore_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
         """Takes a video out of the trash.
@@ -204,7 +209,7 @@ def _changes_router(changes: Changes) -> APIRouter:
 def _imports_router(imports: Imports) -> APIRouter:
     router = protected_router()
 
-    @router.post("/api/imports", status_code=201, responses=errors("UPLOAD_CONFLICT"))
+    @router.post("/api/imports", status_code=201, responses=errors(ErrorCode.UPLOAD_CONFLICT))
     async def import_video(wanted: ImportRequest, admin: ActingAdmin) -> VideoDetailView:
         """Registers a film where it lies, without copying it. It is processed like an upload.
 

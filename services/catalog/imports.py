@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from kit.audit import Admin
-from kit.errors import ApiError
-from kit.media import BadReference, open_below
-from kit.origins import Imported, Object, OriginError, Origins, Unusable, Url, parse
+from kit.errors import invalid_field
+from kit.media import InvalidReferenceError, open_below
+from kit.origins import Imported, Object, OriginError, Origins, OriginUnusableError, Url, parse
 from kit.origins.references import check_path
 from services.catalog.domain import title_from_file_name
 from services.catalog.models import Video
@@ -66,10 +66,10 @@ class Imports:
         try:
             reference = _reference(wanted.location)
             size, mime_type = await self._look(reference)
-        except BadReference as error:
-            raise _bad_location(str(error)) from error
+        except InvalidReferenceError as error:
+            raise invalid_field("location", str(error)) from error
         except OSError as error:
-            raise _bad_location(_problem(error)) from error
+            raise invalid_field("location", _problem(error)) from error
         return await self._videos.register(
             str(reference),
             size_bytes=size,
@@ -82,9 +82,9 @@ class Imports:
         """Size and media type of a file, which is empty where nobody tells. Raises OSError."""
         if isinstance(reference, Imported):
             if self._folder is None:
-                raise BadReference("this platform has no folder to import from: MARQUEE_IMPORT_DIR is not set")
+                raise InvalidReferenceError("this platform has no folder to import from: MARQUEE_IMPORT_DIR is not set")
             return await asyncio.to_thread(_size_below, self._folder, reference.path), ""
-        facts = (await self._origins.open(reference)).facts
+        facts = (await self._origins.open(reference)).info
         return facts.size, facts.content_type
 
 
@@ -93,7 +93,7 @@ def _reference(location: str) -> Url | Object | Imported:
         return Imported(check_path(location))
     reference = parse(location)
     if not isinstance(reference, Url | Object):
-        raise BadReference("only http, https and s3 can be read")
+        raise InvalidReferenceError("only http, https and s3 can be read")
     return reference
 
 
@@ -104,9 +104,9 @@ def _size_below(folder: Path, path: str) -> int:
     finally:
         os.close(descriptor)
     if not stat.S_ISREG(facts.st_mode):
-        raise Unusable("it is no regular file")
+        raise OriginUnusableError("it is no regular file")
     if not facts.st_size:
-        raise Unusable("the file is empty")
+        raise OriginUnusableError("the file is empty")
     return facts.st_size
 
 
@@ -129,7 +129,3 @@ def _problem(error: OSError) -> str:
         case _:
             # ELOOP and ENOTDIR are what a symbolic link gives.
             return f"it can't be read: {error.strerror}"
-
-
-def _bad_location(problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": "location", "problem": problem}]})

@@ -6,7 +6,7 @@ from typing import Any
 
 from grpc import aio
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import timestamp
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services.catalog.models import Video
@@ -53,7 +53,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.GetVideosResponse:
         """Facts of several videos."""
         if len(request.ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         return catalog_pb2.GetVideosResponse(
             videos=[_message(video) for video in await self._videos.by_ids(request.ids)]
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from kit.errors import ApiError
+from kit.errors import invalid_field
 from kit.web.schemas import Schema, View
 from services.catalog.changes import Edit
 from services.catalog.domain import (
@@ -132,7 +132,7 @@ class EditRequest(Schema):
         """The same for the use case. Raises ApiError: VALIDATION_FAILED for text that does not do."""
         title = None if self.title is None else clean_text(self.title, MAX_TITLE_CHARS)
         if title == "":
-            raise _bad_field("title", "has nothing in it that can be shown")
+            raise invalid_field("title", "has nothing in it that can be shown")
         return Edit(
             title=title,
             description=None if self.description is None else _clean_description(self.description),
@@ -172,11 +172,7 @@ def _clean_tags(given: list[str]) -> list[str]:
     try:
         return clean_tags(given)
     except ValueError as error:
-        raise _bad_field("tags", str(error)) from error
-
-
-def _bad_field(name: str, problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": name, "problem": problem}]})
+        raise invalid_field("tags", str(error)) from error
 
 
 def _plain(video: Video) -> dict[str, Any]:

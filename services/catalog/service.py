@@ -14,7 +14,7 @@ from grpc import aio
 
 from kit.audit import ADMIN_ACTED, Act, Admin, Detail
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.health import Health
 from kit.ids import is_id, new_id
@@ -107,7 +107,7 @@ class Videos:
             async with self._database.read() as session:
                 owner = await VideoRepository(session).owner_of(reference)
             message = "This file is a video of the library already."
-            raise ApiError("UPLOAD_CONFLICT", message, details={"video_id": owner}) from error
+            raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"video_id": owner}) from error
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
@@ -123,8 +123,8 @@ class Videos:
                 if video := await videos.get(video_id):
                     return video
                 if await videos.trashed(video_id):
-                    raise ApiError("CONTENT_DELETED")
-        raise ApiError("CONTENT_NOT_FOUND")
+                    raise ApiError(ErrorCode.CONTENT_DELETED)
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
 
     async def page(
         self, viewer: Viewer, *, query: str, sort: str, offset: int, limit: int
@@ -148,16 +148,16 @@ class Videos:
         async with self._database.read() as session:
             video = await VideoRepository(session).get(video_id) if is_id(video_id) else None
         if video is None or video.deleted_at is not None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         if video.status != "ready" or not video.files:
-            raise ApiError("CONTENT_NOT_READY")
+            raise ApiError(ErrorCode.CONTENT_NOT_READY)
         return video, video.files[0]
 
     async def thumbnail(self, video_id: str, viewer: Viewer) -> Artwork:
         """Return what is known of a video's thumbnail. Raises ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED."""
         artwork = thumbnail_of(await self.get(video_id, viewer))
         if artwork is None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return artwork
 
     async def read_artwork(self, artwork: Artwork) -> bytes:
@@ -170,7 +170,7 @@ class Videos:
             return await asyncio.to_thread(self._store.path(artwork.reference).read_bytes)
         except OSError as error:
             log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
-            raise ApiError("STREAM_FILE_UNAVAILABLE") from error
+            raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
 
     async def request_processing(self, admin: Admin) -> int:
         """Has facts and artwork of every video made again; answers of how many."""

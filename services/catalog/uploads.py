@@ -16,7 +16,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from kit.media import MediaStore
 from services.catalog.domain import (
@@ -70,10 +70,11 @@ async def receive(
     content_type, options = parse_options_header(headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if content_type != b"multipart/form-data" or not boundary:
-        raise ApiError("UPLOAD_INVALID_MEDIA", "Send the video as multipart/form-data with a part named file.")
+        raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "Send the video as multipart/form-data with a part named file.")
     if len(boundary) > MAX_BOUNDARY_CHARS:
         raise ApiError(
-            "UPLOAD_INVALID_MEDIA", f"The boundary of a multipart body has at most {MAX_BOUNDARY_CHARS} characters."
+            ErrorCode.UPLOAD_INVALID_MEDIA,
+            f"The boundary of a multipart body has at most {MAX_BOUNDARY_CHARS} characters.",
         )
     path = store.incoming(f"{new_id()}.part")
     form = _Form(boundary, max_bytes)
@@ -83,7 +84,9 @@ async def receive(
         except OSError as error:
             raise storage_error(error) from error
         except (FormParserError, ClientDisconnect) as error:
-            raise ApiError("UPLOAD_INVALID_MEDIA", "The upload ended early or is no valid multipart body.") from error
+            raise ApiError(
+                ErrorCode.UPLOAD_INVALID_MEDIA, "The upload ended early or is no valid multipart body."
+            ) from error
         yield form.finish(path)
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -111,8 +114,8 @@ def storage_error(error: OSError) -> ApiError:
     """What to tell somebody whose upload the media store did not take."""
     log.error("upload_not_stored", reason=str(error))
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return ApiError("STORAGE_FULL")
-    return ApiError("STREAM_FILE_UNAVAILABLE")
+        return ApiError(ErrorCode.STORAGE_FULL)
+    return ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE)
 
 
 class _Form:
@@ -174,7 +177,7 @@ class _Form:
             return seen[at + 2 :]
         self._skipped += len(chunk)
         if self._skipped > MAX_PREAMBLE_BYTES:
-            raise ApiError("UPLOAD_INVALID_MEDIA", "The body has no part: its boundary does not come.")
+            raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The body has no part: its boundary does not come.")
         if self._delimiter.startswith(seen):
             self._preamble = seen
         else:
@@ -195,21 +198,21 @@ class _Form:
             ApiError: the body ended early, had no file, or a field is bad.
         """
         if not self._ended:
-            raise ApiError("UPLOAD_INVALID_MEDIA", "The upload ended before it was complete; send it again.")
+            raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The upload ended before it was complete; send it again.")
         if self._file_name is None:
-            raise ApiError("UPLOAD_INVALID_MEDIA", "The upload has no part named file.")
+            raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The upload has no part named file.")
         corporation_id = self._text("corporation_id")
         if corporation_id and not is_id(corporation_id):
-            raise _bad_field("corporation_id", "must be the id of a corporation")
+            raise invalid_field("corporation_id", "must be the id of a corporation")
         if self._text("protection") not in ("", "none"):
-            raise _bad_field("protection", "this version stores plain videos only: leave it out or send none")
+            raise invalid_field("protection", "this version stores plain videos only: leave it out or send none")
         try:
             tags = parse_tags(self._text("tags"))
         except ValueError as error:
-            raise _bad_field("tags", str(error)) from error
+            raise invalid_field("tags", str(error)) from error
         description = self._text("description").replace("\x00", "").strip()
         if len(description) > MAX_DESCRIPTION_CHARS:
-            raise _bad_field("description", f"has at most {MAX_DESCRIPTION_CHARS} characters")
+            raise invalid_field("description", f"has at most {MAX_DESCRIPTION_CHARS} characters")
         title = clean_text(self._text("title"), MAX_TITLE_CHARS) or title_from_file_name(self._file_name)
         return Upload(path, self.size, title, description, tags, corporation_id or None)
 
@@ -219,7 +222,7 @@ class _Form:
     def _on_part_begin(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise ApiError("UPLOAD_INVALID_MEDIA", f"An upload has at most {MAX_PARTS} parts.")
+            raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, f"An upload has at most {MAX_PARTS} parts.")
         self._headers.clear()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -232,7 +235,7 @@ class _Form:
 
     def _check_header_size(self) -> None:
         if len(self._header_name) + len(self._header_value) > MAX_HEADER_BYTES:
-            raise ApiError("UPLOAD_INVALID_MEDIA", "A part's header is too long.")
+            raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "A part's header is too long.")
 
     def _on_header_end(self) -> None:
         self._headers[self._header_name.lower()] = self._header_value
@@ -244,10 +247,10 @@ class _Form:
         self._in_file = self._name == "file"
         if self._in_file:
             if self._file_name is not None:
-                raise ApiError("UPLOAD_INVALID_MEDIA", "Send one file in a request.")
+                raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "Send one file in a request.")
             self._file_name = options.get(b"filename", b"").decode("utf-8", "replace")
         elif self._name not in _FIELDS:
-            raise _bad_field(self._name[:50], "is not a field of an upload")
+            raise invalid_field(self._name[:50], "is not a field of an upload")
         else:
             self._fields[self._name] = bytearray()
 
@@ -255,18 +258,14 @@ class _Form:
         if self._in_file:
             self.size += end - start
             if self.size > self._max_bytes:
-                raise ApiError("UPLOAD_TOO_LARGE", details={"limit_bytes": self._max_bytes})
+                raise ApiError(ErrorCode.UPLOAD_TOO_LARGE, details={"limit_bytes": self._max_bytes})
             self._blocks.append(data[start:end])
             self.waiting += end - start
             return
         field = self._fields[self._name]
         field += data[start:end]
         if len(field) > MAX_FIELD_BYTES:
-            raise _bad_field(self._name, "is too long")
+            raise invalid_field(self._name, "is too long")
 
     def _on_end(self) -> None:
         self._ended = True
-
-
-def _bad_field(name: str, problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": name, "problem": problem}]})

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from kit.bus import Bus, Handler, Subscription
 from kit.db.database import Database, Transaction
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import stream_pb2, user_pb2, video_pb2
@@ -68,5 +68,5 @@ def _session(event: Event, message: stream_pb2.StreamStarted | stream_pb2.Stream
 
 def _id(event: Event, text: str) -> str:
     if not is_id(text):
-        raise MalformedEvent(f"{event.id}: {text!r} is no id")
+        raise MalformedEventError(f"{event.id}: {text!r} is no id")
     return text

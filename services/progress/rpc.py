@@ -7,7 +7,7 @@ from typing import Any
 
 from grpc import aio
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import timestamp
 from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
 from services.progress.domain import VIEW_DAYS
@@ -44,7 +44,7 @@ class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
         """Return the most viewed videos."""
         _check_days(request.days)
         if not 1 <= request.limit <= MAX_TOP:
-            raise ApiError("VALIDATION_FAILED", f"limit must be 1 to {MAX_TOP}")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"limit must be 1 to {MAX_TOP}")
         return progress_pb2.TopVideosResponse(videos=_views(await self._views.top(request.days, request.limit)))
 
     async def GetViews(  # noqa: N802
@@ -67,12 +67,12 @@ def register(servicer: ProgressServicer, server: aio.Server) -> None:
 
 def _check_ids(count: int) -> None:
     if count > MAX_IDS:
-        raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} video_ids")
+        raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} video_ids")
 
 
 def _check_days(days: int) -> None:
     if not 1 <= days <= VIEW_DAYS:
-        raise ApiError("VALIDATION_FAILED", f"days must be 1 to {VIEW_DAYS}")
+        raise ApiError(ErrorCode.VALIDATION_FAILED, f"days must be 1 to {VIEW_DAYS}")
 
 
 def _views(counted: Mapping[str, int]) -> list[progress_pb2.VideoViews]:

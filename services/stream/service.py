@@ -9,9 +9,9 @@ import structlog
 
 from kit.auth.tokens import Caller
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id
-from kit.media import BadReference
+from kit.media import InvalidReferenceError
 from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile
 from services.stream.delivery.representation import Representation
 from services.stream.domain import Source
@@ -76,10 +76,10 @@ class Streams:
         """
         # A second spelling of an id would be cached under a name that no event ever drops.
         if not is_id(video_id):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         source = await self._sources.get(video_id)
         if not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return source
 
     async def open(self, source: Source, start_sec: float | None = None) -> Opened:
@@ -94,15 +94,15 @@ class Streams:
             file = await self._store.open(source)
             shown = self._show(source, file)
             return Opened(shown) if start_sec is None else await self._begun(shown, start_sec)
-        except (OSError, BadReference) as error:
+        except (OSError, InvalidReferenceError) as error:
             log.error("stream_file_unavailable", content_id=source.video_id, error=str(error))
-            raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+            raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
 
     async def tier(self, source: Source) -> Tier | None:
         """Where the video's bytes come from now; None when they can't be had."""
         try:
             return (await self._store.open(source)).tier
-        except (OSError, BadReference):
+        except (OSError, InvalidReferenceError):
             return None
 
     def let_go(self, video_id: str) -> None:
@@ -116,7 +116,7 @@ class Streams:
             comes_last = self._index_comes_last.get(file.identity)
             if comes_last is None:
                 comes_last = await self._look_at(file)
-        except (OSError, BadReference):
+        except (OSError, InvalidReferenceError):
             return False
         return comes_last
 
@@ -146,7 +146,7 @@ class Streams:
             return Opened(shown)
         except StartBeyondEndError as error:
             problem = f"The film ends at {error.duration_ms / 1000:g} s."
-            raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "start", "problem": problem}]}) from error
+            raise invalid_field("start", problem) from error
 
 
 def _from(shown: Representation, virtual: VirtualFile) -> Representation:

@@ -19,7 +19,18 @@ import structlog
 
 from kit.ids import new_id
 from kit.media import MediaStore, open_below
-from kit.origins import Changed, Imported, Interrupted, Object, OriginError, Origins, RemoteFile, Stored, Url, parse
+from kit.origins import (
+    Imported,
+    Object,
+    OriginChangedError,
+    OriginError,
+    OriginInterruptedError,
+    Origins,
+    RemoteFile,
+    Stored,
+    Url,
+    parse,
+)
 from services.thumbnailer import domain
 from services.thumbnailer.media import MediaError, open_plainly
 
@@ -76,7 +87,7 @@ class Originals:
         Raises:
             StoreAway: its origin, or the disk for staging, can't be used now.
             MediaError: its origin does not give it.
-            BadReference: it is nothing that any service makes.
+            InvalidReferenceError: it is nothing that any service makes.
         """
         match parse(reference):
             case Stored():
@@ -102,7 +113,7 @@ class Originals:
         """
         if local.remote is None:
             return
-        size = local.remote.facts.size
+        size = local.remote.info.size
         if size > self._staging_max_bytes:
             raise MediaError.of(domain.TOO_LARGE_TO_STAGE)
         await _fetch(local.remote, local.path, [range(HEAD_BYTES, size - TAIL_BYTES)])
@@ -113,7 +124,7 @@ class Originals:
             remote = await self._origins.open(reference)
         except OriginError as error:
             raise _told(error) from error
-        size = remote.facts.size
+        size = remote.info.size
         is_whole = size <= HEAD_BYTES + TAIL_BYTES
         places = [range(size)] if is_whole else [range(HEAD_BYTES), range(size - TAIL_BYTES, size)]
         await _fetch(remote, path, places)
@@ -126,7 +137,7 @@ class Originals:
 
 async def _fetch(remote: RemoteFile, path: Path, places: list[range]) -> None:
     try:
-        descriptor = await asyncio.to_thread(_make, path, remote.facts.size)
+        descriptor = await asyncio.to_thread(_make, path, remote.info.size)
         try:
             for place in places:
                 await _fetch_part(remote, descriptor, place)
@@ -191,6 +202,6 @@ def _make(path: Path, size: int) -> int:
 
 def _told(error: OriginError) -> StoreAway | MediaError:
     log.warning("origin_unavailable", reason=str(error))
-    if isinstance(error, Interrupted | Changed):
+    if isinstance(error, OriginInterruptedError | OriginChangedError):
         return StoreAway(str(error))
     return MediaError.of(domain.ORIGIN_REFUSES)

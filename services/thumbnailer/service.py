@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from google.protobuf.message import Message
 
-from kit.bus import Bus, BusUnavailable
+from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
 from kit.ids import derived_id
 from kit.media import MediaStore
@@ -43,7 +43,7 @@ class Artist:
 
         Raises:
             StoreAway: nothing could be looked at.
-            BusUnavailable: nobody could be told.
+            BusUnavailableError: nobody could be told.
         """
         thumbnail = f"videos/{video_id}/thumbnail.jpg"
         folder = self._store.path(thumbnail).parent
@@ -91,7 +91,7 @@ class Artist:
         ]
         taken = await self._bus.publish(events, required=(PROBED, THUMBNAIL_READY, FAILED))
         if len(taken) < len(events):
-            raise BusUnavailable("nobody is there yet to hear what came of the job")
+            raise BusUnavailableError("nobody is there yet to hear what came of the job")
 
 
 def _probed(video_id: str, reference: str, facts: MediaFacts) -> tuple[str, Message]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from tests.e2e.client import Client, make_film
@@ -71,7 +71,7 @@ async def top(address: str) -> dict[str, int]:
     """The videos watched most, as progress counts."""
     async with connect(address) as channel:
         asked = progress_pb2.TopVideosRequest(days=7, limit=10)
-        answer = await ask(ProgressServiceStub(channel).TopVideos, asked, deadline_sec=30)
+        answer = await call(ProgressServiceStub(channel).TopVideos, asked, deadline_sec=30)
     return {video.video_id: video.views for video in answer.videos}
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from apps.marquee.gateway import Gateway
 from kit.auth.authentication import CurrentCaller, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.web.app import create_app
 from kit.web.limits import RequestLimits
@@ -26,10 +26,10 @@ class Tokens:
     async def __call__(self, request: Request) -> Caller:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not token.startswith("good"):
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return Caller(user_id=token, role="member", status="active", login_session_id=token)
 
-    def known(self, fields: object) -> Caller | None:
+    def get_cached(self, fields: object) -> Caller | None:
         raise AssertionError("unknown credentials must be verified, not guessed")
 
 

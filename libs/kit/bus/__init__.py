@@ -15,8 +15,9 @@ from typing import Protocol
 from kit.events.envelope import Event
 
 Handler = Callable[[Event], Awaitable[None]]
-"""Handles one event. Returning acknowledges it; raising has it tried again later; raising `Reject` or `MalformedEvent`
-puts it with the dead letters at once. Being cancelled (the process stops) leaves it for the next process."""
+"""Handles one event. Returning acknowledges it; raising has it tried again later; raising `RejectEventError` or
+`MalformedEventError` puts it with the dead letters at once. Being cancelled (the process stops)
+leaves it for the next process."""
 
 
 class Delivery(Enum):
@@ -56,11 +57,11 @@ class DeadLetter:
     died_at: datetime
 
 
-class Reject(Exception):  # noqa: N818 - an instruction to the bus, not a fault
+class RejectEventError(Exception):
     """Raised by a handler for an event that can never be handled."""
 
 
-class BusUnavailable(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class BusUnavailableError(Exception):
     """The bus can't be reached, or did not confirm in time. The events may or may not have got through."""
 
 
@@ -92,14 +93,14 @@ class Bus(Protocol):
         `required` and no work queue was there to receive it: publish that one again later.
 
         Raises:
-            BusUnavailable: nothing is known about the events; publish them again.
+            BusUnavailableError: nothing is known about the events; publish them again.
         """
 
     async def declare(self) -> None:
         """Makes the queues of the subscriptions without consuming, so that no event is lost before a consumer runs.
 
         Raises:
-            BusUnavailable: the bus can't be reached now.
+            BusUnavailableError: the bus can't be reached now.
         """
 
     def is_connected(self) -> bool:
@@ -109,23 +110,23 @@ class Bus(Protocol):
         """The oldest dead letters, of one subscription or of all that this bus knows.
 
         Raises:
-            BusUnavailable: the bus can't be reached now.
+            BusUnavailableError: the bus can't be reached now.
         """
 
     async def replay(self, subscription: str, event_ids: Sequence[str] | None = None) -> int:
         """Gives dead letters back to their own subscription only, with their attempts forgotten; answers how many.
 
         Raises:
-            BusUnavailable: the bus can't be reached now.
+            BusUnavailableError: the bus can't be reached now.
         """
 
 
 __all__ = [
     "Bus",
-    "BusUnavailable",
+    "BusUnavailableError",
     "DeadLetter",
     "Delivery",
     "Handler",
-    "Reject",
+    "RejectEventError",
     "Subscription",
 ]

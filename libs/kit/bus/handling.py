@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from kit.bus import Delivery, Handler, Reject, Subscription
+from kit.bus import Delivery, Handler, RejectEventError, Subscription
 from kit.bus.topics import wants
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
 
 EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
 HANDLING_SECONDS = Histogram("bus_handling_seconds", "Time a handler took for one event.", ["subscription"])
@@ -74,7 +74,7 @@ class Registration:
         try:
             with HANDLING_SECONDS.labels(self.subscription.name).time():
                 await self.handler(event)
-        except (Reject, MalformedEvent) as error:
+        except (RejectEventError, MalformedEventError) as error:
             return self.bury(error)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

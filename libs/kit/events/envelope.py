@@ -67,13 +67,13 @@ class Event:
         """The body as `message`; fields this build doesn't know yet are ignored.
 
         Raises:
-            MalformedEvent: the body isn't a `message`. Trying again can't help.
+            MalformedEventError: the body isn't a `message`. Trying again can't help.
         """
         try:
             return json_format.Parse(self.body, message(), ignore_unknown_fields=True)
         except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise MalformedEvent(f"{self.type} {self.id}: {error}") from error
+            raise MalformedEventError(f"{self.type} {self.id}: {error}") from error
 
 
-class MalformedEvent(Exception):  # noqa: N818 - reads as a sentence where it is raised
+class MalformedEventError(Exception):
     """An event that no consumer can ever understand: it goes to the dead letters at once."""

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit.bus import Bus, BusUnavailable
+from kit.bus import Bus, BusUnavailableError
 from kit.db.columns import UtcDateTime
 from kit.events.envelope import Event
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT, current
@@ -134,7 +134,7 @@ class Relay:
                     await self._prune()
                     next_prune = loop.time() + PRUNE_EVERY_SEC
                 pause = POLL_SEC
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("outbox_waits_for_bus", reason=str(error))
                 pause = await self._back_off(pause)
                 continue

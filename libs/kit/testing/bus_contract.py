@@ -16,8 +16,8 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
 from prometheus_client import REGISTRY
 
-from kit.bus import Bus, Delivery, Reject, Subscription
-from kit.events.envelope import Event, MalformedEvent
+from kit.bus import Bus, Delivery, RejectEventError, Subscription
+from kit.events.envelope import Event, MalformedEventError
 
 DEADLINE_SEC = 60
 """Only a test that fails ever waits so long."""
@@ -271,7 +271,7 @@ class BusContract:
         assert len(failing.events) == 3
         assert len(other.events) == 1
 
-    @pytest.mark.parametrize("error", [Reject("not for us"), MalformedEvent("no video")])
+    @pytest.mark.parametrize("error", [RejectEventError("not for us"), MalformedEventError("no video")])
     async def test_what_can_never_work_is_dead_at_once(self, make_bus: Callable[[], Bus], error: Exception) -> None:
         bus, got = make_bus(), Failing(error)
         bus.subscribe(Subscription("catalog.videos", ("#",)), got)
@@ -471,8 +471,8 @@ class BusContract:
 
     async def test_dead_letters_are_listed_without_being_lost(self, make_bus: Callable[[], Bus]) -> None:
         bus = make_bus()
-        bus.subscribe(Subscription("catalog.videos", ("video.*",)), Failing(Reject("no")))
-        bus.subscribe(Subscription("stream.videos", ("video.ready",)), Failing(Reject("never")))
+        bus.subscribe(Subscription("catalog.videos", ("video.*",)), Failing(RejectEventError("no")))
+        bus.subscribe(Subscription("stream.videos", ("video.ready",)), Failing(RejectEventError("never")))
         await start(bus)
         sent = []
         for kind in ("video.uploaded", "video.purged", "video.ready"):
@@ -489,7 +489,7 @@ class BusContract:
         assert await bus.dead_letters("progress.none") == []
 
     async def test_replay_returns_chosen_letters_to_their_subscription_only(self, make_bus: Callable[[], Bus]) -> None:
-        bus, failing, other = make_bus(), Failing(Reject("no"), times=3), Recorder()
+        bus, failing, other = make_bus(), Failing(RejectEventError("no"), times=3), Recorder()
         bus.subscribe(Subscription("catalog.videos", ("#",)), failing)
         bus.subscribe(Subscription("stream.videos", ("#",)), other)
         await start(bus)

@@ -9,9 +9,9 @@ from fastapi import Request
 from google.protobuf.message import Message
 
 from kit.auth.tokens import Caller
-from kit.bus import Bus, BusUnavailable, DeadLetter, Handler, Subscription
+from kit.bus import Bus, BusUnavailableError, DeadLetter, Handler, Subscription
 from kit.bus.topics import wants
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import new_id
 
@@ -39,7 +39,7 @@ class FakeBus(Bus):
     async def publish(self, events: Sequence[Event], *, required: Collection[str] = ()) -> frozenset[str]:  # noqa: ARG002 - the port's
         """Keeps the events."""
         if not self.available:
-            raise BusUnavailable("switched off by the test")
+            raise BusUnavailableError("switched off by the test")
         self.published.extend(events)
         self._news.set()
         return frozenset(event.id for event in events)
@@ -88,12 +88,12 @@ class HeaderAuthenticator:
 
     async def __call__(self, request: Request) -> Caller:
         """Who the header names; AUTH_INVALID_TOKEN without one."""
-        caller = self.known({b"x-test-user": request.headers.get("X-Test-User", "").encode()})
+        caller = self.get_cached({b"x-test-user": request.headers.get("X-Test-User", "").encode()})
         if caller is None:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return caller
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who the header names."""
         told = fields.get(b"x-test-user", b"").decode("latin-1").split(":")
         user, role, corporation, login = (*told, "", "", "")[:4]

@@ -17,7 +17,7 @@ from typing import Any
 from grpc import aio
 from pydantic import BaseModel
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import GrpcServer
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 
@@ -41,7 +41,7 @@ class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.GetSourceResponse:
         del context
         if request.video_id not in self._facts.sources:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         reference, size = self._facts.sources[request.video_id]
         return catalog_pb2.GetSourceResponse(
             video_id=request.video_id,

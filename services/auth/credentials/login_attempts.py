@@ -20,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, service_unavailable
 from kit.web.addresses import client_network
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ class LoginAttempts:
             for limit, names in limits:
                 if not await self._limiter.test(limit, *names):
                     retry_sec = limit.get_expiry()
-                    raise ApiError("AUTH_RATE_LIMITED", headers={"Retry-After": str(retry_sec)})
+                    raise ApiError(ErrorCode.AUTH_RATE_LIMITED, headers={"Retry-After": str(retry_sec)})
 
     async def record_failure(self, login_key: str | None, address: str, device: str | None = None) -> None:
         """Count a failure. One from a known device or a trusted address does not count towards closing the account.
@@ -177,4 +177,4 @@ async def _redis_deadline() -> AsyncIterator[None]:
             yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
         log.warning("login_attempts_not_counted", reason=repr(error))
-        raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+        raise service_unavailable("redis", retry_after_sec=5) from error

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from kit.auth.authentication import CurrentCaller, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import effective_plan
 from services.auth.http.common import AdminPrincipal, SearchText
@@ -40,19 +40,22 @@ def build_router(corporations: Corporations) -> APIRouter:
         found, total = await corporations.page(query, offset=page.offset, limit=page.page_size)
         return Page(items=[view(each) for each in found], page=page.page, page_size=page.page_size, total=total)
 
-    @router.post("/api/corporations", status_code=201, responses=errors("CORPORATION_NAME_TAKEN"))
+    @router.post("/api/corporations", status_code=201, responses=errors(ErrorCode.CORPORATION_NAME_TAKEN))
     async def make_corporation(body: CorporationNaming, admin: AdminPrincipal) -> CorporationView:
         """Create a corporation on the free plan. Administrators only."""
         return view(await corporations.make(body.name, admin))
 
-    @router.get("/api/corporations/{corporation_id}", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/corporations/{corporation_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def get_corporation(corporation_id: str, caller: CurrentCaller) -> CorporationView:
         """Return a corporation to its members and administrators; others get CONTENT_NOT_FOUND."""
         if not caller.is_admin and caller.corporation_id != corporation_id:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return view(await corporations.get(corporation_id))
 
-    @router.patch("/api/corporations/{corporation_id}", responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NAME_TAKEN"))
+    @router.patch(
+        "/api/corporations/{corporation_id}",
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CORPORATION_NAME_TAKEN),
+    )
     async def rename_corporation(
         corporation_id: str, body: CorporationNaming, admin: AdminPrincipal
     ) -> CorporationView:
@@ -62,13 +65,13 @@ def build_router(corporations: Corporations) -> APIRouter:
     @router.delete(
         "/api/corporations/{corporation_id}",
         status_code=204,
-        responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NOT_EMPTY"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CORPORATION_NOT_EMPTY),
     )
     async def delete_corporation(corporation_id: str, admin: AdminPrincipal) -> None:
         """Remove a corporation that has no members. Administrators only."""
         await corporations.delete(corporation_id, admin)
 
-    @router.put("/api/corporations/{corporation_id}/plan", responses=errors("CONTENT_NOT_FOUND"))
+    @router.put("/api/corporations/{corporation_id}/plan", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def set_plan(corporation_id: str, body: PlanChange, admin: AdminPrincipal) -> CorporationView:
         """Put a corporation on a plan; it becomes free when a paid plan ends. Administrators only."""
         return view(await corporations.set_plan(corporation_id, body.plan, body.expires_at, admin))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 
 from kit.auth.authentication import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.web.schemas import Schema, errors
 from services.auth.http.common import Uploads, own_view
 from services.auth.http.cookies import REFRESH_COOKIE, LoginCookies
@@ -67,7 +67,12 @@ def build_router(  # noqa: C901 - routes side by side
 
     @public.post(
         "/api/auth/login",
-        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
+        responses=errors(
+            ErrorCode.AUTH_INVALID_CREDENTIALS,
+            ErrorCode.AUTH_USER_PENDING,
+            ErrorCode.AUTH_USER_SUSPENDED,
+            ErrorCode.AUTH_RATE_LIMITED,
+        ),
     )
     async def login(body: Credentials, request: Request, response: Response) -> Tokens:
         """Exchange a login and password for tokens, and set them as cookies."""
@@ -78,7 +83,12 @@ def build_router(  # noqa: C901 - routes side by side
 
     @public.post(
         TOKEN_PATH,
-        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
+        responses=errors(
+            ErrorCode.AUTH_INVALID_CREDENTIALS,
+            ErrorCode.AUTH_USER_PENDING,
+            ErrorCode.AUTH_USER_SUSPENDED,
+            ErrorCode.AUTH_RATE_LIMITED,
+        ),
         openapi_extra={"requestBody": {"required": True, "content": {FORM_TYPE: {"schema": TOKEN_FORM}}}},
     )
     async def token(request: Request, response: Response) -> OAuthTokens:
@@ -96,16 +106,16 @@ def build_router(  # noqa: C901 - routes side by side
             case "refresh_token":
                 renewal = _form_of(RefreshRequest, {"refresh_token": form.get("refresh_token")})
                 if not renewal.refresh_token:
-                    raise ApiError("AUTH_INVALID_TOKEN")
+                    raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
                 pair = await logins.refresh(renewal.refresh_token, client_address(request))
             case _:
-                raise _malformed("grant_type", "must be password or refresh_token")
+                raise invalid_field("grant_type", "must be password or refresh_token")
         response.headers["Cache-Control"] = "no-store"
         return OAuthTokens(
             access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.access_ttl_sec
         )
 
-    @public.post("/api/auth/refresh", responses=errors("AUTH_INVALID_TOKEN", "AUTH_TOKEN_EXPIRED"))
+    @public.post("/api/auth/refresh", responses=errors(ErrorCode.AUTH_INVALID_TOKEN, ErrorCode.AUTH_TOKEN_EXPIRED))
     async def refresh(
         request: Request, response: Response, body: Annotated[RefreshRequest | None, Body()] = None
     ) -> Tokens:
@@ -114,13 +124,13 @@ def build_router(  # noqa: C901 - routes side by side
         if token is None:
             kept = cookies.refresh_tokens(request)
             if kept and CSRF_HEADER not in request.headers:
-                raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+                raise ApiError(ErrorCode.AUTH_FORBIDDEN, f"Requests with a cookie need the header {CSRF_HEADER}.")
             token = await logins.own_refresh_token(kept)
         if not token:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return answer(await logins.refresh(token, client_address(request)), request, response)
 
-    @public.post("/api/auth/check", responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_RATE_LIMITED"))
+    @public.post("/api/auth/check", responses=errors(ErrorCode.AUTH_INVALID_CREDENTIALS, ErrorCode.AUTH_RATE_LIMITED))
     async def check(body: Credentials, request: Request) -> CheckResult:
         """Check a login and password without issuing tokens."""
         device = cookies.known_device(request, body.login_id)
@@ -151,7 +161,9 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
         return logins.jwks()
 
     @public.post(
-        "/api/auth/register", status_code=201, responses=errors("AUTH_REGISTRATION_CLOSED", "AUTH_LOGIN_TAKEN")
+        "/api/auth/register",
+        status_code=201,
+        responses=errors(ErrorCode.AUTH_REGISTRATION_CLOSED, ErrorCode.AUTH_LOGIN_TAKEN),
     )
     async def register(body: Registration, request: Request) -> UserView:
         """Create an account; an administrator may have to approve it before it can be used."""
@@ -164,7 +176,11 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
         )
         return UserView.model_validate(user)
 
-    @public.post("/api/auth/reset", status_code=204, responses=errors("AUTH_RESET_CODE_INVALID", "AUTH_RATE_LIMITED"))
+    @public.post(
+        "/api/auth/reset",
+        status_code=204,
+        responses=errors(ErrorCode.AUTH_RESET_CODE_INVALID, ErrorCode.AUTH_RATE_LIMITED),
+    )
     async def reset(body: PasswordResetRequest, request: Request) -> None:
         """Set a new password with a code from an administrator. The code works once, and every login session ends."""
         await accounts.reset_password(body.code, body.password.get_secret_value(), client_address(request))
@@ -175,16 +191,16 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
 async def _form(request: Request) -> Mapping[str, str]:
     """Return the fields of a form, each at most once (RFC 6749, 3.2)."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM_TYPE:
-        raise _malformed("body", f"must be {FORM_TYPE}")
+        raise invalid_field("body", f"must be {FORM_TYPE}")
     try:
         fields = parse_qsl(
             (await request.body()).decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS, errors="strict"
         )
     except ValueError as error:
-        raise _malformed("body", "must be a form in UTF-8") from error
+        raise invalid_field("body", "must be a form in UTF-8") from error
     form = dict(fields)
     if len(form) < len(fields):
-        raise _malformed("body", "must have each field once")
+        raise invalid_field("body", "must have each field once")
     return form
 
 
@@ -194,8 +210,4 @@ def _form_of(schema: type[S], fields: Mapping[str, str | None]) -> S:
         return schema.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise _malformed(str(first["loc"][0]), str(first["msg"])) from error
-
-
-def _malformed(field: str, problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": field, "problem": problem}]})
+        raise invalid_field(str(first["loc"][0]), str(first["msg"])) from error

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from kit.auth.authentication import CurrentCaller, client_address, protected_router
+from kit.errors import ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
 from services.auth.http.common import AdminPrincipal, SearchText, Uploads, own_view
@@ -27,12 +28,15 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
     router = protected_router()
 
     # The account may be gone while its token still holds, for a few seconds.
-    @router.get("/api/users/me", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/users/me", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def me(caller: CurrentCaller) -> OwnUserView:
         """Return the caller's own account."""
         return own_view(await accounts.get(caller.user_id), uploads)
 
-    @router.patch("/api/users/me", responses=errors("AUTH_WRONG_PASSWORD", "AUTH_RATE_LIMITED", "CONTENT_NOT_FOUND"))
+    @router.patch(
+        "/api/users/me",
+        responses=errors(ErrorCode.AUTH_WRONG_PASSWORD, ErrorCode.AUTH_RATE_LIMITED, ErrorCode.CONTENT_NOT_FOUND),
+    )
     async def change_me(body: OwnChange, caller: CurrentCaller, request: Request) -> OwnUserView:
         """Change the caller's name or password. A new password needs the current one, and ends other login sessions."""
         user = None
@@ -47,7 +51,9 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
             user = await accounts.rename(caller.user_id, body.display_name)
         return own_view(user or await accounts.get(caller.user_id), uploads)
 
-    @router.delete("/api/users/me", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
+    @router.delete(
+        "/api/users/me", status_code=204, responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN)
+    )
     async def leave(caller: CurrentCaller, request: Request) -> None:
         """Delete the caller's account and all their data in every service."""
         await accounts.erase(caller.user_id, Principal(caller.user_id, client_address(request)))
@@ -73,7 +79,7 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         items = [UserView.model_validate(user) for user in users]
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
-    @router.post("/api/users", status_code=201, responses=errors("AUTH_LOGIN_TAKEN"))
+    @router.post("/api/users", status_code=201, responses=errors(ErrorCode.AUTH_LOGIN_TAKEN))
     async def make_user(body: NewUser, admin: AdminPrincipal) -> UserView:
         """Create an account that can be used at once. Administrators only."""
         user = await accounts.make(
@@ -87,34 +93,40 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         )
         return UserView.model_validate(user)
 
-    @router.get("/api/users/{user_id}", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/users/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def get_user(user_id: str, admin: AdminPrincipal) -> UserView:  # noqa: ARG001 - requires one
         """Return an account. Administrators only."""
         return UserView.model_validate(await accounts.get(user_id))
 
-    @router.patch("/api/users/{user_id}", responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
+    @router.patch("/api/users/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN))
     async def change_user(user_id: str, body: UserChangeRequest, admin: AdminPrincipal) -> UserView:
         """Change an account's name, role or corporation (null: the platform itself). Administrators only."""
         moves = "corporation_id" in body.model_fields_set
         change = UserChange(body.display_name, body.role, moves, body.corporation_id)
         return UserView.model_validate(await administration.change(user_id, change, admin))
 
-    @router.delete("/api/users/{user_id}", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
+    @router.delete(
+        "/api/users/{user_id}",
+        status_code=204,
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN),
+    )
     async def delete_user(user_id: str, admin: AdminPrincipal) -> None:
         """Delete an account and all its user's data in every service. Administrators only."""
         await accounts.erase(user_id, admin)
 
-    @router.post("/api/users/{user_id}/approve", responses=errors("CONTENT_NOT_FOUND"))
+    @router.post("/api/users/{user_id}/approve", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def approve(user_id: str, admin: AdminPrincipal) -> UserView:
         """Activate a pending or suspended account. Administrators only."""
         return UserView.model_validate(await administration.approve(user_id, admin))
 
-    @router.post("/api/users/{user_id}/suspend", responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
+    @router.post(
+        "/api/users/{user_id}/suspend", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN)
+    )
     async def suspend(user_id: str, admin: AdminPrincipal) -> UserView:
         """Suspend an account: its login sessions end everywhere within seconds. Administrators only."""
         return UserView.model_validate(await administration.suspend(user_id, admin))
 
-    @router.post("/api/users/{user_id}/password-reset", status_code=201, responses=errors("CONTENT_NOT_FOUND"))
+    @router.post("/api/users/{user_id}/password-reset", status_code=201, responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def issue_reset_code(user_id: str, admin: AdminPrincipal) -> ResetCodeView:
         """Issue a code for `POST /api/auth/reset`; it is shown only once. Administrators only."""
         return ResetCodeView.model_validate(await administration.issue_reset_code(user_id, admin))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
 from services.auth.credentials.login_attempts import LoginAttempts
@@ -30,7 +30,6 @@ from services.auth.service.common import (
     Principal,
     digest,
     end_logins,
-    invalid,
     lock_user,
     note,
     require_another_admin,
@@ -71,7 +70,7 @@ class Accounts:
             ApiError: AUTH_REGISTRATION_CLOSED, VALIDATION_FAILED for a bad password, or AUTH_LOGIN_TAKEN.
         """
         if registration == "closed":
-            raise ApiError("AUTH_REGISTRATION_CLOSED")
+            raise ApiError(ErrorCode.AUTH_REGISTRATION_CLOSED)
         return await self.make(
             login_id=login_id,
             password=password,
@@ -107,7 +106,7 @@ class Accounts:
                 await set_corporation(transaction, user, corporation_id)
                 await _add(transaction, user, actor, now)
         except IntegrityError as error:
-            raise ApiError("AUTH_LOGIN_TAKEN") from error
+            raise ApiError(ErrorCode.AUTH_LOGIN_TAKEN) from error
         return user
 
     async def ensure_first_admin(self, login_id: str, password: str) -> bool:
@@ -140,7 +139,7 @@ class Accounts:
         async with self._database.read() as session:
             user = await UserRepository(session).get(user_id) if is_id(user_id) else None
         if user is None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return user
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[User]:
@@ -175,7 +174,7 @@ class Accounts:
             await self._attempts.check_limits(before.login_key, address, device)
             if not await self._hasher.verify(current, before.password_hash):
                 await self._attempts.record_failure(before.login_key, address, device)
-                raise ApiError("AUTH_WRONG_PASSWORD")
+                raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
         actor = Principal(caller.user_id, address)
@@ -183,7 +182,7 @@ class Accounts:
             user = await lock_user(transaction, caller.user_id)
             if user.password_version != before.password_version:
                 # The password was changed while this one was verified, so the verification is outdated.
-                raise ApiError("AUTH_WRONG_PASSWORD")
+                raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now, but=caller.login_session_id)
             note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
@@ -203,7 +202,7 @@ class Accounts:
                 user_id = await PasswordResetRepository(session).owner(code_hash, self._clock())
             if user_id is None:
                 await self._attempts.record_failure(None, address)
-                raise ApiError("AUTH_RESET_CODE_INVALID")
+                raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
         require_good_password(new, (await self.get(user_id)).login_id)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
@@ -212,7 +211,7 @@ class Accounts:
             resets = PasswordResetRepository(transaction.session)
             # Checked again under the lock: of concurrent requests with one code, a single one succeeds.
             if user is None or await resets.owner(code_hash, now) != user_id:
-                raise ApiError("AUTH_RESET_CODE_INVALID")
+                raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
             note(transaction, "password.reset", Principal(user.id, address), ("user", user.id), now, logins_ended=ended)
@@ -264,7 +263,7 @@ async def set_corporation(transaction: Transaction, user: User, corporation_id: 
     if corporation_id is not None and not (
         is_id(corporation_id) and await CorporationRepository(transaction.session).lock_existing(corporation_id)
     ):
-        raise invalid("corporation_id", "there is no such corporation")
+        raise invalid_field("corporation_id", "there is no such corporation")
     user.corporation_id = corporation_id
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from google.protobuf.message import Message
 
 from kit.db.database import Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
@@ -55,11 +55,6 @@ def user_event(type_: str, message: Message, user: User) -> Event:
     return Event.of(type_, message, source=SOURCE, subject=user.id, version=user.version)
 
 
-def invalid(field: str, problem: str) -> ApiError:
-    """Return the error for an invalid field, in the form of other malformed requests."""
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": field, "problem": problem}]})
-
-
 def require_good_password(password: str, login_id: str, field: str = "password") -> None:
     """Check a new password.
 
@@ -67,7 +62,7 @@ def require_good_password(password: str, login_id: str, field: str = "password")
         ApiError: VALIDATION_FAILED.
     """
     if problem := password_problem(password, login_id, common_passwords()):
-        raise invalid(field, problem)
+        raise invalid_field(field, problem)
 
 
 def note(
@@ -110,7 +105,7 @@ async def lock_user(transaction: Transaction, user_id: str) -> User:
     """
     user = await UserRepository(transaction.session).get_for_update(user_id) if is_id(user_id) else None
     if user is None:
-        raise ApiError("CONTENT_NOT_FOUND")
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return user
 
 
@@ -146,4 +141,4 @@ async def require_another_admin(transaction: Transaction, user_id: str) -> None:
     """
     admins = await UserRepository(transaction.session).lock_active_admins()
     if list(admins) == [user_id]:
-        raise ApiError("AUTH_LAST_ADMIN")
+        raise ApiError(ErrorCode.AUTH_LAST_ADMIN)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
 from kit.rpc import timestamp
@@ -16,7 +16,7 @@ from marquee.events.v1 import corporation_pb2
 from services.auth.domain import Plan, searchable
 from services.auth.models import Corporation
 from services.auth.repository import CorporationRepository
-from services.auth.service.common import SOURCE, SYSTEM, Principal, invalid, note
+from services.auth.service.common import SOURCE, SYSTEM, Principal, note
 
 
 class Corporations:
@@ -45,7 +45,7 @@ class Corporations:
         async with self._database.read() as session:
             found = await CorporationRepository(session).get(corporation_id) if is_id(corporation_id) else None
         if found is None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return found
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Corporation]:
@@ -74,7 +74,7 @@ class Corporations:
                 CorporationRepository(transaction.session).add(corporation)
                 note(transaction, "corporation.created", actor, ("corporation", corporation.id), now, name=name)
         except IntegrityError as error:
-            raise ApiError("CORPORATION_NAME_TAKEN") from error
+            raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
 
     async def rename(self, corporation_id: str, name: str, actor: Principal) -> Corporation:
@@ -92,7 +92,7 @@ class Corporations:
                     _touch(corporation, now)
                     note(transaction, "corporation.changed", actor, ("corporation", corporation.id), now, name=name)
         except IntegrityError as error:
-            raise ApiError("CORPORATION_NAME_TAKEN") from error
+            raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
 
     async def set_plan(
@@ -111,7 +111,7 @@ class Corporations:
         """
         now = self._clock()
         if expires_at is not None and (plan == "free" or expires_at <= now):
-            raise invalid("expires_at", "must be in the future, and of a paid plan")
+            raise invalid_field("expires_at", "must be in the future, and of a paid plan")
         async with self._database.write() as transaction:
             corporation = await _locked(transaction, corporation_id)
             if (corporation.plan, corporation.plan_expires_at) != (plan, expires_at):
@@ -148,7 +148,7 @@ class Corporations:
             # Locked: no account can join between the check and the removal.
             corporation = await _locked(transaction, corporation_id)
             if await corporations.has_members(corporation.id):
-                raise ApiError("CORPORATION_NOT_EMPTY")
+                raise ApiError(ErrorCode.CORPORATION_NOT_EMPTY)
             message = corporation_pb2.CorporationDeleted(corporation_id=corporation.id)
             await transaction.record(_event("corporation.deleted", message, corporation.id, corporation.version + 1))
             note(transaction, "corporation.deleted", actor, ("corporation", corporation.id), now, name=corporation.name)
@@ -175,7 +175,7 @@ async def _locked(transaction: Transaction, corporation_id: str) -> Corporation:
         else None
     )
     if found is None:
-        raise ApiError("CONTENT_NOT_FOUND")
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return found
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from kit.auth.client import Revocations
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import new_id
 from marquee.events.v1 import user_pb2
@@ -80,7 +80,7 @@ class Logins:
                 await self._attempts.record_failure(key, client_address, device)
         if user is None or not fits:
             await self._record_failure(key, user, client_address)
-            raise ApiError("AUTH_INVALID_CREDENTIALS")
+            raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
         _require_active(user)
         await self._attempts.record_success(key, client_address)
         if self._hasher.is_cheap(user.password_hash):
@@ -97,7 +97,7 @@ class Logins:
             user = await UserRepository(transaction.session).get_for_update(proved.id)
             if user is None or user.password_version != proved.password_version:
                 # The password was changed, or the account deleted, during verification.
-                raise ApiError("AUTH_INVALID_CREDENTIALS")
+                raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
             _require_active(user)
             tokens = RefreshTokenRepository(transaction.session)
             await tokens.delete_expired(now)
@@ -186,7 +186,7 @@ class Logins:
         user = await UserRepository(transaction.session).get_for_update(user_id) if user_id else None
         token = await tokens.get(token_hash)
         if user is None or token is None:
-            return ApiError("AUTH_INVALID_TOKEN")
+            return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         successor = await tokens.get(token.replaced_by) if token.replaced_by else None
         state = RefreshState(
             expires_at=token.expires_at,
@@ -196,21 +196,21 @@ class Logins:
         )
         decision = decide_refresh(state, now)
         if decision == "expired":
-            return ApiError("AUTH_TOKEN_EXPIRED")
+            return ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
         if decision == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
                 # The client that presents it has not proved to be the account's owner.
                 note(transaction, "token.reused", Principal(None, client_address), ("user", user.id), now)
-            return ApiError("AUTH_INVALID_TOKEN")
+            return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if user.status != "active":
-            return ApiError("AUTH_USER_SUSPENDED")
+            return ApiError(ErrorCode.AUTH_USER_SUSPENDED)
         if decision == "repeat" and successor is not None:
             # Derived, not random: a repeated request gets the same token, so a family never has two usable ones.
             for candidate in self._keys.current.successors(secret):
                 if digest(candidate) == successor.token_hash:
                     return self._issue_pair(user, candidate, successor, now)
             # The key that it was derived from was removed within the grace period: the response can't be repeated.
-            return ApiError("AUTH_INVALID_TOKEN")
+            return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         next_secret = self._keys.current.successors(secret)[0]
         replacement = self._store_token(tokens, user, next_secret, token.family_id, now)
         token.used_at = now
@@ -247,7 +247,9 @@ class Logins:
         return True
 
     async def _record_failure(self, key: str, user: User | None, client_address: str) -> None:
-        message = user_pb2.LoginFailed(login_id=key, client_address=client_address, code="AUTH_INVALID_CREDENTIALS")
+        message = user_pb2.LoginFailed(
+            login_id=key, client_address=client_address, code=ErrorCode.AUTH_INVALID_CREDENTIALS
+        )
         target = ("user", user.id if user else None)
         async with self._database.write() as transaction:
             await transaction.record(Event.of("auth.login_failed", message, source=SOURCE, subject=_subject(key)))
@@ -257,9 +259,9 @@ class Logins:
 
 def _require_active(user: User) -> None:
     if user.status == "pending":
-        raise ApiError("AUTH_USER_PENDING")
+        raise ApiError(ErrorCode.AUTH_USER_PENDING)
     if user.status != "active":
-        raise ApiError("AUTH_USER_SUSPENDED")
+        raise ApiError(ErrorCode.AUTH_USER_SUSPENDED)
 
 
 def _subject(key: str) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 from services.catalog.domain import Plan
@@ -32,7 +32,7 @@ class PlansClient:
 
     async def of(self, corporation_id: str) -> Plan | None:
         """The plan of a corporation, as auth has it now."""
-        answer = await ask(self._stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=[corporation_id]))
+        answer = await call(self._stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=[corporation_id]))
         for corporation in answer.corporations:
             if corporation.id == corporation_id:
                 ends = corporation.HasField("plan_expires_at")

@@ -9,7 +9,7 @@ import httpx
 
 from kit.audit import ADMIN_ACTED
 from kit.db.database import Database
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.media import MediaStore
 from kit.service import Service
@@ -32,7 +32,7 @@ class FakePlans:
     async def of(self, corporation_id: str) -> Plan | None:
         """The plan of a corporation."""
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         return self.known.get(corporation_id)
 
 

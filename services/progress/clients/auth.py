@@ -7,7 +7,7 @@ from typing import Protocol
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 
@@ -31,5 +31,5 @@ class AuthClient:
 
     async def logins(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the logins of several users, in one call."""
-        answer = await ask(self._stub.GetUsers, auth_pb2.GetUsersRequest(ids=ids))
+        answer = await call(self._stub.GetUsers, auth_pb2.GetUsersRequest(ids=ids))
         return {user.id: user.login_id for user in answer.users}

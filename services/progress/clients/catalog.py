@@ -7,7 +7,7 @@ from typing import Protocol
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from services.progress.domain import Video
@@ -32,7 +32,7 @@ class CatalogClient:
 
     async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
         """Return several videos, in one call."""
-        answer = await ask(self._stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids))
+        answer = await call(self._stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids))
         return {video.id: _video(video) for video in answer.videos}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from kit.auth.authentication import ClientAddress, CurrentAdmin, CurrentCaller, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from kit.web.schemas import Paging, errors, paging
 from services.progress.schemas import Adjustment, AuditedLedgerView, AuditedPointEntryView, LedgerView
@@ -21,7 +21,7 @@ def user_id_of(user_id: str) -> str:
         ApiError: CONTENT_NOT_FOUND when it is no valid id.
     """
     if not is_id(user_id):
-        raise ApiError("CONTENT_NOT_FOUND")
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return user_id
 
 
@@ -38,7 +38,7 @@ def points_router(points: Points) -> APIRouter:
         ledger = await points.ledger(caller.user_id, offset=page.offset, limit=page.page_size)
         return LedgerView.of(ledger, page.page, page.page_size)
 
-    @router.get("/api/admin/points/{user_id}", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/admin/points/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def of_user(
         admin: CurrentAdmin,  # noqa: ARG001 - requires an administrator
         user_id: UserId,
@@ -51,7 +51,7 @@ def points_router(points: Points) -> APIRouter:
     @router.post(
         "/api/admin/points/{user_id}/adjustments",
         status_code=201,
-        responses=errors("CONTENT_NOT_FOUND", "SERVICE_UNAVAILABLE"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
     )
     async def adjust(
         admin: CurrentAdmin, address: ClientAddress, user_id: UserId, body: Adjustment

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 
 from kit.auth.authentication import CurrentCaller, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from kit.web.schemas import Page, Paging, errors, paging
 from services.progress.models import WatchProgress
@@ -25,7 +25,7 @@ def video_id_of(video_id: str) -> str:
         ApiError: CONTENT_NOT_FOUND when it is no valid id.
     """
     if not is_id(video_id):
-        raise ApiError("CONTENT_NOT_FOUND")
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return video_id
 
 
@@ -53,7 +53,7 @@ def _view(record: WatchProgress) -> ProgressView:
 def progress_router(recorder: Recorder, history: History) -> APIRouter:
     """Return the routes of positions."""
     router = protected_router()
-    refusals = errors("CONTENT_NOT_FOUND", "CONTENT_NOT_READY", "SERVICE_UNAVAILABLE")
+    refusals = errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_NOT_READY, ErrorCode.SERVICE_UNAVAILABLE)
 
     @router.put("/api/progress/{video_id}", responses=refusals)
     async def report(video_id: VideoId, body: ProgressReport, caller: CurrentCaller) -> Saved:
@@ -64,7 +64,7 @@ def progress_router(recorder: Recorder, history: History) -> APIRouter:
     @router.get(
         "/api/progress/{video_id}",
         response_model=ProgressView,
-        responses={**errors("CONTENT_NOT_FOUND"), **NEVER_WATCHED},
+        responses={**errors(ErrorCode.CONTENT_NOT_FOUND), **NEVER_WATCHED},
     )
     async def read(video_id: VideoId, caller: CurrentCaller) -> ProgressView | Response:
         """Return how far the caller has come."""
@@ -86,7 +86,7 @@ def history_router(history: History) -> APIRouter:
     @router.get(
         "/api/users/me/history",
         response_model=Page[HistoryEntry] | HistoryEntry,
-        responses={**errors("CONTENT_NOT_FOUND"), **NEVER_WATCHED},
+        responses={**errors(ErrorCode.CONTENT_NOT_FOUND), **NEVER_WATCHED},
     )
     async def read(
         caller: CurrentCaller, page: Annotated[Paging, Depends(paging)], video_id: QueryVideoId
@@ -99,7 +99,7 @@ def history_router(history: History) -> APIRouter:
         items = [HistoryEntry.of(entry) for entry in entries]
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
-    @router.delete("/api/users/me/history", status_code=204, responses=errors("CONTENT_NOT_FOUND"))
+    @router.delete("/api/users/me/history", status_code=204, responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def erase(caller: CurrentCaller, video_id: QueryVideoId) -> None:
         """Delete the caller's history, or one video of it."""
         await history.erase(caller.user_id, video_id)

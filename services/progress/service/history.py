@@ -10,7 +10,7 @@ import structlog
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from marquee.events.v1 import progress_pb2
 from services.progress.clients.catalog import Catalog
@@ -59,9 +59,9 @@ class Recorder:
     async def _watchable(self, caller: Caller, video_id: str) -> Video:
         video = (await self._catalog.videos([video_id])).get(video_id)
         if video is None or not may_see(caller, video):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         if video.status != "ready":
-            raise ApiError("CONTENT_NOT_READY")
+            raise ApiError(ErrorCode.CONTENT_NOT_READY)
         return video
 
 
@@ -128,7 +128,7 @@ async def _write(
     if record is None and video is not None:
         if not await ViewerRepository(transaction.session).lock_unless_erased(user_id):
             # An access token may outlive its account by seconds.
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         now = datetime.now(UTC)
         first = begin(within(report, video.duration_sec), video.duration_sec, now)
         if await records.insert(user_id, video_id, first, now):

@@ -11,7 +11,7 @@ import structlog
 
 from kit.audit import Act, Admin, Detail
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
 from marquee.events.v1 import points_pb2
 from services.progress.clients.auth import Accounts
@@ -79,14 +79,14 @@ class Points:
                 VALIDATION_FAILED when more would be taken away than there is.
         """
         if user_id not in await self._accounts.logins([user_id]):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         async with self._database.write() as transaction:
             if not await ViewerRepository(transaction.session).lock_unless_erased(user_id):
-                raise ApiError("CONTENT_NOT_FOUND")
+                raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             entry = await _add(PointRepository(transaction.session), user_id, points, reason=reason, adjusted_by=by)
             if entry.balance < 0:
                 problem = f"takes away more than the {entry.balance - points} there are"
-                raise ApiError("VALIDATION_FAILED", details={"fields": [{"field": "points", "problem": problem}]})
+                raise invalid_field("points", problem)
             await _record_granted(transaction, entry)
             details: dict[str, Detail] = {"points": points, "balance": entry.balance, "reason": reason}
             await transaction.record(Act(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
 from services.progress.domain import Video
 from services.progress.service import Points, ViewLog, Views
@@ -58,7 +58,7 @@ class FakeAccounts:
     async def logins(self, ids: Sequence[str]) -> Mapping[str, str]:
         """The logins of several users."""
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         return {id_: self.by_id[id_] for id_ in ids if id_ in self.by_id}
 
 
@@ -79,5 +79,5 @@ class FakeCatalog:
         """Facts of several videos."""
         self.questions.append(list(ids))
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         return {id_: self.by_id[id_] for id_ in ids if id_ in self.by_id}

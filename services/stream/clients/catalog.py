@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from services.stream.domain import Source
@@ -16,7 +16,7 @@ def ask_catalog(channel: aio.Channel) -> Fetch:
     stub = CatalogServiceStub(channel)
 
     async def fetch(video_id: str) -> Source:
-        answer = await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
+        answer = await call(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
         return Source(
             video_id=answer.video_id,
             reference=answer.reference,

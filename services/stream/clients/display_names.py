@@ -10,7 +10,7 @@ from grpc import aio
 
 from kit.cache import LruCache
 from kit.errors import ApiError
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 from marquee.catalog.v1 import catalog_pb2
@@ -61,7 +61,7 @@ def titles(channel: aio.Channel) -> NameCache:
     stub = CatalogServiceStub(channel)
 
     async def fetch(ids: Sequence[str]) -> Mapping[str, str]:
-        answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids), deadline_sec=DEADLINE_SEC)
+        answer = await call(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids), deadline_sec=DEADLINE_SEC)
         return {video.id: video.title for video in answer.videos}
 
     return NameCache(fetch)
@@ -72,7 +72,7 @@ def display_names(channel: aio.Channel) -> NameCache:
     stub = AuthServiceStub(channel)
 
     async def fetch(ids: Sequence[str]) -> Mapping[str, str]:
-        answer = await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=ids), deadline_sec=DEADLINE_SEC)
+        answer = await call(stub.GetUsers, auth_pb2.GetUsersRequest(ids=ids), deadline_sec=DEADLINE_SEC)
         return {user.id: user.display_name for user in answer.users}
 
     return NameCache(fetch)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.stream.hotcache.promoter import Views
@@ -17,7 +17,7 @@ def ask_progress(channel: aio.Channel, days: int) -> Views:
     stub = ProgressServiceStub(channel)
 
     async def views(video_ids: Sequence[str]) -> Mapping[str, int]:
-        answer = await ask(stub.GetViews, progress_pb2.GetViewsRequest(video_ids=video_ids, days=days))
+        answer = await call(stub.GetViews, progress_pb2.GetViewsRequest(video_ids=video_ids, days=days))
         return {video.video_id: video.views for video in answer.videos}
 
     return views

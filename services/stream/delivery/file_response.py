@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from kit.errors import CODES, ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.storage.open_files import OpenFile
 from services.stream.storage.port import StoredFile
 from zerocopy import EXTENSION, RangeAnswer
@@ -139,10 +139,10 @@ class FileBody:
         except _ReadFailed as error:
             # Headers that are sent can't be taken back: an unfinished answer makes the server close the connection.
             log.error("stream_file_failed", error=str(error), headers_sent=self._started)
-            self._meter.failed("STREAM_FILE_UNAVAILABLE", str(error))
+            self._meter.failed(ErrorCode.STREAM_FILE_UNAVAILABLE, str(error))
             if not self._started:
-                self._meter.answered(CODES["STREAM_FILE_UNAVAILABLE"].http_status)
-                raise ApiError("STREAM_FILE_UNAVAILABLE", headers={"Retry-After": "5"}) from error
+                self._meter.answered(ErrorCode.STREAM_FILE_UNAVAILABLE.http_status)
+                raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
         except asyncio.CancelledError:
             if not self._meter.is_cut_off:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.delivery.file_response import EmptyResponse, FileBody, RawHeader
 from services.stream.delivery.multipart import frame
 from services.stream.delivery.preconditions import Conditions, PreconditionResult, evaluate_preconditions
@@ -69,7 +69,7 @@ def answer(
             return _body(decision, headers, shown, transfer)
         case Outcome.NOT_SATISFIABLE:
             unsatisfied = {"Accept-Ranges": "bytes", "Content-Range": f"bytes */{shown.size}"}
-            raise ApiError("STREAM_RANGE_INVALID", headers=unsatisfied)
+            raise ApiError(ErrorCode.STREAM_RANGE_INVALID, headers=unsatisfied)
         case Outcome.WHOLE:
             described = [*shown.typed_headers, *headers, (b"content-length", b"%d" % shown.size)]
         case Outcome.PRECONDITION_FAILED:

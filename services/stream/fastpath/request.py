@@ -92,7 +92,7 @@ class CachedRequest:
         known, video_id = self._known, self.video_id
         if self._ticket is None:
             ticket = None
-            caller = known.viewers.known(self._fields)
+            caller = known.viewers.get_cached(self._fields)
         else:
             ticket = known.viewers.tickets.known(self._ticket)
             caller = ticket.caller if ticket is not None and ticket.video_id == video_id else None

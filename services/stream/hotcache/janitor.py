@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.domain import Source
 from services.stream.hotcache.store import HotStore
 
@@ -57,8 +57,8 @@ class Janitor:
             except TimeoutError:
                 return False
             except ApiError as error:
-                if error.code == "CONTENT_NOT_FOUND":
+                if error.code == ErrorCode.CONTENT_NOT_FOUND:
                     await self._store.drop(video_id, "deleted")
-                elif error.code != "CONTENT_NOT_READY":
+                elif error.code != ErrorCode.CONTENT_NOT_READY:
                     return False
         return True

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from kit.errors import ApiError
-from kit.media import BadReference
+from kit.media import InvalidReferenceError
 from services.stream.domain import Source
 from services.stream.hotcache import metrics
 from services.stream.hotcache.copier import STALL_SEC, ChecksumMismatchError, Pace, copy
@@ -95,7 +95,7 @@ class Promoter:
         began = time.monotonic()
         try:
             size = await self._copy(video_id)
-        except (ApiError, BadReference, OSError, ChecksumMismatchError, CacheFullError) as error:
+        except (ApiError, InvalidReferenceError, OSError, ChecksumMismatchError, CacheFullError) as error:
             self._give_up(video_id, error)
             return
         self._store.wanted.pop(video_id, None)

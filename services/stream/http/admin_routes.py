@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from kit.auth.authentication import ActingAdmin, CurrentAdmin, protected_router
+from kit.errors import ErrorCode
 from kit.web.schemas import Paging, errors, paging
 from services.stream.clients.display_names import NameCache
 from services.stream.http.play_session_routes import device_facts, sent_facts
@@ -40,7 +41,7 @@ class AdminRoutes:
     def router(self) -> APIRouter:
         """All of them."""
         router = protected_router()
-        away = errors("SERVICE_UNAVAILABLE")
+        away = errors(ErrorCode.SERVICE_UNAVAILABLE)
         router.add_api_route(PATH, self.streams, methods=["GET"], responses=away)
         router.add_api_route(f"{PATH}/metrics", self.metrics, methods=["GET"], responses=away)
         router.add_api_route(
@@ -48,7 +49,7 @@ class AdminRoutes:
             self.stop,
             methods=["DELETE"],
             status_code=204,
-            responses=away | errors("STREAM_SESSION_NOT_FOUND"),
+            responses=away | errors(ErrorCode.STREAM_SESSION_NOT_FOUND),
         )
         return router
 

@@ -10,7 +10,7 @@ from fastapi import Request
 from kit.auth.authentication import Authenticate
 from kit.auth.client import Revocations
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.sessions.tickets import Ticket, Tickets
 
 TICKET = "ticket"
@@ -43,13 +43,13 @@ class StreamAuthenticator:
             return await self.accounts(request)
         ticket = self.tickets.verify(text)
         if ticket.video_id != media[1]:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         request.state.ticket = ticket
         return ticket.caller
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
         """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
-        return self.accounts.known(fields)
+        return self.accounts.get_cached(fields)
 
     def revoke(self, revoked: Revocations) -> None:
         """Refuses the tickets of logins that were ended, and of accounts that changed."""

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from kit.auth.authentication import CurrentCaller, client_address, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.addresses import client_network
 from kit.web.schemas import DECIMAL, errors
 from services.stream.clients.display_names import NameCache
@@ -38,13 +38,13 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client's copy is current."},
     412: {"description": "The file is not in the state that the request names."},
     **errors(
-        "CONTENT_NOT_FOUND",
-        "STREAM_SESSION_NOT_FOUND",
-        "CONTENT_NOT_READY",
-        "STREAM_RANGE_INVALID",
-        "STREAM_RATE_LIMITED",
-        "STREAM_FILE_UNAVAILABLE",
-        "SERVICE_UNAVAILABLE",
+        ErrorCode.CONTENT_NOT_FOUND,
+        ErrorCode.STREAM_SESSION_NOT_FOUND,
+        ErrorCode.CONTENT_NOT_READY,
+        ErrorCode.STREAM_RANGE_INVALID,
+        ErrorCode.STREAM_RATE_LIMITED,
+        ErrorCode.STREAM_FILE_UNAVAILABLE,
+        ErrorCode.SERVICE_UNAVAILABLE,
     ),
 }
 Download = Annotated[
@@ -88,7 +88,12 @@ class MediaRoutes:
         router.add_api_route(
             STREAM_PATH, self.stream, methods=["HEAD"], response_class=Response, include_in_schema=False
         )
-        known = errors("CONTENT_NOT_FOUND", "STREAM_SESSION_NOT_FOUND", "CONTENT_NOT_READY", "SERVICE_UNAVAILABLE")
+        known = errors(
+            ErrorCode.CONTENT_NOT_FOUND,
+            ErrorCode.STREAM_SESSION_NOT_FOUND,
+            ErrorCode.CONTENT_NOT_READY,
+            ErrorCode.SERVICE_UNAVAILABLE,
+        )
         router.add_api_route(f"{STREAM_PATH}/info", self.info, methods=["GET"], responses=known)
         return router
 
@@ -120,13 +125,13 @@ class MediaRoutes:
             try:
                 shown, starts_as_asked = await self._streams.open(source, start)
             except ApiError as error:
-                if error.code == "STREAM_FILE_UNAVAILABLE":
+                if error.code == ErrorCode.STREAM_FILE_UNAVAILABLE:
                     await self._tell(error, playing, caller, video_id, request)
                 raise
             if request.method != "HEAD" and playing is None:
                 playing = await self._begin(request, caller, shown)
         except ApiError as error:
-            self._traffic.transfer(caller.user_id, video_id, playing=playing).answered(error.entry.http_status)
+            self._traffic.transfer(caller.user_id, video_id, playing=playing).answered(error.code.http_status)
             raise
         transfer = self._traffic.transfer(caller.user_id, video_id, playing=playing)
         headers = [] if start is None else [START_APPLIED if starts_as_asked else START_IGNORED]
@@ -138,7 +143,7 @@ class MediaRoutes:
             fields = fields_of(request.headers.raw)
             return _Sent(answer(request.method, fields, shown, transfer, headers=headers, saved_as=saved_as))
         except ApiError as error:
-            transfer.answered(error.entry.http_status)
+            transfer.answered(error.code.http_status)
             raise
 
     async def info(self, video_id: str, request: Request, caller: CurrentCaller) -> StreamInfo:

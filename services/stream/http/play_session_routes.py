@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from kit.auth.authentication import CurrentCaller, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.schemas import Page, errors
 from services.stream.clients.display_names import NameCache
 from services.stream.domain import Source
@@ -57,13 +57,16 @@ class PlaySessionRoutes:
         router = APIRouter()
         protected = protected_router()
         public = APIRouter()
-        at_id = errors("STREAM_SESSION_NOT_FOUND", "SERVICE_UNAVAILABLE")
+        at_id = errors(ErrorCode.STREAM_SESSION_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE)
         started = _QUEUED | errors(
-            "CONTENT_NOT_FOUND", "CONTENT_NOT_READY", "STREAM_RATE_LIMITED", "SERVICE_UNAVAILABLE"
+            ErrorCode.CONTENT_NOT_FOUND,
+            ErrorCode.CONTENT_NOT_READY,
+            ErrorCode.STREAM_RATE_LIMITED,
+            ErrorCode.SERVICE_UNAVAILABLE,
         )
         some: dict[str, Any] = {"response_model": PlaySession, "response_model_exclude_none": True}
         protected.add_api_route(PATH, self.start, methods=["POST"], status_code=201, responses=started, **some)
-        protected.add_api_route(PATH, self.mine, methods=["GET"], responses=errors("SERVICE_UNAVAILABLE"))
+        protected.add_api_route(PATH, self.mine, methods=["GET"], responses=errors(ErrorCode.SERVICE_UNAVAILABLE))
         protected.add_api_route(f"{PATH}/{{session_id}}", self.look, methods=["GET"], responses=_QUEUED | at_id, **some)
         protected.add_api_route(
             f"{PATH}/{{session_id}}", self.stop, methods=["DELETE"], status_code=204, responses=at_id
@@ -137,11 +140,11 @@ class PlaySessionRoutes:
         """
         verified = self._tickets.verify(ticket)
         if verified.session_id != session_id:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         try:
             await self._sessions.stop(session_id, EndReason.ENDED, verified.caller.user_id)
         except ApiError as error:
-            if error.code != "STREAM_SESSION_NOT_FOUND":
+            if error.code != ErrorCode.STREAM_SESSION_NOT_FOUND:
                 raise
 
     async def qoe(self, session_id: str, body: Qoe, caller: CurrentCaller) -> None:
@@ -214,7 +217,7 @@ async def refused(refusal: StreamLimitError, titles: NameCache) -> ApiError:
     named = await titles.of(each.viewing.video_id for each in refusal.sessions)
     devices = [Device(**device_facts(each, named)).model_dump(mode="json") for each in refusal.sessions]
     return ApiError(
-        "STREAM_RATE_LIMITED",
+        ErrorCode.STREAM_RATE_LIMITED,
         details={"scope": refusal.scope.value, "limit": refusal.limit, "devices": devices},
         headers={"Retry-After": "5"} if refusal.scope is Scope.SERVER else {},
     )

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
 from services.stream.sessions import metrics
 from services.stream.sessions.local_session import LocalSession
@@ -73,12 +73,13 @@ def granted(outcome: Outcome) -> Active | Queued:
 def unavailable(retry_after_sec: float = 2) -> ApiError:
     """SERVICE_UNAVAILABLE, and when to ask again."""
     seconds = math.ceil(retry_after_sec)
-    return ApiError("SERVICE_UNAVAILABLE", details={"retry_after_sec": seconds}, headers={"Retry-After": str(seconds)})
+    details = {"dependency": "redis", "retry_after_sec": seconds}
+    return ApiError(ErrorCode.SERVICE_UNAVAILABLE, details=details, headers={"Retry-After": str(seconds)})
 
 
 def session_over(reason: EndReason) -> ApiError:
     """STREAM_SESSION_NOT_FOUND, and why."""
-    return ApiError("STREAM_SESSION_NOT_FOUND", details={"reason": reason.value})
+    return ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND, details={"reason": reason.value})
 
 
 def is_of(playing: LocalSession, caller: Caller) -> bool:

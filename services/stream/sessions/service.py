@@ -13,7 +13,7 @@ from kit.aio.single_flight import SingleFlight
 from kit.audit import Admin
 from kit.auth.tokens import Caller
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from services.stream.sessions.device_names import device_key, device_name
 from services.stream.sessions.local_session import Client, LocalSession, monotonic
@@ -180,7 +180,7 @@ class Sessions:
                 standing = Active(remembered)
             playing = self._found(ticket.session_id, standing, ticket.caller.login_session_id)
             if not playing.is_active:
-                raise ApiError("STREAM_SESSION_NOT_FOUND")
+                raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
             return playing
 
         return await self._lookups.run(ticket.session_id, find)
@@ -202,7 +202,7 @@ class Sessions:
             ApiError: STREAM_SESSION_NOT_FOUND; SERVICE_UNAVAILABLE.
         """
         if not is_id(session_id):
-            raise ApiError("STREAM_SESSION_NOT_FOUND")
+            raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         playing = self._register.known(session_id)
         if playing is None:
             self._refuse_ended(session_id)
@@ -212,7 +212,7 @@ class Sessions:
         ):
             playing = await self._ask_again(playing)
         if not is_of(playing, caller):
-            raise ApiError("STREAM_SESSION_NOT_FOUND")
+            raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         if is_alive or playing.place is not None:
             playing.touch()
         return playing
@@ -228,7 +228,7 @@ class Sessions:
         """
         try:
             if not is_id(session_id) or not await self._register.stop(session_id, reason, user_id, by):
-                raise ApiError("STREAM_SESSION_NOT_FOUND")
+                raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         except SlotsUnavailable as error:
             raise unavailable() from error
 
@@ -330,7 +330,7 @@ class Sessions:
         except SlotsUnavailable as error:
             raise unavailable() from error
         if not isinstance(standing, Ended) and standing.session.viewing.user_id != caller.user_id:
-            raise ApiError("STREAM_SESSION_NOT_FOUND")
+            raise ApiError(ErrorCode.STREAM_SESSION_NOT_FOUND)
         # Only a player's own login is the session's: who looks may be on another device.
         return self._found(session_id, standing, caller.login_session_id if is_alive else "", is_alive=is_alive)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from kit.auth.tokens import Caller
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 
 TICKET_SEC = 4 * 3600.0
@@ -100,7 +100,7 @@ class Tickets:
         given = text.encode("utf-8", "surrogateescape")
         ticket = self._seen.get(given) or self._checked(given)
         if ticket.expires_at <= self._clock():
-            raise ApiError("AUTH_TOKEN_EXPIRED")
+            raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
         return self._seen.put(given, ticket)
 
     def revoke(self, login_id: str) -> None:
@@ -126,15 +126,15 @@ class Tickets:
         shaped = _SHAPE.fullmatch(given) if len(given) <= MAX_TICKET_CHARS else None
         # The signature is compared as text: of several ways to write the same bytes in base64, one is right.
         if shaped is None or not hmac.compare_digest(shaped[2], self._signature(shaped[1])):
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         try:
             ticket = _unpacked(json.loads(_decoded(shaped[1])))
         except (ValueError, TypeError) as error:  # signed by another release
-            raise ApiError("AUTH_INVALID_TOKEN") from error
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN) from error
         caller = ticket.caller
         changed_at = (self._changed.peek(caller.user_id) or _UNCHANGED)[1]
         if caller.login_session_id in self._revoked or ticket.expires_at - TICKET_SEC < int(changed_at):
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return ticket
 
     def _signature(self, payload: bytes) -> bytes:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from kit.bus import Bus, BusUnavailable
+from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
 from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT
 from services.stream.slots import SlotStore, SlotsUnavailable
@@ -54,7 +54,7 @@ class SlotsRelay:
         while True:
             try:
                 pause = POLL_SEC if await self.relay() else MAX_PAUSE_SEC
-            except (BusUnavailable, SlotsUnavailable) as error:
+            except (BusUnavailableError, SlotsUnavailable) as error:
                 log.warning("slots_relay_waits", reason=str(error))
                 pause = min(pause * 2, MAX_PAUSE_SEC)
             except Exception:
@@ -66,7 +66,7 @@ class SlotsRelay:
         """Publishes what is there; answers whether all of it was taken.
 
         Raises:
-            BusUnavailable: the bus is away.
+            BusUnavailableError: the bus is away.
             SlotsUnavailable: the store is away.
         """
         waiting_since: datetime | None = None

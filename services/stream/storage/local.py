@@ -16,7 +16,7 @@ class FolderStore:
 
     Args:
         files: opens what is there.
-        locate: where a source's original is; it may raise BadReference.
+        locate: where a source's original is; it may raise InvalidReferenceError.
     """
 
     def __init__(self, files: OpenFileCache, locate: Callable[[Source], Path]) -> None:
@@ -28,7 +28,7 @@ class FolderStore:
 
         Raises:
             OSError: it is not there, not readable, or not a regular file.
-            BadReference: it is no reference to this store.
+            InvalidReferenceError: it is no reference to this store.
         """
         return await self._files.open(self._locate(source))
 

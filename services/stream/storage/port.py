@@ -88,7 +88,8 @@ class Store(Protocol):
         """Opens the original, or finds that it still is what was opened before. However many ask, it is asked once.
 
         Raises:
-            OSError: it is not there, or not readable; `BadReference`, which is a ValueError, for what no service makes.
+            OSError: it is not there, or not readable.
+            InvalidReferenceError: no service makes such a reference; it is a ValueError.
         """
 
     async def ping(self) -> None:

@@ -44,7 +44,7 @@ class RemoteOriginal:
         self._presign = presign
         self._structure: Structure | UnsupportedMediaError | None = None
         self._fetches = SingleFlight[Literal["outline", "index"], RemoteIndex]()
-        facts = file.facts
+        facts = file.info
         self.size = facts.size
         self.mtime_ns = None if facts.modified is None else facts.modified * _NANOSECONDS
         self.state = facts.state
@@ -53,7 +53,7 @@ class RemoteOriginal:
 
     def is_fresh(self) -> bool:
         """Whether it was seen in this state a short time ago."""
-        return self._file.is_fresh()
+        return self._file.is_validated()
 
     def location(self, content_type: str, saved_as: str | None = None) -> str | None:
         """An address from which a viewer may fetch the bytes himself for a while; None when they go through here."""
@@ -61,7 +61,7 @@ class RemoteOriginal:
 
     def confirm(self) -> None:
         """Notes that it was seen in this state."""
-        self._file.confirm()
+        self._file.mark_validated()
 
     def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
         """Exactly these bytes, each block read when it is asked for. Raises OriginError."""
@@ -116,7 +116,7 @@ class RemoteStore:
 
     Args:
         fetch: finds an original's state.
-        locate: what a source's reference leads to; it may raise BadReference.
+        locate: what a source's reference leads to; it may raise InvalidReferenceError.
         presign: gives viewers an address of their own for a reference and a media type, if they are to have one.
         capacity: originals remembered; the one not used for longest goes first.
     """
@@ -134,7 +134,7 @@ class RemoteStore:
 
         Raises:
             OriginError: it can't be read.
-            BadReference: it is no reference to another machine.
+            InvalidReferenceError: it is no reference to another machine.
         """
         reference = self._locate(source)
         file = self._kept.get(reference)
@@ -153,7 +153,7 @@ class RemoteStore:
             raise
         self._failed.pop(reference)
         file = self._kept.get(reference)
-        if file is not None and file.state == found.facts.state:
+        if file is not None and file.state == found.info.state:
             file.confirm()
             return file
         return self._kept.put(reference, RemoteOriginal(reference, found, self._presign))

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kit.media import BadReference, MediaStore
+from kit.media import InvalidReferenceError, MediaStore
 from kit.origins import Imported, Object, Origins, Stored, Url, parse
 from services.stream.domain import Source
 from services.stream.settings import StreamSettings
@@ -34,7 +34,7 @@ class StoreRouter:
 
         Raises:
             OSError: it is not there or not readable, or this service is not told where such originals are.
-            BadReference: it is nothing that any service makes.
+            InvalidReferenceError: it is nothing that any service makes.
         """
         reference = parse(source.reference)
         store = self._own if isinstance(reference, Stored) else self._others.get(type(reference))
@@ -97,7 +97,7 @@ def _presign(settings: StreamSettings) -> Presign:
 def _elsewhere(source: Source) -> Url | Object:
     reference = parse(source.reference)
     if not isinstance(reference, Url | Object):
-        raise BadReference("nothing on another machine")
+        raise InvalidReferenceError("nothing on another machine")
     return reference
 
 

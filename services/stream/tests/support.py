@@ -17,9 +17,9 @@ from typing import Any
 from grpc import aio
 from structlog.testing import capture_logs
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect, timestamp
+from kit.rpc import GrpcServer, call, connect, timestamp
 from kit.service import HttpServer, Role, Service, listen
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
@@ -93,9 +93,9 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
         del context
         self.asked.append(request.video_id)
         if request.video_id in self.not_ready:
-            raise ApiError("CONTENT_NOT_READY")
+            raise ApiError(ErrorCode.CONTENT_NOT_READY)
         if request.video_id not in self.sources:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return self.sources[request.video_id]
 
     async def GetVideos(  # noqa: N802
@@ -202,7 +202,7 @@ class Stage:
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """The service's counters."""
         async with connect(f"127.0.0.1:{self.service.grpc.port}") as channel:
-            return await ask(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
+            return await call(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
 
     async def idle(self) -> None:
         """Waits until nothing is sent; no file of the store may be open twice then."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
 from kit.bus.local.rows import SCHEMA
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class File:
         """Opens the file, if it isn't yet.
 
         Raises:
-            BusUnavailable: it can't be opened.
+            BusUnavailableError: it can't be opened.
         """
         if self._thread is not None:
             return
@@ -64,7 +64,7 @@ class File:
             await asyncio.wrap_future(opened)
         except (sqlite3.Error, OSError) as error:
             self._thread = None
-            raise BusUnavailable(f"{self._path}: {error}") from error
+            raise BusUnavailableError(f"{self._path}: {error}") from error
 
     async def close(self) -> None:
         """Finishes what was asked and closes the file."""
@@ -77,16 +77,16 @@ class File:
         """Runs `work` in a transaction that is on disk when this returns. It may run twice, so it only does SQL.
 
         Raises:
-            BusUnavailable: the file refused it, and nothing of it is there.
+            BusUnavailableError: the file refused it, and nothing of it is there.
         """
         if self._thread is None:
-            raise BusUnavailable("the bus is not open")
+            raise BusUnavailableError("the bus is not open")
         job = Job(work, Future())
         self._jobs.put(job)
         try:
             result: T = await asyncio.wrap_future(job.result)
         except sqlite3.Error as error:
-            raise BusUnavailable(f"{self._path}: {error}") from error
+            raise BusUnavailableError(f"{self._path}: {error}") from error
         return result
 
     def _serve(self, opened: Future[None]) -> None:

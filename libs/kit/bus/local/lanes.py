@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import structlog
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
 from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
 from kit.bus.local import rows
 from kit.bus.local.file import File
@@ -58,7 +58,7 @@ class Lane:
             in_hand = frozenset(self._in_hand)
             try:
                 found = await self._file.run(lambda file: rows.ready(file, self.name, in_hand, _FETCH))  # noqa: B023
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", subscription=self.name, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
                 continue
@@ -80,7 +80,7 @@ class Lane:
         while True:
             try:
                 await self._settle(row, verdict)
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", subscription=self.name, event_id=row.event.id, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
             else:
@@ -159,7 +159,7 @@ class RetryClock:
             self._next = time.time() + _LOOK_AGAIN_SEC
             try:
                 due = await self._file.run(rows.make_ready)
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", reason=str(error))
             else:
                 self._next = min(self._next, due)

@@ -10,7 +10,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.connection import Parameters
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from kit.bus import BusUnavailable, DeadLetter, Subscription
+from kit.bus import BusUnavailableError, DeadLetter, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.topology import Topology
 
@@ -76,9 +76,9 @@ class Admin:
         except ChannelClosedByBroker as error:
             if error.reply_code == _NOT_FOUND and missing is not None:
                 return missing
-            raise BusUnavailable(repr(error)) from error
+            raise BusUnavailableError(repr(error)) from error
         except (AMQPError, OSError) as error:
-            raise BusUnavailable(repr(error)) from error
+            raise BusUnavailableError(repr(error)) from error
 
 
 def _get(channel: BlockingChannel, queue: str) -> tuple[int, BasicProperties, bytes] | None:

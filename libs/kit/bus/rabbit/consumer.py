@@ -11,14 +11,14 @@ from pika import BasicProperties, SelectConnection
 from pika.channel import Channel
 from pika.spec import Basic
 
-from kit.bus import BusUnavailable, Delivery, Subscription
+from kit.bus import BusUnavailableError, Delivery, Subscription
 from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.publisher import Outcome, Publisher
 from kit.bus.rabbit.topology import Topology
-from kit.events.envelope import MalformedEvent
+from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
 
 _PAUSE_SEC = 0.5
@@ -188,7 +188,7 @@ class Worker:
     async def _judge(self, received: Received) -> Verdict:
         try:
             event = messages.to_event(received.properties, received.body)
-        except MalformedEvent as error:
+        except MalformedEventError as error:
             return self._registration.bury(error)
         return await self._registration.handle(event, messages.attempts(received.properties) + 1)
 
@@ -210,7 +210,7 @@ class Worker:
         while not received.is_lost:
             try:
                 (outcome,) = await self._publisher.publish([copy])
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_move_failed", queue=copy.routing_key, reason=str(error))
             else:
                 if outcome is not Outcome.REFUSED:

@@ -10,7 +10,7 @@ from typing import Any
 from pika import BasicProperties, DeliveryMode
 
 from kit.bus import DeadLetter
-from kit.events.envelope import CONTENT_TYPE, Event, MalformedEvent
+from kit.events.envelope import CONTENT_TYPE, Event, MalformedEventError
 from kit.ids import derived_id, new_id
 
 _PREFIX = "cloudEvents:"
@@ -62,18 +62,18 @@ def to_event(properties: BasicProperties, body: bytes) -> Event:
     """The event that a message carries. Attributes that this build doesn't know are ignored.
 
     Raises:
-        MalformedEvent: it doesn't carry one.
+        MalformedEventError: it doesn't carry one.
     """
     headers = _headers(properties)
     if headers.get(f"{_PREFIX}specversion") != "1.0":
-        raise MalformedEvent("not a CloudEvents 1.0 message")
+        raise MalformedEventError("not a CloudEvents 1.0 message")
     try:
         time = datetime.fromisoformat(_text(headers, "time"))
         version = int(headers.get(f"{_PREFIX}version", 0))
     except (TypeError, ValueError) as error:
-        raise MalformedEvent(f"attribute time or version: {error}") from error
+        raise MalformedEventError(f"attribute time or version: {error}") from error
     if time.tzinfo is None:
-        raise MalformedEvent("attribute time has no offset from UTC")
+        raise MalformedEventError("attribute time has no offset from UTC")
     return Event(
         type=_text(headers, "type"),
         source=_text(headers, "source"),
@@ -127,7 +127,7 @@ def to_dead_letter(subscription: str, properties: BasicProperties, body: bytes) 
         died_at = by_broker.get("time") or datetime.now(UTC)
     try:
         event = to_event(properties, body)
-    except MalformedEvent:
+    except MalformedEventError:
         event = Event(
             type=properties.type or "",
             source=properties.app_id or "",
@@ -173,5 +173,5 @@ def _headers(properties: BasicProperties) -> Mapping[str, Any]:
 def _text(headers: Mapping[str, Any], name: str, default: str | None = None) -> str:
     value = headers.get(_PREFIX + name, default)
     if not isinstance(value, str):
-        raise MalformedEvent(f"attribute {name} is missing or no text")
+        raise MalformedEventError(f"attribute {name} is missing or no text")
     return value

@@ -15,7 +15,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from pika.spec import Basic
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.topology import Topology
@@ -55,7 +55,7 @@ class Batch:
             async with asyncio.timeout(within_sec):
                 return await self._future
         except TimeoutError:
-            raise BusUnavailable(f"no confirm within {within_sec} s") from None
+            raise BusUnavailableError(f"no confirm within {within_sec} s") from None
         finally:
             self.abandoned = True
 
@@ -68,9 +68,9 @@ class Batch:
 
     def fail(self, reason: str) -> None:
         """Nothing more will be known of this batch."""
-        post(self._loop, self._finish, BusUnavailable(reason))
+        post(self._loop, self._finish, BusUnavailableError(reason))
 
-    def _finish(self, error: BusUnavailable | None) -> None:
+    def _finish(self, error: BusUnavailableError | None) -> None:
         if self._future.done():
             return
         if error:
@@ -116,10 +116,12 @@ class Publisher:
         """Publishes the messages and answers what became of each.
 
         Raises:
-            BusUnavailable: nothing is known about them.
+            BusUnavailableError: nothing is known about them.
         """
         if not self.is_ready:
-            raise BusUnavailable("the broker takes no messages" if self._blocked else "not connected to the broker")
+            raise BusUnavailableError(
+                "the broker takes no messages" if self._blocked else "not connected to the broker"
+            )
         if not messages:
             return []
         batch = Batch(messages)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from kit.bus import BusUnavailable, Delivery, Subscription
+from kit.bus import BusUnavailableError, Delivery, Subscription
 from kit.bus.rabbit import RabbitBus
 from kit.events.envelope import Event
 from kit.testing.bus_contract import DEADLINE_SEC, Failing, Recorder, event, eventually, eventually_equal, start
@@ -111,7 +111,7 @@ async def publish_somehow(bus: RabbitBus, events: list[Event]) -> None:
             try:
                 for taken in await bus.publish(list(left.values())):
                     del left[taken]
-            except BusUnavailable:
+            except BusUnavailableError:
                 await asyncio.sleep(0.05)
 
 
@@ -181,7 +181,7 @@ async def test_a_confirm_that_does_not_come_is_unavailable(make_bus: Make, wire:
     bus = make_bus(wire, confirm_sec=0.3)
     await start(bus)
     wire.freeze()
-    with pytest.raises(BusUnavailable, match=r"no confirm within 0\.3 s"):
+    with pytest.raises(BusUnavailableError, match=r"no confirm within 0\.3 s"):
         await bus.publish([event()])
     wire.thaw()
     await publish_somehow(bus, [event()])
@@ -233,10 +233,10 @@ async def test_a_broker_short_of_memory(make_bus: Make, broker: RabbitServer) ->
     await eventually(lambda: got.running == 1)
     broker.evaluate("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")
     try:
-        with pytest.raises(BusUnavailable):
+        with pytest.raises(BusUnavailableError):
             await bus.publish([event()])
         await eventually(lambda: not bus.is_connected())
-        with pytest.raises(BusUnavailable, match="takes no messages"):
+        with pytest.raises(BusUnavailableError, match="takes no messages"):
             await bus.publish([event()])
         # Acknowledging goes on: the second event, which waited at the broker, can come only after it.
         got.gate.set()
@@ -272,7 +272,7 @@ async def test_a_broker_killed_in_the_middle_of_everything(make_bus: Make, broke
     broker.evaluate("dets:sync(ra_directory_reverse).")
     await asyncio.to_thread(broker.kill)
     await eventually(lambda: not publisher.is_connected() and not consumer.is_connected())
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await publisher.publish([event()])
     await asyncio.to_thread(broker.start)
     await publishing

@@ -85,7 +85,7 @@ class MigrationsContract:
     def url(self) -> str:
         raise NotImplementedError
 
-    async def test_a_history_is_gone_through_once(self, url: str, history: History) -> None:
+    async def test_each_revision_runs_once(self, url: str, history: History) -> None:
         folder = history(FIRST)
         await migrate(folder, url)
         await migrate(folder, url)
@@ -100,7 +100,7 @@ class MigrationsContract:
         assert await answer(url, "SELECT owner_id FROM things") == 1
         assert await answer(url, "SELECT name FROM owners") == "one"
 
-    async def test_of_a_revision_that_fails_nothing_remains(self, url: str, history: History) -> None:
+    async def test_failed_revision_leaves_nothing(self, url: str, history: History) -> None:
         await migrate(history(FIRST), url)
         with pytest.raises(DBAPIError):
             await migrate(history(FIRST, FAILS_HALFWAY), url)
@@ -114,13 +114,13 @@ class TestSqlite(MigrationsContract):
     def url(self, sqlite_url: str) -> str:
         return sqlite_url
 
-    async def test_rows_that_refer_to_nothing_are_refused(self, url: str, history: History) -> None:
+    async def test_refuses_a_revision_that_breaks_foreign_keys(self, url: str, history: History) -> None:
         await migrate(history(FIRST), url)
         with pytest.raises(RuntimeError, match="refer to nothing"):
             await migrate(history(FIRST, ORPHANS), url)
         assert await answer(url, "SELECT count(*) FROM owners") == 1
 
-    async def test_the_folder_of_the_file_is_made(self, tmp_path: Path, history: History) -> None:
+    async def test_creates_the_folder_of_the_database_file(self, tmp_path: Path, history: History) -> None:
         url = f"sqlite+aiosqlite:///{tmp_path}/a/b/kit.db.database"
         await migrate(history(FIRST), url)
         assert await answer(url, "SELECT count(*) FROM owners") == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
 from kit.ids import is_id
 from marquee.events.v1 import media_pb2, user_pb2
 
@@ -52,7 +52,7 @@ def test_fields_of_a_newer_release_are_ignored() -> None:
 )
 def test_a_malformed_body_is_called_so(body: bytes) -> None:
     event = Event(type="user.approved", source="auth", subject="1", body=body)
-    with pytest.raises(MalformedEvent, match=event.id):
+    with pytest.raises(MalformedEventError, match=event.id):
         event.read(user_pb2.UserApproved)
 
 
@@ -65,7 +65,7 @@ JSON = st.recursive(
 @given(body=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_whatever_comes_is_a_message_or_malformed(body: bytes) -> None:
     event = Event(type="user.registered", source="auth", subject="1", body=body)
-    with contextlib.suppress(MalformedEvent):
+    with contextlib.suppress(MalformedEventError):
         assert isinstance(event.read(user_pb2.UserRegistered), user_pb2.UserRegistered)
 
 

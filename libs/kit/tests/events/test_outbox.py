@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, insert, select
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
 from kit.db.database import Database
 from kit.events import outbox
 from kit.events.envelope import Event
@@ -43,7 +43,7 @@ class Bus(FakeBus):
             self._changed.notify_all()
             if not self.available:
                 self.refusals += 1
-                raise BusUnavailable("switched off by the test")
+                raise BusUnavailableError("switched off by the test")
             taken = [event for event in events if event.type not in self.unrouted or event.type not in required]
             self.refusals += len(events) - len(taken)
             return await super().publish(taken)

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.origins import Changed, Client, Denied, Guard, Interrupted, Missing, OriginError, RemoteFile, Unusable
+from kit.origins import (
+    Guard,
+    OriginChangedError,
+    OriginClient,
+    OriginDeniedError,
+    OriginError,
+    OriginInterruptedError,
+    OriginMissingError,
+    OriginUnusableError,
+    RemoteFile,
+)
 from kit.origins import remote as module
 from kit.origins.references import Url, parse_url
 from kit.testing.origin import MODIFIED, Origin
@@ -28,27 +38,34 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def read(file: RemoteFile, offset: int = 0, count: int | None = None) -> bytes:
-    count = file.facts.size - offset if count is None else count
+    count = file.info.size - offset if count is None else count
     return b"".join([block async for block in file.blocks(offset, count)])
 
 
 async def read_until_it_fails(file: RemoteFile, offset: int = 0) -> tuple[bytes, OriginError]:
     got = b""
     try:
-        async for block in file.blocks(offset, file.facts.size - offset):
+        async for block in file.blocks(offset, file.info.size - offset):
             got += block
     except OriginError as error:
         return got, error
     raise AssertionError("it did not fail")
 
 
+def test_labels_of_the_metric_outlive_the_names_of_the_errors() -> None:
+    errors: list[type[OriginError]] = [OriginError, *OriginError.__subclasses__()]
+    labels = {"OriginError", "Refused", "Missing", "Denied", "Interrupted", "Changed", "Unusable"}
+    assert {error.outcome for error in errors} == labels
+    assert len(errors) == len(labels)
+
+
 async def test_what_is_known_of_it(origin: Origin, opened: Open) -> None:
     origin.files["/a"] = DATA
     origin.etag = '"tag"'
-    facts = (await opened("/a")).facts
-    assert (facts.size, facts.tag, facts.modified) == (len(DATA), '"tag"', MODIFIED)
-    assert facts.content_type == "video/mp4"
-    assert facts.takes_ranges
+    info = (await opened("/a")).info
+    assert (info.size, info.tag, info.modified) == (len(DATA), '"tag"', MODIFIED)
+    assert info.content_type == "video/mp4"
+    assert info.takes_ranges
     assert [request.range for request in origin.asked] == ["bytes=0-0"]
     assert origin.asked[0].fields["accept-encoding"] == "identity"
 
@@ -67,7 +84,7 @@ async def test_just_what_is_needed_is_asked_for(origin: Origin, opened: Open) ->
     file = await opened("/a")
     await read(file, 1000, 10)
     assert origin.asked[-1].range == "bytes=1000-1009"
-    assert origin.asked[-1].fields["if-range"] == file.facts.tag
+    assert origin.asked[-1].fields["if-range"] == file.info.tag
     assert origin.sent == 11
     # One connection served it all.
     assert origin.connections == 1
@@ -75,11 +92,11 @@ async def test_just_what_is_needed_is_asked_for(origin: Origin, opened: Open) ->
 
 async def test_the_state_is_the_same_to_everybody_and_changes_with_the_file(origin: Origin, opened: Open) -> None:
     origin.files["/a"] = DATA
-    states = {(await opened("/a")).facts.state for _ in range(2)}
+    states = {(await opened("/a")).info.state for _ in range(2)}
     origin.files["/a"] = DATA[::-1]
-    states.add((await opened("/a")).facts.state)
+    states.add((await opened("/a")).info.state)
     origin.modified = MODIFIED + 1
-    states.add((await opened("/a")).facts.state)
+    states.add((await opened("/a")).info.state)
     assert len(states) == 3
 
 
@@ -91,9 +108,9 @@ async def test_bytes_of_two_states_are_never_mixed(origin: Origin, opened: Open,
     assert await read(file, 0, 1000) == DATA[:1000]
     origin.files["/a"] = DATA[::-1]
     origin.modified = MODIFIED + 10
-    with pytest.raises(Changed):
+    with pytest.raises(OriginChangedError):
         await read(file, 1000, 1000)
-    assert not file.is_fresh()
+    assert not file.is_validated()
     assert await read(await opened("/a")) == DATA[::-1]
 
 
@@ -104,7 +121,7 @@ async def test_a_change_while_a_body_is_resumed(origin: Origin, opened: Open) ->
     async with aclosing(file.blocks(0, len(DATA))) as blocks:
         got = await anext(blocks)
         origin.files["/a"] = DATA[::-1]
-        with pytest.raises(Changed):
+        with pytest.raises(OriginChangedError):
             got += b"".join([block async for block in blocks])
     assert DATA.startswith(got)
 
@@ -123,7 +140,7 @@ async def test_an_origin_that_always_breaks_off_is_given_up(origin: Origin, open
     file = await opened("/a")
     origin.breaks_off_after = 10
     got, error = await read_until_it_fails(file)
-    assert isinstance(error, Interrupted)
+    assert isinstance(error, OriginInterruptedError)
     assert DATA.startswith(got)
     assert len(origin.asked) == 1 + module.TRIES
 
@@ -133,7 +150,7 @@ async def test_an_origin_that_goes_away(origin: Origin, opened: Open) -> None:
     file = await opened("/a")
     await origin.stop()
     got, error = await read_until_it_fails(file)
-    assert (got, type(error)) == (b"", Interrupted)
+    assert (got, type(error)) == (b"", OriginInterruptedError)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +171,7 @@ async def test_parts_that_were_not_asked_for(origin: Origin, opened: Open, conte
     origin.files["/a"] = DATA
     file = await opened("/a")
     origin.content_range = content_range
-    with pytest.raises((Unusable, Changed)):
+    with pytest.raises((OriginUnusableError, OriginChangedError)):
         await read(file, 0, 10)
 
 
@@ -166,10 +183,10 @@ async def test_a_part_may_be_smaller_than_asked_for(origin: Origin, opened: Open
     def decide(asked: object) -> tuple[int, dict[str, str], bytes | memoryview]:
         first = int(str(getattr(asked, "range", "")).removeprefix("bytes=").partition("-")[0])
         last = min(first + 6, 19)
-        told = {"ETag": file.facts.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
+        fields = {"ETag": file.info.tag, "Last-Modified": "Tue, 14 Nov 2023 22:13:20 GMT"}
         body = DATA[first : last + 1]
-        told |= {"Content-Range": f"bytes {first}-{last}/20", "Content-Length": str(len(body))}
-        return 206, told, body
+        fields |= {"Content-Range": f"bytes {first}-{last}/20", "Content-Length": str(len(body))}
+        return 206, fields, body
 
     origin._decide = decide  # type: ignore[method-assign]
     assert await read(file) == DATA[:20]
@@ -181,23 +198,23 @@ async def test_parts_with_status_200(origin: Origin, opened: Open) -> None:
     decide = origin._decide
     origin._decide = lambda asked: (200, *decide(asked)[1:])  # type: ignore[method-assign]
     file = await opened("/a")
-    assert file.facts.size == len(DATA)
+    assert file.info.size == len(DATA)
     assert await read(file, 5, 10) == DATA[5:15]
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (401, Denied),
-        (403, Denied),
-        (404, Missing),
-        (410, Missing),
-        (429, Interrupted),
-        (500, Interrupted),
-        (503, Interrupted),
-        (400, Unusable),
-        (204, Unusable),
-        (416, Unusable),
+        (401, OriginDeniedError),
+        (403, OriginDeniedError),
+        (404, OriginMissingError),
+        (410, OriginMissingError),
+        (429, OriginInterruptedError),
+        (500, OriginInterruptedError),
+        (503, OriginInterruptedError),
+        (400, OriginUnusableError),
+        (204, OriginUnusableError),
+        (416, OriginUnusableError),
     ],
 )
 async def test_statuses(origin: Origin, opened: Open, status: int, error: type[OriginError]) -> None:
@@ -208,20 +225,20 @@ async def test_statuses(origin: Origin, opened: Open, status: int, error: type[O
 
 async def test_files_that_can_not_be_served(origin: Origin, opened: Open) -> None:
     origin.files = {"/empty": b"", "/a": DATA}
-    with pytest.raises(Unusable, match="empty"):
+    with pytest.raises(OriginUnusableError, match="empty"):
         await opened("/empty")
     origin.takes_ranges = False
-    with pytest.raises(Unusable, match="empty"):
+    with pytest.raises(OriginUnusableError, match="empty"):
         await opened("/empty")
     origin.length_is_told = False
-    with pytest.raises(Unusable, match="how long"):
+    with pytest.raises(OriginUnusableError, match="how long"):
         await opened("/a")
     origin.length_is_told = origin.takes_ranges = True
     origin.etag, origin.modified = 'W/"weak"', None
-    with pytest.raises(Unusable, match="change"):
+    with pytest.raises(OriginUnusableError, match="change"):
         await opened("/a")
     origin.etag, origin.fields = "", {"Content-Encoding": "gzip"}
-    with pytest.raises(Unusable, match="compress"):
+    with pytest.raises(OriginUnusableError, match="compress"):
         await opened("/a")
 
 
@@ -230,7 +247,7 @@ async def test_redirects_are_followed_a_few_times(origin: Origin, opened: Open) 
     origin.redirects = {"/3": "/2", "/2": "/1", "/1": "/a", "/4": "/3", "/loop": "/loop"}
     assert await read(await opened("/3"), 10, 10) == DATA[10:20]
     for path in ("/4", "/loop"):
-        with pytest.raises(Unusable):
+        with pytest.raises(OriginUnusableError):
             await opened(path)
 
 
@@ -239,18 +256,18 @@ async def test_an_origin_that_hangs_takes_only_its_time(origin: Origin, opened: 
     file = await opened("/a")
     origin.hangs = asyncio.Event()
     began = time.monotonic()
-    with pytest.raises(Interrupted, match="in time"):
+    with pytest.raises(OriginInterruptedError, match="in time"):
         await opened("/a")
     assert time.monotonic() - began < 10
     origin.hangs, origin.hangs_after = None, 100_000
     got, error = await read_until_it_fails(file)
-    assert isinstance(error, Interrupted)
+    assert isinstance(error, OriginInterruptedError)
     assert DATA.startswith(got)
     assert len(got) > 50_000
 
 
 async def test_who_waits_for_one_origin_holds_up_nobody_at_another(
-    origin: Origin, client: Client, opened: Open, monkeypatch: pytest.MonkeyPatch
+    origin: Origin, client: OriginClient, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kit.origins.client.PER_ORIGIN", 2)
     origin.files["/a"] = DATA
@@ -266,7 +283,7 @@ async def test_who_waits_for_one_origin_holds_up_nobody_at_another(
         assert len(other.asked) == 2
         assert not any(task.done() for task in waiting)
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        assert all(isinstance(result, Interrupted) for result in results)
+        assert all(isinstance(result, OriginInterruptedError) for result in results)
 
 
 async def test_what_nobody_takes_is_not_fetched(origin: Origin, opened: Open) -> None:
@@ -293,12 +310,12 @@ async def test_freshness_ends_and_is_renewed_by_reading(
 ) -> None:
     origin.files["/a"] = DATA
     file = await opened("/a")
-    assert file.is_fresh()
+    assert file.is_validated()
     now = time.monotonic()
     monkeypatch.setattr("kit.origins.remote.time.monotonic", lambda: now + module.FRESH_SEC + 1)
-    assert not file.is_fresh()
+    assert not file.is_validated()
     await read(file, 0, 1)
-    assert file.is_fresh()
+    assert file.is_validated()
 
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -354,20 +371,20 @@ async def dripping_chunk_extension(send: Send) -> None:
 @pytest.mark.parametrize(
     ("misbehave", "error"),
     [
-        (endless_body, Unusable),
-        (endless_body_byte_by_byte, Unusable),
-        (endless_chunk_extension, Interrupted),
-        (endless_fields, Interrupted),
-        (endless_interim_responses, Interrupted),
-        (dripping_fields, Interrupted),
-        (dripping_chunk_extension, Interrupted),
+        (endless_body, OriginUnusableError),
+        (endless_body_byte_by_byte, OriginUnusableError),
+        (endless_chunk_extension, OriginInterruptedError),
+        (endless_fields, OriginInterruptedError),
+        (endless_interim_responses, OriginInterruptedError),
+        (dripping_fields, OriginInterruptedError),
+        (dripping_chunk_extension, OriginInterruptedError),
     ],
 )
 async def test_an_origin_without_end_is_given_up(
     misbehave: Callable[[Send], Awaitable[None]], error: type[OriginError]
 ) -> None:
     async with misbehaving(misbehave) as (url, sent):
-        client = Client(Guard("127.0.0.1", "*"), 1, only_looks=True)
+        client = OriginClient(Guard("127.0.0.1", "*"), 1, only_probes=True)
         async with asyncio.timeout(30):
             with pytest.raises(error):
                 await RemoteFile.open(partial(client.get, url))
@@ -389,8 +406,8 @@ async def test_a_part_that_goes_on_or_lingers_ends_where_it_should(rest: bytes) 
             await asyncio.sleep(0.05)
 
     async with misbehaving(linger) as (url, _):
-        client = Client(Guard("127.0.0.1", "*"), 1)
-        file = RemoteFile(partial(client.get, url), module.Facts(10, '"a"', None, True, ""))
+        client = OriginClient(Guard("127.0.0.1", "*"), 1)
+        file = RemoteFile(partial(client.get, url), module.RemoteFileInfo(10, '"a"', None, True, ""))
         async with asyncio.timeout(30):
             assert await read(file, 0, 10) == content
         await client.close()
@@ -404,10 +421,10 @@ async def test_a_film_that_drips_holds_its_reader_for_a_while_only() -> None:
             await asyncio.sleep(0.05)
 
     async with misbehaving(drip) as (url, _):
-        client = Client(Guard("127.0.0.1", "*"), 1)
+        client = OriginClient(Guard("127.0.0.1", "*"), 1)
         file = await RemoteFile.open(partial(client.get, url))
         async with asyncio.timeout(60):
-            with pytest.raises(Interrupted, match="slowly"):
+            with pytest.raises(OriginInterruptedError, match="slowly"):
                 await read(file, 0, 1_000_000)
         await client.close()
 
@@ -443,9 +460,9 @@ async def test_what_speaks_no_http() -> None:
         writer.close()
 
     server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
-    client = Client(Guard("127.0.0.1", "*"), 1)
+    client = OriginClient(Guard("127.0.0.1", "*"), 1)
     url = parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/secret?token=hidden")
-    with pytest.raises(Interrupted) as failed:
+    with pytest.raises(OriginInterruptedError) as failed:
         await RemoteFile.open(partial(client.get, url))
     assert "hidden" not in str(failed.value)
     await client.close()

@@ -226,6 +226,7 @@ class TestRedisAway:
             for password in (PASSWORD, "wrong"):
                 answer = await auth.log_in(ADMIN, password)
                 assert problem(answer) == (503, "SERVICE_UNAVAILABLE")
+                assert answer.json()["error"]["details"] == {"dependency": "redis"}
                 assert answer.headers["Retry-After"]
             ready = await auth.client.get("/readyz")
             assert (ready.status_code, ready.json()["checks"]["redis"]) == (200, False)

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from kit.audit import Act, Admin
 from kit.db.database import Database
-from kit.events.envelope import MalformedEvent
+from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus
 from kit.testing.queries import count_queries
@@ -157,7 +157,7 @@ class AuditContract:
             replace(sound, id="1"),
         ]
         for event in broken:
-            with pytest.raises(MalformedEvent):
+            with pytest.raises(MalformedEventError):
                 await bus.deliver(event)
         await bus.deliver(sound)
         assert len(await self.read(auth, actor_id=admin.user_id)) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kit.db.database import Database
 from kit.ids import new_id
-from kit.rpc import ask
+from kit.rpc import call
 from kit.testing.queries import count_queries
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
@@ -141,7 +141,7 @@ class CorporationsContract:
             tokens = (await auth.refresh(tokens["refresh_token"])).json()
             after = self.claims(tokens["access_token"])
             assert (after["corporation_id"], after["ver"] - before["ver"]) == (changes, int(moved))
-            accounts = (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).accounts
+            accounts = (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).accounts
             assert [(each.user_id, each.claims_version) for each in accounts] == [(user_id, after["ver"])]
         revoked = await auth.events("auth.token_revoked")
         assert [(event["user_id"], event["claims_version"]) for event in revoked] == [(user_id, "2"), (user_id, "3")]
@@ -166,7 +166,7 @@ class CorporationsContract:
         assert await self.plans(stub, corporation_id, new_id(), "x") == {corporation_id: "free"}
 
     async def plans(self, stub: AuthServiceAsyncStub, *ids: str) -> dict[str, str]:
-        answer = await ask(stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=ids))
+        answer = await call(stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=ids))
         return {each.id: each.plan for each in answer.corporations}
 
     async def test_invalid_end_of_plan_is_refused(
@@ -216,7 +216,7 @@ class CorporationsContract:
     async def test_too_many_ids_are_refused(self, stub: AuthServiceAsyncStub) -> None:
         request = auth_pb2.GetCorporationsRequest(ids=[new_id() for _ in range(101)])
         with pytest.raises(Exception, match="VALIDATION_FAILED"):
-            await ask(stub.GetCorporations, request)
+            await call(stub.GetCorporations, request)
 
 
 class TestSqlite(CorporationsContract):

@@ -14,7 +14,7 @@ from kit.auth.authentication import Authenticator
 from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import ask, probe
+from kit.rpc import call, probe
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 from services.auth.service import COMMIT_MARGIN
@@ -51,7 +51,7 @@ class RpcContract:
     async def test_right_password_returns_account(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         registered = (await auth.register("홍길동", name="길동")).json()
         request = auth_pb2.VerifyBasicRequest(login_id="홍길동", password=PASSWORD, client_address="9.9.9.9")
-        user = (await ask(stub.VerifyBasic, request)).user
+        user = (await call(stub.VerifyBasic, request)).user
         assert (user.id, user.login_id, user.display_name) == (registered["id"], "홍길동", "길동")
         assert (user.role, user.status, user.corporation_id) == ("member", "active", "")
         assert user.created_at.ToJsonString()[:19] == registered["created_at"][:19]
@@ -62,7 +62,7 @@ class RpcContract:
     ) -> None:
         request = auth_pb2.VerifyBasicRequest(login_id=login, password="wrong", client_address="9.9.9.9")
         with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS"):
-            await ask(stub.VerifyBasic, request)
+            await call(stub.VerifyBasic, request)
         (event,) = await auth.events("auth.login_failed")
         assert event["client_address"] == "9.9.9.9"
 
@@ -92,24 +92,24 @@ class RpcContract:
 
     async def test_ended_login_sessions_are_listed(self, auth: Auth, stub: AuthServiceAsyncStub, clock: Clock) -> None:
         bearer = await auth.bearer()
-        nothing = await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())
+        nothing = await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())
         assert not nothing.session_ids
         clock.advance(seconds=60)
         assert (await auth.browser().post("/api/auth/logout", headers=bearer)).status_code == 204
         since = auth_pb2.ListRevocationsRequest(since=nothing.as_of)
-        (session_id,) = (await ask(stub.ListRevocations, since)).session_ids
+        (session_id,) = (await call(stub.ListRevocations, since)).session_ids
         claims = jwt.decode(bearer["Authorization"].split()[1], options={"verify_signature": False})
         assert session_id == claims["sid"]
         clock.advance(seconds=5)
-        later = await ask(stub.ListRevocations, since)
+        later = await call(stub.ListRevocations, since)
         assert later.session_ids == [session_id]
-        assert (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids == [session_id]
+        assert (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids == [session_id]
         clock.advance(seconds=COMMIT_MARGIN.total_seconds() + 1)
         again = auth_pb2.ListRevocationsRequest(since=later.as_of)
-        assert (await ask(stub.ListRevocations, again)).session_ids == [session_id], "it was just being written"
+        assert (await call(stub.ListRevocations, again)).session_ids == [session_id], "it was just being written"
         clock.advance(seconds=auth.settings.access_ttl_sec)
-        assert not (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids
-        assert not (await ask(stub.ListRevocations, since)).session_ids
+        assert not (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids
+        assert not (await call(stub.ListRevocations, since)).session_ids
 
     async def test_another_service_refuses_token_of_ended_login_session(
         self, auth: Auth, remote: Authenticator, monkeypatch: pytest.MonkeyPatch
@@ -120,10 +120,10 @@ class RpcContract:
         bearer, other = await auth.bearer(), await auth.bearer()
         fields = {b"authorization": bearer["Authorization"].encode()}
         await remote(a_request(bearer))
-        assert remote.known(fields)
+        assert remote.get_cached(fields)
         await auth.browser().post("/api/auth/logout", headers=bearer)
         async with asyncio.timeout(60):
-            while remote.known(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
+            while remote.get_cached(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
                 await asyncio.sleep(0.01)
         with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
             await remote(a_request(bearer))
@@ -133,17 +133,17 @@ class RpcContract:
     async def test_several_users_are_returned_at_once(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         ids = [(await auth.register(f"user-{number}")).json()["id"] for number in range(3)]
         asked = [ids[2], new_id(), "unknown", "no\0body", ids[0], ids[0]]
-        users = (await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=asked))).users
+        users = (await call(stub.GetUsers, auth_pb2.GetUsersRequest(ids=asked))).users
         assert {user.id: user.login_id for user in users} == {ids[0]: "user-0", ids[2]: "user-2"}
         assert len(users) == 2
-        assert not (await ask(stub.GetUsers, auth_pb2.GetUsersRequest())).users
+        assert not (await call(stub.GetUsers, auth_pb2.GetUsersRequest())).users
 
     async def test_too_many_users_are_refused(self, stub: AuthServiceAsyncStub) -> None:
         with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-            await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=[new_id() for _ in range(101)]))
+            await call(stub.GetUsers, auth_pb2.GetUsersRequest(ids=[new_id() for _ in range(101)]))
 
     async def test_keys_are_the_same_as_over_http(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
-        document = (await ask(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+        document = (await call(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
         assert auth.service.name == "auth"
         response = await auth.client.get("/.well-known/jwks.json")
         assert response.text.replace(" ", "") == document.replace(" ", "")

@@ -243,12 +243,12 @@ class TestRotation:
             tokens = (await auth.log_in()).json()
             stolen = {b"authorization": f"Bearer {tokens['access_token']}".encode()}
             await elsewhere(a_request({"Authorization": f"Bearer {tokens['access_token']}"}))
-            assert elsewhere.known(stolen)
+            assert elsewhere.get_cached(stolen)
             done = rotate(auth.settings.signing_key_file, compromised=True)
             assert len(done.removed) == 1
             await self.until_signed_by(auth, done.kid)
             async with asyncio.timeout(60):
-                while elsewhere.known(stolen):  # noqa: ASYNC110 - nothing tells when it is noticed
+                while elsewhere.get_cached(stolen):  # noqa: ASYNC110 - nothing tells when it is noticed
                     await asyncio.sleep(0.01)
             assert (await auth.refresh(tokens["refresh_token"])).status_code == 200
             following.cancel()
@@ -285,7 +285,7 @@ class RevocationContract:
     async def until_forgotten(self, elsewhere: Authenticator, *credentials: str) -> None:
         async with asyncio.timeout(60):
             for each in credentials:
-                while elsewhere.known({b"authorization": each.encode()}):  # noqa: ASYNC110 - nothing tells when
+                while elsewhere.get_cached({b"authorization": each.encode()}):  # noqa: ASYNC110 - nothing tells when
                     await asyncio.sleep(0.01)
 
     @pytest.mark.parametrize("act", ["suspend", "delete", "demote", "password", "reset", "leave"])
@@ -300,7 +300,7 @@ class RevocationContract:
         others = headers["Authorization"]
         for credentials in (bearer, by_password, others):
             await elsewhere(a_request({"Authorization": credentials}))
-            assert elsewhere.known({b"authorization": credentials.encode()})
+            assert elsewhere.get_cached({b"authorization": credentials.encode()})
         match act:
             case "suspend":
                 await auth.client.post(f"/api/users/{user_id}/suspend", headers=headers)
@@ -320,7 +320,7 @@ class RevocationContract:
         await self.until_forgotten(elsewhere, bearer, by_password)
         with pytest.raises(Exception, match="AUTH_INVALID_TOKEN"):
             await elsewhere(a_request({"Authorization": bearer}))
-        assert elsewhere.known({b"authorization": others.encode()})
+        assert elsewhere.get_cached({b"authorization": others.encode()})
 
     async def test_login_session_that_changed_password_continues(self, auth: Auth, elsewhere: Authenticator) -> None:
         await auth.register("alice")
@@ -331,7 +331,7 @@ class RevocationContract:
         await elsewhere(a_request({"Authorization": other}))
         assert (await auth.client.patch("/api/users/me", json=body, headers=bearer)).status_code == 200
         await self.until_forgotten(elsewhere, other)
-        assert elsewhere.known({b"authorization": bearer["Authorization"].encode()})
+        assert elsewhere.get_cached({b"authorization": bearer["Authorization"].encode()})
 
 
 class TestRevocationSqlite(RevocationContract):

@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from kit.testing.queries import count_queries
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
@@ -227,16 +227,16 @@ async def test_other_services_get_the_source(catalog: Catalog, tmp_path: Path) -
     ready, unready = await catalog.ready(title="t"), await catalog.uploaded()
     channel = connect(f"unix:{tmp_path / 'grpc'}")
     stub = CatalogServiceStub(channel)
-    source = await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=ready))
+    source = await call(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=ready))
     assert (source.reference, source.size_bytes, source.video_codec) == (f"videos/{ready}/source", 4, "H.264")
     for video_id, code in ((unready, "CONTENT_NOT_READY"), (new_id(), "CONTENT_NOT_FOUND"), ("x", "CONTENT_NOT_FOUND")):
         with pytest.raises(ApiError) as refused:
-            await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
+            await call(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
         assert refused.value.code == code
-    answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[ready, unready, new_id()]))
+    answer = await call(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[ready, unready, new_id()]))
     assert {video.id: video.status for video in answer.videos} == {ready: "ready", unready: "processing"}
     with pytest.raises(ApiError) as too_many:
-        await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[new_id()] * 101))
+        await call(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[new_id()] * 101))
     assert too_many.value.code == "VALIDATION_FAILED"
     await channel.close()
 

@@ -13,7 +13,7 @@ import pytest
 from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect, timestamp
+from kit.rpc import GrpcServer, call, connect, timestamp
 from kit.testing.fakes import as_user
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from marquee.catalog.v1 import catalog_pb2
@@ -74,7 +74,7 @@ async def auth(catalog: Catalog) -> AsyncIterator[Auth]:
     await server.stop(0)
 
 
-async def call(catalog: Catalog, who: str, method: str, path: str, body: object = None) -> tuple[int, str]:
+async def request(catalog: Catalog, who: str, method: str, path: str, body: object = None) -> tuple[int, str]:
     """The status, and the code of an error."""
     json = body if body is not None else ({} if method == "PATCH" else None)
     answer = await catalog.http.request(method, path, headers=CALLERS[who], json=json)
@@ -100,7 +100,7 @@ class Library:
         self.films["acme-former"] = await self._film("acme-former", "former", ACME, ready=True)
         for name in self.films:
             if name.endswith("trashed"):
-                assert (await call(self._catalog, "admin", "DELETE", f"/api/videos/{self.films[name]}"))[0] == 204
+                assert (await request(self._catalog, "admin", "DELETE", f"/api/videos/{self.films[name]}"))[0] == 204
         return self.films
 
     async def _film(self, title: str, uploader: str, corporation_id: str | None, *, ready: bool) -> str:
@@ -135,7 +135,7 @@ TRASHED = {"owner": {"platform-trashed", "acme-trashed"}, "admin": {"platform-tr
 async def test_everywhere_the_same_is_seen(catalog: Catalog, films: dict[str, str], who: str) -> None:
     if who == "anonymous":
         for path in ("/api/videos", "/api/trash", *(f"/api/videos/{id_}" for id_ in films.values())):
-            assert await call(catalog, who, "GET", path) == (401, "AUTH_INVALID_TOKEN")
+            assert await request(catalog, who, "GET", path) == (401, "AUTH_INVALID_TOKEN")
         return
     for path, expected in (
         ("/api/videos", SEEN[who]),
@@ -148,7 +148,7 @@ async def test_everywhere_the_same_is_seen(catalog: Catalog, films: dict[str, st
     for name, video_id in films.items():
         unseen = 410 if name in TRASHED.get(who, set()) else 404
         expected_status = 200 if name in SEEN[who] else unseen
-        assert (await call(catalog, who, "GET", f"/api/videos/{video_id}"))[0] == expected_status, name
+        assert (await request(catalog, who, "GET", f"/api/videos/{video_id}"))[0] == expected_status, name
         picture = await catalog.http.get(f"/api/videos/{video_id}/thumbnail", headers=CALLERS[who])
         assert picture.status_code == (404 if "unready" in name else expected_status), name
 
@@ -168,8 +168,8 @@ CHANGED = {
 async def test_who_describes_and_deletes_what(catalog: Catalog, films: dict[str, str], who: str) -> None:
     for name, status in CHANGED[who].items():
         path = f"/api/videos/{films[name]}"
-        assert (await call(catalog, who, "PATCH", path))[0] == status, name
-        assert (await call(catalog, who, "DELETE", path))[0] == (204 if status == 200 else status), name
+        assert (await request(catalog, who, "PATCH", path))[0] == status, name
+        assert (await request(catalog, who, "DELETE", path))[0] == (204 if status == 200 else status), name
 
 
 RESTORED = {
@@ -192,12 +192,12 @@ async def test_who_restores_what(catalog: Catalog, films: dict[str, str], auth: 
     for who, (platform, acme) in RESTORED[plan].items():
         for name, status in (("platform-trashed", platform), ("acme-trashed", acme)):
             if plan == "paid" and (who, name) == ("admin", "acme-trashed"):
-                await call(catalog, "admin", "DELETE", f"/api/videos/{films[name]}")
-            answer = await call(catalog, who, "POST", f"/api/videos/{films[name]}/restore")
+                await request(catalog, "admin", "DELETE", f"/api/videos/{films[name]}")
+            answer = await request(catalog, who, "POST", f"/api/videos/{films[name]}/restore")
             assert answer[0] == status, (who, name)
             assert (answer[1] == "PLAN_REQUIRED") == (status == 402)
     for name in ("platform-trashed", "acme-trashed"):
-        assert (await call(catalog, "colleague", "GET", f"/api/videos/{films[name]}"))[0] == 200
+        assert (await request(catalog, "colleague", "GET", f"/api/videos/{films[name]}"))[0] == 200
     assert (await catalog.get("/api/trash"))["total"] == 0
 
 
@@ -206,33 +206,33 @@ async def test_a_plan_that_is_over_restores_nothing_even_before_the_sweep(
 ) -> None:
     path = f"/api/videos/{films['acme-trashed']}/restore"
     auth.set(ACME, "paid", datetime.now(UTC) - timedelta(seconds=1))
-    assert await call(catalog, "owner", "POST", path) == (402, "PLAN_REQUIRED")
+    assert await request(catalog, "owner", "POST", path) == (402, "PLAN_REQUIRED")
     auth.set(ACME, "paid", datetime.now(UTC) + timedelta(hours=1))
-    assert (await call(catalog, "owner", "POST", path))[0] == 200
+    assert (await request(catalog, "owner", "POST", path))[0] == 200
 
 
 async def test_a_corporation_that_is_gone_has_no_plan(catalog: Catalog, films: dict[str, str], auth: Auth) -> None:
     del auth.plans[ACME]
     path = f"/api/videos/{films['acme-trashed']}/restore"
-    assert await call(catalog, "owner", "POST", path) == (402, "PLAN_REQUIRED")
+    assert await request(catalog, "owner", "POST", path) == (402, "PLAN_REQUIRED")
 
 
 async def test_without_auth_only_administrators_restore(catalog: Catalog) -> None:
     films = await Library(catalog).stock()
     path = f"/api/videos/{films['acme-trashed']}/restore"
-    assert await call(catalog, "owner", "POST", path) == (503, "SERVICE_UNAVAILABLE")
-    assert await call(catalog, "rival", "POST", path) == (404, "CONTENT_NOT_FOUND")
+    assert await request(catalog, "owner", "POST", path) == (503, "SERVICE_UNAVAILABLE")
+    assert await request(catalog, "rival", "POST", path) == (404, "CONTENT_NOT_FOUND")
     assert (await catalog.get("/api/trash"))["total"] == 2
-    assert (await call(catalog, "admin", "POST", path))[0] == 200
+    assert (await request(catalog, "admin", "POST", path))[0] == 200
 
 
 async def test_a_film_in_the_trash_is_nobodys_source(catalog: Catalog, films: dict[str, str]) -> None:
     channel = connect(catalog.settings.grpc_bind)
     stub = CatalogServiceStub(channel)
     with pytest.raises(ApiError) as refused:
-        await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=films["acme-trashed"]))
+        await call(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=films["acme-trashed"]))
     assert refused.value.code == "CONTENT_NOT_FOUND"
-    answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=list(films.values())))
+    answer = await call(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=list(films.values())))
     assert {video.title for video in answer.videos} == {name for name in films if "trashed" not in name}
     assert {video.title: video.corporation_id for video in answer.videos}["acme"] == ACME
     await channel.close()
@@ -242,11 +242,11 @@ async def test_changes_are_told_with_rising_versions(catalog: Catalog, auth: Aut
     assert auth.plans
     video_id = await catalog.ready()
     path = f"/api/videos/{video_id}"
-    await call(catalog, "admin", "PATCH", path, {"title": "New"})
-    await call(catalog, "admin", "DELETE", path)
-    await call(catalog, "admin", "DELETE", path)
-    await call(catalog, "admin", "POST", f"{path}/restore")
-    await call(catalog, "admin", "POST", f"{path}/restore")
+    await request(catalog, "admin", "PATCH", path, {"title": "New"})
+    await request(catalog, "admin", "DELETE", path)
+    await request(catalog, "admin", "DELETE", path)
+    await request(catalog, "admin", "POST", f"{path}/restore")
+    await request(catalog, "admin", "POST", f"{path}/restore")
     types = ["video.uploaded", "video.ready", "video.updated", "video.deleted", "video.restored"]
     assert await catalog.told(5) == types
     versions = [event.version for event in catalog.about_videos()]
@@ -257,7 +257,7 @@ async def test_changes_are_told_with_rising_versions(catalog: Catalog, auth: Aut
 async def test_only_one_of_many_restores_at_once_is_told(catalog: Catalog, films: dict[str, str], auth: Auth) -> None:
     auth.set(ACME, "paid")
     path = f"/api/videos/{films['acme-trashed']}/restore"
-    answers = await asyncio.gather(*(call(catalog, "owner", "POST", path) for _ in range(10)))
+    answers = await asyncio.gather(*(request(catalog, "owner", "POST", path) for _ in range(10)))
     assert sorted(status for status, _ in answers) == [200, *[404] * 9]
 
 
@@ -265,7 +265,7 @@ async def test_labels_are_cleaned_and_the_rest_stays(catalog: Catalog) -> None:
     video_id = await catalog.ready(title="Old", description="d", tags="a")
     path = f"/api/videos/{video_id}"
     before = await catalog.get(path)
-    await call(catalog, "admin", "PATCH", path, {"title": " Night\tTrain\n", "tags": [" b ", "b", ""]})
+    await request(catalog, "admin", "PATCH", path, {"title": " Night\tTrain\n", "tags": [" b ", "b", ""]})
     after = await catalog.get(path)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"title", "tags", "updated_at"}
@@ -274,7 +274,7 @@ async def test_labels_are_cleaned_and_the_rest_stays(catalog: Catalog) -> None:
         {"title": ""}, {"title": "\u200b"}, {"title": "x" * 201}, {"tags": ["x" * 41]}, {"tags": ["x"] * 21},
         {"corporation_id": "acme"}, {"status": "ready"},
     ):  # fmt: skip
-        assert (await call(catalog, "admin", "PATCH", path, bad))[1] == "VALIDATION_FAILED", bad
+        assert (await request(catalog, "admin", "PATCH", path, bad))[1] == "VALIDATION_FAILED", bad
 
 
 async def test_only_administrators_move_films_and_only_to_corporations(
@@ -282,14 +282,14 @@ async def test_only_administrators_move_films_and_only_to_corporations(
 ) -> None:
     assert auth.plans
     path = f"/api/videos/{films['platform']}"
-    assert (await call(catalog, "owner", "PATCH", path, {"corporation_id": ACME}))[1] == "AUTH_FORBIDDEN"
-    assert (await call(catalog, "owner", "PATCH", path, {"corporation_id": None}))[1] == "AUTH_FORBIDDEN"
-    assert (await call(catalog, "admin", "PATCH", path, {"corporation_id": new_id()}))[1] == "VALIDATION_FAILED"
-    assert (await call(catalog, "rival", "GET", path))[0] == 200
-    assert (await call(catalog, "admin", "PATCH", path, {"corporation_id": ACME}))[0] == 200
-    assert (await call(catalog, "rival", "GET", path))[0] == 404
-    assert (await call(catalog, "admin", "PATCH", path, {"corporation_id": None}))[0] == 200
-    assert (await call(catalog, "rival", "GET", path))[0] == 200
+    assert (await request(catalog, "owner", "PATCH", path, {"corporation_id": ACME}))[1] == "AUTH_FORBIDDEN"
+    assert (await request(catalog, "owner", "PATCH", path, {"corporation_id": None}))[1] == "AUTH_FORBIDDEN"
+    assert (await request(catalog, "admin", "PATCH", path, {"corporation_id": new_id()}))[1] == "VALIDATION_FAILED"
+    assert (await request(catalog, "rival", "GET", path))[0] == 200
+    assert (await request(catalog, "admin", "PATCH", path, {"corporation_id": ACME}))[0] == 200
+    assert (await request(catalog, "rival", "GET", path))[0] == 404
+    assert (await request(catalog, "admin", "PATCH", path, {"corporation_id": None}))[0] == 200
+    assert (await request(catalog, "rival", "GET", path))[0] == 200
 
 
 class TestMembersUpload:
@@ -356,8 +356,8 @@ async def test_what_was_long_in_the_trash_is_removed_for_good(
     assert await purge.once(datetime.now(UTC) + timedelta(seconds=1)) == 0
     assert {path.name for path in (tmp_path / "media" / "videos").iterdir()} == set(films.values()) - set(gone)
     for video_id in gone:
-        assert await call(catalog, "admin", "GET", f"/api/videos/{video_id}") == (404, "CONTENT_NOT_FOUND")
-        assert await call(catalog, "admin", "POST", f"/api/videos/{video_id}/restore") == (404, "CONTENT_NOT_FOUND")
+        assert await request(catalog, "admin", "GET", f"/api/videos/{video_id}") == (404, "CONTENT_NOT_FOUND")
+        assert await request(catalog, "admin", "POST", f"/api/videos/{video_id}/restore") == (404, "CONTENT_NOT_FOUND")
     async with asyncio.timeout(60):
         while catalog.bus.types().count("video.purged") < 2:
             await catalog.bus.something_published()

@@ -19,7 +19,7 @@ from sqlalchemy import delete
 from kit.auth.tokens import Caller
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.catalog.__main__ import MIGRATIONS
 from services.catalog.changes import Changes, Edit
 from services.catalog.domain import Plan
@@ -63,7 +63,7 @@ class World:
     async def of(self, corporation_id: str) -> Plan | None:
         """What auth answers: the row as it is, also where the sweep is yet to come. Then something else happens."""
         if self.auth_is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         answer = self.plans.get(corporation_id)
         self.asked[corporation_id] = answer or Plan(is_paid=False, expires_at=None)
         if self.meanwhile:

@@ -82,7 +82,7 @@ async def test_boundary_has_at_most_70_characters(store: MediaStore, length: int
         async with receive(headers, chunks(body, 1000), store, 1 << 30) as upload:
             assert upload.size_bytes == 3
     except ApiError as error:
-        assert (error.entry.http_status, is_taken) == (422, False)  # noqa: PT017 - some lengths are taken
+        assert (error.code.http_status, is_taken) == (422, False)  # noqa: PT017 - some lengths are taken
     else:
         assert is_taken
 
@@ -102,7 +102,7 @@ async def test_whatever_is_malformed_is_refused(store: MediaStore, body: bytes, 
     with pytest.raises(ApiError) as refused:
         async with receive({"content-type": content_type}, chunks(body, 50), store, 1 << 30):
             pass
-    assert refused.value.entry.http_status == 422
+    assert refused.value.code.http_status == 422
 
 
 async def test_endless_preamble_is_refused(store: MediaStore) -> None:

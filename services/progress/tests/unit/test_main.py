@@ -9,7 +9,7 @@ import pytest
 
 from kit.events.outbox import Relay
 from kit.ids import new_id
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from kit.service import Role, Service
 from kit.settings import load
 from kit.testing.fakes import FakeBus
@@ -58,7 +58,7 @@ async def test_service_answers_http_and_grpc(service: Service) -> None:
         assert "WWW-Authenticate" in refused.headers
     async with connect(f"127.0.0.1:{service.grpc.port}") as channel:
         request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[new_id()])
-        assert not (await ask(ProgressServiceStub(channel).GetProgress, request)).records
+        assert not (await call(ProgressServiceStub(channel).GetProgress, request)).records
 
 
 @pytest.mark.parametrize(("role", "relays"), [(Role.SERVE, 1), (Role.WORKER, 1), (Role.API, 0)])

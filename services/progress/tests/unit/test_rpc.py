@@ -13,7 +13,7 @@ from grpc import aio
 from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect
+from kit.rpc import GrpcServer, call, connect
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
@@ -73,7 +73,7 @@ async def test_get_progress_answers_for_several_videos(
         await recorder.record(MEMBER, video.id, Report(96.0, 100.0))
         await recorder.record(COLLEAGUE, video.id, Report(1.0, 100.0))
     request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[videos[0].id, videos[2].id, new_id()])
-    answer = await ask(ProgressServiceStub(channel).GetProgress, request)
+    answer = await call(ProgressServiceStub(channel).GetProgress, request)
     records = {record.video_id: record for record in answer.records}
     assert records.keys() == {videos[0].id, videos[2].id}
     record = records[videos[0].id]
@@ -84,10 +84,10 @@ async def test_get_progress_answers_for_several_videos(
 async def test_get_progress_takes_100_videos(channel: aio.Channel) -> None:
     stub = ProgressServiceStub(channel)
     request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[new_id() for _ in range(100)])
-    assert not (await ask(stub.GetProgress, request)).records
+    assert not (await call(stub.GetProgress, request)).records
     request.video_ids.append(new_id())
     with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-        await ask(stub.GetProgress, request)
+        await call(stub.GetProgress, request)
 
 
 async def test_catalog_client_reads_its_answers(channel: aio.Channel) -> None:
@@ -111,20 +111,20 @@ async def test_views_of_several_videos_and_of_the_most_watched(channel: aio.Chan
         for video_id in (popular, other, popular):
             await views.count(transaction, video_id, now)
     stub = ProgressServiceStub(channel)
-    top = await ask(stub.TopVideos, progress_pb2.TopVideosRequest(days=7, limit=10))
+    top = await call(stub.TopVideos, progress_pb2.TopVideosRequest(days=7, limit=10))
     assert [(each.video_id, each.views) for each in top.videos] == [(popular, 2), (other, 1)]
-    asked = await ask(stub.GetViews, progress_pb2.GetViewsRequest(days=1, video_ids=[other, new_id()]))
+    asked = await call(stub.GetViews, progress_pb2.GetViewsRequest(days=1, video_ids=[other, new_id()]))
     assert [(each.video_id, each.views) for each in asked.videos] == [(other, 1)]
 
 
 @pytest.mark.parametrize(("days", "limit"), [(0, 1), (8, 1), (1, 0), (1, 101)])
 async def test_top_videos_refuses_values_out_of_range(channel: aio.Channel, days: int, limit: int) -> None:
     with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-        await ask(ProgressServiceStub(channel).TopVideos, progress_pb2.TopVideosRequest(days=days, limit=limit))
+        await call(ProgressServiceStub(channel).TopVideos, progress_pb2.TopVideosRequest(days=days, limit=limit))
 
 
 @pytest.mark.parametrize(("days", "count"), [(0, 1), (8, 1), (1, 101)])
 async def test_get_views_refuses_values_out_of_range(channel: aio.Channel, days: int, count: int) -> None:
     request = progress_pb2.GetViewsRequest(days=days, video_ids=[new_id() for _ in range(count)])
     with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-        await ask(ProgressServiceStub(channel).GetViews, request)
+        await call(ProgressServiceStub(channel).GetViews, request)

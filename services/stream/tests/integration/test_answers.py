@@ -8,10 +8,12 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from kit.errors import ApiError, ErrorCode
 from services.stream.tests.support import Stage, connected, running, stream_path, until
 
 DATA = os.urandom(600_000)
@@ -86,6 +88,20 @@ async def test_a_range_beyond_the_end(stage: Stage, film: str) -> None:
         assert error["code"] == "STREAM_RANGE_INVALID"
         assert "범위" in error["message"]
     await stage.idle()
+
+
+async def test_range_request_names_the_catalog_that_does_not_answer(stage: Stage, film: str) -> None:
+    class Away(dict[str, Any]):
+        def __contains__(self, _: object) -> bool:
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
+
+    stage.catalog.sources = Away()
+    with capture_logs() as logs:
+        answer = await stage.get(film, range="bytes=0-1")
+    assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.json()["error"]["details"] == {"dependency": "catalog"}
+    (line,) = [entry for entry in logs if entry["event"] == "grpc_call_failed"]
+    assert line["method"] == "/marquee.catalog.v1.CatalogService/GetSource"
 
 
 async def test_several_ranges(stage: Stage, film: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from grpc import aio
 
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.tests.support import connected, open_below, stream_path
 
@@ -38,7 +38,7 @@ class Server:
     async def metrics(self) -> stream_pb2.GetMetricsResponse:
         """Its counters."""
         stub = stream_pb2_grpc.StreamServiceStub(self.channel)
-        return await ask(stub.GetMetrics, stream_pb2.GetMetricsRequest())
+        return await call(stub.GetMetrics, stream_pb2.GetMetricsRequest())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from kit.errors import ApiError
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from kit.testing.fakes import event_of
 from marquee.events.v1 import stream_pb2 as stream_pb2_events
 from marquee.events.v1 import user_pb2, video_pb2
@@ -312,13 +312,13 @@ async def test_grpc_tells_the_same(stage: Stage, film: str) -> None:
     async with connect(f"127.0.0.1:{stage.service.grpc.port}") as channel:
         stub = stream_pb2_grpc.StreamServiceStub(channel)
         for asked in ("", "viewer"):
-            (told,) = (await ask(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id=asked))).sessions
+            (told,) = (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id=asked))).sessions
             assert (told.session_id, told.status, told.device_name) == (session["session_id"], "active", "TV")
-        assert not (await ask(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id="other"))).sessions
+        assert not (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id="other"))).sessions
         theirs = stream_pb2.StopSessionRequest(session_id=session["session_id"], user_id="other")
         with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
-            await ask(stub.StopSession, theirs)
-        await ask(stub.StopSession, stream_pb2.StopSessionRequest(session_id=session["session_id"]))
+            await call(stub.StopSession, theirs)
+        await call(stub.StopSession, stream_pb2.StopSessionRequest(session_id=session["session_id"]))
     assert await sessions_of(stage) == []
 
 

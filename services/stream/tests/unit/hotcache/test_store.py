@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
 from mp4 import Structure
 from services.stream.delivery.representation import Representation
@@ -73,7 +73,7 @@ class Bench:
 
     async def find(self, video_id: str) -> Source:
         if video_id not in self.sources:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return self.sources[video_id]
 
     async def count(self, video_ids: Sequence[str]) -> Mapping[str, int]:
@@ -453,7 +453,7 @@ async def test_an_audit_that_catalog_can_not_answer_is_done_again(bench: Bench) 
     await bench.promoted(ANN, b"film")
 
     async def away(_: str) -> Source:
-        raise ApiError("SERVICE_UNAVAILABLE")
+        raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
 
     assert not await Janitor(bench.store, away).audit()
     assert bench.store.copies.keys() == {ANN}
@@ -473,7 +473,7 @@ async def test_while_progress_is_away_nothing_is_promoted(bench: Bench) -> None:
     await bench.store.open(bench.film(ANN, b"film"))
 
     async def away(_: Sequence[str]) -> Mapping[str, int]:
-        raise ApiError("SERVICE_UNAVAILABLE")
+        raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
 
     waiting = Promoter(bench.store, bench.find, away, min_views=5, bytes_per_sec=FAST)
     await waiting.promote_some()

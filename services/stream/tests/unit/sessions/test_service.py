@@ -313,8 +313,9 @@ async def test_who_is_playing_goes_on_while_the_store_is_away_and_newcomers_are_
     assert await world.sessions.join(ticket) is playing
     await world.sessions.look(playing.session.id, ANN, is_alive=True)
     assert (await world.another_replica().join(ticket)).is_active, "a good ticket is believed meanwhile"
-    with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
+    with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE") as caught:
         await world.sessions.look(waiting.session.id, Caller("u3", "member", "active"), is_alive=True)
+    assert caught.value.details == {"dependency": "redis", "retry_after_sec": 2}
     with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
         await world.sessions.stop(playing.session.id, EndReason.STOPPED, "ann")
     assert playing.ended is EndReason.STOPPED, "here it is over all the same"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import pytest
 from prometheus_client import REGISTRY
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
 from kit.events.envelope import Event
 from kit.testing.bus_contract import eventually
 from kit.testing.fakes import FakeBus
@@ -98,7 +98,7 @@ async def test_nothing_is_lost_while_the_bus_or_the_store_is_away(
     bus.available = False
     await play(store)
     mover = SlotsRelay(store, bus)
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await mover.relay()
     running = asyncio.create_task(mover.run())
     bus.available, store.away = True, True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.domain import Source
 from services.stream.sources import SourceCache
 from services.stream.tests.support import a_source, until
@@ -106,7 +106,7 @@ class SourcesContract:
         assert world.catalog.asked == ["a"]
 
     async def test_a_failure_is_not_kept(self, world: World) -> None:
-        world.catalog.error = ApiError("CONTENT_NOT_READY")
+        world.catalog.error = ApiError(ErrorCode.CONTENT_NOT_READY)
         for replica in world.replicas:
             with pytest.raises(ApiError, match="CONTENT_NOT_READY"):
                 await replica.get("a")
