@@ -1,4 +1,4 @@
-"""Boundaries that keep the code in order. That each service needs only its own dependencies is shown in test_locks.py."""
+"""Boundaries between parts of the code. That each service needs only its own dependencies is shown in test_locks.py."""
 
 from __future__ import annotations
 
