@@ -1,4 +1,4 @@
-"""What auth hears from the bus: translates, decides nothing."""
+"""Consumers of auth: translate events into calls of use cases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_ACTION_CHARS: Final = 50
 
 
 def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
-    """Registers auth's consumer: each act becomes one entry, however often it is delivered."""
+    """Register auth's consumer: each action becomes one entry, however often its event is delivered."""
 
     async def acted(event: Event) -> None:
         told = _told(event)
@@ -39,7 +39,7 @@ def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
 
 def _told(event: Event) -> AuditRecord:
     act = event.read(admin_pb2.AdminActed)
-    # Whoever writes into this log writes what it can hold: one that does not would come again and again.
+    # An event that the table can't hold would fail and be delivered again and again.
     sound = (
         is_id(event.id)
         and is_id(act.actor_id)
@@ -52,7 +52,7 @@ def _told(event: Event) -> AuditRecord:
         and _is_object(act.details)
     )
     if not sound:
-        raise MalformedEventError(f"{event.id}: this is no act that can be written down")
+        raise MalformedEventError(f"{event.id}: this is no action that the audit log can hold")
     return AuditRecord(
         id=event.id,
         at=act.occurred_at.ToDatetime(UTC),

@@ -1,4 +1,4 @@
-"""gRPC API of progress: translates, decides nothing."""
+"""gRPC API of progress: translates calls into calls of use cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Context = aio.ServicerContext[Any, Any]
 
 
 class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
-    """Answers other services."""
+    """Answer calls of other services."""
 
     def __init__(self, history: History, views: Views) -> None:
         self._history = history
@@ -31,7 +31,7 @@ class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
         request: progress_pb2.GetProgressRequest,
         context: Context,  # noqa: ARG002
     ) -> progress_pb2.GetProgressResponse:
-        """A viewer's records of several videos."""
+        """Return a viewer's records of several videos."""
         _check_ids(len(request.video_ids))
         records = await self._history.records(request.user_id, request.video_ids)
         return progress_pb2.GetProgressResponse(records=[_message(record) for record in records])
@@ -41,7 +41,7 @@ class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
         request: progress_pb2.TopVideosRequest,
         context: Context,  # noqa: ARG002
     ) -> progress_pb2.TopVideosResponse:
-        """What is watched most."""
+        """Return the most viewed videos."""
         _check_days(request.days)
         if not 1 <= request.limit <= MAX_TOP:
             raise ApiError(ErrorCode.VALIDATION_FAILED, f"limit must be 1 to {MAX_TOP}")
@@ -52,14 +52,16 @@ class ProgressServicer(progress_pb2_grpc.ProgressServiceServicer):
         request: progress_pb2.GetViewsRequest,
         context: Context,  # noqa: ARG002
     ) -> progress_pb2.GetViewsResponse:
-        """How often several videos were watched."""
+        """Return the views of several videos."""
         _check_days(request.days)
         _check_ids(len(request.video_ids))
-        return progress_pb2.GetViewsResponse(videos=_views(await self._views.of(request.video_ids, request.days)))
+        return progress_pb2.GetViewsResponse(
+            videos=_views(await self._views.by_videos(request.video_ids, request.days))
+        )
 
 
 def register(servicer: ProgressServicer, server: aio.Server) -> None:
-    """Adds the servicer to a server."""
+    """Add the servicer to a server."""
     progress_pb2_grpc.add_ProgressServiceServicer_to_server(servicer, server)
 
 

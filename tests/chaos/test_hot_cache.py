@@ -50,8 +50,8 @@ def seen(viewer: Client, video_id: str) -> tuple[str, str, int]:
 
 
 def source(viewer: Client, video_id: str) -> tuple[Any, Any]:
-    told = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
-    return told["source"], told["cache_hit"]
+    info = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
+    return info["source"], info["cache_hit"]
 
 
 class HotServices(ServicesStack):
@@ -75,7 +75,7 @@ async def top(address: str) -> dict[str, int]:
     return {video.video_id: video.views for video in answer.videos}
 
 
-def test_sessions_are_views_and_views_make_copies_over_real_servers(tmp_path: Path, hot: Path) -> None:
+def test_views_lead_to_hot_copies_over_real_servers(tmp_path: Path, hot: Path) -> None:
     film, cold = make_film(tmp_path / "film.mp4", 3), make_film(tmp_path / "cold.mp4", 3)
     with HotServices(tmp_path, hot) as stack:
         admin = Client(stack.base_url)
@@ -102,7 +102,7 @@ def parts(hot: Path) -> list[str]:
     return [path.name for path in hot.iterdir() if path.name.endswith((".part", ".trash"))]
 
 
-def test_a_film_that_many_watch(tmp_path: Path, hot: Path) -> None:
+def test_popular_film_is_copied_and_served(tmp_path: Path, hot: Path) -> None:
     film, cold = make_film(tmp_path / "film.mp4"), make_film(tmp_path / "cold.mp4", 3)
     with a_stack(tmp_path, hot, **SLOW) as stack:
         admin = Client(stack.base_url)

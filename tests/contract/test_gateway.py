@@ -147,7 +147,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_both_gateways_send_a_path_to_the_same_service(scene: Scene, path: str) -> None:
+def test_both_gateways_route_a_path_alike(scene: Scene, path: str) -> None:
     answer = scene.http.get(path)
     assert answer.json()["service"] == service_for(path)
     assert answer.json()["path"] == path
@@ -155,8 +155,8 @@ def test_both_gateways_send_a_path_to_the_same_service(scene: Scene, path: str) 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_both_gateways_count_a_path_alike(scene: Scene, path: str) -> None:
-    told = scene.http.get(path).headers.get("RateLimit-Policy")
-    assert (told and told.split(";")[0].strip('"')) == limit_for(path)
+    policy = scene.http.get(path).headers.get("RateLimit-Policy")
+    assert (policy and policy.split(";")[0].strip('"')) == limit_for(path)
 
 
 def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
@@ -164,8 +164,8 @@ def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
     for part in document_parts().values():
         for template in part.get("paths", {}):
             path = re.sub(r"\{\w+\}", ID, template)
-            told = scene.http.get(path).headers.get("RateLimit-Policy")
-            assert (told and told.split(";")[0].strip('"')) == limit_for(path), path
+            policy = scene.http.get(path).headers.get("RateLimit-Policy")
+            assert (policy and policy.split(";")[0].strip('"')) == limit_for(path), path
             counted.add(limit_for(path))
     assert counted == {None, "address", "user"}
 
@@ -187,7 +187,7 @@ def ask(gateway: Gateway, path: str, address: str, times: int = 1, **headers: st
         return [client.get(path) for _ in range(times)]
 
 
-def test_an_address_is_limited_and_told_when_to_come_back(strict: Gateway) -> None:
+def test_limited_address_gets_retry_after(strict: Gateway) -> None:
     answers = ask(strict, "/api/videos", "203.0.113.1", times=7)
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
     refusal = answers[-1]
@@ -203,7 +203,7 @@ def test_media_and_health_are_not_counted(strict: Gateway) -> None:
         assert {answer.status_code for answer in ask(strict, path, "203.0.113.3", times=8)} == {200}
 
 
-def test_what_comes_by_the_dozen_has_a_limit_of_its_own(strict: Gateway) -> None:
+def test_frequent_requests_have_a_separate_limit(strict: Gateway) -> None:
     path = f"/api/videos/{ID}/thumbnail"
     answers = ask(strict, path, "203.0.113.5", times=11)
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
@@ -221,7 +221,7 @@ def test_what_comes_by_the_dozen_has_a_limit_of_its_own(strict: Gateway) -> None
     ],
 )
 @pytest.mark.parametrize(("path", "limited"), [("/api/videos", "address"), (f"/api/videos/{ID}/thumbnail", "user")])
-def test_who_verifies_credentials_counts_them(
+def test_services_count_verified_credentials(
     strict: Gateway, credentials: dict[str, str], path: str, limited: str
 ) -> None:
     answers = ask(strict, path, "203.0.113.4", times=12, **credentials, **{"X-Marquee-Limit": "forged"})
@@ -238,11 +238,11 @@ def test_who_verifies_credentials_counts_them(
         (f"/api/videos/{ID}/stream", {"X-Marquee-Limit": "forged", "Authorization": "Bearer x"}),
     ],
 )
-def test_a_client_can_not_choose_what_it_counts_as(scene: Scene, path: str, headers: dict[str, str]) -> None:
+def test_client_can_not_choose_what_it_is_counted_as(scene: Scene, path: str, headers: dict[str, str]) -> None:
     assert "X-Marquee-Limit" not in scene.http.get(path, headers=headers).json()["headers"]
 
 
-def test_made_up_credentials_of_one_address_have_a_bound_together(strict: Gateway) -> None:
+def test_invalid_credentials_of_one_address_share_a_limit(strict: Gateway) -> None:
     with httpx.Client(base_url=strict.base_url, headers={"X-Forwarded-For": "203.0.113.6"}) as client:
         taken = 0
         while client.get("/api/videos", headers={"Authorization": f"Bearer junk-{taken}"}).status_code == 200:
@@ -263,7 +263,7 @@ def test_an_ipv6_network_is_one_address(strict: Gateway) -> None:
     assert mapped == [200] * 7, "they are IPv4 addresses"
 
 
-def test_a_forged_address_is_no_way_around(scene: Scene, tmp_path: Path) -> None:
+def test_forged_address_does_not_evade_limits(scene: Scene, tmp_path: Path) -> None:
     few = {"MARQUEE_RATE_LIMIT_PER_MIN": "5"}
     gateway = Gateway(tmp_path / "wary", scene.addresses, few)
     gateway.start()
@@ -282,7 +282,7 @@ def test_a_forged_address_is_no_way_around(scene: Scene, tmp_path: Path) -> None
         ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
     ],
 )
-def test_pages_may_load_films_from_their_own_address(scene: Scene, tmp_path: Path, url: str, origin: str) -> None:
+def test_content_security_policy_allows_film_origin(scene: Scene, tmp_path: Path, url: str, origin: str) -> None:
     gateway = Gateway(tmp_path / "public", scene.addresses, {"MARQUEE_STREAM_PUBLIC_URL": url})
     gateway.start()
     try:
@@ -295,7 +295,7 @@ def test_pages_may_load_films_from_their_own_address(scene: Scene, tmp_path: Pat
 
 
 @pytest.mark.parametrize("validator", [None, '"one"'])
-def test_what_caches_are_told_of_artwork_arrives(scene: Scene, validator: str | None) -> None:
+def test_cache_control_of_artwork_reaches_client(scene: Scene, validator: str | None) -> None:
     headers = {"If-None-Match": validator} if validator else {}
     answer = scene.http.get(f"/api/videos/{ID}/thumbnail", headers=headers)
     assert answer.status_code == (304 if validator else 200)
@@ -304,13 +304,13 @@ def test_what_caches_are_told_of_artwork_arrives(scene: Scene, validator: str | 
 
 
 @pytest.mark.parametrize("policy", [content_security_policy(), content_security_policy("https://media.example.org")])
-def test_pages_are_kept_to_themselves(policy: str) -> None:
+def test_pages_have_restrictive_security_policy(policy: str) -> None:
     directives = {part.split()[0]: part.split()[1:] for part in policy.split(";")}
     assert directives["base-uri"] == directives["object-src"] == directives["frame-ancestors"] == ["'none'"]
     assert directives["form-action"] == directives["default-src"] == directives["script-src"] == ["'self'"]
 
 
-def test_https_is_insisted_on_by_setting_and_over_https_only(scene: Scene, tmp_path: Path) -> None:
+def test_hsts_is_sent_by_setting_and_over_https_only(scene: Scene, tmp_path: Path) -> None:
     settings = {"MARQUEE_HSTS_SEC": "31536000", "MARQUEE_COOP": "same-origin", "GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
     gateway = Gateway(tmp_path / "secure", {**scene.addresses, "progress": "127.0.0.1:1"}, settings)
     gateway.start()
@@ -336,13 +336,13 @@ def test_https_is_insisted_on_by_setting_and_over_https_only(scene: Scene, tmp_p
         ("MARQUEE_COOP", "yes; x"),
     ],
 )
-def test_a_header_setting_that_is_none_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
+def test_invalid_header_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
     gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {name: value})
     with pytest.raises(AssertionError, match=f"{name} can't be used"):
         gateway.start()
 
 
-def test_an_address_of_films_that_is_none_stops_the_start(tmp_path: Path) -> None:
+def test_invalid_film_origin_stops_the_start(tmp_path: Path) -> None:
     settings = {"MARQUEE_STREAM_PUBLIC_URL": "https://media.example.org; script-src *"}
     gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), settings)
     with pytest.raises(AssertionError, match="MARQUEE_STREAM_PUBLIC_URL can't be used"):
@@ -350,14 +350,14 @@ def test_an_address_of_films_that_is_none_stops_the_start(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("networks", ["proxy.lan", "*", "10.0.0.0/8;}", "10.0.0.0/33", "fd00::/8 $host"])
-def test_proxies_that_are_no_networks_stop_the_start(tmp_path: Path, networks: str) -> None:
+def test_invalid_trusted_proxies_stop_the_start(tmp_path: Path, networks: str) -> None:
     settings = {"MARQUEE_TRUSTED_PROXIES": networks}
     gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), settings)
     with pytest.raises(AssertionError, match=r"MARQUEE_TRUSTED_PROXIES can't be used|invalid|host not found"):
         gateway.start()
 
 
-def test_a_limit_that_is_no_number_stops_the_start(tmp_path: Path) -> None:
+def test_invalid_limit_stops_the_start(tmp_path: Path) -> None:
     gateway = Gateway(
         tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {"MARQUEE_RATE_LIMIT_PER_MIN": "0x5"}
     )
@@ -365,7 +365,7 @@ def test_a_limit_that_is_no_number_stops_the_start(tmp_path: Path) -> None:
         gateway.start()
 
 
-def test_every_documented_path_reaches_the_service_that_has_it(scene: Scene) -> None:
+def test_every_documented_path_reaches_its_service(scene: Scene) -> None:
     walked = 0
     for service, part in document_parts().items():
         for template in part.get("paths", {}):
@@ -376,13 +376,13 @@ def test_every_documented_path_reaches_the_service_that_has_it(scene: Scene) -> 
     assert walked >= 15
 
 
-def test_a_path_that_climbs_reaches_no_service(scene: Scene) -> None:
+def test_path_with_encoded_dot_segments_reaches_no_service(scene: Scene) -> None:
     answer = scene.http.get("/api/videos/..%2F..%2Fetc/stream")
     assert "X-From-Service" not in answer.headers
     assert "<title>" in answer.text
 
 
-def test_a_query_arrives_as_it_was_and_is_not_logged(scene: Scene) -> None:
+def test_query_arrives_unchanged_and_is_not_logged(scene: Scene) -> None:
     plain = scene.http.get(f"/api/videos/{ID}/stream?start=1%2B2&ticket=secret-ticket")
     assert plain.json()["path"] == f"/api/videos/{ID}/stream?start=1%2B2&ticket=secret-ticket"
     assert "secret-ticket" not in scene.gateway.access_log.read_text()
@@ -391,11 +391,11 @@ def test_a_query_arrives_as_it_was_and_is_not_logged(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/metrics/"])
-def test_what_is_for_the_inside_stays_there(scene: Scene, path: str) -> None:
+def test_internal_routes_are_not_reachable(scene: Scene, path: str) -> None:
     assert scene.http.get(path).status_code == 404
 
 
-def test_nobody_can_say_where_they_come_from(scene: Scene) -> None:
+def test_client_can_not_forge_its_address(scene: Scene) -> None:
     forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Request-ID": "ab\tc"}
     headers = scene.http.get("/api/videos", headers=forged).json()["headers"]
     assert headers["X-Forwarded-For"] == "127.0.0.1"
@@ -405,7 +405,7 @@ def test_nobody_can_say_where_they_come_from(scene: Scene) -> None:
     assert kept["X-Request-ID"] == "my-request.1"
 
 
-def test_the_first_bytes_of_a_stream_do_not_wait_for_the_last(scene: Scene) -> None:
+def test_responses_are_not_buffered(scene: Scene) -> None:
     go_on = scene.handlers["stream"].go_on
     with scene.http.stream("GET", f"/api/videos/{ID}/stream/slow") as answer:
         pieces = answer.iter_raw()
@@ -414,7 +414,7 @@ def test_the_first_bytes_of_a_stream_do_not_wait_for_the_last(scene: Scene) -> N
         assert b"".join(pieces) == b"and second"
 
 
-def test_an_upload_reaches_the_service_before_it_is_complete(scene: Scene) -> None:
+def test_uploads_are_not_buffered(scene: Scene) -> None:
     size = 64 << 20
     connection = http.client.HTTPConnection("127.0.0.1", scene.gateway.port, timeout=30)
     connection.putrequest("POST", "/api/videos")
@@ -429,12 +429,12 @@ def test_an_upload_reaches_the_service_before_it_is_complete(scene: Scene) -> No
     connection.close()
 
 
-def test_other_bodies_are_small(scene: Scene) -> None:
+def test_bodies_of_other_requests_are_limited(scene: Scene) -> None:
     answer = scene.http.post("/api/auth/login", content=b"x" * (2 << 20))
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "REQUEST_TOO_LARGE")
 
 
-def test_a_service_that_is_away_is_said_in_the_usual_form(scene: Scene, tmp_path: Path) -> None:
+def test_unreachable_service_is_a_503_in_json(scene: Scene, tmp_path: Path) -> None:
     lonely = Gateway(tmp_path / "lonely", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"))
     lonely.start()
     try:
@@ -443,16 +443,16 @@ def test_a_service_that_is_away_is_said_in_the_usual_form(scene: Scene, tmp_path
         assert answer.headers["retry-after"] == "2"
         for path in (f"/api/videos/{ID}/stream", "/api/play-sessions/1/end"):
             assert httpx.get(f"{lonely.base_url}{path}?ticket=secret-ticket").status_code == 503
-        told = lonely.process.output() + lonely.access_log.read_text()
-        assert "/api/videos" in told
-        assert "secret-ticket" not in told
+        logs = lonely.process.output() + lonely.access_log.read_text()
+        assert "/api/videos" in logs
+        assert "secret-ticket" not in logs
     finally:
         lonely.stop()
     own = scene.http.get(f"/api/videos/{ID}/stream/refuse")
     assert own.json()["error"]["code"] == "STREAM_FILE_UNAVAILABLE", "a service's own error is not replaced"
 
 
-def test_the_site(scene: Scene) -> None:
+def test_site_is_served(scene: Scene) -> None:
     for path in ("/", "/watch/some-video", "/login"):
         page = scene.http.get(path, headers={"Accept": "text/html"})
         assert page.status_code == 200

@@ -24,7 +24,7 @@ PEOPLE = ("mother", "father", "daughter", "son")
 
 
 class Household:
-    """Tabs that are looked at side by side, each of somebody else, and what they ask the API for."""
+    """Tabs in view side by side, each of another user, and their requests of the API."""
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
@@ -69,7 +69,7 @@ class Household:
             wait_for(self._is_answered, LIMIT_SEC, f"answers: {[each.url for each in self._under_way]}")
 
     def _begin(self, request: Request) -> None:
-        # What a page that goes away still sends has no end that is told.
+        # The end of requests of a closing page is not reported.
         if request.method == "GET" and request.resource_type == "fetch":
             self._under_way.add(request)
 
@@ -176,13 +176,13 @@ def test_five_people_on_one_address_stay_under_the_default_limits(
     office.http.close()
 
 
-def test_hidden_tabs_ask_for_nothing(stack: EmbeddedStack, contexts: list[BrowserContext]) -> None:
+def test_hidden_tabs_send_no_requests(stack: EmbeddedStack, contexts: list[BrowserContext]) -> None:
     household = Household()
     admin = household.add(contexts[0], "admin")
     log_in(admin)
     admin.goto("/admin")
     expect(admin.get_by_test_id("stream-totals")).to_contain_text("0 / 100")
-    expect(admin.get_by_test_id("pending-users")).to_contain_text("Nobody is waiting")
+    expect(admin.get_by_test_id("pending-users")).to_contain_text("No one is waiting")
     admin.get_by_test_id("all-users").locator("tbody tr").first.wait_for()
     set_visibility = (
         "state => { Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });"

@@ -46,7 +46,7 @@ def heavy_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("stack", ["compose"], indirect=True)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_replicas_go_away_one_after_the_other(
+def test_replicas_stop_one_after_the_other(
     page: Page, stack: ComposeStack, heavy_film: Path, how: signal.Signals
 ) -> None:
     admin = Client(stack.base_url)

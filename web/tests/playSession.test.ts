@@ -119,7 +119,7 @@ describe('opening', () => {
     ['the store is away', away()],
     ['the network is away', new NetworkError()],
     ['requests come too fast', new ApiError(429, 'RATE_LIMITED', 'slow down')],
-    ['a proxy has nobody behind it', new ApiError(502, 'UNEXPECTED', '')],
+    ['a proxy has no server behind it', new ApiError(502, 'UNEXPECTED', '')],
   ])('tries again, ever more slowly, when %s', async (_, error) => {
     const { session, state, start } = setUp();
     start.mockRejectedValue(error);
@@ -154,7 +154,7 @@ describe('opening', () => {
 });
 
 describe('waiting in the queue', () => {
-  it('asks as told, moves up, and plays by itself', async () => {
+  it('polls when due, moves up, and plays automatically', async () => {
     const { session, state, start, heartbeat } = setUp();
     start.mockResolvedValueOnce(queued(2));
     heartbeat.mockResolvedValueOnce(queued(1, 's1', 4)).mockResolvedValueOnce(active());
@@ -249,14 +249,14 @@ describe('playing', () => {
       start.mockResolvedValueOnce(active('s2'));
       await vi.advanceTimersByTimeAsync(2 * HEARTBEAT_SEC * 1000);
       expect(state()).toEqual({ phase: 'active', id: 's2' });
-      // But not for ever: a session that ends before its first heartbeat is told of.
+      // But not for ever: a session that ends before its first heartbeat is reported.
       heartbeat.mockRejectedValueOnce(over(reason));
       await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
       expect(state()).toEqual({ phase: 'gone', reason });
     },
   );
 
-  it('takes no place for a page that nobody looks at, until somebody does', async () => {
+  it('takes no slot for a hidden page until it is shown', async () => {
     const { session, heartbeat, start, state, visible } = await playing();
     heartbeat.mockResolvedValueOnce(active()).mockRejectedValueOnce(over('expired'));
     visible.now = false;
@@ -310,7 +310,7 @@ describe('renewing after an error of the player', () => {
     expect(state()).toEqual({ phase: 'gone', reason: 'admin' });
   });
 
-  it('says when nobody knows', async () => {
+  it('reports when the state is unknown', async () => {
     const { session, heartbeat, state } = await playing();
     heartbeat.mockRejectedValueOnce(away());
     await expect(session.renew()).rejects.toMatchObject({ status: 503 });

@@ -65,8 +65,8 @@ async def follow_revocations(ask_auth: ListRevocations, authenticator: Authentic
         try:
             revoked = await ask_auth(since)
             since = revoked.as_of
-            for session_id in revoked.session_ids:
-                authenticator.revoke(session_id)
+            for login_session_id in revoked.session_ids:
+                authenticator.revoke(login_session_id)
             for user_id, least_version in revoked.accounts.items():
                 authenticator.revoke_account(user_id, least_version)
             await authenticator.renew_keys()

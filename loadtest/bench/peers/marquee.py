@@ -13,7 +13,7 @@ from loadtest.bench.media import MediaFile
 from loadtest.bench.peers import Peer, Place
 from loadtest.bench.peers.catalog import CatalogData
 from loadtest.bench.processes import Process, ProcessError, on_cores, wait_for
-from services.auth.keys import SigningKeys
+from services.auth.credentials.keys import SigningKeys
 from services.auth.models import User
 
 VIEWERS = 2500

@@ -1,4 +1,4 @@
-"""Routes by which people prove who they are and stay logged in."""
+"""Routes to log in and out, to renew tokens, to register and to reset a password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.auth.schemas import (
     Tokens,
     UserView,
 )
-from services.auth.service import Accounts, Actor, Installation, Logins, TokenPair
+from services.auth.service import Accounts, Installation, Logins, Principal, TokenPair
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 FORM_FIELDS = 10
@@ -41,7 +41,7 @@ TOKEN_FORM = {
         "client_secret": {"type": "string"},
     },
 }
-"""What OAuth clients send; scope and client are taken and not looked at."""
+"""Form fields of OAuth clients; scope and client are accepted and ignored."""
 S = TypeVar("S", bound=Schema)
 
 
@@ -52,7 +52,7 @@ def build_router(  # noqa: C901 - routes side by side
     registration: Literal["open", "approval", "closed"],
     uploads: Uploads,
 ) -> APIRouter:
-    """The routes under `/api/auth`, and the published keys."""
+    """Return the routes under `/api/auth`, and the published keys."""
     public = APIRouter()
     cookies = LoginCookies(installation)
 
@@ -75,7 +75,7 @@ def build_router(  # noqa: C901 - routes side by side
         ),
     )
     async def login(body: Credentials, request: Request, response: Response) -> Tokens:
-        """Trades a login and password for tokens, and sets them as cookies."""
+        """Exchange a login and password for tokens, and set them as cookies."""
         device = cookies.known_device(request, body.login_id)
         pair = await logins.log_in(body.login_id, body.password.get_secret_value(), client_address(request), device)
         cookies.remember_login(body.login_id, request, response)
@@ -92,9 +92,9 @@ def build_router(  # noqa: C901 - routes side by side
         openapi_extra={"requestBody": {"required": True, "content": {FORM_TYPE: {"schema": TOKEN_FORM}}}},
     )
     async def token(request: Request, response: Response) -> OAuthTokens:
-        """The token endpoint of OAuth 2.0 (RFC 6749, 4.3 and 6): what API documentation and OAuth clients log in by.
+        """Issue tokens to OAuth 2.0 clients and API documentation (RFC 6749, 4.3 and 6).
 
-        Errors have this API's own form. It sets no cookies.
+        Errors have this API's own form. The endpoint sets no cookies.
         """
         form = await _form(request)
         match form.get("grant_type"):
@@ -119,7 +119,7 @@ def build_router(  # noqa: C901 - routes side by side
     async def refresh(
         request: Request, response: Response, body: Annotated[RefreshRequest | None, Body()] = None
     ) -> Tokens:
-        """Trades a refresh token, from the body or the cookie, for a new pair. The old one is void from then on."""
+        """Exchange a refresh token, from the body or the cookie, for a new pair. The old one becomes invalid."""
         token = body.refresh_token if body else None
         if token is None:
             kept = cookies.refresh_tokens(request)
@@ -132,7 +132,7 @@ def build_router(  # noqa: C901 - routes side by side
 
     @public.post("/api/auth/check", responses=errors(ErrorCode.AUTH_INVALID_CREDENTIALS, ErrorCode.AUTH_RATE_LIMITED))
     async def check(body: Credentials, request: Request) -> CheckResult:
-        """Says whether a login and password are right; gives no token."""
+        """Check a login and password without issuing tokens."""
         device = cookies.known_device(request, body.login_id)
         user = await logins.verify(body.login_id, body.password.get_secret_value(), client_address(request), device)
         return CheckResult(user=own_view(user, uploads))
@@ -141,7 +141,7 @@ def build_router(  # noqa: C901 - routes side by side
 
     @protected.post("/api/auth/logout", status_code=204)
     async def logout(caller: CurrentCaller, request: Request, response: Response) -> None:
-        """Ends this login: its refresh tokens are void and the cookies gone."""
+        """End this login session: revoke its refresh tokens and delete the cookies."""
         if caller.login_session_id:
             await logins.log_out(caller.user_id, caller.login_session_id, client_address(request))
         bare = request.cookies.get(REFRESH_COOKIE, "")
@@ -153,7 +153,7 @@ def build_router(  # noqa: C901 - routes side by side
 
 
 def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"]) -> APIRouter:
-    """Return the routes for those who have no login yet, or none any more, and the keys for services."""
+    """Return the routes to register and to reset a password, and the keys for services."""
     public = APIRouter()
 
     @public.get("/.well-known/jwks.json", include_in_schema=False)
@@ -166,13 +166,13 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
         responses=errors(ErrorCode.AUTH_REGISTRATION_CLOSED, ErrorCode.AUTH_LOGIN_TAKEN),
     )
     async def register(body: Registration, request: Request) -> UserView:
-        """Makes an account; an administrator may have to approve it before it can be used."""
+        """Create an account; an administrator may have to approve it before it can be used."""
         user = await accounts.register(
             login_id=body.login_id,
             password=body.password.get_secret_value(),
             display_name=body.display_name,
             registration=registration,
-            actor=Actor(None, client_address(request)),
+            actor=Principal(None, client_address(request)),
         )
         return UserView.model_validate(user)
 
@@ -182,14 +182,14 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
         responses=errors(ErrorCode.AUTH_RESET_CODE_INVALID, ErrorCode.AUTH_RATE_LIMITED),
     )
     async def reset(body: PasswordResetRequest, request: Request) -> None:
-        """Chooses a new password with a code from an administrator. The code works once, and every login ends."""
+        """Set a new password with a code from an administrator. The code works once, and every login session ends."""
         await accounts.reset_password(body.code, body.password.get_secret_value(), client_address(request))
 
     return public
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    """The fields of a form, each at most once (RFC 6749, 3.2)."""
+    """Return the fields of a form, each at most once (RFC 6749, 3.2)."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         raise invalid_field("body", f"must be {FORM_TYPE}")
     try:
@@ -205,7 +205,7 @@ async def _form(request: Request) -> Mapping[str, str]:
 
 
 def _form_of(schema: type[S], fields: Mapping[str, str | None]) -> S:
-    """Checks fields of a form as those of a JSON body are."""
+    """Validate fields of a form like those of a JSON body."""
     try:
         return schema.model_validate(fields)
     except ValidationError as error:

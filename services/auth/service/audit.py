@@ -1,4 +1,4 @@
-"""The audit log: reading it, and noticing when too many logins fail."""
+"""The audit log: read and prune it, and alert on too many failed logins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BURST = type_of(user_pb2.FailuresBurst)
 BUSIEST = 5
 DELIVERIES = 6
 FIRST_RETRY = timedelta(seconds=20)
-"""Doubled each time: the last attempt is about ten minutes after the first."""
+"""Doubled after each attempt: the last one is about ten minutes after the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class AuditRecord:
 
 
 class Audit:
-    """What was done, and what should worry the operator.
+    """The audit log, and the alerts that follow from it.
 
     Args:
-        database: auth's.
-        retention_days: how long entries are kept.
+        database: auth's database.
+        retention_days: how long entries are kept, in days.
         burst: failed logins in five minutes that raise an alert.
-        clock: tells the time.
+        clock: returns the time.
     """
 
     def __init__(self, database: Database, *, retention_days: int, burst: int, clock: Callable[[], datetime]) -> None:
@@ -60,21 +60,21 @@ class Audit:
         self._clock = clock
 
     async def page(self, wanted: AuditFilter, *, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
-        """Entries, newest first, and how many there are in all."""
+        """Return entries, newest first, and their total number."""
         async with self._database.read() as session:
             return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
 
     async def enter(self, transaction: Transaction, act: AuditRecord) -> None:
-        """Writes down what an administrator did with another service.
+        """Write an entry about what an administrator did with another service.
 
-        Of persons whose accounts were erased before it came nothing is kept but ids that mean nothing any more.
+        Of users whose accounts were erased before it arrives, only their ids are kept, which identify no one any more.
 
         Args:
-            transaction: in which the delivery is remembered, too.
-            act: what was done.
+            transaction: the transaction that also records the delivery.
+            act: the action.
         """
         persons = {act.actor_id} | ({act.target_id} if act.target_kind == "user" and act.target_id else set())
-        there = await UserRepository(transaction.session).held(persons)
+        there = await UserRepository(transaction.session).lock_existing(persons)
         AuditRepository(transaction.session).add(
             AuditEntry(
                 id=act.id,
@@ -88,13 +88,13 @@ class Audit:
             )
         )
 
-    async def forget_old(self) -> None:
-        """Removes entries that were kept long enough."""
+    async def delete_old_entries(self) -> None:
+        """Remove entries older than the retention."""
         async with self._database.write() as transaction:
-            await AuditRepository(transaction.session).forget(self._clock() - self._retention)
+            await AuditRepository(transaction.session).delete_before(self._clock() - self._retention)
 
-    async def look_for_burst(self) -> bool:
-        """Raises an alert when too many logins have failed; once in a window, whoever else looks; whether it did."""
+    async def detect_failure_burst(self) -> bool:
+        """Raise an alert if too many logins failed, once per window for all replicas; return whether it was raised."""
         now = self._clock()
         since = now - BURST_WINDOW
         async with self._database.read() as session:
@@ -107,7 +107,7 @@ class Audit:
         window_sec = int(BURST_WINDOW.total_seconds())
         body = {
             "kind": BURST,
-            # What chat systems show of a webhook.
+            # The field that chat systems show of a webhook.
             "text": f"Marquee: {failures} logins failed in {window_sec // 60} minutes ({', '.join(addresses)}).",
             "failures": failures,
             "window_sec": window_sec,
@@ -124,7 +124,7 @@ class Audit:
         return True
 
     async def take_alert(self) -> Alert | None:
-        """An alert to be delivered now. It comes again later, a few times, unless `delivered` is called."""
+        """Return an alert that is due for delivery. It becomes due again, a few times, until `mark_delivered`."""
         now = self._clock()
         async with self._database.write() as transaction:
             alert = await AlertRepository(transaction.session).due(now)
@@ -134,7 +134,7 @@ class Audit:
                 alert.next_attempt_at = retry if alert.attempts < DELIVERIES else None
         return alert
 
-    async def delivered(self, alert: Alert) -> None:
-        """Notes that somebody has taken an alert."""
+    async def mark_delivered(self, alert: Alert) -> None:
+        """Record that an alert was delivered."""
         async with self._database.write() as transaction:
-            await AlertRepository(transaction.session).settle(alert.kind, alert.raised_at)
+            await AlertRepository(transaction.session).mark_delivered(alert.kind, alert.raised_at)

@@ -16,28 +16,28 @@ from marquee.events.v1 import corporation_pb2
 from services.auth.domain import Plan, searchable
 from services.auth.models import Corporation
 from services.auth.repository import CorporationRepository
-from services.auth.service.common import SOURCE, SYSTEM, Actor, write_audit
+from services.auth.service.common import SOURCE, SYSTEM, Principal, write_audit
 
 
 class Corporations:
-    """What administrators do with corporations, and what time does to their plans."""
+    """What administrators do with corporations, and the expiry of their plans."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
 
     def now(self) -> datetime:
-        """The moment by which plans are judged."""
+        """Return the time at which plans are evaluated."""
         return self._clock()
 
     async def page(self, query: str | None, *, offset: int, limit: int) -> tuple[Sequence[Corporation], int]:
-        """Corporations, newest first, and how many there are in all."""
+        """Return corporations, newest first, and their total number."""
         wanted = searchable(query) if query else None
         async with self._database.read() as session:
             return await CorporationRepository(session).page(wanted, offset=offset, limit=limit)
 
     async def get(self, corporation_id: str) -> Corporation:
-        """A corporation.
+        """Return a corporation.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
@@ -49,12 +49,12 @@ class Corporations:
         return found
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Corporation]:
-        """Several corporations at once; unknown ids are left out."""
+        """Return several corporations; unknown ids are left out."""
         async with self._database.read() as session:
             return await CorporationRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
 
-    async def make(self, name: str, actor: Actor) -> Corporation:
-        """Makes a corporation on the free plan.
+    async def make(self, name: str, actor: Principal) -> Corporation:
+        """Create a corporation on the free plan.
 
         Raises:
             ApiError: CORPORATION_NAME_TAKEN.
@@ -77,8 +77,8 @@ class Corporations:
             raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
 
-    async def rename(self, corporation_id: str, name: str, actor: Actor) -> Corporation:
-        """Gives a corporation another name.
+    async def rename(self, corporation_id: str, name: str, actor: Principal) -> Corporation:
+        """Rename a corporation.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, or CORPORATION_NAME_TAKEN.
@@ -97,17 +97,19 @@ class Corporations:
             raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
 
-    async def set_plan(self, corporation_id: str, plan: Plan, expires_at: datetime | None, actor: Actor) -> Corporation:
-        """Puts a corporation on a plan; the same again changes nothing.
+    async def set_plan(
+        self, corporation_id: str, plan: Plan, expires_at: datetime | None, actor: Principal
+    ) -> Corporation:
+        """Put a corporation on a plan; the same plan and end again changes nothing.
 
         Args:
             corporation_id: the corporation.
             plan: the plan.
-            expires_at: when a paid one ends; None for one that does not end, and for the free one.
-            actor: who decides it.
+            expires_at: end of a paid plan; None for one that does not end, and for the free plan.
+            actor: the administrator who decides it.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND, or VALIDATION_FAILED for an end that makes no sense.
+            ApiError: CONTENT_NOT_FOUND, or VALIDATION_FAILED for an end in the past or of a free plan.
         """
         now = self._clock()
         if expires_at is not None and (plan == "free" or expires_at <= now):
@@ -134,8 +136,8 @@ class Corporations:
                 )
         return corporation
 
-    async def delete(self, corporation_id: str, actor: Actor) -> None:
-        """Removes a corporation without members.
+    async def delete(self, corporation_id: str, actor: Principal) -> None:
+        """Remove a corporation without members.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, or CORPORATION_NOT_EMPTY.
@@ -143,7 +145,7 @@ class Corporations:
         now = self._clock()
         async with self._database.write() as transaction:
             corporations = CorporationRepository(transaction.session)
-            # Locked: nobody joins while it is looked at.
+            # Locked: no account can join between the check and the removal.
             corporation = await _locked(transaction, corporation_id)
             if await corporations.has_members(corporation.id):
                 raise ApiError(ErrorCode.CORPORATION_NOT_EMPTY)
@@ -155,7 +157,7 @@ class Corporations:
             await corporations.remove(corporation)
 
     async def expire_plans(self) -> int:
-        """Makes overdue paid plans free, and tells of each once, whoever else does the same now; answers how many."""
+        """Make overdue paid plans free, with one event each even if replicas run concurrently; return how many."""
         now = self._clock()
         async with self._database.write() as transaction:
             expired = await CorporationRepository(transaction.session).expire(now)
@@ -169,7 +171,11 @@ class Corporations:
 
 
 async def _locked(transaction: Transaction, corporation_id: str) -> Corporation:
-    found = await CorporationRepository(transaction.session).locked(corporation_id) if is_id(corporation_id) else None
+    found = (
+        await CorporationRepository(transaction.session).get_for_update(corporation_id)
+        if is_id(corporation_id)
+        else None
+    )
     if found is None:
         raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return found

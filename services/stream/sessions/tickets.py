@@ -44,7 +44,7 @@ class Ticket:
     session_id: str
     video_id: str
     caller: Caller
-    """As logged in when the session began; `session_id` in it is the login."""
+    """As logged in when the session began; `login_session_id` in it is the login session."""
     started_ms: int
     """When the session got its slot, in milliseconds since 1970."""
     source: str

@@ -34,7 +34,7 @@ async def fails_everywhere(auth: Auth, *tokens: str) -> None:
 
 
 class RegisteringContract:
-    async def test_open_makes_an_active_account(self, auth: Auth) -> None:
+    async def test_open_registration_creates_active_account(self, auth: Auth) -> None:
         answer = await auth.register("Alice", name="앨리스 🎬")
         assert answer.status_code == 201
         body = answer.json()
@@ -56,14 +56,14 @@ class RegisteringContract:
             "version": 1,
         }
 
-    async def test_approval_makes_an_account_that_waits(self, start_auth: StartAuth) -> None:
+    async def test_registration_with_approval_creates_pending_account(self, start_auth: StartAuth) -> None:
         async with start_auth(registration="approval") as auth:
             assert (await auth.register("alice")).json()["status"] == "pending"
             assert problem(await auth.log_in("alice")) == (403, "AUTH_USER_PENDING")
             assert problem(await auth.log_in("alice", "wrong")) == (401, "AUTH_INVALID_CREDENTIALS")
             assert (await auth.events("user.registered"))[-1]["status"] == "pending"
 
-    async def test_closed_makes_none(self, start_auth: StartAuth) -> None:
+    async def test_closed_registration_is_refused(self, start_auth: StartAuth) -> None:
         async with start_auth(registration="closed") as auth:
             assert problem(await auth.register("alice")) == (403, "AUTH_REGISTRATION_CLOSED")
             assert problem(await auth.log_in("alice")) == (401, "AUTH_INVALID_CREDENTIALS")
@@ -78,12 +78,12 @@ class RegisteringContract:
             ("other", "ADMIN"),
         ],
     )
-    async def test_a_login_is_given_once(self, auth: Auth, first: str, second: str) -> None:
+    async def test_login_is_unique(self, auth: Auth, first: str, second: str) -> None:
         assert (await auth.register(first)).status_code == 201
         assert problem(await auth.register(second)) == (409, "AUTH_LOGIN_TAKEN")
         assert len(await auth.events("user.registered")) == 2
 
-    async def test_of_many_at_once_one_gets_the_login(self, auth: Auth) -> None:
+    async def test_one_of_concurrent_registrations_gets_the_login(self, auth: Auth) -> None:
         answers = await asyncio.gather(*(auth.register("alice") for _ in range(8)))
         assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
 
@@ -105,7 +105,7 @@ class RegisteringContract:
             ({"role": "admin"}, "role"),
         ],
     )
-    async def test_what_can_not_be_is_named(self, auth: Auth, changes: dict[str, str], field: str) -> None:
+    async def test_invalid_fields_are_named(self, auth: Auth, changes: dict[str, str], field: str) -> None:
         body = {"login_id": "alice", "password": PASSWORD, "display_name": "Alice"} | changes
         answer = await auth.client.post("/api/auth/register", json=body)
         assert problem(answer) == (422, "VALIDATION_FAILED")
@@ -126,9 +126,7 @@ class LoginContract:
         assert (event["user_id"], event["client_address"]) == (body["user"]["id"], "10.0.0.1")
 
     @pytest.mark.parametrize(("scheme", "secure"), [("http", ""), ("https", True)])
-    async def test_sets_cookies_that_no_script_and_no_other_site_gets(
-        self, auth: Auth, scheme: str, secure: object
-    ) -> None:
+    async def test_cookies_are_httponly_and_same_site(self, auth: Auth, scheme: str, secure: object) -> None:
         answer = await auth.log_in(client=auth.browser(scheme=scheme))
         cookies, body = cookies_of(answer), answer.json()
         for name, value, path, life in (
@@ -144,19 +142,19 @@ class LoginContract:
             assert (cookie["path"], cookie["max-age"]) == (path, str(life))
             assert not cookie["domain"]
 
-    async def test_is_the_same_however_the_login_is_typed(self, auth: Auth) -> None:
+    async def test_login_ignores_case_and_composition(self, auth: Auth) -> None:
         await auth.register("홍길동")
         for login in ("홍길동", unicodedata.normalize("NFD", "홍길동"), " 홍길동 "):
             assert (await auth.log_in(login)).status_code == 200
 
-    async def test_spaces_around_a_password_belong_to_it(self, auth: Auth) -> None:
+    async def test_spaces_around_a_password_are_part_of_it(self, auth: Auth) -> None:
         await auth.register("alice", " spaced out ")
         assert (await auth.log_in("alice", " spaced out ")).status_code == 200
         assert problem(await auth.log_in("alice", "spaced out")) == (401, "AUTH_INVALID_CREDENTIALS")
         assert (await auth.client.get("/api/users/me", headers=basic("alice", " spaced out "))).status_code == 200
 
-    @pytest.mark.parametrize("login", [ADMIN, "nobody", "no\0body", "", "\u202e", "x" * 256, "no:body"])
-    async def test_says_the_same_of_a_wrong_login_and_a_wrong_password(self, auth: Auth, login: str) -> None:
+    @pytest.mark.parametrize("login", [ADMIN, "unknown", "no\0body", "", "\u202e", "x" * 256, "no:body"])
+    async def test_wrong_login_and_wrong_password_get_same_response(self, auth: Auth, login: str) -> None:
         answer = await auth.log_in(login, "wrong")
         assert problem(answer) == (401, "AUTH_INVALID_CREDENTIALS")
         assert answer.json() == (await auth.log_in(ADMIN, "wrong")).json()
@@ -164,31 +162,29 @@ class LoginContract:
         assert len(await auth.events("auth.login_failed")) == 2
         assert await auth.events("auth.login_succeeded") == []
 
-    async def test_does_the_same_work_for_a_wrong_login_and_a_wrong_password(
-        self, auth: Auth, checked: list[bytes]
-    ) -> None:
-        for login in (ADMIN, "nobody", "no\0body"):
+    async def test_wrong_login_and_wrong_password_cost_the_same(self, auth: Auth, checked: list[bytes]) -> None:
+        for login in (ADMIN, "unknown", "no\0body"):
             await auth.log_in(login, "wrong")
         assert len(checked) == 3
 
-    async def test_of_a_failure_it_is_told_who_tried(self, auth: Auth) -> None:
-        await auth.log_in("Nobody", "wrong")
+    async def test_failure_emits_event_with_normalised_login(self, auth: Auth) -> None:
+        await auth.log_in("Unknown", "wrong")
         (event,) = await auth.events("auth.login_failed")
         assert event == {
-            "login_id": "nobody",
+            "login_id": "unknown",
             "client_address": "10.0.0.1",
             "code": "AUTH_INVALID_CREDENTIALS",
-            "subject": "nobody",
+            "subject": "unknown",
             "version": 0,
         }
 
     @pytest.mark.parametrize(
         "body", [{}, {"login_id": "a"}, {"login_id": "a", "password": ["x"]}, {"login_id": "x" * 257, "password": "x"}]
     )
-    async def test_refuses_what_is_no_login(self, auth: Auth, body: dict[str, Any]) -> None:
+    async def test_malformed_credentials_are_refused(self, auth: Auth, body: dict[str, Any]) -> None:
         assert problem(await auth.client.post("/api/auth/login", json=body)) == (422, "VALIDATION_FAILED")
 
-    async def test_a_check_gives_no_token(self, auth: Auth) -> None:
+    async def test_check_issues_no_token(self, auth: Auth) -> None:
         answer = await auth.client.post("/api/auth/check", json={"login_id": ADMIN, "password": PASSWORD})
         assert set(answer.json()) == {"ok", "user"}
         assert answer.json()["ok"] is True
@@ -210,7 +206,7 @@ class LoginContract:
 
 
 class RefreshContract:
-    async def test_trades_a_token_for_a_new_pair(self, auth: Auth, clock: Clock) -> None:
+    async def test_refresh_returns_new_pair(self, auth: Auth, clock: Clock) -> None:
         first = (await auth.log_in()).json()
         clock.advance(seconds=5)
         answer = await auth.refresh(first["refresh_token"])
@@ -222,7 +218,7 @@ class RefreshContract:
         assert cookies[named(REFRESH_COOKIE, cookies)].value == second["refresh_token"]
         assert (await auth.refresh(second["refresh_token"])).status_code == 200
 
-    async def test_all_tokens_of_a_login_share_its_session(self, auth: Auth) -> None:
+    async def test_tokens_of_one_login_share_login_session_id(self, auth: Auth) -> None:
         first = (await auth.log_in()).json()
         second = (await auth.refresh(first["refresh_token"])).json()
         other = (await auth.log_in()).json()
@@ -237,7 +233,7 @@ class RefreshContract:
         ]
         assert sessions[0] == sessions[1] != sessions[2]
 
-    async def test_an_old_token_that_comes_back_ends_the_login(self, auth: Auth, clock: Clock) -> None:
+    async def test_reused_token_ends_login_session(self, auth: Auth, clock: Clock) -> None:
         first = (await auth.log_in()).json()["refresh_token"]
         second = (await auth.refresh(first)).json()["refresh_token"]
         other = (await auth.log_in()).json()["refresh_token"]
@@ -246,7 +242,7 @@ class RefreshContract:
         assert len(await auth.events("auth.token_revoked")) == 1
         assert (await auth.refresh(other)).status_code == 200
 
-    async def test_who_missed_the_answer_gets_the_same_one_again(self, auth: Auth, clock: Clock) -> None:
+    async def test_repeated_refresh_gets_same_pair_within_grace(self, auth: Auth, clock: Clock) -> None:
         first = (await auth.log_in()).json()["refresh_token"]
         answer = (await auth.refresh(first)).json()
         clock.advance(seconds=GRACE_SEC)
@@ -256,7 +252,7 @@ class RefreshContract:
         assert cookies[named(REFRESH_COOKIE, cookies)]["max-age"] == str(int(auth.settings.refresh_ttl_sec - GRACE_SEC))
         assert (await auth.refresh(answer["refresh_token"])).status_code == 200
 
-    async def test_asking_again_does_not_lengthen_the_grace(self, auth: Auth, clock: Clock) -> None:
+    async def test_repeated_refresh_does_not_extend_grace(self, auth: Auth, clock: Clock) -> None:
         first = (await auth.log_in()).json()["refresh_token"]
         await auth.refresh(first)
         clock.advance(seconds=GRACE_SEC - 1)
@@ -264,20 +260,20 @@ class RefreshContract:
         clock.advance(seconds=GRACE_SEC - 1)
         await fails_everywhere(auth, first)
 
-    async def test_only_the_immediate_predecessor_may_ask_again(self, auth: Auth) -> None:
+    async def test_grace_covers_only_immediate_predecessor(self, auth: Auth) -> None:
         first = (await auth.log_in()).json()["refresh_token"]
         second = (await auth.refresh(first)).json()["refresh_token"]
         third = (await auth.refresh(second)).json()["refresh_token"]
         await fails_everywhere(auth, first, second, third)
 
-    async def test_two_tabs_at_once_get_one_token(self, auth: Auth) -> None:
+    async def test_concurrent_refreshes_get_one_successor(self, auth: Auth) -> None:
         first = (await auth.log_in()).json()["refresh_token"]
         answers = await asyncio.gather(*(auth.refresh(first) for _ in range(6)))
         assert {answer.status_code for answer in answers} == {200}
         (second,) = {answer.json()["refresh_token"] for answer in answers}
         assert (await auth.refresh(second)).status_code == 200
 
-    async def test_a_token_ends(self, auth: Auth, clock: Clock) -> None:
+    async def test_refresh_token_expires(self, auth: Auth, clock: Clock) -> None:
         token = (await auth.log_in()).json()["refresh_token"]
         clock.advance(seconds=auth.settings.refresh_ttl_sec)
         assert problem(await auth.refresh(token)) == (401, "AUTH_TOKEN_EXPIRED")
@@ -286,7 +282,7 @@ class RefreshContract:
         await fails_everywhere(auth, token)
 
     @pytest.mark.parametrize("token", ["x", "x" * 256, "\0"])
-    async def test_a_made_up_token_is_refused(self, auth: Auth, token: str) -> None:
+    async def test_invented_token_is_refused(self, auth: Auth, token: str) -> None:
         assert problem(await auth.refresh(token)) == (401, "AUTH_INVALID_TOKEN")
 
     @pytest.mark.parametrize("body", [{"refresh_token": "x" * 257}, {"token": "x"}, {"refresh_token": 7}])
@@ -294,7 +290,7 @@ class RefreshContract:
         assert problem(await auth.client.post("/api/auth/refresh", json=body)) == (422, "VALIDATION_FAILED")
 
     @pytest.mark.parametrize("body", [None, {}, {"refresh_token": None}])
-    async def test_a_browser_sends_its_cookie(self, auth: Auth, body: dict[str, Any] | None) -> None:
+    async def test_refresh_by_cookie(self, auth: Auth, body: dict[str, Any] | None) -> None:
         await auth.log_in(client=auth.client)
         name = named(REFRESH_COOKIE, auth.client.cookies)
         before = auth.client.cookies[name]
@@ -302,16 +298,16 @@ class RefreshContract:
         assert answer.status_code == 200
         assert auth.client.cookies[name] == answer.json()["refresh_token"] != before
 
-    async def test_another_site_can_not_make_a_browser_refresh(self, auth: Auth) -> None:
+    async def test_refresh_from_another_site_is_refused(self, auth: Auth) -> None:
         await auth.log_in(client=auth.client)
         assert problem(await auth.client.post("/api/auth/refresh")) == (403, "AUTH_FORBIDDEN")
 
-    async def test_without_a_token_it_is_refused(self, auth: Auth) -> None:
+    async def test_refresh_without_token_is_refused(self, auth: Auth) -> None:
         assert problem(await auth.client.post("/api/auth/refresh")) == (401, "AUTH_INVALID_TOKEN")
 
 
 class LogoutContract:
-    async def test_ends_this_login_and_no_other(self, auth: Auth) -> None:
+    async def test_logout_ends_only_this_login_session(self, auth: Auth) -> None:
         here, there = (await auth.log_in()).json(), (await auth.log_in()).json()
         moved_on = (await auth.refresh(here["refresh_token"])).json()
         headers = {"Authorization": f"Bearer {here['access_token']}"}
@@ -321,26 +317,26 @@ class LogoutContract:
         (event,) = await auth.events("auth.token_revoked")
         assert event["user_id"] == here["user"]["id"]
 
-    async def test_twice_changes_nothing(self, auth: Auth) -> None:
+    async def test_second_logout_changes_nothing(self, auth: Auth) -> None:
         headers = await auth.bearer()
         for _ in range(2):
             assert (await auth.client.post("/api/auth/logout", headers=headers)).status_code == 204
         assert len(await auth.events("auth.token_revoked")) == 1
 
-    async def test_takes_the_cookies_away(self, auth: Auth) -> None:
+    async def test_logout_deletes_cookies(self, auth: Auth) -> None:
         await auth.log_in(client=auth.client)
         assert problem(await auth.client.post("/api/auth/logout")) == (403, "AUTH_FORBIDDEN")
         assert (await auth.client.post("/api/auth/logout", headers=BROWSER)).status_code == 204
         assert [name.startswith(DEVICE_COOKIE) for name in auth.client.cookies] == [True]
         assert (await auth.client.get("/api/users/me")).status_code == 401
 
-    async def test_needs_a_login(self, auth: Auth) -> None:
+    async def test_logout_needs_authentication(self, auth: Auth) -> None:
         assert problem(await auth.client.post("/api/auth/logout")) == (401, "AUTH_INVALID_TOKEN")
         assert (await auth.client.post("/api/auth/logout", headers=basic(ADMIN, PASSWORD))).status_code == 204
 
 
 class UsersContract:
-    async def test_everybody_sees_themselves(self, auth: Auth) -> None:
+    async def test_users_see_their_own_account(self, auth: Auth) -> None:
         await auth.register("alice")
         await auth.log_in("alice", client=auth.client)
         by_cookie = (await auth.client.get("/api/users/me")).json()
@@ -349,7 +345,7 @@ class UsersContract:
         assert by_cookie == by_token == by_password
         assert (by_cookie["login_id"], by_cookie["can_upload"]) == ("alice", False)
 
-    async def test_members_may_upload_where_it_is_set_so(self, start_auth: StartAuth) -> None:
+    async def test_members_may_upload_if_setting_allows(self, start_auth: StartAuth) -> None:
         async with start_auth(registration="open", uploads="members") as auth:
             await auth.register("alice")
             answer = await auth.client.get("/api/users/me", headers=basic("alice", PASSWORD))
@@ -364,7 +360,7 @@ class UsersContract:
             ("POST", "/api/auth/logout"),
         ],
     )
-    async def test_nobody_sees_nothing(self, auth: Auth, method: str, path: str) -> None:
+    async def test_anonymous_client_sees_no_account(self, auth: Auth, method: str, path: str) -> None:
         answer = await auth.client.request(method, path)
         assert problem(answer) == (401, "AUTH_INVALID_TOKEN")
         assert "Basic" in answer.headers["WWW-Authenticate"]
@@ -375,7 +371,7 @@ class UsersContract:
         answer = await auth.client.request(method, path, headers=await auth.bearer("alice"))
         assert problem(answer) == (403, "AUTH_FORBIDDEN")
 
-    async def test_a_list_has_pages_newest_first(self, auth: Auth) -> None:
+    async def test_list_is_paged_newest_first(self, auth: Auth) -> None:
         for number in range(5):
             await auth.register(f"user-{number}")
         headers = await auth.bearer()
@@ -390,7 +386,7 @@ class UsersContract:
         assert [(page["page"], page["page_size"], page["total"]) for page in pages] == [(1, 4, 6), (2, 4, 6), (3, 4, 6)]
         assert "password" not in repr(pages)
 
-    async def test_a_list_may_be_of_one_status(self, start_auth: StartAuth) -> None:
+    async def test_list_filters_by_status(self, start_auth: StartAuth) -> None:
         async with start_auth() as auth:
             await auth.register("waiting")
             headers = await auth.bearer()
@@ -406,7 +402,7 @@ class UsersContract:
             answer = await auth.client.get("/api/users?status=bogus", headers=headers)
             assert problem(answer) == (422, "VALIDATION_FAILED")
 
-    async def test_an_approval_lets_in(self, start_auth: StartAuth) -> None:
+    async def test_approved_user_can_log_in(self, start_auth: StartAuth) -> None:
         async with start_auth(registration="approval") as auth:
             user_id = (await auth.register("alice")).json()["id"]
             headers = await auth.bearer()
@@ -416,7 +412,7 @@ class UsersContract:
             assert (await auth.log_in("alice")).status_code == 200
             assert await auth.events("user.approved") == [{"user_id": user_id, "subject": user_id, "version": 2}]
 
-    async def test_two_approvals_at_once_are_one(self, start_auth: StartAuth) -> None:
+    async def test_concurrent_approvals_emit_one_event(self, start_auth: StartAuth) -> None:
         async with start_auth(registration="approval") as auth:
             headers = await auth.bearer()
             ids = [(await auth.register(f"user-{number}")).json()["id"] for number in range(5)]
@@ -425,8 +421,8 @@ class UsersContract:
             )
             assert sorted(event["user_id"] for event in await auth.events("user.approved")) == sorted(ids)
 
-    @pytest.mark.parametrize("user_id", [new_id(), "nobody", "a%00b", "%2e%2e", "x" * 200])
-    async def test_who_is_not_there_can_not_be_approved(self, auth: Auth, user_id: str) -> None:
+    @pytest.mark.parametrize("user_id", [new_id(), "unknown", "a%00b", "%2e%2e", "x" * 200])
+    async def test_approval_of_unknown_user_is_not_found(self, auth: Auth, user_id: str) -> None:
         answer = await auth.client.post(f"/api/users/{user_id}/approve", headers=await auth.bearer())
         assert problem(answer) == (404, "CONTENT_NOT_FOUND")
 
@@ -448,7 +444,7 @@ class TestPostgres(HttpContract):
 
 
 class TestKeys:
-    async def test_published_keys_verify_and_tell_nothing_private(self, auth: Auth) -> None:
+    async def test_published_keys_verify_and_are_not_private(self, auth: Auth) -> None:
         token = (await auth.log_in()).json()["access_token"]
         answer = await auth.client.get("/.well-known/jwks.json")
         (key,) = answer.json()["keys"]
@@ -460,7 +456,7 @@ class TestKeys:
         caller = await TokenVerifier(fetch).verify(token)
         assert (caller.role, caller.status) == ("admin", "active")
 
-    async def test_replicas_with_one_key_file_believe_each_other(self, start_auth: StartAuth) -> None:
+    async def test_replicas_with_one_key_file_verify_each_others_tokens(self, start_auth: StartAuth) -> None:
         async with start_auth() as one, start_auth() as other:
             answer = await other.client.get("/api/users/me", headers=await one.bearer())
             assert answer.json()["login_id"] == ADMIN

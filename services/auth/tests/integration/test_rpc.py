@@ -48,7 +48,7 @@ class RpcContract:
         """What another service knows of its callers."""
         return authenticator(await auth.channel())
 
-    async def test_a_right_password_names_the_account(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+    async def test_right_password_returns_account(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         registered = (await auth.register("홍길동", name="길동")).json()
         request = auth_pb2.VerifyBasicRequest(login_id="홍길동", password=PASSWORD, client_address="9.9.9.9")
         user = (await call(stub.VerifyBasic, request)).user
@@ -56,8 +56,8 @@ class RpcContract:
         assert (user.role, user.status, user.corporation_id) == ("member", "active", "")
         assert user.created_at.ToJsonString()[:19] == registered["created_at"][:19]
 
-    @pytest.mark.parametrize("login", [ADMIN, "nobody", "no\0body", ""])
-    async def test_a_wrong_one_is_refused_and_recorded(
+    @pytest.mark.parametrize("login", [ADMIN, "unknown", "no\0body", ""])
+    async def test_wrong_password_is_refused_and_recorded(
         self, auth: Auth, stub: AuthServiceAsyncStub, login: str
     ) -> None:
         request = auth_pb2.VerifyBasicRequest(login_id=login, password="wrong", client_address="9.9.9.9")
@@ -66,9 +66,7 @@ class RpcContract:
         (event,) = await auth.events("auth.login_failed")
         assert event["client_address"] == "9.9.9.9"
 
-    async def test_other_services_know_callers_by_password_and_by_token(
-        self, auth: Auth, remote: Authenticator
-    ) -> None:
+    async def test_other_services_authenticate_by_password_and_token(self, auth: Auth, remote: Authenticator) -> None:
         by_password = await remote(a_request(basic(ADMIN, PASSWORD)))
         by_token = await remote(a_request(await auth.bearer()))
         assert by_password.user_id == by_token.user_id
@@ -92,7 +90,7 @@ class RpcContract:
             await remote(a_request(basic(ADMIN, PASSWORD)))
         assert (await remote(a_request(basic(ADMIN, PASSWORD), "8.8.8.8"))).is_admin
 
-    async def test_ended_logins_are_told(self, auth: Auth, stub: AuthServiceAsyncStub, clock: Clock) -> None:
+    async def test_ended_login_sessions_are_listed(self, auth: Auth, stub: AuthServiceAsyncStub, clock: Clock) -> None:
         bearer = await auth.bearer()
         nothing = await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())
         assert not nothing.session_ids
@@ -113,7 +111,7 @@ class RpcContract:
         assert not (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids
         assert not (await call(stub.ListRevocations, since)).session_ids
 
-    async def test_another_service_refuses_the_token_of_an_ended_login(
+    async def test_another_service_refuses_token_of_ended_login_session(
         self, auth: Auth, remote: Authenticator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(auth_client, "REVOCATIONS_SEC", 0.01)
@@ -132,9 +130,9 @@ class RpcContract:
         assert (await remote(a_request(other))).is_admin
         following.cancel()
 
-    async def test_several_users_come_in_one_answer(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+    async def test_several_users_are_returned_at_once(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         ids = [(await auth.register(f"user-{number}")).json()["id"] for number in range(3)]
-        asked = [ids[2], new_id(), "nobody", "no\0body", ids[0], ids[0]]
+        asked = [ids[2], new_id(), "unknown", "no\0body", ids[0], ids[0]]
         users = (await call(stub.GetUsers, auth_pb2.GetUsersRequest(ids=asked))).users
         assert {user.id: user.login_id for user in users} == {ids[0]: "user-0", ids[2]: "user-2"}
         assert len(users) == 2
@@ -164,7 +162,7 @@ class TestPostgres(RpcContract):
         return postgres_url
 
 
-async def test_an_account_that_waits_is_refused(start_auth: StartAuth) -> None:
+async def test_pending_account_is_refused(start_auth: StartAuth) -> None:
     async with start_auth(registration="approval") as auth:
         await auth.register("alice")
         remote = authenticator(await auth.channel())
@@ -172,6 +170,6 @@ async def test_an_account_that_waits_is_refused(start_auth: StartAuth) -> None:
             await remote(a_request(basic("alice", PASSWORD)))
 
 
-async def test_health_is_told(auth: Auth) -> None:
+async def test_health_service_answers(auth: Auth) -> None:
     channel = await auth.channel()
     assert await probe(channel, "nothing") is None

@@ -10,7 +10,7 @@ from services.progress.consumers import subscribe
 from services.progress.tests.fakes import a_view_log
 
 
-async def test_a_session_of_nothing_is_no_view(database: Database) -> None:
+async def test_event_without_ids_is_malformed(database: Database) -> None:
     bus = FakeBus()
     subscribe(bus, database, a_view_log(database))
     with pytest.raises(MalformedEventError):

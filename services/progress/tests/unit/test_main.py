@@ -48,7 +48,7 @@ async def service(settings: ProgressSettings, bus: FakeBus) -> AsyncIterator[Ser
     await service.stop(0)
 
 
-async def test_it_answers_http_and_grpc(service: Service) -> None:
+async def test_service_answers_http_and_grpc(service: Service) -> None:
     transport = httpx.ASGITransport(service.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://progress") as http:
         ready = await http.get("/readyz")
@@ -62,7 +62,7 @@ async def test_it_answers_http_and_grpc(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("role", "relays"), [(Role.SERVE, 1), (Role.WORKER, 1), (Role.API, 0)])
-async def test_who_relays_events(settings: ProgressSettings, role: Role, relays: int) -> None:
+async def test_only_workers_relay_events(settings: ProgressSettings, role: Role, relays: int) -> None:
     service = build(settings, role, FakeBus())
     assert sum(getattr(loop, "__func__", None) is Relay.run for loop in service.background) == relays
     await service.resources.aclose()

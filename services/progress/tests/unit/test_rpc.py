@@ -30,7 +30,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def GetSource(  # noqa: N802
         self, request: catalog_pb2.GetSourceRequest, context: aio.ServicerContext[Any, Any]
     ) -> catalog_pb2.GetSourceResponse:
-        """Nobody here asks for it."""
+        """Not called by these tests."""
         raise NotImplementedError
 
     async def GetVideos(  # noqa: N802
@@ -70,8 +70,8 @@ async def test_get_progress_answers_for_several_videos(
     recorder = Recorder(database, catalog)
     videos = [catalog.add(make_video()) for _ in range(3)]
     for video in videos:
-        await recorder.take(MEMBER, video.id, Report(96.0, 100.0))
-        await recorder.take(COLLEAGUE, video.id, Report(1.0, 100.0))
+        await recorder.record(MEMBER, video.id, Report(96.0, 100.0))
+        await recorder.record(COLLEAGUE, video.id, Report(1.0, 100.0))
     request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[videos[0].id, videos[2].id, new_id()])
     answer = await call(ProgressServiceStub(channel).GetProgress, request)
     records = {record.video_id: record for record in answer.records}
@@ -90,7 +90,7 @@ async def test_get_progress_takes_100_videos(channel: aio.Channel) -> None:
         await call(stub.GetProgress, request)
 
 
-async def test_the_client_of_catalog_understands_it(channel: aio.Channel) -> None:
+async def test_catalog_client_reads_its_answers(channel: aio.Channel) -> None:
     known, unknown = new_id(), new_id()
     assert await CatalogClient(channel).videos([known, unknown]) == {
         known: Video(
@@ -118,13 +118,13 @@ async def test_views_of_several_videos_and_of_the_most_watched(channel: aio.Chan
 
 
 @pytest.mark.parametrize(("days", "limit"), [(0, 1), (8, 1), (1, 0), (1, 101)])
-async def test_top_videos_knows_its_ranges(channel: aio.Channel, days: int, limit: int) -> None:
+async def test_top_videos_refuses_values_out_of_range(channel: aio.Channel, days: int, limit: int) -> None:
     with pytest.raises(ApiError, match="VALIDATION_FAILED"):
         await call(ProgressServiceStub(channel).TopVideos, progress_pb2.TopVideosRequest(days=days, limit=limit))
 
 
 @pytest.mark.parametrize(("days", "count"), [(0, 1), (8, 1), (1, 101)])
-async def test_get_views_knows_its_ranges(channel: aio.Channel, days: int, count: int) -> None:
+async def test_get_views_refuses_values_out_of_range(channel: aio.Channel, days: int, count: int) -> None:
     request = progress_pb2.GetViewsRequest(days=days, video_ids=[new_id() for _ in range(count)])
     with pytest.raises(ApiError, match="VALIDATION_FAILED"):
         await call(ProgressServiceStub(channel).GetViews, request)

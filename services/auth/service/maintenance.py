@@ -1,4 +1,4 @@
-"""What time does: plans end, old entries go, alerts are raised and delivered. Any number of replicas may do it."""
+"""Periodic maintenance: expire plans, delete old entries, raise and deliver alerts. Several replicas may run it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from services.auth.clients.webhook import Webhook, WebhookError
 from services.auth.service import Audit, Corporations, Logins
-from services.auth.webhook import Webhook, WebhookFailed
 
 log = structlog.get_logger()
 
 EVERY_SEC = 15.0
-"""An overdue plan is free, and an alert on its way, well within a minute."""
+"""Seconds between rounds: an overdue plan becomes free and an alert is sent well within a minute."""
 PRUNE_EVERY = 240
 """Rounds from one pruning to the next: an hour."""
 
 
-class Sweep:
-    """Does what nobody asks for, again and again.
+class Maintenance:
+    """Run periodic maintenance: expire plans, prune, send alerts.
 
     Args:
-        corporations: whose plans end.
-        audit: whose entries are kept for a time, and tell of attacks.
-        logins: whose changes are forgotten when no token needs them.
-        webhook: who hears of alerts; None for nobody.
+        corporations: expires overdue plans.
+        audit: deletes old entries and detects bursts of failed logins.
+        logins: deletes changes of accounts that no valid token predates.
+        webhook: receives alerts; None sends none.
     """
 
     def __init__(self, corporations: Corporations, audit: Audit, logins: Logins, webhook: Webhook | None) -> None:
@@ -35,7 +35,7 @@ class Sweep:
         self._webhook = webhook
 
     async def run(self) -> None:
-        """Sweeps until cancelled; what fails is tried again the next time."""
+        """Run rounds until cancelled; a step that fails is tried again in the next round."""
         number = 0
         while True:
             await self.once(prune=number % PRUNE_EVERY == 0)
@@ -43,14 +43,14 @@ class Sweep:
             await asyncio.sleep(EVERY_SEC)
 
     async def once(self, *, prune: bool = False) -> None:
-        """One round; a step that fails keeps none of the others from being done."""
+        """Run one round; if a step fails, the others still run."""
         steps: list[Callable[[], Awaitable[object]]] = [
             self._corporations.expire_plans,
-            self._audit.look_for_burst,
+            self._audit.detect_failure_burst,
             self._deliver,
         ]
         if prune:
-            steps += [self._audit.forget_old, self._logins.forget_old_changes]
+            steps += [self._audit.delete_old_entries, self._logins.delete_old_changes]
         for step in steps:
             try:
                 await step()
@@ -63,7 +63,7 @@ class Sweep:
         while alert := await self._audit.take_alert():
             try:
                 await self._webhook.post(alert.body)
-            except WebhookFailed as error:
+            except WebhookError as error:
                 log.warning("alert_not_delivered", kind=alert.kind, attempt=alert.attempts, reason=str(error))
             else:
-                await self._audit.delivered(alert)
+                await self._audit.mark_delivered(alert)

@@ -1,7 +1,8 @@
-"""Devices that have logged in before: a cookie proves it, so that strangers' failures don't shut the device out.
+"""Recognise devices that have logged in before by a cookie, so that failures of others don't lock the device out.
 
-The cookie is `<device>.<proof>.<proof>…`: a random id, and for each account that logged in there an HMAC of id and
-login. It opens nothing: an attempt from a known device is counted by that device instead of by address and account.
+The cookie is `<device>.<proof>.<proof>…`: a random id, and for each account that logged in on the device an HMAC of id
+and login. It grants no access: an attempt from a known device is counted by that device instead of by address and
+account.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from collections.abc import Iterator, Sequence
 from services.auth.domain import login_key
 
 MAX_LOGINS = 8
-"""Accounts that one device is known for; the one that logged in longest ago is forgotten first."""
+"""Accounts that one cookie can hold; the account that logged in longest ago is dropped first."""
 _ID_BYTES = 16
 _PART = r"[A-Za-z0-9_-]{22}"
 _COOKIE = re.compile(rf"{_PART}(?:\.{_PART}){{1,{MAX_LOGINS}}}")
 
 
 def known_device(key: bytes, cookies: Sequence[str], login_id: str) -> str | None:
-    """Return the id of the device if a login succeeded on it before, or None.
+    """Return the id of the device if this login succeeded on it before; None otherwise.
 
     Args:
-        key: the installation's.
+        key: the installation's device key.
         cookies: values of the device cookie, as the client sent them.
-        login_id: who tries to log in, however it is typed.
+        login_id: the login that is tried, as typed.
     """
     for device, proofs in _read(cookies):
         if any(hmac.compare_digest(proof, _proof(key, device, login_id)) for proof in proofs):
@@ -37,7 +38,7 @@ def known_device(key: bytes, cookies: Sequence[str], login_id: str) -> str | Non
 
 
 def remember_login(key: bytes, cookies: Sequence[str], login_id: str) -> str:
-    """Return the value of the device cookie after a login; the other accounts of the device stay known."""
+    """Return the value of the device cookie after a login; it keeps the proofs of the device's other accounts."""
     device, proofs = next(_read(cookies), (secrets.token_urlsafe(_ID_BYTES), []))
     proof = _proof(key, device, login_id)
     return ".".join([device, proof, *(other for other in proofs if other != proof)][: MAX_LOGINS + 1])

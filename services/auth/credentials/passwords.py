@@ -1,7 +1,7 @@
 """Password hashes: bcrypt over an HMAC-SHA-256 of the password.
 
-bcrypt looks at 72 bytes only, which is 24 Hangul syllables; the HMAC makes every byte of a longer password count, and
-carries the pepper.
+bcrypt uses the first 72 bytes only, which is 24 Hangul syllables; the HMAC makes every byte of a longer password count,
+and carries the pepper.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _COMMON = Path(__file__).parent / "common_passwords.txt"
 
 @lru_cache(maxsize=1)
 def common_passwords() -> frozenset[str]:
-    """Passwords that everybody tries, in the form that `domain.login_key` gives.
+    """Return common passwords, in the form that `domain.login_key` gives.
 
-    Those of eight characters and more among the twenty thousand most common ones that Royce Williams took from Troy
-    Hunt's Pwned Passwords, as Django (BSD licence) publishes them.
+    These are the passwords of eight characters and more among the twenty thousand most common that Royce Williams took
+    from Troy Hunt's Pwned Passwords, as Django (BSD licence) publishes them.
     """
     return frozenset(_COMMON.read_text().splitlines())
 
 
 class PasswordHasher:
-    """Hashes and verifies passwords in threads of its own: bcrypt lets go of the interpreter lock.
+    """Hash and verify passwords in a thread pool: bcrypt releases the interpreter lock.
 
     Args:
         cost: bcrypt's work factor, a power of two.
@@ -46,33 +46,33 @@ class PasswordHasher:
         self._decoy = bcrypt.hashpw(self._digest("no such account"), bcrypt.gensalt(cost))
 
     async def hash(self, password: str) -> str:
-        """A hash to keep."""
+        """Return the hash to store for a password."""
         work = asyncio.get_running_loop().run_in_executor(
             self._threads, bcrypt.hashpw, self._digest(password), bcrypt.gensalt(self._cost)
         )
         return (await work).decode()
 
-    async def verify(self, password: str, kept: str | None) -> bool:
-        """Whether a password fits a kept hash; without one it takes as long and says no."""
-        target = kept.encode() if kept is not None else self._decoy
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Return whether a password matches a stored hash; without a hash it takes as long and returns False."""
+        target = stored.encode() if stored is not None else self._decoy
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._check, self._digest(password), target)
-        return await work and kept is not None
+        return await work and stored is not None
 
-    def is_cheap(self, kept: str) -> bool:
-        """Whether a kept hash costs an attacker less than one made today would."""
-        return _cost_of(kept) < self._cost
+    def is_cheap(self, stored: str) -> bool:
+        """Return whether a stored hash has a lower work factor than new hashes get."""
+        return _cost_of(stored) < self._cost
 
     def _check(self, digest: bytes, target: bytes) -> bool:
         if bcrypt.checkpw(digest, target):
             return True
-        # An account whose hash is from before the cost was raised must not refuse faster than one that isn't there.
-        # Each cost is twice the work of the one below: these add up to what is missing.
+        # An account whose hash is from before the cost was raised must not be refused faster than an unknown one.
+        # Each cost is twice the work of the one below, so these hashes add up to the missing work.
         for cost in range(_cost_of(target.decode()), self._cost):
             bcrypt.hashpw(digest, bcrypt.gensalt(cost))
         return False
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _digest(self, password: str) -> bytes:
@@ -80,6 +80,6 @@ class PasswordHasher:
         return base64.b64encode(hmac.digest(self._key, text, hashlib.sha256))
 
 
-def _cost_of(kept: str) -> int:
-    """The work factor in a hash: `$2b$12$…`."""
-    return int(kept.split("$")[2])
+def _cost_of(stored: str) -> int:
+    """Return the work factor in a hash: `$2b$12$…`."""
+    return int(stored.split("$")[2])

@@ -6,15 +6,15 @@ import csv
 import io
 from collections.abc import Iterable
 
-BEGINNING = "\ufeff"
-"""A byte order mark: without it, spreadsheet programs take letters beyond ASCII for something else."""
+BYTE_ORDER_MARK = "\ufeff"
+"""Spreadsheet programs need it to read the text as UTF-8."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What makes programs compute a cell, also in the full-width forms (OWASP, CSV Injection)."""
+"""Characters that make programs compute a cell, full-width forms included (OWASP, CSV Injection)."""
 
 
-def lines(rows: Iterable[Iterable[str | float | None]]) -> str:
-    """Rows as comma-separated lines. Text comes from anybody, so none of it is left as a formula; numbers are ours."""
+def csv_lines(rows: Iterable[Iterable[str | float | None]]) -> str:
+    """Return rows as comma-separated lines. Text is untrusted, so formulas are escaped; numbers are trusted."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerows([_cell(value) for value in row] for row in rows)

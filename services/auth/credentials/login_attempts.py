@@ -1,6 +1,6 @@
-"""Limits on failed logins, by account and by address, counted in Redis for all replicas or in memory for one.
+"""Limit failed logins by account and by address, counted in Redis for all replicas or in memory for one process.
 
-An IPv6 address counts as its /64. How an account stays open to its owner while strangers guess: docs/adr/0019.
+An IPv6 address counts as its /64. docs/adr/0019 explains why an attacker's guesses do not lock out the owner.
 """
 
 from __future__ import annotations
@@ -29,22 +29,25 @@ _Limits = list[tuple[RateLimitItem, tuple[str, ...]]]
 WINDOW_MIN = 5
 REDIS_DEADLINE_SEC = 2.0
 ADDRESSES_TO_CLOSE_AN_ACCOUNT = 5
-"""One address has at most the share of one in so many of what closes an account for all."""
-KNOWN_ADDRESS_SEC = 30 * 86_400
-"""How long an address is known for an account after a login from there succeeded."""
+"""One address can use up at most one in this many of the failures that close an account."""
+TRUSTED_ADDRESS_SEC = 30 * 86_400
+"""How long an address is trusted for an account after a login from it succeeded, in seconds."""
 SIDE_BY_SIDE = 4
-"""Attempts from one address in hand at a time: no more than those can slip past a limit that is being reached."""
+"""Concurrent attempts of one address: at most this many can pass a limit while it is being reached."""
 
 
 class LoginAttempts:
-    """Counts failures in a sliding window. It fails closed: while it can't count, nobody logs in (docs/adr/0006).
+    """Count failed logins in a sliding window.
+
+    It fails closed: while failures can't be counted, all logins are refused (docs/adr/0006).
 
     Args:
         redis_url: where to count; None counts in this process.
-        per_account: failures of one account from one address in five minutes before it is refused.
-        per_address: failures from one address in five minutes before it is refused.
-        per_account_everywhere: failures of one account in an hour, from all addresses that it is not known at, before
-            it is refused there. One address adds at most a fifth of that, or `per_account` where that is more.
+        per_account: failures of one account from one address in five minutes, after which attempts are refused.
+        per_address: failures from one address in five minutes, after which attempts are refused.
+        per_account_everywhere: failures of one account in an hour from all addresses that are not trusted for it,
+            after which attempts from such addresses are refused. One address contributes at most a fifth of that, or
+            `per_account` where that is more.
     """
 
     def __init__(self, redis_url: str | None, per_account: int, per_address: int, per_account_everywhere: int) -> None:
@@ -66,7 +69,7 @@ class LoginAttempts:
             )
         else:
             self._storage = MemoryStorage()
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._semaphores: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._per_account = RateLimitItemPerMinute(per_account, WINDOW_MIN, "account")
         self._per_address = RateLimitItemPerMinute(per_address, WINDOW_MIN, "address")
@@ -74,64 +77,66 @@ class LoginAttempts:
         self._share = RateLimitItemPerHour(share, 1, "share")
         self._everywhere = RateLimitItemPerHour(per_account_everywhere, 1, "everywhere")
 
-    def turn(self, address: str, device: str | None = None) -> asyncio.Semaphore:
-        """What an attempt holds from before `require_room` until after `failed`.
+    def limit_concurrency(self, address: str, device: str | None = None) -> asyncio.Semaphore:
+        """Return the semaphore that an attempt holds from before `check_limits` until after `record_failure`.
 
-        Without it, a thousand guesses sent at once would all find room before the first of them was counted.
+        Without it, a thousand guesses sent at once would all pass the check before the first of them was counted.
         """
-        return self._turns.setdefault(_device(device) or client_network(address), asyncio.Semaphore(SIDE_BY_SIDE))
+        return self._semaphores.setdefault(
+            _device_key(device) or client_network(address), asyncio.Semaphore(SIDE_BY_SIDE)
+        )
 
-    async def require_room(self, login_key: str | None, address: str, device: str | None = None) -> None:
-        """Goes on only when no limit is reached.
+    async def check_limits(self, login_key: str | None, address: str, device: str | None = None) -> None:
+        """Check that no limit is reached.
 
         Args:
-            login_key: the account that is tried; None where no account is named.
-            address: from where.
-            device: the id of a device, or of a login, that has proved to belong to the account; None for strangers.
-                Only its own failures keep it out.
+            login_key: the account that is tried; None when the request names no account.
+            address: the client's address.
+            device: the id of a device, or of a login session, that has proved to belong to the account; None for
+                others. Such a device is limited by its own failures only.
 
         Raises:
-            ApiError: AUTH_RATE_LIMITED; SERVICE_UNAVAILABLE when the count can't be had.
+            ApiError: AUTH_RATE_LIMITED; SERVICE_UNAVAILABLE when failures can't be counted.
         """
-        async with _counting():
+        async with _redis_deadline():
             if login_key is not None and device is not None:
-                limits = self._own_limits(login_key, _device(device))
+                limits = self._own_limits(login_key, _device_key(device))
             else:
-                limits = await self._strangers_limits(login_key, client_network(address))
+                limits = await self._unknown_device_limits(login_key, client_network(address))
             for limit, names in limits:
                 if not await self._limiter.test(limit, *names):
                     retry_sec = limit.get_expiry()
                     raise ApiError(ErrorCode.AUTH_RATE_LIMITED, headers={"Retry-After": str(retry_sec)})
 
-    async def failed(self, login_key: str | None, address: str, device: str | None = None) -> None:
-        """Counts a failure. One of a known device or address adds nothing to what closes the account for all.
+    async def record_failure(self, login_key: str | None, address: str, device: str | None = None) -> None:
+        """Count a failure. One from a known device or a trusted address does not count towards closing the account.
 
         Raises:
             ApiError: SERVICE_UNAVAILABLE when it can't be counted.
         """
-        async with _counting():
-            limits = await self._strangers_limits(login_key, client_network(address), is_known=device is not None)
+        async with _redis_deadline():
+            limits = await self._unknown_device_limits(login_key, client_network(address), is_known=device is not None)
             if login_key is not None and device is not None:
-                limits += self._own_limits(login_key, _device(device))
+                limits += self._own_limits(login_key, _device_key(device))
             for limit, names in limits:
                 await self._limiter.hit(limit, *names)
 
-    async def succeeded(self, login_key: str, address: str) -> None:
-        """Remembers that the account was used from an address: clients with Basic credentials keep no cookie.
+    async def record_success(self, login_key: str, address: str) -> None:
+        """Trust an address for an account from now on: clients with Basic credentials keep no device cookie.
 
         Raises:
-            ApiError: SERVICE_UNAVAILABLE when it can't be remembered.
+            ApiError: SERVICE_UNAVAILABLE when it can't be stored.
         """
-        async with _counting():
-            known = _known_key(login_key, client_network(address))
-            if not await self._storage.get(known):
-                await self._storage.incr(known, KNOWN_ADDRESS_SEC)
+        async with _redis_deadline():
+            key = _trusted_address_key(login_key, client_network(address))
+            if not await self._storage.get(key):
+                await self._storage.incr(key, TRUSTED_ADDRESS_SEC)
 
-    async def _strangers_limits(self, login_key: str | None, network: str, *, is_known: bool = False) -> _Limits:
+    async def _unknown_device_limits(self, login_key: str | None, network: str, *, is_known: bool = False) -> _Limits:
         limits: _Limits = [(self._per_address, (network,))]
         if login_key is not None:
             limits += self._own_limits(login_key, network)
-            if not is_known and not await self._storage.get(_known_key(login_key, network)):
+            if not is_known and not await self._storage.get(_trusted_address_key(login_key, network)):
                 limits.append((self._everywhere, (login_key,)))
         return limits
 
@@ -139,30 +144,30 @@ class LoginAttempts:
         return [(self._per_account, (login_key, origin)), (self._share, (login_key, origin))]
 
     async def ping(self) -> None:
-        """Raises when the count can't be had."""
+        """Raise an exception when failures can't be counted."""
         async with asyncio.timeout(REDIS_DEADLINE_SEC):
             answers = await self._storage.check()
         if not answers:
             raise ConnectionError("the counter does not answer")
 
     async def close(self) -> None:
-        """Disconnects."""
+        """Disconnect."""
         if self._connections:
             await self._connections.aclose()
 
 
-def _device(device: str | None) -> str:
+def _device_key(device: str | None) -> str:
     return f"device {device}" if device else ""
 
 
-def _known_key(login_key: str, network: str) -> str:
-    # A login may hold anything, and of those who use the platform no list should lie in Redis.
+def _trusted_address_key(login_key: str, network: str) -> str:
+    # Hashed: a login may contain any text, and Redis should hold no list of the platform's users.
     return "marquee:login:known:" + hashlib.sha256(f"{network} {login_key}".encode()).hexdigest()
 
 
 @asynccontextmanager
-async def _counting() -> AsyncIterator[None]:
-    """Bounds the time that counting may take, and fails closed."""
+async def _redis_deadline() -> AsyncIterator[None]:
+    """Bound the time that counting may take, and turn failures into SERVICE_UNAVAILABLE."""
     try:
         async with within_deadline(REDIS_DEADLINE_SEC):
             yield

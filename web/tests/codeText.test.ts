@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { setLanguage } from '../src/i18n';
-import { failureText, healthText, partText, sourceText } from '../src/i18n/told';
+import { failureText, healthText, partText, sourceText } from '../src/i18n/codeText';
 
 afterEach(() => setLanguage('en'));
 
-describe('what servers say in codes', () => {
+describe('texts of server codes', () => {
   it('follows the language', () => {
     const failed = { failure_code: 'NOT_A_VIDEO', failure_reason: 'This is not a video file.' };
     const texts = () => [failureText(failed), healthText('healthy'), partText('database'), sourceText('nas')];
@@ -19,7 +19,7 @@ describe('what servers say in codes', () => {
     expect(texts()[1]).toBe('healthy');
   });
 
-  it('stays as it is when it is not known here', () => {
+  it('leaves unknown codes unchanged', () => {
     expect(healthText('on_fire')).toBe('on_fire');
     expect(sourceText('toString')).toBe('toString');
     expect(failureText({ failure_code: 'NEW_ONE', failure_reason: 'It rained.' })).toBe('It rained.');

@@ -1,4 +1,4 @@
-"""Tells the operator of alerts, at an address of their own."""
+"""Send alerts to the operator's webhook."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import ssl
 from urllib.parse import urlsplit
 
 TIMEOUT_SEC = 5.0
-"""For each wait: to connect, to send, to read."""
+"""Limit of each single wait (connecting, sending, reading), in seconds."""
 DEADLINE_SEC = 15.0
-"""For all of it."""
+"""Limit of the whole delivery, in seconds."""
 
 
-class WebhookFailed(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The alert was not taken; the text names no address, for addresses of webhooks are secrets."""
+class WebhookError(Exception):
+    """The alert was not delivered. The text contains no address, because addresses of webhooks are secrets."""
 
 
 class Webhook:
-    """Posts JSON to one address: the operator's own setting, so it may well be inside the private network.
+    """Post JSON to one address. The operator sets it, so it may be inside the private network.
 
-    It follows no redirect and uses no proxy of the environment: nobody but the operator decides where this goes. Of the
-    answer only the status is looked at.
+    It follows no redirect and uses no proxy of the environment: only the operator decides where alerts go. Only the
+    status of the response is used.
 
     Args:
         url: `http://…` or `https://…`.
@@ -31,18 +31,18 @@ class Webhook:
         self._url = url
 
     async def post(self, body: str) -> None:
-        """Posts a JSON document once.
+        """Post a JSON document once, without retries.
 
         Raises:
-            WebhookFailed: nobody took it.
+            WebhookError: the request failed, or its status is not 2xx.
         """
         try:
             async with asyncio.timeout(DEADLINE_SEC):
                 status = await asyncio.to_thread(self._post, body.encode())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise WebhookFailed(type(error).__name__) from None
+            raise WebhookError(type(error).__name__) from None
         if not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
-            raise WebhookFailed(f"status {status}")
+            raise WebhookError(f"status {status}")
 
     def _post(self, body: bytes) -> int:
         parts = urlsplit(self._url)

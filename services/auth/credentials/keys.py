@@ -1,9 +1,9 @@
 """Signing keys and the access tokens they sign (RFC 7517, RFC 8037, RFC 9068).
 
-The key file is a JSON Web Key Set that all replicas share. Each key says from when on it signs (`nbf`, seconds since
-the epoch, 0 when absent); of those whose time has come the newest signs, and all verify. A key that a rotation adds
-begins to sign after `LEAD_SEC` only: by then every replica has read the file, so whoever meets a token of the new key
-finds it among the published ones. A key that does not sign any more stays for as long as any token of its can live.
+The key file is a JSON Web Key Set that all replicas share. Each key has a time when it begins to sign (`nbf`, seconds
+since the epoch, 0 when absent); of the keys whose time has come the newest signs, and all verify. A key that a rotation
+adds begins to sign only after `LEAD_SEC`: by then every replica has read the file and publishes the key, so that a
+verifier finds the key of every token. A key that no longer signs stays for as long as a token that it signed can live.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from services.auth.models import User
 log = structlog.get_logger()
 
 LEAD_SEC = 300
-"""From when a key is published until it signs: longer than the slowest replica takes to see it. Kubernetes alone may
-take a minute and a half to bring a changed secret to every node."""
+"""Seconds from when a key is published until it signs: longer than the slowest replica takes to read it. Kubernetes
+alone may take a minute and a half to bring a changed secret to every node."""
 KEEP_SEC = 86_400 + 3_600
-"""How long a key verifies after another one signs: the longest life of an access token, and an hour for clocks."""
+"""Seconds that a key verifies after another one signs: the longest life of a token, and an hour of clock skew."""
 RELOAD_SEC = 5.0
 MAX_KEYS = 32
 
@@ -71,14 +71,14 @@ class _Signer:
 
 
 class SigningKeys:
-    """The keys of one key file, as it was when it was read."""
+    """The keys of a key file at the time when it was read."""
 
     def __init__(self, keys: Sequence[dict[str, Any]]) -> None:
         if not 1 <= len(keys) <= MAX_KEYS or len({key["kid"] for key in keys}) < len(keys):
             raise ValueError(f"there must be 1 to {MAX_KEYS} keys, each with a kid of its own")
-        # Stable: of keys that begin at the same time, the first one signs.
+        # The sort is stable: of keys that begin at the same time, the first one signs.
         self._signers = sorted((_signer(key) for key in keys), key=lambda signer: signer.signs_from, reverse=True)
-        # Nothing of the file is published but what is named here.
+        # Only the fields named here are published.
         self._public = [
             {
                 "kty": "OKP",
@@ -93,10 +93,10 @@ class SigningKeys:
 
     @classmethod
     def load(cls, path: Path) -> SigningKeys:
-        """Reads a key file; makes one, readable by its owner only, when it is not there.
+        """Read a key file; if it is missing, create one that only its owner can read.
 
         Raises:
-            SettingsError: it can't be read, or can't be made.
+            SettingsError: the file can't be read or created.
         """
         try:
             if not path.exists():
@@ -108,20 +108,20 @@ class SigningKeys:
             ) from error
 
     def jwks(self) -> dict[str, Any]:
-        """The public halves, as a JSON Web Key Set."""
+        """Return the public keys as a JSON Web Key Set."""
         return {"keys": self._public}
 
     def jwks_json(self) -> str:
-        """The same as text."""
+        """Return the public keys as the text of a JSON Web Key Set."""
         return json.dumps(self.jwks())
 
-    def mint(self, user: User, session_id: str, ttl_sec: int) -> str:
-        """An access token.
+    def mint(self, user: User, login_session_id: str, ttl_sec: int) -> str:
+        """Return a signed access token.
 
         Args:
-            user: whom it speaks for.
-            session_id: the login it belongs to.
-            ttl_sec: its life in seconds.
+            user: the account that it authenticates.
+            login_session_id: the login session that it belongs to.
+            ttl_sec: its lifetime in seconds.
         """
         now = int(time.time())
         claims = {
@@ -132,7 +132,7 @@ class SigningKeys:
             "status": user.status,
             "corporation_id": user.corporation_id,
             "ver": user.claims_version,
-            "sid": session_id,
+            "sid": login_session_id,
             "jti": new_id(),
             "iat": now,
             "exp": now + ttl_sec,
@@ -141,26 +141,26 @@ class SigningKeys:
         return jwt.encode(claims, signer.private, ALGORITHM, headers={"kid": signer.kid, "typ": TOKEN_TYPE})
 
     def successors(self, refresh_token: str) -> list[str]:
-        """The refresh tokens that may have replaced this one: always the same, but only who holds the keys can tell.
+        """Return the refresh tokens that may have replaced this one. They are deterministic, but need the private keys.
 
-        The first comes from the key that signs now; the others from those before it, for an answer that is given again
-        after a rotation.
+        The first is derived from the key that signs now, the others from earlier keys: a refresh may be answered a
+        second time after a rotation.
         """
         return [
             _b64(hmac.digest(signer.successor_key, refresh_token.encode(), hashlib.sha256)) for signer in self._in_use()
         ]
 
     def _in_use(self) -> list[_Signer]:
-        """The keys whose time has come, the one that signs first; all, while there is none."""
+        """Return the keys whose time has come, the signing one first; if there is none, the earliest key."""
         now = time.time()
         return [signer for signer in self._signers if signer.signs_from <= now] or self._signers[-1:]
 
 
 class KeyRing:
-    """The keys of a file that a rotation may change while the service runs.
+    """Hold the keys of a file that a rotation may change while the service runs.
 
     Args:
-        path: the file; made when it is not there.
+        path: the key file; created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -169,13 +169,13 @@ class KeyRing:
         self._read_as: tuple[int, int, int] | None = None
 
     async def watch(self) -> None:
-        """Reads the file whenever it has changed; runs until cancelled. One that can't be used changes nothing."""
+        """Read the file whenever it changes, until cancelled. An unusable file leaves the keys as they are."""
         while True:
             await asyncio.sleep(RELOAD_SEC)
-            await asyncio.to_thread(self.look)
+            await asyncio.to_thread(self.reload_if_changed)
 
-    def look(self) -> None:
-        """Reads the file if it has changed."""
+    def reload_if_changed(self) -> None:
+        """Read the file if it has changed."""
         try:
             identity = _identity(self._path)
             if identity == self._read_as:
@@ -190,32 +190,32 @@ class KeyRing:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did."""
+    """The result of a rotation."""
 
     kid: str
-    """The new key."""
+    """Id of the new key."""
     signs_from: int
     """Seconds since the epoch."""
     removed: list[str]
-    """Keys that don't verify any more."""
+    """Ids of the keys that no longer verify."""
 
 
 def rotate(path: Path, *, compromised: bool = False) -> Rotation:
-    """Adds a key to a key file that signs in `LEAD_SEC`, and removes those that no living token needs any more.
+    """Add a key that signs in `LEAD_SEC` to a key file, and remove the keys that no valid token needs.
 
-    Running services read the file by themselves. Nobody is logged out.
+    Running services read the changed file by themselves. Users stay logged in.
 
     Args:
         path: the key file.
-        compromised: the keys of before are in wrong hands: the new one signs at once and the others are removed. Access
-            tokens are refused within seconds; refresh tokens go on, they don't depend on keys.
+        compromised: the old keys were leaked: the new one signs at once and the others are removed. Access tokens of
+            the old keys are refused within seconds; refresh tokens stay valid, as they don't depend on keys.
 
     Raises:
-        SettingsError: the file is not there, can't be used, or can't be written.
+        SettingsError: the file is missing, unusable, or can't be written.
     """
     now = int(time.time())
     try:
-        with _alone(path):
+        with _exclusive_lock(path):
             keys = _read(path)
             SigningKeys(keys)
             new = _new_key(now if compromised else now + LEAD_SEC)
@@ -230,7 +230,7 @@ def rotate(path: Path, *, compromised: bool = False) -> Rotation:
 
 
 def _still_needed(keys: Sequence[dict[str, Any]], now: int) -> list[dict[str, Any]]:
-    """Keys that sign, will sign, or have signed lately: a key's last signature is when the next one begins."""
+    """Return the keys that sign, will sign or signed recently: a key signs until the next one begins."""
     begins = sorted(key.get("nbf", 0) for key in keys)
 
     def is_needed(key: dict[str, Any]) -> bool:
@@ -249,8 +249,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    facts = path.stat()
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+    file_stat = path.stat()
+    return file_stat.st_ino, file_stat.st_mtime_ns, file_stat.st_size
 
 
 def _signer(key: dict[str, Any]) -> _Signer:
@@ -267,25 +267,25 @@ def _signer(key: dict[str, Any]) -> _Signer:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _written(path, [_new_key()]) as partial, contextlib.suppress(FileExistsError):
-        # A link fails when another replica was faster: then its keys are everybody's.
+    with _temporary_key_file(path, [_new_key()]) as partial, contextlib.suppress(FileExistsError):
+        # The link fails if another replica was faster: then all replicas use the keys of that one.
         path.hardlink_to(partial)
 
 
 def _write(path: Path, keys: Sequence[dict[str, Any]]) -> None:
-    facts = path.stat()
-    with _written(path, keys) as partial:
-        # Whoever may read the keys now may read the new ones: often another user than the one who rotates.
+    file_stat = path.stat()
+    with _temporary_key_file(path, keys) as partial:
+        # Keep owner and mode: the service often runs as another user than the one who rotates.
         if os.geteuid() == 0:
-            os.chown(partial, facts.st_uid, facts.st_gid)
-        partial.chmod(stat.S_IMODE(facts.st_mode))
+            os.chown(partial, file_stat.st_uid, file_stat.st_gid)
+        partial.chmod(stat.S_IMODE(file_stat.st_mode))
         partial.replace(path)
 
 
 @contextlib.contextmanager
-def _written(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
-    """A file beside the key file that holds these keys, safely on disk; gone afterwards unless it was renamed."""
-    # A name of its own, readable by its owner only: in containers all processes have the same id.
+def _temporary_key_file(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
+    """Write keys to a temporary file beside the key file, flushed to disk; delete it afterwards unless renamed."""
+    # A random name, readable by its owner only: in containers all processes have the same process id.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     partial = Path(name)
     try:
@@ -299,8 +299,8 @@ def _written(path: Path, keys: Sequence[dict[str, Any]]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Of two who rotate at once, one waits for the other."""
+def _exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold a lock on the folder, so that concurrent rotations happen one after the other."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
