@@ -296,7 +296,7 @@ def test_playback_resumes_at_same_position_after_long_offline(
     page = watch(contexts(member), short_film)
     plays_on(page, 0)
     before = live(boss)[0]["session_id"]
-    # One heartbeat was answered: a session that ends before its first one is not begun anew unasked.
+    # One heartbeat was answered: a session that ends before its first one is not restarted automatically.
     with page.expect_response(lambda answer: answer.url.endswith("/heartbeat") and answer.ok):
         pass
     page.keyboard.press("Space")
@@ -375,7 +375,7 @@ def test_tickets_are_renewed_without_interrupting_playback(
     with page.expect_response(lambda answer: answer.url.endswith("/heartbeat")):
         pass
     assert (player.get_attribute("src"), page.evaluate("window.breaks")) == (source, 0)
-    # A URL that is refused is replaced, at the place where the viewer wants to be.
+    # A refused URL is replaced, at the position that the viewer sought.
     page.route(
         "**/stream?*",
         lambda route: route.fulfill(status=401) if route.request.url.endswith(source or "") else route.continue_(),
@@ -409,7 +409,7 @@ def plain_tab(playwright: Playwright, small: Stack, member: Client, short_film: 
 
 def test_heartbeats_continue_in_hidden_paused_tab(plain_tab: PlainTab, boss: Client) -> None:
     session_id = live(boss)[0]["session_id"]
-    # A hidden tab's own timers run about once a minute after a while: as good as never.
+    # After a while, a hidden tab's own timers run about once a minute, which is too rare.
     plain_tab.evaluate("document.querySelector('video').pause(); window.setTimeout = () => 0; 1")
     plain_tab.hide()
     plain_tab.wait_for("document.visibilityState === 'hidden'")
