@@ -71,7 +71,7 @@ def becomes_ready_once(stack: EmbeddedStack | ServicesStack, video_id: str) -> N
 def test_killed_embedded_mode_processes_upload_once(embedded: EmbeddedStack, film: Path, attempt: int) -> None:
     admin = Client(embedded.base_url)
     ids = [admin.upload(film, f"kill {attempt}-{number}") for number in range(2)]
-    # At once, or anywhere in the second that the work takes.
+    # Immediately, or at some time in the second that the work takes.
     threading.Event().wait(random.Random(attempt).choice([0, 0.05, 0.2, 0.6]))
     embedded.process.kill()
     embedded.start()

@@ -91,7 +91,7 @@ def test_views_lead_to_hot_copies_over_real_servers(tmp_path: Path, hot: Path) -
             counted = thread.submit(asyncio.run, top(stack.progress_address)).result()
         assert counted == {video_id: VIEWS, other_id: 1}
         assert source(admin, other_id) == ("nas", False)
-        # A new title is a new version: known to all replicas at once, and another copy in time.
+        # A new title is a new version: all replicas serve it at once, and copy it again later.
         edited = admin.http.patch(f"/api/videos/{video_id}", json={"title": "Another title"})
         assert edited.status_code == 200, edited.text
         wait_for(lambda: source(admin, video_id) == ("nas", False), 60, "the old copy to be void")
@@ -120,7 +120,7 @@ def test_popular_film_is_copied_and_served(tmp_path: Path, hot: Path) -> None:
     assert parts(hot) != []
 
     with a_stack(tmp_path, hot) as stack:
-        # What was begun is no copy, and is gone.
+        # An unfinished copy is not used, and is removed.
         assert parts(hot) == []
         admin = Client(stack.base_url)
         assert source(admin, video_id) == ("nas", False)

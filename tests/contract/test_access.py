@@ -23,7 +23,7 @@ KINDS = ("anon", "pending", "suspended", "member", "other", "admin", "expired", 
 PASSWORD = "a long enough password"
 HEADERS = {"X-Requested-With": "marquee-tests"}
 SETTINGS = {
-    # Hashes are not what is tested here.
+    # Cheap hashes: they are not tested here.
     "MARQUEE_BCRYPT_COST": "4",
     "MARQUEE_REGISTRATION": "approval",
     "MARQUEE_UPLOADS": "admin",
@@ -112,7 +112,7 @@ class Crowd:
         return self._logged_in(login)
 
     def _logged_in(self, login: str) -> dict[str, str]:
-        # Without the client's cookies: it is the token alone that says who is calling.
+        # Without the client's cookies: only the token authenticates.
         answer = httpx.post(
             f"{self._stack.base_url}/api/auth/login", json={"login_id": login, "password": PASSWORD}, timeout=60
         )

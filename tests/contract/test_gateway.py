@@ -253,7 +253,7 @@ def test_invalid_credentials_of_one_address_share_a_limit(strict: Gateway) -> No
 
 
 def test_an_ipv6_network_is_one_address(strict: Gateway) -> None:
-    # Eight different addresses of one /64; bytes that a careless pattern would stop at are among them.
+    # Eight addresses of one /64, with bytes that a careless pattern would stop at.
     hosts = ["::1", "::a", "a0a:a0a:a0a:a0a", "0:ff::", "ffff:ffff:ffff:ffff", "1:2:3:4", "::d", "::"]
     addresses = [f"2001:db8:a:a00{':' if not host.startswith(':') else ''}{host}" for host in hosts]
     statuses = [ask(strict, "/api/videos", address)[0].status_code for address in addresses]

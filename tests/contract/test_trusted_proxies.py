@@ -31,7 +31,7 @@ class Behind(NamedTuple):
 @pytest.fixture(scope="module", params=["embedded", "gateway"])
 def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     folder = tmp_path_factory.mktemp(request.param)
-    # The gateway is a peer of its own; what it says of clients is believed as the proxy's is where there is no gateway.
+    # The gateway is a peer, too; its headers are trusted like the proxy's where there is no gateway.
     peers = "127.0.0.1" if request.param == "gateway" else TRUSTED
     settings = {
         "MARQUEE_TRUSTED_PROXIES": peers,

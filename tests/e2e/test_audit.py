@@ -51,7 +51,7 @@ def test_actions_with_every_service_are_audited_once(stack: Stack, admin: Client
     assert by_action["stream.stopped"]["details"] == {"user_id": member_id, "video_id": video_id}
     assert by_action["points.adjusted"]["details"]["reason"] == "a prize"
 
-    # Who leaves is forgotten there, too.
+    # A deleted account is erased there, too.
     assert member.http.delete("/api/users/me").status_code == 204
     adjusted = next(each for each in entries() if each["action"] == "points.adjusted")
     assert adjusted["details"] == {}

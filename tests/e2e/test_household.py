@@ -54,7 +54,7 @@ class Household:
         return page
 
     def live(self, seconds: int) -> None:
-        """Lets time pass for all tabs, a second at a time; what is asked in one is answered before the next.
+        """Let time pass for all tabs, a second at a time; requests of one second are answered before the next.
 
         Before the first time their clocks run as ever; afterwards they stand still in between.
         """
@@ -167,7 +167,7 @@ def test_five_people_on_one_address_stay_under_the_default_limits(
 
     minute = {name: household.asked[name] - opened[name] for name in opened}
     assert household.refused == [], minute
-    # Even if all of them counted as one.
+    # Even if all requests counted together.
     assert household.asked.total() <= PER_ADDRESS, (opened, minute)
     assert 5 <= minute["admin"] <= 12
     assert minute["mother"] == minute["father"] == 0, "who watches costs the others nothing"
@@ -193,6 +193,6 @@ def test_hidden_tabs_send_no_requests(stack: EmbeddedStack, contexts: list[Brows
     before = household.asked.total()
     household.live(60)
     assert household.asked.total() == before
-    # What is shown is old: it is asked for at once.
+    # The page shows old data, so it reloads at once.
     with admin.expect_response(re.compile("/api/admin/streams")):
         admin.evaluate(set_visibility, "visible")

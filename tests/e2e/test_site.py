@@ -148,7 +148,7 @@ def test_redirect_to_log_in_focuses_first_field(browser: Browser, home: Stack) -
     context.close()
 
 
-# Parts of the program
+# Chunks of the code
 
 
 def test_failed_chunk_is_loaded_again(page: Page) -> None:
@@ -161,7 +161,7 @@ def test_failed_chunk_is_loaded_again(page: Page) -> None:
 
 
 def test_page_is_reloaded_after_upgrade(page: Page) -> None:
-    # As long as the tab is the old one, the server does not have what it asks for.
+    # While the tab runs the old version, the server does not have the chunks that it requests.
     is_old = True
 
     def handle(route: Route) -> None:
@@ -207,7 +207,7 @@ def test_chunk_waits_for_unreachable_server(context: BrowserContext, page: Page)
     expect(page.get_by_test_id("page-notice")).to_have_count(0)
 
 
-# A server that is away, or asks for less
+# An unreachable or rate-limiting server
 
 
 def test_lists_are_asked_for_again_by_themselves(page: Page, home: Stack, film: str) -> None:
@@ -280,7 +280,7 @@ def test_failed_upload_is_shown_on_upload_page(page: Page, home: Stack, boss: Cl
 
     first = failed(boss)
     assert len(first) == 1
-    # The server keeps nothing of what can never play: the file is sent again.
+    # The server deletes files that can never play, so the file is sent again.
     row.get_by_test_id("upload-retry").click()
     page.wait_for_function("() => document.querySelector('[data-testid=upload-item]').dataset.phase !== 'unusable'")
     expect(row).to_have_attribute("data-phase", "unusable")
@@ -323,7 +323,7 @@ def test_missing_film_has_its_own_page(page: Page, home: Stack, boss: Client, tm
     expect(page.get_by_role("heading", level=1, name="All videos")).to_be_visible()
 
 
-# What is shown and remembered
+# Display and preferences
 
 
 def test_start_never_shows_given_up_message(context: BrowserContext, page: Page, film: str) -> None:
