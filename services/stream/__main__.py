@@ -25,9 +25,8 @@ from services.stream.clients.display_names import display_names, titles
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
-from services.stream.hotcache import hot_cache
+from services.stream.hotcache import build_hot_cache
 from services.stream.http import MediaRoutes, SharedMedia, StreamAuthenticator, build_routers, shared_headers
-from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
 from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
@@ -37,7 +36,7 @@ from services.stream.slots.events import STARTED
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
 from services.stream.slots.relay import SlotsRelay
-from services.stream.sources import RedisSources, SourceCache, ask_catalog
+from services.stream.sources import RedisSources, SourceCache, source_fetcher
 from services.stream.storage.port import Store
 from services.stream.storage.router import build_store, is_mounted
 from services.stream.storage.virtual_file_cache import VirtualFiles
@@ -59,15 +58,15 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     known_to_all = None
     if settings.redis_url and settings.source_cache_sec:
         known_to_all = RedisSources(settings.redis_url, settings.source_cache_sec)
-    sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=known_to_all)
+    sources = SourceCache(source_fetcher(catalog), settings.source_cache_sec, shared=known_to_all)
     origins = Origins(settings)
     originals = build_store(settings, origins)
-    hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
+    hot = build_hot_cache(settings, originals, sources.get, progress) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
     streams = Streams(sources, store, virtual_files, is_mounted(settings))
     if hot:
-        hot.store.on_release = streams.let_go
+        hot.store.on_release = streams.release
     slots, replica = _slots(settings)
     register, tickets = SessionRegistry(slots, replica), Tickets(ticket_key.load(settings.ticket_key_file))
     sessions, overview = Sessions(slots, register, tickets), SessionStatistics(slots.limits.tick_sec)
@@ -107,7 +106,6 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         public_url=settings.stream_public_url,
     )
     app = create_app(NAME, title="Marquee: streaming", health=health, authenticate=viewers, routers=routers)
-    servicer = StreamServicer(traffic, sessions, overview)
     service = Service(
         name=NAME,
         app=app,
@@ -115,7 +113,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
             settings, app, MinimalRoute(NAME, media, viewers), FastPathCaches(viewers, register, streams), traffic
         ),
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(add_servicer, servicer)]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, []),
         bus=None if shared_bus else bus,
         prepare=[hot.prepare] if hot else (),
         background=[*background, *(hot.loops if hot else ())],

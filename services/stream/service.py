@@ -54,17 +54,20 @@ class Streams:
 
     def known(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
         """What `find` and `open` give, when nobody must be asked for it; None says nothing."""
-        shown = self._shown.peek(video_id)
+        source = self._sources.get_cached(video_id)
+        if source is None:
+            return None
+        shown = self._shown.peek(source.asset_id)
         if (
             shown is None
-            or shown.source is not self._sources.known(video_id)
-            or not shown.file.is_fresh()
-            or not shown.source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
+            or shown.source is not source
+            or not shown.file.is_validated()
+            or not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
         ):
             return None
         if start_sec is None:
             return shown
-        virtual = self._virtual_files.known(shown.file, start_sec)
+        virtual = self._virtual_files.get_cached(shown.file, start_sec)
         return _from(shown, virtual) if virtual else None
 
     async def find(self, video_id: str, caller: Caller) -> Source:
@@ -105,9 +108,9 @@ class Streams:
         except (OSError, BadReference):
             return None
 
-    def let_go(self, video_id: str) -> None:
-        """Holds on to a video's file no longer; the next request opens it again."""
-        self._shown.pop(video_id)
+    def release(self, asset_id: str) -> None:
+        """Holds on to an asset's file no longer; the next request opens it again."""
+        self._shown.pop(asset_id)
 
     async def plays_sooner_rearranged(self, source: Source) -> bool:
         """Whether a player should ask for it with `start=0`: its index comes last, and can be moved first."""
@@ -128,13 +131,13 @@ class Streams:
         return self._index_comes_last.put(file.identity, comes_last)
 
     def _show(self, source: Source, file: StoredFile) -> Representation:
-        shown = self._shown.get(source.video_id)
+        shown = self._shown.get(source.asset_id)
         if shown is None or shown.source is not source or shown.file is not file:
-            shown = self._shown.put(source.video_id, Representation(source, file))
+            shown = self._shown.put(source.asset_id, Representation(source, file))
         return shown
 
     async def _begun(self, shown: Representation, start_sec: float) -> Opened:
-        if found := self._virtual_files.known(shown.file, start_sec):
+        if found := self._virtual_files.get_cached(shown.file, start_sec):
             return Opened(_from(shown, found), starts_as_asked=True)
         if start_sec and not self._can_cut(shown.source):
             return Opened(shown)

@@ -102,6 +102,8 @@ class CachedRequest:
         if shown is None:
             return None
         if ticket is not None:
+            if ticket.asset_id and ticket.asset_id != shown.source.asset_id:
+                return None
             # Of a session that is over, its ticket opens nothing: no HEAD either.
             playing = known.register.active(ticket.session_id)
         elif not self._is_get:

@@ -1,8 +1,7 @@
-"""Puts the hot cache together, as the settings say."""
+"""Build the hot cache from the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +9,12 @@ from grpc import aio
 
 from kit.service import Loop
 from kit.settings import SettingsError
-from services.stream.clients.progress import ask_progress
-from services.stream.domain import Source
+from services.stream.clients.progress import view_counter
 from services.stream.hotcache import metrics
 from services.stream.hotcache.directory import CopyDirectory
 from services.stream.hotcache.janitor import Janitor
 from services.stream.hotcache.mount_check import Mounts
-from services.stream.hotcache.promoter import Promoter
+from services.stream.hotcache.promoter import FindSource, Promoter
 from services.stream.hotcache.store import HotStore
 from services.stream.settings import StreamSettings
 from services.stream.storage.port import Store
@@ -28,27 +26,27 @@ class HotCache:
 
     store: HotStore
     loops: list[Loop]
-    """What goes on in the background."""
+    """Its background tasks."""
     folder: Path
 
     async def prepare(self) -> None:
-        """The first thing to do. Raises SettingsError when the folder can't be used."""
+        """Find the copies on disk; call it first. Raises SettingsError when the folder can't be used."""
         try:
             await self.store.prepare()
         except OSError as error:
             raise SettingsError(f"MARQUEE_HOT_CACHE_DIR can't be used: {self.folder} ({error.strerror}).") from error
 
 
-def hot_cache(
-    settings: StreamSettings, originals: Store, find: Callable[[str], Awaitable[Source]], progress: aio.Channel
+def build_hot_cache(
+    settings: StreamSettings, originals: Store, find: FindSource, progress: aio.Channel
 ) -> HotCache | None:
-    """The hot cache that the settings ask for; None when they ask for none.
+    """Return the hot cache that the settings ask for; None when they ask for none.
 
     Args:
         settings: of the service.
-        originals: where films are.
-        find: what catalog knows of a video; raises ApiError.
-        progress: counts views.
+        originals: the store behind it.
+        find: looks up the source of a video.
+        progress: channel to progress, which counts views.
     """
     folder = settings.hot_cache_dir
     metrics.BUDGET.set(settings.hot_cache_bytes if folder else 0)
@@ -56,11 +54,10 @@ def hot_cache(
         return None
     mounts = Mounts(None if settings.media_bucket else settings.media_root, settings.import_dir)
     store = HotStore(originals, CopyDirectory(folder, settings.hot_cache_bytes), is_deleted=mounts.is_deleted)
-    views = ask_progress(progress, settings.hot_cache_days)
     promoter = Promoter(
         store,
         find,
-        views,
+        view_counter(progress, settings.hot_cache_days),
         min_views=settings.hot_cache_views,
         bytes_per_sec=settings.hot_cache_copy_bytes_per_sec,
     )

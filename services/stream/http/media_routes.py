@@ -115,7 +115,7 @@ class MediaRoutes:
         playing: LocalSession | None = None
         try:
             source = await self._streams.find(video_id, caller)
-            if given := ticket_of(request):
+            if given := ticket_of(request, source):
                 playing = await self._sessions.join(given)
             try:
                 shown, starts_as_asked = await self._streams.open(source, start)
@@ -144,7 +144,7 @@ class MediaRoutes:
     async def info(self, video_id: str, request: Request, caller: CurrentCaller) -> StreamInfo:
         """What is known of a stream before a byte of it is fetched."""
         source = await self._streams.find(video_id, caller)
-        if given := ticket_of(request):
+        if given := ticket_of(request, source):
             await self._sessions.join(given)
         path = STREAM_PATH.format(video_id=source.video_id)
         tier = await self._streams.tier(source)

@@ -192,7 +192,7 @@ async def test_it_is_not_for_those_who_may_not_see_the_video(stage: Stage) -> No
 
 
 async def test_what_changed_is_asked_for_again(stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.stream.storage.open_files.LOOK_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.open_files.STAT_SEC", 0)
     await fetch(stage, stream_path(film))
     event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
     await stage.bus.deliver(event)
