@@ -116,15 +116,6 @@ def etag(source: Source, file: StoredFile) -> str:
     return Representation(source, file).validators().etag
 
 
-@pytest.fixture(autouse=True)
-def _asks_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is believed without asking."""
-    monkeypatch.setattr(promoter, "SETTLE_SEC", 0)
-    monkeypatch.setattr(store, "FRESH_SEC", 0)
-    monkeypatch.setattr("services.stream.storage.open_files.FRESH_SEC", 0)
-    monkeypatch.setattr(store, "PATIENCE_SEC", 10)
-
-
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path)
