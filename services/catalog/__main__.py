@@ -20,12 +20,18 @@ from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
 from services.catalog import consumers
-from services.catalog.changes import Changes, Purge
 from services.catalog.clients.auth import PlansClient
 from services.catalog.http import build_routers, max_body_bytes
-from services.catalog.imports import Imports
 from services.catalog.rpc import CatalogServicer, register
-from services.catalog.service import HealthOverview, Processing, Sweep, Videos
+from services.catalog.service import (
+    HealthOverview,
+    Imports,
+    Processing,
+    Purge,
+    Sweep,
+    VideoEditor,
+    Videos,
+)
 from services.catalog.settings import CatalogSettings
 
 NAME = "catalog"
@@ -33,11 +39,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) -> Service:
-    """Wires catalog.
+    """Build catalog.
 
     Args:
         settings: its settings.
-        role: which part of it this process plays.
+        role: which part of it this process runs.
         shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
     """
     database = Database(settings.database_url)
@@ -71,7 +77,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         authenticate=authenticate,
         routers=build_routers(
             videos,
-            Changes(database, PlansClient(auth)),
+            VideoEditor(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
             store,
@@ -99,7 +105,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
 
 
 def migrate(settings: CatalogSettings) -> None:
-    """Brings catalog's database up to date."""
+    """Bring catalog's database up to date."""
     upgrade(MIGRATIONS, settings.database_url)
 
 

@@ -36,11 +36,6 @@ class WatchProgressRepository:
         statement = insert.values(row).on_conflict_do_nothing().returning(WatchProgress.version)
         return await self._session.scalar(statement) is not None
 
-    async def by_videos(self, user_id: str, video_ids: Sequence[str]) -> Sequence[WatchProgress]:
-        """Return a viewer's records of several videos."""
-        statement = select(WatchProgress).where(WatchProgress.user_id == user_id, WatchProgress.video_id.in_(video_ids))
-        return (await self._session.scalars(statement)).all()
-
     async def page(self, user_id: str, *, offset: int, limit: int) -> tuple[Sequence[WatchProgress], int]:
         """Return a viewer's records, newest first, and their total number."""
         mine = WatchProgress.user_id == user_id
@@ -76,18 +71,6 @@ class ViewCountRepository:
             index_elements=[ViewCount.day, ViewCount.video_id], set_={"views": ViewCount.views + 1}
         )
         await self._session.execute(statement)
-
-    async def top(self, since: date, limit: int) -> dict[str, int]:
-        """Return the most viewed videos since a day with their views; among equals, the newer video comes first."""
-        views = func.sum(ViewCount.views)
-        statement = (
-            select(ViewCount.video_id, views)
-            .where(ViewCount.day >= since)
-            .group_by(ViewCount.video_id)
-            .order_by(views.desc(), ViewCount.video_id.desc())
-            .limit(limit)
-        )
-        return {video_id: int(count) for video_id, count in await self._session.execute(statement)}
 
     async def by_videos(self, video_ids: Sequence[str], since: date) -> dict[str, int]:
         """Return the views of several videos since a day; videos without views are left out."""

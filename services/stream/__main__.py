@@ -20,15 +20,14 @@ from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
-from services.stream.clients.catalog import ask_catalog
+from services.stream.clients.catalog import source_fetcher
 from services.stream.clients.display_names import display_names, titles
-from services.stream.clients.progress import ask_progress
+from services.stream.clients.progress import view_counter
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
-from services.stream.hotcache import hot_cache
+from services.stream.hotcache import build_hot_cache
 from services.stream.http import MediaRoutes, SharedMedia, StreamAuthenticator, build_routers, shared_headers
-from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
 from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
@@ -59,11 +58,11 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     shared_sources = None
     if settings.redis_url and settings.source_cache_sec:
         shared_sources = RedisSources(settings.redis_url, settings.source_cache_sec)
-    sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=shared_sources)
+    sources = SourceCache(source_fetcher(catalog), settings.source_cache_sec, shared=shared_sources)
     origins = Origins(settings)
     originals = build_store(settings, origins)
-    views = ask_progress(progress, settings.hot_cache_days)
-    hot = hot_cache(settings, originals, sources.get, views) if role.answers else None
+    views = view_counter(progress, settings.hot_cache_days)
+    hot = build_hot_cache(settings, originals, sources.get, views) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
     streams = Streams(sources, store, virtual_files, is_mounted(settings))
@@ -114,7 +113,6 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     app = create_app(
         NAME, title="Marquee: streaming", health=health, authenticate=stream_authenticator, routers=routers
     )
-    servicer = StreamServicer(traffic, sessions, statistics)
     service = Service(
         name=NAME,
         app=app,
@@ -126,7 +124,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
             traffic,
         ),
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(add_servicer, servicer)]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, []),
         bus=None if shared_bus else bus,
         prepare=[hot.prepare] if hot else (),
         background=[*background, *(hot.loops if hot else ())],

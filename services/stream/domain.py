@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from services.stream.delivery.preconditions import PreconditionResult
@@ -13,10 +13,21 @@ from services.stream.delivery.ranges import ByteRange, RangeNotSatisfiableError,
 _MEDIA_TYPE = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the bytes of a video are and what they are, as catalog describes it."""
+class AssetKind(StrEnum):
+    """What an asset of a video is. Another packaging of a video gets a kind of its own (ADR 21)."""
 
+    SOURCE = "source"
+    """The file that was uploaded or imported; a video has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An asset of a video: where its bytes are and what they are, as catalog answers."""
+
+    asset_id: str
+    """Keys everything that is kept about its bytes. The video's id where catalog gave none, as before assets."""
+    kind: str
+    """An `AssetKind`."""
     video_id: str
     reference: str
     size_bytes: int

@@ -54,17 +54,20 @@ class Streams:
 
     def get_cached(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
         """Return what `find` and `open` would, from memory. None means a cache miss, not a denial."""
-        representation = self._representations.peek(video_id)
+        source = self._sources.get_cached(video_id)
+        if source is None:
+            return None
+        representation = self._representations.peek(source.asset_id)
         if (
             representation is None
-            or representation.source is not self._sources.known(video_id)
-            or not representation.file.is_fresh()
-            or not representation.source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
+            or representation.source is not source
+            or not representation.file.is_validated()
+            or not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
         ):
             return None
         if start_sec is None:
             return representation
-        virtual = self._virtual_files.known(representation.file, start_sec)
+        virtual = self._virtual_files.get_cached(representation.file, start_sec)
         return _virtual_representation(representation, virtual) if virtual else None
 
     async def find(self, video_id: str, caller: Caller) -> Source:
@@ -105,9 +108,9 @@ class Streams:
         except (OSError, InvalidReferenceError):
             return None
 
-    def release(self, video_id: str) -> None:
-        """Drop a video's open file; the next request opens it again."""
-        self._representations.pop(video_id)
+    def release(self, asset_id: str) -> None:
+        """Drop an asset's open file; the next request opens it again."""
+        self._representations.pop(asset_id)
 
     async def is_index_last(self, source: Source) -> bool:
         """Return whether a file's index comes last and can be moved first: a player should then use `start=0`."""
@@ -128,13 +131,13 @@ class Streams:
         return self._index_comes_last.put(file.identity, comes_last)
 
     def _represent(self, source: Source, file: StoredFile) -> Representation:
-        representation = self._representations.get(source.video_id)
+        representation = self._representations.get(source.asset_id)
         if representation is None or representation.source is not source or representation.file is not file:
-            representation = self._representations.put(source.video_id, Representation(source, file))
+            representation = self._representations.put(source.asset_id, Representation(source, file))
         return representation
 
     async def _open_from(self, representation: Representation, start_sec: float) -> Opened:
-        if cached := self._virtual_files.known(representation.file, start_sec):
+        if cached := self._virtual_files.get_cached(representation.file, start_sec):
             return Opened(_virtual_representation(representation, cached), is_start_applied=True)
         if start_sec and not self._can_cut(representation.source):
             return Opened(representation)

@@ -67,11 +67,11 @@ class HotServices(ServicesStack):
         return super()._process(name, port, addresses | {"MARQUEE_HOT_CACHE_DIR": str(self.hot)}, database)
 
 
-async def top(address: str) -> dict[str, int]:
-    """The videos watched most, as progress counts."""
+async def count_views(address: str, video_ids: list[str]) -> dict[str, int]:
+    """Return the views of videos, as progress counts."""
     async with connect(address) as channel:
-        asked = progress_pb2.TopVideosRequest(days=7, limit=10)
-        answer = await call(ProgressServiceStub(channel).TopVideos, asked, deadline_sec=30)
+        asked = progress_pb2.GetViewsRequest(days=7, video_ids=video_ids)
+        answer = await call(ProgressServiceStub(channel).GetViews, asked, deadline_sec=30)
     return {video.video_id: video.views for video in answer.videos}
 
 
@@ -88,7 +88,7 @@ def test_views_lead_to_hot_copies_over_real_servers(tmp_path: Path, hot: Path) -
         wait_for(lambda: source(admin, video_id) == ("ssd", True), 60, "the copy")
         # In a thread: Playwright's loop, if a browser test came before, already runs in this one.
         with ThreadPoolExecutor(1) as thread:
-            counted = thread.submit(asyncio.run, top(stack.progress_address)).result()
+            counted = thread.submit(asyncio.run, count_views(stack.progress_address, [video_id, other_id])).result()
         assert counted == {video_id: VIEWS, other_id: 1}
         assert source(admin, other_id) == ("nas", False)
         # A new title is a new version: all replicas serve it at once, and copy it again later.

@@ -86,11 +86,6 @@ class History:
         async with self._database.read() as session:
             return await WatchProgressRepository(session).get(user_id, video_id)
 
-    async def records(self, user_id: str, video_ids: Sequence[str]) -> Sequence[WatchProgress]:
-        """Return how far a viewer has come in several videos; those never watched are left out."""
-        async with self._database.read() as session:
-            return await WatchProgressRepository(session).by_videos(user_id, video_ids)
-
     async def entry(self, caller: Caller, video_id: str) -> Entry | None:
         """Return one video's line of the caller's history; None if never watched."""
         record = await self.record(caller.user_id, video_id)

@@ -36,11 +36,6 @@ class Views:
         if day := day_of_view(moment, datetime.now(UTC)):
             await ViewCountRepository(transaction.session).add(day, video_id)
 
-    async def top(self, days: int, limit: int) -> Mapping[str, int]:
-        """Return the most viewed videos of the last days, today included, most viewed first."""
-        async with self._database.read() as session:
-            return await ViewCountRepository(session).top(first_day(days, datetime.now(UTC)), limit)
-
     async def by_videos(self, video_ids: Sequence[str], days: int) -> Mapping[str, int]:
         """Return the views of several videos in the last days, today included; videos without views are left out."""
         async with self._database.read() as session:

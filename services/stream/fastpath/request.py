@@ -94,6 +94,8 @@ class CachedRequest:
         # A representation that is found without waiting begins at the requested time.
         is_start_applied = None if self.start_sec is None else True
         if ticket is not None:
+            if ticket.asset_id and ticket.asset_id != representation.source.asset_id:
+                return None
             # The ticket of a session that is over opens nothing: no HEAD either.
             local_session = caches.registry.get_active(ticket.session_id)
         elif not self._is_get:

@@ -1,41 +1,40 @@
-"""Keeps the hot copies in order: sees what other processes did, and removes what was deleted while nobody looked."""
+"""Keep the hot copies in order: see what other processes did, and remove copies of what was deleted unnoticed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 
 from kit.errors import ApiError, ErrorCode
-from services.stream.domain import Source
+from services.stream.hotcache.promoter import FindSource
 from services.stream.hotcache.store import HotStore
 
 log = structlog.get_logger()
 
 PASS_SEC = 5.0
-"""How often the folder is looked at."""
+"""How often the folder is read."""
 AUDIT_SEC = 3600.0
-"""How often each copy is compared with what catalog and the store tell: events may have been missed."""
+"""How often each copy is compared with catalog and the store: events may have been missed."""
 STALL_SEC = 5.0
-"""How long a store may take to tell of one original before the audit is put off."""
+"""How long the store may take for one original before the audit is put off."""
 
 
 class Janitor:
-    """One a process.
+    """Runs once in each process.
 
     Args:
         store: has the copies.
-        find: what catalog knows of a video; raises ApiError.
+        find: looks up the source of a video.
     """
 
-    def __init__(self, store: HotStore, find: Callable[[str], Awaitable[Source]]) -> None:
+    def __init__(self, store: HotStore, find: FindSource) -> None:
         self._store = store
         self._find = find
 
     async def run(self) -> None:
-        """Keeps order until cancelled."""
+        """Keep order until cancelled."""
         audit_at = time.monotonic()
         while True:
             try:
@@ -48,8 +47,9 @@ class Janitor:
             await asyncio.sleep(PASS_SEC)
 
     async def audit(self) -> bool:
-        """Drops copies of what has changed or is gone; False when not all of them could be asked about."""
-        for video_id, copy in self._store.copies.items():
+        """Drop copies of what has changed or is gone; return False when not all of them could be checked."""
+        for copy in self._store.copies.values():
+            video_id = copy.manifest.video_id
             try:
                 source = await self._find(video_id)
                 async with asyncio.timeout(STALL_SEC):

@@ -11,6 +11,7 @@ from kit.auth.authentication import Authenticate
 from kit.auth.client import Revocations
 from kit.auth.tokens import Caller
 from kit.errors import ApiError, ErrorCode
+from services.stream.domain import Source
 from services.stream.sessions.tickets import Ticket, Tickets
 
 TICKET = "ticket"
@@ -59,7 +60,13 @@ class StreamAuthenticator:
             self.tickets.revoke_account(user_id, version)
 
 
-def ticket_of(request: Request) -> Ticket | None:
-    """Return the ticket that a request was authenticated with."""
+def ticket_of(request: Request, source: Source) -> Ticket | None:
+    """Return the ticket that a request was authenticated with, if it was by one.
+
+    Raises:
+        ApiError: AUTH_INVALID_TOKEN for a ticket that is not good for this asset.
+    """
     ticket: Ticket | None = getattr(request.state, "ticket", None)
+    if ticket is not None and not ticket.opens(source):
+        raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
     return ticket

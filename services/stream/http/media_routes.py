@@ -121,7 +121,7 @@ class MediaRoutes:
         local_session: LocalSession | None = None
         try:
             source = await self._streams.find(video_id, caller)
-            if given := ticket_of(request):
+            if given := ticket_of(request, source):
                 local_session = await self._sessions.join(given)
             try:
                 representation, is_start_applied = await self._streams.open(source, start)
@@ -148,7 +148,7 @@ class MediaRoutes:
     async def info(self, video_id: str, request: Request, caller: CurrentCaller) -> StreamInfo:
         """Describe a stream before a byte of it is fetched."""
         source = await self._streams.find(video_id, caller)
-        if given := ticket_of(request):
+        if given := ticket_of(request, source):
             await self._sessions.join(given)
         path = STREAM_PATH.format(video_id=source.video_id)
         tier = await self._streams.tier(source)

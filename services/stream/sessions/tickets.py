@@ -1,8 +1,9 @@
 """Tickets: what a media URL carries instead of a login (`?ticket=`), because a `<video>` can send no headers.
 
 A ticket is signed (HMAC-SHA-256, RFC 2104) and says all that a replica must know to serve it, so that none has to ask:
-whose it is, which session and video it belongs to, and what the caller may see. It is good for one video, until it
-ends or its session does, whichever comes first; that the session goes on is for `sessions` to say. No I/O.
+whose it is, which session and video it belongs to, and what the caller may see. It is good for one asset of one video,
+the source unless it names another one, until it ends or its session does, whichever comes first; that the session goes
+on is for `sessions` to say. No I/O.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kit.auth.tokens import Caller
 from kit.cache import LruCache
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
+from services.stream.domain import AssetKind, Source
 
 TICKET_SEC = 4 * 3600.0
 """Life of a ticket. It must outlast a film whose player never swaps its URL; its session's end is what ends it."""
@@ -53,6 +55,14 @@ class Ticket:
     """Its first `MAX_DEVICE_CHARS` characters."""
     expires_at: int
     """Seconds since 1970."""
+    asset_id: str = ""
+    """The asset that it opens; empty for the video's source, whichever that is."""
+
+    def opens(self, source: Source) -> bool:
+        """Whether it is good for the bytes of an asset."""
+        if self.video_id != source.video_id:
+            return False
+        return self.asset_id == source.asset_id if self.asset_id else source.kind == AssetKind.SOURCE
 
 
 class Tickets:
@@ -129,7 +139,7 @@ class Tickets:
             raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         try:
             ticket = _unpacked(json.loads(_decoded(shaped[1])))
-        except (ValueError, TypeError) as error:  # signed by another release
+        except (AttributeError, ValueError, TypeError) as error:  # signed by another release
             raise ApiError(ErrorCode.AUTH_INVALID_TOKEN) from error
         caller = ticket.caller
         changed_at = (self._changed.peek(caller.user_id) or _UNCHANGED)[1]
@@ -143,6 +153,8 @@ class Tickets:
 
 def _packed(ticket: Ticket) -> list[str | int]:
     caller = ticket.caller
+    # A ticket of a source names no asset, so that replicas from before assets read it, too.
+    asset = [_short(ticket.asset_id)] if ticket.asset_id else []
     return [
         _short(ticket.session_id),
         _short(ticket.video_id),
@@ -154,11 +166,14 @@ def _packed(ticket: Ticket) -> list[str | int]:
         ticket.expires_at,
         ticket.source,
         ticket.device_name[:MAX_DEVICE_CHARS],
+        *asset,
     ]
 
 
 def _unpacked(fields: Any) -> Ticket:
-    session, video, user, role, corporation, login, started_ms, expires_at, source, device_name = fields
+    session, video, user, role, corporation, login, started_ms, expires_at, source, device_name, *rest = fields
+    # Without an asset it is of a source, as all were before assets.
+    (asset,) = rest or ("~",)
     caller = Caller(
         user_id=_long(user),
         role=role,
@@ -166,7 +181,16 @@ def _unpacked(fields: Any) -> Ticket:
         corporation_id=_long(corporation),
         login_session_id=_long(login),
     )
-    return Ticket(_long(session), _long(video), caller, int(started_ms), str(source), str(device_name), int(expires_at))
+    return Ticket(
+        session_id=_long(session),
+        video_id=_long(video),
+        caller=caller,
+        started_ms=int(started_ms),
+        source=str(source),
+        device_name=str(device_name),
+        expires_at=int(expires_at),
+        asset_id=_long(asset),
+    )
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Tier 1: what catalog knows of videos, asked for once and kept for a while, here and in Redis for all replicas."""
+"""Tier 1: what catalog answered about videos, cached in memory and, shared by all replicas, in Redis."""
 
 from services.stream.sources.cache import Fetch, SharedSources, SourceCache
 from services.stream.sources.redis import RedisSources

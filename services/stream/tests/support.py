@@ -18,15 +18,15 @@ from grpc import aio
 from structlog.testing import capture_logs
 
 from kit.errors import ApiError, ErrorCode
-from kit.ids import new_id
-from kit.rpc import GrpcServer, call, connect, timestamp
+from kit.ids import derived_id, new_id
+from kit.rpc import GrpcServer, timestamp
 from kit.service import HttpServer, Role, Service, listen
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.__main__ import build
+from services.stream.delivery.transfers import Traffic
 from services.stream.domain import Source
 from services.stream.fastpath import FastPathApp
 from services.stream.http import StreamAuthenticator
@@ -38,10 +38,18 @@ AUTHORISED = f"X-Test-User: {VIEWER}"
 _TIME_LIMIT_SEC = 60
 
 
+def asset_of(video_id: str) -> str:
+    """Return the asset id of a video's source."""
+    return derived_id("source", video_id)
+
+
 def a_source(**changed: Any) -> Source:
-    """A source like any other."""
+    """Return the source of a video."""
+    video_id = changed.get("video_id") or new_id()
     facts: dict[str, Any] = {
-        "video_id": new_id(),
+        "asset_id": asset_of(video_id),
+        "kind": "source",
+        "video_id": video_id,
         "reference": "videos/1/source.mp4",
         "size_bytes": 1,
         "mime_type": "video/mp4",
@@ -163,6 +171,8 @@ class Stage:
         video_id = new_id()
         known: dict[str, Any] = {
             "video_id": video_id,
+            "asset_id": asset_of(video_id),
+            "asset_kind": "source",
             "reference": str(path.relative_to(self.root)),
             "size_bytes": path.stat().st_size if path.exists() else 0,
             "mime_type": "video/mp4",
@@ -199,15 +209,16 @@ class Stage:
         assert isinstance(self.service.outer_app, FastPathApp)
         return self.service.outer_app._caches.registry
 
-    async def metrics(self) -> stream_pb2.GetMetricsResponse:
-        """The service's counters."""
-        async with connect(f"127.0.0.1:{self.service.grpc.port}") as channel:
-            return await call(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
+    @property
+    def traffic(self) -> Traffic:
+        """Its counters."""
+        loops = (getattr(loop, "__self__", None) for loop in self.service.background)
+        return next(each for each in loops if isinstance(each, Traffic))
 
     async def idle(self) -> None:
         """Waits until nothing is sent; no file of the store may be open twice then."""
         async with asyncio.timeout(_TIME_LIMIT_SEC):
-            while (await self.metrics()).active_responses:  # noqa: ASYNC110 - nothing tells when they end
+            while self.traffic.active:  # noqa: ASYNC110 - nothing tells when they end
                 await asyncio.sleep(0.005)
         opened = open_below(self.root)
         assert len(opened) == len(set(opened))

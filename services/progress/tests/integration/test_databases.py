@@ -317,9 +317,9 @@ class DatabaseContract:
         ages = [(first, 6), (first, 6), (first, 0), (second, 1), (third, 0), (third, 9), (third, -1)]
         for video_id, age in ages:
             await bus.deliver(started(video_id, now - timedelta(days=age)))
-        assert list((await views.top(7, 10)).items()) == [(first, 3), (third, 2), (second, 1)]
-        assert await views.top(1, 10) == {third: 2, first: 1}
-        assert list(await views.top(7, 1)) == [first]
+        videos = [first, second, third]
+        assert await views.by_videos(videos, 7) == {first: 3, third: 2, second: 1}
+        assert await views.by_videos(videos, 1) == {third: 2, first: 1}
         assert await views.by_videos([first, second, new_id()], 7) == {first: 3, second: 1}
 
     async def test_old_days_are_removed(self, database: Database) -> None:

@@ -17,7 +17,6 @@ from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.progress.__main__ import build, migrate
 from services.progress.settings import ProgressSettings
-from services.progress.tests.fakes import MEMBER
 
 
 @pytest.fixture
@@ -57,8 +56,8 @@ async def test_service_answers_http_and_grpc(service: Service) -> None:
         assert refused.status_code == 401
         assert "WWW-Authenticate" in refused.headers
     async with connect(f"127.0.0.1:{service.grpc.port}") as channel:
-        request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[new_id()])
-        assert not (await call(ProgressServiceStub(channel).GetProgress, request)).records
+        request = progress_pb2.GetViewsRequest(days=1, video_ids=[new_id()])
+        assert not (await call(ProgressServiceStub(channel).GetViews, request)).videos
 
 
 @pytest.mark.parametrize(("role", "relays"), [(Role.SERVE, 1), (Role.WORKER, 1), (Role.API, 0)])

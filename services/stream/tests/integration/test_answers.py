@@ -168,7 +168,7 @@ async def test_a_failed_precondition(stage: Stage, film: str) -> None:
 async def test_resuming_a_file_that_has_changed_begins_anew(
     stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.stream.storage.open_files.LOOK_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.open_files.STAT_SEC", 0)
     etag = (await stage.get(film, range="bytes=0-1")).headers["etag"]
     resumed = await stage.get(film, range="bytes=500000-", if_range=etag)
     assert (resumed.status, resumed.body) == (206, DATA[500_000:])

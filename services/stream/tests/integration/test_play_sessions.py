@@ -12,12 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from kit.errors import ApiError
-from kit.rpc import call, connect
 from kit.testing.fakes import event_of
 from marquee.events.v1 import stream_pb2 as stream_pb2_events
 from marquee.events.v1 import user_pb2, video_pb2
-from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.tests.support import Answer, Stage, connected, fetch, make_movie, running, stream_path, until
 
 pytestmark = pytest.mark.usefixtures("never_stale")
@@ -305,21 +302,6 @@ async def test_admin_lists_streams_of_all_users(stage: Stage, film: str) -> None
         name: metrics[name] for name in metrics.keys() - moving
     }
     assert (await stage.call("GET", "/api/admin/streams/metrics")).status == 403
-
-
-async def test_grpc_lists_the_same_sessions(stage: Stage, film: str) -> None:
-    session = (await start(stage, film, device_name="TV")).json()
-    async with connect(f"127.0.0.1:{stage.service.grpc.port}") as channel:
-        stub = stream_pb2_grpc.StreamServiceStub(channel)
-        for asked in ("", "viewer"):
-            (found,) = (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id=asked))).sessions
-            assert (found.session_id, found.status, found.device_name) == (session["session_id"], "active", "TV")
-        assert not (await call(stub.ListSessions, stream_pb2.ListSessionsRequest(user_id="other"))).sessions
-        theirs = stream_pb2.StopSessionRequest(session_id=session["session_id"], user_id="other")
-        with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
-            await call(stub.StopSession, theirs)
-        await call(stub.StopSession, stream_pb2.StopSessionRequest(session_id=session["session_id"]))
-    assert await sessions_of(stage) == []
 
 
 async def test_events_have_bytes_and_reason(stage: Stage, film: str) -> None:

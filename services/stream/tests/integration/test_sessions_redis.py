@@ -206,7 +206,7 @@ async def another_process(store: Path, name: str, settings: dict[str, Any]) -> A
         )
         try:
             assert process.stdout is not None
-            port, _, film = (await process.stdout.readline()).decode().split()
+            port, film = (await process.stdout.readline()).decode().split()
             yield int(port), film, process
         finally:
             if process.returncode is None:

@@ -52,7 +52,7 @@ class CatalogServiceServicer:
     """
 
     def GetSource(self, request, context):
-        """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+        """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
         FAILED_PRECONDITION while it is not ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -34,7 +34,7 @@ class CatalogServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
     GetSource: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetSourceRequest, _catalog_pb2.GetSourceResponse]
-    """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+    """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
     FAILED_PRECONDITION while it is not ready.
     """
     GetVideos: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetVideosRequest, _catalog_pb2.GetVideosResponse]
@@ -46,7 +46,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSource: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetSourceRequest, _catalog_pb2.GetSourceResponse]  # type: ignore[assignment]
-    """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+    """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
     FAILED_PRECONDITION while it is not ready.
     """
     GetVideos: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetVideosRequest, _catalog_pb2.GetVideosResponse]  # type: ignore[assignment]
@@ -61,7 +61,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.GetSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.GetSourceResponse, _abc.Awaitable[_catalog_pb2.GetSourceResponse]]:
-        """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+        """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
         FAILED_PRECONDITION while it is not ready.
         """
 

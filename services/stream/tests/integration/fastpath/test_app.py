@@ -190,7 +190,7 @@ async def test_refuses_viewer_who_may_not_see_the_video(stage: Stage) -> None:
 
 
 async def test_changed_file_is_opened_again(stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.stream.storage.open_files.LOOK_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.open_files.STAT_SEC", 0)
     await fetch(stage, stream_path(film))
     event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
     await stage.bus.deliver(event)

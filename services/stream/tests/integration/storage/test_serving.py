@@ -88,8 +88,8 @@ async def test_what_is_not_there_is_said_and_others_go_on(stage: Stage, film: st
     assert answer.status == 503
     assert b"STREAM_FILE_UNAVAILABLE" in answer.body
     assert int(answer.headers["retry-after"]) > 0
-    told = [entry for entry in logs if entry["event"] == "stream_file_unavailable"]
-    assert [entry["content_id"] for entry in told] == [gone]
+    errors = [entry for entry in logs if entry["event"] == "stream_file_unavailable"]
+    assert [entry["content_id"] for entry in errors] == [gone]
     assert (await stage.get(film)).body == DATA
 
 
@@ -113,11 +113,11 @@ async def test_the_start_parameter_gives_a_playable_film(
 
 
 async def test_players_are_told_where_it_comes_from(stage: Stage, film: str, place: Place) -> None:
-    told = json.loads((await stage.call("GET", f"{stream_path(film)}/info")).body)
-    assert (told["source"], told["cache_hit"]) == (place.tier, False)
+    info = json.loads((await stage.call("GET", f"{stream_path(film)}/info")).body)
+    assert (info["source"], info["cache_hit"]) == (place.tier, False)
     missing = tell_catalog(stage, place.reference("missing"))
-    told = json.loads((await stage.call("GET", f"{stream_path(missing)}/info")).body)
-    assert told["source"] is None
+    info = json.loads((await stage.call("GET", f"{stream_path(missing)}/info")).body)
+    assert info["source"] is None
 
 
 # --- Remote origins only ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import string
 
 import pytest
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
+from services.stream.domain import AssetKind
 from services.stream.sessions.tickets import MAX_DEVICE_CHARS, MAX_TICKET_CHARS, TICKET_SEC, Ticket, Tickets
+from services.stream.tests.support import a_source
 
 KEY = b"k" * 32
 NOW = 1_700_000_000.0
@@ -46,6 +49,7 @@ def some_tickets(draw: st.DrawFn) -> Ticket:
         source=draw(st.sampled_from(["ssd", "nas", "remote"])),
         device_name=draw(text)[:MAX_DEVICE_CHARS],
         expires_at=draw(st.integers(int(NOW) + 1, 2**40)),
+        asset_id=draw(st.one_of(st.just(""), ids)),
     )
 
 
@@ -105,6 +109,52 @@ def test_a_signed_payload_of_another_release_is_no_fault() -> None:
     for payload in (b"{}", b"[1,2]", b"nonsense", b"[]" * 100):
         encoded = base64.urlsafe_b64encode(payload).rstrip(b"=")
         assert code_of((encoded + b"." + keeper._signature(encoded)).decode(), keeper) == "AUTH_INVALID_TOKEN"
+
+
+def payload_of(issued: str) -> list[object]:
+    text = issued.partition(".")[0]
+    payload: list[object] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return payload
+
+
+def signed(keeper: Tickets, payload: list[object]) -> str:
+    encoded = base64.urlsafe_b64encode(json.dumps(payload).encode()).rstrip(b"=")
+    return (encoded + b"." + keeper._signature(encoded)).decode()
+
+
+def test_opens_the_source_with_a_ticket_from_before_assets() -> None:
+    keeper = tickets()
+    source = a_source()
+    before = payload_of(keeper.issue(a_ticket(video_id=source.video_id)))
+    session, video, user, role, corporation, login, started_ms, expires_at, tier, device_name = before
+    old = [session, video, user, role, corporation, login, started_ms, expires_at, tier, device_name]
+    ticket = keeper.verify(signed(keeper, old))
+    assert (ticket.asset_id, ticket.opens(source)) == ("", True)
+    assert not ticket.opens(a_source())
+    assert not ticket.opens(a_source(video_id=source.video_id, kind="pack"))
+
+
+def test_a_ticket_of_a_source_has_the_ten_fields_that_releases_before_assets_read() -> None:
+    assert len(payload_of(tickets().issue(a_ticket()))) == 10
+
+
+def test_a_ticket_that_names_an_asset_opens_only_that_one() -> None:
+    source = a_source()
+    pack = a_source(video_id=source.video_id, asset_id=new_id(), kind="pack")
+    keeper = tickets()
+    issued = keeper.issue(a_ticket(video_id=source.video_id, asset_id=pack.asset_id))
+    ticket = keeper.verify(issued)
+    assert (ticket.opens(pack), ticket.opens(source)) == (True, False)
+    of_source = a_ticket(video_id=source.video_id, asset_id=source.asset_id)
+    assert (of_source.opens(pack), of_source.opens(source)) == (False, True)
+    assert not a_ticket(video_id=new_id(), asset_id=source.asset_id).opens(source)
+    assert source.kind == AssetKind.SOURCE
+
+
+@pytest.mark.parametrize("rest", [[None], [""], [1], ["~a", "~b"]])
+def test_refuses_a_claim_of_assets_that_it_does_not_know(rest: list[object]) -> None:
+    keeper = tickets()
+    assert code_of(signed(keeper, [*payload_of(keeper.issue(a_ticket())), *rest]), keeper) == "AUTH_INVALID_TOKEN"
 
 
 def test_it_ends() -> None:

@@ -18,7 +18,7 @@ TTL_SEC = 60.0
 
 
 class Catalog:
-    """Answers when it is told to, as it was when it was asked."""
+    """Answers when the test lets it, with the state of the time of the question."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -91,10 +91,10 @@ class SourcesContract:
             assert video_id == "a"
             return whole
 
-        world.catalog.__class__ = type("Told", (Catalog,), {"__call__": staticmethod(answer)})
+        world.catalog.__class__ = type("Fixed", (Catalog,), {"__call__": staticmethod(answer)})
         for replica in world.replicas:
             assert await replica.get("a") == whole
-            assert replica.known("a") == whole
+            assert replica.get_cached("a") == whole
 
     async def test_the_first_to_ask_may_hang_up(self, world: World) -> None:
         world.catalog.open.clear()
@@ -172,8 +172,8 @@ class SourcesContract:
         for replica in replicas:
             await replica.get("a")
         world.catalog.version = 2
-        await until(lambda: all(replica.known("a") is None for replica in replicas))
-        # What others know is no younger for having been told again.
+        await until(lambda: all(replica.get_cached("a") is None for replica in replicas))
+        # An entry is no younger for having been shared.
         async with asyncio.timeout(60):
             while {(await replica.get("a")).version for replica in replicas} != {2}:  # noqa: ASYNC110 - time goes by
                 await asyncio.sleep(0.005)

@@ -99,7 +99,7 @@ async def test_many_ask_and_it_is_built_once(files: VirtualFiles, source: Source
 
 async def test_one_key_frame_is_one_file(files: VirtualFiles, source: Source, counted: list[int]) -> None:
     first = await files.get(source, 3.3)
-    assert files.known(source, 3.9) is first
+    assert files.get_cached(source, 3.9) is first
     for start_sec in (3, 3.5, 3.999):
         assert await files.get(source, start_sec) is first
     assert await files.get(source, 4) is not first

@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect
 
 from kit.errors import ApiError
 from kit.media import MediaStore
-from services.catalog.uploads import Upload, receive
+from services.catalog.http.multipart_upload import receive
+from services.catalog.service.uploads import Upload
 
 BOUNDARY = b"----marquee-boundary"
 HEADERS = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
@@ -195,7 +196,7 @@ async def test_a_full_disk_is_said_so(store: MediaStore, monkeypatch: pytest.Mon
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
-    monkeypatch.setattr("services.catalog.uploads.os.fsync", full)
+    monkeypatch.setattr("services.catalog.http.multipart_upload.os.fsync", full)
     with pytest.raises(ApiError) as refused:
         await take(store, form(part("file", b"abc", "x.mp4")))
     assert refused.value.code == "STORAGE_FULL"

@@ -1,17 +1,14 @@
-"""Receives an upload: the multipart body goes to disk as it arrives, in constant memory (RFC 7578)."""
+"""Receive an upload: write the multipart body to disk as it arrives, in constant memory (RFC 7578)."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import structlog
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
@@ -26,8 +23,7 @@ from services.catalog.domain import (
     parse_tags,
     title_from_file_name,
 )
-
-log = structlog.get_logger()
+from services.catalog.service.uploads import Upload, storage_error
 
 WRITE_BLOCK = 1 << 20
 MAX_FIELD_BYTES = 64 << 10
@@ -39,32 +35,20 @@ MAX_PREAMBLE_BYTES = 1 << 20
 _FIELDS = frozenset({"title", "description", "tags", "corporation_id", "protection"})
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A whole upload: its bytes are on disk for good."""
-
-    path: Path
-    size_bytes: int
-    title: str
-    description: str
-    tags: list[str]
-    corporation_id: str | None
-
-
 @asynccontextmanager
 async def receive(
     headers: Mapping[str, str], body: AsyncIterator[bytes], store: MediaStore, max_bytes: int
 ) -> AsyncIterator[Upload]:
-    """An upload, received to its end; what has not been moved elsewhere when the block ends is removed.
+    """Receive an upload to its end; its file is removed after the block unless it was moved elsewhere.
 
     Args:
         headers: of the request.
         body: of the request, as it arrives.
-        store: where the bytes are collected.
-        max_bytes: the largest file taken.
+        store: the media store, which collects the bytes.
+        max_bytes: the size limit of the file.
 
     Raises:
-        ApiError: UPLOAD_INVALID_MEDIA for a body that is no upload, VALIDATION_FAILED for a bad field,
+        ApiError: UPLOAD_INVALID_MEDIA for a body that is not an upload, VALIDATION_FAILED for a bad field,
             UPLOAD_TOO_LARGE, STORAGE_FULL, STREAM_FILE_UNAVAILABLE when the media store is away.
     """
     content_type, options = parse_options_header(headers.get("content-type", ""))
@@ -110,14 +94,6 @@ def _finish_file(form: _Form, file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def storage_error(error: OSError) -> ApiError:
-    """What to tell somebody whose upload the media store did not take."""
-    log.error("upload_not_stored", reason=str(error))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return ApiError(ErrorCode.STORAGE_FULL)
-    return ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE)
-
-
 class _Form:
     """The parts of one multipart body: small fields in memory, the file's bytes only until they are written."""
 
@@ -153,11 +129,11 @@ class _Form:
         )
 
     def feed(self, chunk: bytes) -> None:
-        """Parses a piece of the body.
+        """Parse a piece of the body.
 
         Raises:
             FormParserError: it is malformed.
-            ApiError: a part is not what it may be.
+            ApiError: a part is not allowed.
         """
         if self._preamble is not None:
             chunk = self._skip_preamble(chunk)
@@ -186,13 +162,13 @@ class _Form:
         return b""
 
     def write_to(self, file: BinaryIO) -> None:
-        """Writes the file's bytes parsed so far."""
+        """Write the file's bytes that were parsed so far."""
         file.writelines(self._blocks)
         self._blocks.clear()
         self.waiting = 0
 
     def finish(self, path: Path) -> Upload:
-        """The upload, once the body has ended.
+        """Return the upload, once the body has ended.
 
         Raises:
             ApiError: the body ended early, had no file, or a field is bad.

@@ -18,10 +18,10 @@ from kit.testing.fakes import as_user
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
-from services.catalog.changes import Purge
 from services.catalog.domain import may_see, may_see_in_trash
 from services.catalog.models import Video
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.service import Purge
 from services.catalog.tests.support import ADMIN, Catalog
 
 ACME, OTHER = new_id(), new_id()
@@ -106,7 +106,7 @@ class Library:
     async def _film(self, title: str, uploader: str, corporation_id: str | None, *, ready: bool) -> str:
         video_id = await (self._catalog.ready if ready else self._catalog.uploaded)(title=title)
         async with self._catalog.database.write() as transaction:
-            video = await VideoRepository(transaction.session).locked(video_id)
+            video = await VideoRepository(transaction.session).get_locked(video_id)
             assert video is not None
             video.uploader_id, video.corporation_id = uploader, corporation_id
         return video_id
@@ -188,7 +188,7 @@ RESTORED = {
 @pytest.mark.parametrize("plan", RESTORED)
 async def test_who_restores_what(catalog: Catalog, films: dict[str, str], auth: Auth, plan: str) -> None:
     auth.set(ACME, plan)
-    # Whoever may comes last: the film is out of the trash then.
+    # The one who may restore comes last: the film is out of the trash then.
     for who, (platform, acme) in RESTORED[plan].items():
         for name, status in (("platform-trashed", platform), ("acme-trashed", acme)):
             if plan == "paid" and (who, name) == ("admin", "acme-trashed"):
@@ -248,7 +248,7 @@ async def test_changes_are_told_with_rising_versions(catalog: Catalog, auth: Aut
     await request(catalog, "admin", "POST", f"{path}/restore")
     await request(catalog, "admin", "POST", f"{path}/restore")
     types = ["video.uploaded", "video.ready", "video.updated", "video.deleted", "video.restored"]
-    assert await catalog.told(5) == types
+    assert await catalog.event_types(5) == types
     versions = [event.version for event in catalog.about_videos()]
     assert versions == sorted(set(versions))
     assert {event.subject for event in catalog.bus.published} == {video_id}
@@ -334,16 +334,16 @@ async def test_sql_and_the_rules_agree(catalog: Catalog, films: dict[str, str]) 
             video for id_ in films.values() if (video := await VideoRepository(session).get(id_)) is not None
         ]
         assert len(rows) == len(films)
-        for viewer in viewers:
-            visible = VisibleVideoRepository(session, viewer)
+        for principal in viewers:
+            visible = VisibleVideoRepository(session, principal)
             listed, total = await visible.page(query="", sort="title", offset=0, limit=100)
-            assert {video.id for video in listed} == {video.id for video in rows if may_see(viewer, video)}
+            assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
             trashed, in_trash = await visible.trash(offset=0, limit=100)
-            assert {video.id for video in trashed} == {video.id for video in rows if may_see_in_trash(viewer, video)}
+            assert {video.id for video in trashed} == {video.id for video in rows if may_see_in_trash(principal, video)}
             assert (total, in_trash) == (len(listed), len(trashed))
             for video in rows:
-                assert (await visible.get(video.id) is not None) == may_see(viewer, video)
-                assert (await visible.trashed(video.id) is not None) == may_see_in_trash(viewer, video)
+                assert (await visible.get(video.id) is not None) == may_see(principal, video)
+                assert (await visible.trashed(video.id) is not None) == may_see_in_trash(principal, video)
 
 
 async def test_what_was_long_in_the_trash_is_removed_for_good(

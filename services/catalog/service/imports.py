@@ -1,4 +1,4 @@
-"""Registers films that lie elsewhere as videos, without copying them: on the NAS, behind an address, in S3."""
+"""Register films that lie elsewhere (NAS, HTTP, S3) as videos, without copying them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kit.origins import Imported, Object, OriginError, Origins, OriginUnusableEr
 from kit.origins.references import check_path
 from services.catalog.domain import title_from_file_name
 from services.catalog.models import Video
-from services.catalog.service import Videos
+from services.catalog.service.library import Videos
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _ASSUMED_TYPE: Final = "video/mp4"
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What an administrator wants to be registered."""
+    """A film that an administrator registers."""
 
     location: str
     """An HTTP(S) address, `s3://bucket/key`, or a path below the folder of imported films."""
@@ -46,9 +46,9 @@ class Imports:
     """Registers films where they lie.
 
     Args:
-        videos: takes them in.
-        origins: looks at files on other machines.
-        folder: of films on the NAS; None when there is none.
+        videos: the library.
+        origins: reads files on other machines.
+        folder: the folder of films on the NAS; None when there is none.
     """
 
     def __init__(self, videos: Videos, origins: Origins, folder: Path | None) -> None:
@@ -56,16 +56,16 @@ class Imports:
         self._origins = origins
         self._folder = folder
 
-    async def add(self, wanted: Import, importer: Admin) -> Video:
-        """Makes sure that a film can be read and served, and registers it; it is processed like an upload.
+    async def add(self, film: Import, importer: Admin) -> Video:
+        """Check that a film can be read and served, and register it; it is processed like an upload.
 
         Raises:
-            ApiError: VALIDATION_FAILED for the field `location`, when it is malformed, or nothing that can be served is
-                there; UPLOAD_CONFLICT when a video has this very file already.
+            ApiError: VALIDATION_FAILED for the field `location`, when it is malformed, or leads to nothing that can be
+                served; UPLOAD_CONFLICT when a video has this very file already.
         """
         try:
-            reference = _reference(wanted.location)
-            size, mime_type = await self._look(reference)
+            reference = _reference(film.location)
+            size, mime_type = await self._inspect(reference)
         except InvalidReferenceError as error:
             raise invalid_field("location", str(error)) from error
         except OSError as error:
@@ -74,18 +74,18 @@ class Imports:
             str(reference),
             size_bytes=size,
             mime_type=mime_type if _FILM.fullmatch(mime_type) else _ASSUMED_TYPE,
-            labels=wanted if wanted.title else replace(wanted, title=title_from_file_name(_name(reference))),
+            labels=film if film.title else replace(film, title=title_from_file_name(_name(reference))),
             importer=importer,
         )
 
-    async def _look(self, reference: Url | Object | Imported) -> tuple[int, str]:
-        """Size and media type of a file, which is empty where nobody tells. Raises OSError."""
+    async def _inspect(self, reference: Url | Object | Imported) -> tuple[int, str]:
+        """Return size and media type of a file; the type is empty where its store gives none. Raises OSError."""
         if isinstance(reference, Imported):
             if self._folder is None:
                 raise InvalidReferenceError("this platform has no folder to import from: MARQUEE_IMPORT_DIR is not set")
             return await asyncio.to_thread(_size_below, self._folder, reference.path), ""
-        facts = (await self._origins.open(reference)).info
-        return facts.size, facts.content_type
+        info = (await self._origins.open(reference)).info
+        return info.size, info.content_type
 
 
 def _reference(location: str) -> Url | Object | Imported:
@@ -100,14 +100,14 @@ def _reference(location: str) -> Url | Object | Imported:
 def _size_below(folder: Path, path: str) -> int:
     descriptor = open_below(folder, path)
     try:
-        facts = os.fstat(descriptor)
+        status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise OriginUnusableError("it is no regular file")
-    if not facts.st_size:
+    if not status.st_size:
         raise OriginUnusableError("the file is empty")
-    return facts.st_size
+    return status.st_size
 
 
 def _name(reference: Url | Object | Imported) -> str:

@@ -1,5 +1,5 @@
--- ARGV: asker, lease in ms, life of a token in ms, the time before which nothing learnt is wanted.
--- Answers {"known", facts, ms left}, {"fetch", token, now} to the one who shall, or {"wait"}.
+-- ARGV: id of this look-up, lease in ms, life of a token in ms, the time before which stored facts don't count.
+-- Returns {"known", facts, ms left}, {"fetch", token, now} to the caller that shall fetch, or {"wait"}.
 local token = redis.call('GET', KEYS[2])
 if token then
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
