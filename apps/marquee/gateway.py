@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from apps.marquee.aliases import resolve_alias
 from apps.marquee.assets import PrecompressedFiles
 from apps.marquee.routes import limit_for, service_for
 from kit.auth.authentication import has_credentials
@@ -64,7 +66,9 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes one request on."""
-        path = scope.get("path", "")
+        path = resolve_alias(scope.get("path", ""))
+        if path != scope.get("path", ""):
+            scope = {**scope, "path": path, "raw_path": quote(path).encode("ascii")}
         service = service_for(path)
         if service and scope["type"] == "http" and (limited := limit_for(path)):
             if has_credentials(scope["headers"]):
