@@ -105,13 +105,17 @@ format: $(VENV)/dev ## format the Python code
 proto: $(VENV)/dev ## generate the gRPC and event stubs
 	scripts/generate-proto libs/protos
 
+.PHONY: migration
+migration: $(VENV)/dev ## write a revision of a service's tables from its models: make migration SERVICE=catalog NAME=add_series
+	@scripts/new-migration "$(SERVICE)" "$(NAME)"
+
 .PHONY: openapi
 openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site serves
 	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
-docs: $(VENV)/dev ## write docs/settings.md from the settings classes
-	python -m apps.marquee.reference docs
+docs: $(VENV)/dev ## write docs/reference and the gateway's table of aliases from the code
+	python -m apps.marquee.reference .
 
 .PHONY: lock
 lock: $(VENV)/dev ## pin every dependency set anew; KEEP=1: only what pyproject.toml adds or drops

@@ -1,8 +1,8 @@
 """Other spellings of routes, as the specifications have them: one table, which both gateways apply before routing.
 
-An alias changes the path only. Methods, queries, bodies, rights, limits and answers are those of the route that it stands
-for, so services and OpenAPI know nothing of aliases. `gateway/aliases.conf` is generated from this table by `make docs`,
-and so is the table in `docs/reference/api.md`.
+An alias changes the path only. Methods, queries, bodies, rights, limits and answers are those of the route that it
+stands for, so services and OpenAPI know nothing of aliases. `gateway/aliases.conf` and the table in
+`docs/reference/api.md` are generated from this one by `make docs`.
 """
 
 from __future__ import annotations

@@ -77,7 +77,11 @@ def test_the_bytes_are_the_files(admin: Client, video: dict[str, Any], film: Pat
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
     assert beyond.json()["error"]["code"] == "STREAM_RANGE_INVALID"
     # As the specifications spell it (apps/marquee/aliases.py).
-    for alias in (f"/api/stream/{video['id']}", f"/v1/videos/stream/{video['id']}", f"/api/contents/{video['id']}/stream"):
+    for alias in (
+        f"/api/stream/{video['id']}",
+        f"/v1/videos/stream/{video['id']}",
+        f"/api/contents/{video['id']}/stream",
+    ):
         part = admin.http.get(alias, headers={"Range": "bytes=5-9"})
         assert (part.status_code, part.content) == (206, content[5:10]), alias
         assert admin.http.head(alias).headers["etag"] == whole.headers["etag"]
