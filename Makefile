@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-# A lock names every package: install it as it stands. A resolver would follow extras to releases the lock doesn't name.
+# A lock names every package: install exactly those. A resolver would follow extras to releases that the lock doesn't name.
 LOCK := $(PIP) --no-deps --require-hashes --requirement
 PIP_CHECK := $(BIN)/pip check --disable-pip-version-check >/dev/null
 COMPOSE ?= docker compose
@@ -38,11 +38,11 @@ db-init: $(VENV)/embedded ## make or migrate the embedded databases without serv
 	@marquee migrate
 
 .PHONY: thumb
-thumb: $(VENV)/embedded ## have facts and artwork of every video made again by a running Marquee
+thumb: $(VENV)/embedded ## make facts and artwork of every video again, by a running Marquee
 	@marquee reprocess
 
 .PHONY: services
-services: $(VENV)/dev web/dist/index.html ## run five processes on throw-away PostgreSQL, RabbitMQ and Redis
+services: $(VENV)/dev web/dist/index.html ## run five processes on temporary PostgreSQL, RabbitMQ and Redis
 	@scripts/install-test-tools.sh
 	@exec python -m tests.stacks.services
 
