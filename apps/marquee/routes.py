@@ -27,7 +27,7 @@ _RULES: Final = (
 _LIMITS: Final[tuple[tuple[Limited | None, str], ...]] = (
     # Bytes are limited by slots. The health check must never fail because the platform is busy.
     (None, r"/api/(?:videos/[^/]+/(?:stream|lsv)(?:/.*)?|health)"),
-    # What a page or a player asks for by the dozen.
+    # Requests that a page or a player makes by the dozen.
     ("user", r"/api/videos/[^/]+/(?:thumbnail|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
     ("user", r"/api/(?:progress|uploads)(?:/.*)?"),
     ("user", r"/api/play-sessions/[^/]+/(?:heartbeat|end|qoe)"),
