@@ -289,7 +289,7 @@ nothing behind but the results in `loadtest/results`. The exit status of a full 
 
 - Loopback has no losses and no network card: they compare what the servers cost, and are not what a network delivers.
 - The client shares memory, caches and the host with the server. Trust the ratios, not the absolute figures.
-- The file is in memory. A disk that is slower than the network sets the pace of every server; only the slow disk's rows
+- The file is in memory. A disk that is slower than the network sets the pace whoever sends; only the slow disk's rows
   leave the page cache.
 - There is no TLS and no gateway in front of anybody.
 - One worker on one core: nginx and Marquee both use more cores with more workers.
