@@ -89,7 +89,7 @@ Global___UserSuspended: _TypeAlias = UserSuspended  # noqa: Y015
 
 @_typing.final
 class UserDeleted(_message.Message):
-    """user.deleted: an account is gone. Services erase what they keep about this person."""
+    """user.deleted: an account is gone. Whoever keeps anything about this person erases it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,7 +191,7 @@ Global___TokenRevoked: _TypeAlias = TokenRevoked  # noqa: Y015
 
 @_typing.final
 class FailuresBurst(_message.Message):
-    """auth.failures_burst: more logins failed in a short time than the operator's setting allows."""
+    """auth.failures_burst: more logins failed in a short time than the operator wants to sleep through."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class VideoUploaded(_message.Message):
-    """video.uploaded: the whole file is safely in the media store; it has not been analysed yet."""
+    """video.uploaded: the whole file is safely in the media store; nobody has looked inside yet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -151,7 +151,7 @@ Global___VideoFailed: _TypeAlias = VideoFailed  # noqa: Y015
 
 @_typing.final
 class VideoDeleted(_message.Message):
-    """video.deleted: it was put into the trash and can no longer be watched."""
+    """video.deleted: it was put into the trash; nobody watches it any more."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

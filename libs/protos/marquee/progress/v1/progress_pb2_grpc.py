@@ -71,7 +71,7 @@ class ProgressServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetViews(self, request, context):
-        """How often several videos were watched lately; those that were not watched are left out of the answer.
+        """How often several videos were watched lately; those that nobody watched are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

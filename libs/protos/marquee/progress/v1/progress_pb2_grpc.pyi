@@ -38,7 +38,7 @@ class ProgressServiceStub:
     TopVideos: _grpc.UnaryUnaryMultiCallable[_progress_pb2.TopVideosRequest, _progress_pb2.TopVideosResponse]
     """The videos watched most often lately, the first one most. A view is a play session that got its slot."""
     GetViews: _grpc.UnaryUnaryMultiCallable[_progress_pb2.GetViewsRequest, _progress_pb2.GetViewsResponse]
-    """How often several videos were watched lately; those that were not watched are left out of the answer."""
+    """How often several videos were watched lately; those that nobody watched are left out of the answer."""
 
 @_typing.type_check_only
 class ProgressServiceAsyncStub(ProgressServiceStub):
@@ -50,7 +50,7 @@ class ProgressServiceAsyncStub(ProgressServiceStub):
     TopVideos: _aio.UnaryUnaryMultiCallable[_progress_pb2.TopVideosRequest, _progress_pb2.TopVideosResponse]  # type: ignore[assignment]
     """The videos watched most often lately, the first one most. A view is a play session that got its slot."""
     GetViews: _aio.UnaryUnaryMultiCallable[_progress_pb2.GetViewsRequest, _progress_pb2.GetViewsResponse]  # type: ignore[assignment]
-    """How often several videos were watched lately; those that were not watched are left out of the answer."""
+    """How often several videos were watched lately; those that nobody watched are left out of the answer."""
 
 class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers how far a viewer has come, and what is watched."""
@@ -77,6 +77,6 @@ class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _progress_pb2.GetViewsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_progress_pb2.GetViewsResponse, _abc.Awaitable[_progress_pb2.GetViewsResponse]]:
-        """How often several videos were watched lately; those that were not watched are left out of the answer."""
+        """How often several videos were watched lately; those that nobody watched are left out of the answer."""
 
 def add_ProgressServiceServicer_to_server(servicer: ProgressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

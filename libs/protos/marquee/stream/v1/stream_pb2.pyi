@@ -58,7 +58,7 @@ class GetMetricsResponse(_message.Message):
     max_sessions: _builtins.int
     """How many slots there are."""
     bandwidth_mbps: _builtins.float
-    """Mbit/s of all sessions, over the last seconds."""
+    """Mbit/s of all sessions of late."""
     def __init__(
         self,
         *,
@@ -84,7 +84,7 @@ class ListSessionsRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Only this user's; those of all users when empty."""
+    """Only this user's; everybody's when empty."""
     def __init__(
         self,
         *,
@@ -183,7 +183,7 @@ class StopSessionRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     user_id: _builtins.str
-    """Only if it is this user's; any user's when empty."""
+    """Only if it is this user's; anybody's when empty."""
     def __init__(
         self,
         *,
