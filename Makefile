@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-# A lock names every package: install it as it stands. A resolver would follow extras to releases the lock doesn't name.
+# A lock names every package: install exactly those. A resolver would follow extras to releases that the lock doesn't name.
 LOCK := $(PIP) --no-deps --require-hashes --requirement
 PIP_CHECK := $(BIN)/pip check --disable-pip-version-check >/dev/null
 COMPOSE ?= docker compose
@@ -38,11 +38,11 @@ db-init: $(VENV)/embedded ## make or migrate the embedded databases without serv
 	@marquee migrate
 
 .PHONY: thumb
-thumb: $(VENV)/embedded ## have facts and artwork of every video made again by a running Marquee
+thumb: $(VENV)/embedded ## make facts and artwork of every video again, by a running Marquee
 	@marquee reprocess
 
 .PHONY: services
-services: $(VENV)/dev web/dist/index.html ## run five processes on throw-away PostgreSQL, RabbitMQ and Redis
+services: $(VENV)/dev web/dist/index.html ## run five processes on temporary PostgreSQL, RabbitMQ and Redis
 	@scripts/install-test-tools.sh
 	@exec python -m tests.stacks.services
 
@@ -112,13 +112,17 @@ format: $(VENV)/dev ## format the Python code
 proto: $(VENV)/dev ## generate the gRPC and event stubs
 	scripts/generate-proto libs/protos
 
+.PHONY: migration
+migration: $(VENV)/dev ## write a revision of a service's tables from its models: make migration SERVICE=catalog NAME=add_series
+	@scripts/new-migration "$(SERVICE)" "$(NAME)"
+
 .PHONY: openapi
 openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site serves
 	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
-docs: $(VENV)/dev ## write the references of settings and events (docs/)
-	python -m apps.marquee.reference docs
+docs: $(VENV)/dev ## write docs/reference and the gateway's table of aliases from the code
+	python -m apps.marquee.reference .
 
 .PHONY: lock
 lock: $(VENV)/dev ## pin every dependency set anew; KEEP=1: only what pyproject.toml adds or drops

@@ -15,7 +15,7 @@ def confinement_checks() -> dict[str, Check]:
     """Log what the kernel lacks for confining child processes; return a health check that says so, or none.
 
     The service stays ready: without `landlock` its children are still confined by seccomp, and without `seccomp`, on
-    Linux, they refuse to read. docs/security.md says which kernels and containers have both.
+    Linux, they refuse to read. docs/operations/security.md says which kernels and containers have both.
     """
     lacking = missing()
     if not lacking:

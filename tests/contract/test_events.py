@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.marquee.embedded import SERVICES
-from apps.marquee.event_reference import events_page, subscriptions
+from apps.marquee.reference.events import events_page, subscriptions
 from kit.bus import Delivery
 from kit.bus.topics import any_matches
 from kit.events.registry import EVENTS

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.marquee.aliases import ALIASES, Alias
 from apps.marquee.gateway import content_security_policy
 from apps.marquee.openapi import document_parts
 from apps.marquee.routes import limit_for, service_for
@@ -168,6 +169,29 @@ def test_every_documented_path_is_counted_alike(scene: Scene) -> None:
             assert (policy and policy.split(";")[0].strip('"')) == limit_for(path), path
             counted.add(limit_for(path))
     assert counted == {None, "address", "user"}
+
+
+@pytest.mark.parametrize("alias", ALIASES, ids=lambda alias: alias.path)
+def test_alias_is_routed_and_counted_as_its_target(scene: Scene, alias: Alias) -> None:
+    path, target = (template.format(id=ID, rest="health") for template in alias[:2])
+    answer = scene.http.get(f"{path}?start=1%2B2&ticket=secret-ticket")
+    assert answer.json()["path"] == f"{target}?start=1%2B2&ticket=secret-ticket"
+    assert answer.json()["service"] == service_for(target)
+    policy = answer.headers.get("RateLimit-Policy")
+    assert (policy and policy.split(";")[0].strip('"')) == limit_for(target)
+    posted = scene.http.post(path, content=b"body")
+    assert (posted.status_code, posted.json()["service"]) == (201, service_for(target))
+    assert "secret-ticket" not in scene.gateway.access_log.read_text()
+
+
+def test_escaped_path_of_alias_stays_escaped(scene: Scene) -> None:
+    path = "/videos/%ED%95%9C%20/stream"
+    assert scene.http.get(f"/v1{path}").json()["path"] == f"/api{path}"
+
+
+def test_upload_by_alias_may_be_large(scene: Scene) -> None:
+    answer = scene.http.post("/api/contents", content=b"x" * (2 << 20))
+    assert (answer.status_code, answer.json()["service"]) == (201, "catalog")
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def test_every_error_code_has_a_row_with_its_status(code: ErrorCode) -> None:
 
 
 def test_every_setting_exists() -> None:
-    settings = (ROOT / "docs/settings.md").read_text()
+    settings = (ROOT / "docs/reference/settings.md").read_text()
     named = set(re.findall(r"MARQUEE_[A-Z0-9_]+[A-Z0-9]", PAGE))
     assert named
     assert not {name for name in named if f"`{name}`" not in settings}

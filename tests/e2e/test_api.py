@@ -76,6 +76,15 @@ def test_streamed_bytes_equal_the_file(admin: Client, video: dict[str, Any], fil
     beyond = admin.http.get(url, headers={"Range": f"bytes={len(content)}-"})
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
     assert beyond.json()["error"]["code"] == "STREAM_RANGE_INVALID"
+    # As the specifications spell it (apps/marquee/aliases.py).
+    for alias in (
+        f"/api/stream/{video['id']}",
+        f"/v1/videos/stream/{video['id']}",
+        f"/api/contents/{video['id']}/stream",
+    ):
+        part = admin.http.get(alias, headers={"Range": "bytes=5-9"})
+        assert (part.status_code, part.content) == (206, content[5:10]), alias
+        assert admin.http.head(alias).headers["etag"] == whole.headers["etag"]
     unchanged = admin.http.get(url, headers={"If-None-Match": whole.headers["etag"]})
     assert unchanged.status_code == 304
 

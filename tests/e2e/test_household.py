@@ -17,7 +17,7 @@ from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, wait_for
 from tests.stacks.embedded import EmbeddedStack
 
 PER_ADDRESS, PER_USER = 100, 1200
-"""The defaults (docs/settings.md)."""
+"""The defaults (docs/reference/settings.md)."""
 PASSWORD = "longer than eight"
 LIMIT_SEC = 60
 PEOPLE = ("mother", "father", "daughter", "son")

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command, context, op
+from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
-from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, MetaData, String, event, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeEngine
 
 from kit.db.database import Database
 
@@ -27,8 +44,7 @@ def upgrade(folder: Path, database_url: str) -> None:
 
 
 async def _upgrade(folder: Path, database_url: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config = _configuration(folder)
     database = Database(database_url)
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +55,32 @@ async def _upgrade(folder: Path, database_url: str) -> None:
             await connection.run_sync(_run, config)
     finally:
         await database.close()
+
+
+def new_revision(folder: Path, name: str) -> Path:
+    """Write a revision that brings the newest tables of `folder` to what the models say, and return its path.
+
+    The tables are made in a database in memory, so no data is touched. Revisions are numbered: 0001, 0002, ….
+
+    Args:
+        folder: a service's migrations.
+        name: what the revision does, in words joined by underscores: `add_series`.
+    """
+    config = _configuration(folder)
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    revisions = ScriptDirectory.from_config(config)
+    number = f"{int(revisions.get_current_head() or 0) + 1:04}"
+    message = f"{name.replace('_', ' ').capitalize()}."
+    with create_engine("sqlite://").begin() as connection:
+        _run(connection, config)
+        command.revision(config, message, autogenerate=True, rev_id=number)
+    return next((folder / "versions").glob(f"{number}_*.py"))
+
+
+def _configuration(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
 
 
 def _run(connection: Connection, config: Config) -> None:
@@ -71,8 +113,22 @@ def environment(*metadata: MetaData) -> None:
         # SQLite can't alter a column in place.
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,
+        render_item=_render_item,
+        compare_type=_compare_type,
     )
     context.run_migrations()
+
+
+def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Write a column type of ours as the type that it is in the database: revisions outlive the code's types."""
+    return f"sa.{item.impl!r}" if kind == "type" and isinstance(item, TypeDecorator) else False
+
+
+def _compare_type(
+    _context: MigrationContext, _inspected: Any, _metadata: Any, in_database: TypeEngine[Any], in_model: TypeEngine[Any]
+) -> bool | None:
+    """Return whether two types differ; None leaves that to Alembic. Each database keeps a `Float` as a double."""
+    return False if isinstance(in_database, Float) and isinstance(in_model, Float) else None
 
 
 def create_messaging_tables() -> None:

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from kit.db.database import Database
-from kit.db.migrations import upgrade
+from kit.db.migrations import new_revision, upgrade
 
+TEMPLATE = Path(__file__).parents[4] / "services" / "catalog" / "migrations" / "script.py.mako"
 ENVIRONMENT = """
 from kit.db.migrations import environment
 from sqlalchemy import MetaData
@@ -40,6 +41,29 @@ op.execute("INSERT INTO nowhere VALUES (1)")
 """
 ORPHANS = """
 op.execute("DELETE FROM owners")
+"""
+
+ENVIRONMENT_OF_LATER_MODELS = """
+import sqlalchemy as sa
+from kit.db.columns import UtcDateTime
+from kit.db.migrations import environment
+
+metadata = sa.MetaData()
+sa.Table(
+    "owners",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(20)),
+    sa.Column("weight", sa.Double),
+    sa.Column("seen_at", UtcDateTime),
+    sa.Column("rank", sa.Integer, nullable=False, server_default="7"),
+)
+environment(metadata)
+"""
+HAS_A_FLOAT = """
+op.create_table("owners", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(20)))
+op.add_column("owners", sa.Column("weight", sa.Float))
+op.execute("INSERT INTO owners (id, name) VALUES (1, 'one')")
 """
 
 History = Callable[..., Path]
@@ -107,6 +131,21 @@ class MigrationsContract:
         assert await answer(url, "SELECT version_num FROM alembic_version") == "1"
         with pytest.raises(DBAPIError):
             await answer(url, "SELECT count(*) FROM half")
+
+    async def test_revision_is_written_from_what_models_have_and_tables_lack(self, url: str, history: History) -> None:
+        folder = history(HAS_A_FLOAT)
+        (folder / "script.py.mako").write_text(TEMPLATE.read_text())
+        (folder / "env.py").write_text(ENVIRONMENT_OF_LATER_MODELS)
+        await migrate(folder, url)
+        path = await asyncio.to_thread(new_revision, folder, "add_rank")
+        assert path.name == "0002_add_rank.py"
+        written = path.read_text()
+        assert "DateTime(timezone=True)" in written
+        assert "kit" not in written
+        assert "weight" not in written
+        await migrate(folder, url)
+        assert await answer(url, "SELECT version_num FROM alembic_version") == "0002"
+        assert await answer(url, "SELECT rank FROM owners WHERE seen_at IS NULL") == 7
 
 
 class TestSqlite(MigrationsContract):

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Answers who somebody is. Only auth holds accounts and signing keys."""
+    """Answers who a user is. Only auth has accounts and signing keys."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,7 +48,7 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """Answers who somebody is. Only auth holds accounts and signing keys."""
+    """Answers who a user is. Only auth has accounts and signing keys."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetJwksRequest, _auth_pb2.GetJwksResponse]  # type: ignore[assignment]
@@ -65,7 +65,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers who somebody is. Only auth holds accounts and signing keys."""
+    """Answers who a user is. Only auth has accounts and signing keys."""
 
     @_abc_1.abstractmethod
     def GetJwks(

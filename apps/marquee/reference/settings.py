@@ -1,26 +1,23 @@
-"""Write the references of settings and events from the settings classes and the events' contracts.
-
-python -m apps.marquee.reference FOLDER
-"""
+"""`docs/reference/settings.md`: every setting of every service, from the settings classes."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from apps.marquee.embedded import SERVICES, EmbeddedSettings
-from apps.marquee.event_reference import events_page
+from apps.marquee.reference.markdown import table
 from kit.settings import PREFIX, ServiceSettings
 
 HEAD = """# Settings
 
+<!-- Generated from the settings classes by `make docs`. -->
+
 Environment variables. A bad or missing value stops the start with a sentence that names it; an empty one counts as
-missing. This page is made from the settings classes by `make docs`.
+missing.
 
 In embedded mode (`make run`) the launcher sets databases, events, addresses and keys itself, below `MARQUEE_DATA_DIR`.
 In front of containers nginx reads `MARQUEE_TRUSTED_PROXIES`, `MARQUEE_RATE_LIMIT_PER_MIN` and
@@ -31,7 +28,7 @@ pages' Cross-Origin-Opener-Policy, as `same-origin`.
 
 
 def settings_page() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     classes = {"embedded mode": EmbeddedSettings} | {name: cls for name, (_, cls) in SERVICES.items()}
     lines = [HEAD, "## Every service\n", *_table(ServiceSettings, set())]
     for name, cls in classes.items():
@@ -45,11 +42,12 @@ def settings_page() -> str:
 
 
 def _table(cls: type[ServiceSettings], leave_out: set[str]) -> Iterator[str]:
-    yield "| variable | default | what it is |"
-    yield "| --- | --- | --- |"
-    for field, info in cls.model_fields.items():
-        if field not in leave_out:
-            yield f"| `{PREFIX}{field.upper()}` | {_default(info)} | {info.description} |"
+    rows = (
+        (f"`{PREFIX}{field.upper()}`", _default(info), str(info.description))
+        for field, info in cls.model_fields.items()
+        if field not in leave_out
+    )
+    yield from table(("variable", "default", "what it is"), rows)
 
 
 def _default(info: FieldInfo) -> str:
@@ -59,15 +57,3 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     return "none" if value in (None, "") else f"`{value}`"
-
-
-def main() -> None:
-    """Writes the pages into the folder named on the command line."""
-    folder = Path(sys.argv[1])
-    (folder / "settings.md").write_text(settings_page())
-    (folder / "reference").mkdir(exist_ok=True)
-    (folder / "reference" / "events.md").write_text(events_page())
-
-
-if __name__ == "__main__":
-    main()

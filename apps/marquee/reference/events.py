@@ -18,7 +18,7 @@ from kit.bus import Delivery, Subscription
 from kit.bus.topics import any_matches
 from kit.events.registry import EVENTS, EventType
 
-PROTO = Path(__file__).parents[2] / "proto"
+PROTO = Path(__file__).parents[3] / "proto"
 
 HEAD = """# Events
 
