@@ -99,6 +99,7 @@ lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, 
 	mypy
 	lint-imports
 	scripts/check-length
+	scripts/check-words
 	scripts/check-proto
 	scripts/check-generated
 	scripts/mutate --check

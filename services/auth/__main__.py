@@ -33,7 +33,6 @@ from services.auth.settings import AuthSettings
 
 NAME = "auth"
 MIGRATIONS = Path(__file__).parent / "migrations"
-"""Events that wait until somebody is there to hear them: data would stay behind."""
 
 
 def build(

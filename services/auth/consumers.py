@@ -28,16 +28,16 @@ def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
     """Register auth's consumer: each action becomes one entry, however often its event is delivered."""
 
     async def acted(event: Event) -> None:
-        told = _told(event)
+        record = _audit_record(event)
         with service_context("auth"):
             async with database.write() as transaction:
                 if await transaction.first_delivery(AUDIT.name, event):
-                    await audit.enter(transaction, told)
+                    await audit.enter(transaction, record)
 
     bus.subscribe(AUDIT, acted)
 
 
-def _told(event: Event) -> AuditRecord:
+def _audit_record(event: Event) -> AuditRecord:
     act = event.read(admin_pb2.AdminActed)
     # An event that the table can't hold would fail and be delivered again and again.
     sound = (

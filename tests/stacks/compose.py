@@ -80,7 +80,7 @@ class ComposeStack(Stack):
         """Runs docker compose on this stack; answers what it printed."""
         assert self._engine is not None
         try:
-            # An .env of whoever runs the tests must not leak in.
+            # The .env of the developer who runs the tests must not be read.
             done = self._engine.docker(
                 "compose", "--env-file", "/dev/null", *arguments, env=self._environment, check=check
             )

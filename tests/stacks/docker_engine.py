@@ -9,7 +9,7 @@ Where `docker info` answers, that engine is used as it is. Otherwise a private o
 data, socket and configuration below `.cache/docker`, and nothing of it outside.
 
 The stand-ins are made out of Debian packages. They keep names of their own (`marquee-standin/postgres:15`), so that
-nobody mistakes them for the images that the compose file names by default.
+they are not mistaken for the images that the compose file names by default.
 """
 
 import hashlib

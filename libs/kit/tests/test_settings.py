@@ -47,7 +47,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_every_part_reads_the_prefixed_variables(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MARQUEE_HTTP_PORT", "0")
-    environment.setenv("DATABASE_URL", "sqlite+aiosqlite:///somebody-elses.db")
+    environment.setenv("DATABASE_URL", "sqlite+aiosqlite:///another-programs.db")
     settings = load(Whole)
     assert settings.http_port == 0
     assert settings.database_url == GOOD["MARQUEE_DATABASE_URL"]

@@ -231,7 +231,7 @@ async def test_change_of_an_account_drops_its_cached_credentials(passwords: Pass
     authenticator = Authenticator(Verifier(), passwords.verify)
     request = a_request({b"authorization": basic("홍길동", "비밀:번호 1")["Authorization"].encode()})
     await authenticator(request)
-    authenticator.revoke_account("somebody else", 1)
+    authenticator.revoke_account("another user", 1)
     await authenticator(request)
     assert len(passwords.asked) == 1
     authenticator.revoke_account("u1", 0)

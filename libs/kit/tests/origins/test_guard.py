@@ -203,7 +203,7 @@ async def test_the_system_resolves() -> None:
     assert ip_address("127.0.0.1") in await resolver("localhost", 80)
     assert await resolver("192.0.2.1", 80) == [ip_address("192.0.2.1")]
     with pytest.raises(OriginInterruptedError):
-        await resolver("nobody.invalid", 80)
+        await resolver("absent.invalid", 80)
     resolver.close()
 
 

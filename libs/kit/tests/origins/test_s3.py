@@ -112,14 +112,14 @@ async def test_any_range_of_an_object(origins: Origins, bucket: Path, name: str)
 
 
 async def test_objects_that_are_not_there(origins: Origins, bucket: Path) -> None:
-    for key in (f"{bucket.name}/none", "nobody/none"):
+    for key in (f"{bucket.name}/none", "absent/none"):
         reference = parse(f"s3://{key}")
         assert isinstance(reference, Object)
         with pytest.raises(OriginMissingError):
             await origins.open(reference)
 
 
-@pytest.mark.parametrize("changed", [{"s3_secret_access_key": SecretStr("wrong")}, {"s3_access_key_id": "nobody"}])
+@pytest.mark.parametrize("changed", [{"s3_secret_access_key": SecretStr("wrong")}, {"s3_access_key_id": "unknown"}])
 async def test_who_may_not_read(s3_server: S3Server, bucket: Path, changed: dict[str, object]) -> None:
     (bucket / "a.mp4").write_bytes(DATA)
     stranger = Origins(settings(s3_server, **changed))

@@ -205,7 +205,7 @@ async def test_what_fails_for_good_is_left_alone(catalog: Running) -> None:
         "http://user:password@127.0.0.1/a.mp4",
         "http://2130706433/a.mp4",
         "http://[::1/a.mp4",
-        "s3://Nobody/a.mp4",
+        "s3://Absent/a.mp4",
         "http://169.254.169.254/latest/meta-data/",
         "http://10.0.0.1/a.mp4",
         "http://[::ffff:10.0.0.1]/a.mp4",
