@@ -36,6 +36,7 @@ PURPOSES = {
     # Importing it needs the FUSE library, which scripts/install-test-tools.sh --bench brings.
     "bench": "import importlib.metadata; importlib.metadata.version('mfusepy')",
     "loadtest": "import locust",
+    "uv": "import uv",
 }
 
 
@@ -260,5 +261,5 @@ def test_makefile_installs_every_lock_by_one_command() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     assert "LOCK := $(PIP) --no-deps --require-hashes --requirement" in makefile
     named = re.findall(r"^\t@(.*) requirements/(\w+)\.txt$", makefile, re.MULTILINE)
-    assert {name for _, name in named} == {"embedded", "dev", "bench", "loadtest"}
-    assert {command for command, _ in named} == {"$(LOCK)"}
+    assert {name for _, name in named} == {"embedded", "dev", "bench", "loadtest", "uv"}
+    assert {command for command, _ in named} == {"$(LOCK)", "$(UV_LOCK) requirements/dev.txt || $(LOCK)"}
