@@ -116,7 +116,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self._parse(data, received)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Note that the client has closed its sending side. Return whether the connection stays open for responses."""
+        """Record that the client sends nothing more. Return whether the connection stays open for responses."""
         if self.lingers_until is not None:
             return False
         if self.pipeline and self.pipeline[0][0].more_body:
