@@ -182,10 +182,10 @@ class Worker:
         async with self._slots:
             if received.is_lost or self._closing:
                 return
-            result = await self._judge(received)
+            result = await self._read_and_handle(received)
             await self._settle(received, result)
 
-    async def _judge(self, received: Received) -> HandlingResult:
+    async def _read_and_handle(self, received: Received) -> HandlingResult:
         try:
             event = messages.to_event(received.properties, received.body)
         except MalformedEventError as error:

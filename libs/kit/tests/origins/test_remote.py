@@ -230,10 +230,10 @@ async def test_files_that_can_not_be_served(origin: Origin, opened: Open) -> Non
     origin.takes_ranges = False
     with pytest.raises(OriginUnusableError, match="empty"):
         await opened("/empty")
-    origin.length_is_told = False
+    origin.sends_length = False
     with pytest.raises(OriginUnusableError, match="how long"):
         await opened("/a")
-    origin.length_is_told = origin.takes_ranges = True
+    origin.sends_length = origin.takes_ranges = True
     origin.etag, origin.modified = 'W/"weak"', None
     with pytest.raises(OriginUnusableError, match="change"):
         await opened("/a")
@@ -266,7 +266,7 @@ async def test_an_origin_that_hangs_takes_only_its_time(origin: Origin, opened: 
     assert len(got) > 50_000
 
 
-async def test_who_waits_for_one_origin_holds_up_nobody_at_another(
+async def test_waiting_for_one_origin_delays_no_request_to_another(
     origin: Origin, client: OriginClient, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kit.origins.client.PER_ORIGIN", 2)
@@ -286,7 +286,7 @@ async def test_who_waits_for_one_origin_holds_up_nobody_at_another(
         assert all(isinstance(result, OriginInterruptedError) for result in results)
 
 
-async def test_what_nobody_takes_is_not_fetched(origin: Origin, opened: Open) -> None:
+async def test_fetches_no_more_than_is_taken(origin: Origin, opened: Open) -> None:
     size = 64 * 2**20
     origin.files["/a"] = bytes(size)
     file = await opened("/a")

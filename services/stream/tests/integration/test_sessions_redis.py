@@ -349,8 +349,8 @@ async def test_stopped_replica_reports_last_bytes(store: Path, server: RedisServ
             session = (await start(leaving, film)).json()
             await leaving.call("GET", session["stream_url"], x_test_user="")
             await leaving.idle()
-        (told_of,) = await taken(other)
-        assert told_of["bytes_sent"] == len(DATA)
+        (reported,) = await taken(other)
+        assert reported["bytes_sent"] == len(DATA)
 
 
 async def test_fetches_film_after_film_from_whichever_replica(store: Path, server: RedisServer) -> None:

@@ -252,7 +252,7 @@ async def test_a_copy_that_can_not_be_removed_is_not_served(bench: Bench, monkey
     assert (await bench.store.open(source)).tier == "nas"
 
 
-async def test_room_is_made_by_evicting_and_told(tmp_path: Path) -> None:
+async def test_evictions_make_room_and_are_counted(tmp_path: Path) -> None:
     bench = Bench(tmp_path, budget=2 * MIB)
     await bench.store.prepare()
     await bench.promoted(ANN, os.urandom(MIB))
@@ -397,7 +397,7 @@ async def test_what_another_process_promoted_is_used_here_from_the_next_look_on(
     other.store.close()
 
 
-async def test_a_copy_nobody_asks_for_is_let_go_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closes_a_copy_that_is_not_requested(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     source = await bench.promoted(ANN, b"film")
     assert len(open_below(bench.hot_root)) == 1
     bench.released.clear()
@@ -434,14 +434,14 @@ async def test_a_purged_video_leaves_nothing(bench: Bench) -> None:
     assert await emptied(bench)
 
 
-async def test_what_changed_while_nobody_looked_is_found_by_an_audit(bench: Bench) -> None:
+async def test_checking_the_copies_finds_changes_whose_events_were_missed(bench: Bench) -> None:
     for video_id in FILMS:
         await bench.promoted(video_id, b"film of " + video_id.encode())
     deleted, changed, replaced, same = FILMS
     del bench.sources[deleted]
     bench.film(changed, b"film", version=2)
     bench.film(replaced, b"another film")
-    assert await bench.keeper.audit()
+    assert await bench.keeper.check_copies()
     assert copied(bench.store) == {same}
 
 
@@ -451,7 +451,7 @@ async def test_an_audit_that_catalog_can_not_answer_is_done_again(bench: Bench) 
     async def away(_: str) -> Source:
         raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
 
-    assert not await Janitor(bench.store, away).audit()
+    assert not await Janitor(bench.store, away).check_copies()
     assert copied(bench.store) == {ANN}
 
 
@@ -459,10 +459,10 @@ async def test_an_audit_does_not_wait_for_a_store_that_hangs(bench: Bench, monke
     await bench.promoted(ANN, b"film")
     monkeypatch.setattr(janitor, "STALL_SEC", 0.01)
     bench.originals.answers.clear()
-    assert not await bench.keeper.audit()
+    assert not await bench.keeper.check_copies()
     monkeypatch.undo()
     bench.originals.answers.set()
-    assert await bench.keeper.audit()
+    assert await bench.keeper.check_copies()
     assert copied(bench.store) == {ANN}
 
 

@@ -124,7 +124,7 @@ async def test_another_state_of_the_file_is_another_file(
     assert counted == [3000, 3000]
 
 
-async def test_whoever_leaves_takes_nothing_away(files: VirtualFiles, source: Source, counted: list[int]) -> None:
+async def test_a_caller_that_leaves_cancels_no_build(files: VirtualFiles, source: Source, counted: list[int]) -> None:
     first = asyncio.ensure_future(files.get(source, 5))
     second = asyncio.ensure_future(files.get(source, 5))
     await until(lambda: counted)
