@@ -60,7 +60,7 @@ class Health:
         """Make the service unready from now on: it finishes what it has."""
         self._stopping = True
 
-    async def look(self) -> None:
+    async def run_checks(self) -> None:
         """Run every check once, concurrently."""
         results = await asyncio.gather(*(self._passes(check) for check in self._checks.values()))
         for name, passed in zip(self._checks, results, strict=True):
@@ -71,7 +71,7 @@ class Health:
     async def watch(self, report: Report) -> None:
         """Run all checks periodically until cancelled; report each result. The empty name stands for the service."""
         while True:
-            await self.look()
+            await self.run_checks()
             for name, passed in self._states.items():
                 await report(name, passed)
             await report("", self.is_ready())

@@ -97,7 +97,7 @@ class Service:
         with service_context(self.name):
             for step in self.prepare:
                 await step()
-            await self.health.look()
+            await self.health.run_checks()
             if self.bus:
                 await self.bus.start()
             await self.grpc.start()
