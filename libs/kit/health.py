@@ -44,7 +44,7 @@ class Health:
     def __init__(self, checks: dict[str, Check] | None = None) -> None:
         self._checks = checks or {}
         self._states: dict[str, bool] = {}
-        self._stopping = False
+        self._is_stopping = False
 
     def states(self) -> dict[str, bool]:
         """Return the last result of each check."""
@@ -52,13 +52,13 @@ class Health:
 
     def is_ready(self) -> bool:
         """Return whether this process should get requests."""
-        if self._stopping:
+        if self._is_stopping:
             return False
         return all(self._states.get(name, False) for name, check in self._checks.items() if check.required)
 
     def stop(self) -> None:
         """Make the service unready from now on: it finishes what it has."""
-        self._stopping = True
+        self._is_stopping = True
 
     async def run_checks(self) -> None:
         """Run every check once, concurrently."""

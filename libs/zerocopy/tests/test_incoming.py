@@ -324,7 +324,7 @@ def test_client_that_sends_no_more_gets_its_whole_answer(server: Running, when: 
         client.sock.shutdown(socket.SHUT_WR)
         if requests == 1:
             # Behind two, reading pauses, and the end is noticed later.
-            until(lambda: any(each._half_closed for each in server.connections()))
+            until(lambda: any(each._is_half_closed for each in server.connections()))
         gate.set()
         for _ in range(requests):
             assert client.read_answer().body == b"x" * 300_000

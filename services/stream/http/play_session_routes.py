@@ -119,7 +119,7 @@ class PlaySessionRoutes:
 
     async def look(self, session_id: str, caller: CurrentCaller, response: Response) -> PlaySession:
         """Return the status of a session. For one that waits it is a sign of life; for one that plays it is not."""
-        local_session = await self._sessions.look(session_id, caller, is_alive=False)
+        local_session = await self._sessions.find_own(session_id, caller, is_alive=False)
         return await self._view(local_session, caller, response)
 
     async def heartbeat(
@@ -127,7 +127,7 @@ class PlaySessionRoutes:
     ) -> PlaySession:
         """Report that the player is still there, playing, paused or waiting; return a fresh ticket."""
         ticket = self._tickets.verify(body.ticket) if body and body.ticket else None
-        local_session = await self._sessions.look(session_id, caller, is_alive=True, ticket=ticket)
+        local_session = await self._sessions.find_own(session_id, caller, is_alive=True, ticket=ticket)
         return await self._view(local_session, caller, response)
 
     async def stop(self, session_id: str, caller: CurrentCaller) -> None:
@@ -150,7 +150,7 @@ class PlaySessionRoutes:
 
     async def qoe(self, session_id: str, body: Qoe, caller: CurrentCaller) -> None:
         """Record what the player measured since the session began; it becomes metrics."""
-        local_session = await self._sessions.look(session_id, caller, is_alive=False)
+        local_session = await self._sessions.find_own(session_id, caller, is_alive=False)
         report(local_session, **body.model_dump())
 
     async def _locate(self, source: Source) -> tuple[str, str]:

@@ -123,7 +123,7 @@ async def test_a_paused_player_keeps_its_slot_for_an_hour_by_heartbeats_alone(wo
     local_session = await world.sessions.start(ANN, FILM)
     for _ in range(360):
         asked = world.slots.asked
-        await world.sessions.look(local_session.session.id, ANN, is_alive=True)
+        await world.sessions.find_own(local_session.session.id, ANN, is_alive=True)
         assert world.slots.asked == asked, "a heartbeat of a session in memory asks no store"
         await world.wait(10)
     assert local_session.is_active
@@ -137,10 +137,10 @@ async def test_a_paused_player_keeps_its_slot_for_an_hour_by_heartbeats_alone(wo
 async def test_looking_is_no_sign_of_life(world: World) -> None:
     local_session = await world.sessions.start(ANN, FILM)
     for _ in range(6):
-        await world.sessions.look(local_session.session.id, ANN, is_alive=False)
+        await world.sessions.find_own(local_session.session.id, ANN, is_alive=False)
         await world.wait(TICK)
     with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
-        await world.sessions.look(local_session.session.id, ANN, is_alive=False)
+        await world.sessions.find_own(local_session.session.id, ANN, is_alive=False)
 
 
 async def test_looking_through_another_replica_is_none_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ async def test_looking_through_another_replica_is_none_either(world: World, monk
     # The session's times are of the store's clock, and this world's are long ago.
     monkeypatch.setattr("services.stream.sessions.local_session.datetime", Clock(world))
     other = world.another_replica()
-    await other.look(local_session.session.id, other_device, is_alive=False)
+    await other.find_own(local_session.session.id, other_device, is_alive=False)
     await other._registry.renew()
     other.stop_login("login of the phone")
     assert local_session.is_active
@@ -207,7 +207,7 @@ async def test_a_ticket_or_a_heartbeat_after_long_silence_renews_at_once(world: 
     sessions = world.sessions if is_here else world.another_replica()
     await world.wait(LIMITS.idle_sec - TICK)
     await sessions.join(world.ticket(joined))
-    await sessions.look(looked.session.id, ANN, is_alive=True)
+    await sessions.find_own(looked.session.id, ANN, is_alive=True)
     await world.wait(LIMITS.idle_sec - TICK)
     assert (joined.is_active, looked.is_active) == (True, True)
 
@@ -219,7 +219,7 @@ async def test_idle_session_resumes_while_the_store_is_away(world: World) -> Non
     await world.wait(LIMITS.idle_sec - TICK)
     world.slots.is_away = True
     assert await world.sessions.get_or_start_implicit(ANN, FILM, "127.0.0.1", b"VLC") is implicit
-    assert await world.sessions.look(looked.session.id, ANN, is_alive=True) is looked
+    assert await world.sessions.find_own(looked.session.id, ANN, is_alive=True) is looked
     assert await world.sessions.join(world.ticket(joined)) is joined
     assert joined.session.request == known.request, "a ticket remembers less"
     assert world.registry.get_active(joined.session.id) is joined
@@ -237,7 +237,7 @@ async def test_concurrent_requests_wait_for_one_answer_of_the_store(
         return await renew(batch)
 
     monkeypatch.setattr(world.slots, "renew", slowly)
-    assert await world.sessions.look(local_session.session.id, ANN, is_alive=True) is local_session
+    assert await world.sessions.find_own(local_session.session.id, ANN, is_alive=True) is local_session
     assert world.registry.get_active(local_session.session.id) is local_session
 
 
@@ -315,10 +315,10 @@ async def test_store_away_keeps_playing_sessions_and_refuses_newcomers(world: Wo
     with pytest.raises(SlotsUnavailableError):
         await world.registry.renew()
     assert await world.sessions.join(ticket) is local_session
-    await world.sessions.look(local_session.session.id, ANN, is_alive=True)
+    await world.sessions.find_own(local_session.session.id, ANN, is_alive=True)
     assert (await world.another_replica().join(ticket)).is_active, "a good ticket is believed meanwhile"
     with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE") as caught:
-        await world.sessions.look(waiting.session.id, Caller("u3", "member", "active"), is_alive=True)
+        await world.sessions.find_own(waiting.session.id, Caller("u3", "member", "active"), is_alive=True)
     assert caught.value.details == {"dependency": "redis", "retry_after_sec": 2}
     with pytest.raises(ApiError, match="SERVICE_UNAVAILABLE"):
         await world.sessions.stop(local_session.session.id, EndReason.STOPPED, "ann")
@@ -332,7 +332,7 @@ async def test_store_that_lost_its_data_gets_served_sessions_back(world: World) 
     other = world.another_replica()
     # A replica that never met them has nothing but the tickets.
     assert (await other.join(tickets[1])).session.request == replace(away.session.request, device_key="")
-    await other.look(away.session.id, ANN, is_alive=True, ticket=tickets[1])
+    await other.find_own(away.session.id, ANN, is_alive=True, ticket=tickets[1])
     await world.registry.renew()
     assert {each.id for each in await world.slots.all()} == {local_session.session.id, away.session.id}
 
@@ -343,9 +343,9 @@ async def test_a_heartbeat_with_a_ticket_brings_a_session_back_but_only_to_its_v
     world.slots.forget()
     for caller, given in ((ANN, None), (BOB, ticket)):
         with pytest.raises(ApiError, match="STREAM_SESSION_NOT_FOUND"):
-            await world.another_replica().look(local_session.session.id, caller, is_alive=True, ticket=given)
+            await world.another_replica().find_own(local_session.session.id, caller, is_alive=True, ticket=given)
     assert await world.slots.all() == []
-    found = await world.another_replica().look(local_session.session.id, ANN, is_alive=True, ticket=ticket)
+    found = await world.another_replica().find_own(local_session.session.id, ANN, is_alive=True, ticket=ticket)
     assert found.is_active
 
 
