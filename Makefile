@@ -40,7 +40,7 @@ db-init: $(VENV)/embedded ## make or migrate the embedded databases without serv
 	@marquee migrate
 
 .PHONY: thumb
-thumb: $(VENV)/embedded ## make facts and artwork of every video again, by a running Marquee
+thumb: $(VENV)/embedded ## make media information and artwork of every video again, by a running Marquee
 	@marquee reprocess
 
 .PHONY: services

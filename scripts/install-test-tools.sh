@@ -168,6 +168,6 @@ if [ "$with_docker" = yes ]; then
         plugin_works compose || die "docker compose was unpacked but does not run: $PLUGINS/docker-compose"
         plugin_works buildx || die "docker buildx was unpacked but does not run: $PLUGINS/docker-buildx"
     fi
-    [ "$engine_answers" = yes ] || say "no Docker engine answers yet: python tests/stacks/docker_engine.py start"
+    [ "$engine_answers" = yes ] || say "no Docker engine answers yet: python -m tests.stacks.docker_engine start"
 fi
 say "done"

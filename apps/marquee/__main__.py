@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands.add_parser("migrate", help="make or migrate the databases of embedded mode")
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
-    reprocess = commands.add_parser("reprocess", help="make facts and artwork of every video again")
+    reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
     _connection_options(reprocess)
     upload = commands.add_parser("upload", help="upload films to a running Marquee")
     upload.add_argument("files", nargs="+", metavar="FILE", help="video files")

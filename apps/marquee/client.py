@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
                 importing.run(client, arguments.locations)
             case "reprocess":
                 requested = _checked(client.post("/api/videos/process")).json()["requested"]
-                _say(f"Facts and artwork of {requested} videos are being made again.")
+                _say(f"Media information and artwork of {requested} videos are being made again.")
 
 
 def _upload_samples(client: httpx.Client) -> list[str]:

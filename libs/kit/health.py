@@ -44,7 +44,7 @@ class Health:
     def __init__(self, checks: dict[str, Check] | None = None) -> None:
         self._checks = checks or {}
         self._states: dict[str, bool] = {}
-        self._stopping = False
+        self._is_stopping = False
 
     def states(self) -> dict[str, bool]:
         """Return the last result of each check."""
@@ -52,15 +52,15 @@ class Health:
 
     def is_ready(self) -> bool:
         """Return whether this process should get requests."""
-        if self._stopping:
+        if self._is_stopping:
             return False
         return all(self._states.get(name, False) for name, check in self._checks.items() if check.required)
 
     def stop(self) -> None:
         """Make the service unready from now on: it finishes what it has."""
-        self._stopping = True
+        self._is_stopping = True
 
-    async def look(self) -> None:
+    async def run_checks(self) -> None:
         """Run every check once, concurrently."""
         results = await asyncio.gather(*(self._passes(check) for check in self._checks.values()))
         for name, passed in zip(self._checks, results, strict=True):
@@ -71,7 +71,7 @@ class Health:
     async def watch(self, report: Report) -> None:
         """Run all checks periodically until cancelled; report each result. The empty name stands for the service."""
         while True:
-            await self.look()
+            await self.run_checks()
             for name, passed in self._states.items():
                 await report(name, passed)
             await report("", self.is_ready())

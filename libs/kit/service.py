@@ -2,7 +2,7 @@
 
 python -m services.<name> serve     HTTP, gRPC, consumers and relay in one process
 python -m services.<name> api       HTTP and gRPC only
-python -m services.<name> worker    consumers, relay and sweeps only (HTTP answers health and metrics)
+python -m services.<name> worker    consumers, relay and maintenance only (HTTP answers health and metrics)
 python -m services.<name> migrate   brings the database up to date
 """
 
@@ -97,7 +97,7 @@ class Service:
         with service_context(self.name):
             for step in self.prepare:
                 await step()
-            await self.health.look()
+            await self.health.run_checks()
             if self.bus:
                 await self.bus.start()
             await self.grpc.start()
@@ -186,7 +186,7 @@ def main(
     roles = parser.add_subparsers(dest="role", required=True)
     add_arguments(roles.add_parser("serve", help="HTTP, gRPC, consumers and relay in one process"))
     add_arguments(roles.add_parser("api", help="HTTP and gRPC only"))
-    roles.add_parser("worker", help="consumers, relay and sweeps only")
+    roles.add_parser("worker", help="consumers, relay and maintenance only")
     if migrate:
         roles.add_parser("migrate", help="bring the database up to date, then end")
     chosen = parser.parse_args(arguments)

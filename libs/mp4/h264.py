@@ -10,7 +10,7 @@ import os
 
 from mp4.boxes import children
 from mp4.errors import UnsupportedMediaError
-from mp4.sample_table import Accept, Samples, anything
+from mp4.sample_table import Samples, SyncFilter, accept_all
 
 _ENTRIES = {b"avc1", b"avc2", b"avc3", b"avc4"}
 _ENTRY_FIELDS = 78
@@ -23,11 +23,11 @@ _SLICES = range(1, 6)
 _IDR = 5
 
 
-def idr_filter(samples: Samples, fd: int) -> Accept:
+def idr_filter(samples: Samples, fd: int) -> SyncFilter:
     """Return a function that says whether decoding can begin with a sync sample. It may raise OSError."""
     length_size = _length_size(samples)
     if length_size is None:
-        return anything
+        return accept_all
     return lambda sample: _is_idr(fd, samples.place(sample), length_size)
 
 

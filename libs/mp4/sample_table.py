@@ -19,11 +19,11 @@ _U16 = 2**16
 _MAX_ROLL = 64
 """Most samples to decode before one. Opus needs 4, AAC 1."""
 
-Accept = Callable[[int], bool]
+SyncFilter = Callable[[int], bool]
 """Whether a sync sample is accepted."""
 
 
-def anything(_sample: int) -> bool:
+def accept_all(_sample: int) -> bool:
     """Accept every sync sample."""
     return True
 
@@ -130,15 +130,15 @@ class Samples:
     def _sync(self) -> Sequence[int]:
         return range(self.count) if self.sync is None else self.sync
 
-    def last_sync(self, time: int, accept: Accept = anything) -> int | None:
+    def last_sync(self, time: int, accept: SyncFilter = accept_all) -> int | None:
         """Return the last accepted sync sample that is shown at or before a time, or None."""
-        if self.is_simple and accept is anything:
+        if self.is_simple and accept is accept_all:
             return self.times.sample_at(time) if self.count and time >= 0 else None
         sync = self._sync()
         place = bisect_right(sync, time, key=self.shown_at)
         return next(filter(accept, (sync[n] for n in range(place - 1, -1, -1))), None)
 
-    def next_sync(self, time: int, accept: Accept = anything) -> int | None:
+    def next_sync(self, time: int, accept: SyncFilter = accept_all) -> int | None:
         """Return the first accepted sync sample that is shown at or after a time, or None."""
         sync = self._sync()
         place = bisect_left(sync, time, key=self.shown_at)

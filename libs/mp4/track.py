@@ -11,7 +11,7 @@ from mp4.columns import TIME_MAX, U32_MAX, Numbers, packed, unpacked
 from mp4.edit_list import Edit, read_edits, write_edits
 from mp4.errors import UnsupportedMediaError
 from mp4.layout import Payload
-from mp4.sample_table import Accept, Samples
+from mp4.sample_table import Samples, SyncFilter
 
 _ENABLED = 1
 _TEXT = {b"text", b"sbtl", b"subt", b"clcp"}
@@ -118,7 +118,7 @@ class Track:
             yield Stretch(start, edit)
             start += edit.duration
 
-    def last_key(self, time: int, accept: Accept) -> int | None:
+    def last_key(self, time: int, accept: SyncFilter) -> int | None:
         """Return when the last accepted key frame at or before a time of the movie is shown, or None."""
         shown = [stretch for stretch in self.stretches() if stretch.start <= time and stretch.edit.duration]
         for stretch in reversed(shown):
@@ -131,7 +131,7 @@ class Track:
                 return stretch.start + scaled(shown_at - begin, self.scale, self.movie_scale)
         return None
 
-    def next_key(self, time: int, accept: Accept) -> int | None:
+    def next_key(self, time: int, accept: SyncFilter) -> int | None:
         """Return when the first accepted key frame after a time of the movie is shown, or None."""
         for stretch in self.stretches():
             begin = stretch.edit.media_time

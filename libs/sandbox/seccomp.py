@@ -68,7 +68,7 @@ def program(machine: str, rules: Mapping[str, Alternatives]) -> list[Instruction
     numbers = CALLS[machine]
     for name, alternatives in rules.items():
         if name in numbers:
-            code += _when(numbers[name], _judge(alternatives))
+            code += _when(numbers[name], _check_arguments(alternatives))
     return [*code, *_when(CLONE3, [(_RETURN, 0, 0, ABSENT)]), (_RETURN, 0, 0, REFUSE)]
 
 
@@ -76,7 +76,7 @@ def _when(number: int, block: list[Instruction]) -> list[Instruction]:
     return [(_JUMP_EQUAL, 0, len(block), number), *block]
 
 
-def _judge(alternatives: Alternatives) -> list[Instruction]:
+def _check_arguments(alternatives: Alternatives) -> list[Instruction]:
     code: list[Instruction] = []
     for checks in alternatives:
         block: list[Instruction] = [(_RETURN, 0, 0, ALLOW)]

@@ -155,7 +155,7 @@ class ZeroCopyCycle(RequestResponseCycle):
         try:
             waiter = self._connection.sender.send(part, message.get("sent"), message.get("residency"))
             if waiter is not None:
-                self.response_started = self.response_started or part.started
+                self.response_started = self.response_started or part.has_started
                 try:
                     await waiter
                 finally:
@@ -165,7 +165,7 @@ class ZeroCopyCycle(RequestResponseCycle):
             return
         except BaseException:
             # A response that has begun can't be continued. One that has not may be replaced by another.
-            if self.response_started or part.started:
+            if self.response_started or part.has_started:
                 self._break()
             raise
         self.response_started = True

@@ -78,8 +78,8 @@ class RangeAnswer(Protocol):
     def end(self, *, completed: bool) -> None:
         """Record that all bytes are in the kernel, or that no more will be.
 
-        Not called if the file can't be read before anything was written: the request then takes the ordinary way
-        through the application.
+        Not called if the file can't be read before anything was written: the application then
+        answers the request as usual.
         """
 
 
@@ -111,5 +111,5 @@ class ZeroCopySendEvent(TypedDict):
     again: NotRequired[Callable[[bytes], RangeAnswer | None]]
     """An addition to the specification: return at once the response to the same request with another value of `Range`.
     With it, the server need not call the application as long as the client repeats the request with only that value
-    changed. After None, the request takes the ordinary way. This function has to check everything else that the first
+    changed. After None, the application answers the request. This function has to check everything else that the first
     response depended on."""

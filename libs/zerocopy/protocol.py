@@ -55,7 +55,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     _held = b""
     _repeatable: Repeatable | None = None
     _repeating: RangeAnswer | None = None
-    _half_closed = False
+    _is_half_closed = False
     _writes_seen = 0
     _is_leaving = False
     _refusal: Refusal | None = None
@@ -116,7 +116,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self._parse(data, received)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Note that the client has closed its sending side. Return whether the connection stays open for responses."""
+        """Record that the client sends nothing more. Return whether the connection stays open for responses."""
         if self.lingers_until is not None:
             return False
         if self.pipeline and self.pipeline[0][0].more_body:
@@ -128,9 +128,9 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
             is_answering = isinstance(running, ZeroCopyCycle) and running.has_parts
         if self._held or self._repeating is not None or is_answering:
             # A client that is gone, and has not only finished sending, answers the bytes of the response with a reset.
-            self._half_closed = True
+            self._is_half_closed = True
             self.expect_request()
-        return self._half_closed
+        return self._is_half_closed
 
     # Called by the parser
 
@@ -192,7 +192,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     def check_arrival(self, now: float) -> bool:
         """Also abort a connection without progress: its client sends no more, and the application waits for it."""
         running = self._running
-        if not self._half_closed or not isinstance(running, ZeroCopyCycle) or running.response_complete:
+        if not self._is_half_closed or not isinstance(running, ZeroCopyCycle) or running.response_complete:
             return super().check_arrival(now)
         is_waiting = running.awaits_client and not (self.is_sending or self.flow.write_paused)
         if not is_waiting or running.writes != self._writes_seen:
@@ -214,7 +214,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     @property
     def is_sending(self) -> bool:
         """Whether a part of a file is being sent."""
-        return self._sender is not None and self._sender.busy
+        return self._sender is not None and self._sender.is_busy
 
     def stop_sending(self) -> None:
         """Clean up after a part of a file that had to wait, and process what was received meanwhile."""
@@ -286,7 +286,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self._refusal = refusal
         self._idle_since = None
         self.begin_linger(refusal)
-        if self._half_closed:
+        if self._is_half_closed:
             self.transport.close()
 
     def _parse(self, data: bytes | memoryview, received: bytes) -> None:
@@ -331,7 +331,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         try:
             waiter = self.sender.send(part, answer.sent, answer.residency)
         except (ClientGoneError, OSError) as error:
-            if isinstance(error, OSError) and not part.started:
+            if isinstance(error, OSError) and not part.has_started:
                 # Nothing is written yet: the application can respond with an error.
                 self._repeatable = None
                 return False
@@ -395,6 +395,6 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
 
     def _close_if_over(self) -> None:
         """Close the connection if it takes no more requests and all received ones are answered."""
-        is_over = (self._half_closed or self._is_leaving) and not self._held and self._repeating is None
+        is_over = (self._is_half_closed or self._is_leaving) and not self._held and self._repeating is None
         if is_over and (self._running is None or self._running.response_complete):
             self.transport.close()

@@ -20,14 +20,14 @@ class SendSegment:
         count: the range's length.
     """
 
-    __slots__ = ("file", "keeps_file", "left", "offset", "prefix", "started")
+    __slots__ = ("file", "has_started", "keeps_file", "left", "offset", "prefix")
 
     def __init__(self, prefix: bytes, file: int, offset: int, count: int) -> None:
         self.prefix = prefix
         self.file = file
         self.offset = offset
         self.left = count
-        self.started = False
+        self.has_started = False
         """Whether anything has been written, so that the client would notice if the rest was not sent."""
         self.keeps_file = False
         """Whether the descriptor is a duplicate that this object closes."""
@@ -48,7 +48,7 @@ class SendSegment:
             # Without MSG_MORE, which would send it in one TCP segment with the range: over loopback, a range of 64 KiB
             # then costs half as much again.
             taken = sock.send(self.prefix)
-            self.started = True
+            self.has_started = True
             self.prefix = self.prefix[taken:]
             if self.prefix:
                 return 0
@@ -57,7 +57,7 @@ class SendSegment:
         taken = os.sendfile(sock.fileno(), self.file, self.offset, min(self.left, BLOCK_BYTES))
         if not taken:
             raise _ended_early(self.offset)
-        self.started = True
+        self.has_started = True
         self.offset += taken
         self.left -= taken
         return taken

@@ -62,7 +62,7 @@ class Sender:
         """When bytes last moved, in the loop's time; kept only while a part waits."""
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a part is being sent."""
         return self._part is not None
 
@@ -102,7 +102,7 @@ class Sender:
         """Stop sending the current part, if there is one, because its result is no longer needed."""
         if self._part is not None and self._step is not None and not self._step.cancel():
             # The thread may still write.
-            self._part.started = True
+            self._part.has_started = True
         self._end(None)
 
     def close(self) -> None:

@@ -38,30 +38,30 @@ def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
 
 
 def _audit_record(event: Event) -> AuditRecord:
-    act = event.read(admin_pb2.AdminActed)
+    message = event.read(admin_pb2.AdminActed)
     # An event that the table can't hold would fail and be delivered again and again.
     sound = (
         is_id(event.id)
-        and is_id(act.actor_id)
-        and (not act.subject_id or is_id(act.subject_id))
-        and len(act.action) <= _MAX_ACTION_CHARS
-        and _ACTION.fullmatch(act.action)
-        and _KIND.fullmatch(act.subject_type)
-        and len(act.address) <= MAX_ADDRESS_CHARS
-        and act.HasField("occurred_at")
-        and _is_object(act.details)
+        and is_id(message.actor_id)
+        and (not message.subject_id or is_id(message.subject_id))
+        and len(message.action) <= _MAX_ACTION_CHARS
+        and _ACTION.fullmatch(message.action)
+        and _KIND.fullmatch(message.subject_type)
+        and len(message.address) <= MAX_ADDRESS_CHARS
+        and message.HasField("occurred_at")
+        and _is_object(message.details)
     )
     if not sound:
         raise MalformedEventError(f"{event.id}: this is no action that the audit log can hold")
     return AuditRecord(
         id=event.id,
-        at=act.occurred_at.ToDatetime(UTC),
-        action=act.action,
-        actor_id=act.actor_id,
-        target_kind=act.subject_type,
-        target_id=act.subject_id or None,
-        address=act.address,
-        details=act.details,
+        at=message.occurred_at.ToDatetime(UTC),
+        action=message.action,
+        actor_id=message.actor_id,
+        target_kind=message.subject_type,
+        target_id=message.subject_id or None,
+        address=message.address,
+        details=message.details,
     )
 
 

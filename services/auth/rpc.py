@@ -68,7 +68,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         since = request.since.ToDatetime(UTC) if request.HasField("since") else None
         revoked = await self._logins.revocations(since)
         return auth_pb2.ListRevocationsResponse(
-            session_ids=revoked.session_ids,
+            session_ids=revoked.login_session_ids,
             as_of=timestamp(revoked.as_of),
             accounts=[
                 auth_pb2.ChangedAccount(user_id=user_id, claims_version=version)

@@ -111,7 +111,7 @@ class Plan:
     """None for a plan that does not end."""
 
     def holds_at(self, moment: datetime) -> bool:
-        """Whether it is paid and has not expired."""
+        """Return whether it is paid and has not expired."""
         return self.is_paid and (self.expires_at is None or moment < self.expires_at)
 
 
@@ -119,24 +119,24 @@ NO_PLAN: Final = Plan(is_paid=False, expires_at=None)
 
 
 def in_reach(principal: Principal, video: Visible) -> bool:
-    """Whether a video is the platform's or of the principal's corporation; administrators reach all."""
+    """Return whether a video is the platform's or of the principal's corporation; administrators reach all."""
     return principal.is_admin or video.corporation_id in (None, principal.corporation_id or None)
 
 
 def may_see(principal: Principal, video: Visible) -> bool:
-    """Whether a video is visible to a principal."""
+    """Return whether a video is visible to a principal."""
     if video.deleted_at is not None or not in_reach(principal, video):
         return False
     return principal.is_admin or video.status == "ready" or video.uploader_id == principal.user_id
 
 
 def may_see_in_trash(principal: Principal, video: Visible) -> bool:
-    """Whether a video is in the trash and visible to a principal there."""
+    """Return whether a video is in the trash and visible to a principal there."""
     return video.deleted_at is not None and may_change(principal, video)
 
 
 def may_change(principal: Principal, video: Visible) -> bool:
-    """Whether a principal may edit or delete a video."""
+    """Return whether a principal may edit or delete a video."""
     return in_reach(principal, video) and (principal.is_admin or video.uploader_id == principal.user_id)
 
 
@@ -173,7 +173,7 @@ def owner_of_upload(principal: Principal, requested: str | None) -> str | None:
 
 
 def may_upload(principal: Principal, uploads: Literal["admin", "members"]) -> bool:
-    """Whether a principal may upload videos."""
+    """Return whether a principal may upload videos."""
     return principal.is_admin or uploads == "members"
 
 

@@ -41,8 +41,8 @@ class VideoRepository:
         except IntegrityError as error:
             raise ReferenceTakenError from error
 
-    async def owner_of(self, reference: str) -> str | None:
-        """Return the id of the video that has a file."""
+    async def video_id_of(self, reference: str) -> str | None:
+        """Return the id of the video that has this file; None if none has."""
         return await self._session.scalar(select(Asset.video_id).where(Asset.reference == reference))
 
     async def get(self, video_id: str) -> Video | None:
@@ -152,7 +152,7 @@ def _has_source() -> ColumnElement[bool]:
 
 
 def _title_contains(word: str) -> ColumnElement[bool]:
-    """Whether a title holds a word of `domain.search_words`."""
+    """Return whether a title holds a word of `domain.search_words`."""
     not_indexed = and_(Video.search_key == "", Video.title.icontains(word, autoescape=True))
     return or_(Video.search_key.contains(word, autoescape=True), not_indexed)
 

@@ -53,7 +53,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         request: catalog_pb2.GetVideosRequest,
         context: Context,  # noqa: ARG002
     ) -> catalog_pb2.GetVideosResponse:
-        """MediaInfo of several videos."""
+        """Return what lists show of several videos."""
         if len(request.ids) > MAX_IDS:
             raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         return catalog_pb2.GetVideosResponse(

@@ -178,7 +178,7 @@ async def _apply_revocations(
     """Return what auth has revoked, after applying it to tickets and play sessions."""
     revoked = await list_revocations(since)
     media_authenticator.revoke(revoked)
-    for login_session_id in revoked.session_ids:
+    for login_session_id in revoked.login_session_ids:
         sessions.stop_login(login_session_id)
     return revoked
 

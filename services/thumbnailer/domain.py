@@ -140,11 +140,6 @@ class MediaInfo:
     isolated: bool
     """Whether the process that opened the file was cut off from the network."""
 
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is an audio track."""
-        return self.audio_codec is not None
-
 
 @dataclass(frozen=True, slots=True)
 class MediaFailure:

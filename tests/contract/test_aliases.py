@@ -1,4 +1,4 @@
-"""Other spellings of routes: what they stand for, and that embedded mode takes them. nginx: test_gateway.py."""
+"""Other spellings of routes: what they stand for, and that embedded mode takes them. nginx: gateway/test_routes.py."""
 
 from __future__ import annotations
 

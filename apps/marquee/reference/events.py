@@ -35,28 +35,7 @@ work queue for its type exists. (With several required consumers the first queue
 which queues a message reached.) A *work* subscription is one durable queue that the replicas of a service share; a
 *broadcast* reaches every process that is up.
 
-## Add an event
-
-1. Add a message with its fields to a file in `proto/marquee/events/v1`. Its option `event` gives the type
-   (`<noun>.<past participle>`), the producers and, where there are any, the required consumers. Run `make proto`.
-2. Publish it in the transaction of what it reports:
-   `await transaction.record(Event.of(video_pb2.VideoReady(...), source="catalog", subject=video.id))`.
-   The type is taken from the message. A message that is not registered, or a service that is not a producer, raises at
-   once. The relay does the rest.
-3. Run `make docs`, which adds it to this page.
-
-## Consume an event
-
-1. Declare the subscription in the service's `consumers.py`:
-   `VIDEOS = Subscription("progress.videos", (type_of(video_pb2.VideoPurged),), concurrency=4)`. Its name,
-   `<service>.<purpose>`, is the name of its queue. A pattern that covers no registered event raises at import.
-2. Write the handler: open a transaction, return unless `await transaction.first_delivery(VIDEOS.name, event)`, read
-   the body with `event.read(video_pb2.VideoPurged)` and call the use case. Register it with `bus.subscribe`. If the
-   subscription covers several types, tell them apart with `event.carries(...)`.
-3. If the service must not miss the event, add it to `required_consumers` in the contract. Run `make proto docs`.
-
-A handler that raises is tried again after the subscription's `retry_delays_sec`; then the event is a dead letter
-(`marquee dead-letters`).
+How to add an event and how to consume one: [development/events.md](../development/events.md).
 """
 
 _TYPES = {

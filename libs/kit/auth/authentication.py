@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Protocol
 from weakref import WeakValueDictionary
@@ -26,6 +25,7 @@ from fastapi.security.base import SecurityBase
 
 from kit.audit import Admin
 from kit.auth.tokens import Caller, TokenVerifier
+from kit.cache import LruCache
 from kit.errors import BEARER, ApiError, ErrorCode
 
 ACCESS_COOKIE = "marquee_access"
@@ -69,7 +69,7 @@ class Authenticator:
         self._verifier = verifier
         self._verify_basic = verify_basic
         self._cache_key = secrets.token_bytes(32)
-        self._basic: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._basic = LruCache[bytes, tuple[Caller, float]](_BASIC_CACHE_ENTRIES)
         self._asking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._changes = 0
 
@@ -92,9 +92,9 @@ class Authenticator:
             raise ApiError(ErrorCode.AUTH_USER_SUSPENDED)
         return caller
 
-    def revoke(self, session_id: str) -> None:
-        """Refuse the tokens of an ended login from now on."""
-        self._verifier.revoke(session_id)
+    def revoke(self, login_session_id: str) -> None:
+        """Refuse the tokens of an ended login session from now on."""
+        self._verifier.revoke(login_session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
         """Discard everything cached about an account before its password, rights or existence changed.
@@ -106,8 +106,7 @@ class Authenticator:
         self._verifier.revoke_account(user_id, least_version)
         # A response that is under way may be older than the change.
         self._changes += 1
-        for digest in [digest for digest, (caller, _) in self._basic.items() if caller.user_id == user_id]:
-            del self._basic[digest]
+        self._basic.drop_if(lambda _, cached: cached[0].user_id == user_id)
 
     async def renew_keys(self) -> None:
         """Drop keys that auth has withdrawn. Raises what `TokenVerifier.renew_keys` raises."""
@@ -177,16 +176,14 @@ class Authenticator:
             changes = self._changes
             caller = await self._verify_basic(login, password, client_address(request))
             if changes == self._changes:
-                self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
-                if len(self._basic) > _BASIC_CACHE_ENTRIES:
-                    self._basic.popitem(last=False)
+                self._basic.put(digest, (caller, time.monotonic() + _BASIC_CACHE_SEC))
             return caller
 
     def _digest(self, credentials: str) -> bytes:
         return hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
 
     def _remembered(self, digest: bytes) -> Caller | None:
-        cached = self._basic.get(digest)
+        cached = self._basic.peek(digest)
         return cached[0] if cached and time.monotonic() < cached[1] else None
 
 

@@ -27,8 +27,8 @@ REVOCATIONS_SEC = 3.0
 class Revocations:
     """Logins and rights that have ended."""
 
-    session_ids: Sequence[str]
-    """`sid` claims of ended logins."""
+    login_session_ids: Sequence[str]
+    """`sid` claims of ended login sessions."""
     accounts: Mapping[str, int]
     """Changed accounts, each with the least `ver` claim that is still valid."""
     as_of: datetime
@@ -65,7 +65,7 @@ async def follow_revocations(ask_auth: ListRevocations, authenticator: Authentic
         try:
             revoked = await ask_auth(since)
             since = revoked.as_of
-            for login_session_id in revoked.session_ids:
+            for login_session_id in revoked.login_session_ids:
                 authenticator.revoke(login_session_id)
             for user_id, least_version in revoked.accounts.items():
                 authenticator.revoke_account(user_id, least_version)

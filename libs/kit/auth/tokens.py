@@ -95,12 +95,12 @@ class TokenVerifier:
         verified = await self._check(token)
         return self._seen.put(token, verified).caller
 
-    def revoke(self, session_id: str) -> None:
-        """Refuse the tokens of an ended login (their `sid` claim) from now on."""
-        if session_id in self._revoked:
+    def revoke(self, login_session_id: str) -> None:
+        """Refuse the tokens of an ended login session (their `sid` claim) from now on."""
+        if login_session_id in self._revoked:
             return
-        self._revoked.put(session_id, True)
-        self._seen.drop_if(lambda _, cached: cached.caller.login_session_id == session_id)
+        self._revoked.put(login_session_id, True)
+        self._seen.drop_if(lambda _, cached: cached.caller.login_session_id == login_session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
         """Refuse an account's tokens that are older than a change of its rights from now on.

@@ -113,7 +113,7 @@ class SubscriptionRegistry:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Registration] = {}
-        self._complete = False
+        self._is_complete = False
 
     def add(self, subscription: Subscription, handler: Handler) -> None:
         """Add a subscription.
@@ -122,7 +122,7 @@ class SubscriptionRegistry:
             RuntimeError: the bus has been started.
             ValueError: it has the name of another one, no type or no concurrency.
         """
-        if self._complete:
+        if self._is_complete:
             raise RuntimeError(f"{subscription.name}: subscribe before the bus starts")
         if subscription.name in self._by_name:
             raise ValueError(f"{subscription.name}: there is a subscription of this name already")
@@ -132,9 +132,9 @@ class SubscriptionRegistry:
 
     def complete(self) -> None:
         """Refuse further subscriptions from now on."""
-        if self._complete:
+        if self._is_complete:
             raise RuntimeError("a bus starts once")
-        self._complete = True
+        self._is_complete = True
 
     def of(self, delivery: Delivery) -> Iterator[Registration]:
         """Return those that get their events in this way."""

@@ -114,7 +114,7 @@ def environment(*metadata: MetaData) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,
         render_item=_render_item,
-        compare_type=_compare_type,
+        compare_type=compare_type,
     )
     context.run_migrations()
 
@@ -124,7 +124,7 @@ def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Litera
     return f"sa.{item.impl!r}" if kind == "type" and isinstance(item, TypeDecorator) else False
 
 
-def _compare_type(
+def compare_type(
     _context: MigrationContext, _inspected: Any, _metadata: Any, in_database: TypeEngine[Any], in_model: TypeEngine[Any]
 ) -> bool | None:
     """Return whether two types differ; None leaves that to Alembic. Each database keeps a `Float` as a double."""

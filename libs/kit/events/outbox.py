@@ -90,7 +90,7 @@ async def due(session: AsyncSession, *, lock: bool) -> list[Event]:
 
 
 async def mark_sent(session: AsyncSession, event_ids: frozenset[str]) -> None:
-    """Note that the bus has taken charge of these events."""
+    """Mark events as sent: the bus has taken charge of them."""
     if event_ids:
         await session.execute(update(outbox).where(outbox.c.id.in_(event_ids)).values(sent_at=datetime.now(UTC)))
 

@@ -18,6 +18,7 @@ ALGORITHM: Final = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256: Final = sha256(b"").hexdigest()
 MAX_EXPIRES_SEC: Final = 7 * 86400
+"""Longest life of a presigned URL, in seconds."""
 _UNRESERVED: Final = "-._~"
 
 

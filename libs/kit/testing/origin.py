@@ -47,7 +47,7 @@ class Origin:
     """The entity tag of everything; empty for one made of the content, None for none."""
     modified: int | None = MODIFIED
     """Of everything, in seconds since 1970; None for none."""
-    length_is_told: bool = True
+    sends_length: bool = True
     content_range: str | None = None
     """Sent instead of the right one."""
     fields: dict[str, str] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Origin:
         status, fields, body = self._decide(asked)
         head = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         writer.write("\r\n".join(head).encode("latin-1"))
-        return await self._send(writer, body) and self.length_is_told
+        return await self._send(writer, body) and self.sends_length
 
     def _decide(self, asked: Asked) -> tuple[int, dict[str, str], bytes | memoryview]:
         path = asked.path.partition("?")[0]
@@ -147,7 +147,7 @@ class Origin:
                 return 416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"}, b""
             status, body = 206, body[first : last + 1]
             fields["Content-Range"] = self.content_range or f"bytes {first}-{last}/{len(content)}"
-        if self.length_is_told:
+        if self.sends_length:
             fields["Content-Length"] = str(len(body))
         return status, fields | self.fields, body
 

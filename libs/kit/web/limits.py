@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, get_args
 
 from kit.auth.tokens import Caller
+from kit.cache import LruCache
 from kit.web.addresses import client_network
 
 LIMIT_HEADER: Final = b"x-marquee-limit"
@@ -49,20 +49,18 @@ class RateLimit:
         self.per_minute = per_minute
         self._step = WINDOW_SEC / per_minute
         self._clock = clock
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._full_at = LruCache[str, float](MAX_KEYS)
 
     def take(self, key: str) -> Count:
         """Count a request if the limit allows it."""
         now = self._clock()
-        busy_sec = max(0.0, self._full_at.get(key, now) - now) + self._step
+        full_at = self._full_at.peek(key)
+        busy_sec = self._step if full_at is None else max(0.0, full_at - now) + self._step
         # Sums of steps are not exact.
         over_sec = busy_sec - WINDOW_SEC - 1e-6
         if over_sec > 0:
             return Count(False, 0, over_sec)
-        self._full_at[key] = now + busy_sec
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > MAX_KEYS:
-            self._full_at.popitem(last=False)
+        self._full_at.put(key, now + busy_sec)
         return Count(True, int((WINDOW_SEC - busy_sec + 1e-6) / self._step), busy_sec)
 
 

@@ -299,3 +299,31 @@ class FakeResidency:
         self.entered.set()
         assert self.gate.wait(DEADLINE_SEC)
         return step()
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the method, path and content of the request, and the names of its fields."""
+    content = b""
+    while True:
+        message = await receive()
+        content += message["body"]
+        if not message["more_body"]:
+            break
+    names = b",".join(name for name, _ in scope["headers"])
+    answer = b"%b %b [%b] %b" % (scope["method"].encode(), scope["path"].encode(), content, names)
+    await send(start(("content-length", str(len(answer)))))
+    await send(body(answer))
+
+
+class Hasty(ZeroCopyProtocol):
+    arrival_sec = 0.4
+
+
+def flood(client: Client, block: bytes, count: int) -> bool:
+    """Return whether the server took so many blocks."""
+    try:
+        for _ in range(count):
+            client.write(block)
+    except OSError:
+        return False
+    return True

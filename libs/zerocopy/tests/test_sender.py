@@ -110,9 +110,9 @@ def test_any_part_arrives_whole(
             part = SendSegment(prefix, fd, offset, count)
             waiter = sender.send(part, sent.append, Whims(loop, whims.copy()))
             if waiter is not None:
-                assert sender.busy
+                assert sender.is_busy
                 await waiter
-            assert not sender.busy
+            assert not sender.is_busy
             assert part.is_sent
             await reading
         os.close(fd)
@@ -203,9 +203,9 @@ async def test_stopped_part_counts_as_started_while_a_thread_may_write(file: Pat
         fd = os.open(file, os.O_RDONLY)
         part = SendSegment(b"head", fd, 0, 10)
         assert sender.send(part, residency=Running()) is not None
-        assert not part.started
+        assert not part.has_started
         sender.stop()
-        assert part.started
+        assert part.has_started
         os.close(fd)
 
 

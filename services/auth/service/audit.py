@@ -29,7 +29,7 @@ FIRST_RETRY = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """What an administrator did, as another service tells it."""
+    """What an administrator did, as another service reports it."""
 
     id: str
     """Of the event."""
@@ -64,27 +64,29 @@ class Audit:
         async with self._database.read() as session:
             return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
 
-    async def enter(self, transaction: Transaction, act: AuditRecord) -> None:
+    async def enter(self, transaction: Transaction, record: AuditRecord) -> None:
         """Write an entry about what an administrator did with another service.
 
         Of users whose accounts were erased before it arrives, only their ids are kept, which identify no one any more.
 
         Args:
             transaction: the transaction that also records the delivery.
-            act: the action.
+            record: the action.
         """
-        persons = {act.actor_id} | ({act.target_id} if act.target_kind == "user" and act.target_id else set())
+        persons = {record.actor_id} | (
+            {record.target_id} if record.target_kind == "user" and record.target_id else set()
+        )
         there = await UserRepository(transaction.session).lock_existing(persons)
         AuditRepository(transaction.session).add(
             AuditEntry(
-                id=act.id,
-                at=act.at,
-                action=act.action,
-                actor_id=act.actor_id,
-                target_kind=act.target_kind,
-                target_id=act.target_id,
-                client_address=act.address if act.actor_id in there else "",
-                details=act.details if persons - {act.actor_id} <= set(there) else "{}",
+                id=record.id,
+                at=record.at,
+                action=record.action,
+                actor_id=record.actor_id,
+                target_kind=record.target_kind,
+                target_id=record.target_id,
+                client_address=record.address if record.actor_id in there else "",
+                details=record.details if persons - {record.actor_id} <= set(there) else "{}",
             )
         )
 

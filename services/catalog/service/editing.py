@@ -10,7 +10,7 @@ import structlog
 
 from kit.audit import Admin, Detail
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError, ErrorCode
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id
 from marquee.events.v1 import video_pb2
 from services.catalog.clients.auth import Plans
@@ -23,7 +23,7 @@ from services.catalog.domain import (
 )
 from services.catalog.models import Video
 from services.catalog.repository import VisibleVideoRepository
-from services.catalog.service.events import act_event, process_requested_event, touch, video_event
+from services.catalog.service.events import audit_event, process_requested_event, touch, video_event
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ class VideoEditor:
             await transaction.record(video_event(video_pb2.VideoDeleted(video_id=video.id), video))
             if principal.is_admin:
                 await transaction.record(
-                    act_event(Admin(principal.user_id, address), "video.deleted", video.id, title=video.title)
+                    audit_event(Admin(principal.user_id, address), "video.deleted", video.id, title=video.title)
                 )
         log.info("video_deleted", content_id=video_id, user_id=principal.user_id)
 
@@ -154,7 +154,7 @@ class VideoEditor:
             await transaction.record(video_event(video_pb2.VideoRestored(video_id=video.id), video))
             if principal.is_admin:
                 await transaction.record(
-                    act_event(Admin(principal.user_id, address), "video.restored", video.id, title=video.title)
+                    audit_event(Admin(principal.user_id, address), "video.restored", video.id, title=video.title)
                 )
         log.info("video_restored", content_id=video_id, user_id=principal.user_id)
         return video
@@ -168,8 +168,7 @@ class VideoEditor:
         if not principal.is_admin:
             raise ApiError(ErrorCode.AUTH_FORBIDDEN)
         if corporation_id is not None and await self._plans.get(corporation_id) is None:
-            problem = {"field": "corporation_id", "problem": "there is no such corporation"}
-            raise ApiError(ErrorCode.VALIDATION_FAILED, details={"fields": [problem]})
+            raise invalid_field("corporation_id", "there is no such corporation")
 
     async def _plan_for(self, corporation_id: str | None, principal: Principal) -> Plan:
         if principal.is_admin or corporation_id is None:
@@ -194,4 +193,4 @@ async def _audit(
     """Record an administrator's action for the audit log; what members do with their own videos is not audited."""
     if principal.is_admin:
         admin = Admin(principal.user_id, address)
-        await transaction.record(act_event(admin, action, video.id, title=video.title, **details))
+        await transaction.record(audit_event(admin, action, video.id, title=video.title, **details))

@@ -25,7 +25,7 @@ def video_event(message: Message, video: Video) -> Event:
     return Event.of(message, source=SOURCE, subject=video.id, version=video.version)
 
 
-def act_event(admin: Admin, action: str, video_id: str = "", **details: Detail) -> Event:
+def audit_event(admin: Admin, action: str, video_id: str = "", **details: Detail) -> Event:
     """Return an event for the audit log: what an administrator did to a video, or to all of them without an id."""
     return AuditAction(admin, action, "video", video_id, details).event(SOURCE)
 

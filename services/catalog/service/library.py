@@ -16,7 +16,7 @@ from kit.media import MediaStore
 from services.catalog.domain import AssetKind, Labels, Principal, folder_reference, source_reference
 from services.catalog.models import Artwork, Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
-from services.catalog.service.events import act_event, process_requested_event, uploaded_event
+from services.catalog.service.events import audit_event, process_requested_event, uploaded_event
 from services.catalog.service.uploads import Upload, storage_error
 
 log = structlog.get_logger()
@@ -84,10 +84,10 @@ class Videos:
             async with self._database.write() as transaction:
                 await VideoRepository(transaction.session).add_import(video)
                 await transaction.record(uploaded_event(video, video.assets[0]))
-                await transaction.record(act_event(importer, "video.imported", video.id, title=video.title))
+                await transaction.record(audit_event(importer, "video.imported", video.id, title=video.title))
         except ReferenceTakenError as error:
             async with self._database.read() as session:
-                owner = await VideoRepository(session).owner_of(reference)
+                owner = await VideoRepository(session).video_id_of(reference)
             message = "This file is a video of the library already."
             raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"video_id": owner}) from error
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
@@ -162,7 +162,7 @@ class Videos:
             await videos.retry_failed()
             for video_id, reference in sources:
                 await transaction.record(process_requested_event(video_id, reference))
-            await transaction.record(act_event(admin, "video.process_requested", videos=len(sources)))
+            await transaction.record(audit_event(admin, "video.process_requested", videos=len(sources)))
         return len(sources)
 
 

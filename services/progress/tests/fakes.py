@@ -76,7 +76,7 @@ class FakeCatalog:
         return video
 
     async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
-        """Facts of several videos."""
+        """Return several videos."""
         self.questions.append(list(ids))
         if self.is_away:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""Sends segments of a file as an HTTP body: the one place that knows how bytes get from a file to the network.
+"""Send segments of a file as an HTTP body: the one place that knows how bytes get from a file to the network.
 
 Where the server offers it, the kernel moves those of a file on this machine (`zerocopy`). Elsewhere, as under TLS, and
 when they come from another machine, they are read and written.
@@ -48,7 +48,7 @@ class Meter(Protocol):
         """Return whether the response was ended from our side: its task is cancelled then, and this is why."""
 
     def begin(self, status: int) -> None:
-        """Note that the headers are about to be sent, by the current task."""
+        """Record that the current task is about to send the headers."""
 
     def sent(self, count: int) -> None:
         """Count more bytes of the body, taken by the network or by the server where it sends them itself."""
@@ -60,7 +60,7 @@ class Meter(Protocol):
         """Report that the file could not be read as promised."""
 
     def end(self, *, completed: bool) -> None:
-        """Note that nothing more will be sent. Called once, also when `begin` never was."""
+        """Record that nothing more will be sent. Called once, also when `begin` never was."""
 
 
 class _ReadError(Exception):

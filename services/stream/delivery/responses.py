@@ -1,4 +1,4 @@
-"""Assembles responses to requests for a video's bytes (RFC 9110): headers, request id, transfer and segments."""
+"""Assemble responses to requests for a video's bytes (RFC 9110): headers, request id, transfer and segments."""
 
 from __future__ import annotations
 

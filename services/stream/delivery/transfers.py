@@ -133,7 +133,7 @@ class Transfer:
             local_session.was_completed = False
 
     def begin(self, status: int, abort: Callable[[], object] | None = None) -> None:
-        """Note that the headers are sent, and the body follows.
+        """Record that the headers are sent, and the body follows.
 
         Args:
             status: of the response.

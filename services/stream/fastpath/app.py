@@ -1,4 +1,4 @@
-"""The way of nearly every request of a viewer: from the socket to `sendfile` without waiting, I/O or a framework."""
+"""Answer requests for bytes from memory: from the socket to `sendfile` without waiting, I/O or a framework."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FastPathApp:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         fields: dict[bytes, bytes] = dict(scope["headers"])
-        # A field that comes twice needs more thought, and a body is to be received.
+        # The ordinary route combines fields that come twice, and receives a body.
         if len(fields) < len(scope["headers"]) or not _BODY.isdisjoint(fields):
             return self._app(scope, receive, send)
         cached = CachedRequest.of(self._caches, scope, fields)

@@ -1,6 +1,6 @@
-"""The ordinary answer to a request for bytes, with no framework around it.
+"""Call the ordinary route for bytes without the framework.
 
-A film begins with one such request for each viewer: a rush waits for all that the framework does for each of them.
+The first request of each viewer takes this route: in a rush, all wait for what the framework does for each of them.
 """
 
 from __future__ import annotations

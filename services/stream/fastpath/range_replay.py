@@ -1,6 +1,6 @@
-"""Answers a request for bytes that was answered before on its connection, but for the range that it asks for.
+"""Answer a request that differs only in its range from one that was answered before on its connection.
 
-A player that jumps and a downloader send hardly any other. The server recognises such a request (`zerocopy`), so that
+Players that seek and downloaders send hardly any other. The server recognises such a request (`zerocopy`), so that
 neither a parser nor the application has to look at it; everything that the answer depends on is looked up each time
 anew.
 """
@@ -17,7 +17,7 @@ from services.stream.storage.open_files import OpenFile
 
 
 class RangeReplayer:
-    """The answer to one request, for any range.
+    """Return the response to a request that was answered before, for another range.
 
     Args:
         cached: the request.
@@ -33,7 +33,7 @@ class RangeReplayer:
         self._headers: tuple[RawHeader, ...] = ()
 
     def __call__(self, range_header: bytes) -> NextRange | None:
-        """Return the response for a value of `Range`; None when that takes more thought, or waiting."""
+        """Return the response for a value of `Range`; None when the ordinary route has to answer."""
         authorized = self._cached()
         if authorized is None:
             return None
@@ -79,12 +79,12 @@ class NextRange:
         self._is_begun = False
 
     def waits(self, abort: Callable[[], None]) -> None:
-        """Note that the client takes its time; `abort` ends the connection."""
+        """Record that the client is slower than the file; `abort` ends the connection."""
         self._is_begun = True
         self._transfer.begin(self.status, abort)
 
     def end(self, *, completed: bool) -> None:
-        """Note that nothing more is sent."""
+        """Record that nothing more is sent."""
         if not self._is_begun:
             self._transfer.begin(self.status, _do_nothing)
         self._transfer.end(completed=completed)

@@ -1,4 +1,4 @@
-"""A request for bytes, and what answers it as far as that is in memory: its caller, file and play session."""
+"""Parse a request for bytes, and look up its caller, file and play session in memory."""
 
 from __future__ import annotations
 

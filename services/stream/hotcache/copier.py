@@ -44,7 +44,7 @@ class Pace:
             await asyncio.sleep(pause)
 
 
-async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: ThreadPoolExecutor) -> CopyManifest:
+async def copy(original: StoredFile, writer: CopyWriter, pace: Pace, threads: ThreadPoolExecutor) -> CopyManifest:
     """Copy an original, read the copy back from the disk, and return the manifest with the checksum of both.
 
     Raises:
@@ -57,7 +57,7 @@ async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: Thre
 
     def write(block: bytes) -> None:
         digest.update(block)
-        part.write(offset, block)
+        writer.write(offset, block)
 
     async with aclosing(original.blocks(0, original.size)) as blocks:
         while block := await _next(blocks):
@@ -66,11 +66,11 @@ async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: Thre
             await pace.spend(len(block))
     if offset != original.size:
         raise OSError(errno.EIO, f"the original ended at byte {offset}")
-    await loop.run_in_executor(threads, part.sync)
+    await loop.run_in_executor(threads, writer.sync)
     written = hashlib.sha256()
 
     def read_back() -> int:
-        block = part.read(offset, BLOCK_BYTES)
+        block = writer.read(offset, BLOCK_BYTES)
         written.update(block)
         return len(block)
 
@@ -79,8 +79,8 @@ async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: Thre
         offset += count
         await pace.spend(count)
     if written.digest() != digest.digest():
-        raise ChecksumMismatchError(f"{offset} bytes of {part.manifest.video_id} were read back, with another checksum")
-    return replace(part.manifest, sha256=digest.hexdigest())
+        raise ChecksumMismatchError(f"{offset} bytes of {writer.manifest.video_id} read back have another checksum")
+    return replace(writer.manifest, sha256=digest.hexdigest())
 
 
 async def _next(blocks: AsyncGenerator[bytes, None]) -> bytes:

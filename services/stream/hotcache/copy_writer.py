@@ -25,14 +25,14 @@ class Copy:
     manifest: CopyManifest
 
 
-class PartsFolder(Protocol):
-    """The folder that holds the part."""
+class UnfinishedCopies(Protocol):
+    """The folder in which unfinished copies are made."""
 
-    def accept(self, part: Path, manifest: CopyManifest) -> Copy:
-        """Make a finished part a copy. Raises OSError."""
+    def accept(self, unfinished: Path, manifest: CopyManifest) -> Copy:
+        """Make a finished one a copy. Raises OSError."""
 
     def discard(self, path: Path, *, is_held: bool = False) -> None:
-        """Delete a part. Raises OSError."""
+        """Delete an unfinished one. Raises OSError."""
 
 
 class CopyWriter:
@@ -42,12 +42,12 @@ class CopyWriter:
 
     Args:
         folder: where it becomes a copy.
-        path: its own folder, the part.
+        path: its own folder.
         descriptor: of its film, locked.
         manifest: of the copy; without the checksum.
     """
 
-    def __init__(self, folder: PartsFolder, path: Path, descriptor: int, manifest: CopyManifest) -> None:
+    def __init__(self, folder: UnfinishedCopies, path: Path, descriptor: int, manifest: CopyManifest) -> None:
         self._folder = folder
         self._path = path
         self._descriptor: int | None = descriptor
@@ -85,12 +85,14 @@ class CopyWriter:
             OSError: the disk is full or broken.
         """
         with self._lock:
-            note = os.open(self._path / MANIFEST_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(
+                self._path / MANIFEST_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
+            )
             try:
-                os.write(note, manifest.dump())
-                os.fsync(note)
+                os.write(descriptor, manifest.dump())
+                os.fsync(descriptor)
             finally:
-                os.close(note)
+                os.close(descriptor)
             sync_folder(self._path)
             copy = self._folder.accept(self._path, manifest)
             os.close(self._number)

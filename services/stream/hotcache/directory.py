@@ -129,7 +129,7 @@ class CopyDirectory:
             if not (_lock(descriptor, fcntl.LOCK_EX) and self._is(path, descriptor)):
                 os.close(descriptor)
                 return None, []
-            part = CopyWriter(self, path, descriptor, manifest)
+            writer = CopyWriter(self, path, descriptor, manifest)
             try:
                 # What a process that died has left can't be continued: how far its bytes got is unknown.
                 os.ftruncate(descriptor, 0)
@@ -137,9 +137,9 @@ class CopyDirectory:
                 if manifest.size:
                     os.posix_fallocate(descriptor, 0, manifest.size)
             except BaseException:
-                part.abandon()
+                writer.abandon()
                 raise
-            return part, evicted
+            return writer, evicted
 
     def shrink(self) -> list[Evicted]:
         """Evict as many copies as it takes, or as can be, should the budget have become smaller."""
@@ -167,11 +167,11 @@ class CopyDirectory:
                 if held is not None:
                     os.close(held)
 
-    def accept(self, part: Path, manifest: CopyManifest) -> Copy:
+    def accept(self, unfinished: Path, manifest: CopyManifest) -> Copy:
         """Rename a finished part, durably, and remove other copies of its asset."""
         copy = Copy(self._root / f"{manifest.file_id}.{manifest.key}.copy", manifest)
         with self._space_lock():
-            part.rename(copy.path)
+            unfinished.rename(copy.path)
             for path, matched in self._entries(_COPY):
                 if matched[1] == manifest.file_id and path != copy.path:
                     self.discard(path)
@@ -248,7 +248,7 @@ class CopyDirectory:
 
     @staticmethod
     def _is(path: Path, descriptor: int) -> bool:
-        """Whether a folder's film is still the open one: after opening, the folder may have been renamed."""
+        """Return whether a folder's film is still the open one: after opening, the folder may have been renamed."""
         try:
             found = (path / FILM).stat()
         except FileNotFoundError:

@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 PASS_SEC = 5.0
 """How often the folder is read."""
-AUDIT_SEC = 3600.0
+CHECK_SEC = 3600.0
 """How often each copy is compared with catalog and the store: events may have been missed."""
 STALL_SEC = 5.0
-"""How long the store may take for one original before the audit is put off."""
+"""How long the store may take for one original before the check is put off."""
 
 
 class Janitor:
@@ -35,18 +35,18 @@ class Janitor:
 
     async def run(self) -> None:
         """Keep order until cancelled."""
-        audit_at = time.monotonic()
+        check_at = time.monotonic()
         while True:
             try:
                 await self._store.refresh()
             except OSError as error:
                 # A disk that died: every film comes from its original then.
                 log.error("hot_cache_failed", error=str(error))
-            if time.monotonic() >= audit_at and await self.audit():
-                audit_at = time.monotonic() + AUDIT_SEC
+            if time.monotonic() >= check_at and await self.check_copies():
+                check_at = time.monotonic() + CHECK_SEC
             await asyncio.sleep(PASS_SEC)
 
-    async def audit(self) -> bool:
+    async def check_copies(self) -> bool:
         """Drop copies of what has changed or is gone; return False when not all of them could be checked."""
         for copy in self._store.copies.values():
             video_id = copy.manifest.video_id

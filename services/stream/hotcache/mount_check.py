@@ -23,7 +23,7 @@ class Mounts:
         self._imports = imports
 
     def is_deleted(self, source: Source) -> bool:
-        """Whether an original that is not found was deleted. Blocks."""
+        """Return whether an original that is not found was deleted. Blocks."""
         match parse(source.reference):
             case Stored(reference):
                 # The folder of all films is made with the first of them, and never removed. `incoming` is no sign: a

@@ -123,20 +123,20 @@ class Promoter:
             size=original.size,
             modified_ns=original.mtime_ns,
         )
-        part = await self._store.reserve(manifest)
-        if part is None:
+        writer = await self._store.reserve(manifest)
+        if writer is None:
             return None
         try:
-            whole = await copy(original, part, self._pace, self._store.threads)
+            whole = await copy(original, writer, self._pace, self._store.threads)
             # Bytes that were read while the film was being replaced are of no state at all.
             await asyncio.sleep(SETTLE_SEC)
             current = await self._find(video_id)
             latest = await self._open_original(current)
             if (current.version, latest.state, latest.size) != (manifest.version, manifest.state, manifest.size):
                 raise OSError(errno.ESTALE, "the original has changed meanwhile")
-            await self._store.finish(part, whole)
+            await self._store.finish(writer, whole)
         except BaseException:
-            await self._store.abandon(part)
+            await self._store.abandon(writer)
             raise
         return manifest.size
 

@@ -43,7 +43,7 @@ READERS = 8
 """Threads that read copies which are not in memory."""
 
 
-class Want(NamedTuple):
+class WantedCopy(NamedTuple):
     """A request for an asset that has no copy."""
 
     video_id: str
@@ -74,7 +74,7 @@ class HotFile(OpenFile):
         self._is_revoked = False
 
     def is_validated(self) -> bool:
-        """Whether the original was in the same state a moment ago. Counts as a use."""
+        """Return whether the original was in the same state a moment ago. Counts as a use."""
         now = time.monotonic()
         self.used_at, self.is_touched = now, False
         return now - self._validated_at < FRESH_SEC and not self._is_revoked
@@ -118,7 +118,7 @@ class HotStore:
         # A listing of the folder must not overwrite what was done to it since.
         self._changing = asyncio.Lock()
         self._is_away = False
-        self.wanted: OrderedDict[str, Want] = OrderedDict()
+        self.wanted: OrderedDict[str, WantedCopy] = OrderedDict()
         """The last request for each asset that has no copy, by asset id; the latest comes last."""
         self.on_release: Callable[[str], None] = lambda _: None
         """Called with the id of an asset whose open file must be dropped."""
@@ -176,7 +176,7 @@ class HotStore:
         await asyncio.shield(asyncio.gather(*(self._dropped[copy] for copy in copies)))
 
     async def is_current(self, copy: Copy, source: Source) -> bool:
-        """Whether a copy is of the state that the original is in, as far as its store answers; drop it if not."""
+        """Return whether a copy has the original's state, as far as its store answers; drop it if not."""
         if copy.manifest.version < source.version:
             self._forget(copy, "changed")
         if copy.manifest.version != source.version:
@@ -202,40 +202,40 @@ class HotStore:
         begun: list[CopyWriter] = []
 
         def begin() -> list[Evicted]:
-            part, evicted = self._folder.reserve(manifest)
-            begun.extend([part] if part else ())
+            writer, evicted = self._folder.reserve(manifest)
+            begun.extend([writer] if writer else ())
             return evicted
 
         async with self._changing:
             try:
                 self._report(await self.in_thread(begin))
             except asyncio.CancelledError:
-                for part in begun:
-                    await self.in_thread(part.abandon)
+                for writer in begun:
+                    await self.in_thread(writer.abandon)
                 raise
         if not begun:
             return None
         self._making.add(manifest)
         return begun[0]
 
-    async def finish(self, part: CopyWriter, manifest: CopyManifest) -> None:
+    async def finish(self, writer: CopyWriter, manifest: CopyManifest) -> None:
         """Publish a whole copy.
 
         Raises:
             OSError: the disk is broken, or the copy is not wanted any more.
         """
         async with self._changing:
-            if part.manifest not in self._making:
+            if writer.manifest not in self._making:
                 raise OSError(errno.ESTALE, "the video was deleted meanwhile")
-            self._copies[manifest.asset_id] = await self.in_thread(partial(part.finish, manifest))
-            self._making.discard(part.manifest)
+            self._copies[manifest.asset_id] = await self.in_thread(partial(writer.finish, manifest))
+            self._making.discard(writer.manifest)
             # Viewers of the original get the copy from their next request on.
             self.on_release(manifest.asset_id)
 
-    async def abandon(self, part: CopyWriter) -> None:
+    async def abandon(self, writer: CopyWriter) -> None:
         """Give up a copy that is being made; does nothing to a finished one."""
-        self._making.discard(part.manifest)
-        await self.in_thread(part.abandon)
+        self._making.discard(writer.manifest)
+        await self.in_thread(writer.abandon)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run blocking work; once begun it is awaited, also when the caller is cancelled."""
@@ -259,7 +259,7 @@ class HotStore:
         return copy
 
     def _want(self, source: Source) -> None:
-        self.wanted[source.asset_id] = Want(source.video_id, time.monotonic())
+        self.wanted[source.asset_id] = WantedCopy(source.video_id, time.monotonic())
         self.wanted.move_to_end(source.asset_id)
         if len(self.wanted) > WANTED:
             self.wanted.popitem(last=False)
@@ -282,7 +282,7 @@ class HotStore:
         return file
 
     async def _may_serve(self, copy: Copy, source: Source) -> bool:
-        """`is_current`, but waits no longer than a viewer should."""
+        """Return the same as `is_current`, or True when the store takes longer than a viewer should wait."""
         asked_at, check = self._ask(copy, source)
         # The wait counts from the first request that asked: later ones do not wait anew for a silent store.
         patience = max(asked_at + PATIENCE_SEC - time.monotonic(), 0)

@@ -54,7 +54,7 @@ class StreamAuthenticator:
 
     def revoke(self, revoked: Revocations) -> None:
         """Refuse the tickets of login sessions that were ended, and of accounts that changed."""
-        for login_session_id in revoked.session_ids:
+        for login_session_id in revoked.login_session_ids:
             self.tickets.revoke(login_session_id)
         for user_id, version in revoked.accounts.items():
             self.tickets.revoke_account(user_id, version)

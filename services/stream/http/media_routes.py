@@ -1,4 +1,4 @@
-"""HTTP API of stream: translates, decides nothing."""
+"""HTTP routes of a video's bytes and of their description: translate, decide nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.stream.delivery.representation import Representation
 from services.stream.delivery.responses import AuthorizedRequest, ResponseAssembler, fields_of
 from services.stream.delivery.transfers import Traffic
 from services.stream.http.authentication import ticket_of
-from services.stream.http.play_session_routes import STREAM_PATH, limit_error
+from services.stream.http.play_session_routes import STREAM_PATH, UNKNOWN_TIER, limit_error
 from services.stream.schemas import Codecs, Resolution, StreamInfo
 from services.stream.service import Streams
 from services.stream.sessions import LocalSession, Sessions, StreamLimitError, WatchTarget
@@ -50,7 +50,6 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {
 Download = Annotated[
     bool, Query(description="Whether to send `Content-Disposition`, so that a client saves it under its title.")
 ]
-_UNKNOWN_TIER = "nas"
 
 
 class _SelfSending(Response):
@@ -66,7 +65,7 @@ class _SelfSending(Response):
 
 
 class MediaRoutes:
-    """The routes that give bytes, and say what bytes there are.
+    """The routes of a video's bytes, and of their description.
 
     Args:
         streams: finds videos and opens their files.
@@ -181,4 +180,4 @@ class MediaRoutes:
             self._sessions.fail(local_session, error.code, str(error))
         elif request.method != "HEAD":
             agent = request.headers.get("User-Agent", "")
-            await self._sessions.report_failed_start(caller, WatchTarget(video_id, _UNKNOWN_TIER), agent, error)
+            await self._sessions.report_failed_start(caller, WatchTarget(video_id, UNKNOWN_TIER), agent, error)

@@ -26,7 +26,8 @@ PATH = "/api/play-sessions"
 STREAM_PATH = "/api/videos/{video_id}/stream"
 _INDEX_TIMEOUT_SEC = 2.0
 """How long a start waits to learn where a file's index is; after that the file is fetched as it is."""
-_UNKNOWN_TIER = "nas"
+UNKNOWN_TIER = "nas"
+"""The tier that a session is reported with when its file could not be opened."""
 _QUEUED: dict[int | str, dict[str, Any]] = {
     202: {"model": PlaySession, "description": "All slots are taken; the viewer waits. Ask again, or send heartbeats."}
 }
@@ -94,7 +95,7 @@ class PlaySessionRoutes:
         try:
             path, tier = await self._locate(source)
         except ApiError as error:
-            await self._sessions.report_failed_start(caller, WatchTarget(source.video_id, _UNKNOWN_TIER), agent, error)
+            await self._sessions.report_failed_start(caller, WatchTarget(source.video_id, UNKNOWN_TIER), agent, error)
             raise
         try:
             local_session = await self._sessions.start(
@@ -118,7 +119,7 @@ class PlaySessionRoutes:
 
     async def look(self, session_id: str, caller: CurrentCaller, response: Response) -> PlaySession:
         """Return the status of a session. For one that waits it is a sign of life; for one that plays it is not."""
-        local_session = await self._sessions.look(session_id, caller, is_alive=False)
+        local_session = await self._sessions.find_own(session_id, caller, is_alive=False)
         return await self._view(local_session, caller, response)
 
     async def heartbeat(
@@ -126,7 +127,7 @@ class PlaySessionRoutes:
     ) -> PlaySession:
         """Report that the player is still there, playing, paused or waiting; return a fresh ticket."""
         ticket = self._tickets.verify(body.ticket) if body and body.ticket else None
-        local_session = await self._sessions.look(session_id, caller, is_alive=True, ticket=ticket)
+        local_session = await self._sessions.find_own(session_id, caller, is_alive=True, ticket=ticket)
         return await self._view(local_session, caller, response)
 
     async def stop(self, session_id: str, caller: CurrentCaller) -> None:
@@ -149,7 +150,7 @@ class PlaySessionRoutes:
 
     async def qoe(self, session_id: str, body: Qoe, caller: CurrentCaller) -> None:
         """Record what the player measured since the session began; it becomes metrics."""
-        local_session = await self._sessions.look(session_id, caller, is_alive=False)
+        local_session = await self._sessions.find_own(session_id, caller, is_alive=False)
         report(local_session, **body.model_dump())
 
     async def _locate(self, source: Source) -> tuple[str, str]:
@@ -165,7 +166,7 @@ class PlaySessionRoutes:
                 query = "start=0&" if await self._streams.is_index_last(source) else ""
                 return f"{path}?{query}", representation.file.tier
         except TimeoutError:
-            return f"{path}?", _UNKNOWN_TIER
+            return f"{path}?", UNKNOWN_TIER
 
     async def _view(self, local_session: LocalSession, caller: Caller, response: Response) -> PlaySession:
         session = local_session.session

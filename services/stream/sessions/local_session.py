@@ -115,7 +115,7 @@ class LocalSession:
         """Whether it may have bytes."""
 
     def end_response(self, response: Response, *, completed: bool, reached_end: bool) -> None:
-        """Note that a response is over.
+        """Record that a response is over.
 
         Args:
             response: the response.

@@ -258,7 +258,7 @@ class SessionRegistry:
         try:
             await self.renew()
         except SlotsUnavailableError:
-            log.warning("last_bytes_not_told", sessions=len(self._sessions))
+            log.warning("last_bytes_not_reported", sessions=len(self._sessions))
 
     async def end_all(self) -> None:
         """End every session, where they can't outlive this process.

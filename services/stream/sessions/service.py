@@ -188,7 +188,7 @@ class Sessions:
 
         return await self._lookups.run(ticket.session_id, find)
 
-    async def look(
+    async def find_own(
         self, session_id: str, caller: Caller, *, is_alive: bool, ticket: Ticket | None = None
     ) -> LocalSession:
         """Return a session of the caller. One that plays, and was seen here lately, takes no question to the store.

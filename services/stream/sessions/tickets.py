@@ -59,7 +59,7 @@ class Ticket:
     """The asset that it opens; empty for the video's source, whichever that is."""
 
     def opens(self, source: Source) -> bool:
-        """Whether it is good for the bytes of an asset."""
+        """Return whether it is good for the bytes of an asset."""
         if self.video_id != source.video_id:
             return False
         return self.asset_id == source.asset_id if self.asset_id else source.kind == AssetKind.SOURCE
@@ -84,7 +84,7 @@ class Tickets:
         self._seen = LruCache[bytes, Ticket](_CAPACITY)
         self._revoked = LruCache[str, bool](_REVOKED)
         self._changed = LruCache[str, tuple[int, float]](_REVOKED)
-        """The version of accounts that changed, and when that was heard of."""
+        """The version of accounts that changed, and when this process learned of it."""
 
     def issue(self, ticket: Ticket) -> str:
         """Return the text of a ticket: URL-safe, about 300 characters."""
@@ -125,7 +125,7 @@ class Tickets:
 
         Args:
             user_id: the account.
-            version: of its rights; one that was heard of before changes nothing.
+            version: of its rights; one that is known already changes nothing.
         """
         if version <= (self._changed.peek(user_id) or _UNCHANGED)[0]:
             return

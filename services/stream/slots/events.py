@@ -70,8 +70,8 @@ def failed(
 def stopped_by(admin: Admin, request: SessionRequest, at_ms: int, trace: TraceContext = NO_REQUEST) -> Event:
     """Return the audit event of an administrator who stopped a session, or took it out of the queue."""
     details = {"user_id": request.user_id, "video_id": request.video_id}
-    act = AuditAction(admin, "stream.stopped", "stream", request.session_id, details)
-    event = act.event(SOURCE, event_id=derived_id(request.session_id, ADMIN_ACTED), at=from_ms(at_ms))
+    action = AuditAction(admin, "stream.stopped", "stream", request.session_id, details)
+    event = action.event(SOURCE, event_id=derived_id(request.session_id, ADMIN_ACTED), at=from_ms(at_ms))
     return replace(event, traceparent=trace.traceparent, request_id=trace.request_id)
 
 

@@ -144,7 +144,7 @@ class RedisSlots:
             case ["live", row]:
                 return self._read_live(row)
             case _:
-                raise AssertionError(f"start.lua answered something unknown: {reply!r}")
+                raise AssertionError(f"start.lua gave an unknown reply: {reply!r}")
 
     async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, SessionStatus]:
         """Implement `SlotStore`."""

@@ -14,7 +14,7 @@ from services.stream.domain import Source
 
 CAPACITY = 10_000
 LOOKUPS = prometheus_client.Counter(
-    "stream_metadata_lookups_total", "Questions for a video's facts that were not answered by the hot path.", ["answer"]
+    "stream_metadata_lookups_total", "Look-ups of a video's source that the fast path did not answer.", ["answer"]
 )
 """By where the answer was: `memory`, `redis`, or `catalog` when neither had it."""
 

@@ -160,7 +160,7 @@ class OpenFile:
         return await asyncio.wrap_future(self._pool.submit(_examine, self._descriptor, self.size, function))
 
     def is_validated(self) -> bool:
-        """Whether this is still what its path leads to, as far as that is known without waiting.
+        """Return whether this is still what its path leads to, as far as that is known without waiting.
 
         A file on a local disk is checked every `STAT_SEC`, because that does not wait.
         """

@@ -51,7 +51,7 @@ class StoredFile(Protocol):
         """
 
     def is_validated(self) -> bool:
-        """Whether this is still what the reference leads to, as far as that is known without waiting."""
+        """Return whether this is still what the reference leads to, as far as that is known without waiting."""
 
     def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
         """Yield exactly these bytes, in blocks of 256 KiB at most, each read when it is asked for.

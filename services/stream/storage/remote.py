@@ -52,7 +52,7 @@ class RemoteOriginal:
         self.identity: Identity = _NO_DEVICE, int.from_bytes(name, "big"), self.size, self.mtime_ns or 0
 
     def is_validated(self) -> bool:
-        """Whether it was seen in this state a short time ago."""
+        """Return whether it was seen in this state a short time ago."""
         return self._file.is_validated()
 
     def location(self, content_type: str, saved_as: str | None = None) -> str | None:

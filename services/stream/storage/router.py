@@ -14,7 +14,7 @@ from services.stream.storage.local import import_folder, own_folder
 from services.stream.storage.port import Store, StoredFile
 from services.stream.storage.remote import Presign, RemoteStore
 
-Kind = type[Stored] | type[Imported] | type[Object] | type[Url]
+ReferenceType = type[Stored] | type[Imported] | type[Object] | type[Url]
 
 
 class StoreRouter:
@@ -25,7 +25,7 @@ class StoreRouter:
         others: stores of imported films, by the type of their references.
     """
 
-    def __init__(self, own: Store, others: Mapping[Kind, Store]) -> None:
+    def __init__(self, own: Store, others: Mapping[ReferenceType, Store]) -> None:
         self._own = own
         self._others = others
 
@@ -61,7 +61,7 @@ def build_store(settings: StreamSettings, origins: Origins) -> StoreRouter:
     """
     presign = _presign(settings)
     remote = RemoteStore(origins.open, _elsewhere, presign)
-    others: dict[Kind, Store] = {Url: remote, Object: remote}
+    others: dict[ReferenceType, Store] = {Url: remote, Object: remote}
     if settings.import_dir is not None:
         others[Imported] = import_folder(settings.import_dir, settings.read_threads)
     bucket = settings.media_bucket

@@ -24,7 +24,7 @@ TIME_LIMIT_SEC = 10.0
 MEMORY_BYTES = 2**30
 FAILED_SEC = 60.0
 """How long a file that could not be built is not tried again."""
-_MAX_FACTS = 4096
+_MAX_REMEMBERED = 4096
 _ENTRY_BYTES = 1024
 
 Identity = tuple[int, int, int, int]
@@ -69,9 +69,9 @@ class VirtualFiles:
         self._builder = Builder(time_limit_sec, memory_bytes)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stream-virtual")
         self._builds = SingleFlight[tuple[Identity, int], VirtualFile]()
-        self._durations_ms = LruCache[Identity, int](_MAX_FACTS)
+        self._durations_ms = LruCache[Identity, int](_MAX_REMEMBERED)
         # By whether the start is 0: then nothing is cut, which may work where cutting does not.
-        self._failed = LruCache[tuple[Identity, bool], tuple[str, float]](_MAX_FACTS)
+        self._failed = LruCache[tuple[Identity, bool], tuple[str, float]](_MAX_REMEMBERED)
 
     def get_cached(self, file: Identified, start_sec: float) -> VirtualFile | None:
         """Look up the virtual file for a start time in memory. Raises ValueError for a start that is no time."""

@@ -84,7 +84,7 @@ class Consumer:
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._tag = ""
-        self._stopped = False
+        self._is_stopped = False
 
     def connected(self, connection: SelectConnection) -> None:
         """Begin to consume on a new connection."""
@@ -98,13 +98,13 @@ class Consumer:
 
     def stop(self) -> None:
         """Take nothing more; what is in hand can still be answered."""
-        self._stopped = True
+        self._is_stopped = True
         if self.is_consuming and self._channel and self._channel.is_open:
             self._channel.basic_cancel(self._tag)
         self._set_consuming(consuming=False)
 
     def _open_channel(self) -> None:
-        if self._channel is None and self._connection and self._connection.is_open and not self._stopped:
+        if self._channel is None and self._connection and self._connection.is_open and not self._is_stopped:
             self._channel = self._connection.channel(on_open_callback=self._opened)
 
     def _opened(self, channel: Channel) -> None:
@@ -121,20 +121,20 @@ class Consumer:
         self._tag = channel.basic_consume(queue, self._received, callback=lambda _: self._consuming(channel))
 
     def _consuming(self, channel: Channel) -> None:
-        if channel is self._channel and not self._stopped:
+        if channel is self._channel and not self._is_stopped:
             self._backoff.reset()
             self._set_consuming(consuming=True)
 
     def _cancelled(self, channel: Channel) -> None:
         """Close the channel: the broker ended the subscription, as its queue was deleted or moved to another node."""
-        if channel.is_open and not self._stopped:
+        if channel.is_open and not self._is_stopped:
             channel.close()
 
     def _closed(self, channel: Channel, reason: Exception) -> None:
         if channel is not self._channel:
             return
         self.lost()
-        if self._connection and self._connection.is_open and not self._stopped:
+        if self._connection and self._connection.is_open and not self._is_stopped:
             wait = self._backoff.next_wait()
             log.error("bus_channel_closed", subscription=self.subscription.name, reason=repr(reason), again_in_sec=wait)
             self._io.loop.call_later(wait, self._open_channel)
@@ -159,18 +159,18 @@ class Worker:
         # The prefetch bounds what one connection hands out. After a reconnect, handlers of the last one still run.
         self._slots = asyncio.Semaphore(self._subscription.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._is_closing = False
 
     def receive(self, received: Received) -> None:
         """Handle a message, unless the worker is closing."""
-        if not self._closing:
+        if not self._is_closing:
             task = asyncio.create_task(self._handle(received))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self, drain_sec: float) -> None:
         """Start nothing more; give running handlers that long to finish, then cancel them."""
-        self._closing = True
+        self._is_closing = True
         if pending := set(self._tasks):
             _, late = await asyncio.wait(pending, timeout=drain_sec)
             for task in late:
@@ -180,12 +180,12 @@ class Worker:
 
     async def _handle(self, received: Received) -> None:
         async with self._slots:
-            if received.is_lost or self._closing:
+            if received.is_lost or self._is_closing:
                 return
-            result = await self._judge(received)
+            result = await self._read_and_handle(received)
             await self._settle(received, result)
 
-    async def _judge(self, received: Received) -> HandlingResult:
+    async def _read_and_handle(self, received: Received) -> HandlingResult:
         try:
             event = messages.to_event(received.properties, received.body)
         except MalformedEventError as error:

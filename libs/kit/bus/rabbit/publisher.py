@@ -43,7 +43,7 @@ class Batch:
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
-        self.abandoned = False
+        self.is_abandoned = False
         self._outcomes: list[PublishResult] = [PublishResult.REFUSED] * len(messages)
         self._missing = len(messages)
         self._loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ class Batch:
         except TimeoutError:
             raise BusUnavailableError(f"no confirm within {within_sec} s") from None
         finally:
-            self.abandoned = True
+            self.is_abandoned = True
 
     def settle(self, index: int, outcome: PublishResult) -> None:
         """Record one outcome. Called on the bus's thread, as is `fail`."""
@@ -87,7 +87,7 @@ class Batch:
 class _InFlight:
     batch: Batch
     index: int
-    returned: bool = field(default=False)
+    is_returned: bool = field(default=False)
 
     @property
     def message(self) -> Message:
@@ -105,8 +105,8 @@ class Publisher:
         self._backoff = Backoff()
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
-        self._open = False
-        self._blocked = False
+        self._is_open = False
+        self._is_blocked = False
         self._last_tag = 0
         self._queue: deque[_InFlight] = deque()
         self._in_flight: dict[int, _InFlight] = {}
@@ -114,7 +114,7 @@ class Publisher:
     @property
     def is_ready(self) -> bool:
         """Whether the broker takes messages right now."""
-        return self._open and not self._blocked
+        return self._is_open and not self._is_blocked
 
     async def publish(self, messages: Sequence[Message]) -> list[PublishResult]:
         """Publish the messages and return the outcome of each.
@@ -124,7 +124,7 @@ class Publisher:
         """
         if not self.is_ready:
             raise BusUnavailableError(
-                "the broker takes no messages" if self._blocked else "not connected to the broker"
+                "the broker takes no messages" if self._is_blocked else "not connected to the broker"
             )
         if not messages:
             return []
@@ -141,7 +141,7 @@ class Publisher:
 
     def lost(self) -> None:
         """Fail all messages in flight: their connection is closed, so their outcome is unknown."""
-        self._open = self._blocked = False
+        self._is_open = self._is_blocked = False
         self._channel = None
         failed = {flight.batch for flight in (*self._in_flight.values(), *self._queue)}
         self._in_flight.clear()
@@ -163,7 +163,7 @@ class Publisher:
     def _ready(self, channel: Channel) -> None:
         if channel is self._channel:
             self._last_tag = 0
-            self._open = True
+            self._is_open = True
             self._backoff.reset()
             self._on_change()
 
@@ -177,11 +177,11 @@ class Publisher:
 
     def _block(self, *, blocked: bool) -> None:
         log.warning("bus_blocked" if blocked else "bus_unblocked")
-        self._blocked = blocked
+        self._is_blocked = blocked
         self._on_change()
 
     def _accept(self, batch: Batch) -> None:
-        if not self._open:
+        if not self._is_open:
             batch.fail("not connected to the broker")
             return
         self._queue.extend(_InFlight(batch, index) for index in range(len(batch.messages)))
@@ -190,7 +190,7 @@ class Publisher:
     def _send(self) -> None:
         while self._queue and len(self._in_flight) < _WINDOW and self._channel:
             flight = self._queue.popleft()
-            if flight.batch.abandoned:
+            if flight.batch.is_abandoned:
                 continue
             message = flight.message
             try:
@@ -212,8 +212,8 @@ class Publisher:
         for flight in self._in_flight.values():
             message = flight.message
             same = (message.exchange, message.routing_key, message.properties.message_id) == returned
-            if same and not flight.returned:
-                flight.returned = True
+            if same and not flight.is_returned:
+                flight.is_returned = True
                 return
 
     def _confirmed(self, frame: Any) -> None:
@@ -222,7 +222,7 @@ class Publisher:
         refused = isinstance(frame.method, Basic.Nack)
         for tag in tags:
             if flight := self._in_flight.pop(tag, None):
-                confirmed = PublishResult.UNROUTED if flight.returned else PublishResult.CONFIRMED
+                confirmed = PublishResult.UNROUTED if flight.is_returned else PublishResult.CONFIRMED
                 flight.batch.settle(flight.index, PublishResult.REFUSED if refused else confirmed)
         self._send()
 

@@ -175,7 +175,7 @@ class DeliveryContract(BusHarness):
 
     # What the publisher learns
 
-    async def test_a_type_that_nobody_wants_is_confirmed(self, make_bus: Callable[[], Bus]) -> None:
+    async def test_confirms_a_type_without_a_subscription(self, make_bus: Callable[[], Bus]) -> None:
         bus = make_bus()
         bus.subscribe(Subscription("catalog.videos", ("video.*",)), Recorder())
         await start(bus)

@@ -46,7 +46,7 @@ class Broken(RedisServer):
         return ["/bin/false"]
 
 
-def test_a_failing_start_is_told_to_who_asked() -> None:
+def test_a_failing_start_raises_in_each_caller() -> None:
     with SharedServers() as shared, pytest.raises(ServerError, match="did not start"):
         get_shared(shared.address, Broken)
 

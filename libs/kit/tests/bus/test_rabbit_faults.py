@@ -160,7 +160,7 @@ async def test_results_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wi
     assert len(got.events) == 2
 
 
-async def test_reconnects_are_told_after_broadcasts_are_received_again(make_bus: Make, wire: Wire) -> None:
+async def test_reports_a_reconnect_after_broadcasts_are_received_again(make_bus: Make, wire: Wire) -> None:
     bus, cache, drops = make_bus(wire), Recorder(), list[int]()
     publisher = make_bus()
     bus.subscribe(Subscription("stream.cache", ("#",), Delivery.BROADCAST), cache)

@@ -268,7 +268,7 @@ class TestOperations:
         async with client_of(make_app(health)) as client:
 
             async def ready() -> tuple[int, dict[str, bool]]:
-                await health.look()
+                await health.run_checks()
                 answer = await client.get("/readyz")
                 return answer.status_code, answer.json()["checks"]
 

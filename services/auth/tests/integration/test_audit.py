@@ -1,12 +1,10 @@
-"""The audit log, alerts, and the webhook that hears of them."""
+"""The audit log, and the alerts that it raises, on both databases."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,19 +18,13 @@ from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus
 from kit.testing.queries import count_queries
-from services.auth.clients import webhook
-from services.auth.clients.webhook import Webhook, WebhookError
+from services.auth.clients.webhook import Webhook
 from services.auth.consumers import subscribe
-from services.auth.credentials.keys import KeyRing
-from services.auth.credentials.login_attempts import LoginAttempts
-from services.auth.credentials.passwords import PasswordHasher
 from services.auth.models import AccountChange, Alert, AuditEntry
-from services.auth.service import Audit, Corporations, Logins, maintenance, utc_now
+from services.auth.service import Audit, utc_now
 from services.auth.service.audit import BURST_WINDOW, DELIVERIES, FIRST_RETRY
-from services.auth.service.maintenance import Maintenance
+from services.auth.tests.integration.audit_support import BURST, a_hook, audit_of, maintenance_of
 from services.auth.tests.support import ADMIN, Auth, Clock, problem
-
-BURST = 5
 
 
 class AuditContract:
@@ -292,23 +284,6 @@ async def kept(database: Database) -> tuple[int, int]:
         return len(entries), len((await session.scalars(select(AccountChange))).all())
 
 
-def audit_of(database: Database, clock: Clock) -> Audit:
-    return Audit(database, retention_days=30, burst=BURST, clock=clock)
-
-
-def maintenance_of(auth: Auth, database: Database, clock: Clock, hook: Webhook | None = None) -> Maintenance:
-    logins = Logins(
-        database,
-        PasswordHasher(4, ""),
-        KeyRing(auth.settings.signing_key_file),
-        LoginAttempts(None, 1, 1, 1),
-        access_ttl_sec=auth.settings.access_ttl_sec,
-        refresh_ttl_sec=auth.settings.refresh_ttl_sec,
-        clock=clock,
-    )
-    return Maintenance(Corporations(database, clock), audit_of(database, clock), logins, hook)
-
-
 class TestSqlite(AuditContract):
     @pytest.fixture
     def database_url(self, sqlite_url: str) -> str:
@@ -319,106 +294,3 @@ class TestPostgres(AuditContract):
     @pytest.fixture
     def database_url(self, postgres_url: str) -> str:
         return postgres_url
-
-
-@dataclass
-class Hook:
-    """An address that takes alerts."""
-
-    port: int = 0
-    status: int = 200
-    headers: str = ""
-    silent: bool = False
-    requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
-
-    def url(self, target: str = "/hook") -> str:
-        return f"http://127.0.0.1:{self.port}{target}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.requests.append((head[0], headers, body.decode()))
-        if self.silent:
-            await reader.read()
-        else:
-            writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n{self.headers}\r\n".encode())
-        writer.close()
-
-
-@asynccontextmanager
-async def a_hook() -> AsyncIterator[Hook]:
-    hook = Hook()
-    server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
-    hook.port = server.sockets[0].getsockname()[1]
-    async with AsyncExitStack() as stack:
-        stack.callback(server.close)
-        yield hook
-
-
-async def test_redirect_is_not_followed() -> None:
-    async with a_hook() as hook, a_hook() as elsewhere:
-        hook.status, hook.headers = 307, f"Location: {elsewhere.url()}\r\n"
-        with pytest.raises(WebhookError, match="status 307"):
-            await Webhook(hook.url()).post("{}")
-    assert (len(hook.requests), elsewhere.requests) == (1, [])
-
-
-async def test_proxy_of_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_hook() as hook, a_hook() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url(""))
-        await Webhook(hook.url()).post("{}")
-    assert (len(hook.requests), proxy.requests) == (1, [])
-
-
-async def test_hanging_webhook_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "TIMEOUT_SEC", 0.1)
-    async with a_hook() as hook:
-        hook.silent = True
-        with pytest.raises(WebhookError, match="TimeoutError"):
-            await Webhook(hook.url()).post("{}")
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/s3cret", "https://127.0.0.1:1/s3cret", "http://[::1]:1/s3cret"])
-async def test_error_contains_no_address(url: str) -> None:
-    with pytest.raises(WebhookError) as caught:
-        await Webhook(url).post("{}")
-    assert "s3cret" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-async def test_failed_step_does_not_stop_others(
-    auth: Auth, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(_self: object) -> int:
-        raise ConnectionError
-
-    monkeypatch.setattr(Corporations, "expire_plans", fail)
-    for _ in range(BURST):
-        await auth.log_in("unknown", "wrong")
-    with capture_logs() as logs:
-        await maintenance_of(auth, database, clock).once()
-    assert [entry["event"] for entry in logs if entry["log_level"] in ("error", "warning")] == [
-        "sweep_failed",
-        "login_failures_burst",
-    ]
-
-
-async def test_runs_until_cancelled_and_prunes_hourly(
-    auth: Auth, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rounds: list[bool] = []
-    done = asyncio.Event()
-
-    async def once(_self: Maintenance, *, prune: bool = False) -> None:
-        rounds.append(prune)
-        if len(rounds) == maintenance.PRUNE_EVERY + 1:
-            done.set()
-
-    monkeypatch.setattr(Maintenance, "once", once)
-    monkeypatch.setattr(maintenance, "EVERY_SEC", 0)
-    running = asyncio.ensure_future(maintenance_of(auth, database, clock).run())
-    async with asyncio.timeout(60):
-        await done.wait()
-    running.cancel()
-    assert rounds == [True, *[False] * (maintenance.PRUNE_EVERY - 1), True]

@@ -56,7 +56,7 @@ async def test_what_members_do_with_their_own_is_no_act(catalog: Catalog, upload
     assert await recorded(catalog) == []
 
 
-async def test_an_act_that_fails_is_not_told_and_one_that_can_not_be_told_does_not_happen(
+async def test_action_and_audit_event_are_committed_together_or_not_at_all(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video_id = await catalog.ready()
@@ -67,7 +67,7 @@ async def test_an_act_that_fails_is_not_told_and_one_that_can_not_be_told_does_n
             raise ConnectionError
 
         with monkeypatch.context() as broken:
-            broken.setattr(editing, "act_event", fail)
+            broken.setattr(editing, "audit_event", fail)
             assert (await admin.delete(f"/api/videos/{video_id}")).status_code == 500
         assert (await admin.get(f"/api/videos/{video_id}")).status_code == 200
     assert await recorded(catalog) == []

@@ -26,7 +26,7 @@ from services.catalog.service import Sweep
 from services.catalog.tests.support import ADMIN, ANN, Catalog
 
 
-async def test_an_upload_is_stored_listed_and_told(catalog: Catalog) -> None:
+async def test_an_upload_is_stored_listed_and_published(catalog: Catalog) -> None:
     response = await catalog.upload({"title": "Night Train", "description": "d", "tags": "a, b"}, b"0123456789")
     assert response.status_code == 201
     video = response.json()
@@ -253,7 +253,7 @@ async def test_a_failed_commit_leaves_no_file(catalog: Catalog, monkeypatch: pyt
     assert not list((catalog.media / "incoming").iterdir())
 
 
-async def test_the_sweep_removes_only_what_nobody_owns(catalog: Catalog) -> None:
+async def test_the_sweep_removes_only_files_without_a_video(catalog: Catalog) -> None:
     kept = await catalog.ready()
     orphan = catalog.media / "videos" / new_id()
     orphan.mkdir()

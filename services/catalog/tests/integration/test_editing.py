@@ -226,7 +226,7 @@ async def test_without_auth_only_administrators_restore(catalog: Catalog) -> Non
     assert (await request(catalog, "admin", "POST", path))[0] == 200
 
 
-async def test_a_film_in_the_trash_is_nobodys_source(catalog: Catalog, films: dict[str, str]) -> None:
+async def test_a_film_in_the_trash_has_no_source(catalog: Catalog, films: dict[str, str]) -> None:
     channel = connect(catalog.settings.grpc_bind)
     stub = CatalogServiceStub(channel)
     with pytest.raises(ApiError) as refused:
@@ -238,7 +238,7 @@ async def test_a_film_in_the_trash_is_nobodys_source(catalog: Catalog, films: di
     await channel.close()
 
 
-async def test_changes_are_told_with_rising_versions(catalog: Catalog, auth: Auth) -> None:
+async def test_changes_are_published_with_rising_versions(catalog: Catalog, auth: Auth) -> None:
     assert auth.plans
     video_id = await catalog.ready()
     path = f"/api/videos/{video_id}"
@@ -254,7 +254,7 @@ async def test_changes_are_told_with_rising_versions(catalog: Catalog, auth: Aut
     assert {event.subject for event in catalog.bus.published} == {video_id}
 
 
-async def test_only_one_of_many_restores_at_once_is_told(catalog: Catalog, films: dict[str, str], auth: Auth) -> None:
+async def test_one_of_many_restores_publishes_an_event(catalog: Catalog, films: dict[str, str], auth: Auth) -> None:
     auth.set(ACME, "paid")
     path = f"/api/videos/{films['acme-trashed']}/restore"
     answers = await asyncio.gather(*(request(catalog, "owner", "POST", path) for _ in range(10)))

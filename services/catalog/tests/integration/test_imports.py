@@ -231,7 +231,7 @@ async def test_what_is_refused(catalog: Running, location: str, tmp_path: Path) 
         ({"status": 404}, "the origin answers 404"),
         ({"status": 500}, "the origin answers 500"),
         ({"etag": None, "modified": None}, "a change would go unnoticed"),
-        ({"takes_ranges": False, "length_is_told": False}, "does not tell how long"),
+        ({"takes_ranges": False, "sends_length": False}, "does not tell how long"),
         ({"hangs": asyncio.Event()}, "does not answer in time"),
         ({"fields": {"Content-Encoding": "gzip"}}, "compresses"),
     ],

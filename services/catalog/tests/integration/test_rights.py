@@ -247,7 +247,7 @@ class _Everybody:
         return Plan(is_paid=False, expires_at=None)
 
 
-def test_nobody_without_a_right_sees_or_restores_a_video(tmp_path: Path) -> None:
+def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
     upgrade(MIGRATIONS, url)
     outcomes = {"restored": 0, "refused": 0}

@@ -121,7 +121,7 @@ def test_whose_an_upload_is(principal: Person, wanted: str | None, home: str | N
 
 
 @pytest.mark.parametrize("principal", [Person("ann"), Person("ann", corporation_id="other")])
-def test_members_upload_for_nobody_else(principal: Person) -> None:
+def test_members_upload_for_no_other_corporation(principal: Person) -> None:
     with pytest.raises(PermissionError):
         owner_of_upload(principal, "acme")
 

@@ -53,7 +53,7 @@ class MeetingCatalog(FakeCatalog):
         self._meeting = asyncio.Barrier(parties)
 
     async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
-        """Facts of several videos."""
+        """Return several videos."""
         await self._meeting.wait()
         return await super().videos(ids)
 

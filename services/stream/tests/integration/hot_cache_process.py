@@ -15,7 +15,7 @@ from pathlib import Path
 
 from services.stream.domain import Source
 from services.stream.hotcache import CopyDirectory, HotStore, Promoter, promoter
-from services.stream.hotcache.store import Want
+from services.stream.hotcache.store import WantedCopy
 from services.stream.storage.local import own_folder
 
 
@@ -56,7 +56,7 @@ async def promote(root: Path, budget: int, nas: Path, bytes_per_sec: int, films:
     sys.stdout.flush()
     while True:
         await store.refresh()
-        store.wanted.update({film: Want(film, asyncio.get_running_loop().time()) for film in films})
+        store.wanted.update({film: WantedCopy(film, asyncio.get_running_loop().time()) for film in films})
         await feeder.promote_some()
 
 

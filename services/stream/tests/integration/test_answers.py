@@ -258,9 +258,9 @@ async def test_a_store_that_is_away_makes_the_service_unready(stage: Stage, stor
     async with connected(stage.port) as line:
         assert (await line.ask("GET", "/readyz", x_test_user="")).status == 200
         stage.bus.available = False
-        await stage.service.health.look()
+        await stage.service.health.run_checks()
         assert (await line.ask("GET", "/readyz")).status == 200, "the broker is not needed to stream"
         store.rename(store.with_name("unmounted"))  # noqa: ASYNC240 - this disk is not slow
-        await stage.service.health.look()
+        await stage.service.health.run_checks()
         answer = await line.ask("GET", "/readyz")
         assert (answer.status, json.loads(answer.body)["checks"]) == (503, {"media": False, "broker": False})

@@ -158,11 +158,11 @@ async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(t
         assert ready.status == 200
 
         metrics = (await stage.call("GET", "/metrics")).body.decode()
-        told_of = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("stream_"))
-        assert float(told_of['stream_hot_cache_requests_total{result="hit"}']) > 0
-        assert float(told_of["stream_hot_cache_promoted_total"]) > 0
-        assert float(told_of["stream_hot_cache_bytes"]) == len(FILM)
-        assert float(told_of["stream_hot_cache_budget_bytes"]) == 64 * 2**30
+        metric = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("stream_"))
+        assert float(metric['stream_hot_cache_requests_total{result="hit"}']) > 0
+        assert float(metric["stream_hot_cache_promoted_total"]) > 0
+        assert float(metric["stream_hot_cache_bytes"]) == len(FILM)
+        assert float(metric["stream_hot_cache_budget_bytes"]) == 64 * 2**30
 
         theatre.put_back()
         assert (await stage.get(cold)).body == b"cold film"

@@ -314,7 +314,7 @@ async def test_redis_fault_keeps_playing_sessions_and_answers_newcomers(
                 assert int(refused.headers["retry-after"]) > 0
                 assert (await stages[1].get(film, user_agent="curl/8")).status == 503
             if fault in {"paused", "killed"}:
-                await stages[0].service.health.look()
+                await stages[0].service.health.run_checks()
                 ready = await stages[0].call("GET", "/readyz", x_test_user="")
                 assert (ready.status, ready.json()["checks"]["redis"]) == (200, False)
                 await asyncio.sleep(IDLE_SEC * 1.3)  # longer than any lease
@@ -349,8 +349,8 @@ async def test_stopped_replica_reports_last_bytes(store: Path, server: RedisServ
             session = (await start(leaving, film)).json()
             await leaving.call("GET", session["stream_url"], x_test_user="")
             await leaving.idle()
-        (told_of,) = await taken(other)
-        assert told_of["bytes_sent"] == len(DATA)
+        (reported,) = await taken(other)
+        assert reported["bytes_sent"] == len(DATA)
 
 
 async def test_fetches_film_after_film_from_whichever_replica(store: Path, server: RedisServer) -> None:

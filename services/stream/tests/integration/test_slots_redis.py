@@ -4,118 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
 from kit.audit import Admin
-from kit.testing.bus_contract import eventually
 from kit.testing.servers import RedisServer, free_port
 from marquee.events.v1 import stream_pb2
-from services.stream.slots import (
-    Active,
-    Ended,
-    EndReason,
-    Kind,
-    Limits,
-    Queued,
-    Renewal,
-    SlotStore,
-    Unavailable,
-    redis,
-    redis_batch,
-)
-from services.stream.slots.redis import KEYS, RedisSlots
-from services.stream.slots.redis_batch import PendingStart, StartBatcher
+from services.stream.slots import Active, Ended, EndReason, Kind, Limits, Queued, Renewal, Unavailable
+from services.stream.slots.redis import KEYS
+from services.stream.tests.integration.slots_world import RedisWorld, a_world
 from services.stream.tests.unit.slots.contract import SlotsContract
 from services.stream.tests.unit.slots.machine import SlotsMachine, check
-from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World, a_request
-
-REPLICAS = 4
-
-
-class ClockedSlots(RedisSlots):
-    """Runs the scripts of production, but for the lines that read Redis's clock: the time is a key beside the others.
-
-    So the suite and the model decide what time it is. That the real clock is read right, and its gaps are noticed, is
-    shown further down, by a Redis that is stopped, killed and emptied.
-    """
-
-    server_time: ClassVar[str] = """
-        local function server_time()
-          return tonumber(redis.call('GET', (string.gsub(KEYS[1], 'clock$', 'test_time'))))
-        end
-    """
-
-
-class RedisWorld(World):
-    refuses_after_gap = True
-
-    def __init__(self, url: str, limits: Limits = LIMITS) -> None:
-        super().__init__(limits)
-        self.settle_sec = limits.gap_sec
-        self._prefix = str(uuid.uuid4())
-        self.redis = Redis.from_url(url, single_connection_client=True, decode_responses=True)
-        self._now = BEGINNING_SEC
-        self._stores = [
-            ClockedSlots(url, limits, replica=f"replica-{number}", prefix=self._prefix) for number in range(REPLICAS)
-        ]
-
-    @property
-    def now(self) -> float:
-        return self._now
-
-    @property
-    def stores(self) -> Sequence[SlotStore]:
-        return self._stores
-
-    def key(self, name: str) -> str:
-        """Of the slots, by the last part of its name."""
-        return f"{{{self._prefix}}}:{name}"
-
-    async def jump(self, sec: float) -> None:
-        self._now = round(self._now + sec, 3)
-        await self.redis.set(self.key("test_time"), round(self._now * 1000))
-
-    async def forget(self) -> None:
-        await self.redis.delete(*map(self.key, KEYS))
-
-    async def run_out(self) -> None:
-        """Let all sessions expire and events be read; then nothing of them may be left."""
-        for _ in range(math.ceil((2 * self.limits.idle_sec + self.limits.tombstone_sec) / self.limits.gap_sec)):
-            await self.jump(self.limits.gap_sec)
-            await self.store.renew([])
-        await self.events()
-        left = {name for name in KEYS if await self.redis.exists(self.key(name))}
-        assert left <= {"clock", "events"}
-        assert await self.redis.xlen(self.key("events")) == 0
-
-    async def close(self) -> None:
-        await self.redis.delete(*map(self.key, (*KEYS, "test_time")))
-        await self.redis.aclose()
-        for store in self._stores:
-            await store.close()
-
-
-@asynccontextmanager
-async def a_world(url: str, limits: Limits = LIMITS) -> AsyncIterator[RedisWorld]:
-    """One in which newcomers are let in."""
-    world = RedisWorld(url, limits)
-    try:
-        await world.jump(0)
-        await world.open()
-        yield world
-    finally:
-        await world.close()
+from services.stream.tests.unit.slots.support import LIMITS, World, a_request
 
 
 class TestRedisSlots(SlotsContract):
@@ -276,128 +181,6 @@ class RedisMachine(SlotsMachine):
 def test_random_operations_match_the_model_and_leave_no_keys(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
     check(RedisMachine, examples=25, steps=40)
-
-
-async def test_answers_callers_in_order(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis, "CONNECTIONS", 1)
-    async with a_world(redis_server.url) as world:
-        answered = Counter[int]()
-
-        async def ask_again_and_again(number: int) -> None:
-            while True:
-                await world.store.get("unknown")
-                answered[number] += 1
-
-        asking = [asyncio.create_task(ask_again_and_again(number)) for number in range(4)]
-        try:
-            await eventually(lambda: answered.total() > 200)
-        finally:
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
-        assert max(answered.values()) - min(answered[number] for number in range(4)) <= 1
-
-
-async def test_cancellation_at_any_moment_stops_the_caller(redis_server: RedisServer) -> None:
-    async with a_world(redis_server.url) as world:
-
-        async def ask_again_and_again() -> None:
-            while True:
-                await world.store.get("unknown")
-
-        for turns in range(100):
-            asking = asyncio.create_task(ask_again_and_again())
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            asking.cancel()
-            await asyncio.wait([asking], timeout=10)
-            assert asking.cancelled()
-        # Nor does it take connections with it.
-        await world.granted(a_request())
-
-
-async def test_concurrent_starts_share_round_trips(redis_server: RedisServer) -> None:
-    async with a_world(redis_server.url, Limits()) as world:
-        store, requests = world.store, [a_request() for _ in range(60)]
-        await world.granted(a_request())
-        before = await world.redis.info("stats")
-        asking = [asyncio.create_task(store.start(each)) for each in requests]
-        await asyncio.sleep(0)
-        asking[7].cancel()
-        results = await asyncio.gather(*asking, return_exceptions=True)
-        after = await world.redis.info("stats")
-        assert after["total_reads_processed"] - before["total_reads_processed"] <= 5, "the two looks among them"
-        assert isinstance(results.pop(7), asyncio.CancelledError)
-        given_up = requests.pop(7)
-        granted = [each.session.id for each in results if isinstance(each, Active)]
-        assert granted == [each.session_id for each in requests]
-        assert given_up.session_id not in {each.id for each in await store.all()}
-
-
-async def test_rush_is_sent_in_batches(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_batch, "BATCH", 10)
-    batches: list[int] = []
-    evaluate_all = StartBatcher._evaluate_all
-
-    async def noted(self: StartBatcher, starts: Sequence[PendingStart]) -> None:
-        batches.append(len(starts))
-        await evaluate_all(self, starts)
-
-    monkeypatch.setattr(StartBatcher, "_evaluate_all", noted)
-    async with a_world(redis_server.url, Limits()) as world:
-        await asyncio.gather(*(world.store.start(a_request()) for _ in range(25)))
-        assert len(await world.store.all()) == 25
-    assert batches == [10, 10, 5]
-
-
-@pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), KeyError("anything at all")])
-async def test_unexpected_failure_answers_all_waiting_starts(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    async with a_world(redis_server.url) as world:
-
-        async def fail(_self: Pipeline, *, raise_on_error: bool) -> list[object]:
-            del raise_on_error
-            raise error
-
-        with monkeypatch.context() as broken:
-            broken.setattr(Pipeline, "execute", fail)
-            async with asyncio.timeout(60):
-                results = await asyncio.gather(*(world.store.start(a_request()) for _ in range(3)))
-        assert {type(each) for each in results} == {Unavailable}
-        await world.granted(a_request())
-
-
-class TestRush:
-    """Many at once, through replicas with connections of their own."""
-
-    @pytest.fixture(autouse=True)
-    def _patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(redis, "DEADLINE_SEC", 60)
-
-    async def rush(self, world: RedisWorld, count: int, user: str = "") -> Counter[str]:
-        stores = world.stores
-        results = await asyncio.gather(*(stores[n % REPLICAS].start(a_request(user)) for n in range(count)))
-        return Counter(type(each).__name__ for each in results)
-
-    async def all_leave(self, world: RedisWorld) -> None:
-        sessions = await world.store.all()
-        # Those that wait first, or they would be granted what the others free.
-        await asyncio.gather(*(world.store.stop(each.id, EndReason.ENDED) for each in reversed(sessions)))
-        assert await world.store.all() == []
-
-    async def test_one_user_gets_exactly_three(self, redis_server: RedisServer) -> None:
-        async with a_world(redis_server.url, Limits()) as world:
-            for _ in range(50):
-                assert await self.rush(world, 200, "ann") == {"Active": 3, "LimitReached": 197}
-                await self.all_leave(world)
-
-    async def test_many_get_exactly_a_hundred_and_fifty_may_wait(self, redis_server: RedisServer) -> None:
-        async with a_world(redis_server.url, Limits()) as world:
-            for _ in range(50):
-                assert await self.rush(world, 2000) == {"Active": 100, "Queued": 50, "LimitReached": 1850}
-                await self.all_leave(world)
-            await world.run_out()
 
 
 async def test_all_keys_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None:

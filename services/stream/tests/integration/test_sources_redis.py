@@ -129,9 +129,7 @@ async def test_while_redis_is_away_each_asks_for_itself(own_server: RedisServer,
         assert await world.versions("a") == {3}
 
 
-async def test_what_redis_kept_while_it_could_not_be_told_of_a_change_is_not_believed(
-    own_server: RedisServer, impatient: None
-) -> None:
+async def test_ignores_entries_from_before_a_change_that_redis_missed(own_server: RedisServer, impatient: None) -> None:
     async with a_world(own_server.url) as world:
         await world.versions("a")
         own_server.pause()

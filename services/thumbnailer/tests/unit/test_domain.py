@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.thumbnailer import domain
-from services.thumbnailer.domain import MediaFailure, MediaInfo
+from services.thumbnailer.domain import MediaFailure
 
 CODES = {value for name, value in vars(domain).items() if isinstance(value, str) and name == value}
 
@@ -86,18 +86,3 @@ def test_only_what_another_time_may_change_is_worth_a_retry() -> None:
         domain.INTERRUPTED,
         domain.SERVER_BUSY,
     }
-
-
-def test_a_film_without_audio_codec_is_silent() -> None:
-    silent = MediaInfo(
-        duration_sec=1,
-        mime_type="video/mp4",
-        container="MP4",
-        video_codec="H.264",
-        audio_codec=None,
-        width=320,
-        height=180,
-        bitrate_bps=1,
-        isolated=True,
-    )
-    assert not silent.has_audio

@@ -82,7 +82,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUsers(self, request, context):
-        """Display facts of several users; unknown ids are left out of the answer.
+        """Logins, names and rights of several users; unknown ids are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class AuthServiceStub:
     UNAUTHENTICATED when they are wrong, PERMISSION_DENIED when the account may not be used.
     """
     GetUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]
-    """Display facts of several users; unknown ids are left out of the answer."""
+    """Logins, names and rights of several users; unknown ids are left out of the answer."""
     GetCorporations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetCorporationsRequest, _auth_pb2.GetCorporationsResponse]
     """Plans of several corporations; unknown ids are left out of the answer."""
     ListRevocations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]
@@ -58,7 +58,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     UNAUTHENTICATED when they are wrong, PERMISSION_DENIED when the account may not be used.
     """
     GetUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]  # type: ignore[assignment]
-    """Display facts of several users; unknown ids are left out of the answer."""
+    """Logins, names and rights of several users; unknown ids are left out of the answer."""
     GetCorporations: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetCorporationsRequest, _auth_pb2.GetCorporationsResponse]  # type: ignore[assignment]
     """Plans of several corporations; unknown ids are left out of the answer."""
     ListRevocations: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]  # type: ignore[assignment]
@@ -91,7 +91,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetUsersResponse, _abc.Awaitable[_auth_pb2.GetUsersResponse]]:
-        """Display facts of several users; unknown ids are left out of the answer."""
+        """Logins, names and rights of several users; unknown ids are left out of the answer."""
 
     @_abc_1.abstractmethod
     def GetCorporations(

@@ -60,7 +60,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetVideos(self, request, context):
-        """Facts of several videos for lists; unknown ids are left out of the answer.
+        """What lists show of several videos; unknown ids are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

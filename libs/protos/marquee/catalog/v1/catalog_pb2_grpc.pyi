@@ -38,7 +38,7 @@ class CatalogServiceStub:
     FAILED_PRECONDITION while it is not ready.
     """
     GetVideos: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetVideosRequest, _catalog_pb2.GetVideosResponse]
-    """Facts of several videos for lists; unknown ids are left out of the answer."""
+    """What lists show of several videos; unknown ids are left out of the answer."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -50,7 +50,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     FAILED_PRECONDITION while it is not ready.
     """
     GetVideos: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetVideosRequest, _catalog_pb2.GetVideosResponse]  # type: ignore[assignment]
-    """Facts of several videos for lists; unknown ids are left out of the answer."""
+    """What lists show of several videos; unknown ids are left out of the answer."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers what there is to watch. Only catalog knows which videos exist and who may see them."""
@@ -71,6 +71,6 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.GetVideosRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.GetVideosResponse, _abc.Awaitable[_catalog_pb2.GetVideosResponse]]:
-        """Facts of several videos for lists; unknown ids are left out of the answer."""
+        """What lists show of several videos; unknown ids are left out of the answer."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -112,7 +112,7 @@ async def test_the_start_parameter_gives_a_playable_film(
         assert content != path.read_bytes()
 
 
-async def test_players_are_told_where_it_comes_from(stage: Stage, film: str, place: Place) -> None:
+async def test_info_names_the_tier(stage: Stage, film: str, place: Place) -> None:
     info = json.loads((await stage.call("GET", f"{stream_path(film)}/info")).body)
     assert (info["source"], info["cache_hit"]) == (place.tier, False)
     missing = tell_catalog(stage, place.reference("missing"))
@@ -168,7 +168,7 @@ async def test_an_origin_that_goes_away_before_the_first_byte_is_a_503(
     assert "retry-after" in answer.headers
 
 
-async def test_a_hanging_origin_holds_up_nobody_else(stage: Stage, remote: str, store: Path) -> None:
+async def test_a_hanging_origin_delays_no_other_film(stage: Stage, remote: str, store: Path) -> None:
     local = stage.store("local.mp4", DATA)
     async with Origin({"/film": DATA}, hangs=asyncio.Event()) as hanging:
         stuck = [tell_catalog(stage, hanging.url("/film")) for _ in range(20)]
@@ -238,7 +238,7 @@ async def test_private_origins_are_refused_unless_allowed(store: Path, sockets: 
 
 
 @pytest.mark.parametrize("reference", ["http://me:hidden@films.example/", "import:../secret", "s3://x", "../secret"])
-async def test_references_that_nobody_makes(stage: Stage, reference: str) -> None:
+async def test_references_that_no_service_makes(stage: Stage, reference: str) -> None:
     with capture_logs() as logs:
         assert (await stage.get(tell_catalog(stage, reference))).status == 503
     assert "hidden" not in str([entry for entry in logs if entry["event"] == "stream_file_unavailable"])

@@ -109,7 +109,7 @@ def test_room_is_made_by_those_not_used_for_longest_down_to_the_low_water(folder
     assert folder.used_bytes() == 6 * MIB
 
 
-def test_below_the_high_water_nobody_has_to_go(folder: CopyDirectory) -> None:
+def test_evicts_nothing_below_the_high_water(folder: CopyDirectory) -> None:
     for film in (ANN, BOB, CAT):
         put(folder, manifest_of(film, 3 * MIB))
     assert folder.reserve(manifest_of(DAN, MIB // 2))[1] == []

@@ -11,8 +11,8 @@ from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE
 from services.stream.hotcache.directory import CopyDirectory
 from services.stream.hotcache.manifest import CopyManifest
 from services.stream.tests.support import a_source, asset_of, open_below, until
+from services.stream.tests.unit.hotcache.bench import Bench, content
 from services.stream.tests.unit.hotcache.support import FILMS, MIB, manifest_of, names, put
-from services.stream.tests.unit.hotcache.test_store import Bench, content
 
 ANN, BOB, *_ = FILMS
 OLD_FIELDS = ("video_id", "version", "state", "size", "modified_ns", "sha256")

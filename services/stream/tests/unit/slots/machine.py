@@ -202,7 +202,7 @@ class SlotsMachine(RuleBasedStateMachine):
         assert all(each <= LIMITS.per_user for each in Counter(each.user for each in playing).values())
 
     @invariant()
-    def everything_is_told_once(self) -> None:
+    def every_event_is_published_once(self) -> None:
         if hasattr(self, "world"):
             self.relay()
             assert self.events == self.model.events

@@ -10,6 +10,8 @@ from kit.ids import new_id
 from services.stream.slots import Active, Kind, Limits, Queued, Renewal, Session, SessionRequest, SlotStore
 
 LIMITS = Limits(platform=4, per_user=2, queue=3, idle_sec=30, tombstone_sec=600)
+IDLE = LIMITS.idle_sec
+TICK = LIMITS.tick_sec
 BEGINNING_SEC = 1_700_000_000.0
 
 
@@ -24,6 +26,11 @@ def a_request(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> Se
         device_key=facts.get("device_key", ""),
         source=facts.get("source", "nas"),
     )
+
+
+def of_client(user: str, device: str) -> SessionRequest:
+    """An implicit session of another video."""
+    return a_request(user, video_id=new_id(), kind=Kind.IMPLICIT, device_key=device)
 
 
 class World(ABC):

@@ -135,7 +135,7 @@ class SourcesContract:
         assert await world.versions("a") == {2}
 
     @pytest.mark.parametrize("seed", range(20))
-    async def test_whenever_it_changes_nobody_keeps_what_was_before(self, world: World, seed: int) -> None:
+    async def test_after_a_change_no_replica_keeps_the_old_source(self, world: World, seed: int) -> None:
         chance = random.Random(seed)
 
         async def at_some_time(do: Callable[[], object]) -> None:
