@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from kit.auth.authentication import protected_router
 from kit.web.schemas import Page, Paging, paging
-from services.auth.http.common import AdminPrincipal
+from services.auth.http.common import AdminActor
 from services.auth.repository import AuditFilter
 from services.auth.schemas import AuditView
 from services.auth.service import Audit
@@ -21,7 +21,7 @@ def build_router(audit: Audit) -> APIRouter:
 
     @router.get("/api/admin/audit")
     async def list_audit(
-        admin: AdminPrincipal,  # noqa: ARG001 - requires an administrator
+        admin: AdminActor,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         action: Annotated[str | None, Query(max_length=50, pattern=r"^[a-z_.]+$")] = None,
         actor_id: Annotated[str | None, Query(max_length=36, pattern=r"^[0-9a-f-]+$")] = None,

@@ -9,16 +9,16 @@ from fastapi import Depends, Query, Request
 from kit.auth.authentication import CurrentAdmin, client_address
 from services.auth.models import User
 from services.auth.schemas import OwnUserView, UserView
-from services.auth.service import Principal
+from services.auth.service import Actor
 
 Uploads = Literal["admin", "members"]
 
 
-async def _admin_principal(admin: CurrentAdmin, request: Request) -> Principal:
-    return Principal(admin.user_id, client_address(request))
+async def _admin_actor(admin: CurrentAdmin, request: Request) -> Actor:
+    return Actor(admin.user_id, client_address(request))
 
 
-AdminPrincipal = Annotated[Principal, Depends(_admin_principal)]
+AdminActor = Annotated[Actor, Depends(_admin_actor)]
 """The administrator who calls; other callers get AUTH_FORBIDDEN."""
 
 SearchText = Annotated[str | None, Query(max_length=400, pattern=r"^[^\x00]*$")]

@@ -10,7 +10,7 @@ from kit.auth.authentication import CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import effective_plan
-from services.auth.http.common import AdminPrincipal, SearchText
+from services.auth.http.common import AdminActor, SearchText
 from services.auth.models import Corporation
 from services.auth.schemas import CorporationNaming, CorporationView, PlanChange
 from services.auth.service import Corporations
@@ -32,7 +32,7 @@ def build_router(corporations: Corporations) -> APIRouter:
 
     @router.get("/api/corporations")
     async def list_corporations(
-        admin: AdminPrincipal,  # noqa: ARG001 - requires an administrator
+        admin: AdminActor,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
     ) -> Page[CorporationView]:
@@ -41,7 +41,7 @@ def build_router(corporations: Corporations) -> APIRouter:
         return Page(items=[view(each) for each in found], page=page.page, page_size=page.page_size, total=total)
 
     @router.post("/api/corporations", status_code=201, responses=errors(ErrorCode.CORPORATION_NAME_TAKEN))
-    async def make_corporation(body: CorporationNaming, admin: AdminPrincipal) -> CorporationView:
+    async def make_corporation(body: CorporationNaming, admin: AdminActor) -> CorporationView:
         """Create a corporation on the free plan. Administrators only."""
         return view(await corporations.make(body.name, admin))
 
@@ -56,9 +56,7 @@ def build_router(corporations: Corporations) -> APIRouter:
         "/api/corporations/{corporation_id}",
         responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CORPORATION_NAME_TAKEN),
     )
-    async def rename_corporation(
-        corporation_id: str, body: CorporationNaming, admin: AdminPrincipal
-    ) -> CorporationView:
+    async def rename_corporation(corporation_id: str, body: CorporationNaming, admin: AdminActor) -> CorporationView:
         """Rename a corporation. Administrators only."""
         return view(await corporations.rename(corporation_id, body.name, admin))
 
@@ -67,12 +65,12 @@ def build_router(corporations: Corporations) -> APIRouter:
         status_code=204,
         responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CORPORATION_NOT_EMPTY),
     )
-    async def delete_corporation(corporation_id: str, admin: AdminPrincipal) -> None:
+    async def delete_corporation(corporation_id: str, admin: AdminActor) -> None:
         """Remove a corporation that has no members. Administrators only."""
         await corporations.delete(corporation_id, admin)
 
     @router.put("/api/corporations/{corporation_id}/plan", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
-    async def set_plan(corporation_id: str, body: PlanChange, admin: AdminPrincipal) -> CorporationView:
+    async def set_plan(corporation_id: str, body: PlanChange, admin: AdminActor) -> CorporationView:
         """Put a corporation on a plan; it becomes free when a paid plan ends. Administrators only."""
         return view(await corporations.set_plan(corporation_id, body.plan, body.expires_at, admin))
 

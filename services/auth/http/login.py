@@ -24,7 +24,7 @@ from services.auth.schemas import (
     Tokens,
     UserView,
 )
-from services.auth.service import Accounts, Installation, Logins, Principal, TokenPair
+from services.auth.service import Accounts, Actor, Installation, Logins, TokenPair
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 FORM_FIELDS = 10
@@ -172,7 +172,7 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
             password=body.password.get_secret_value(),
             display_name=body.display_name,
             registration=registration,
-            actor=Principal(None, client_address(request)),
+            actor=Actor(None, client_address(request)),
         )
         return UserView.model_validate(user)
 

@@ -10,10 +10,10 @@ from kit.auth.authentication import CurrentCaller, client_address, protected_rou
 from kit.errors import ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
-from services.auth.http.common import AdminPrincipal, SearchText, Uploads, own_view
+from services.auth.http.common import AdminActor, SearchText, Uploads, own_view
 from services.auth.repository import UserFilter
 from services.auth.schemas import NewUser, OwnChange, OwnUserView, ResetCodeView, UserChangeRequest, UserView
-from services.auth.service import Accounts, Administration, Principal, UserChange
+from services.auth.service import Accounts, Actor, Administration, UserChange
 
 
 def build_router(accounts: Accounts, administration: Administration, uploads: Uploads) -> APIRouter:
@@ -56,7 +56,7 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
     )
     async def leave(caller: CurrentCaller, request: Request) -> None:
         """Delete the caller's account and all their data in every service."""
-        await accounts.erase(caller.user_id, Principal(caller.user_id, client_address(request)))
+        await accounts.erase(caller.user_id, Actor(caller.user_id, client_address(request)))
 
     return router
 
@@ -66,7 +66,7 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
 
     @router.get("/api/users")
     async def list_users(
-        admin: AdminPrincipal,  # noqa: ARG001 - requires an administrator
+        admin: AdminActor,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
         status: Annotated[Status | None, Query()] = None,
@@ -80,7 +80,7 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
     @router.post("/api/users", status_code=201, responses=errors(ErrorCode.AUTH_LOGIN_TAKEN))
-    async def make_user(body: NewUser, admin: AdminPrincipal) -> UserView:
+    async def make_user(body: NewUser, admin: AdminActor) -> UserView:
         """Create an account that can be used at once. Administrators only."""
         user = await accounts.make(
             login_id=body.login_id,
@@ -94,12 +94,12 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         return UserView.model_validate(user)
 
     @router.get("/api/users/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
-    async def get_user(user_id: str, admin: AdminPrincipal) -> UserView:  # noqa: ARG001 - requires one
+    async def get_user(user_id: str, admin: AdminActor) -> UserView:  # noqa: ARG001 - requires one
         """Return an account. Administrators only."""
         return UserView.model_validate(await accounts.get(user_id))
 
     @router.patch("/api/users/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN))
-    async def change_user(user_id: str, body: UserChangeRequest, admin: AdminPrincipal) -> UserView:
+    async def change_user(user_id: str, body: UserChangeRequest, admin: AdminActor) -> UserView:
         """Change an account's name, role or corporation (null: the platform itself). Administrators only."""
         moves = "corporation_id" in body.model_fields_set
         change = UserChange(body.display_name, body.role, moves, body.corporation_id)
@@ -110,24 +110,24 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         status_code=204,
         responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN),
     )
-    async def delete_user(user_id: str, admin: AdminPrincipal) -> None:
+    async def delete_user(user_id: str, admin: AdminActor) -> None:
         """Delete an account and all its user's data in every service. Administrators only."""
         await accounts.erase(user_id, admin)
 
     @router.post("/api/users/{user_id}/approve", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
-    async def approve(user_id: str, admin: AdminPrincipal) -> UserView:
+    async def approve(user_id: str, admin: AdminActor) -> UserView:
         """Activate a pending or suspended account. Administrators only."""
         return UserView.model_validate(await administration.approve(user_id, admin))
 
     @router.post(
         "/api/users/{user_id}/suspend", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN)
     )
-    async def suspend(user_id: str, admin: AdminPrincipal) -> UserView:
+    async def suspend(user_id: str, admin: AdminActor) -> UserView:
         """Suspend an account: its login sessions end everywhere within seconds. Administrators only."""
         return UserView.model_validate(await administration.suspend(user_id, admin))
 
     @router.post("/api/users/{user_id}/password-reset", status_code=201, responses=errors(ErrorCode.CONTENT_NOT_FOUND))
-    async def issue_reset_code(user_id: str, admin: AdminPrincipal) -> ResetCodeView:
+    async def issue_reset_code(user_id: str, admin: AdminActor) -> ResetCodeView:
         """Issue a code for `POST /api/auth/reset`; it is shown only once. Administrators only."""
         return ResetCodeView.model_validate(await administration.issue_reset_code(user_id, admin))
 

@@ -3,7 +3,7 @@
 from services.auth.service.accounts import Accounts
 from services.auth.service.administration import Administration, ResetCode, UserChange
 from services.auth.service.audit import Audit, AuditRecord
-from services.auth.service.common import Principal, utc_now
+from services.auth.service.common import Actor, utc_now
 from services.auth.service.corporations import Corporations
 from services.auth.service.installation import Installation
 from services.auth.service.logins import COMMIT_MARGIN, Logins, TokenPair
@@ -11,13 +11,13 @@ from services.auth.service.logins import COMMIT_MARGIN, Logins, TokenPair
 __all__ = [
     "COMMIT_MARGIN",
     "Accounts",
+    "Actor",
     "Administration",
     "Audit",
     "AuditRecord",
     "Corporations",
     "Installation",
     "Logins",
-    "Principal",
     "ResetCode",
     "TokenPair",
     "UserChange",

@@ -27,7 +27,7 @@ from services.auth.repository import (
 )
 from services.auth.service.common import (
     SYSTEM,
-    Principal,
+    Actor,
     digest,
     end_logins,
     lock_user,
@@ -62,7 +62,7 @@ class Accounts:
         password: str,
         display_name: str,
         registration: Literal["open", "approval", "closed"],
-        actor: Principal,
+        actor: Actor,
     ) -> User:
         """Create a member's account by registration.
 
@@ -90,7 +90,7 @@ class Accounts:
         role: Role,
         status: Status,
         corporation_id: str | None,
-        actor: Principal,
+        actor: Actor,
     ) -> User:
         """Create an account of any role.
 
@@ -177,7 +177,7 @@ class Accounts:
                 raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
-        actor = Principal(caller.user_id, address)
+        actor = Actor(caller.user_id, address)
         async with self._database.write() as transaction:
             user = await lock_user(transaction, caller.user_id)
             if user.password_version != before.password_version:
@@ -215,10 +215,10 @@ class Accounts:
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
             write_audit(
-                transaction, "password.reset", Principal(user.id, address), ("user", user.id), now, logins_ended=ended
+                transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended
             )
 
-    async def erase(self, user_id: str, actor: Principal) -> None:
+    async def erase(self, user_id: str, actor: Actor) -> None:
         """Delete an account and all personal data of its user here, and have the other services do the same.
 
         The audit log stays, with actions that carry no name, no address and the id of an account that is gone.
@@ -295,7 +295,7 @@ def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, 
     )
 
 
-async def _add(transaction: Transaction, user: User, actor: Principal, now: datetime) -> None:
+async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime) -> None:
     UserRepository(transaction.session).add(user)
     message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
     await transaction.record(user_event(message, user))

@@ -14,7 +14,7 @@ from services.auth.models import User
 from services.auth.repository import PasswordResetRepository, UserFilter, UserRepository
 from services.auth.service.accounts import normalise_code, set_corporation, set_display_name
 from services.auth.service.common import (
-    Principal,
+    Actor,
     digest,
     end_logins,
     invalidate_tokens,
@@ -70,7 +70,7 @@ class Administration:
         async with self._database.read() as session:
             return await UserRepository(session).page(wanted, offset=offset, limit=limit)
 
-    async def approve(self, user_id: str, actor: Principal) -> User:
+    async def approve(self, user_id: str, actor: Actor) -> User:
         """Activate a pending or suspended account; approving twice changes nothing.
 
         Raises:
@@ -87,7 +87,7 @@ class Administration:
                 write_audit(transaction, "user.approved", actor, ("user", user.id), now, before=before)
         return user
 
-    async def suspend(self, user_id: str, actor: Principal) -> User:
+    async def suspend(self, user_id: str, actor: Actor) -> User:
         """Suspend an account, everywhere within seconds; suspending twice changes nothing.
 
         Raises:
@@ -108,7 +108,7 @@ class Administration:
                 )
         return user
 
-    async def change(self, user_id: str, change: UserChange, actor: Principal) -> User:
+    async def change(self, user_id: str, change: UserChange, actor: Actor) -> User:
         """Change an account; tokens with its old rights are refused within seconds, the login sessions continue.
 
         Raises:
@@ -145,7 +145,7 @@ class Administration:
                 await invalidate_tokens(transaction, user, now)
         return user
 
-    async def issue_reset_code(self, user_id: str, actor: Principal) -> ResetCode:
+    async def issue_reset_code(self, user_id: str, actor: Actor) -> ResetCode:
         """Issue a one-time code to choose a new password with; it replaces the previous code.
 
         Raises:

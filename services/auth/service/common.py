@@ -34,7 +34,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
+class Actor:
     """Who is calling, and from which address."""
 
     user_id: str | None = None
@@ -42,7 +42,7 @@ class Principal:
     address: str = ""
 
 
-SYSTEM = Principal()
+SYSTEM = Actor()
 
 
 def digest(secret: str) -> str:
@@ -68,7 +68,7 @@ def require_good_password(password: str, login_id: str, field: str = "password")
 def write_audit(
     transaction: Transaction,
     action: str,
-    actor: Principal,
+    actor: Actor,
     target: tuple[str, str | None],
     now: datetime,
     **details: str | int | list[str] | None,

@@ -16,7 +16,7 @@ from marquee.events.v1 import corporation_pb2
 from services.auth.domain import Plan, searchable
 from services.auth.models import Corporation
 from services.auth.repository import CorporationRepository
-from services.auth.service.common import SOURCE, SYSTEM, Principal, write_audit
+from services.auth.service.common import SOURCE, SYSTEM, Actor, write_audit
 
 
 class Corporations:
@@ -53,7 +53,7 @@ class Corporations:
         async with self._database.read() as session:
             return await CorporationRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
 
-    async def make(self, name: str, actor: Principal) -> Corporation:
+    async def make(self, name: str, actor: Actor) -> Corporation:
         """Create a corporation on the free plan.
 
         Raises:
@@ -77,7 +77,7 @@ class Corporations:
             raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
 
-    async def rename(self, corporation_id: str, name: str, actor: Principal) -> Corporation:
+    async def rename(self, corporation_id: str, name: str, actor: Actor) -> Corporation:
         """Rename a corporation.
 
         Raises:
@@ -97,9 +97,7 @@ class Corporations:
             raise ApiError(ErrorCode.CORPORATION_NAME_TAKEN) from error
         return corporation
 
-    async def set_plan(
-        self, corporation_id: str, plan: Plan, expires_at: datetime | None, actor: Principal
-    ) -> Corporation:
+    async def set_plan(self, corporation_id: str, plan: Plan, expires_at: datetime | None, actor: Actor) -> Corporation:
         """Put a corporation on a plan; the same plan and end again changes nothing.
 
         Args:
@@ -136,7 +134,7 @@ class Corporations:
                 )
         return corporation
 
-    async def delete(self, corporation_id: str, actor: Principal) -> None:
+    async def delete(self, corporation_id: str, actor: Actor) -> None:
         """Remove a corporation without members.
 
         Raises:

@@ -19,7 +19,7 @@ from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import RefreshState, decide_refresh, login_key, login_problem
 from services.auth.models import RefreshToken, User
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
-from services.auth.service.common import SOURCE, Principal, digest, user_event, write_audit
+from services.auth.service.common import SOURCE, Actor, digest, user_event, write_audit
 
 COMMIT_MARGIN = timedelta(seconds=10)
 """A revocation may become visible by this much later than its time stamp, when its transaction commits."""
@@ -105,7 +105,7 @@ class Logins:
             pair = self._issue_pair(user, secret, self._store_token(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
             await transaction.record(user_event(message, user))
-            write_audit(transaction, "login.succeeded", Principal(user.id, client_address), ("user", user.id), now)
+            write_audit(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
         return pair
 
     async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
@@ -147,7 +147,7 @@ class Logins:
         async with self._database.write() as transaction:
             await UserRepository(transaction.session).get_for_update(user_id)
             if await self._revoke(transaction, user_id, login_session_id, now):
-                write_audit(transaction, "login.ended", Principal(user_id, client_address), ("user", user_id), now)
+                write_audit(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
 
     async def revocations(self, since: datetime | None) -> Revocations:
         """Return what was revoked since a time; with None, every revocation that a valid access token may predate."""
@@ -200,7 +200,7 @@ class Logins:
         if decision == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
                 # The client that presents it has not proved to be the account's owner.
-                write_audit(transaction, "token.reused", Principal(None, client_address), ("user", user.id), now)
+                write_audit(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
             return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if user.status != "active":
             return ApiError(ErrorCode.AUTH_USER_SUSPENDED)
@@ -254,7 +254,7 @@ class Logins:
         async with self._database.write() as transaction:
             await transaction.record(Event.of(message, source=SOURCE, subject=_subject(key)))
             # Without the login: people type passwords there.
-            write_audit(transaction, "login.failed", Principal(None, client_address), target, self._clock())
+            write_audit(transaction, "login.failed", Actor(None, client_address), target, self._clock())
 
 
 def _require_active(user: User) -> None:

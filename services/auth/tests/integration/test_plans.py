@@ -17,7 +17,7 @@ from sqlalchemy import select
 from kit.db.database import Database
 from kit.events.outbox import outbox
 from services.auth.domain import Plan, effective_plan
-from services.auth.service import Corporations, Principal
+from services.auth.service import Actor, Corporations
 from services.auth.tests.support import Clock
 
 
@@ -55,7 +55,7 @@ class Plans(RuleBasedStateMachine):
             self.databases = [Database(url), Database(url)]
             self.replicas = [Corporations(database, self.clock) for database in self.databases]
             for name in ("one", "two"):
-                self.bought[(await self.replicas[0].make(name, Principal())).id] = Bought()
+                self.bought[(await self.replicas[0].make(name, Actor())).id] = Bought()
 
         self.runner.run(wire())
 
@@ -75,7 +75,7 @@ class Plans(RuleBasedStateMachine):
     def set_plan(self, data: st.DataObject, plan: Plan, lasts_sec: int | None) -> None:
         corporation_id = data.draw(st.sampled_from(sorted(self.bought)))
         ends_at = self.clock() + timedelta(seconds=lasts_sec) if plan == "paid" and lasts_sec else None
-        self.runner.run(self.replicas[0].set_plan(corporation_id, plan, ends_at, Principal()))
+        self.runner.run(self.replicas[0].set_plan(corporation_id, plan, ends_at, Actor()))
         bought = self.bought[corporation_id]
         bought.plan, bought.ends_at = plan, ends_at
 

@@ -27,7 +27,7 @@ from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import REUSE_GRACE
 from services.auth.models import RefreshToken
 from services.auth.repository import UserRepository
-from services.auth.service import Accounts, Logins, Principal
+from services.auth.service import Accounts, Actor, Logins
 from services.auth.tests.support import PASSWORD, Clock
 
 TTL_SEC = 100
@@ -65,7 +65,7 @@ class Wired:
 
     async def register(self) -> str:
         user = await self.accounts.register(
-            login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Principal()
+            login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Actor()
         )
         return user.id
 
