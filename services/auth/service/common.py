@@ -1,4 +1,4 @@
-"""Shared by the use cases: the principal, events, audit entries, row locks and the end of tokens and logins."""
+"""Shared by the use cases: the actor, events, audit entries, row locks and the end of tokens and logins."""
 
 from __future__ import annotations
 
