@@ -96,12 +96,18 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others (1
 
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-types lint-code lint-generated
+
+.PHONY: lint-types lint-code lint-generated
+lint-types:
+	mypy
+lint-code:
 	ruff check .
 	ruff format --check .
-	mypy
-	lint-imports
 	scripts/check-length
 	scripts/check-words
+	lint-imports
+lint-generated:
 	scripts/check-proto
 	scripts/check-generated
 	scripts/mutate --check
