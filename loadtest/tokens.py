@@ -26,7 +26,7 @@ from services.auth.credentials.keys import KeyRing
 from services.auth.credentials.login_attempts import LoginAttempts
 from services.auth.credentials.passwords import PasswordHasher
 from services.auth.models import User
-from services.auth.service import Accounts, Logins, Principal, utc_now
+from services.auth.service import Accounts, Logins, Actor, utc_now
 
 TOKENS = 4_000
 SEEN_ROUNDS = 200
@@ -92,7 +92,7 @@ async def logging_in(folder: Path, keys: KeyRing) -> None:
     accounts = Accounts(database, hasher, attempts, utc_now)
     logins = Logins(database, hasher, keys, attempts, access_ttl_sec=900, refresh_ttl_sec=3600, clock=utc_now)
     await accounts.register(
-        login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Principal()
+        login_id="alice", password=PASSWORD, display_name="Alice", registration="open", actor=Actor()
     )
     kept = await hasher.hash(PASSWORD)
 
