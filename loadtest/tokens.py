@@ -26,7 +26,7 @@ from services.auth.credentials.keys import KeyRing
 from services.auth.credentials.login_attempts import LoginAttempts
 from services.auth.credentials.passwords import PasswordHasher
 from services.auth.models import User
-from services.auth.service import Accounts, Logins, Actor, utc_now
+from services.auth.service import Accounts, Actor, Logins, utc_now
 
 TOKENS = 4_000
 SEEN_ROUNDS = 200
