@@ -3,7 +3,7 @@
 With `concurrency = ["thread", "greenlet"]` coverage asks greenlet for the current one in every thread, which gives each
 thread a state that greenlet destroys, when the thread has ended, in a pending call of the main thread. Two such ends
 at once, while the main thread is traced, are an endless loop of CPython 3.11: a pending call that runs Python code (a
-callback of its weak dictionary) looks for pending calls over and over. SQLAlchemy uses greenlets in the main thread only;
+callback of its weak dictionary) looks for pending calls over and over. SQLAlchemy uses greenlets in the main thread;
 other threads are measured without.
 """
 
