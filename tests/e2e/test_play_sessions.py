@@ -14,8 +14,8 @@ from tests.e2e.play_sessions import FITS, PER_USER, PHONE, PLAYS, all_taken, liv
 from tests.stacks.base import Stack, wait_for
 from tests.stacks.embedded import EmbeddedStack
 
-IDLE_SEC = 120
-FREED_SEC = 40
+IDLE_SEC = 30
+FREED_SEC = 12
 """How soon a place is free when its page closes; without a word from the page it would be `IDLE_SEC`."""
 
 pytestmark = pytest.mark.usefixtures("_all_leave")
