@@ -1,5 +1,5 @@
 # One image a service: docker build --build-arg SERVICE=catalog .
-# It holds that service's code and dependencies and no other's.
+# It has only that service's code and dependencies.
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS packages
@@ -35,7 +35,7 @@ RUN python -m compileall -q /app
 USER 10001:10001
 EXPOSE 8000 50051
 STOPSIGNAL SIGTERM
-# Bash asks by itself: a Python of its own every five seconds would cost more than an idle service does.
+# Bash checks by itself: a Python process every five seconds would cost more than an idle service.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=6 \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
 # exec: the service itself is process 1 and gets the signals.

@@ -8,8 +8,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-# A lock names every package: install it as it stands. A resolver would follow extras to releases the lock doesn't name.
+# A lock names every package: install exactly those. A resolver would follow extras to releases that the lock doesn't name.
 LOCK := $(PIP) --no-deps --require-hashes --requirement
+# In seconds what takes pip minutes. It doesn't read pip's configuration: where only that names an index, pip does it.
+UV_LOCK := VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --no-deps --require-hashes --requirement
 PIP_CHECK := $(BIN)/pip check --disable-pip-version-check >/dev/null
 COMPOSE ?= docker compose
 SERVICES := auth catalog stream progress thumbnailer
@@ -38,11 +40,11 @@ db-init: $(VENV)/embedded ## make or migrate the embedded databases without serv
 	@marquee migrate
 
 .PHONY: thumb
-thumb: $(VENV)/embedded ## have facts and artwork of every video made again by a running Marquee
+thumb: $(VENV)/embedded ## make media information and artwork of every video again, by a running Marquee
 	@marquee reprocess
 
 .PHONY: services
-services: $(VENV)/dev web/dist/index.html ## run five processes on throw-away PostgreSQL, RabbitMQ and Redis
+services: $(VENV)/dev web/dist/index.html ## run five processes on temporary PostgreSQL, RabbitMQ and Redis
 	@scripts/install-test-tools.sh
 	@exec python -m tests.stacks.services
 
@@ -73,6 +75,11 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 check: $(VENV)/dev ## the quick part of test: lint, types, unit tests without servers (90 s)
 	scripts/run-checks
 
+.PHONY: mutate
+mutate: $(VENV)/dev ## put faults into slots, ledger, ranges, visibility and tokens, and check that tests find 90 % (30 min)
+	@scripts/install-test-tools.sh
+	scripts/mutate $(GROUP)
+
 .PHONY: loadtest
 loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make loadtest VIEWERS=50 (see loadtest/)
 	@$(LOCK) requirements/loadtest.txt
@@ -88,13 +95,22 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others (1
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
-lint: $(VENV)/dev ## ruff, mypy, import contracts, proto lint, freshness of what is generated
+lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-types lint-code lint-generated
+
+.PHONY: lint-types lint-code lint-generated
+lint-types:
+	mypy
+lint-code:
 	ruff check .
 	ruff format --check .
-	mypy
+	scripts/check-length
+	scripts/check-words
 	lint-imports
+lint-generated:
 	scripts/check-proto
 	scripts/check-generated
+	scripts/mutate --check
 
 .PHONY: format
 format: $(VENV)/dev ## format the Python code
@@ -105,17 +121,21 @@ format: $(VENV)/dev ## format the Python code
 proto: $(VENV)/dev ## generate the gRPC and event stubs
 	scripts/generate-proto libs/protos
 
+.PHONY: migration
+migration: $(VENV)/dev ## write a revision of a service's tables from its models: make migration SERVICE=catalog NAME=add_series
+	@scripts/new-migration "$(SERVICE)" "$(NAME)"
+
 .PHONY: openapi
 openapi: $(VENV)/embedded ## write the merged OpenAPI document that the web site serves
 	python -m apps.marquee.openapi web/public/openapi.json
 
 .PHONY: docs
-docs: $(VENV)/dev ## write docs/settings.md from the settings classes
-	python -m apps.marquee.reference docs
+docs: $(VENV)/dev ## write docs/reference and the gateway's table of aliases from the code
+	python -m apps.marquee.reference .
 
 .PHONY: lock
 lock: $(VENV)/dev ## pin every dependency set anew; KEEP=1: only what pyproject.toml adds or drops
-	@for name in $(SERVICES) embedded loadtest bench dev; do \
+	@for name in $(SERVICES) embedded loadtest bench dev uv; do \
 		uv pip compile --quiet --universal --python-version 3.11 --group $$name --generate-hashes \
 			--no-emit-index-url --no-header --no-annotate $(if $(KEEP),,--upgrade) --output-file requirements/$$name.txt; \
 	done
@@ -140,11 +160,14 @@ $(VENV)/embedded: requirements/embedded.txt pyproject.toml | $(VENV)/bin/python
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(VENV)/dev: requirements/dev.txt $(VENV)/embedded
+# The set for developing contains the one for running.
+$(VENV)/dev: requirements/dev.txt requirements/uv.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what developing needs"
-	@$(LOCK) requirements/dev.txt
+	@$(LOCK) requirements/uv.txt
+	@$(UV_LOCK) requirements/dev.txt || $(LOCK) requirements/dev.txt
 	@$(PIP_CHECK)
-	@touch $@
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@touch $(VENV)/embedded $@
 
 WEB_SOURCES := $(shell find web/src web/docs web/public -type f) web/index.html web/package.json web/vite.config.ts web/compress.mjs
 

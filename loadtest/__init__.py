@@ -1,1 +1,1 @@
-"""Load tests: viewers who watch a running Marquee."""
+"""Load tests: viewers of a running Marquee, and a benchmark of the stream service."""

@@ -1,7 +1,7 @@
-"""Concurrent viewers: each logs in, looks at the list, picks a ready film, watches, seeks and saves its position.
+"""Concurrent viewers: each logs in, loads the list, picks a ready film, watches, seeks and saves its position.
 
 make loadtest VIEWERS=50       needs MARQUEE_ADMIN_PASSWORD, films (make demo), and a Marquee whose
-                               MARQUEE_MAX_STREAMS and MARQUEE_MAX_STREAMS_PER_USER let so many viewers in
+                               MARQUEE_MAX_STREAMS and MARQUEE_MAX_STREAMS_PER_USER allow that many viewers
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ SEEK_SHARE = 0.3
 
 
 class Viewer(HttpUser):
-    """One person in front of one screen."""
+    """One viewer with one player."""
 
     wait_time = between(0.5, 1.5)
 
     def on_start(self) -> None:
-        """Logs in and chooses a film."""
+        """Log in and choose a film."""
         login = os.environ.get("MARQUEE_ADMIN_LOGIN", "admin")
         self.client.headers["X-Requested-With"] = "marquee-loadtest"
         self.client.post(
@@ -49,13 +49,13 @@ class Viewer(HttpUser):
         self.offset = 0
 
     def on_stop(self) -> None:
-        """Leaves, and gives the slot back."""
+        """Stop the play session, which frees its slot."""
         if hasattr(self, "session_id"):
             self.client.delete(f"/api/play-sessions/{self.session_id}", name="/api/play-sessions/[id]")
 
     @task(8)
     def watch(self) -> None:
-        """Fetches what comes next; now and then the viewer seeks first."""
+        """Fetch the next bytes; sometimes seek first."""
         if random.random() < SEEK_SHARE or self.offset >= self.size:  # noqa: S311 - a dice
             self.offset = random.randrange(self.size)  # noqa: S311 - a dice
         end = min(self.offset + BLOCK, self.size) - 1
@@ -72,7 +72,7 @@ class Viewer(HttpUser):
 
     @task(1)
     def save_position(self) -> None:
-        """Tells how far the viewer has come, as the player does."""
+        """Save the position, as the player does."""
         duration = self.film["duration_sec"]
         self.client.put(
             f"/api/progress/{self.film['id']}",
@@ -82,10 +82,10 @@ class Viewer(HttpUser):
 
     @task(1)
     def beat(self) -> None:
-        """Says that the player is still there."""
+        """Send the heartbeat of the play session."""
         self.client.post(f"/api/play-sessions/{self.session_id}/heartbeat", name="/api/play-sessions/[id]/heartbeat")
 
     @task(1)
     def browse(self) -> None:
-        """Looks at the list again."""
+        """Load the list again."""
         self.client.get("/api/videos")

@@ -1,9 +1,9 @@
-"""Measures what proving who one is costs: verifying access tokens, and logging in.
+"""Measure the cost of authentication: verifying access tokens, and logging in.
 
 python -m loadtest.tokens
 
-Everything is in one process on one event loop, without HTTP: the numbers are those of a core. A token seen before comes
-as bytes each time, as it does in requests. Logins go to auth's own use cases on SQLite at the default cost of a hash.
+Everything runs in one process on one event loop, without HTTP: the figures are those of one core. A token seen before
+is a new bytes object each time, as in requests. Logins call auth's use cases on SQLite, with the default hash cost.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from kit.db.database import Database
 from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from services.auth.__main__ import MIGRATIONS
-from services.auth.attempts import LoginAttempts
-from services.auth.keys import KeyRing
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.models import User
-from services.auth.passwords import PasswordHasher
 from services.auth.service import Accounts, Actor, Logins, utc_now
 
 TOKENS = 4_000
@@ -58,7 +58,7 @@ def _user() -> User:
 
 
 async def verifying(keys: KeyRing) -> None:
-    """Tokens a second: new ones, ones seen before, and the same by the way that requests of known viewers take."""
+    """Measure tokens per second: new ones, ones seen before, and those on the fast path."""
 
     async def fetch() -> str:
         return keys.current.jwks_json()
@@ -80,12 +80,12 @@ async def verifying(keys: KeyRing) -> None:
     started = time.process_time()
     for _ in range(SEEN_ROUNDS):
         for raw in few:
-            verifier.known(raw.decode("latin-1"))
+            verifier.get_cached(raw.decode("latin-1"))
     _say(f"known, tokens seen before:   {SEEN_ROUNDS * len(few) / (time.process_time() - started):>12,.0f} /s")
 
 
 async def logging_in(folder: Path, keys: KeyRing) -> None:
-    """Logins a second beside bare hashes a second, how long the event loop was held up, and known against unknown."""
+    """Measure logins and bare hashes per second, how long logins block the event loop, and unknown accounts."""
     url = f"sqlite+aiosqlite:///{folder}/auth.db"
     await asyncio.to_thread(upgrade, MIGRATIONS, url)
     database, hasher, attempts = Database(url), PasswordHasher(COST, ""), LoginAttempts(None, 10**6, 10**6, 10**6)
@@ -118,7 +118,7 @@ async def logging_in(folder: Path, keys: KeyRing) -> None:
             return time.perf_counter() - started
         raise AssertionError("that password is wrong")
 
-    times: dict[str, list[float]] = {"alice": [], "nobody": []}
+    times: dict[str, list[float]] = {"alice": [], "unknown": []}
     for _ in range(LOGINS):
         for login, taken in times.items():
             taken.append(await refused(login))

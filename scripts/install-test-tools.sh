@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs the programs that the tests run as real servers and real clients, on Debian and its relatives.
+# Install the programs that the tests run as real servers and real clients, on Debian and its relatives.
 #
 #   scripts/install-test-tools.sh                 databases, broker, proxy, media tools, browser, fonts
 #   scripts/install-test-tools.sh --with-docker   the same, and what a private Docker engine needs
 #   scripts/install-test-tools.sh --bench         only what the benchmark runs: proxy, broker, FUSE
 #   scripts/install-test-tools.sh --print-mirror  only name the Debian mirror that this machine uses
 #
-# Running it again installs nothing that is already there. Installing needs root, or sudo without a question.
+# Running it again installs nothing that is already there. Installing needs root, or sudo without a password.
 set -eu
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,8 +17,8 @@ POLICY=/usr/sbin/policy-rc.d
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'install-test-tools: %s\n' "$*" >&2; exit 1; }
 
-# The mirror that this machine already installs Debian from. Third-party archives, security and backports archives
-# are told apart by what their signed Release files say of themselves, or else by the usual last folder of the address.
+# The mirror that this machine already installs Debian from. Third-party, security and backports archives
+# are recognised by their signed Release files, or else by the usual last folder of the address.
 debian_mirror() {
     mirror=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
         sed -n 's/^Debian|Debian|//p' | sort -u | head -n 1)
@@ -42,7 +42,7 @@ done
 
 command -v apt-get >/dev/null || die "this needs apt (Debian or a relative of it). Install by hand: RabbitMQ, PostgreSQL, Redis, nginx, ffmpeg, Chromium, the Nanum fonts, curl, wget, aria2, mpv and VLC."
 
-# Asked only when there is something to install: whoever has it all needs no rights.
+# Asked only when there is something to install: a machine that has everything needs no rights.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
@@ -115,7 +115,7 @@ refresh() {
 if [ -n "$missing" ]; then
     refresh
     # Debian starts a server as soon as its package is installed. The tests run their own, on their own ports and
-    # data, so tell it not to, unless the machine already has a rule of its own.
+    # data, so forbid it, unless the machine already has a rule of its own.
     made_policy=no
     if [ ! -e "$POLICY" ]; then
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
@@ -151,7 +151,7 @@ if [ "$with_docker" = yes ]; then
         trap 'rm -rf "$work"' EXIT
         mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/unpacked" "$PLUGINS"
         printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$COMPOSE_SUITE" > "$work/sources.list"
-        # A set of lists of its own: nothing of the other release may reach the machine's own package choice.
+        # Package lists of their own: the other release must not influence the machine's package choice.
         other_release() {
             apt-get -qq \
                 -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
@@ -168,6 +168,6 @@ if [ "$with_docker" = yes ]; then
         plugin_works compose || die "docker compose was unpacked but does not run: $PLUGINS/docker-compose"
         plugin_works buildx || die "docker buildx was unpacked but does not run: $PLUGINS/docker-buildx"
     fi
-    [ "$engine_answers" = yes ] || say "no Docker engine answers yet: python tests/stacks/docker_engine.py start"
+    [ "$engine_answers" = yes ] || say "no Docker engine answers yet: python -m tests.stacks.docker_engine start"
 fi
 say "done"

@@ -10,21 +10,21 @@ from kit.settings import SettingsError, stop_start
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command."""
+    """Run one command."""
     parser = argparse.ArgumentParser(
-        prog="marquee", description="Runs and looks after Marquee. Settings are MARQUEE_* environment variables."
+        prog="marquee", description="Run and maintain Marquee. Settings are MARQUEE_* environment variables."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run everything in this process until Ctrl-C")
-    commands.add_parser("migrate", help="make or migrate the databases of embedded mode, then end")
+    commands.add_parser("migrate", help="make or migrate the databases of embedded mode")
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
-    reprocess = commands.add_parser("reprocess", help="have facts and artwork of every video made again")
+    reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
     _connection_options(reprocess)
     upload = commands.add_parser("upload", help="upload films to a running Marquee")
     upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
     _connection_options(upload)
-    importing = commands.add_parser("import", help="register films where they lie, without copying them")
+    importing = commands.add_parser("import", help="register films where they are, without copying them")
     importing.add_argument(
         "locations",
         nargs="+",
@@ -32,14 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="https://host/film.mp4, s3://bucket/key, a file or a folder below MARQUEE_IMPORT_DIR, or - for a list",
     )
     _connection_options(importing)
-    keys = commands.add_parser("keys", help="look after the keys that sign access tokens")
+    keys = commands.add_parser("keys", help="manage the keys that sign access tokens")
     rotate = keys.add_subparsers(dest="action", required=True).add_parser(
-        "rotate", help="sign with a new key; nobody is logged out"
+        "rotate", help="sign with a new key; logins stay valid"
     )
     rotate.add_argument("--file", type=Path, default=None, help="the key file (default: MARQUEE_SIGNING_KEY_FILE)")
-    rotate.add_argument(
-        "--compromised", action="store_true", help="the old keys are in wrong hands: refuse them at once"
-    )
+    rotate.add_argument("--compromised", action="store_true", help="the old keys were stolen: refuse them at once")
     chosen = parser.parse_args(arguments)
     try:
         # Imported only when wanted: the server's modules make every other command slow to start.

@@ -68,5 +68,5 @@ def choose_coding(accept_encoding: str, available: Mapping[str, object]) -> str:
             weights[name] = 0.0
     candidates = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in available}
     best = max(candidates, key=lambda coding: candidates[coding], default="")
-    # A client that prefers the plain form says so with a higher weight; without one, a compressed form is better.
+    # A client that prefers the plain form gives it a higher weight; without one, a compressed form is better.
     return best if candidates.get(best, 0.0) > 0 and candidates[best] >= weights.get("identity", 0.0) else ""

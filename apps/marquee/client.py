@@ -17,7 +17,7 @@ from typing import BinaryIO, Self, cast
 import httpx
 
 from apps.marquee import importing
-from apps.marquee.demo import CannotMakeSamples, make_samples
+from apps.marquee.demo import SampleError, make_samples
 from kit.settings import SettingsError
 
 READY_SEC = 120.0
@@ -25,10 +25,10 @@ _CONNECT_SEC = 10.0
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Runs `upload`, `import`, `demo` or `reprocess`.
+    """Run `upload`, `import`, `demo` or `reprocess`.
 
     Raises:
-        SettingsError: it can't be done; the text says what to do.
+        SettingsError: the command failed; the text says what to do.
     """
     with contextlib.closing(_connect(arguments)) as client:
         match arguments.command:
@@ -40,14 +40,14 @@ def run(arguments: argparse.Namespace) -> None:
                 importing.run(client, arguments.locations)
             case "reprocess":
                 requested = _checked(client.post("/api/videos/process")).json()["requested"]
-                _say(f"Facts and artwork of {requested} videos are being made again.")
+                _say(f"Media information and artwork of {requested} videos are being made again.")
 
 
 def _upload_samples(client: httpx.Client) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="marquee-demo-") as folder:
         try:
             samples = make_samples(Path(folder), _say)
-        except CannotMakeSamples as error:
+        except SampleError as error:
             raise SettingsError(str(error)) from error
         return [_upload(client, path, title, description) for path, title, description in samples]
 
@@ -61,7 +61,7 @@ def _connect(arguments: argparse.Namespace) -> httpx.Client:
         if not sys.stdin.isatty():
             raise SettingsError("MARQUEE_ADMIN_PASSWORD is not set; it is needed to log in.")
         password = getpass.getpass(f"Password of {login}: ")
-    # No limit on how long a body may take: a film over a slow line is no fault.
+    # No deadline for bodies: a film over a slow line takes its time.
     client = httpx.Client(base_url=url, auth=(login, password), timeout=httpx.Timeout(None, connect=_CONNECT_SEC))
     try:
         _checked(client.get("/api/users/me"))
@@ -87,13 +87,13 @@ def _upload(client: httpx.Client, path: Path, title: str | None, description: st
         raise SettingsError(f"{path} can't be read: {error.strerror}.") from error
     with file, ProgressBar(title or path.name, path.stat().st_size) as bar:
         fields = {"description": description} | ({"title": title} if title else {})
-        body = {"file": (path.name, cast("BinaryIO", _Watched(file, bar.advance)), "application/octet-stream")}
+        body = {"file": (path.name, cast("BinaryIO", _CountedFile(file, bar.advance)), "application/octet-stream")}
         response = client.post("/api/videos", data=fields, files=body)
     return str(_checked(response).json()["id"])
 
 
 def _await_ready(client: httpx.Client, ids: list[str]) -> None:
-    """Waits until every upload is ready or failed, and says which."""
+    """Wait until every upload is ready or failed, and report which."""
     waiting = list(ids)
     deadline = time.monotonic() + READY_SEC
     while waiting and time.monotonic() < deadline:
@@ -115,7 +115,7 @@ def _say(text: str) -> None:
 
 
 class ProgressBar:
-    """One line that shows how far something is; on a terminal only."""
+    """One line that shows progress; on a terminal only."""
 
     WIDTH = 30
 
@@ -124,15 +124,15 @@ class ProgressBar:
         self._total = max(total, 1)
         self._done = 0
         self._started = time.monotonic()
-        self._shown_at = 0.0
-        self._live = sys.stderr.isatty()
+        self._drawn_at = 0.0
+        self._is_terminal = sys.stderr.isatty()
 
     def advance(self, count: int) -> None:
-        """Counts some more of it done."""
+        """Count more bytes as done."""
         self._done += count
         now = time.monotonic()
-        if self._live and (now - self._shown_at > 0.1 or self._done >= self._total):  # noqa: PLR2004 - ten times a second
-            self._shown_at = now
+        if self._is_terminal and (now - self._drawn_at > 0.1 or self._done >= self._total):  # noqa: PLR2004 - ten times a second
+            self._drawn_at = now
             share = min(self._done / self._total, 1.0)
             bar = "#" * int(share * self.WIDTH)
             rate = self._done / max(now - self._started, 0.001) / 2**20
@@ -144,12 +144,12 @@ class ProgressBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live:
+        if self._is_terminal:
             sys.stderr.write("\n")
 
 
-class _Watched:
-    """A file that tells how much of it was read."""
+class _CountedFile:
+    """A file that reports how much of it was read."""
 
     def __init__(self, file: BinaryIO, on_read: Callable[[int], None]) -> None:
         self._file = file

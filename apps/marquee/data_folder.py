@@ -1,4 +1,4 @@
-"""The folder in which embedded mode keeps everything: databases, keys, media. It is the operator's alone."""
+"""The folder in which embedded mode keeps everything: databases, keys, media. Only its owner may read it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ log = structlog.get_logger()
 _OWNER_ONLY = 0o600
 _OWNER_ONLY_FOLDER = 0o700
 _PRIVATE = ("*.db", "*.db-wal", "*.db-shm", "*.db-journal", "*.key", "signing.json*", "first-password")
-"""What embedded mode itself makes; there may be other files of the operator."""
+"""Files that embedded mode makes; the operator may keep others beside them."""
 
 
 def open_data_folder(folder: Path) -> Path:
     """Return the absolute path of the folder, made and closed to other users of the machine.
 
-    Folder and files that earlier versions left open are closed, too. A file system that knows no rights, or a folder of
+    Folder and files that earlier versions left open are closed, too. A file system without permissions, or a folder of
     another user, stays as it is, with a warning.
 
     Raises:

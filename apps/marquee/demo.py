@@ -1,4 +1,4 @@
-"""Sample films, so that a newcomer has something to watch at once. They are computed, not filmed: nobody owns them."""
+"""Sample films, so that a newcomer has something to watch. They are computed, so they are free of rights."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _HD_COLOURS: Final = (
 )
 """ffmpeg draws in the colours of standard definition; players take 720 lines for high definition."""
 _ENCODE_SEC: Final = 600
-"""A machine that takes longer for one film is not going to finish."""
+"""Seconds for one film; a machine that needs longer will not finish."""
 
 
-class CannotMakeSamples(RuntimeError):  # noqa: N818 - reads as a sentence where it is raised
+class SampleError(RuntimeError):
     """There is no ffmpeg, or it failed; the text says which."""
 
 
@@ -43,7 +43,7 @@ class _Sample:
 
 
 def _gradient(colours: str, speed: float) -> str:
-    """A slowly turning gradient. It is drawn small: the eye can't tell, and drawing is the dearest part."""
+    """Return the filters of a slowly turning gradient, drawn small because drawing is what takes the time."""
     numbered = ":".join(f"c{index}=0x{colour}" for index, colour in enumerate(colours.split()))
     return (
         f"gradients=s=320x180:r={_RATE}:n={len(colours.split())}:{numbered}:x0=20:y0=10:x1=300:y1=170:"
@@ -52,7 +52,7 @@ def _gradient(colours: str, speed: float) -> str:
 
 
 def _tinted(pattern: str, colours: str) -> str:
-    """A white pattern lit by a gradient."""
+    """Return the filters of a white pattern lit by a gradient."""
     lamp = f"{_gradient(colours, 0.01)},format=gbrp[lamp]"
     return f"{pattern},format=gbrp[pattern];{lamp};[pattern][lamp]blend=all_mode=multiply"
 
@@ -127,20 +127,20 @@ _SAMPLES: Final = (
 
 
 def make_samples(directory: Path, progress: Callable[[str], None]) -> list[tuple[Path, str, str]]:
-    """Makes six short films in H.264 and AAC, 1280 x 720, as MP4 files in an existing folder.
+    """Make six short films in H.264 and AAC, 1280 x 720, as MP4 files in an existing folder.
 
-    `progress` hears a sentence about each one as it is done, from the calling thread.
+    `progress` is called with a sentence for each finished film, in the calling thread.
 
     Returns:
         File, title and description of each.
 
     Raises:
-        CannotMakeSamples: ffmpeg is missing or failed.
+        SampleError: ffmpeg is missing or failed.
     """
     try:
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
-        raise CannotMakeSamples("ffmpeg is missing. Install it, or the package imageio-ffmpeg.") from error
+        raise SampleError("ffmpeg is missing. Install it, or the package imageio-ffmpeg.") from error
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         making = {pool.submit(_make, ffmpeg, sample, directory): sample for sample in _SAMPLES}
         try:
@@ -176,6 +176,6 @@ def _make(ffmpeg: str, sample: _Sample, directory: Path) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_ENCODE_SEC)  # noqa: S603 - made above
     except (subprocess.SubprocessError, OSError) as error:
-        said = getattr(error, "stderr", None) or str(error).encode()
-        last_words = said.decode(errors="replace").strip()[-500:]
-        raise CannotMakeSamples(f"ffmpeg could not make {sample.name}.mp4: {last_words}") from error
+        output = getattr(error, "stderr", None) or str(error).encode()
+        last_lines = output.decode(errors="replace").strip()[-500:]
+        raise SampleError(f"ffmpeg could not make {sample.name}.mp4: {last_lines}") from error

@@ -46,14 +46,14 @@ SERVICES: dict[str, tuple[Any, type[ServiceSettings]]] = {
 }
 """Each service's composition root and settings class, in the order in which they start."""
 CLIENT_SETTINGS = {"MARQUEE_URL"}
-"""What only the commands that talk to a running Marquee read."""
+"""Settings that only the commands for a running Marquee read."""
 _BUS = "bus.db"
 _MAX_SOCKET_PATH = 90
-"""A little under what the kernel takes for a Unix socket's path (sun_path: 108 bytes)."""
+"""A little under the kernel's limit for the path of a Unix socket (sun_path: 108 bytes)."""
 
 
 class EmbeddedSettings(ServiceSettings):
-    """What the launcher itself is told; the services read theirs."""
+    """Settings of the launcher itself; the services read their own."""
 
     data_dir: Path = Field(Path("var"), description="Where embedded mode keeps everything.")
     http_workers: int = Field(1, ge=1, le=1, description="Embedded mode is one process.")
@@ -62,7 +62,7 @@ class EmbeddedSettings(ServiceSettings):
 
 
 def migrate() -> None:
-    """Makes or migrates the databases, and ends.
+    """Make or migrate the databases.
 
     Raises:
         SettingsError: something in the environment must be changed first.
@@ -70,7 +70,7 @@ def migrate() -> None:
     settings = load(EmbeddedSettings)
     configure_logging(settings.log_level, settings.log_format)
     data = _data_folder(settings)
-    with _only_one(data):
+    with _exclusive(data):
         # Before the databases are there: afterwards the next start would not be the first.
         _first_password(data)
         _migrate(service_settings(data, data, None), data)
@@ -78,19 +78,19 @@ def migrate() -> None:
 
 
 def run() -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT.
 
     Raises:
         SettingsError: something in the environment must be changed first.
     """
     settings = load(EmbeddedSettings)
-    for stranger in refuse_typos(known_settings()):
-        sys.stderr.write(f"marquee: {stranger} is not used by this version.\n")
+    for unknown in refuse_typos(known_settings()):
+        sys.stderr.write(f"marquee: {unknown} is not used by this version.\n")
     configure_logging(settings.log_level, settings.log_format)
     allow_connections()
     data = _data_folder(settings)
     with (
-        _only_one(data),
+        _exclusive(data),
         _socket_folder(data) as sockets,
         listen_all(settings.http_host, settings.http_port) as listeners,
     ):
@@ -105,12 +105,12 @@ async def _serve(
 ) -> None:
     bus = LocalBus(data / _BUS)
     services = build(wired, bus)
-    # One count for all: who asks two services counts twice.
+    # One count for all services: two requests of a caller to two services are two.
     limits = RequestLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min)
     for service in services:
         service.app.state.limits = limits
     gateway = Gateway(
-        {service.name: service.entrance for service in services}, WEB, limits, wired["stream"].public_origin
+        {service.name: service.root_app for service in services}, WEB, limits, wired["stream"].public_origin
     )
     server = HttpServer(gateway, settings)
 
@@ -128,7 +128,7 @@ async def _serve(
         await run_until_signal(server, listeners, on_signal)
     finally:
         for service in started:
-            await service.part()
+            await service.before_close()
         await bus.close(settings.drain_sec)
         for service in reversed(started):
             await service.stop(settings.drain_sec)
@@ -139,13 +139,13 @@ def _data_folder(settings: EmbeddedSettings) -> Path:
 
 
 def known_settings() -> set[str]:
-    """Every environment variable that embedded mode reads."""
+    """Return every environment variable that embedded mode reads."""
     classes = [settings_class for _, settings_class in SERVICES.values()]
     return names([EmbeddedSettings, *classes]) | CLIENT_SETTINGS
 
 
 def build(wired: dict[str, Any], bus: Bus) -> list[Service]:
-    """The five services on one bus."""
+    """Return the five services, wired to one bus."""
     return [module.build(wired[name], Role.SERVE, bus) for name, (module, _) in SERVICES.items()]
 
 
@@ -157,7 +157,7 @@ def _migrate(wired: dict[str, Any], data: Path) -> None:
 
 
 def service_settings(data: Path, sockets: Path, password: str | None) -> dict[str, Any]:
-    """Each service's settings: the operator's where they matter, the launcher's for what holds it all together."""
+    """Return each service's settings: the operator's, and the launcher's addresses, databases and keys."""
 
     def address(name: str) -> str:
         return f"unix:{sockets / name}"
@@ -185,9 +185,9 @@ def service_settings(data: Path, sockets: Path, password: str | None) -> dict[st
 
 
 def _first_password(data: Path) -> str | None:
-    """A password for the administrator, made when this is the first start and nobody gave one.
+    """Return a new password for the administrator at the first start, unless a setting has one; else None.
 
-    It is kept in a file until it has been shown: a first start that is cut short must not lock everybody out.
+    It is kept in a file until it has been shown, so that a first start that is cut short locks no one out.
     """
     kept = data / "first-password"
     if kept.exists():
@@ -213,8 +213,8 @@ def _greet(settings: EmbeddedSettings, port: int, wired: AuthSettings, password:
 
 
 @contextlib.contextmanager
-def _only_one(data: Path) -> Iterator[None]:
-    """Two processes on one data folder would both think they own its bus."""
+def _exclusive(data: Path) -> Iterator[None]:
+    """Hold the lock of a data folder: two processes on it would both deliver the events of its bus."""
     with (data / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,14 +227,14 @@ def _only_one(data: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _socket_folder(data: Path) -> Iterator[Path]:
-    """Where the services' gRPC sockets are: nobody else on the machine can open them, and no port is taken."""
+    """Make the folder of the services' gRPC sockets: only its owner can open them, and no port is taken."""
     folder = data / "run"
     if len(os.fsencode(folder)) > _MAX_SOCKET_PATH:
         digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"marquee-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise SettingsError(f"MARQUEE_DATA_DIR can't be used: {folder} belongs to somebody else.")
+        raise SettingsError(f"MARQUEE_DATA_DIR can't be used: {folder} belongs to another user.")
     folder.chmod(0o700)
     try:
         yield folder

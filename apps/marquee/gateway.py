@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,10 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from apps.marquee.aliases import resolve_alias
 from apps.marquee.assets import PrecompressedFiles
 from apps.marquee.routes import limit_for, service_for
 from kit.auth.authentication import has_credentials
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.errors import error_response
 from kit.web.limits import LIMIT_HEADER, Limited, RequestLimits
 
@@ -33,10 +35,10 @@ _POLICY: Final = (
 
 
 def content_security_policy(media_origin: str = "") -> str:
-    """What pages of the site may load, and from where (W3C Content Security Policy Level 3).
+    """Return the policy of what pages may load, and from where (W3C Content Security Policy Level 3).
 
     Args:
-        media_origin: where films come from besides the site itself: `https://media.example.org`.
+        media_origin: origin of films besides the site itself: `https://media.example.org`.
     """
     return _POLICY.format(origin=f" {media_origin}" if media_origin else "")
 
@@ -48,7 +50,7 @@ class Gateway:
         apps: the services' applications, by name.
         web: the built web site.
         limits: how many requests without credentials are taken; the services count those with.
-        media_origin: where films come from besides the site itself.
+        media_origin: origin of films besides the site itself.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Gateway:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes one request on."""
-        path = scope.get("path", "")
+        """Pass one request on to the service or site that its path belongs to."""
+        path = resolve_alias(scope.get("path", ""))
+        if path != scope.get("path", ""):
+            scope = {**scope, "path": path, "raw_path": quote(path).encode("ascii")}
         service = service_for(path)
         if service and scope["type"] == "http" and (limited := limit_for(path)):
             if has_credentials(scope["headers"]):
@@ -75,27 +79,27 @@ class Gateway:
         await (self._apps[service] if service else self._site)(scope, receive, send)
 
     async def _count(self, limited: Limited, service: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request without credentials on, unless its address has sent too many."""
+        """Count a request without credentials, and pass it on unless its address has sent too many."""
         client = scope.get("client")
         address = client[0] if client else ""
-        verdict = self._limits.count_anonymous(limited, address)
-        if not verdict.is_taken:
-            log.warning("http_rate_limited", client=address, path=scope["path"], limit=verdict.headers["RateLimit"])
-            refusal = ApiError("RATE_LIMITED", headers=verdict.headers)
+        decision = self._limits.count_anonymous(limited, address)
+        if not decision.is_allowed:
+            log.warning("http_rate_limited", client=address, path=scope["path"], limit=decision.headers["RateLimit"])
+            refusal = ApiError(ErrorCode.RATE_LIMITED, headers=decision.headers)
             language = Headers(scope=scope).get("accept-language", "")
             await error_response(refusal, language)(scope, receive, send)
             return
 
-        async def tell(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(verdict.headers)
+                MutableHeaders(scope=message).update(decision.headers)
             await send(message)
 
-        await self._apps[service](scope, receive, tell)
+        await self._apps[service](scope, receive, send_with_limits)
 
 
 class Site:
-    """The web site: hashed assets are cached for good; an unknown page is the application's, which has routes."""
+    """The web site: hashed assets are cached for good; unknown pages get the application, which has its own routes."""
 
     def __init__(self, folder: Path, media_origin: str = "") -> None:
         self._policy = content_security_policy(media_origin)
@@ -103,7 +107,7 @@ class Site:
         self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] != "http":
             return
         response = await self._find(scope)
@@ -123,7 +127,7 @@ class Site:
             if error.status_code == 404 and _wants_page(scope):  # noqa: PLR2004 - RFC 9110, 15.5.5
                 if (self._folder / "index.html").is_file():
                     return await self._files.get_response("index.html", scope)
-                return PlainTextResponse("The web site is not built: run `make run`, or `make web`.\n", 503)
+                return PlainTextResponse("The web site is not built: run `make run`, or `make build`.\n", 503)
             headers = {"Allow": "GET, HEAD"} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else None
             return PlainTextResponse(f"{error.detail}\n", error.status_code, headers)
 

@@ -1,4 +1,4 @@
-"""Writes the OpenAPI document of the whole platform: those of the five services, merged.
+"""Write the OpenAPI document of the whole platform: those of the five services, merged.
 
 python -m apps.marquee.openapi FILE
 """
@@ -24,7 +24,7 @@ INFO = {
 
 
 def document() -> dict[str, Any]:
-    """The merged document.
+    """Return the merged document.
 
     Raises:
         ValueError: two services describe the same path or component differently.
@@ -47,7 +47,7 @@ def _join(target: dict[str, Any], more: dict[str, Any], where: str) -> None:
 
 
 def document_parts() -> dict[str, dict[str, Any]]:
-    """The document of each service, by its name."""
+    """Return the document of each service, by its name."""
     return asyncio.run(_parts())
 
 
@@ -64,7 +64,7 @@ async def _parts() -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Writes the document to the file named on the command line."""
+    """Write the document to the file named on the command line."""
     target = Path(sys.argv[1])
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document(), indent=1, ensure_ascii=False) + "\n")

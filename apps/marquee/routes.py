@@ -1,6 +1,6 @@
 """Which service answers which path, and what limits it: the embedded counterpart of gateway/nginx.conf.template.
 
-`tests/contract` holds the two against each other, and against the OpenAPI document of every service.
+`tests/contract` compares the two with each other, and with the OpenAPI document of every service.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _RULES: Final = (
 )
 
 _LIMITS: Final[tuple[tuple[Limited | None, str], ...]] = (
-    # Bytes are limited by slots; whoever asks how the platform is must not be told that it is busy.
+    # Bytes are limited by slots. The health check must never fail because the platform is busy.
     (None, r"/api/(?:videos/[^/]+/(?:stream|lsv)(?:/.*)?|health)"),
-    # What a page or a player asks for by the dozen.
+    # Requests that a page or a player makes by the dozen.
     ("user", r"/api/videos/[^/]+/(?:thumbnail|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
     ("user", r"/api/(?:progress|uploads)(?:/.*)?"),
     ("user", r"/api/play-sessions/[^/]+/(?:heartbeat|end|qoe)"),
@@ -39,10 +39,10 @@ _COMPILED_LIMITS: Final = tuple((limited, re.compile(pattern)) for limited, patt
 
 
 def service_for(path: str) -> str | None:
-    """The service that answers a path; None for what the web site serves."""
+    """Return the service that answers a path; None for the web site's."""
     return next((service for service, pattern in _COMPILED if pattern.fullmatch(path)), None)
 
 
 def limit_for(path: str) -> Limited | None:
-    """What requests for a path count as; None where they are not counted."""
+    """Return what requests for a path count as; None where they are not counted."""
     return next((limited for limited, pattern in _COMPILED_LIMITS if pattern.fullmatch(path)), None)

@@ -1,4 +1,4 @@
-"""How a service tells what an administrator did: an event that auth writes into the audit log of the platform."""
+"""What an administrator did, as an event that auth writes into the audit log of the platform."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from marquee.events.v1 import admin_pb2
 
-ADMIN_ACTED: Final = "admin.acted"
-"""Nothing of it may get lost: relays take it as required."""
+ADMIN_ACTED: Final = type_of(admin_pb2.AdminActed)
 MAX_ADDRESS_CHARS: Final = 64
 
 Detail = str | int | list[str] | None
@@ -20,7 +20,7 @@ Detail = str | int | list[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """An administrator who does something, and from where."""
+    """An administrator who acts, and from where."""
 
     user_id: str
     address: str = ""
@@ -28,26 +28,26 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """Something that an administrator does."""
+class AuditAction:
+    """Something that an administrator did."""
 
     admin: Admin
     action: str
     """`<noun>.<past participle>`, at most 50 characters."""
     subject_type: str
-    """What it is done to, at most 20 characters."""
+    """Kind of what it was done to, at most 20 characters."""
     subject_id: str = ""
-    """Empty when it is done to no single thing."""
+    """Empty when it was done to no single thing."""
     details: Mapping[str, Detail] = field(default_factory=dict)
-    """More, for people. Nothing secret. About persons nothing but ids, except in acts on a `user`: auth erases the
+    """More, for people. Nothing secret. About persons nothing but ids, except in actions on a `user`: auth erases the
     details of those with the account."""
 
     def event(self, source: str, *, event_id: str | None = None, at: datetime | None = None) -> Event:
-        """The event that tells of it; it belongs into the transaction of the act.
+        """Return the event that reports the action. Record it in the transaction of the action.
 
         Args:
-            source: the service with which it was done.
-            event_id: a new one by default.
+            source: the service that did it.
+            event_id: the event's id; a new one by default.
             at: when it was done; now by default.
         """
         moment = at or datetime.now(UTC)
@@ -60,5 +60,5 @@ class Act:
             details=json.dumps(dict(self.details), ensure_ascii=False),
         )
         message.occurred_at.FromDatetime(moment)
-        event = Event.of(ADMIN_ACTED, message, source=source, subject=self.subject_id or self.action, id=event_id)
+        event = Event.of(message, source=source, subject=self.subject_id or self.action, id=event_id)
         return replace(event, time=moment)

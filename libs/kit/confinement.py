@@ -1,4 +1,4 @@
-"""What a service that reads foreign bytes says, at its start, of how its child processes are confined."""
+"""The log line and health check of how the child processes that read untrusted media are confined."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def confinement_checks() -> dict[str, Check]:
     """Log what the kernel lacks for confining child processes; return a health check that says so, or none.
 
     The service stays ready: without `landlock` its children are still confined by seccomp, and without `seccomp`, on
-    Linux, they refuse to read. docs/security.md tells which kernels and containers have both.
+    Linux, they refuse to read. docs/operations/security.md says which kernels and containers have both.
     """
     lacking = missing()
     if not lacking:

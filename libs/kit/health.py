@@ -1,4 +1,4 @@
-"""Whether a service can serve: named checks, looked at in the background so that a slow one holds nobody up."""
+"""Whether a service can serve: named checks, run in the background so that a slow one delays no request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kit.bus import Bus, BusUnavailable
+from kit.bus import Bus, BusUnavailableError
 
 log = structlog.get_logger()
 
@@ -20,20 +20,20 @@ Report = Callable[[str, bool], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing a service depends on."""
+    """A check of something that a service depends on."""
 
     probe: Callable[[], Awaitable[None]]
-    """Raises when the thing is not there."""
+    """Raises when it can't be used."""
     required: bool = True
-    """False when the service can go on without."""
+    """False when the service can do without it."""
 
 
 def broker_check(bus: Bus) -> Check:
-    """The broker as a dependency that a service can go on without: events wait in the outbox while it is away."""
+    """Return the check of the broker, which is not required: events wait in the outbox while it can't be reached."""
 
     async def probe() -> None:
         if not bus.is_connected():
-            raise BusUnavailable("not connected")
+            raise BusUnavailableError("not connected")
 
     return Check(probe, required=False)
 
@@ -44,24 +44,24 @@ class Health:
     def __init__(self, checks: dict[str, Check] | None = None) -> None:
         self._checks = checks or {}
         self._states: dict[str, bool] = {}
-        self._stopping = False
+        self._is_stopping = False
 
     def states(self) -> dict[str, bool]:
-        """What the last look said of each part."""
+        """Return the last result of each check."""
         return dict(self._states)
 
     def is_ready(self) -> bool:
-        """Whether requests should come here."""
-        if self._stopping:
+        """Return whether this process should get requests."""
+        if self._is_stopping:
             return False
         return all(self._states.get(name, False) for name, check in self._checks.items() if check.required)
 
     def stop(self) -> None:
-        """From now on the service is not ready: it finishes what it has."""
-        self._stopping = True
+        """Make the service unready from now on: it finishes what it has."""
+        self._is_stopping = True
 
-    async def look(self) -> None:
-        """Runs every check once, side by side."""
+    async def run_checks(self) -> None:
+        """Run every check once, concurrently."""
         results = await asyncio.gather(*(self._passes(check) for check in self._checks.values()))
         for name, passed in zip(self._checks, results, strict=True):
             if self._states.get(name, True) != passed:
@@ -69,9 +69,9 @@ class Health:
             self._states[name] = passed
 
     async def watch(self, report: Report) -> None:
-        """Looks again and again until cancelled, and tells `report` what it saw; the empty name is the whole."""
+        """Run all checks periodically until cancelled; report each result. The empty name stands for the service."""
         while True:
-            await self.look()
+            await self.run_checks()
             for name, passed in self._states.items():
                 await report(name, passed)
             await report("", self.is_ready())
@@ -82,6 +82,6 @@ class Health:
         try:
             async with asyncio.timeout(CHECK_DEADLINE_SEC):
                 await check.probe()
-        except Exception:  # noqa: BLE001 - whatever a driver raises means "not there"
+        except Exception:  # noqa: BLE001 - whatever a driver raises means that it can't be used
             return False
         return True

@@ -1,8 +1,8 @@
-"""Runs a service: what a composition root returns, and the command line that starts it.
+"""Run a service: what a composition root returns, and the command line that starts it.
 
 python -m services.<name> serve     HTTP, gRPC, consumers and relay in one process
 python -m services.<name> api       HTTP and gRPC only
-python -m services.<name> worker    consumers, relay and sweeps only (HTTP answers health and metrics)
+python -m services.<name> worker    consumers, relay and maintenance only (HTTP answers health and metrics)
 python -m services.<name> migrate   brings the database up to date
 """
 
@@ -39,16 +39,16 @@ __all__ = ["HttpServer", "Role", "Service", "listen", "main", "run_until_signal"
 log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
 Loop = Callable[[], Awaitable[None]]
-"""Work that goes on until it is cancelled."""
+"""Work that runs until it is cancelled."""
 RESTART_LOOP_SEC = 1.0
 THREADS_SEC = 2.0
-"""How long threads may take to end when all else has."""
+"""How long threads may take to end when all else has ended."""
 STOP_SEC = 10.0
 """How long a stop may take beyond what work in hand gets."""
 
 
 class Role(Enum):
-    """Which part of a service a process plays."""
+    """Which part of a service a process runs."""
 
     SERVE = "serve"
     API = "api"
@@ -56,12 +56,12 @@ class Role(Enum):
 
     @property
     def answers(self) -> bool:
-        """Whether requests come here, and with them the broadcasts that keep caches right."""
+        """Whether it gets requests, and with them the broadcasts that keep caches right."""
         return self is not Role.WORKER
 
     @property
     def works(self) -> bool:
-        """Whether work queues are consumed and the outbox is relayed here."""
+        """Whether it consumes work queues and relays the outbox."""
         return self is not Role.API
 
 
@@ -73,31 +73,31 @@ class Service:
     app: FastAPI
     health: Health
     grpc: GrpcServer
-    front: ASGIApp | None = None
-    """Stands before `app`, answers what it can, and passes the rest on to it; None where there is no such thing."""
+    outer_app: ASGIApp | None = None
+    """Wraps `app`: answers what it can and passes the rest on to it. None if there is none."""
     bus: Bus | None = None
-    """A bus of its own; None where it has none or the launcher runs a shared one."""
+    """A bus of its own; None if it has none or the launcher runs a shared one."""
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()
-    """What must be done before anything is served."""
+    """Run in order before anything is served."""
     background: Sequence[Loop] = ()
-    parting: Sequence[Callable[[], Awaitable[object]]] = ()
-    """What is done at a stop when nothing is answered any more, and the bus still takes events."""
+    shutdown_hooks: Sequence[Callable[[], Awaitable[object]]] = ()
+    """Run in order at a stop, when requests are no longer answered and the bus still takes events."""
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
-    """What is closed last: databases, channels."""
-    _has_parted: bool = False
+    """Closed last: databases, channels."""
+    _hooks_have_run: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
-    def entrance(self) -> ASGIApp:
-        """Where requests go in."""
-        return self.front or self.app
+    def root_app(self) -> ASGIApp:
+        """The application that gets requests: `outer_app`, or `app` if there is none."""
+        return self.outer_app or self.app
 
     async def start(self) -> None:
-        """Prepares, looks at the dependencies once, and begins to answer gRPC and to consume."""
+        """Prepare, check the dependencies once, and begin to answer gRPC and to consume."""
         with service_context(self.name):
             for step in self.prepare:
                 await step()
-            await self.health.look()
+            await self.health.run_checks()
             if self.bus:
                 await self.bus.start()
             await self.grpc.start()
@@ -105,23 +105,23 @@ class Service:
             self._tasks = [asyncio.ensure_future(_supervised(loop)) for loop in loops]
             log.info("service_started", grpc_port=self.grpc.port)
 
-    async def part(self) -> None:
-        """Says what is to be said before the bus closes; `stop` does it, unless the launcher of a shared bus has."""
-        if self._has_parted:
+    async def before_close(self) -> None:
+        """Run the shutdown hooks, once. `stop` calls this, unless the launcher of a shared bus has."""
+        if self._hooks_have_run:
             return
-        self._has_parted = True
+        self._hooks_have_run = True
         with service_context(self.name):
-            for step in self.parting:
+            for step in self.shutdown_hooks:
                 try:
                     await step()
                 except Exception:
-                    log.exception("parting_failed")
+                    log.exception("shutdown_hook_failed")
 
     async def stop(self, drain_sec: float) -> None:
-        """Stops in order: no new work, work in hand finished within `drain_sec`, connections closed."""
+        """Stop in order: take no new work, finish work in hand within `drain_sec`, close connections."""
         with service_context(self.name):
             self.health.stop()
-            await self.part()
+            await self.before_close()
             if self.bus:
                 await self.bus.close(drain_sec)
             for task in self._tasks:
@@ -133,7 +133,7 @@ class Service:
 
 
 async def _supervised(loop: Callable[[], Awaitable[None]]) -> None:
-    """Runs a loop that should never end; one that breaks is heard of, and begun again."""
+    """Run a loop that should never end; log an exception and start the loop again."""
     while True:
         try:
             await loop()
@@ -151,7 +151,7 @@ async def _run(
         shares_port.set(inherited is not None)
         service = build(settings, role)
         service.app.state.limits = RequestLimits(settings.rate_limit_per_min, settings.user_rate_limit_per_min)
-        app = service.entrance if role.answers else _bare_app(service)
+        app = service.root_app if role.answers else _bare_app(service)
         try:
             await service.start()
             await run_until_signal(HttpServer(app, settings), listeners, service.health.stop, lifeline)
@@ -160,7 +160,7 @@ async def _run(
 
 
 def _bare_app(service: Service) -> FastAPI:
-    """Health and metrics of a worker, which answers nothing else."""
+    """Return the application of a worker: health and metrics, nothing else."""
     return create_app(service.name, title=service.name, health=service.health, authenticate=None, routers={})
 
 
@@ -172,13 +172,13 @@ def main(
     arguments: Sequence[str] | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """The command line of a service.
+    """Run the command line of a service.
 
     Args:
         name: the service's name.
         settings_class: its settings.
         build: its composition root; called on the event loop that will run the service.
-        migrate: brings its database up to date; None where it has none.
+        migrate: brings its database up to date; None if it has none.
         arguments: the command line, the process's own by default.
         loop_factory: makes its event loop; asyncio's own by default.
     """
@@ -186,7 +186,7 @@ def main(
     roles = parser.add_subparsers(dest="role", required=True)
     add_arguments(roles.add_parser("serve", help="HTTP, gRPC, consumers and relay in one process"))
     add_arguments(roles.add_parser("api", help="HTTP and gRPC only"))
-    roles.add_parser("worker", help="consumers, relay and sweeps only")
+    roles.add_parser("worker", help="consumers, relay and maintenance only")
     if migrate:
         roles.add_parser("migrate", help="bring the database up to date, then end")
     chosen = parser.parse_args(arguments)
@@ -221,7 +221,7 @@ def _run_workers(name: str, settings: ServiceSettings) -> int:
 
 
 def _leave_stuck_threads() -> None:
-    """Ends the process here if threads don't end: one that waits for a dead share would hold it up for ever."""
+    """End the process if its threads don't end: one that waits for a dead network share would block it for ever."""
     threads = [
         thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
     ]

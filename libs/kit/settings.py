@@ -1,4 +1,4 @@
-"""Typed settings from `MARQUEE_*` environment variables; a bad value stops the start with a sentence that names it."""
+"""Typed settings from `MARQUEE_*` environment variables; a bad value stops the start with a message that names it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class PrefixedSettings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
-        # A URL that can't be used may hold a password.
+        # An invalid URL may hold a password.
         hide_input_in_errors=True,
     )
 
 
 class ServiceSettings(PrefixedSettings):
-    """What every service is told."""
+    """Settings of every service."""
 
     http_host: str = Field(
         "127.0.0.1",
@@ -57,7 +57,7 @@ class ServiceSettings(PrefixedSettings):
     trusted_proxies: str = Field(
         "",
         description="Networks of the proxies in front, separated by commas (`10.0.0.0/8,fd00::/8`): their "
-        "`X-Forwarded-For` and `X-Forwarded-Proto` are believed, and nobody else's.",
+        "`X-Forwarded-For` and `X-Forwarded-Proto` are trusted, and those of no other peer.",
     )
     rate_limit_per_min: int = Field(
         100,
@@ -85,7 +85,7 @@ class ServiceSettings(PrefixedSettings):
 
 
 class DatabaseSettings(PrefixedSettings):
-    """For services that keep data."""
+    """Settings of services with a database."""
 
     database_url: str = Field(
         ..., description="`sqlite+aiosqlite:///path/to/file` or `postgresql+psycopg://user:password@host/database`."
@@ -100,7 +100,7 @@ class DatabaseSettings(PrefixedSettings):
 
 
 class BrokerSettings(PrefixedSettings):
-    """For services that say or hear what happened."""
+    """Settings of services that publish or consume events."""
 
     broker_url: str = Field(..., description="`amqp://user:password@host:5672/` (or `amqps://`) of RabbitMQ.")
 
@@ -113,7 +113,7 @@ class BrokerSettings(PrefixedSettings):
 
 
 class MediaSettings(PrefixedSettings):
-    """For services that touch media files."""
+    """Settings of services that use the media store."""
 
     media_url: str = Field(..., description="Where media files are: `file:///absolute/folder`.")
 
@@ -127,23 +127,23 @@ class MediaSettings(PrefixedSettings):
 
     @property
     def media_root(self) -> Path:
-        """The folder of a `file://` store."""
+        """Return the folder of a `file://` store."""
         return Path(unquote(urlsplit(self.media_url).path))
 
 
 class SettingsError(Exception):
-    """The settings can't be used; the text is one sentence for the operator."""
+    """The settings are invalid; the text is one sentence for the operator."""
 
 
 def load(cls: type[S], /, **overrides: Any) -> S:
-    """Reads the settings of one service from the environment.
+    """Read the settings of one service from the environment.
 
     Args:
         cls: the service's settings class.
         overrides: values that win over the environment.
 
     Raises:
-        SettingsError: a value is missing or can't be used; it names the variable.
+        SettingsError: a value is missing or invalid; the text names the variable.
     """
     try:
         return cls(**overrides)
@@ -158,17 +158,18 @@ def load(cls: type[S], /, **overrides: Any) -> S:
 
 
 def names(classes: Iterable[type[BaseSettings]]) -> set[str]:
-    """The environment variables that some settings classes read."""
+    """Return the environment variables that settings classes read."""
     return {PREFIX + field.upper() for cls in classes for field in cls.model_fields}
 
 
 def refuse_typos(known: set[str], environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Looks for variables with the prefix that nobody reads.
+    """Look for variables with the prefix that no settings class reads.
 
-    Returns the unknown names that resemble nothing, for a warning: they may belong to another version.
+    Returns:
+        Unknown names that resemble no known one, for a warning: they may belong to another version.
 
     Raises:
-        SettingsError: a name looks like a known one misspelt.
+        SettingsError: a name looks like a misspelt one.
     """
     strangers = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     for name in strangers:
@@ -178,6 +179,6 @@ def refuse_typos(known: set[str], environment: Mapping[str, str] = os.environ) -
 
 
 def stop_start(error: SettingsError) -> None:
-    """Ends the process with the sentence and exit status 2, before anything was started."""
+    """End the process with the error's text and exit status 2."""
     sys.stderr.write(f"marquee: {error}\n")
     raise SystemExit(2)

@@ -1,6 +1,7 @@
 """Structured logs, the trace context that joins them across services, and metrics.
 
-Logs are JSON, one object a line, with `timestamp`, `level`, `service`, `action` and the ids of what was going on.
+Logs are JSON, one object a line, with `timestamp`, `level`, `service`, `action` and the ids of the request or event
+being handled.
 Trace context follows W3C Trace Context (https://www.w3.org/TR/trace-context/), version 00.
 """
 
@@ -27,6 +28,11 @@ HTTP_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
 GRPC_SECONDS = Histogram("grpc_request_seconds", "Time to answer a gRPC call.", ["service", "method", "status"])
+GRPC_CLIENT_FAILURES = Counter(
+    "grpc_client_failures_total",
+    "gRPC calls to other services that did not end with the status OK.",
+    ["service", "target", "method", "status"],
+)
 OUTBOX_AGE = Gauge(
     "outbox_oldest_age_seconds",
     "Age of the oldest event not yet published.",
@@ -36,7 +42,7 @@ OUTBOX_AGE = Gauge(
 OUTBOX_SENT = Counter("outbox_events_total", "Events published from the outbox.", ["service"])
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable that has prometheus_client keep values in files of a folder, where all workers see them."""
+"""The environment variable that makes prometheus_client keep values in files of a folder, shared by all workers."""
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -47,7 +53,7 @@ _USER_INFO = re.compile(r"://[^\s/@:]*:[^\s/@]+@")
 
 
 def configure_logging(level: str, log_format: str) -> None:
-    """Sends all logs, also those of libraries, to standard error in one shape."""
+    """Send all logs, also those of libraries, to standard error in one format."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -86,7 +92,7 @@ def configure_logging(level: str, log_format: str) -> None:
 
 
 def collect_metrics() -> bytes:
-    """All metrics in Prometheus's text format: of this process, or of it and the workers that share its port."""
+    """Return all metrics in Prometheus's text format: of this process, or of it and the workers that share its port."""
     if METRICS_FOLDER not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()
@@ -95,7 +101,7 @@ def collect_metrics() -> bytes:
 
 
 def redact(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
-    """A log processor: tickets, tokens and passwords in URLs never reach a log."""
+    """Redact tickets, tokens and passwords in URLs. A processor of structlog."""
     for key, value in entry.items():
         entry[key] = _redacted(value)
     return entry
@@ -116,13 +122,13 @@ def _redacted(value: Any) -> Any:
 
 @contextmanager
 def service_context(service: str, **more: str) -> Iterator[None]:
-    """What is logged inside carries the service's name: in embedded mode several live in one process."""
+    """Bind the service's name to what is logged inside: in embedded mode several services share a process."""
     with structlog.contextvars.bound_contextvars(service=service, **{k: v for k, v in more.items() if v}):
         yield
 
 
 def continue_trace(traceparent: str) -> str:
-    """The `traceparent` for our part of a trace: same trace id, a new span id; a new trace when there is none."""
+    """Return the `traceparent` of this service's part of a trace: same trace id, new span id; or a new trace."""
     matched = _TRACEPARENT.fullmatch(traceparent)
     if matched and (matched[1] == "0" * 32 or matched[2] == "0" * 16):
         matched = None
@@ -131,10 +137,10 @@ def continue_trace(traceparent: str) -> str:
 
 
 def accept_request_id(given: str) -> str:
-    """The caller's request id when it is harmless to log, a new one otherwise."""
+    """Return the caller's request id if it is harmless to log, a new one otherwise."""
     return given if _REQUEST_ID.fullmatch(given) else new_id()
 
 
 def current(name: str) -> str:
-    """A value bound to the work in hand (`request_id`, `traceparent`), or an empty text."""
+    """Return a value bound to the current request or event (`request_id`, `traceparent`), or an empty string."""
     return str(structlog.contextvars.get_contextvars().get(name, ""))

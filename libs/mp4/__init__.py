@@ -1,4 +1,4 @@
-"""Virtual MP4 files (ISO/IEC 14496-12): a film from a key frame on, or with its index first, without copying media."""
+"""Virtual MP4 files (ISO/IEC 14496-12): begin a film at a key frame, or move its index first, without copying media."""
 
 from mp4.builder import build, milliseconds
 from mp4.errors import StartBeyondEndError, UnsupportedMediaError

@@ -1,4 +1,4 @@
-"""Boxes (ISO/IEC 14496-12, 4.2): read from memory without trust, and written."""
+"""Read untrusted boxes (ISO/IEC 14496-12, 4.2) from memory, and write boxes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mp4.columns import U32_MAX
 from mp4.errors import UnsupportedMediaError
 
 MAX_CHILDREN = 4096
-"""No writer puts more boxes into one; each costs memory here many times its size."""
+"""Most boxes in one container: no writer puts more into one, and each takes many times its size in memory here."""
 HEADER = 8
 LARGE_HEADER = 16
 
@@ -24,44 +24,45 @@ class Box:
     raw: memoryview
     """The whole box."""
     body: memoryview
-    """What follows its header."""
+    """The bytes that follow its header."""
 
     @property
     def version(self) -> int:
         """The version of a FullBox (4.2.2).
 
         Raises:
-            UnsupportedMediaError: it is too short to be one.
+            UnsupportedMediaError: the box is too short to be one.
         """
         return self.part(0, 4)[0]
 
     def part(self, at: int, count: int) -> memoryview:
-        """Some bytes of its body.
+        """Return `count` bytes of the body from `at`.
 
         Raises:
-            UnsupportedMediaError: it is shorter than that.
+            UnsupportedMediaError: the body is shorter than that.
         """
         if at + count > len(self.body):
             raise UnsupportedMediaError(f"{self.kind!r} ends too early")
         return self.body[at : at + count]
 
     def number(self, at: int, size: int = 4) -> int:
-        """An unsigned number of its body. Raises UnsupportedMediaError."""
+        """Return an unsigned number of `size` bytes of the body. Raise UnsupportedMediaError if it is too short."""
         return int.from_bytes(self.part(at, size), "big")
 
     def rows(self, at: int, width: int) -> memoryview:
-        """The rows of `width` bytes of a table whose count is at `at`.
+        """Return the rows, of `width` bytes each, of a table whose row count is at `at`.
 
         Raises:
-            UnsupportedMediaError: it promises more rows than it has.
+            UnsupportedMediaError: the table has fewer rows than its count.
         """
         return self.part(at + 4, self.number(at) * width)
 
 
-def read_header(head: bytes | memoryview, room: int) -> tuple[bytes, int, int] | None:
-    """Kind, length of the header and length of the whole of the box that begins with `head`; `room` bytes hold it.
+def parse_header(head: bytes | memoryview, room: int) -> tuple[bytes, int, int] | None:
+    """Return kind, length of the header and length of the whole of the box that begins with `head`.
 
-    A length of 0 is one to the end of the file. None when there can be no such box.
+    The whole may be longer than `room`. A box "to the end of the file" is `room` bytes long. Return None if this can be
+    no box, or its header is cut off.
     """
     if len(head) < HEADER:
         return None
@@ -74,14 +75,20 @@ def read_header(head: bytes | memoryview, room: int) -> tuple[bytes, int, int] |
         (size,) = struct.unpack_from(">Q", head, HEADER)
     elif size == 0:
         size = room
-    return (kind, header, size) if header <= size <= room else None
+    return (kind, header, size) if header <= size else None
+
+
+def read_header(head: bytes | memoryview, room: int) -> tuple[bytes, int, int] | None:
+    """Return the same as `parse_header`, but None for a box that does not fit into `room` bytes."""
+    header = parse_header(head, room)
+    return header if header is not None and header[2] <= room else None
 
 
 def children(body: memoryview) -> list[Box]:
-    """The boxes in a container's body. A few bytes at its end that can be no box are QuickTime's, and left out.
+    """Return the boxes in a container's body, without the few bytes that QuickTime may write behind the last one.
 
     Raises:
-        UnsupportedMediaError: it holds something else, or far too many.
+        UnsupportedMediaError: the body contains something else, or more than `MAX_CHILDREN`.
     """
     found: list[Box] = []
     at = 0
@@ -96,10 +103,10 @@ def children(body: memoryview) -> list[Box]:
 
 
 def only(boxes: Iterable[Box], *kinds: bytes) -> Box | None:
-    """The box of one of these kinds, if there is one.
+    """Return the box of one of these kinds, or None.
 
     Raises:
-        UnsupportedMediaError: there are several, and readers would differ about which one counts.
+        UnsupportedMediaError: there are several, and players differ about which one counts.
     """
     found = [box for box in boxes if box.kind in kinds]
     if len(found) > 1:
@@ -108,7 +115,7 @@ def only(boxes: Iterable[Box], *kinds: bytes) -> Box | None:
 
 
 def need(boxes: Iterable[Box], *kinds: bytes) -> Box:
-    """The one box of one of these kinds. Raises UnsupportedMediaError when there is none, or several."""
+    """Return the only box of one of these kinds. Raise UnsupportedMediaError if there is none, or several."""
     box = only(boxes, *kinds)
     if box is None:
         raise UnsupportedMediaError(f"no {kinds[0]!r}")
@@ -116,34 +123,34 @@ def need(boxes: Iterable[Box], *kinds: bytes) -> Box:
 
 
 class Movable(Protocol):
-    """A part of a box to be written whose bytes depend on where the media will be.
+    """A part of a box to write whose bytes depend on the offsets of the media in the new file.
 
-    `wide` says whether their places need 64 bits, `base` how many bytes come before them.
+    `wide` means that these offsets need 64 bits; `base` is the number of bytes before the media.
     """
 
     def size(self, *, wide: bool) -> int:
-        """Its length."""
+        """Return its length in bytes."""
 
     def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
-        """Adds its bytes to others."""
+        """Append its bytes to `out`."""
 
 
-Part = bytes | memoryview | Movable
+BoxPart = bytes | memoryview | Movable
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A box to be written, made of parts."""
+    """A box to write, made of parts."""
 
     kind: bytes
-    parts: Sequence[Part]
+    parts: Sequence[BoxPart]
 
     def size(self, *, wide: bool) -> int:
-        """Its length."""
+        """Return its length in bytes."""
         return HEADER + sum(_size(part, wide=wide) for part in self.parts)
 
     def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
-        """Adds its bytes to others."""
+        """Append its bytes to `out`."""
         out.append(header_of(self.kind, self.size(wide=wide) - HEADER))
         for part in self.parts:
             if isinstance(part, bytes | memoryview):
@@ -152,18 +159,18 @@ class Container:
                 part.write(out, base, wide=wide)
 
 
-def _size(part: Part, *, wide: bool) -> int:
+def _size(part: BoxPart, *, wide: bool) -> int:
     return len(part) if isinstance(part, bytes | memoryview) else part.size(wide=wide)
 
 
 def header_of(kind: bytes, body_size: int) -> bytes:
-    """The header of a box with a body of so many bytes."""
+    """Return the header of a box with a body of `body_size` bytes."""
     if HEADER + body_size <= U32_MAX:
         return struct.pack(">I4s", HEADER + body_size, kind)
     return struct.pack(">I4sQ", 1, kind, LARGE_HEADER + body_size)
 
 
 def full_box(kind: bytes, version: int, *fields: bytes | memoryview, flags: int = 0) -> bytes:
-    """A FullBox (4.2.2) as bytes."""
+    """Return a FullBox (4.2.2) as bytes."""
     body = b"".join((struct.pack(">I", version << 24 | flags), *fields))
     return header_of(kind, len(body)) + body

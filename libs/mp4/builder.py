@@ -1,4 +1,4 @@
-"""From an open file and an asked time to a virtual file."""
+"""Build a virtual file from an open file and a requested start time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mp4.errors import UnsupportedMediaError
 from mp4.faststart import with_index_first
 from mp4.layout import Payload
 from mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES, read, structure
-from mp4.trim import Film
+from mp4.trim import Movie
 from mp4.virtual_file import VirtualFile
 
 _MAX_START_MS = 2**63
 
 
 def milliseconds(start_sec: float) -> int:
-    """An asked time as it is parse_worker_output: rounded to the nearest millisecond.
+    """Return a requested time in whole milliseconds, rounded to the nearest.
 
     Raises:
-        ValueError: it is negative or not a number.
+        ValueError: the time is negative or not a number.
     """
     if not start_sec >= 0:
         raise ValueError("not a time")
@@ -28,10 +28,11 @@ def milliseconds(start_sec: float) -> int:
 
 
 def build(file: BinaryIO | int, size: int, start_sec: float) -> VirtualFile:
-    """A whole, playable file that begins at the key frame at or before a time; at 0, the whole with its index first.
+    """Return a complete, playable file that begins at the key frame at or before a time; at 0, the whole film.
 
-    Times are the movie's as players show them, after its edit lists, and taken to the millisecond, so that a key
-    frame's own time, rounded, names it. A film without pictures is begun at any sample of its sound.
+    A whole film gets its index first. Times are the movie's as players show them, after its edit lists, rounded to the
+    millisecond, so that a key frame's own rounded time selects it. A film without pictures can begin at any sample of
+    its sound.
 
     Args:
         file: open for reading, or its descriptor; its position is neither used nor moved.
@@ -40,7 +41,7 @@ def build(file: BinaryIO | int, size: int, start_sec: float) -> VirtualFile:
 
     Raises:
         ValueError: `start_sec` is negative or not a number.
-        StartBeyondEndError: the film is over by then.
+        StartBeyondEndError: the film is shorter than that.
         UnsupportedMediaError: no virtual file can be made; serve the file as it is.
         OSError: the store failed.
     """
@@ -48,7 +49,7 @@ def build(file: BinaryIO | int, size: int, start_sec: float) -> VirtualFile:
 
 
 def build_at(fd: int, size: int, start_ms: int) -> VirtualFile:
-    """The same, for a time in milliseconds."""
+    """Return the same as `build`, for a time in milliseconds."""
     found = structure(fd, size)
     if found.is_fragmented:
         raise UnsupportedMediaError("fragmented")
@@ -58,20 +59,20 @@ def build_at(fd: int, size: int, start_ms: int) -> VirtualFile:
     moov = Box(b"moov", raw, raw[found.moov_header :])
     if start_ms == 0:
         return _whole(*with_index_first(fd, found, moov), until_ms=1)
-    film = Film(moov, fd, size)
-    place = film.place(start_ms)
-    if place.time:
-        header, payload = film.since(place.time, read(fd, found.file_type, MAX_PREFIX_BYTES))
+    movie = Movie(moov, fd, size)
+    start = movie.start_point(start_ms)
+    if start.time:
+        header, payload = movie.trim_from(start.time, read(fd, found.file_type, MAX_PREFIX_BYTES))
         return VirtualFile.made(
             header,
             payload.spans,
-            start_sec=place.time / film.scale,
-            first_ms=place.first_ms,
-            until_ms=place.until_ms,
+            start_sec=start.time / movie.scale,
+            first_ms=start.first_ms,
+            until_ms=start.until_ms,
         )
     if found.is_fast_start:
-        return _whole(b"", Payload([(0, size)]), until_ms=place.until_ms)
-    return _whole(*with_index_first(fd, found, moov), until_ms=place.until_ms)
+        return _whole(b"", Payload([(0, size)]), until_ms=start.until_ms)
+    return _whole(*with_index_first(fd, found, moov), until_ms=start.until_ms)
 
 
 def _whole(header: bytes, payload: Payload, *, until_ms: int) -> VirtualFile:

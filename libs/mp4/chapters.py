@@ -1,4 +1,4 @@
-"""Nero's chapter list (`chpl`), which most players read beside or instead of a chapter track."""
+"""Nero's chapter list (`chpl`), which most players read in addition to, or instead of, a chapter track."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _TIME_BYTES = 8
 
 
 def chapters_since(udta: Box, time: int) -> bytes | memoryview:
-    """User data (ISO/IEC 14496-12, 8.10.1) with its chapter list begun at a time, in units of 100 ns.
+    """Return user data (ISO/IEC 14496-12, 8.10.1) whose chapter list begins at a time, in units of 100 ns.
 
-    A list that can't be read is left out, and user data that are no boxes stay as they are.
+    A list that can't be read is left out; user data that are not made of boxes stay unchanged.
     """
     try:
         boxes = children(udta.body)
@@ -29,7 +29,7 @@ def _moved(chpl: Box, time: int) -> bytes:
         chapters = _read(chpl)
     except UnsupportedMediaError:
         return b""
-    # The chapter that has begun by then is the first one.
+    # The chapter that is running at that time becomes the first one.
     begun = sum(start <= time for start, _ in chapters)
     left = chapters[max(0, begun - 1) :]
     rows = (max(0, start - time).to_bytes(_TIME_BYTES, "big") + title for start, title in left)
@@ -41,7 +41,7 @@ def _reserved(chpl: Box) -> memoryview:
 
 
 def _read(chpl: Box) -> list[tuple[int, bytes]]:
-    """Times and titles, which have their length before them. Raises UnsupportedMediaError."""
+    """Return times and titles; a title begins with its length. Raise UnsupportedMediaError if the list is cut off."""
     at = 4 + len(_reserved(chpl))
     chapters: list[tuple[int, bytes]] = []
     for _ in range(chpl.number(at, 1)):

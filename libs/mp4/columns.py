@@ -1,4 +1,4 @@
-"""Columns of big-endian numbers, read and written in bulk: a film has a million of them."""
+"""Read and write columns of big-endian numbers in bulk: a film has a million of them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import sys
 from array import array
 from typing import TypeAlias
 
-Numbers: TypeAlias = "array[int]"  # before Python 3.12 arrays know no parameters when they run
+Numbers: TypeAlias = "array[int]"  # before Python 3.12, `array` can't be subscripted at run time
 
 U32_MAX = 0xFFFF_FFFF
 I32_MAX = 0x7FFF_FFFF
 TIME_MAX = 2**62
-"""No time, in whatever units, is longer; so that sums of times fit into 64 bits."""
+"""Longest accepted time, in any units, so that sums of times fit into 64 bits."""
 
 
 def unpacked(code: str, table: bytes | memoryview) -> Numbers:
-    """The numbers of a table; `code` is one of `array`'s: `H`, `I` and `Q` have 16, 32 and 64 bits, `i` a sign."""
+    """Return the numbers of a table; type codes as in `array`: `H`, `I` and `Q` have 16, 32 and 64 bits, `i` a sign."""
     numbers = array(code)
     numbers.frombytes(table)
     if sys.byteorder == "little":
@@ -24,7 +24,7 @@ def unpacked(code: str, table: bytes | memoryview) -> Numbers:
 
 
 def packed(numbers: Numbers) -> bytes:
-    """A table of numbers."""
+    """Return the table of these numbers, in big-endian order."""
     if sys.byteorder == "little":
         numbers = numbers[:]
         numbers.byteswap()
@@ -32,7 +32,7 @@ def packed(numbers: Numbers) -> bytes:
 
 
 def rows_of(*columns: Numbers) -> bytes:
-    """A table of 32-bit numbers from its columns, signed or not."""
+    """Return a table of 32-bit numbers, signed or not, from its columns."""
     table = array("I", bytes(4 * len(columns) * len(columns[0])))
     for place, column in enumerate(columns):
         table[place :: len(columns)] = array("I", column.tobytes())
@@ -40,9 +40,9 @@ def rows_of(*columns: Numbers) -> bytes:
 
 
 def shifted(numbers: Numbers, by: int) -> Numbers:
-    """All numbers, each larger by so much. None may leave the range of its type.
+    """Return all numbers, each increased by `by`. None may leave the range of its type.
 
-    They are added up as one very long number, whose digits carry nothing over: ten times as fast as one by one.
+    They are added as one very long integer, in which no digit carries over: ten times as fast as one by one.
     """
     width = numbers.itemsize
     digits = int.from_bytes(numbers.tobytes(), sys.byteorder)

@@ -1,4 +1,4 @@
-"""Edit lists (ISO/IEC 14496-12, 8.6.6): which part of a medium is shown when."""
+"""Edit lists (ISO/IEC 14496-12, 8.6.6), which map the movie's time to the media's time."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _NORMAL_RATE, _DWELL_RATE = 0x0001_0000, 0
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A stretch of the movie."""
+    """One entry of an edit list: a period of the movie."""
 
     duration: int
     """In units of the movie's timescale."""
     media_time: int | None
-    """Where the medium is at its beginning, in units of the media's timescale; None: nothing is shown."""
+    """Media time at its beginning, in units of the media's timescale; None: an empty edit, which shows nothing."""
     dwells: bool = False
-    """One picture is shown all the time."""
+    """Whether one picture is shown all the time."""
 
 
 def read_edits(elst: Box) -> list[Edit]:
-    """Reads an edit list as it is written: a duration of 0 at its end means "to the end of the medium".
+    """Read an edit list as it is written: a duration of 0 in the last edit means "to the end of the media".
 
     Raises:
-        UnsupportedMediaError: it plays at another speed, is damaged or endless.
+        UnsupportedMediaError: an edit plays at another speed or is damaged, or there are more than `MAX_EDITS`.
     """
     form = struct.Struct(">Qqi" if elst.version else ">Iii")
     edits: list[Edit] = []
@@ -47,7 +47,7 @@ def read_edits(elst: Box) -> list[Edit]:
 
 
 def write_edits(edits: Sequence[Edit]) -> bytes:
-    """An edit list box, in version 1 only where its numbers ask for it."""
+    """Return an edit list box, in version 1 only if its numbers need 64 bits."""
     wide = any(edit.duration > U32_MAX or (edit.media_time or 0) > I32_MAX for edit in edits)
     form = struct.Struct(">Qqi" if wide else ">Iii")
     rows = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mp4.boxes import Box, Container, Part, children
+from mp4.boxes import Box, BoxPart, Container, children
 from mp4.errors import UnsupportedMediaError
 from mp4.layout import ChunkOffsets, Payload, header_bytes
 from mp4.sample_boxes import read_offsets
@@ -13,10 +13,10 @@ _PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 def with_index_first(fd: int, found: Structure, moov: Box) -> tuple[bytes, Payload]:
-    """The header of a file whose `moov` comes last, and the rest of it. Nothing changes but where chunks are.
+    """Return header and payload of a file whose `moov` comes last. Only the chunk offsets change.
 
     Raises:
-        UnsupportedMediaError: more depends on places in the file than is known here.
+        UnsupportedMediaError: the file has offsets of other kinds, which can't be changed here.
         OSError: the store failed.
     """
     if found.has_items:
@@ -34,7 +34,7 @@ def _moved(box: Box, depth: int, payload: Payload) -> Container:
     return Container(box.kind, [_moved_part(child, depth + 1, payload) for child in boxes])
 
 
-def _moved_part(box: Box, depth: int, payload: Payload) -> Part:
+def _moved_part(box: Box, depth: int, payload: Payload) -> BoxPart:
     if depth < len(_PATH) and box.kind == _PATH[depth]:
         return _moved(box, depth, payload)
     if depth == len(_PATH) and box.kind in {b"stco", b"co64"}:

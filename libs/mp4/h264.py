@@ -1,7 +1,7 @@
-"""Which sync samples of H.264 are really ones (ISO/IEC 14496-15, 5.4.3.5: IDR pictures only).
+"""Find the sync samples of H.264 that are IDR pictures, as they should be (ISO/IEC 14496-15, 5.4.3.5).
 
-Some encoders mark others, after which come pictures that refer to what was before. A player that seeks to one may get
-over it, but Chromium's decoder fails for good, and a film that begins with one could not be played there at all.
+Some encoders mark other pictures, which are followed by pictures that refer to earlier ones. A player that seeks to one
+may recover, but Chromium's decoder fails for good, and a film that begins with one could not be played there at all.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import os
 
 from mp4.boxes import children
 from mp4.errors import UnsupportedMediaError
-from mp4.sample_table import Accept, Samples, anything
+from mp4.sample_table import Samples, SyncFilter, accept_all
 
 _ENTRIES = {b"avc1", b"avc2", b"avc3", b"avc4"}
 _ENTRY_FIELDS = 78
 """Bytes of a VisualSampleEntry (ISO/IEC 14496-12, 12.1.3) before its boxes."""
 _LENGTH_SIZE_AT = 4
 _MAX_UNITS = 64
-"""Parameter sets and supplemental information come before the picture, but not without end."""
+"""Most NAL units read of a sample: only parameter sets and supplemental information come before the picture."""
 _TYPE = 0x1F
 _SLICES = range(1, 6)
 _IDR = 5
 
 
-def entrances(samples: Samples, fd: int) -> Accept:
-    """Says of the sync samples of an open file which ones decoding can begin with. It may raise OSError."""
+def idr_filter(samples: Samples, fd: int) -> SyncFilter:
+    """Return a function that says whether decoding can begin with a sync sample. It may raise OSError."""
     length_size = _length_size(samples)
     if length_size is None:
-        return anything
+        return accept_all
     return lambda sample: _is_idr(fd, samples.place(sample), length_size)
 
 
 def _length_size(samples: Samples) -> int | None:
-    """Bytes of a length in H.264 samples (ISO/IEC 14496-15, 5.3.3.1); None when they are something else."""
+    """Return the bytes of a length field in H.264 samples (ISO/IEC 14496-15, 5.3.3.1); None for other codecs."""
     try:
         for entry in children(samples.description.part(8, len(samples.description.body) - 8)):
             if entry.kind in _ENTRIES:
@@ -46,7 +46,7 @@ def _length_size(samples: Samples) -> int | None:
 
 
 def _is_idr(fd: int, place: range, length_size: int) -> bool:
-    """Whether the first slice of a sample is one of an IDR picture (ITU-T H.264, 7.4.1)."""
+    """Return whether the first slice of a sample belongs to an IDR picture (ITU-T H.264, 7.4.1)."""
     at = place.start
     for _ in range(_MAX_UNITS):
         head = os.pread(fd, length_size + 1, at)

@@ -1,4 +1,4 @@
-"""Which bytes of the source follow a header, and where chunks are among them."""
+"""Choose the bytes of the source that follow a header, and compute the chunk offsets among them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from mp4.errors import UnsupportedMediaError
 from mp4.virtual_file import Span
 
 GAP_BYTES = 256 * 2**10
-"""Unneeded bytes between needed ones are sent along up to so many: a stretch more costs more."""
+"""Gaps of unneeded bytes up to this size are sent too, because one more span costs more."""
 MAX_SPANS = 256
-"""With more stretches than this, the narrowest gaps between them are sent along, too."""
+"""Most spans; with more, the narrowest gaps between them are sent too."""
 
 
 class Payload:
-    """Stretches of the source, one behind the other.
+    """Spans of the source, concatenated.
 
     Args:
-        stretches: (begin, end) in the source, rising and disjoint; one may be empty.
+        stretches: (begin, end) in the source in bytes, ascending and disjoint; one may be empty.
     """
 
     def __init__(self, stretches: Sequence[tuple[int, int]]) -> None:
@@ -38,16 +38,21 @@ class Payload:
         self.spans = tuple(Span(begin, end - begin) for begin, end in stretches if end > begin)
 
     def places(self, offsets: Numbers, base: int, code: str) -> Numbers:
-        """Where these places of the source are in a file in which `base` bytes come before the payload.
+        """Return the offsets in a file in which `base` bytes come before the payload.
+
+        Args:
+            offsets: in the source, in bytes.
+            base: bytes before the payload.
+            code: the type code of the result: `I` or `Q`.
 
         Raises:
-            UnsupportedMediaError: one is not in the payload.
+            UnsupportedMediaError: an offset is not in the payload.
         """
         if not offsets:
             return offsets
         first, last = self._stretch_of(min(offsets)), self._stretch_of(max(offsets))
         if first == last:
-            # What has 64 bits is given fewer after it has become smaller, and the other way round.
+            # Widen before adding; narrow only after the offsets have become smaller.
             roomy = array(code, offsets) if code == "Q" else offsets
             moved = shifted(roomy, base + self._places[first] - self._begins[first])
             return moved if moved.typecode == code else array(code, moved)
@@ -66,25 +71,25 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class ChunkOffsets:
-    """A box of chunk offsets to be written (8.7.5): `co64` where one could need it, `stco` otherwise."""
+    """A box of chunk offsets to write (8.7.5): `co64` if an offset could need 64 bits, `stco` otherwise."""
 
     offsets: Numbers
-    """In the source."""
+    """In the source, in bytes."""
     payload: Payload
 
     def size(self, *, wide: bool) -> int:
-        """Its length."""
+        """Return its length in bytes."""
         return HEADER + 8 + len(self.offsets) * (8 if wide else 4)
 
     def write(self, out: list[bytes | memoryview], base: int, *, wide: bool) -> None:
-        """Adds its bytes to others."""
+        """Append its bytes to `out`."""
         places = self.payload.places(self.offsets, base, "Q" if wide else "I")
         rows = len(places).to_bytes(4, "big"), packed(places)
         out.append(full_box(b"co64" if wide else b"stco", 0, *rows))
 
 
 def payload_of(stretches: Iterable[tuple[int, int]]) -> Payload:
-    """All of these stretches (begin, end) and, where they are near each other, what lies between."""
+    """Return the payload of these spans (begin, end), including small gaps between them."""
     merged: list[tuple[int, int]] = []
     for begin, end in sorted(stretches):
         if merged and begin - merged[-1][1] <= GAP_BYTES:
@@ -101,13 +106,13 @@ def payload_of(stretches: Iterable[tuple[int, int]]) -> Payload:
 
 
 def header_bytes(before: bytes | memoryview, moov: Container, payload: int, *, wrap: bool) -> bytes:
-    """The header of a virtual file: what comes before `moov`, and `moov` made for its place.
+    """Return the header of a virtual file: the bytes before `moov`, and `moov` with the new offsets.
 
     Args:
-        before: as it is.
+        before: written unchanged.
         moov: the box to write.
-        payload: bytes that follow the header.
-        wrap: whether they are the body of a `mdat` whose header is to be written.
+        payload: number of bytes that follow the header.
+        wrap: whether these are the body of a `mdat` whose header has to be written.
     """
     mdat = header_of(b"mdat", payload) if wrap else b""
     wide = False

@@ -1,4 +1,4 @@
-"""Sample tables (ISO/IEC 14496-12, 8.6.1, 8.7): read in bulk, and cut. Samples are counted from 0 here."""
+"""Read sample tables (ISO/IEC 14496-12, 8.6.1, 8.7) in bulk, and trim them. Samples are numbered from 0 here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mp4.errors import UnsupportedMediaError
 
 
 class Runs:
-    """Values of samples, run by run: so many samples have this one, so many that.
+    """Run-length encoded values of samples.
 
     Args:
-        counts: lengths of the runs; 0 is possible.
+        counts: numbers of samples in the runs; 0 is possible.
         values: one for each run.
     """
 
@@ -28,16 +28,16 @@ class Runs:
         self.ends: Numbers = array("Q", accumulate(counts))
         """The sample after each run."""
         self.samples: int = self.ends[-1] if self.ends else 0
-        """How many samples it covers."""
+        """Number of samples in all runs."""
 
     @classmethod
     def read(cls, box: Box, at: int = 4, *, signed: bool = False) -> Runs:
-        """Reads rows of (count, value), whose number is at `at`. Raises UnsupportedMediaError."""
+        """Read rows of (count, value), whose number is at `at`. Raise UnsupportedMediaError if they are cut off."""
         rows = box.rows(at, 8)
         return cls(unpacked("I", rows)[0::2], unpacked("i" if signed else "I", rows)[1::2])
 
     def since(self, sample: int) -> Runs:
-        """The runs from a sample on."""
+        """Return the runs from a sample on."""
         run = bisect_right(self.ends, sample)
         counts = self.counts[run:]
         if counts:
@@ -45,12 +45,12 @@ class Runs:
         return Runs(counts, self.values[run:])
 
     def at(self, sample: int) -> int:
-        """The value of a sample, or the last one's when it is beyond all."""
+        """Return the value of a sample, or the last value for a sample beyond all runs."""
         run = bisect_right(self.ends, sample)
         return self.values[min(run, len(self.values) - 1)] if self.values else 0
 
     def rows(self) -> bytes:
-        """Their number and the rows, as they are written."""
+        """Return the number of rows and the rows, as they are written."""
         return len(self.counts).to_bytes(4, "big") + rows_of(self.counts, self.values)
 
 
@@ -61,7 +61,7 @@ class Times:
         durations: of the samples, in units of the media's timescale.
 
     Raises:
-        UnsupportedMediaError: no medium lasts so long.
+        UnsupportedMediaError: their sum is above `TIME_MAX`.
     """
 
     def __init__(self, durations: Runs) -> None:
@@ -72,14 +72,14 @@ class Times:
         self.end: int = self._ends[-1] if self._ends else 0
 
     def of(self, sample: int) -> int:
-        """When a sample begins; for the number of samples, when the last one ends."""
+        """Return when a sample begins; for the number of samples, when the last one ends."""
         run = bisect_right(self.durations.ends, sample)
         if run == len(self._ends):
             return self.end
         return self._ends[run] - (self.durations.ends[run] - sample) * self.durations.values[run]
 
     def sample_at(self, time: int) -> int:
-        """The last sample that has begun at a time that is not before the first one."""
+        """Return the last sample that has begun at a time, which must not be before the first sample."""
         run = bisect_right(self._ends, time)
         if run == len(self._ends):
             return max(0, self.durations.samples - 1)
@@ -91,9 +91,9 @@ class Sizes:
     """Sizes of samples in bytes (8.7.3).
 
     Args:
-        samples: how many there are.
-        uniform: the size of all; 0 when they differ.
-        each: the size of each, unless uniform.
+        samples: number of samples.
+        uniform: the size of all; 0 if they differ.
+        each: the size of each; empty if uniform.
     """
 
     def __init__(self, samples: int, uniform: int, each: Numbers) -> None:
@@ -103,7 +103,7 @@ class Sizes:
 
     @classmethod
     def read(cls, box: Box) -> Sizes:
-        """Reads `stsz` or `stz2`. Raises UnsupportedMediaError."""
+        """Read `stsz` or `stz2`. Raise UnsupportedMediaError if it is damaged."""
         count, width = box.number(8), box.number(4)
         if box.kind == b"stsz":
             if width:
@@ -119,38 +119,38 @@ class Sizes:
         raise UnsupportedMediaError("impossible width of sample sizes")
 
     def since(self, sample: int) -> Sizes:
-        """The sizes from a sample on."""
+        """Return the sizes from a sample on."""
         return Sizes(self.samples - sample, self.uniform, self.each[sample:])
 
     def total(self, first: int, until: int) -> int:
-        """Bytes of the samples from the one up to the other."""
+        """Return the bytes of the samples from `first` up to, not including, `until`."""
         return self.uniform * (until - first) if self.uniform else sum(self.each[first:until])
 
     def before(self, samples: Numbers) -> Iterable[int]:
-        """Bytes of all samples that come before each of these."""
+        """Yield, for each of these samples, the bytes of all samples before it."""
         if self.uniform:
             return (self.uniform * sample for sample in samples)
         return map(array("Q", accumulate(self.each, initial=0)).__getitem__, samples)
 
     @property
     def largest(self) -> int:
-        """The size of the largest sample."""
+        """The size of the largest sample in bytes."""
         return self.uniform or max(self.each, default=0)
 
     def fields(self) -> bytes:
-        """The fields of `stsz`."""
+        """Return the fields of `stsz`."""
         table = b"" if self.uniform else rows_of(self.each)
         return self.uniform.to_bytes(4, "big") + self.samples.to_bytes(4, "big") + table
 
 
 class Chunks:
-    """Where samples lie: runs of chunks that hold equally many (8.7.4), and the place of each chunk (8.7.5).
+    """Where samples are in the file: runs of chunks with equally many samples (8.7.4), and chunk offsets (8.7.5).
 
     Args:
-        first: the first chunk of each run, counted from 1.
+        first: the first chunk of each run, numbered from 1.
         per_chunk: samples in each chunk of the run.
-        description: which sample description they have.
-        offsets: of all chunks, in bytes.
+        description: index of the sample description of each run.
+        offsets: of all chunks in the file, in bytes.
     """
 
     def __init__(self, first: Numbers, per_chunk: Numbers, description: Numbers, offsets: Numbers) -> None:
@@ -167,12 +167,12 @@ class Chunks:
 
     @property
     def samples(self) -> int:
-        """How many samples there are."""
+        """Number of samples in all chunks."""
         return self._ends[-1] if self._ends else 0
 
     @classmethod
     def read(cls, runs: Box, offsets: Box) -> Chunks:
-        """Reads `stsc` and `stco` or `co64`. Raises UnsupportedMediaError."""
+        """Read `stsc` and `stco` or `co64`. Raise UnsupportedMediaError if they contradict each other."""
         table, places = unpacked("I", runs.rows(4, 12)), read_offsets(offsets)
         first, per_chunk = table[0::3], table[1::3]
         if len(places) and not len(first):
@@ -182,19 +182,19 @@ class Chunks:
         return cls(first, per_chunk, table[2::3], places)
 
     def _find(self, sample: int) -> tuple[int, int, int]:
-        """The run and the chunk that a sample is in, and how many come before it in that chunk."""
+        """Return the run and the chunk (from 0) of a sample, and the number of samples before it in that chunk."""
         run = bisect_right(self._ends, sample)
         begin = self._ends[run - 1] if run else 0
         passed, within = divmod(sample - begin, self.per_chunk[run])
         return run, self.first[run] - 1 + passed, within
 
     def offset(self, sample: int, sizes: Sizes) -> int:
-        """Where a sample is in the file; `sizes` are those of all samples."""
+        """Return the offset of a sample in the file in bytes; `sizes` are those of all samples."""
         _, chunk, within = self._find(sample)
         return self.offsets[chunk] + sizes.total(sample - within, sample)
 
     def since(self, sample: int, sizes: Sizes) -> Chunks:
-        """The chunks from a sample on, which may be within the first of them."""
+        """Return the chunks from a sample on, which may be inside the first of them."""
         run, chunk, within = self._find(sample)
         per_chunk, description = self.per_chunk[run], self.description[run]
         offsets = self.offsets[chunk:]
@@ -211,9 +211,9 @@ class Chunks:
         return Chunks(first, per + self.per_chunk[run + 1 :], descriptions + self.description[run + 1 :], offsets)
 
     def stretches(self, sizes: Sizes, gap: int) -> Iterator[tuple[int, int]]:
-        """The stretches (begin, end) of the file that the chunks cover; those up to `gap` bytes apart are one."""
+        """Yield byte ranges (begin, end) of the file that chunks cover; those up to `gap` bytes apart are merged."""
         if is_rising(self.offsets) and max(map(sub, islice(self.offsets, 1, None), self.offsets), default=0) <= gap:
-            # The usual case needs no sizes, but of the last chunks: earlier ones can't reach beyond the last one.
+            # The usual case needs only the sizes of the last chunks: earlier ones can't end behind the last one.
             reach = sizes.largest * max(self.per_chunk)
             ends = self._ends_from(bisect_left(self.offsets, self.offsets[-1] - reach), sizes)
             yield self.offsets[0], max(ends)
@@ -225,7 +225,7 @@ class Chunks:
             yield self.offsets[first], ends[after - 1]
 
     def _ends_from(self, chunk: int, sizes: Sizes) -> Numbers:
-        """Where chunks end in the file, from one on, counted from 0."""
+        """Return the ends of chunks in the file, from chunk number `chunk` (counted from 0) on."""
         run = bisect_right(self.first, chunk + 1) - 1
         passed = chunk + 1 - self.first[run]
         first = (self._ends[run - 1] if run else 0) + passed * self.per_chunk[run]
@@ -239,20 +239,20 @@ class Chunks:
         return array("Q", map(add, islice(self.offsets, chunk, None), counts))
 
     def rows(self) -> bytes:
-        """The rows of `stsc`, with their number before them."""
+        """Return the number of rows of `stsc`, and the rows."""
         return len(self.first).to_bytes(4, "big") + rows_of(self.first, self.per_chunk, self.description)
 
 
 def read_offsets(box: Box) -> Numbers:
-    """Reads `stco` or `co64`. Raises UnsupportedMediaError."""
+    """Read `stco` or `co64`. Raise UnsupportedMediaError if it is cut off."""
     return unpacked("Q", box.rows(4, 8)) if box.kind == b"co64" else unpacked("I", box.rows(4, 4))
 
 
 def read_sample_numbers(box: Box, samples: int) -> Numbers:
-    """Reads `stss` or `stps`: samples of a kind, counted from 0.
+    """Return the sample numbers in `stss` or `stps`, counted from 0.
 
     Raises:
-        UnsupportedMediaError: they are not in order, or there are no such samples.
+        UnsupportedMediaError: they are not ascending, or there are no such samples.
     """
     numbers = unpacked("I", box.rows(4, 4))
     if len(numbers) and (numbers[0] == 0 or numbers[-1] > samples or not is_rising(numbers)):
@@ -261,5 +261,5 @@ def read_sample_numbers(box: Box, samples: int) -> Numbers:
 
 
 def is_rising(numbers: Numbers) -> bool:
-    """Whether each number is larger than the one before."""
+    """Return whether each number is larger than the one before."""
     return all(map(lt, numbers, islice(numbers, 1, None)))

@@ -1,4 +1,4 @@
-"""The samples of a track: the sample table box (ISO/IEC 14496-12, 8.5.1) as a whole, read, asked and cut."""
+"""Read, query and trim the samples of a track: the whole sample table box (ISO/IEC 14496-12, 8.5.1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mp4.boxes import Box, Container, Part, children, full_box, need, only
+from mp4.boxes import Box, BoxPart, Container, children, full_box, need, only
 from mp4.columns import I32_MAX, Numbers, rows_of, shifted, unpacked
 from mp4.errors import UnsupportedMediaError
 from mp4.layout import ChunkOffsets, Payload
@@ -17,34 +17,34 @@ _ENCRYPTED = {b"encv", b"enca", b"enct", b"encs", b"encu", b"encm", b"drmi", b"d
 _ROLL_BYTES = 2
 _U16 = 2**16
 _MAX_ROLL = 64
-"""Samples. Opus asks for 4, AAC for 1."""
+"""Most samples to decode before one. Opus needs 4, AAC 1."""
 
-Accept = Callable[[int], bool]
-"""Whether a sync sample will do."""
+SyncFilter = Callable[[int], bool]
+"""Whether a sync sample is accepted."""
 
 
-def anything(_sample: int) -> bool:
-    """Accepts every sync sample."""
+def accept_all(_sample: int) -> bool:
+    """Accept every sync sample."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """A sample table. Times are in units of the media's timescale, and samples are counted from 0.
+    """A sample table. Times are in units of the media's timescale, and samples are numbered from 0.
 
-    What is not here is dropped in a cut: shadow sync samples, degradation priorities, padding bits, sub-samples, the
-    range of composition times. None is needed for playing, and each speaks of samples by number or of the whole.
+    Other tables are dropped when trimming: shadow sync samples, degradation priorities, padding bits, sub-samples, the
+    range of composition times. None is needed for playing, and each refers to samples by number or to the whole.
     """
 
     description: Box
     times: Times
     offsets: Runs | None
-    """From decoding to composition (8.6.1.3), signed whatever the version says, as writers and players have it."""
+    """Composition minus decoding times (8.6.1.3); signed in both versions, as writers and players treat them."""
     offsets_version: int
     sizes: Sizes
     chunks: Chunks
     sync: Numbers | None
-    """Samples that decoding may begin with; all when there is no such table."""
+    """Samples that decoding may begin with; None: all of them."""
     partial_sync: Numbers | None
     """QuickTime's `stps`."""
     dependencies: memoryview | None
@@ -55,10 +55,10 @@ class Samples:
 
     @classmethod
     def read(cls, stbl: Box) -> Samples:
-        """Reads a sample table box.
+        """Read a sample table box.
 
         Raises:
-            UnsupportedMediaError: it lacks something, or contradicts itself.
+            UnsupportedMediaError: a table is missing, or tables contradict each other.
         """
         boxes = children(stbl.body)
         sizes = Sizes.read(need(boxes, b"stsz", b"stz2"))
@@ -85,10 +85,10 @@ class Samples:
         )
 
     def check(self, file_size: int) -> None:
-        """Looks whether this can be played, and is within a file of so many bytes, as far as that costs nothing.
+        """Check cheaply that the samples can be played and lie within a file of `file_size` bytes.
 
         Raises:
-            UnsupportedMediaError: it can't be, or it is encrypted.
+            UnsupportedMediaError: they are encrypted, or outside the file.
         """
         if any(box.kind in _ENCRYPTED for box in children(self.description.part(8, len(self.description.body) - 8))):
             raise UnsupportedMediaError("encrypted")
@@ -97,19 +97,19 @@ class Samples:
 
     @property
     def count(self) -> int:
-        """How many samples there are."""
+        """Number of samples."""
         return self.sizes.samples
 
     def shown_at(self, sample: int) -> int:
-        """The composition time of a sample."""
+        """Return the composition time of a sample."""
         return self.times.of(sample) + (self.offsets.at(sample) if self.offsets else 0)
 
     @property
     def end(self) -> int:
-        """When the last sample has been shown; with reordering, that is not the sum of the durations."""
+        """End of the sample that is shown last; with reordering, that is not the sum of the durations."""
         if self.offsets is None:
             return self._decoded_until(self.count) if self.count else 0
-        # Within a run the last sample ends last; from the end on, until no earlier one can be later.
+        # Within a run the last sample ends last. Go backwards until no earlier run can end later.
         latest, highest = 0, max(self.offsets.values, default=0)
         for until, offset in zip(reversed(self.offsets.ends), reversed(self.offsets.values), strict=True):
             decoded = self._decoded_until(until)
@@ -119,49 +119,49 @@ class Samples:
         return latest
 
     def _decoded_until(self, sample: int) -> int:
-        """When the sample before one ends. Some writers give the last one no duration; it is shown all the same."""
+        """Return when the sample before one ends. Some writers give the last one no duration; it is shown anyway."""
         return max(self.times.of(sample), self.times.of(max(0, sample - 1)) + 1)
 
     @property
     def is_simple(self) -> bool:
-        """Whether each sample is shown when it is decoded, and needs no other."""
+        """Whether each sample is shown when it is decoded, and can be decoded without others."""
         return self.sync is None and self.offsets is None
 
     def _sync(self) -> Sequence[int]:
         return range(self.count) if self.sync is None else self.sync
 
-    def last_sync(self, time: int, accept: Accept = anything) -> int | None:
-        """The last sync sample that is shown at a time or before it, and accepted."""
-        if self.is_simple and accept is anything:
+    def last_sync(self, time: int, accept: SyncFilter = accept_all) -> int | None:
+        """Return the last accepted sync sample that is shown at or before a time, or None."""
+        if self.is_simple and accept is accept_all:
             return self.times.sample_at(time) if self.count and time >= 0 else None
         sync = self._sync()
         place = bisect_right(sync, time, key=self.shown_at)
         return next(filter(accept, (sync[n] for n in range(place - 1, -1, -1))), None)
 
-    def next_sync(self, time: int, accept: Accept = anything) -> int | None:
-        """The first sync sample that is shown at a time or after it, and accepted."""
+    def next_sync(self, time: int, accept: SyncFilter = accept_all) -> int | None:
+        """Return the first accepted sync sample that is shown at or after a time, or None."""
         sync = self._sync()
         place = bisect_left(sync, time, key=self.shown_at)
         return next(filter(accept, (sync[n] for n in range(place, len(sync)))), None)
 
     @property
     def roll(self) -> int:
-        """How many samples before one must be decoded to have it right (10.1), as far as the file says."""
+        """Number of samples that must be decoded before one to have it right (10.1), according to the file."""
         deepest = 0
         for box in self.group_descriptions:
             if bytes(box.part(4, 4)) == b"roll" and (
                 box.version == 0 or (box.version == 1 and box.number(8) == _ROLL_BYTES)
             ):
                 distances = unpacked("H", box.rows(12 if box.version else 8, _ROLL_BYTES))
-                # Negative distances, in two's complement, are the ones to be decoded before.
+                # Negative distances, in two's complement, count the samples to decode before.
                 deepest = max(deepest, *(_U16 - distance for distance in distances if distance > _U16 // 2), 0)
         return min(deepest, _MAX_ROLL)
 
     def since(self, sample: int, later: int = 0) -> Samples:
-        """The samples from one on, which is then decoded at 0; all are shown `later` by so much.
+        """Return the samples from one on, which is then decoded at 0; all are shown later by `later`.
 
         Raises:
-            UnsupportedMediaError: offsets would not fit.
+            UnsupportedMediaError: a composition offset would not fit into 32 bits.
         """
         offsets = self.offsets.since(sample) if self.offsets else None
         if offsets and later:
@@ -181,22 +181,22 @@ class Samples:
         )
 
     def place(self, sample: int) -> range:
-        """Where a sample is in the file."""
+        """Return the byte range of a sample in the file."""
         offset = self.chunks.offset(sample, self.sizes)
         return range(offset, offset + self.sizes.total(sample, sample + 1))
 
     def begun(self, passed: int) -> Samples:
-        """The samples, of which the first has been shown for some time already. Only for simple ones."""
+        """Return the samples with the first one shortened by `passed`. Only for simple samples (`is_simple`)."""
         durations = self.times.durations
-        # Built like this, no run is empty: FFmpeg takes one of 0 samples for one of 1.
+        # This leaves no empty run: FFmpeg takes a run of 0 samples for one of 1.
         rest = durations.since(1)
         counts = array("I", (1,)) + rest.counts
         values = array("I", (durations.values[0] - passed,)) + rest.values
         return replace(self, times=Times(Runs(counts, values)))
 
     def box(self, payload: Payload) -> Container:
-        """The sample table box for a virtual file that has this payload."""
-        parts: list[Part] = [self.description.raw, full_box(b"stts", 0, self.times.durations.rows())]
+        """Return the sample table box for a virtual file with this payload."""
+        parts: list[BoxPart] = [self.description.raw, full_box(b"stts", 0, self.times.durations.rows())]
         if self.offsets:
             parts.append(full_box(b"ctts", self.offsets_version, self.offsets.rows()))
         for kind, numbers in ((b"stss", self.sync), (b"stps", self.partial_sync)):

@@ -1,41 +1,39 @@
-"""Where the boxes of a file lie (ISO/IEC 14496-12, 6.2.3 and annex A)."""
+"""Locate the outermost boxes of a file (ISO/IEC 14496-12, 6.2.3 and annex A)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mp4.boxes import HEADER, LARGE_HEADER, Box, read_header
+from mp4.boxes import Box
 from mp4.errors import UnsupportedMediaError
+from mp4.top_level import top_level_boxes
 
 MAX_BOXES = 10_000
-"""In one file, besides fragments: each is a read."""
+"""Most boxes read of one file, besides fragments: each is a read."""
 MAX_MOOV_BYTES = 64 * 2**20
-"""A film of two hours has 7 MB."""
+"""Largest index that is read; a film of two hours has 7 MB."""
 MAX_PREFIX_BYTES = 64 * 2**10
-"""What may come before the place where `moov` belongs."""
-_ESSENTIAL = {b"moov", b"mdat"}
-_FILM = _ESSENTIAL | {b"moof"}
+"""Most bytes before the place where `moov` belongs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What a player meets when it reads a file from its beginning. Places are in bytes."""
+    """The outermost boxes that a player needs, and where they are in the file, in bytes."""
 
     size: int
-    """Of the file."""
+    """Size of the file."""
     file_type: range
-    """The `ftyp` box, behind which `moov` belongs; empty, at 0, in files that are older than it."""
+    """The `ftyp` box, behind which `moov` belongs; empty, at 0, in files from before `ftyp` existed."""
     moov: range
     """The whole box; empty in a fragmented file whose fragments come first."""
     moov_header: int
     first_mdat: int
-    """Where the first media data begin; `size` when there are none."""
+    """Where the first media data begin; `size` if there are none."""
     is_fragmented: bool
-    """There are movie fragments (8.8): `moov` does not describe everything."""
+    """Whether there are movie fragments (8.8): `moov` does not describe everything."""
     has_items: bool
-    """There are untimed items (8.11), which may lie anywhere."""
+    """Whether there are untimed items (8.11), which may lie anywhere."""
 
     @property
     def is_fast_start(self) -> bool:
@@ -44,22 +42,25 @@ class Structure:
 
 
 def structure(fd: int, size: int) -> Structure:
-    """Looks at the outermost boxes of an open file of `size` bytes, with one small read for each.
+    """Return the structure of an open file of `size` bytes, with one small read for each box.
 
     Raises:
-        UnsupportedMediaError: this is no such file, or it is cut short.
+        UnsupportedMediaError: this is no ISO base media file, or it is cut off.
         OSError: the store failed.
     """
     file_type = moov = range(0)
     moov_header, first_mdat, has_items = 0, size, False
-    for kind, place, header_size in _boxes(fd, size):
-        match kind:
+    for count, box in enumerate(top_level_boxes(fd, size)):
+        if count == MAX_BOXES:
+            raise UnsupportedMediaError("too many boxes")
+        place = box.place
+        match box.kind:
             case b"ftyp" if first_mdat == size and not moov and not file_type:
                 file_type = place
             case b"moov":
                 if moov:
                     raise UnsupportedMediaError("several moov")
-                moov, moov_header = place, header_size
+                moov, moov_header = place, box.header_size
             case b"mdat":
                 first_mdat = min(first_mdat, place.start)
             case b"moof" | b"styp" | b"sidx":
@@ -71,36 +72,11 @@ def structure(fd: int, size: int) -> Structure:
     return Structure(size, file_type, moov, moov_header, first_mdat, False, has_items)
 
 
-def _boxes(fd: int, size: int) -> Iterator[tuple[bytes, range, int]]:
-    """Yield kind, place and header length of each box of a file.
-
-    Bytes behind a complete film that are no box end the walk, as they do in players: editors and cameras append data
-    of their own.
-    """
-    at = 0
-    seen: set[bytes] = set()
-    for _ in range(MAX_BOXES):
-        head = os.pread(fd, LARGE_HEADER, at)
-        header = read_header(head, size - at)
-        if header is None:
-            # Where a part of the film itself is announced, it is cut short.
-            is_junk = seen >= _ESSENTIAL and head[4:HEADER] not in _FILM
-            if size - at >= HEADER and not is_junk:
-                raise UnsupportedMediaError("no ISO base media file, or cut short")
-            return
-        kind, header_size, length = header
-        yield kind, range(at, at + length), header_size
-        seen.add(kind)
-        at += length
-    if not seen >= _ESSENTIAL:
-        raise UnsupportedMediaError("too many boxes")
-
-
 def read(fd: int, place: range, limit: int) -> memoryview:
-    """That part of a file.
+    """Read a byte range of a file.
 
     Raises:
-        UnsupportedMediaError: it is longer than `limit`, or the file is shorter than it was.
+        UnsupportedMediaError: the range is longer than `limit`, or the file has become shorter.
         OSError: the store failed.
     """
     if len(place) > limit:
@@ -116,7 +92,7 @@ def read(fd: int, place: range, limit: int) -> memoryview:
 
 
 def check_no_items(box: Box) -> None:
-    """Looks into metadata for the places of untimed items (8.11.3), which would have to be moved with what they name.
+    """Check that metadata contains no offsets of untimed items (8.11.3), which would have to be changed too.
 
     Raises:
         UnsupportedMediaError: there may be some.

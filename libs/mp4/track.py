@@ -1,4 +1,4 @@
-"""Tracks (ISO/IEC 14496-12, 8.3): read, asked what they show when, and cut."""
+"""Read, query and trim tracks (ISO/IEC 14496-12, 8.3)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from mp4.boxes import Box, Container, Part, children, full_box, header_of, need, only
+from mp4.boxes import Box, BoxPart, Container, children, full_box, header_of, need, only
 from mp4.columns import TIME_MAX, U32_MAX, Numbers, packed, unpacked
 from mp4.edit_list import Edit, read_edits, write_edits
 from mp4.errors import UnsupportedMediaError
 from mp4.layout import Payload
-from mp4.sample_table import Accept, Samples
+from mp4.sample_table import Samples, SyncFilter
 
 _ENABLED = 1
 _TEXT = {b"text", b"sbtl", b"subt", b"clcp"}
@@ -19,30 +19,30 @@ _IN_THIS_FILE = 1
 
 
 def scaled(time: int, scale: int, to: int) -> int:
-    """A time in other units, rounded to the nearest."""
+    """Convert a time from units of 1/`scale` to units of 1/`to` seconds, rounded to the nearest."""
     return (2 * time * to + scale) // (2 * scale)
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """An edit, and when it begins in the movie."""
+    """An edit and its start time in the movie."""
 
     start: int
     edit: Edit
 
     @property
     def end(self) -> int:
-        """When it ends."""
+        """Its end time in the movie."""
         return self.start + self.edit.duration
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A track of a movie. Its edits are in units of `movie_scale`, its samples in units of `scale`, per second."""
+    """A track of a movie. Edit times are in units of 1/`movie_scale` s, sample times in units of 1/`scale` s."""
 
     box: Box
     number: int
-    """The track's id."""
+    """The track id."""
     handler: bytes
     is_enabled: bool
     chapters: tuple[int, ...]
@@ -54,10 +54,10 @@ class Track:
 
     @classmethod
     def read(cls, box: Box, movie_scale: int) -> Track:
-        """Reads a track box.
+        """Read a track box.
 
         Raises:
-            UnsupportedMediaError: it lacks something, contradicts itself, or its media are elsewhere.
+            UnsupportedMediaError: a box is missing, boxes contradict each other, or the media are in another file.
         """
         boxes = children(box.body)
         header, mdia = need(boxes, b"tkhd"), children(need(boxes, b"mdia").body)
@@ -68,10 +68,10 @@ class Track:
             raise UnsupportedMediaError("no timescale")
         handler, samples = bytes(need(mdia, b"hdlr").part(8, 4)), Samples.read(need(minf, b"stbl"))
         if handler != b"vide" and not samples.sync:
-            # Some writers give sound a table without entries. Players take every sample of it for a sync sample.
+            # Some writers give sound a sync table without entries. Players take every sample for a sync sample.
             samples = replace(samples, sync=None)
         if handler == b"soun" and samples.sizes.uniform == 1:
-            # In QuickTime sound of a fixed rate says so, and how many bytes that are depends on its description.
+            # QuickTime writes this for sound of a fixed rate; the bytes of a sample then depend on its description.
             raise UnsupportedMediaError("sizes of samples that may not be bytes")
         edts, tref = only(boxes, b"edts"), only(boxes, b"tref")
         elst = only(children(edts.body), b"elst") if edts else None
@@ -89,10 +89,10 @@ class Track:
         )
 
     def rescaled(self, movie_scale: int) -> Track:
-        """The same with edits in units of another timescale, and with those said that are only implied.
+        """Return the track with edits in units of another timescale, and with implied edits made explicit.
 
         Raises:
-            UnsupportedMediaError: no movie lasts so long.
+            UnsupportedMediaError: the duration is above `TIME_MAX`.
         """
         edits = [
             Edit(scaled(edit.duration, self.movie_scale, movie_scale), edit.media_time, edit.dwells)
@@ -108,18 +108,18 @@ class Track:
 
     @property
     def duration(self) -> int:
-        """How long it is shown, in units of the movie's timescale."""
+        """Its duration in units of the movie's timescale."""
         return sum(edit.duration for edit in self.edits)
 
     def stretches(self) -> Iterator[Stretch]:
-        """Its edits and their places in the movie."""
+        """Yield the edits with their start times in the movie."""
         start = 0
         for edit in self.edits:
             yield Stretch(start, edit)
             start += edit.duration
 
-    def last_key(self, time: int, accept: Accept) -> int | None:
-        """When the last accepted key frame is shown at or before a time of the movie; None when none is."""
+    def last_key(self, time: int, accept: SyncFilter) -> int | None:
+        """Return when the last accepted key frame at or before a time of the movie is shown, or None."""
         shown = [stretch for stretch in self.stretches() if stretch.start <= time and stretch.edit.duration]
         for stretch in reversed(shown):
             begin = stretch.edit.media_time
@@ -131,8 +131,8 @@ class Track:
                 return stretch.start + scaled(shown_at - begin, self.scale, self.movie_scale)
         return None
 
-    def next_key(self, time: int, accept: Accept) -> int | None:
-        """When the first accepted key frame is shown after a time of the movie; None when none is."""
+    def next_key(self, time: int, accept: SyncFilter) -> int | None:
+        """Return when the first accepted key frame after a time of the movie is shown, or None."""
         for stretch in self.stretches():
             begin = stretch.edit.media_time
             if begin is None or stretch.edit.dwells or stretch.end <= time + 1:
@@ -147,9 +147,9 @@ class Track:
         return None
 
     def since(self, time: int) -> Track | None:
-        """The track from a time of the movie on, exactly: what must be decoded earlier is there, but not shown.
+        """Return the track from exactly a time of the movie on, or None if it shows nothing from then on.
 
-        None when nothing of it is shown from then on.
+        Samples that must be decoded earlier are included, but not shown.
         """
         edits = list(self._edits_since(time))
         while edits and edits[-1].media_time is None:
@@ -160,11 +160,11 @@ class Track:
         first = min(map(self._needed_for, begins))
         zero = self.samples.times.of(first)
         if self.handler in _TEXT and len(begins) == 1 and self.samples.is_simple:
-            # An edit could begin within a sample, too, but then FFmpeg shows everything too early by the sample's rest.
+            # An edit may also begin inside a sample, but then FFmpeg shows everything too early by the sample's rest.
             samples = self.samples.since(first).begun(begins[0] - zero)
             edits[-1] = replace(edits[-1], media_time=0)
             return replace(self, samples=samples, edits=tuple(edits))
-        # Where offsets are negative, a picture may be shown before it is "decoded"; no edit may begin there.
+        # With negative offsets, a picture may be shown before it is "decoded"; no edit may begin there.
         later = max(0, zero - min(begins))
         moved = (
             edit if edit.media_time is None else replace(edit, media_time=edit.media_time - zero + later)
@@ -187,18 +187,18 @@ class Track:
             yield Edit(stretch.edit.duration - passed, media_time, dwells)
 
     def _needed_for(self, media_time: int) -> int:
-        """The first sample to be decoded for showing what is shown at a time."""
+        """Return the first sample that must be decoded to show the media at a time."""
         sample = self.samples.last_sync(media_time) or 0
         if self.handler == b"soun":
-            # A decoder of sound needs what came before to be right at once.
+            # An audio decoder needs earlier samples to be right at once.
             sample = max(0, sample - max(1, self.samples.roll))
             if self.samples.sync is not None:
                 sample = self.samples.last_sync(self.samples.shown_at(sample)) or 0
         return sample
 
     def to_box(self, payload: Payload, dropped: Collection[int]) -> Container:
-        """The track box for a virtual file that has this payload, and in which tracks of these ids are no more."""
-        parts: list[Part] = []
+        """Return the track box for a virtual file with this payload and without the tracks of the `dropped` ids."""
+        parts: list[BoxPart] = []
         for child in children(self.box.body):
             match child.kind:
                 case b"tkhd":
@@ -215,7 +215,7 @@ class Track:
         return Container(b"trak", parts)
 
     def _media(self, mdia: Box, payload: Payload) -> Container:
-        parts: list[Part] = []
+        parts: list[BoxPart] = []
         for child in children(mdia.body):
             match child.kind:
                 case b"mdhd":
@@ -230,10 +230,10 @@ class Track:
 
 
 def check_references(minf: list[Box]) -> None:
-    """Looks at the data references of a track (8.7.2).
+    """Check that the data references of a track (8.7.2) point into this file.
 
     Raises:
-        UnsupportedMediaError: its media are, or may be, in another file.
+        UnsupportedMediaError: the media are, or may be, in another file.
     """
     dref = need(children(need(minf, b"dinf").body), b"dref")
     if not all(entry.number(0) & _IN_THIS_FILE for entry in children(dref.part(8, len(dref.body) - 8))):
@@ -241,12 +241,12 @@ def check_references(minf: list[Box]) -> None:
 
 
 def with_duration(header: Box, duration: int, *, at: int, scale: int | None = None) -> bytes:
-    """A `mvhd`, `tkhd` or `mdhd` with another duration (and timescale, just before it).
+    """Return a `mvhd`, `tkhd` or `mdhd` with another duration, and another timescale if one is given.
 
     Args:
         header: the box.
-        duration: the new one.
-        at: where it is in version 0; in version 1 it is twice as long, as are the two times before it.
+        duration: the new duration.
+        at: offset of the duration in version 0; in version 1 it and the two times before it have 64 bits.
         scale: the new timescale.
     """
     wide = header.version > 0

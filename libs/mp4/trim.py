@@ -1,4 +1,4 @@
-"""Films cut at a key frame: what is shown from then on, in all tracks, moved to the beginning by the same time."""
+"""Trim movies at a key frame: all tracks begin at the same time, with the timing between them unchanged."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
 
-from mp4.boxes import Box, Container, Part, children, need
+from mp4.boxes import Box, BoxPart, Container, children, need
 from mp4.chapters import UNITS_PER_SEC, chapters_since
 from mp4.columns import I32_MAX
 from mp4.errors import StartBeyondEndError, UnsupportedMediaError
-from mp4.h264 import entrances
+from mp4.h264 import idr_filter
 from mp4.layout import GAP_BYTES, Payload, header_bytes, payload_of
 from mp4.structure import check_no_items
 from mp4.track import Track, scaled, with_duration
 
 _MVHD_BYTES = (100, 112)
-"""Length of a `mvhd` of version 0 and 1."""
+"""Length of the body of a `mvhd` of version 0 and 1."""
 _PRE_DEFINED = slice(-28, -4)
-"""In QuickTime, times of previews and selections in the movie."""
+"""Bytes of a `mvhd` that hold times of previews and selections in QuickTime."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a film can be begun."""
+class StartPoint:
+    """A time at which a movie can be begun."""
 
     time: int
-    """When the key frame is shown, in units of the film's timescale; 0 stands for the whole."""
+    """When the key frame is shown, in units of the movie's timescale; 0: the whole movie."""
     first_ms: int
     until_ms: int
-    """Asked times, in milliseconds, for which this is the place: from the one up to but not including the other."""
+    """Requested times in milliseconds that lead to this start: from `first_ms` up to, not including, `until_ms`."""
 
 
-class Film:
-    """What a `moov` says.
+class Movie:
+    """The contents of a `moov` box.
 
-    Times are in units of `scale` a second, in which the movie's and the leading track's times are whole numbers.
+    Times are in units of 1/`scale` s, in which the movie's and the leading track's times are whole numbers.
 
     Args:
         moov: the box.
-        fd: the file, open.
+        fd: the open file.
         file_size: its length in bytes.
 
     Raises:
-        UnsupportedMediaError: it can't be cut.
+        UnsupportedMediaError: the movie can't be trimmed.
     """
 
     def __init__(self, moov: Box, fd: int, file_size: int) -> None:
@@ -71,26 +71,26 @@ class Film:
 
     @property
     def duration_ms(self) -> int:
-        """How long pictures and sound last, in milliseconds, rounded up."""
+        """Duration of pictures and sound in milliseconds, rounded up."""
         longest = max(track.duration for track in self._tracks if track.handler in {b"vide", b"soun"})
         return -(-longest * 1000 // self.scale)
 
-    def place(self, start_ms: int) -> Place:
-        """Where to begin for an asked time: at the key frame that is shown then or before, to the millisecond.
+    def start_point(self, start_ms: int) -> StartPoint:
+        """Return the key frame that is shown at or before a requested time, both rounded to the millisecond.
 
         Raises:
-            StartBeyondEndError: the film is over by then.
+            StartBeyondEndError: the movie is shorter than that.
             OSError: the store failed.
         """
         duration_ms = self.duration_ms
         if start_ms >= duration_ms:
             raise StartBeyondEndError(duration_ms)
-        # A key frame's time rounded to milliseconds names that key frame.
+        # The time of a key frame rounded to milliseconds selects that key frame.
         latest = ((2 * start_ms + 1) * self.scale - 1) // 2000
-        accept = entrances(self._leading.samples, self._fd)
+        accept = idr_filter(self._leading.samples, self._fd)
         time = max(0, self._leading.last_key(latest, accept) or 0)
         following = self._leading.next_key(time, accept)
-        return Place(
+        return StartPoint(
             time=time,
             first_ms=min(start_ms, self._milliseconds(time)) if time else 0,
             until_ms=duration_ms if following is None else max(start_ms + 1, self._milliseconds(following)),
@@ -99,19 +99,19 @@ class Film:
     def _milliseconds(self, time: int) -> int:
         return (2000 * time - self.scale) // (2 * self.scale) + 1
 
-    def since(self, time: int, file_type: bytes | memoryview) -> tuple[bytes, Payload]:
-        """The header of the film from a time on, and the media that follow it.
+    def trim_from(self, time: int, file_type: bytes | memoryview) -> tuple[bytes, Payload]:
+        """Return header and payload of the movie from a time on.
 
         Args:
-            time: when the leading track shows a key frame.
-            file_type: the `ftyp` box, or nothing.
+            time: the time of a key frame of the leading track.
+            file_type: the `ftyp` box, or empty.
 
         Raises:
             UnsupportedMediaError: samples are outside the file, or a number does not fit.
         """
         kept: dict[int, Track] = {}
         for place, track in enumerate(self._tracks):
-            # Hints for servers (chapter 9) name samples of other tracks by number.
+            # Hint tracks for servers (chapter 9) refer to samples of other tracks by number.
             left = None if track.handler == b"hint" else track.since(time)
             if left:
                 kept[place] = left
@@ -127,7 +127,7 @@ class Film:
     def _moov(self, kept: dict[int, Track], payload: Payload, time: int) -> Container:
         dropped = {track.number for place, track in enumerate(self._tracks) if place not in kept}
         duration = max(track.duration for track in kept.values())
-        parts: list[Part] = []
+        parts: list[BoxPart] = []
         place = 0
         for box in self._boxes:
             match box.kind:
@@ -147,10 +147,12 @@ class Film:
 
 
 def _leading(tracks: Sequence[Track]) -> Track:
-    """The track whose key frames the film can be cut at: the first of pictures that plays, or else of sound.
+    """Return the track at whose key frames the movie can be trimmed: the first video track, or else audio track.
+
+    Enabled tracks are preferred; empty tracks and chapter tracks don't count.
 
     Raises:
-        UnsupportedMediaError: there is none.
+        UnsupportedMediaError: there is neither.
     """
     chapters = {number for track in tracks for number in track.chapters}
     for handler in (b"vide", b"soun"):

@@ -1,4 +1,4 @@
-"""A file that is not there: a header in memory, followed by stretches of a file that is."""
+"""A virtual file: a header in memory, followed by spans of an existing file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of the source file, in bytes."""
+    """A byte range of the source file."""
 
     offset: int
     count: int
@@ -17,28 +17,28 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class VirtualFile:
-    """A playable file made of a source file's bytes."""
+    """A playable file made of a header and spans of a source file."""
 
     header: bytes
-    """Its first bytes; empty when the source can be sent as it is."""
+    """Its first bytes; empty if the source can be sent as it is."""
     spans: tuple[Span, ...]
-    """The source's bytes that follow, in this order; none is empty."""
+    """The spans of the source that follow, in this order; none is empty."""
     start_sec: float
-    """Where it begins in the time of the source as players show it: at a key frame, or 0."""
+    """Where it begins, in seconds of the source's time as players show it: at a key frame, or 0."""
     first_ms: int
     until_ms: int
-    """Asked times from the one up to but not including the other, in milliseconds, are answered by this file."""
+    """This file is the answer to requested times from `first_ms` up to, not including, `until_ms`, in milliseconds."""
     digest: str
-    """Tells the virtual files of one state of a source apart: with the source's validators it makes a strong ETag."""
+    """Differs between the virtual files of one source; together with the source's validators it is a strong ETag."""
 
     @classmethod
     def made(
         cls, header: bytes, spans: tuple[Span, ...], *, start_sec: float, first_ms: int, until_ms: int
     ) -> VirtualFile:
-        """A new one.
+        """Return a new virtual file with its digest.
 
-        Its digest covers the header itself, so that replicas of different versions of this code can't give one tag to
-        different bytes.
+        The digest covers the header itself, so that replicas of different versions of this code can't give the same tag
+        to different bytes.
         """
         places = b"".join(struct.pack(">QQ", span.offset, span.count) for span in spans)
         digest = blake2b(header, digest_size=12, key=blake2b(places).digest()).hexdigest()

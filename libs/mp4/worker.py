@@ -19,7 +19,7 @@ from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 
 MAX_ANSWER_BYTES = 3 * MAX_MOOV_BYTES
-"""A header whose offsets took twice the room, and as much again for the list of spans."""
+"""Room for a header whose offsets became twice as large, and as much again for the list of spans."""
 
 
 def confine(parent_pid: int, memory_bytes: int, cpu_sec: int) -> None:
@@ -35,7 +35,7 @@ def confine(parent_pid: int, memory_bytes: int, cpu_sec: int) -> None:
 
 
 def answer(size: int, start_ms: int) -> tuple[dict[str, object], bytes]:
-    """What to say of the file on standard input, and the header if there is one."""
+    """Return the result for the file on standard input, and the header if there is one."""
     try:
         built = build_at(sys.stdin.fileno(), size, start_ms)
     except StartBeyondEndError as error:
@@ -46,18 +46,18 @@ def answer(size: int, start_ms: int) -> tuple[dict[str, object], bytes]:
         return {"unsupported": "too large"}, b""
     except OSError as error:
         return {"errno": error.errno}, b""
-    told = {
+    result: dict[str, object] = {
         "spans": [(span.offset, span.count) for span in built.spans],
         "start_sec": built.start_sec,
         "first_ms": built.first_ms,
         "until_ms": built.until_ms,
         "digest": built.digest,
     }
-    return told, built.header
+    return result, built.header
 
 
 def main() -> None:
-    """Entry point: parent's process id, limits of memory and time, the file's size, and the asked time."""
+    """Run the worker. Arguments: parent's process id, memory limit, time limit, file size, requested time in ms."""
     parent_pid, memory_bytes, cpu_sec, size, start_ms = map(int, sys.argv[1:])
     try:
         confine(parent_pid, memory_bytes, cpu_sec)

@@ -1,4 +1,4 @@
-"""Has virtual files built by child processes: a source that nobody trusts can't hold up, or bring down, a service."""
+"""Build virtual files in child processes, so that an untrusted source can't block or crash a service."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Readable(Protocol):
     """An open file, which stays open while this object is held."""
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return its descriptor."""
 
 
 class Builder:
-    """Starts a process for each virtual file, and ends it.
+    """Start a process for each virtual file, and end it.
 
-    One process a file, not a pool: it can be stopped at its time limit, is bounded in memory, gives all of it back, and
-    leaves nothing to look after. Starting one costs 50 ms.
+    One process per file, not a pool: it can be stopped at its time limit, is bounded in memory, returns all of it, and
+    leaves nothing to maintain. Starting one costs 50 ms.
 
     Args:
-        time_limit_sec: how long one may take.
-        memory_bytes: address space of one. The index of a film of two hours takes 80 MB.
+        time_limit_sec: seconds that one file may take.
+        memory_bytes: address space of one process. The index of a film of two hours takes 80 MB.
     """
 
     def __init__(self, time_limit_sec: float, memory_bytes: int) -> None:
@@ -48,23 +48,23 @@ class Builder:
         self._closed = False
 
     def build(self, file: Readable, size: int, start_ms: int) -> VirtualFile:
-        """A virtual file of an open file of `size` bytes; waits for it, so call it in a thread.
+        """Return a virtual file of an open file of `size` bytes. Blocks, so call it in a thread.
 
         Raises:
-            StartBeyondEndError: the film is over by then.
-            UnsupportedMediaError: none can be made, or it takes too much.
+            StartBeyondEndError: the film is shorter than `start_ms`.
+            UnsupportedMediaError: none can be made, or it takes too much time or memory.
             OSError: the store failed, or no process could be started.
         """
-        status, told = 0, b""
+        status, output = 0, b""
         for _ in range(_TRIES):
             if self._closed:
                 raise UnsupportedMediaError("the service ends")
-            status, told = self._run(file, size, start_ms)
+            status, output = self._run(file, size, start_ms)
             if status not in _ENDED_BY_OTHERS:
                 break
         if status != 0:
             raise UnsupportedMediaError(f"building ended with status {status}")
-        return parse_worker_output(told, size)
+        return parse_worker_output(output, size)
 
     def _run(self, file: Readable, size: int, start_ms: int) -> tuple[int, bytes]:
         limits = self._memory_bytes, math.ceil(self._time_limit_sec)
@@ -85,37 +85,37 @@ class Builder:
             return status, answer.read()
 
     def close(self) -> None:
-        """Ends what is running. From now on everything is UnsupportedMediaError."""
+        """End running processes. From now on `build` raises UnsupportedMediaError."""
         self._closed = True
         for child in list(self._running):
             child.kill()
 
 
-def parse_worker_output(told: bytes, size: int) -> VirtualFile:
-    """What a child said of a file of `size` bytes; it has met hostile input, so nothing is taken on trust.
+def parse_worker_output(output: bytes, size: int) -> VirtualFile:
+    """Validate the output of a child for a file of `size` bytes; it has read hostile input, so don't trust it.
 
     Raises:
-        StartBeyondEndError: the film is over by the asked time.
-        UnsupportedMediaError: no virtual file can be made, or the child makes no sense.
+        StartBeyondEndError: the film is shorter than the requested time.
+        UnsupportedMediaError: no virtual file can be made, or the output is invalid.
         OSError: the store failed.
     """
-    line, _, header = told.partition(b"\n")
+    line, _, header = output.partition(b"\n")
     try:
-        facts = json.loads(line)
-        if "duration_ms" in facts:
-            raise StartBeyondEndError(_whole(facts["duration_ms"]))
-        if "unsupported" in facts:
-            raise UnsupportedMediaError(str(facts["unsupported"]))
-        if "errno" in facts:
-            number = _whole(facts["errno"])
+        fields = json.loads(line)
+        if "duration_ms" in fields:
+            raise StartBeyondEndError(_whole(fields["duration_ms"]))
+        if "unsupported" in fields:
+            raise UnsupportedMediaError(str(fields["unsupported"]))
+        if "errno" in fields:
+            number = _whole(fields["errno"])
             raise OSError(number, os.strerror(number))
-        spans = tuple(Span(_whole(offset), _whole(count)) for offset, count in facts["spans"])
+        spans = tuple(Span(_whole(offset), _whole(count)) for offset, count in fields["spans"])
         if any(span.count == 0 or span.offset + span.count > size for span in spans):
             raise ValueError("outside the file")
-        first_ms, until_ms = _whole(facts["first_ms"]), _whole(facts["until_ms"])
-        return VirtualFile(header, spans, float(facts["start_sec"]), first_ms, until_ms, _tag(facts["digest"]))
+        first_ms, until_ms = _whole(fields["first_ms"]), _whole(fields["until_ms"])
+        return VirtualFile(header, spans, float(fields["start_sec"]), first_ms, until_ms, _tag(fields["digest"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UnsupportedMediaError("building made no sense") from None
+        raise UnsupportedMediaError("building gave an invalid answer") from None
 
 
 def _whole(value: object) -> int:

@@ -1,4 +1,4 @@
-"""Numbers of the system calls that a confined process may need, by machine. Others have no name here."""
+"""Numbers of the system calls that a confined process may need, by machine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 AUDIT_ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """AUDIT_ARCH_* of linux/audit.h."""
 CLONE3: Final = 435
-"""On every machine."""
+"""The same on every machine."""
 
 _BOTH: Final = {
-    # name: (x86_64, aarch64); the most frequent first, in which order they are looked for.
+    # name: (x86_64, aarch64); the most frequent first, because the filter checks them in this order.
     "pread64": (17, 67),
     "read": (0, 63),
     "futex": (202, 98),
@@ -79,7 +79,7 @@ _BOTH: Final = {
     "renameat2": (316, 276),
 }
 _X86_64_ONLY: Final = {
-    # C libraries use what both have instead, where they know of no other.
+    # aarch64 has only newer calls for these, which C libraries use there.
     "poll": 7,
     "pause": 34,
     "getrlimit": 97,

@@ -1,4 +1,4 @@
-"""Gives away, from inside a process, all that reading foreign bytes doesn't need."""
+"""Give up, from inside a process, all rights that reading foreign bytes doesn't need."""
 
 from __future__ import annotations
 
@@ -20,52 +20,52 @@ _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x08000000, 0x10000000, 0x4000000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _NOTHING_BELOW = "/proc/self/fdinfo"
-"""A folder without a way out, and without files once its process is gone; the root of what is confined."""
+"""Root of a confined process: a folder without other folders, and without files once its process has ended."""
 
 
 class Policy(NamedTuple):
-    """What a process keeps. What it has open it keeps always."""
+    """The rights that a process keeps. Open files always stay usable."""
 
     limits: Limits
     niceness: int = 0
-    """Added to its own."""
+    """Added to its nice value."""
     own_network: bool = True
-    """Also leave the network and System V objects of others where the kernel lets it: a second wall, which takes some
-    milliseconds to build and to tear down."""
+    """Also use own network and IPC namespaces if the kernel allows it: a second barrier, which takes some milliseconds
+    to set up and to tear down."""
     threads: bool = False
     readable: tuple[str, ...] = ()
-    """Paths at and below which it may open files to read them."""
+    """Paths at and below which it may open files for reading."""
     writable: tuple[str, ...] = ()
-    """The same, to read, write, make and remove them."""
+    """Paths at and below which it may read, write, create and remove files."""
 
 
 class Confinement(NamedTuple):
-    """What holds."""
+    """The restrictions that are in force."""
 
     filters_calls: bool
     landlock: int
-    """Its version; 0 where there is none."""
+    """Version of Landlock; 0 if the kernel has none."""
     own_network: bool
 
     @property
     def is_isolated(self) -> bool:
-        """Whether the network is out of reach."""
+        """Whether the process is cut off from the network."""
         return self.filters_calls or self.own_network
 
 
 def confine(policy: Policy, parent_pid: int) -> Confinement:
-    """Confine this process for good. Call it when all is imported, before it starts threads or reads foreign bytes.
+    """Confine this process for good. Call it after all imports, before starting threads or reading foreign bytes.
 
-    On Linux, on x86_64 and aarch64, limits, no_new_privs, the filter of calls, the end with the parent's thread and a
-    session of its own hold, or this raises. Landlock and namespaces hold where the kernel, and the container around,
-    allow them. On other machines there is no filter, and on other systems only limits and session hold.
+    On Linux on x86_64 and aarch64, resource limits, no_new_privs, the system call filter, the end with the parent's
+    thread and a session of its own are in force afterwards, or this raises. Landlock and namespaces are used if the
+    kernel and the container allow them. Other machines have no filter, other systems only limits and session.
 
     Args:
-        policy: what it keeps.
-        parent_pid: the parent; if that has died already, this process ends.
+        policy: the rights that it keeps.
+        parent_pid: the parent; if it has died already, this process ends.
 
     Raises:
-        SandboxError: what must hold doesn't. Read nothing, and end.
+        SandboxError: a required restriction is not in force. Read nothing, and exit.
     """
     os.nice(policy.niceness)
     with suppress(PermissionError):  # it leads one already
@@ -106,20 +106,20 @@ def _confine(policy: Policy, parent_pid: int) -> Confinement:
 
 
 def _refuse_threads() -> None:
-    """Landlock and limits of signals hold for the calling thread only, and those that it starts."""
+    """Refuse a process with threads: Landlock and capabilities apply only to the calling thread and those it starts."""
     with suppress(FileNotFoundError):
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - a child that starts fast does without pathlib
             raise SandboxError("not confined: there are threads already")
 
 
 def _leave_network() -> bool:
-    """Leave the network; return whether that worked. Root can, others in a user namespace, which containers forbid."""
+    """Leave the network; return whether that worked. Without root this needs a user namespace; containers forbid it."""
     own = _CLONE_NEWNET | _CLONE_NEWIPC
     return any(libc().unshare(flags) == 0 for flags in (_CLONE_NEWUSER | own, own))
 
 
 def _leave_root() -> None:
-    """Take an empty root where the kernel lets it: `stat` of a path needs no right that Landlock knows."""
+    """Change to an empty root if the kernel allows it, because Landlock does not restrict `stat` of a path."""
     if not _has_empty_root() and libc().unshare(_CLONE_NEWUSER) == 0:
         _has_empty_root()
 
@@ -155,9 +155,9 @@ def _prctl(option: int, value: int) -> None:
 
 
 def missing() -> tuple[str, ...]:
-    """Return what the kernel around this process lacks of the confinement: `seccomp`, `landlock`.
+    """Return the parts of the confinement that this kernel lacks: `seccomp`, `landlock`.
 
-    Namespaces are not among it: containers forbid them, and nothing depends on them.
+    Namespaces don't count: containers forbid them, and nothing depends on them.
     """
     if sys.platform != "linux":
         return "seccomp", "landlock"

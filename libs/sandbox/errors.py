@@ -1,7 +1,7 @@
-"""What can go wrong while a process is confined."""
+"""Errors of confining a process."""
 
 from __future__ import annotations
 
 
 class SandboxError(Exception):
-    """The process is not confined as it must be; it must not read foreign bytes."""
+    """The process could not be confined as required, and must not read foreign bytes."""

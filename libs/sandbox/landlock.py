@@ -1,4 +1,4 @@
-"""Landlock (landlock(7)): which files a process may open, beside those that it has open. Linux 5.13 and newer."""
+"""Landlock (landlock(7)) restricts which files a process may open. Linux 5.13 and newer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ASK_VERSION = 1
 _RULE_PATH_BENEATH = 1
 
 _FILE_RIGHTS: Final = {1: 13, 2: 14, 3: 15, 4: 15}
-"""How many rights over files there are, by version; 16 since the fifth."""
+"""Number of file rights by version of Landlock; 16 since the fifth."""
 _NETWORK, _SCOPES = 4, 6
 """Versions since which TCP, and since which abstract Unix sockets and signals, can be forbidden."""
 _TCP_BIND_CONNECT = 0b11
@@ -32,7 +32,7 @@ _OF_PLAIN_FILES: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE
 
 
 def version() -> int:
-    """Return the version of Landlock that the kernel speaks, or 0 without it."""
+    """Return the version of Landlock that the kernel supports, or 0 without it."""
     try:
         return syscall(_CREATE_RULESET, 0, 0, _ASK_VERSION)
     except OSError:
@@ -40,16 +40,16 @@ def version() -> int:
 
 
 def restrict(readable: Iterable[str] = (), writable: Iterable[str] = ()) -> int:
-    """Take from the calling thread all files but those at and below some paths.
+    """Restrict the calling thread to files at and below some paths.
 
-    What is open stays usable. Where the kernel can, TCP, abstract Unix sockets of others and signals to others are
+    Open files stay usable. If the kernel supports it, TCP, abstract Unix sockets of others and signals to others are
     forbidden, too. Needs no_new_privs.
 
     Returns:
-        The version of Landlock that holds; 0 if the kernel has none and nothing was taken.
+        The version of Landlock in force; 0 if the kernel has none and nothing is restricted.
 
     Raises:
-        OSError: a path is not there, or the kernel refuses.
+        OSError: a path does not exist, or the kernel refuses.
     """
     found = version()
     if not found:

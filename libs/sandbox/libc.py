@@ -11,7 +11,7 @@ _library: ctypes.CDLL | None = None
 
 def libc() -> ctypes.CDLL:
     """Return the C library, which keeps `errno` for `ctypes.get_errno`."""
-    global _library  # noqa: PLW0603 - loaded once, and not at import, which other systems must survive
+    global _library  # noqa: PLW0603 - loaded once; not at import, which would fail on other systems
     if _library is None:
         _library = ctypes.CDLL(None, use_errno=True)
         _library.syscall.restype = ctypes.c_long
@@ -22,7 +22,7 @@ def syscall(number: int, *arguments: int) -> int:
     """Make a system call (syscall(2)); buffers are passed by address.
 
     Raises:
-        OSError: it failed.
+        OSError: the call failed.
     """
     result = int(libc().syscall(ctypes.c_long(number), *(ctypes.c_long(argument) for argument in arguments)))
     if result < 0:

@@ -7,16 +7,17 @@ from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """What one process may use."""
+    """The resources that one process may use."""
 
     memory_bytes: int
-    """Address space."""
+    """Address space in bytes."""
     cpu_sec: int
-    """Processor time. Then comes SIGXCPU, which tells this end from others, and SIGKILL a second later."""
+    """Processor time. Then the process gets SIGXCPU, by which the parent recognises this limit, and SIGKILL a second
+    later."""
     file_bytes: int = 0
-    """Size of the largest file that it may write."""
+    """Size in bytes of the largest file that it may write."""
     open_files: int = 4
-    """Lowest descriptor that it can't have: standard input, output and error, and a duplicate of one of them."""
+    """Lowest descriptor that it can't open. 4: standard input, output and error, and a duplicate of one of them."""
 
     def apply(self, *, threads: bool) -> None:
         """Set the limits; nothing raises them again without CAP_SYS_RESOURCE. A lower hard limit is kept.

@@ -1,7 +1,7 @@
-"""What a confined process may ask of the kernel: compute, use what it has open, and end.
+"""The system calls that a confined process may make: compute, use open files, and exit.
 
-Found by tracing decoders of all supported formats and the builder of virtual MP4 files, plus what C libraries fall back
-to. Nothing that names another process, a socket, a program or a path is among it.
+Found by tracing decoders of all supported formats and the builder of virtual MP4 files, plus the calls that C libraries
+fall back to. None of them takes another process, a socket, a program or a path.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 0, 1, 2, 3, 1030
 _CLONE_THREAD = 0x00010000
 _FLAGS_OF_THREADS = 0x007D0F00
 """What C libraries pass to make a thread: VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID,
-CHILD_CLEARTID, and musl's DETACHED. No namespace and no signal to a parent is among it."""
+CHILD_CLEARTID, and musl's DETACHED. They include no namespace and no signal to a parent."""
 
 _NOT_EXECUTABLE: Final[Alternatives] = ((Check(2, 0, _PROT_EXEC),),)
 _OF_ITSELF: Final[Alternatives] = ((Check(0, _SELF),),)
 
 
 def rules(own_pid: int, *, threads: bool, paths: bool, writable_paths: bool) -> dict[str, Alternatives]:
-    """Return what is allowed, by system call.
+    """Return the allowed system calls with the checks of their arguments.
 
     Args:
         own_pid: the process, which may signal itself, as `abort` does.
         threads: it may start threads; never processes.
-        paths: it may open files by name, where Landlock lets it.
-        writable_paths: it may also make, rename and remove files there.
+        paths: it may open files by name, as far as Landlock allows.
+        writable_paths: it may also create, rename and remove files there.
     """
     allowed = dict.fromkeys(_FREE, _ALWAYS) | {
-        # No new code: what is writable does not become executable.
+        # No new code: writable memory can't become executable.
         "mmap": _NOT_EXECUTABLE,
         "mprotect": _NOT_EXECUTABLE,
-        # As C libraries spell `fstat`: an open file by its descriptor.
+        # C libraries call this for `fstat`: an open file by its descriptor.
         "newfstatat": ((Check(0, 0, _NEGATIVE), Check(3, _AT_EMPTY_PATH)),),
-        # Not: flags and owners of descriptions that the parent shares, locks, leases, notifications.
+        # Not allowed: flags and owners of open file descriptions that the parent shares, locks, leases, notifications.
         "fcntl": tuple((Check(1, command),) for command in (_F_DUPFD_CLOEXEC, _F_SETFD, _F_DUPFD, _F_GETFD, _F_GETFL)),
         "getsid": _OF_ITSELF,
         "getpriority": ((Check(0, _PRIO_PROCESS), Check(1, _SELF)),),
         "setpriority": ((Check(0, _PRIO_PROCESS), Check(1, _SELF)),),
-        # Its own limits, and only to read them.
+        # Only reading its own limits.
         "prlimit64": ((Check(0, _SELF), Check(2, 0), Check(2, 0, upper=True)),),
         "tgkill": ((Check(0, own_pid),),),
     }

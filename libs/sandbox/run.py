@@ -1,4 +1,4 @@
-"""Starts, awaits and ends a process that will confine itself, from the outside."""
+"""Start, await and end a process that will confine itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _DYING_SEC: Final = 5.0
 _REAPED_SEC: Final = 1.0
 _LOOK_EVERY_SEC: Final = 0.02
-"""Where the kernel can't tell of an end by a descriptor."""
+"""Polling interval if the kernel has no descriptors for processes (pidfd)."""
 
 
 def answer_file() -> IO[bytes]:
-    """Make a file for what a process answers: there is no pipe that could fill up, block or stay open.
+    """Create a file for the output of a process: a pipe could fill up, block or stay open.
 
-    It lies in memory where the system can; the process's limit of file sizes bounds it. Close it.
+    It is in memory if the system supports that; the process's limit of file sizes bounds it. The caller closes it.
     """
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("answer"), "w+b")
@@ -35,14 +35,14 @@ def answer_file() -> IO[bytes]:
 class Child:
     """A process in a session of its own, with no environment and no descriptors but the standard ones.
 
-    Await it by `wait` or `wait_async`, which end its whole session, whatever it left there, before its process id can
-    become another's. It ends, too, when the thread that made this object ends, once it has confined itself.
+    Await it with `wait` or `wait_async`, which kill all processes of its session before its process id can be reused.
+    Once it has confined itself, it also ends when the thread that created this object ends.
 
     Args:
         command: the program and its arguments.
-        stdin: what it reads, a descriptor.
-        stdout: what it answers to, a descriptor.
-        cwd: its folder.
+        stdin: descriptor of its input.
+        stdout: descriptor of its output.
+        cwd: its working directory.
 
     Raises:
         OSError: it could not be started.
@@ -99,17 +99,17 @@ class Child:
         return self._status()
 
     def kill(self) -> None:
-        """Kill it and all that is left in its session; from any thread, at any time."""
+        """Kill it and all other processes of its session. Callable from any thread, at any time."""
         with self._lock:
             if self._process.returncode is None:
-                # macOS says of a group of zombies that it is not permitted.
+                # macOS reports EPERM for a group of zombies.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
-        """Forget it, now that it has ended; a debugger may hold it for a moment.
+        """Collect its exit status, now that it has ended; a debugger may hold it for a moment.
 
-        A read from a share that hangs can't be killed. What ends only when that returns is forgotten by `subprocess`.
+        A process that reads from a network share that hangs can't be killed. `subprocess` collects it when it ends.
         """
         with self._lock, suppress(subprocess.TimeoutExpired):
             self._process.wait(_REAPED_SEC)
@@ -122,7 +122,7 @@ class Child:
     def _has_ended(self) -> bool:
         if not hasattr(os, "waitid"):
             return self._process.poll() is not None
-        # Its process id stays its own until `_reap`.
+        # The process id is not reused until `_reap`.
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _ends_within(self, seconds: float) -> bool:

@@ -1,7 +1,7 @@
-"""A seccomp filter (seccomp(2)) that lists what a process may ask of the kernel, and refuses all else.
+"""A seccomp filter (seccomp(2)) that allows a list of system calls and refuses all others.
 
-It is a program of classic BPF which the kernel runs at each system call. What is not listed fails with EPERM; a call by
-another architecture's numbers, which would mean something else, ends the process.
+It is a program of classic BPF that the kernel runs at each system call. A call that is not listed fails with EPERM; one
+with another architecture's number, which would mean another call, ends the process.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 MACHINES: Final = frozenset(_SECCOMP)
-"""Those that there are rules for, as `os.uname` names them."""
+"""Machines with a filter, by their name in `os.uname`."""
 _SET_MODE_FILTER, _GET_ACTION_AVAILABLE = 1, 2
 _FLAG_ALL_THREADS = 1
 
 _LOAD, _AND, _JUMP_EQUAL, _JUMP_AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _AT_NUMBER, _AT_ARCHITECTURE, _AT_ARGUMENTS = 0, 4, 16  # in struct seccomp_data
 _X32_CALLS = 0x40000000
-"""System calls of x86_64 from this number on are those of its 32-bit variant, by the same architecture's name."""
+"""System calls of x86_64 from this number on belong to its 32-bit variant, which has the same architecture's number."""
 _WHOLE = 0xFFFFFFFF
 
 ALLOW: Final = 0x7FFF0000
@@ -37,7 +37,7 @@ ABSENT: Final = 0x00050000 | errno.ENOSYS
 
 
 class Check(NamedTuple):
-    """What a 32-bit half of an argument must be, on a machine that puts the lower half first."""
+    """The required value of a 32-bit half of an argument, on a little-endian machine."""
 
     argument: int
     value: int
@@ -54,8 +54,8 @@ Instruction = tuple[int, int, int, int]
 def program(machine: str, rules: Mapping[str, Alternatives]) -> list[Instruction]:
     """Translate rules, by the names of the calls, for a machine of `AUDIT_ARCHITECTURES`.
 
-    A call that the machine doesn't have is left out. `clone3` is absent, as its flags lie where a filter can't look: C
-    libraries then use `clone`.
+    A call that the machine doesn't have is left out. `clone3` fails with ENOSYS, because a filter can't read its flags
+    from memory: C libraries then use `clone`.
     """
     code: list[Instruction] = [
         (_LOAD, 0, 0, _AT_ARCHITECTURE),
@@ -68,7 +68,7 @@ def program(machine: str, rules: Mapping[str, Alternatives]) -> list[Instruction
     numbers = CALLS[machine]
     for name, alternatives in rules.items():
         if name in numbers:
-            code += _when(numbers[name], _judge(alternatives))
+            code += _when(numbers[name], _check_arguments(alternatives))
     return [*code, *_when(CLONE3, [(_RETURN, 0, 0, ABSENT)]), (_RETURN, 0, 0, REFUSE)]
 
 
@@ -76,7 +76,7 @@ def _when(number: int, block: list[Instruction]) -> list[Instruction]:
     return [(_JUMP_EQUAL, 0, len(block), number), *block]
 
 
-def _judge(alternatives: Alternatives) -> list[Instruction]:
+def _check_arguments(alternatives: Alternatives) -> list[Instruction]:
     code: list[Instruction] = []
     for checks in alternatives:
         block: list[Instruction] = [(_RETURN, 0, 0, ALLOW)]
@@ -92,11 +92,11 @@ def _judge(alternatives: Alternatives) -> list[Instruction]:
 
 
 class Filter:
-    """A filter that is ready to be installed, which then takes no memory to speak of.
+    """A prepared filter: installing it needs hardly any memory.
 
     Args:
         machine: the processor, as `os.uname` names it.
-        rules: what is allowed.
+        rules: the allowed calls.
     """
 
     def __init__(self, machine: str, rules: Mapping[str, Alternatives]) -> None:
@@ -111,13 +111,13 @@ class Filter:
         Raises:
             OSError: the kernel refuses; nothing is filtered.
         """
-        # A number above 0 is that of a thread which could not be filtered.
+        # A positive result is the id of a thread that could not be filtered.
         if syscall(self._call, _SET_MODE_FILTER, _FLAG_ALL_THREADS, ctypes.addressof(self._header)) != 0:
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def is_available(machine: str) -> bool:
-    """Return whether the kernel takes filters on this machine, and this package has rules for it."""
+    """Return whether the kernel supports filters, and this package has rules for this machine."""
     if machine not in _SECCOMP:
         return False
     action = ctypes.create_string_buffer(struct.pack("=I", KILL))

@@ -13,13 +13,13 @@ from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from zerocopy.head import Headers, render
 from zerocopy.messages import EXTENSION
-from zerocopy.part import Part
+from zerocopy.segment import SendSegment
 from zerocopy.sender import ClientGoneError
 
 if TYPE_CHECKING:
     from uvicorn._types import HTTPScope
 
-    from zerocopy.protocol import ZeroCopyProtocol
+    from zerocopy.connection import Connection
 
 _JOINED_BYTES = 64 * 1024
 """Bodies up to this size are copied behind the headers, so that both leave in one segment."""
@@ -28,21 +28,21 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class ZeroCopyCycle(RequestResponseCycle):
-    """Uvicorn's cycle with the extension's message.
+    """Uvicorn's request-response cycle, which also takes the extension's message.
 
-    It keeps the headers back until something follows them, as ASGI allows (HTTP specification, "Response Start"): both
-    leave together, and until then another `http.response.start` may replace the first. Chunks are left to HTTP/1.1
-    (RFC 9112, 6.1); with older clients the connection's end is the end of a body of unknown length.
+    The headers are held back until something follows them, as ASGI allows (HTTP specification, "Response Start"): both
+    leave together, and until then another `http.response.start` may replace the first. Only HTTP/1.1 clients get chunks
+    (RFC 9112, 6.1); for older ones the end of the connection ends a body of unknown length.
 
     Args:
         connection: where the request came from.
         scope: the request.
         keep_alive: whether the connection may stay open after it.
-        expect_100_continue: whether the client waits for leave to send the body.
+        expect_100_continue: whether the client waits for 100 (Continue) before it sends the body.
     """
 
     def __init__(
-        self, connection: ZeroCopyProtocol, scope: HTTPScope, *, keep_alive: bool, expect_100_continue: bool
+        self, connection: Connection, scope: HTTPScope, *, keep_alive: bool, expect_100_continue: bool
     ) -> None:
         super().__init__(
             scope,
@@ -61,22 +61,22 @@ class ZeroCopyCycle(RequestResponseCycle):
         self._head = b""
         self._ends_with_connection = False
         self.received = b""
-        """The request as it came, if it came whole and alone."""
+        """The request's bytes, if they were received whole and without others."""
         self.has_parts = False
-        """Whether the body has parts of files in it."""
+        """Whether the body contains parts of files."""
         self.awaits_client = False
         """Whether the application waits for a message of the request."""
         self.writes = 0
-        """How often something was written that is no part of a file."""
+        """How many writes were made that are no part of a file."""
 
     async def send(self, message: Any) -> None:
-        """Takes a message of the response: ASGI's `send`.
+        """Take a message of the response: ASGI's `send`.
 
         Raises:
             OSError: a file can't be read, or ends early.
             RuntimeError: the message is not allowed here, or the body does not have the promised length.
         """
-        # Waits until all that was sent before is in the kernel: the write buffer's limit is 0.
+        # Wait until all that was sent before is in the kernel: the write buffer's limit is 0.
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -100,8 +100,8 @@ class ZeroCopyCycle(RequestResponseCycle):
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
 
     async def receive(self) -> Any:
-        """Waits for a message of the request: ASGI's `receive`."""
-        # Whoever turns to the client may have nothing to say for long (server-sent events).
+        """Wait for a message of the request: ASGI's `receive`."""
+        # An application that waits for the client may send nothing for long (server-sent events): send the headers now.
         if self._head and not self.disconnected:
             self._write(b"")
         self.awaits_client = True
@@ -150,12 +150,12 @@ class ZeroCopyCycle(RequestResponseCycle):
             return
         self._count(count, more_body=more_body)
         head, self._head = self._head, b""
-        part = Part(b"%b%x\r\n" % (head, count) if self.chunked_encoding else head, file, offset, count)
+        part = SendSegment(b"%b%x\r\n" % (head, count) if self.chunked_encoding else head, file, offset, count)
         self.has_parts = True
         try:
             waiter = self._connection.sender.send(part, message.get("sent"), message.get("residency"))
             if waiter is not None:
-                self.response_started = self.response_started or part.started
+                self.response_started = self.response_started or part.has_started
                 try:
                     await waiter
                 finally:
@@ -164,8 +164,8 @@ class ZeroCopyCycle(RequestResponseCycle):
             self._break()
             return
         except BaseException:
-            # Of a response that has begun, nothing can follow now. One that has not may be replaced.
-            if self.response_started or part.started:
+            # A response that has begun can't be continued. One that has not may be replaced by another.
+            if self.response_started or part.has_started:
                 self._break()
             raise
         self.response_started = True
@@ -179,7 +179,7 @@ class ZeroCopyCycle(RequestResponseCycle):
             self._complete()
 
     def _count(self, count: int, *, more_body: bool) -> None:
-        """Holds the body against what Content-Length promised."""
+        """Check the length of the body against Content-Length."""
         if self.chunked_encoding or self._ends_with_connection or self.scope["method"] == "HEAD":
             return
         left = self.expected_content_length - count
@@ -207,7 +207,7 @@ class ZeroCopyCycle(RequestResponseCycle):
         self.on_response()
 
     def _break(self) -> None:
-        """Ends the connection, and with it a body that will not become whole."""
+        """Abort the connection, because the body can't be completed."""
         self.disconnected = True
         self.message_event.set()
         if self._ends_with_connection:
@@ -218,7 +218,7 @@ class ZeroCopyCycle(RequestResponseCycle):
 
 
 def _range(message: Any) -> tuple[int, int, int, bool]:
-    """Descriptor, offset and count of a message, and whether the file's position has to move."""
+    """Return descriptor, offset and count of a message, and whether the file's position has to move."""
     file = message["file"]
     if not isinstance(file, int):
         file = file.fileno()
@@ -230,5 +230,5 @@ def _range(message: Any) -> tuple[int, int, int, bool]:
     if count is None:
         count = max(0, os.fstat(file).st_size - offset)
     if offset < 0 or count < 0:
-        raise ValueError("A part of a file begins at or after 0 and has no less than 0 bytes.")
+        raise ValueError("The offset and the count of a part of a file must not be negative.")
     return file, offset, count, moves_position

@@ -1,11 +1,10 @@
-"""Starts a coroutine at once instead of in the event loop's next turn.
+"""Start a coroutine at once instead of in the event loop's next turn.
 
 Most requests for a part of a file are answered without waiting for anything. Such a coroutine needs neither a task of
 its own nor another turn of the loop, which together cost as much as parsing the request.
 
-Python 3.12 has eager tasks for that. On 3.11 the same is done by hand: the first step runs with a spare task entered as
-the current one, for `asyncio.timeout` and all else that asks for it; if the coroutine then waits for something, that
-very task carries on with it.
+Python 3.12 has eager tasks for that. On 3.11 the first step runs with a spare task entered as the current one, which
+`asyncio.timeout` and others need; if the coroutine then waits for something, that task continues it.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ Steps = Coroutine[Any, Any, None]
 if sys.version_info >= (3, 12):
 
     class Starter:
-        """Starts coroutines on one event loop."""
+        """Start coroutines on one event loop."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop
 
         def start(self, coroutine: Steps, context: Context) -> asyncio.Task[None] | None:
-            """Runs a coroutine up to where it first waits. The task that has the rest, or None if there is none."""
+            """Run a coroutine until it first waits. Return the task that continues it, or None if it is done."""
             task = asyncio.Task(coroutine, loop=self._loop, context=context, eager_start=True)
             return None if task.done() else task
 
 else:
 
     class _Spare:
-        """A task that waits for a coroutine to carry on with."""
+        """A task that waits for a coroutine to continue."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._handed_over: asyncio.Future[None] = loop.create_future()
@@ -46,13 +45,13 @@ else:
             self.task = loop.create_task(self._run())
 
         def carry_on(self, coroutine: Steps, context: Context, awaited: Any) -> None:
-            """Takes a coroutine over that has begun to wait for something."""
+            """Take over a coroutine that has begun to wait for something."""
             self._coroutine = coroutine
             self._context = context
             self._awaited = awaited
             if awaited is not None:
-                # Up to this task's turn, others may begin to wait for the same.
-                awaited._asyncio_future_blocking = False  # noqa: SLF001 - how tasks and futures speak to each other
+                # Until this task's turn, other tasks may begin to wait for the same future.
+                awaited._asyncio_future_blocking = False  # noqa: SLF001 - the protocol between tasks and futures
             self._handed_over.set_result(None)
 
         async def _run(self) -> None:
@@ -72,7 +71,7 @@ else:
     def _carry_on(
         coroutine: Steps, context: Context, awaited: Any, error: BaseException | None
     ) -> Generator[Any, Any, None]:
-        """Takes the steps of a coroutine as `await` would, but in the context of its first one."""
+        """Run a coroutine as `await` would, but in the context of its first step."""
         if awaited is not None:
             awaited._asyncio_future_blocking = True  # noqa: SLF001 - see above
         while True:
@@ -91,14 +90,14 @@ else:
                 return
 
     class Starter:
-        """Starts coroutines on one event loop."""
+        """Start coroutines on one event loop."""
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
             self._loop = loop
             self._spare: _Spare | None = None
 
         def start(self, coroutine: Steps, context: Context) -> asyncio.Task[None] | None:
-            """Runs a coroutine up to where it first waits. The task that has the rest, or None if there is none."""
+            """Run a coroutine until it first waits. Return the task that continues it, or None if it is done."""
             if asyncio.current_task(self._loop) is not None:
                 return self._loop.create_task(coroutine, context=context)
             spare = self._spare

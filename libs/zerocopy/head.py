@@ -1,4 +1,4 @@
-"""Status line and header fields of a response as bytes, and what they mean for its body."""
+"""Write status line and header fields of a response, and derive from them how its body is framed."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_BODILESS = frozenset({204, 304})
+_WITHOUT_BODY = frozenset({204, 304})
 _FRAMING = frozenset({b"connection: ", b"content-length: ", b"transfer-encoding: "})
 
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 
-# What no field value may hold (RFC 9110, 5.5): one that ended its line early would be another field to the client.
+# Not allowed in field values (RFC 9110, 5.5): a line end in one would begin another field for the client.
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
 
-# Field names as they are written, by how applications spell them: a name is looked at once.
+# Field names as they are written, by the spelling that applications use: each is checked once.
 _LABELS: dict[bytes, bytes] = {}
 _MAX_LABELS = 1000
 
 
 class Head(NamedTuple):
-    """What precedes a response's body."""
+    """Status line and header fields of a response."""
 
     data: bytes
-    """As it is on the wire."""
+    """The bytes on the wire."""
     length: int
-    """The body's length in bytes, where Content-Length says so; otherwise 0."""
+    """The body's length in bytes according to Content-Length; 0 without that field."""
     is_chunked: bool
     """Whether the body is in chunks (RFC 9112, 7.1)."""
     ends_with_connection: bool
@@ -38,7 +38,7 @@ class Head(NamedTuple):
 
 
 def render(status: int, headers: Headers, *, method: str, http_version: str, keeps_alive: bool) -> Head:
-    """Writes a response's head (RFC 9112, sections 4 to 6 and 9.6).
+    """Write status line and header fields (RFC 9112, sections 4 to 6 and 9.6).
 
     Args:
         status: the status code.
@@ -48,7 +48,7 @@ def render(status: int, headers: Headers, *, method: str, http_version: str, kee
         keeps_alive: whether the connection may stay open; a field can say otherwise.
 
     Raises:
-        RuntimeError: a field has characters that don't belong there.
+        RuntimeError: a field has characters that are not allowed.
     """
     length: int | None = None
     is_chunked = says_close = ends_with_connection = False
@@ -63,7 +63,7 @@ def render(status: int, headers: Headers, *, method: str, http_version: str, kee
                 is_chunked = is_chunked or value.lower() == b"chunked"
             else:
                 says_close = says_close or _says_close(value)
-    if length is None and not is_chunked and method != "HEAD" and status not in _BODILESS:
+    if length is None and not is_chunked and method != "HEAD" and status not in _WITHOUT_BODY:
         if http_version == "1.1":
             is_chunked = True
             lines.append(b"transfer-encoding: chunked")
@@ -80,24 +80,24 @@ def render(status: int, headers: Headers, *, method: str, http_version: str, kee
 
 
 def begin(status: int, headers: Headers) -> Head:
-    """Writes the beginning of an HTTP/1.1 head that can be used again: its framing, and the empty line, are to follow.
+    """Write the reusable beginning of an HTTP/1.1 head; Content-Length and the empty line have to follow.
 
     Raises:
-        RuntimeError: a field has characters that don't belong there, or is about framing.
+        RuntimeError: a field has characters that are not allowed, or is about framing.
     """
     keeps_alive = True
     for name, value in headers:
         if name.lower() in _LENGTHS:
-            raise RuntimeError("The length of a part of a file is not for the application to say.")
+            raise RuntimeError("The application must not set the length of a part of a file.")
         keeps_alive = keeps_alive and not (name.lower() == b"connection" and _says_close(value))
     return Head(STATUS_LINE[status] + fields(headers), 0, False, False, keeps_alive)
 
 
 def fields(headers: Headers) -> bytes:
-    """Writes header fields, each with the end of its line.
+    """Write header fields, each with the end of its line.
 
     Raises:
-        RuntimeError: one has characters that don't belong there.
+        RuntimeError: one has characters that are not allowed.
     """
     lines = [(_LABELS.get(name) or _label(name)) + value for name, value in headers]
     lines.append(b"")
@@ -111,7 +111,7 @@ def _says_close(value: bytes) -> bool:
 
 
 def _check(data: bytes, lines: int) -> None:
-    """Makes sure that a head has the ends of its own lines in it, and no other control character."""
+    """Check that a head contains the ends of its own lines and no other control character."""
     if len(data) - len(data.translate(None, _CONTROLS)) != 2 * lines:
         raise RuntimeError("Invalid HTTP header value.")
 

@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP/1.1 protocol, strict about what it takes for a request (RFC 9110 and 9112)."""
+"""Uvicorn's HTTP/1.1 protocol with strict parsing and bounded requests (RFC 9110 and 9112)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_HEAD_BYTES = 64 * 1024
 """Largest head of a request, in bytes; also the most that may come between two pieces of its content."""
 
 LINGER_SEC = 2.0
-"""For how long what a refused client still sends is read and dropped (RFC 9112, section 9.6)."""
+"""Seconds during which data from a refused client is read and dropped (RFC 9112, section 9.6)."""
 
 LINGER_BYTES = 1024 * 1024
-"""How much of it is read and dropped; a client that sends more is cut off."""
+"""Bytes that are read and dropped; the connection of a client that sends more is aborted."""
 
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 """Characters of `uri-host [ ":" port ]` (RFC 3986, sections 3.2.2 and 3.2.3)."""
@@ -36,12 +36,12 @@ def _split(url: bytes) -> tuple[str, bytes, bytes]:
 
 
 def split_target(url: bytes) -> tuple[str, bytes, bytes]:
-    """Return path, the same as it was sent, and query of a request's target. A viewer asks for one many times."""
+    """Return decoded path, raw path and query of a request's target. Cached, as a viewer requests one many times."""
     return _split(url) if len(url) <= _MAX_KEPT_URL else _split.__wrapped__(url)
 
 
 class Refusal(NamedTuple):
-    """Why something is no request that this server takes. The connection ends with it."""
+    """The response to a request that is not accepted. The connection ends with it."""
 
     status: int
     message: str
@@ -54,10 +54,10 @@ NO_TUNNELS = Refusal(501, "This server opens no tunnels.")
 
 
 class RefusedError(Exception):
-    """What came is refused.
+    """The received data is no acceptable request.
 
     Args:
-        refusal: the answer to it.
+        refusal: the response to it.
     """
 
     def __init__(self, refusal: Refusal) -> None:
@@ -66,33 +66,33 @@ class RefusedError(Exception):
 
 
 class IncomingProtocol(HttpToolsProtocol):
-    """Reads requests, and bounds their memory and time.
+    """Read requests, and bound their memory and time.
 
     - HTTP/1.1 has exactly one `Host` (RFC 9112, section 3.2).
     - A head is at most `MAX_HEAD_BYTES` long (RFC 6585, section 5). Trailers and chunk extensions are dropped.
-    - An offer to upgrade that is not taken is ignored (RFC 9110, section 7.8): content is read, and what follows
+    - An upgrade offer that is not accepted is ignored (RFC 9110, section 7.8): the content is read, and what follows
       is the next request.
-    - A head has to be there `arrival_sec` after its first byte, or after the connection began; content must not pause
-      for longer while somebody waits for it.
+    - A head must be complete `arrival_sec` after its first byte, or after the connection began; content must not pause
+      for longer while the application waits for it.
     """
 
     arrival_sec: float = 30.0
-    """Seconds that a head may take, and that content may pause."""
+    """Seconds within which a head must arrive, and for which content may pause."""
 
     arrivals: Arrivals
     is_between_requests = True
     messages_begun = 0
-    """How many messages began in the data that was parsed last."""
+    """Number of messages that began in the data parsed last."""
     lingers_until: float | None = None
-    """In the loop's time; set when a refusal was sent and nothing else will be."""
+    """In the loop's time; set when a refusal was sent, after which nothing else is sent."""
 
     _running: RequestResponseCycle | None = None
     _is_in_head = False
     _has_progressed = False
     arrived_at = 0.0
-    """When the client last did what is expected of it, in the loop's time."""
+    """When the client last sent what is expected of it, in the loop's time."""
     _unsettled_bytes = 0
-    """Bytes that came since the head began or the last content came."""
+    """Bytes received since the head began or the last content was received."""
     _data_bytes = 0
     _dropped_bytes = 0
     _refused: Refusal | None = None
@@ -114,7 +114,7 @@ class IncomingProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request. The content of one that offers an upgrade has not been looked at yet."""
+        """End a request, except one with an upgrade offer, whose content has not been read yet."""
         if self.parser.should_upgrade():
             return
         self.is_between_requests = True
@@ -124,7 +124,7 @@ class IncomingProtocol(HttpToolsProtocol):
             cycle.message_event.set()
 
     def check_head(self) -> bool:
-        """Check a head that is complete. Return whether it is the one that counts.
+        """Check a complete head. Return whether to answer it now: one with an upgrade offer is read again without it.
 
         Raises:
             RefusedError: it breaks a rule.
@@ -149,14 +149,14 @@ class IncomingProtocol(HttpToolsProtocol):
         self.headers = []
         return True
 
-    # For the protocol that answers
+    # For the protocol that sends responses
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Have the parser read what came.
+        """Parse received data.
 
         Raises:
-            RefusedError: it is no request, or none that is taken.
-            httptools.HttpParserUpgrade: the connection is for another protocol from now on.
+            RefusedError: it is no request, or one that is not accepted.
+            httptools.HttpParserUpgrade: the connection belongs to another protocol from now on.
         """
         begins_clean = self.is_between_requests
         self.messages_begun = 0
@@ -186,7 +186,7 @@ class IncomingProtocol(HttpToolsProtocol):
         self.arrivals.watch(self)
 
     def drop(self, count: int) -> None:
-        """Drop so many bytes of a refused client; cut it off when it goes on for longer than `LINGER_BYTES`."""
+        """Drop `count` bytes from a refused client; abort its connection after `LINGER_BYTES`."""
         if self.lingers_until is None:
             return
         self._dropped_bytes += count
@@ -206,7 +206,7 @@ class IncomingProtocol(HttpToolsProtocol):
             is_overdue = now > self.lingers_until
         elif self.is_between_requests:
             if self.cycle is not None:
-                # It is being answered, or idle: that has a time of its own.
+                # The request is being answered, or the connection is idle, for which there is another timeout.
                 return False
             is_overdue = now - self.arrived_at > self.arrival_sec
         elif self._is_client_excused():
@@ -219,7 +219,7 @@ class IncomingProtocol(HttpToolsProtocol):
         return not is_overdue
 
     def _is_client_excused(self) -> bool:
-        """Whether nothing has to come now: the server is busy with, or has not asked for, what was sent."""
+        """Return whether no data is due now: the server is still busy with the last data, or has not asked for more."""
         running = self._running
         if running is not None and not (running.response_complete or running.more_body):
             return True
@@ -242,9 +242,9 @@ class IncomingProtocol(HttpToolsProtocol):
                 return
 
     def _ignore_upgrade(self) -> None:
-        """Read the head that was read last once more, without the offer.
+        """Parse the last head once more, without the upgrade offer.
 
-        The parser takes no content of a request with an offer, and what follows for another protocol's.
+        With an offer the parser would read no content, and take what follows for another protocol's.
         """
         parser = self.parser
         lines = [b"%b %b HTTP/%b\r\n" % (parser.get_method(), self.url, parser.get_http_version().encode())]
@@ -255,10 +255,10 @@ class IncomingProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"".join(lines))
 
     def _account(self, *, begins_clean: bool) -> None:
-        """Take note of a request that is not complete yet.
+        """Record the progress of a request that is not complete yet.
 
         Raises:
-            RefusedError: too much came of it without any content.
+            RefusedError: too many bytes came without any content.
         """
         if self._has_progressed:
             self._has_progressed = False
@@ -273,7 +273,7 @@ class IncomingProtocol(HttpToolsProtocol):
         self.arrivals.watch(self)
 
     def _head_size(self) -> int:
-        """Bytes of the head so far, as it is usually written."""
+        """Return the bytes of the head so far, written in the usual way."""
         line = len("GET  HTTP/1.1\r\n\r\n") + len(self.url)
         return line + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
 

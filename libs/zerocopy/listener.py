@@ -1,7 +1,7 @@
 """Accept connections in bursts.
 
-libuv, and so uvloop, accepts one connection in each turn of the event loop. Where hundreds of clients read at full
-speed a turn takes tens of milliseconds, and the last of five hundred newcomers would wait for seconds.
+libuv, and so uvloop, accepts one connection in each turn of the event loop. While hundreds of clients read at full
+speed a turn takes tens of milliseconds, so that the last of five hundred new connections would wait for seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 
 BURST = 64
-"""Connections accepted in one turn of the loop; with workers that share a socket, others get their share of a rush."""
+"""Connections accepted in one turn of the loop; the rest of a burst is left to other workers that share the socket."""
 
 RETRY_SEC = 1.0
 """Pause after the system had no descriptor or memory for another connection."""
@@ -28,8 +28,8 @@ class Listener:
 
     Args:
         loop: the event loop of the connections.
-        sock: a listening socket; it stays the caller's to close.
-        protocol: makes the protocol of a connection.
+        sock: a listening socket; the caller has to close it.
+        protocol: creates the protocol of a connection.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Listener:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                # The client waits in the kernel's queue. Asking again at once would keep the processor busy.
+                # The client waits in the kernel's queue. Trying again at once would keep the processor busy.
                 logger.error("Connections wait: %s.", error.strerror)
                 self._loop.remove_reader(self._socket)
                 self._retry = self._loop.call_later(RETRY_SEC, self._watch)

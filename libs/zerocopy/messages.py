@@ -1,4 +1,4 @@
-"""The ASGI extension's message, and what an application may hand over with it."""
+"""The ASGI extension's message and the objects that an application may pass in it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ EXTENSION: Literal["http.response.zerocopysend"] = "http.response.zerocopysend"
 
 
 class HasFileno(Protocol):
-    """An open file, a socket: whatever has a descriptor."""
+    """An object with a file descriptor, such as an open file or a socket."""
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
 
 
 class Residency(Protocol):
-    """Knows which parts of a file can be sent without waiting for a disk, and has threads for the others."""
+    """Know which parts of a file can be sent without waiting for a disk, and run threads for the others."""
 
     def is_resident(self, fd: int, offset: int, count: int) -> bool:
-        """Whether `count` bytes from `offset` are in memory. Does no I/O and takes microseconds.
+        """Return whether `count` bytes from `offset` are in memory. Takes microseconds and never waits for a disk.
 
         Raises:
             OSError: the file can't be read.
         """
 
     def run(self, step: Callable[[], int]) -> Future[int]:
-        """Runs a step that may wait for a disk in a thread.
+        """Run a step that may wait for a disk in a thread.
 
         Raises:
             RuntimeError: the threads have been shut down.
@@ -36,7 +36,7 @@ class Residency(Protocol):
 
 
 class RangeAnswer(Protocol):
-    """An answer to a GET whose body is one part of a file, and what watches it being sent."""
+    """A response to a GET whose body is one part of a file, with callbacks for its progress."""
 
     @property
     def status(self) -> int:
@@ -44,14 +44,14 @@ class RangeAnswer(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
-        """Fields that many answers share, without `Content-Length`.
+        """Fields that many responses share, without `Content-Length`.
 
-        As long as this is the same object, status and fields are written once.
+        As long as this is the same object, status and these fields are serialised only once.
         """
 
     @property
     def fields(self) -> Sequence[tuple[bytes, bytes]]:
-        """Fields of this answer alone, without `Content-Length`."""
+        """Fields of this response alone, without `Content-Length`."""
 
     @property
     def file(self) -> HasFileno:
@@ -63,45 +63,45 @@ class RangeAnswer(Protocol):
 
     @property
     def count(self) -> int:
-        """How many bytes; at least one."""
+        """Number of bytes; at least one."""
 
     @property
     def residency(self) -> Residency | None:
         """As in `ZeroCopySendEvent`."""
 
     def sent(self, count: int) -> None:
-        """The kernel took so many bytes more."""
+        """Record that the kernel took `count` bytes more."""
 
     def waits(self, abort: Callable[[], None]) -> None:
-        """The client is slower than the file, and the rest takes time; `abort` ends the connection."""
+        """Record that the client is slower than the file, so that the rest takes time; `abort` ends the connection."""
 
     def end(self, *, completed: bool) -> None:
-        """All is in the kernel, or nothing more will be.
+        """Record that all bytes are in the kernel, or that no more will be.
 
-        An answer of which nothing was written because the file can't be read is dropped without this: the request goes
-        the ordinary way.
+        Not called if the file can't be read before anything was written: the application then
+        answers the request as usual.
         """
 
 
 class ZeroCopySendEvent(TypedDict):
-    """Part of a file as part of a response's body.
+    """Send a part of a file as a part of a response's body.
 
-    It may come wherever `http.response.body` may. The file stays the application's, which keeps it open until `send`
-    has returned and closes it afterwards.
+    Allowed wherever `http.response.body` is. The application owns the file, keeps it open until `send` has returned,
+    and closes it afterwards.
 
     `send` returns when all bytes are in the kernel, or at once when the client is gone: that is no error, and
-    `receive` tells of it. It raises OSError when the file can't be read or ends early. If nothing of the response had
+    `receive` reports it. It raises OSError when the file can't be read or ends early. If nothing of the response had
     been written by then, the application may start another one; otherwise the connection ends before the promised
-    length, which is how the client learns of it (RFC 9112, section 8).
+    length, by which the client recognises the failure (RFC 9112, section 8).
     """
 
     type: Literal["http.response.zerocopysend"]
     file: int | HasFileno
-    """A descriptor, or what has one."""
+    """A descriptor, or an object that has one."""
     offset: NotRequired[int]
     """First byte to send; without it the file's position, which then moves behind the last byte sent."""
     count: NotRequired[int]
-    """How many bytes; without it all up to the end of the file."""
+    """Number of bytes; without it all up to the end of the file."""
     more_body: NotRequired[bool]
     """Whether more of the body follows; False if left out."""
     sent: NotRequired[Callable[[int], None]]
@@ -109,7 +109,7 @@ class ZeroCopySendEvent(TypedDict):
     residency: NotRequired[Residency]
     """An addition to the specification: blocks that are not in memory are sent by its threads, not by the loop."""
     again: NotRequired[Callable[[bytes], RangeAnswer | None]]
-    """An addition to the specification: answers, at once, the request that this response answers with another value
-    of `Range`. With it, the server need not come back through the application as long as the client sends the same
-    request but for that value. None sends such a request the ordinary way. Whatever else the first answer depended on
-    is for this function to look at again."""
+    """An addition to the specification: return at once the response to the same request with another value of `Range`.
+    With it, the server need not call the application as long as the client repeats the request with only that value
+    changed. After None, the application answers the request. This function has to check everything else that the first
+    response depended on."""

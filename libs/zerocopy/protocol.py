@@ -23,28 +23,28 @@ from zerocopy.sender import ClientGoneError, Sender
 from zerocopy.shared import Shared
 
 _MAPPED = "::ffff:"
-"""Begins IPv4 addresses as IPv6 sockets write them (RFC 4291, section 2.5.5.2)."""
+"""Prefix of IPv4 addresses on IPv6 sockets (RFC 4291, section 2.5.5.2)."""
 
 
 class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
-    """Serves HTTP/1.1, and sends parts of files with `os.sendfile` where an application asks for that.
+    """Serve HTTP/1.1, and send parts of files with `os.sendfile` where an application asks for that.
 
     Use it as `uvicorn.Config(app, http=ZeroCopyProtocol)`. The extension is offered on plain connections only: what
     TLS encrypts has to pass through memory.
 
-    What else differs from uvicorn's protocol:
+    Other differences from uvicorn's protocol:
 
-    - The application that is answering learns that the client has left, also when the client had sent more requests.
-    - What the client sends during a part of a file waits; a refusal of it never gets into an unfinished body.
-    - Requests are read as `IncomingProtocol` says.
-    - A client that has closed its sending side still gets the whole answers to all whole requests.
-    - An application takes its first step at once, and a request costs no timer.
-    - A request that is the one before it but for its range is answered without a parser, where the application offers
-      that (`again`).
+    - The application is notified that the client has disconnected, also when the client had sent more requests.
+    - Data received while a part of a file is being sent is held back; its refusal never gets into an unfinished body.
+    - Requests are read as described in `IncomingProtocol`.
+    - A client that has closed its sending side still gets complete responses to all complete requests.
+    - An application takes its first step at once, and a request needs no timer.
+    - A request that differs from the one before it only in its range is answered without a parser, if the application
+      offers that (`again`).
     """
 
     stall_sec: float | None = 90.0
-    """A connection whose part of a file has moved no byte for so many seconds is aborted; None is never."""
+    """Seconds without a byte sent after which a connection that sends a part of a file is aborted; None: never."""
 
     offers_zero_copy = False
     """Whether parts of files can be sent into this connection."""
@@ -55,7 +55,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     _held = b""
     _repeatable: Repeatable | None = None
     _repeating: RangeAnswer | None = None
-    _half_closed = False
+    _is_half_closed = False
     _writes_seen = 0
     _is_leaving = False
     _refusal: Refusal | None = None
@@ -64,14 +64,14 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection has been accepted."""
+        """Set up an accepted connection."""
         super().connection_made(transport)
         self._shared = Shared.of(self.server_state, self.loop, self.stall_sec, self.arrival_sec)
         self.arrivals = self._shared.arrivals
         if self.client and self.client[0].startswith(_MAPPED):
-            # A client of IPv4 at a socket of both: limits and trusted proxies go by the address that it has itself.
+            # An IPv4 client on a dual-stack socket: limits and trusted proxies are defined by its IPv4 address.
             self.client = self.client[0].removeprefix(_MAPPED), self.client[1]
-        # The application then waits for room after every message, and a part of a file never overtakes one.
+        # The application then waits until every message is sent, and a part of a file never overtakes one.
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
         self.offers_zero_copy = hasattr(os, "sendfile") and sock is not None and self.scheme == "http"
@@ -81,7 +81,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self.expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
+        """Release everything that belongs to the connection."""
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -91,16 +91,16 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's wish, always "any"
-        """Where the loop puts what it receives."""
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop always passes "any"
+        """Return the buffer that the loop receives into."""
         return self._shared.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """The client has sent something."""
+        """Process data in the receive buffer."""
         self.data_received(self._shared.buffer[:nbytes])
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """The client has sent something."""
+        """Process received data, or hold it back while a part of a file is being sent."""
         if self._refusal is not None:
             self.drop(len(data))
             return
@@ -111,12 +111,12 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         received = b""
         if self.is_between_requests and len(data) <= MAX_REQUEST_BYTES:
             received = bytes(data)
-            if self._repeatable is not None and self._repeats(self._repeatable, received):
+            if self._repeatable is not None and self._answer_repetition(self._repeatable, received):
                 return
         self._parse(data, received)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Take note that the client sends no more. Return whether the connection stays open for answers."""
+        """Record that the client sends nothing more. Return whether the connection stays open for responses."""
         if self.lingers_until is not None:
             return False
         if self.pipeline and self.pipeline[0][0].more_body:
@@ -124,25 +124,25 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         running = self._running
         is_answering = running is not None and not running.response_complete
         if running is not None and is_answering and running.more_body:
-            # The request will never be whole; what has been found for it may still be sent.
+            # The request will never be complete; a part of a file that was found for it may still be sent.
             is_answering = isinstance(running, ZeroCopyCycle) and running.has_parts
         if self._held or self._repeating is not None or is_answering:
-            # A client that is gone, and not only done, answers the bytes of the response with a reset.
-            self._half_closed = True
+            # A client that is gone, and has not only finished sending, answers the bytes of the response with a reset.
+            self._is_half_closed = True
             self.expect_request()
-        return self._half_closed
+        return self._is_half_closed
 
     # Called by the parser
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin a request."""
         super().on_message_begin()
         self._idle_since = None
         if self.offers_zero_copy:
             self.scope["extensions"] = {EXTENSION: {}}
 
     def on_headers_complete(self) -> None:
-        """A request's headers are there: it is answered, or waits for the answers to those before it."""
+        """Start to answer a request whose headers are complete, or queue it behind those before it."""
         parser = self.parser
         scope = self.scope
         http_version = parser.get_http_version()
@@ -173,7 +173,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
             self.pipeline.appendleft((cycle, app))
 
     def handle_websocket_upgrade(self) -> None:
-        """Hands the connection over to another protocol."""
+        """Hand the connection over to another protocol."""
         self._close_sender()
         self.arrivals.forget(self)
         self.transport.set_write_buffer_limits()
@@ -182,7 +182,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     # Called by the server
 
     def shutdown(self) -> None:
-        """The server is about to end: what is here is answered, and then the connection closed."""
+        """Answer the requests that were received, and then close the connection: the server is about to end."""
         self._is_leaving = True
         newest = cast("RequestResponseCycle | None", self.cycle)
         if newest is not None and not newest.response_started:
@@ -190,9 +190,9 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self._close_if_over()
 
     def check_arrival(self, now: float) -> bool:
-        """Also end what will get no further: a client that sends no more, and an application that waits for it."""
+        """Also abort a connection without progress: its client sends no more, and the application waits for it."""
         running = self._running
-        if not self._half_closed or not isinstance(running, ZeroCopyCycle) or running.response_complete:
+        if not self._is_half_closed or not isinstance(running, ZeroCopyCycle) or running.response_complete:
             return super().check_arrival(now)
         is_waiting = running.awaits_client and not (self.is_sending or self.flow.write_paused)
         if not is_waiting or running.writes != self._writes_seen:
@@ -206,38 +206,38 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
 
     @property
     def sender(self) -> Sender:
-        """Sends parts of files into this connection."""
+        """The sender of parts of files into this connection, created for the first one."""
         if self._sender is None:
             self._sender = Sender(self.loop, self.transport, self._shared.slow)
         return self._sender
 
     @property
     def is_sending(self) -> bool:
-        """Whether a part of a file is under way."""
-        return self._sender is not None and self._sender.busy
+        """Whether a part of a file is being sent."""
+        return self._sender is not None and self._sender.is_busy
 
     def stop_sending(self) -> None:
-        """A part of a file that had to wait has ended."""
+        """Clean up after a part of a file that had to wait, and process what was received meanwhile."""
         if self._sender is not None:
             self._sender.stop()
         if self._held:
-            # Not now: parsing it may start the next request.
+            # Not at once: parsing it may start the next request.
             self.loop.call_soon(self._take_held)
 
     def remember(self, request: bytes, again: Callable[[bytes], RangeAnswer | None]) -> None:
-        """Answers the request that has just been answered by `again` when it comes with another range."""
-        # A server that logs each request, or counts them against a limit, has to see each one.
+        """Remember to answer the request that was just answered by `again` when it comes with another range."""
+        # A server that logs each request, or counts them against a limit, has to process each one.
         is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
         if request and not is_logged and self.limit_concurrency is None:
             self._repeatable = Repeatable.of(request, again)
 
     def on_response_complete(self) -> None:
-        """A response is in the transport: the next request's turn."""
+        """Start the next request, or wait for one: a response has been passed to the transport."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         if self.pipeline:
-            # Reading goes on when these are answered, or when their application asks for more.
+            # Reading resumes when these are answered, or when their application asks for more.
             self._start_asgi_task(*self.pipeline.pop())
         elif self._refusal is not None:
             self._end_with(self._refusal)
@@ -247,28 +247,28 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
                 self.flow.resume_reading()
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
-                self._look_later(self.timeout_keep_alive)
+                self._set_keep_alive_timer(self.timeout_keep_alive)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Ends the connection if it has been idle for long enough, or looks again when it may be."""
+        """Close the connection if it has been idle for `timeout_keep_alive`, or set the timer again."""
         self.timeout_keep_alive_task = None
         if self._idle_since is None:
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
-            self._look_later(left)
+            self._set_keep_alive_timer(left)
         elif not self.transport.is_closing():
             self.transport.close()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Refuses what the client sent, after the answers to what it had sent before."""
+        """Refuse received data, after the responses to what was received before."""
         self.logger.warning(refusal.message)
         running = self._running
         if running is None or running.response_complete:
             self._end_with(refusal)
             return
         if running.more_body:
-            # It belongs to the very request that is being answered.
+            # The data belongs to the request that is being answered.
             if running.response_started:
                 self.transport.close()
                 return
@@ -278,23 +278,23 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
             return
         if self.pipeline and self.pipeline[0][0].more_body:
             self.pipeline.popleft()
-        # What still comes is taken and dropped. Left unread, it would make the kernel end the connection with a reset,
-        # which can cost the client what it has not read yet (RFC 9112, 9.6).
+        # What is still received is read and dropped. Left unread, it would make the kernel reset the connection, and
+        # the client could lose what it has not read yet (RFC 9112, 9.6).
         self._refusal = refusal
 
     def _end_with(self, refusal: Refusal) -> None:
         self._refusal = refusal
         self._idle_since = None
         self.begin_linger(refusal)
-        if self._half_closed:
+        if self._is_half_closed:
             self.transport.close()
 
     def _parse(self, data: bytes | memoryview, received: bytes) -> None:
-        """Has the parser read what came, and starts the application on a request that is there now.
+        """Parse received data, and start the application on a request that is complete now.
 
         Args:
-            data: what came.
-            received: the same, if a request may begin with it.
+            data: the received data.
+            received: the same, if it may be a whole request; otherwise empty.
         """
         refusal = None
         try:
@@ -313,8 +313,8 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         if refusal is not None:
             self._refuse(refusal)
 
-    def _repeats(self, repeatable: Repeatable, received: bytes) -> bool:
-        """Answers the request that was answered before, for another range; False if it is not that, or can't be."""
+    def _answer_repetition(self, repeatable: Repeatable, received: bytes) -> bool:
+        """Answer the last request again for another range. Return False if this is another or can't be answered."""
         running = self._running
         is_busy = (running is not None and not running.response_complete) or self.pipeline or self.flow.write_paused
         if is_busy or self._is_leaving or self.transport.is_closing():
@@ -331,8 +331,8 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         try:
             waiter = self.sender.send(part, answer.sent, answer.residency)
         except (ClientGoneError, OSError) as error:
-            if isinstance(error, OSError) and not part.started:
-                # Nothing is written yet: the application can say what is wrong.
+            if isinstance(error, OSError) and not part.has_started:
+                # Nothing is written yet: the application can respond with an error.
                 self._repeatable = None
                 return False
             self._break_repetition(answer)
@@ -362,7 +362,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self.on_response_complete()
 
     def _break_repetition(self, answer: RangeAnswer) -> None:
-        """Ends the connection before the promised length, which tells the client (RFC 9112, section 8)."""
+        """Abort the connection before the promised length, by which the client recognises the failure (RFC 9112, 8)."""
         answer.end(completed=False)
         self.transport.abort()
 
@@ -378,7 +378,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _look_later(self, seconds: float) -> None:
+    def _set_keep_alive_timer(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _close_sender(self) -> None:
@@ -394,7 +394,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
             self._close_if_over()
 
     def _close_if_over(self) -> None:
-        """Closes the connection if no more requests are going to be taken from it and all that came are answered."""
-        is_over = (self._half_closed or self._is_leaving) and not self._held and self._repeating is None
+        """Close the connection if it takes no more requests and all received ones are answered."""
+        is_over = (self._is_half_closed or self._is_leaving) and not self._held and self._repeating is None
         if is_over and (self._running is None or self._running.response_complete):
             self.transport.close()

@@ -1,7 +1,7 @@
-"""Recognises a request that is the one before it on its connection, but for the range that it asks for.
+"""Recognise a request that differs from the one before it on its connection only in its range.
 
-A player that seeks and a downloader send hardly any other: the same target, the same fields, another `Range`. What a
-parser, an application and its headers made of the first one holds for the next; only the range has to be looked at.
+Players that seek and downloaders mostly send such requests: the same target, the same fields, another `Range`. The
+results of parser and application for the first one hold for the next; only the range has to be evaluated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 from zerocopy.head import Head, Headers, begin, fields
 from zerocopy.messages import RangeAnswer
-from zerocopy.part import Part
+from zerocopy.segment import SendSegment
 
 MAX_REQUEST_BYTES = 4096
 """Longer requests are not remembered."""
@@ -21,22 +21,22 @@ _RANGE = re.compile(rb"\r\nrange:[ \t]*([ -~]*)\r\n(?![ \t])", re.IGNORECASE)
 _VALUE = re.compile(rb"[ -~]*")
 
 
-class Begun(NamedTuple):
-    """An answer that is ready to be sent."""
+class PreparedAnswer(NamedTuple):
+    """A response that is ready to be sent."""
 
     answer: RangeAnswer
-    part: Part
+    part: SendSegment
     keeps_alive: bool
     """Whether another response may follow."""
 
 
 class Repeatable:
-    """A request whose bytes are known, and what answers it for another range.
+    """The bytes of a request, and a function that answers it for another range.
 
     Args:
-        before: its bytes up to the value of `Range`.
-        after: those behind it.
-        again: the application's answer for a value of `Range`.
+        before: the bytes up to the value of `Range`.
+        after: the bytes behind it.
+        again: returns the application's response for a value of `Range`.
     """
 
     __slots__ = ("_after", "_again", "_before", "_default", "_head", "_headers")
@@ -45,28 +45,28 @@ class Repeatable:
         self._before = before
         self._after = after
         self._again = again
-        # What every head begins with. It is written anew when something that it was made of is another object.
+        # The beginning of every head. It is serialised again when one of the objects that it was made of is replaced.
         self._head: Head | None = None
         self._default: Headers = ()
         self._headers: Headers = ()
 
     @classmethod
     def of(cls, request: bytes, again: Callable[[bytes], RangeAnswer | None]) -> Self | None:
-        """A whole request without content, if it has exactly one `Range` and nothing that looks like another."""
+        """Return a complete request without content, or None unless it has exactly one `Range` field."""
         found = _RANGE.search(request)
         if found is None or request.lower().count(b"range:") > 1 or request.find(b"\r\n\r\n") != len(request) - 4:
             return None
         return cls(request[: found.start(1)], request[found.end(1) :], again)
 
-    def begin(self, received: bytes, default: Headers) -> Begun | None:
-        """How to answer if this is the request again, and the application has an answer at hand.
+    def begin(self, received: bytes, default: Headers) -> PreparedAnswer | None:
+        """Return the response if this is the same request and the application has a response, otherwise None.
 
         Args:
-            received: what the client sent.
+            received: the received data.
             default: the server's own header fields.
 
         Raises:
-            RuntimeError: a field of the answer has characters that don't belong there.
+            RuntimeError: a field of the response has characters that are not allowed.
             Exception: the application failed.
         """
         if not (received.startswith(self._before) and received.endswith(self._after)):
@@ -80,4 +80,6 @@ class Repeatable:
             self._headers, self._default = answer.headers, default
             head = self._head = begin(answer.status, (*default, *answer.headers))
         data = b"%b%bcontent-length: %d\r\n\r\n" % (head.data, fields(answer.fields), answer.count)
-        return Begun(answer, Part(data, answer.file.fileno(), answer.offset, answer.count), head.keeps_alive)
+        return PreparedAnswer(
+            answer, SendSegment(data, answer.file.fileno(), answer.offset, answer.count), head.keeps_alive
+        )

@@ -1,8 +1,8 @@
-"""Which parts of a file are in memory, asked of the kernel without waiting for a disk.
+"""Find out which parts of a file are in memory, without waiting for a disk.
 
-`preadv2(2)` with RWF_NOWAIT reads what the page cache has and says EAGAIN for the rest, in less than a microsecond.
-ext4, XFS and Btrfs know it; overlayfs, tmpfs, FUSE and NFS don't. (`mincore(2)` and `cachestat(2)` tell only a file's
-owner the truth.)
+`preadv2(2)` with RWF_NOWAIT reads what the page cache has and fails with EAGAIN for the rest, in less than a
+microsecond. ext4, XFS and Btrfs support it; overlayfs, tmpfs, FUSE and NFS don't. (`mincore(2)` and `cachestat(2)`
+give correct results to the owner of a file only.)
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 _UNKNOWN = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
-# Where the byte goes that is read to see whether that needs waiting. Nobody looks at it.
+# Receives the byte that is read to see whether reading would wait. It is never used.
 _ANYWHERE = [bytearray(1)]
 
 
 def classify(fd: int) -> bool:
-    """Whether the store of an open file can say what is in memory.
+    """Return whether the file system of an open file can say what is in memory.
 
     Raises:
         OSError: the file can't be read.
@@ -39,14 +39,14 @@ def classify(fd: int) -> bool:
 
 
 class PageCache:
-    """The residency of files in one store, and the threads that read what is not resident.
+    """The residency of files in one store, with threads that read what is not resident.
 
     A block counts as resident when its first and its last byte are: the kernel reads ahead in larger pieces, and drops
-    in such, too.
+    them in such pieces, too.
 
     Args:
-        pool: threads that may wait for the store. Give it some of its own: a dead share can hold all of them.
-        can_ask: what `classify` says of a file in the store. Otherwise no block is known to be resident.
+        pool: threads that may wait for the store. Use a separate pool: a share that hangs can block all of them.
+        can_ask: what `classify` returns for a file in the store. If False, no block counts as resident.
     """
 
     def __init__(self, pool: ThreadPoolExecutor, *, can_ask: bool) -> None:
@@ -54,7 +54,7 @@ class PageCache:
         self._can_ask = can_ask
 
     def is_resident(self, fd: int, offset: int, count: int) -> bool:
-        """Whether `count` bytes from `offset` can be sent without waiting; bytes behind the file's end count as there.
+        """Return whether `count` bytes from `offset` can be sent without waiting; bytes beyond the file's end can.
 
         Raises:
             OSError: the file can't be read.
@@ -75,7 +75,7 @@ class PageCache:
         return True
 
     def run(self, step: Callable[[], int]) -> Future[int]:
-        """Runs a step in a thread.
+        """Run a step in a thread.
 
         Raises:
             RuntimeError: the threads have been shut down.

@@ -1,4 +1,4 @@
-"""What the connections of one server have in common."""
+"""Objects that all connections of one server share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zerocopy.eager import Starter
 from zerocopy.slow import SlowReaders
 
 RECEIVE_BYTES = 256 * 1024
-"""Received at most at a time."""
+"""Most bytes received at a time."""
 
 
 class Shared:
-    """Buffer, starter of applications and watchers of one server.
+    """Receive buffer, starter of applications and watchers of one server.
 
     Args:
         loop: the server's event loop.
@@ -26,7 +26,7 @@ class Shared:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stall_sec: float | None, arrival_sec: float) -> None:
-        # A connection has taken what is in it before the next one receives. To allocate it for each `recv`, as the
+        # A connection has processed the buffer before the next one receives. Allocating one for each `recv`, as the
         # loop would, costs more than parsing a request.
         self.buffer = memoryview(bytearray(RECEIVE_BYTES))
         self.starter = Starter(loop)
@@ -37,7 +37,7 @@ class Shared:
     def of(
         cls, state: ServerState, loop: asyncio.AbstractEventLoop, stall_sec: float | None, arrival_sec: float
     ) -> Self:
-        """Return what the connections of the server with this state share; made for the first of them."""
+        """Return the object that the connections of this server share; created for the first of them."""
         shared = _by_server.get(state)
         if shared is None:
             shared = _by_server[state] = cls(loop, stall_sec, arrival_sec)

@@ -1,4 +1,4 @@
-"""Keeps slow readers cheap and ends those that have stopped: one look at all now and then, not a timer for each."""
+"""Make slow readers cheap and abort stalled ones, with one periodic check of all instead of a timer for each."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import logging
 from typing import Protocol
 
-LOOK_SEC = 1.0
-"""Between two looks: how much longer than allowed a stalled connection may live."""
+CHECK_SEC = 1.0
+"""Seconds between two checks: how much longer than allowed a stalled connection may live."""
 
 SLOW_SEC = 0.1
-"""Who has taken nothing for so long is slow."""
+"""Seconds without a byte taken after which a reader counts as slow."""
 
 logger = logging.getLogger("zerocopy")
 
@@ -22,37 +22,37 @@ class Transfer(Protocol):
     """When bytes last moved, in the loop's time."""
 
     def economize(self) -> None:
-        """Holds less ready for the reader; safe to repeat."""
+        """Buffer less for the reader; safe to repeat."""
 
     def abort(self) -> None:
-        """Ends the connection."""
+        """Abort the connection."""
 
 
 class SlowReaders:
-    """Watches transfers that wait. It looks only while there are any.
+    """Watch transfers that wait for their reader. Checks run only while there are any.
 
     Args:
         loop: the event loop of the transfers.
-        stall_sec: a transfer that has moved no byte for so many seconds is aborted; None is never.
+        stall_sec: seconds without a byte moved after which a transfer is aborted; None: never.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stall_sec: float | None) -> None:
         self._loop = loop
         self._stall_sec = stall_sec
         self._transfers: set[Transfer] = set()
-        self._next_look: asyncio.TimerHandle | None = None
+        self._next_check: asyncio.TimerHandle | None = None
 
     def watch(self, transfer: Transfer) -> None:
-        """A transfer has begun to wait."""
+        """Watch a transfer that has begun to wait."""
         self._transfers.add(transfer)
-        if self._next_look is None:
-            self._next_look = self._loop.call_later(LOOK_SEC, self._look)
+        if self._next_check is None:
+            self._next_check = self._loop.call_later(CHECK_SEC, self._check_all)
 
     def forget(self, transfer: Transfer) -> None:
-        """A transfer has ended."""
+        """Stop watching a transfer that has ended."""
         self._transfers.discard(transfer)
 
-    def _look(self) -> None:
+    def _check_all(self) -> None:
         now = self._loop.time()
         for transfer in list(self._transfers):
             waited = now - transfer.moved_at
@@ -62,4 +62,4 @@ class SlowReaders:
                 transfer.abort()
             elif waited > SLOW_SEC:
                 transfer.economize()
-        self._next_look = self._loop.call_later(LOOK_SEC, self._look) if self._transfers else None
+        self._next_check = self._loop.call_later(CHECK_SEC, self._check_all) if self._transfers else None

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kit.testing.servers import ServerError
-from loadtest.bench.check import WrongBytes
+from loadtest.bench.check import WrongBytesError
 from loadtest.bench.client.process import ClientError
 from loadtest.bench.machine import REPOSITORY
-from loadtest.bench.media import UnusableFolder
+from loadtest.bench.media import UnusableFolderError
 from loadtest.bench.plan import CONNECTIONS, SCENARIOS, SIZES, Plan, quick
 from loadtest.bench.processes import ProcessError
 from loadtest.bench.report import terminal, write_docs
@@ -25,7 +25,7 @@ _INTERRUPTED = 130
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m loadtest.bench",
         description="Marquee's stream service side by side with nginx, Starlette and a plain generator.",
@@ -45,7 +45,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def plan_of(given: argparse.Namespace) -> Plan:
-    """What the command line asks for. A run that leaves something out does not judge."""
+    """Return the plan for these options. A run that leaves something out does not judge the promises."""
     full = Plan(peers=list(PEERS))
     plan = quick(full) if given.quick else full
     asked = {
@@ -61,7 +61,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
 
 
 def main() -> int:
-    """Runs the benchmark; answers the exit status."""
+    """Run the benchmark; return the exit status."""
     given = arguments()
     plan = plan_of(given)
     folder = (given.folder or REPOSITORY / ".cache").resolve()
@@ -71,7 +71,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         results = run(plan, folder)
-    except (ClientError, ProcessError, ServerError, UnusableFolder, WrongBytes) as error:
+    except (ClientError, ProcessError, ServerError, UnusableFolderError, WrongBytesError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 2
     except KeyboardInterrupt:
@@ -101,7 +101,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _allow_many_files() -> None:
-    """A thousand viewers are a thousand descriptors at either end; what is started inherits this limit."""
+    """Raise the limit of open files, also of children: a thousand viewers need as many descriptors at either end."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

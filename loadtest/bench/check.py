@@ -1,4 +1,4 @@
-"""Makes sure, before anything is timed, that each server sends the right bytes."""
+"""Check, before anything is timed, that each server sends the right bytes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _SEED = 20
 _TIMEOUT_SEC = 20
 
 
-class WrongBytes(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """A server does not send what it should: its speed would mean nothing."""
+class WrongBytesError(Exception):
+    """A server does not send the file's bytes, so that its speed would mean nothing."""
 
 
 def spans_of(size: int) -> list[Span]:
-    """Ranges that are worth a look in a file of `size` bytes: random ones of several lengths, and the borders."""
+    """Return ranges to check in a file of `size` bytes: random ones of several lengths, and the borders."""
     random = [one for length in (1, 64 << 10, 1 << 20) for one in random_spans(size, length, 6, _SEED)]
     return [*random, span(0, 2), span(size - 1, 1), *(span(size - left, left, is_open=True) for left in (1, 70_000))]
 
 
 def check(peer: Peer, file: MediaFile) -> int:
-    """Compares ranges from a server with the file; answers how many bytes were compared.
+    """Compare ranges from a server with the file; return how many bytes were compared.
 
     Raises:
-        WrongBytes: they differ, or the answer's status or headers are wrong.
+        WrongBytesError: the bytes differ, or the status or headers are wrong.
     """
     target = peer.target(file)
     headers = {"Authorization": target.authorizations[0]} if target.authorizations else {}
@@ -42,12 +42,12 @@ def check(peer: Peer, file: MediaFile) -> int:
             body = answer.read()
             named = f"bytes {one.first}-{one.first + one.length - 1}/{file.size}"
             if answer.status != 206 or answer.headers["Content-Range"] != named:  # noqa: PLR2004 - RFC 9110, 15.3.7
-                raise WrongBytes(f"{peer.name}, {asked}: {answer.status}, {answer.headers['Content-Range']}")
+                raise WrongBytesError(f"{peer.name}, {asked}: {answer.status}, {answer.headers['Content-Range']}")
             if body != os.pread(source, one.length, one.first):
-                raise WrongBytes(f"{peer.name}, {asked}: these are not the file's bytes")
+                raise WrongBytesError(f"{peer.name}, {asked}: these are not the file's bytes")
             compared += len(body)
     except (OSError, http.client.HTTPException) as error:
-        raise WrongBytes(f"{peer.name}: {error!r}") from error
+        raise WrongBytesError(f"{peer.name}: {error!r}") from error
     finally:
         os.close(source)
         connection.close()

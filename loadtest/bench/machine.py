@@ -1,4 +1,4 @@
-"""The machine and the versions that a run's figures belong to, and which cores do what."""
+"""The machine and versions that figures of a run belong to, and the assignment of cores."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PACKAGES = ("uvicorn", "httptools", "starlette", "fastapi")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where.
+    """Which processes run on which cores.
 
     Attributes:
-        server: the server that is measured; all its threads and processes.
+        server: the measured server, with all its threads and processes.
         client: the load client.
-        others: what the servers stand on, and the benchmark itself.
+        others: the services that the servers need, and the benchmark itself.
     """
 
     server: frozenset[int]
@@ -34,7 +34,7 @@ class Cores:
 
 
 class Machine(BaseModel):
-    """What a reader must know to compare figures."""
+    """Properties of the machine that a reader needs to compare figures."""
 
     cpu: str
     cores: int
@@ -42,7 +42,7 @@ class Machine(BaseModel):
     kernel: str
     file_system: str
     has_nowait: bool
-    """Whether the store answers RWF_NOWAIT."""
+    """Whether the file system supports RWF_NOWAIT."""
     versions: dict[str, str]
     commit: str
     server_cores: list[int]
@@ -50,11 +50,11 @@ class Machine(BaseModel):
 
 
 def share_out(allowed: frozenset[int], siblings: dict[int, frozenset[int]]) -> Cores:
-    """One core for the server, another for the client, the rest for the rest.
+    """Assign one core to the server, another to the client, and the remaining ones to everything else.
 
     Args:
         allowed: logical processors that this process may use.
-        siblings: for each, those that share its physical core; they stay idle beside the server where there is choice.
+        siblings: for each, those that share its physical core; they stay idle if there are enough cores.
     """
     ordered = sorted(allowed)
     server = frozenset(ordered[:1])
@@ -66,17 +66,17 @@ def share_out(allowed: frozenset[int], siblings: dict[int, frozenset[int]]) -> C
 
 
 def cores() -> Cores:
-    """How this machine's cores are shared out."""
+    """Return the assignment of this machine's cores."""
     allowed = frozenset(os.sched_getaffinity(0))
     return share_out(allowed, {core: _siblings(core) for core in allowed})
 
 
 def describe(film: Path, shared_out: Cores) -> Machine:
-    """Looks at the machine.
+    """Return the properties of this machine.
 
     Args:
         film: the large file of the store.
-        shared_out: who runs where.
+        shared_out: the assignment of cores.
     """
     nginx = subprocess.run([str(program()), "-v"], capture_output=True, text=True, check=False)  # noqa: S603 - fixed
     commit = subprocess.run(

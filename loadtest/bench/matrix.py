@@ -1,4 +1,4 @@
-"""Throughput and time to first byte: sizes by connections by servers, turn about."""
+"""Throughput and time to first byte: sizes by connections by servers, in turn."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from loadtest.bench.results import Cell
 
 
 def measure(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[Cell]:
-    """Measures every combination of the plan.
+    """Measure every combination of the plan.
 
-    All servers get one load after the other (A B C D), then again (A B C D): what disturbs the machine for a while
-    disturbs neighbours alike. In one round all ask for the same ranges in the same order.
+    All servers get one load after the other (A B C D), then again (A B C D): a disturbance of the machine affects
+    neighbours alike. In one round all servers get requests for the same ranges in the same order.
 
     Raises:
-        ClientError: a server does not take connections.
+        ClientError: a server does not accept connections.
         ProcessError: a server has ended.
     """
     cells = []
@@ -44,5 +44,5 @@ def measure(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Pro
 
 
 def steps(plan: Plan) -> int:
-    """How many measurements that will be."""
+    """Return the number of measurements."""
     return len(list(plan.combinations())) * plan.rounds * len(plan.peers)

@@ -1,4 +1,4 @@
-"""The files that are served, and where they are."""
+"""The served files and their locations."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SLOW_BYTES = 64 << 30
 _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 
 
-class UnusableFolder(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The benchmark can't keep its files there."""
+class UnusableFolderError(Exception):
+    """The benchmark can't keep its files in this folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class MediaFile:
     """One file of the store.
 
     Attributes:
-        video_id: what Marquee calls it.
-        reference: where it is below the store's root, which is also its path on the other servers.
+        video_id: its id in Marquee.
+        reference: its path below the store's root, which is also its path on the other servers.
         size: in bytes.
     """
 
@@ -43,7 +43,7 @@ class Media:
         root: its folder.
         film: a large file, for ranges.
         clip: a small file, for open-ended ranges.
-        slow: a file on a slow disk; there only while that disk is mounted.
+        slow: a file on a slow disk; it exists only while that disk is mounted.
     """
 
     root: Path
@@ -53,26 +53,26 @@ class Media:
 
     @property
     def files(self) -> tuple[MediaFile, ...]:
-        """All of them."""
+        """All files."""
         return self.film, self.clip, self.slow
 
     @property
     def slow_folder(self) -> Path:
-        """Where the slow disk is mounted."""
+        """The folder where the slow disk is mounted."""
         return (self.root / self.slow.reference).parent
 
 
 def make_media(root: Path, film_bytes: int) -> Media:
-    """Writes the files, of bytes that are nowhere alike, and leaves them in the page cache.
+    """Write the files, of random bytes, and leave them in the page cache.
 
     Raises:
-        UnusableFolder: the folder is in memory, or has no room.
+        UnusableFolderError: the folder is in memory, or has no space left.
     """
     kind = file_system(root)
     if kind in _MEMORY_FILE_SYSTEMS:
-        raise UnusableFolder(f"{kind} is no disk: choose another place with --folder")
+        raise UnusableFolderError(f"{kind} is no disk: choose another place with --folder")
     if shutil.disk_usage(root).free < film_bytes + 2 * CLIP_BYTES:
-        raise UnusableFolder(f"{film_bytes >> 20} MiB don't fit: choose another place with --folder")
+        raise UnusableFolderError(f"{film_bytes >> 20} MiB don't fit: choose another place with --folder")
     media = Media(
         root,
         film=MediaFile(new_id(), "film.mp4", film_bytes),
@@ -83,17 +83,17 @@ def make_media(root: Path, film_bytes: int) -> Media:
         with (root / file.reference).open("wb") as output:
             for start in range(0, file.size, _BLOCK):
                 output.write(os.urandom(min(_BLOCK, file.size - start)))
-            # Writing back later would take processor time and the disk in the middle of a measurement.
+            # Writing them back later would take processor time and disk time during a measurement.
             output.flush()
             os.fsync(output.fileno())
-    # What Marquee's store has: catalog makes it, and an absent one would mean an empty mount point.
+    # Marquee expects this folder in its store, which catalog creates: without it, the store counts as not mounted.
     (root / "incoming").mkdir()
     media.slow_folder.mkdir()
     return media
 
 
 def file_system(folder: Path) -> str:
-    """The type of the file system that a folder is on, as /proc/self/mountinfo (proc(5)) names it."""
+    """Return the type of the file system of a folder, as named in /proc/self/mountinfo (proc(5))."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
@@ -104,7 +104,7 @@ def file_system(folder: Path) -> str:
 
 
 def has_nowait(path: Path) -> bool:
-    """Whether the file's store answers `preadv2` with RWF_NOWAIT, which tells cached pages from cold ones."""
+    """Return whether the file system supports `preadv2` with RWF_NOWAIT, which tells cached pages from others."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)

@@ -1,4 +1,4 @@
-"""What is measured, how often and how long."""
+"""What is measured, how often and for how long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE_TITLES: dict[Size, str] = {
 }
 CONNECTIONS = (1, 8, 64, 500)
 JUDGED_CONNECTIONS = 8
-"""The promises speak of this many; the tables show the others."""
+"""The promises are about this many; the tables show the others, too."""
 Scenario = Literal["memory", "seek", "slow-disk", "viewers", "starts"]
 SCENARIOS: tuple[Scenario, ...] = ("memory", "seek", "slow-disk", "viewers", "starts")
 PACE_BYTES_PER_SEC = 2_000_000 / 8
@@ -35,10 +35,10 @@ class Plan(BaseModel):
     connections: list[int] = list(CONNECTIONS)
     rounds: int = 5
     seconds: float = 0.8
-    """Length of each measured window."""
+    """Length of each measured window in seconds."""
     warm_up_sec: float = 0.2
     warm_up_sec_per_connection: float = 0.001
-    """Connecting, and a viewer's first authorisation, belong to no steady state."""
+    """Seconds before the window: connecting and a viewer's first authorisation are no steady state."""
     film_bytes: int = GIB
     scenarios: list[Scenario] = list(SCENARIOS)
     memory_connections: int = 1000
@@ -56,9 +56,9 @@ class Plan(BaseModel):
     """Whether its result decides about the promises."""
 
     def combinations(self) -> Iterator[tuple[Size, int]]:
-        """Sizes and connections that are measured together.
+        """Return pairs of sizes and connections to measure.
 
-        Where a window would end long before every connection has had one answer, nothing is learnt: those are left out.
+        Pairs are left out if a window would end long before every connection has had one response: they show nothing.
         """
         for size in self.sizes:
             for connections in self.connections:
@@ -67,7 +67,7 @@ class Plan(BaseModel):
 
 
 def quick(plan: Plan) -> Plan:
-    """The same in about a minute and a half: a look, not a judgement."""
+    """Return a plan of about a minute and a half, for a quick look that does not judge the promises."""
     shorter = {
         "sizes": ["64k", "1m"],
         "connections": [8, 64],

@@ -1,4 +1,4 @@
-"""The picture of a run: bars by size and server, as SVG that reads well on light and on dark pages."""
+"""Draw the chart of a run: bars by size and server, as SVG that is readable on light and on dark pages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 
 
 def plot(results: Results, titles: Mapping[str, str]) -> str:
-    """The picture.
+    """Return the chart as SVG.
 
     Args:
         results: of a run.

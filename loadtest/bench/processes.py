@@ -1,4 +1,4 @@
-"""Starts server processes on chosen cores and sees to it that none outlives the benchmark."""
+"""Start server processes on chosen cores, and make sure that none outlives the benchmark."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _STOP_SEC = 15.0
 
 
 class ProcessError(RuntimeError):
-    """A process did not start, or ended by itself. The message holds the end of its log."""
+    """A process did not start, or ended by itself. The message contains the end of its log."""
 
 
 @contextlib.contextmanager
 def on_cores(cores: frozenset[int]) -> Iterator[None]:
-    """What is started inside runs on these cores, with all its threads and children."""
+    """Run processes that are started in the context on these cores, with all their threads and children."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -44,14 +44,14 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
 class Process:
     """One server process below a guardian (`kit.testing.guardian`), which ends it when the benchmark is gone.
 
-    Its standard output and error go through a pipe, as those of a container do. The pipe is emptied in large pieces
-    by a thread, so that a busy log costs the load client, whose core this may be, next to nothing.
+    Its standard output and error go through a pipe, as those of a container do. A thread empties the pipe in large
+    pieces, so that a busy log costs the load client, which may run on the same core, hardly anything.
 
     Args:
         name: for messages.
         command: program and arguments.
-        cores: where it may run.
-        environment: added to a bare environment; settings of the caller's shell don't reach it.
+        cores: the cores that it may run on.
+        environment: added to a minimal environment; settings of the caller's shell don't reach it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Process:
         self._pid = 0
 
     def start(self) -> Self:
-        """Starts it; whether it answers yet is for the caller to find out."""
+        """Start it, without waiting until it serves."""
         with on_cores(self._cores):
             self._guardian = subprocess.Popen(  # noqa: S603 - commands of this package
                 [sys.executable, "-I", "-S", str(GUARDIAN), str(int(signal.SIGTERM)), "", *self._command],
@@ -84,7 +84,7 @@ class Process:
         return self
 
     def tree(self) -> list[int]:
-        """The process and its descendants.
+        """Return the process and its descendants.
 
         Raises:
             ProcessError: it has ended.
@@ -93,17 +93,17 @@ class Process:
         return tree(self._pid)
 
     def check(self) -> None:
-        """Raises ProcessError when the process has ended."""
+        """Raise ProcessError if the process has ended."""
         if self._guardian is None or self._guardian.poll() is not None:
             time.sleep(2 * _LOG_NAP_SEC)  # its last words are still in the pipe
             raise ProcessError(f"{self.name} has ended:\n{self.log_end()}")
 
     def log_end(self) -> str:
-        """The last lines that it wrote."""
+        """Return the last lines of its log."""
         return "\n".join(b"".join(self._log).decode(errors="replace").splitlines()[-20:])
 
     def stop(self) -> None:
-        """Ends it in good order, or by force when that takes too long. Safe to repeat."""
+        """Stop it gracefully, or kill it if that takes too long. Safe to repeat."""
         if self._guardian is None:
             return
         guardian, self._guardian = self._guardian, None
@@ -122,7 +122,7 @@ class Process:
 def wait_for(
     process: Process, path: str, port: int, seconds: float = 60, headers: Mapping[str, str] | None = None
 ) -> None:
-    """Waits until a GET of `path` is answered with 200, or 206 if `headers` ask for a range.
+    """Wait until a GET of `path` is answered with 200, or 206 if `headers` request a range.
 
     Raises:
         ProcessError: the process ended, or did not answer in time.
@@ -139,7 +139,7 @@ def wait_for(
 
 
 def status_of(port: int, path: str, headers: Mapping[str, str] | None = None) -> int:
-    """The status that a GET is answered with; 0 without an answer."""
+    """Return the status of a GET; 0 without a response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path, headers=headers or {})

@@ -1,4 +1,4 @@
-"""What the kernel knows of processes: processor time, memory, descendants."""
+"""Processor time, memory and descendants of processes, from the kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Usage:
-    """Processor time used by a server, by this process and by everybody else, from now on.
+    """Measure processor time of a server, of this process and of all others, from now on.
 
     Args:
         pids: the server's processes.
@@ -27,7 +27,7 @@ class Usage:
         self._server, self._machine, self._own = self._now()
 
     def stop(self, seconds: float) -> CpuUse:
-        """The use since this object was made, `seconds` ago."""
+        """Return the use since this object was created, `seconds` ago."""
         server, machine, own = self._now()
         server, machine, own = server - self._server, machine - self._machine, own - self._own
         others = max(0.0, machine - server - own)
@@ -38,13 +38,13 @@ class Usage:
 
 
 class CpuUse(BaseModel):
-    """Who used the processors during a measurement."""
+    """Use of the processors during a measurement."""
 
     server_sec: float
     client_share: float
-    """Of one core; near 1 the client, not the server, sets the pace."""
+    """Share of one core; near 1, the client limits the result, not the server."""
     others_share: float
-    """Of one core; what neither the server nor the client is to blame for disturbs both."""
+    """Share of one core used by other processes, which disturb both."""
 
 
 class Memory(BaseModel):
@@ -52,35 +52,35 @@ class Memory(BaseModel):
 
     bytes: int
     measure: str
-    """`PSS`, where shared pages are divided among those who share them, or `RSS` where the kernel tells no better."""
+    """`PSS`, where shared pages are divided among the processes that share them, or `RSS` if the kernel has no PSS."""
 
 
 def tree(pid: int) -> list[int]:
-    """A process and everything below it."""
+    """Return a process and all its descendants."""
     return [pid, *descendants(pid)]
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of processes so far, ended threads included (proc(5), fields 14 and 15 of `stat`)."""
+    """Return user and system time of processes so far, ended threads included (proc(5), fields 14 and 15 of `stat`)."""
     ticks = 0
     for pid in pids:
-        # The command's name stands in brackets and may hold spaces.
+        # The command's name is in brackets and may contain spaces.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / _TICKS_PER_SEC
 
 
 def machine_cpu_seconds() -> float:
-    """What all processes of the machine used so far, and what its host took from it (proc(5), first line of `stat`).
+    """Return processor time of all processes of the machine, and time stolen by its host (proc(5), `stat`, first line).
 
-    Interrupts are left out: where the kernel counts them apart from processes, they belong to the network traffic.
+    Interrupts are left out: if the kernel counts them apart from processes, they belong to the network traffic.
     """
     user, nice, system, _idle, _iowait, _irq, _softirq, steal = Path("/proc/stat").read_bytes().split()[1:9]
     return (int(user) + int(nice) + int(system) + int(steal)) / _TICKS_PER_SEC
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    """Memory of processes now."""
+    """Return the current memory of processes."""
     listed = list(pids)
     try:
         return Memory(bytes=sum(_pss(pid) for pid in listed), measure="PSS")
@@ -89,7 +89,7 @@ def memory(pids: Iterable[int]) -> Memory:
 
 
 def tcp_memory_bytes() -> int:
-    """What the kernel holds for TCP sockets on this machine (`TCP: … mem` of /proc/net/sockstat, in pages)."""
+    """Return the kernel's memory for TCP sockets of this machine (`TCP: … mem` of /proc/net/sockstat, in pages)."""
     words = Path("/proc/net/sockstat").read_text().split("TCP:")[1].split()
     return int(words[words.index("mem") + 1]) * _PAGE_BYTES
 

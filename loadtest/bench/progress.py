@@ -1,4 +1,4 @@
-"""Tells a person at a terminal how far the run is."""
+"""Show at a terminal how far the run is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 
 
 class Progress:
-    """One line on standard error that is written over, or a line a step where there is no terminal.
+    """One line on standard error that is overwritten, or one line per step without a terminal.
 
     Args:
-        steps: how many there will be.
+        steps: total number of steps.
     """
 
     def __init__(self, steps: int) -> None:
@@ -19,7 +19,7 @@ class Progress:
         self._started = time.monotonic()
 
     def step(self, what: str) -> None:
-        """A step begins."""
+        """Begin a step."""
         self._done += 1
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         line = f"[{self._done:>3}/{self._steps}  {minutes}:{seconds:02}]  {what}"
@@ -27,11 +27,11 @@ class Progress:
         sys.stderr.flush()
 
     def warn(self, what: str) -> None:
-        """Something that makes results worse."""
+        """Show something that makes results worse."""
         sys.stderr.write(f"warning: {what}\n")
 
     def end(self) -> None:
-        """The line is done with."""
+        """End the line."""
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What the stream service must hold, and what it aims at."""
+"""Figures that the stream service must reach, and those it aims at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def judge(
     *,
     has_nowait: bool,
 ) -> list[Promise]:
-    """Compares what was measured with what was promised."""
+    """Compare measured figures with the promised ones."""
     against_nginx = _throughput(cells, "1m", REFERENCE)
     small = _throughput(cells, "64k", REFERENCE)
     file_response = _throughput(cells, "1m", "file-response")

@@ -1,6 +1,6 @@
 """Tables of a run, for the terminal and for docs/benchmarks.md.
 
-python -m loadtest.bench.report RESULTS.json DOCS    writes the page and its picture anew from a run's results
+python -m loadtest.bench.report RESULTS.json DOCS    writes the page and its chart again from a run's results
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERDICTS = {"aim": "PASS, aim reached", "pass": "PASS", "miss": "MISS", "not ju
 
 
 def promises_table(results: Results) -> Table:
-    """The promises and whether they were kept."""
+    """Return the table of promises and whether they were kept."""
     rows = [
         (
             promise.name,
@@ -38,7 +38,7 @@ def promises_table(results: Results) -> Table:
 
 
 def throughput_tables(results: Results) -> list[Table]:
-    """One table a size: ratios against nginx first."""
+    """Return one table per size, with ratios against nginx first."""
     tables = []
     columns = ("connections", "server", f"{TIMES} nginx", "GB/s", "req/s", "first byte p50 ms", "p99 ms", "CPU s/GB")
     for size in results.plan.sizes:
@@ -49,7 +49,7 @@ def throughput_tables(results: Results) -> list[Table]:
 
 
 def scenario_tables(results: Results) -> list[Table]:
-    """Memory, seeks, slow disk, viewers, starts; only those that were measured."""
+    """Return the tables of memory, seeks, slow disk, viewers and starts, as far as they were measured."""
     tables = [
         _memory_table(results),
         _seek_table(results),
@@ -61,7 +61,7 @@ def scenario_tables(results: Results) -> list[Table]:
 
 
 def conditions(results: Results) -> list[str]:
-    """What the reader must know of the machine and of what disturbed the run."""
+    """Return notes about the machine and about disturbances of the run."""
     machine, plan = results.machine, results.plan
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
     nowait = "answers RWF_NOWAIT" if machine.has_nowait else "has no RWF_NOWAIT"
@@ -87,7 +87,7 @@ def conditions(results: Results) -> list[str]:
 
 
 def terminal(results: Results) -> str:
-    """Everything, as plain text."""
+    """Return the whole report as plain text."""
     kind = (
         "" if results.plan.is_full else "A part of the benchmark: its verdicts are a hint, and not the exit status.\n"
     )
@@ -96,7 +96,7 @@ def terminal(results: Results) -> str:
 
 
 def page(results: Results) -> str:
-    """docs/benchmarks.md."""
+    """Return docs/benchmarks.md."""
     sections = [
         _INTRODUCTION,
         promises_table(results).markdown(),
@@ -111,7 +111,7 @@ def page(results: Results) -> str:
 
 
 def write_docs(results: Results, docs: Path) -> None:
-    """Writes the page and its picture."""
+    """Write the page and its chart."""
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)
     titles = {name: peer.title for name, peer in PEERS.items()}
@@ -289,7 +289,7 @@ nothing behind but the results in `loadtest/results`. The exit status of a full 
 
 - Loopback has no losses and no network card: they compare what the servers cost, and are not what a network delivers.
 - The client shares memory, caches and the host with the server. Trust the ratios, not the absolute figures.
-- The file is in memory. A disk that is slower than the network sets the pace whoever sends; only the slow disk's rows
+- The file is in memory. A disk that is slower than the network limits every server alike; only the slow disk's rows
   leave the page cache.
 - There is no TLS and no gateway in front of anybody.
 - One worker on one core: nginx and Marquee both use more cores with more workers.

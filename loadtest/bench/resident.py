@@ -1,6 +1,6 @@
-"""Keeps files in the page cache, as they were written.
+"""Keep files in the page cache, as they were written.
 
-Systems that take back memory which nobody used for a while (`DAMON_RECLAIM`) do so with a cached file, too. It comes
+Systems that reclaim memory that was not used for a while (`DAMON_RECLAIM`) do so with a cached file, too. It is read
 back from the disk in smaller pieces, from which every server sends up to a fifth slower.
 """
 
@@ -18,7 +18,7 @@ _FAILED = ctypes.c_void_p(-1).value
 
 @contextmanager
 def kept_resident(path: Path) -> Iterator[bool]:
-    """Locks a file's pages inside; gives whether this process may (`RLIMIT_MEMLOCK`, CAP_IPC_LOCK: mlock(2))."""
+    """Lock a file's pages in the context; yield whether that is allowed (RLIMIT_MEMLOCK, CAP_IPC_LOCK: mlock(2))."""
     system = ctypes.CDLL(None)
     system.mmap.restype = ctypes.c_void_p
     size = ctypes.c_size_t(path.stat().st_size)

@@ -1,4 +1,4 @@
-"""What a run found out. Written as JSON, and read again to make the report."""
+"""Results of a run. Written as JSON, and read again to make the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBJECT = "marquee"
 
 
 class Cell(BaseModel):
-    """One server under one load, all rounds."""
+    """Results of one server under one load, in all rounds."""
 
     peer: str
     size: Size
@@ -26,16 +26,16 @@ class Cell(BaseModel):
     rounds: list[Throughput]
 
     def spread(self, of: Callable[[Throughput], float | None]) -> Spread | None:
-        """Median and extremes of something over the rounds; None when no round has it."""
+        """Return median and extremes of a figure over the rounds; None if no round has it."""
         return spread([value for value in map(of, self.rounds) if value is not None])
 
     def ratio(self, other: Cell, of: Callable[[Throughput], float]) -> Spread | None:
-        """How many times as much of something as the other cell, round by round."""
+        """Return the ratio of a figure to that of another cell, round by round."""
         return paired_ratio([of(mine) for mine in self.rounds], [of(theirs) for theirs in other.rounds])
 
     @property
     def errors(self) -> int:
-        """Answers that were not what they should be."""
+        """Number of wrong or broken responses."""
         return sum(one.errors for one in self.rounds)
 
 
@@ -48,12 +48,12 @@ class MemoryUse(BaseModel):
 
     @property
     def bytes_per_connection(self) -> float:
-        """What the server's processes grew by, for each connection."""
+        """Growth of the server's processes per connection."""
         return (self.result.memory_during.bytes - self.result.memory_before.bytes) / self.connections
 
     @property
     def kernel_bytes_per_connection(self) -> float:
-        """What the kernel's TCP buffers grew by, both ends, for each connection."""
+        """Growth of the kernel's TCP buffers, both ends, per connection."""
         return self.result.tcp_memory_bytes / self.connections
 
 
@@ -72,7 +72,7 @@ class Seeks(BaseModel):
 
 
 class SlowDisk(BaseModel):
-    """Viewers of cached files without, and with, four viewers of a file on a slow disk beside them."""
+    """Viewers of cached files, alone and together with four viewers of a file on a slow disk."""
 
     peer: str
     without: list[MixedResult]
@@ -80,7 +80,7 @@ class SlowDisk(BaseModel):
 
     @property
     def ratio(self) -> Spread | None:
-        """How many times as long the 99th percentile of the others' time to first byte became."""
+        """How many times as long the 99th percentile of the other viewers' time to first byte became."""
         return paired_ratio([_p99(one) for one in self.beside], [_p99(one) for one in self.without])
 
 
@@ -93,12 +93,12 @@ class Audience(BaseModel):
 
     @property
     def is_served(self) -> bool:
-        """Whether all got what they should, in time."""
+        """Whether all viewers got the right bytes in time."""
         return not self.result.errors and not self.result.viewers_behind
 
 
 class Starts(BaseModel):
-    """Viewers who come one after the other, each for the first time."""
+    """Viewers that arrive one after the other, each for the first time."""
 
     peer: str
     per_sec: int
@@ -106,7 +106,7 @@ class Starts(BaseModel):
 
 
 class Promise(BaseModel):
-    """One line of what the stream service must hold."""
+    """One figure that the stream service must reach."""
 
     name: str
     unit: Literal["ratio", "KiB", "ms", "viewers"]
@@ -116,11 +116,11 @@ class Promise(BaseModel):
     measured: Spread | None
     not_judged_because: str = ""
     errors: int = 0
-    """Wrong or broken answers in these measurements: with any, the promise is not kept."""
+    """Number of wrong or broken responses in these measurements: with any, the promise is not kept."""
 
     @property
     def verdict(self) -> Literal["aim", "pass", "miss", "not judged"]:
-        """Whether it was kept; `aim` when even more was reached."""
+        """Whether it was kept; `aim` if the higher aim was reached, too."""
         if self.measured is None or self.not_judged_because:
             return "not judged"
         sign = 1 if self.better == "higher" else -1
@@ -131,7 +131,7 @@ class Promise(BaseModel):
 
 
 class Results(BaseModel):
-    """A run."""
+    """All results of a run."""
 
     schema_version: Literal[1] = 1
     started_at: datetime
@@ -147,11 +147,11 @@ class Results(BaseModel):
     promises: list[Promise]
 
     def cell(self, peer: str, size: Size, connections: int) -> Cell | None:
-        """One cell, if it was measured."""
+        """Return a cell, or None if it was not measured."""
         return find(self.cells, peer, size, connections)
 
     def windows(self) -> list[Throughput | MixedResult]:
-        """Every single measurement."""
+        """Return every single measurement."""
         found: list[Throughput | MixedResult] = [one for cell in self.cells for one in cell.rounds]
         found += [*(one.result for one in self.memory), *(one.result for one in self.audiences)]
         found += [one.result for one in self.starts]
@@ -166,7 +166,7 @@ class Results(BaseModel):
 
 
 def find(cells: Sequence[Cell], peer: str, size: Size, connections: int) -> Cell | None:
-    """One cell of several, if it is there."""
+    """Return the cell of this server, or None."""
     wanted = peer, size, connections
     return next((cell for cell in cells if (cell.peer, cell.size, cell.connections) == wanted), None)
 

@@ -1,4 +1,4 @@
-"""Starts everything, measures, stops everything."""
+"""Start all processes, measure, and stop them."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from loadtest.bench.slow_disk import slow_disk
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer for peer in (MarqueePeer, NginxStatic, NginxAccel, FileResponsePeer, GeneratorPeer)
 }
-"""In the order in which they take turns."""
+"""The servers in the order of their turns."""
 
 
 def run(plan: Plan, parent: Path) -> Results:
-    """Does what the plan says.
+    """Carry out the plan.
 
     Args:
         plan: what to measure.
-        parent: a temporary folder is made in it, for the files that are served.
+        parent: a temporary folder for the served files is created in it.
 
     Raises:
-        UnusableFolder: the files can't be there.
+        UnusableFolderError: the files can't be there.
         ServerError: nginx or RabbitMQ is not installed or does not start.
         ProcessError: a server does not start, or has ended.
-        WrongBytes: a server does not send the file's bytes.
-        ClientError: a server does not take connections.
+        WrongBytesError: a server does not send the file's bytes.
+        ClientError: a server does not accept connections.
     """
     started_at, started = datetime.now(UTC), time.monotonic()
     cores = machine.cores()
@@ -60,7 +60,7 @@ def run(plan: Plan, parent: Path) -> Results:
                 progress.warn(f"{file.reference} can't be locked in memory: see `ulimit -l`")
         place = Place(folder, media, cores.server, cores.others)
         if "slow-disk" in plan.scenarios:
-            # Better known now than when everything else is done.
+            # Better to fail here than after everything else is done.
             with slow_disk(place):
                 pass
         peers = []

@@ -1,4 +1,4 @@
-"""What throughput alone does not show: memory, seeks, a slow disk, many viewers at a film's pace, and new ones."""
+"""What throughput alone does not show: memory, seeks, a slow disk, many paced viewers, and new ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHERS_CONNECTIONS = 16
 
 
 def measure_memory(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[MemoryUse]:
-    """Fresh servers, warmed up with a few viewers, then with all of them in the middle of a response."""
+    """Measure the memory of fresh servers after a few viewers, and with all viewers in the middle of a response."""
     found = []
     for peer in _compared(peers):
         progress.step(f"memory of {plan.memory_connections} paced connections: {peer.title}")
@@ -38,7 +38,7 @@ def measure_memory(plan: Plan, peers: Sequence[Peer], client: LoadClient, progre
 
 
 def measure_seeks(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[Seeks]:
-    """Seeks, on fresh and on kept connections, while others watch; then with greedy readers among them, too."""
+    """Measure seeks, on new and on kept connections, while others watch; then also with greedy readers among them."""
     found = []
     for fast in (0, FAST_READERS):
         row = [
@@ -63,7 +63,7 @@ def measure_seeks(plan: Plan, peers: Sequence[Peer], client: LoadClient, progres
 
 
 def measure_slow_disk(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[SlowDisk]:
-    """Viewers of a cached file, alone and beside viewers of a file on a slow disk, turn about.
+    """Measure viewers of a cached file, alone and together with viewers of a file on a slow disk, in turn.
 
     Raises:
         ProcessError: the slow disk can't be mounted.
@@ -78,7 +78,7 @@ def measure_slow_disk(plan: Plan, peers: Sequence[Peer], client: LoadClient, pro
         for number in range(plan.slow_rounds):
             for index, (peer, cell) in enumerate(zip(compared, row, strict=True)):
                 progress.step(f"others' first byte beside a slow disk, round {number + 1}: {peer.title}")
-                # Never a seed twice: what one has read of the slow file may be in the page cache for the next.
+                # Never the same seed twice: what one read of the slow file may be in the page cache for the next.
                 seed = 1 + number * len(compared) + index
                 alone = _mixed(peer, plan.slow_sec, seed, probes=_others(peer))
                 cell.without.append(client.run_mixed(alone))
@@ -88,7 +88,7 @@ def measure_slow_disk(plan: Plan, peers: Sequence[Peer], client: LoadClient, pro
 
 
 def measure_audiences(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[Audience]:
-    """Marquee alone: more and more paced viewers."""
+    """Measure Marquee alone with more and more paced viewers."""
     found = []
     for peer in peers:
         if peer.name != SUBJECT:
@@ -102,9 +102,9 @@ def measure_audiences(plan: Plan, peers: Sequence[Peer], client: LoadClient, pro
 
 
 def measure_starts(plan: Plan, peers: Sequence[Peer], client: LoadClient, progress: Progress) -> list[Starts]:
-    """New viewers at a steady rate, whether or not those before them have been served.
+    """Measure new viewers at a steady rate, even if earlier ones have not been served yet.
 
-    Marquee has not met their tokens, and begins a play session for each.
+    Marquee has not seen their tokens before, and begins a play session for each.
     """
     found = []
     counts = [round(rate * plan.starts_sec) for rate in plan.starts_per_sec]
@@ -128,7 +128,7 @@ def measure_starts(plan: Plan, peers: Sequence[Peer], client: LoadClient, progre
 
 
 def steps(plan: Plan) -> int:
-    """How many steps these are."""
+    """Return the number of steps."""
     compared = sum(name in COMPARED for name in plan.peers)
     each = {
         "memory": compared,
@@ -164,12 +164,12 @@ def _viewers(target: Target, count: int) -> Viewers:
 
 def _seeks(target: Target, viewers: int) -> Probes:
     return Probes(
-        # Who seeks is one of those who watch.
+        # Viewers that seek are some of those that watch.
         target=target.model_copy(update={"authorizations": target.authorizations[:viewers]}),
         range_bytes=MIB,
         per_sec=_SEEKS_PER_SEC,
         connections=_SEEK_CONNECTIONS,
-        # At first every viewer's buffers fill at full speed, and many at the same moment.
+        # At first all viewers' buffers fill at full speed, many at the same time.
         after_sec=_SETTLE_SEC,
         fresh="every second",
     )
@@ -177,7 +177,7 @@ def _seeks(target: Target, viewers: int) -> Probes:
 
 def _others(peer: Peer) -> Probes:
     return Probes(
-        # So small a file stays in memory when all of it is asked for again and again.
+        # Such a small file stays in memory while all of it is requested again and again.
         target=peer.target(peer.place.media.clip),
         range_bytes=256 * KIB,
         per_sec=_OTHERS_PER_SEC,

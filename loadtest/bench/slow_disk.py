@@ -32,9 +32,9 @@ class SlowDisk:
     """The operations of the file system, as mfusepy calls them.
 
     Args:
-        name: the file's.
-        size: the file's, in bytes.
-        seconds: how long each read takes.
+        name: the file's name.
+        size: the file's size in bytes.
+        seconds: duration of each read.
     """
 
     use_ns = True
@@ -45,10 +45,10 @@ class SlowDisk:
         self._seconds = seconds
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
-        """Facts of the file or its folder; these take no time.
+        """Return attributes of the file or its folder, without delay.
 
         Raises:
-            OSError: there is nothing else.
+            OSError: there is no such file.
         """
         del fh
         owner = {"st_uid": os.geteuid(), "st_gid": os.getegid()}
@@ -59,17 +59,17 @@ class SlowDisk:
         raise OSError(errno.ENOENT, path)
 
     def readdir(self, path: str, fh: int) -> list[str]:
-        """The names in the folder."""
+        """Return the names in the folder."""
         del path, fh
         return [".", "..", self._path[1:]]
 
     def open(self, path: str, flags: int) -> int:
-        """Opens the file."""
+        """Open the file."""
         del path, flags
         return 0
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        """Zeros, after a while."""
+        """Return zeros, after the delay."""
         del path, fh
         time.sleep(self._seconds)
         return bytes(max(0, min(size, self._size - offset)))
@@ -77,7 +77,7 @@ class SlowDisk:
 
 @contextlib.contextmanager
 def slow_disk(place: Place) -> Iterator[None]:
-    """Mounts the slow disk in the media store for as long as the block runs, or until this process ends.
+    """Mount the slow disk in the media store while the context is open, or until this process ends.
 
     Raises:
         ProcessError: it can't be mounted: /dev/fuse, libfuse or mfusepy is missing, or the container forbids it.
@@ -115,7 +115,7 @@ def _end(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 def _serve(folder: str, name: str, size: int, milliseconds: int) -> None:
-    # Only here: importing it needs libfuse.
+    # Imported only here, because it needs libfuse.
     import mfusepy  # noqa: PLC0415
 
     def end_with_input() -> None:

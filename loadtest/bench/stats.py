@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 
 class Spread(BaseModel):
-    """What several rounds gave: the middle one, and the outermost."""
+    """Median and extremes of several rounds."""
 
     median: float
     low: float
@@ -18,7 +18,7 @@ class Spread(BaseModel):
 
 
 class Latency(BaseModel):
-    """Waiting times of one window, in milliseconds; None when nothing was waited for."""
+    """Waiting times of one window in milliseconds; None if there were none."""
 
     samples: int
     p50_ms: float | None
@@ -27,17 +27,17 @@ class Latency(BaseModel):
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile: the smallest value that is not below `share` of them.
+    """Return the nearest-rank percentile: the smallest value that is not below a `share` of them.
 
     Args:
-        ordered: at least one value, sorted upwards.
+        ordered: at least one value, in ascending order.
         share: 0 < share <= 1.
     """
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def latency(seconds: Sequence[float]) -> Latency:
-    """Sums up waiting times given in seconds."""
+    """Summarise waiting times given in seconds."""
     if not seconds:
         return Latency(samples=0, p50_ms=None, p99_ms=None, max_ms=None)
     ordered = sorted(seconds)
@@ -50,17 +50,17 @@ def latency(seconds: Sequence[float]) -> Latency:
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Median and extremes; None without values."""
+    """Return median and extremes; None without values."""
     if not values:
         return None
     return Spread(median=statistics.median(values), low=min(values), high=max(values))
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread | None:
-    """The ratio of two series measured turn about, round by round.
+    """Return the ratio of two series measured in turn, round by round.
 
-    A machine that slows down for some seconds slows neighbours alike, so ratios of neighbours spread less than the
-    ratio of two medians. Rounds in which the other measured nothing are left out.
+    A machine that slows down for some seconds slows neighbouring rounds alike, so that their ratios vary less than the
+    ratio of two medians. Rounds in which the other series measured nothing are left out.
 
     Raises:
         ValueError: the series have different lengths.

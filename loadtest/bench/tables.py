@@ -13,7 +13,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the first column is text, the others are figures unless `text_columns` says more."""
+    """A table; the first column is text, the others are figures unless `text_columns` is larger."""
 
     title: str
     columns: Sequence[str]
@@ -22,14 +22,14 @@ class Table:
     note: str = ""
 
     def plain(self) -> str:
-        """For a terminal: aligned with spaces."""
+        """Return the table for a terminal, aligned with spaces."""
         widths = [max(len(line[at]) for line in (self.columns, *self.rows)) for at in range(len(self.columns))]
         lines = ["  ".join(self._aligned(line, widths)).rstrip() for line in (self.columns, *self.rows)]
         rule = "  ".join("-" * width for width in widths)
         return "\n".join([self.title, "", lines[0], rule, *lines[1:], *([self.note] if self.note else [])]) + "\n"
 
     def markdown(self) -> str:
-        """For a page."""
+        """Return the table in Markdown."""
         marks = ["---"] * self.text_columns + ["---:"] * (len(self.columns) - self.text_columns)
         lines = [f"| {' | '.join(line)} |" for line in (self.columns, marks, *self.rows)]
         return "\n".join([*lines, *(["", self.note] if self.note else [])]) + "\n"
@@ -42,7 +42,7 @@ class Table:
 
 
 def figure(value: float | None, unit: str = "") -> str:
-    """Three digits that matter, and thousands apart; a dash for nothing."""
+    """Format a figure with three significant digits and thousands separators; a dash for None."""
     if value is None:
         return NOTHING
     size = abs(value)
@@ -51,7 +51,7 @@ def figure(value: float | None, unit: str = "") -> str:
 
 
 def with_spread(spread: Spread | None, unit: str = "") -> str:
-    """The median and, where there was more than one round, the extremes."""
+    """Format the median and, after more than one round, the extremes."""
     if spread is None:
         return NOTHING
     if spread.low == spread.high:
@@ -60,5 +60,5 @@ def with_spread(spread: Spread | None, unit: str = "") -> str:
 
 
 def median(spread: Spread | None, unit: str = "") -> str:
-    """The median alone."""
+    """Format the median alone."""
     return figure(spread.median if spread else None, unit)

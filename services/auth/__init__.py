@@ -1,1 +1,1 @@
-"""auth: who somebody is. Accounts, logins and the keys that sign access tokens."""
+"""auth: accounts, logins and the keys that sign access tokens."""

@@ -14,27 +14,25 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.events.outbox import Relay
+from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.rpc import GrpcServer
 from kit.service import Loop, Role, Service, main
 from kit.settings import SettingsError
 from kit.web.app import create_app
 from services.auth import consumers
-from services.auth.attempts import LoginAttempts
+from services.auth.clients.webhook import Webhook
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.http import UseCases, build_routers
-from services.auth.keys import KeyRing
-from services.auth.passwords import PasswordHasher
 from services.auth.rpc import AuthServicer, register
 from services.auth.service import Accounts, Administration, Audit, Corporations, Installation, Logins, utc_now
+from services.auth.service.maintenance import Maintenance
 from services.auth.settings import AuthSettings
-from services.auth.sweep import Sweep
-from services.auth.webhook import Webhook
 
 NAME = "auth"
 MIGRATIONS = Path(__file__).parent / "migrations"
-REQUIRED_EVENTS = frozenset({"user.deleted"})
-"""Events that wait until somebody is there to hear them: data would stay behind."""
 
 
 def build(
@@ -44,13 +42,13 @@ def build(
     *,
     clock: Callable[[], datetime] = utc_now,
 ) -> Service:
-    """Wires auth.
+    """Wire auth.
 
     Args:
-        settings: its settings.
-        role: which part of it this process plays.
-        shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
-        clock: tells the time by which refresh tokens are judged.
+        settings: settings of the service.
+        role: which part of the service this process runs.
+        shared_bus: the launcher's bus in embedded mode; None opens a connection.
+        clock: returns the time that refresh tokens are checked against.
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
@@ -87,7 +85,7 @@ def build(
         return Caller(user.id, user.role, user.status, user.corporation_id or "")
 
     async def first_admin() -> None:
-        if await accounts.exist():
+        if await accounts.any_exist():
             return
         if settings.admin_password is None:
             raise SettingsError(
@@ -103,8 +101,8 @@ def build(
         consumers.subscribe(bus, database, audit)
         url = settings.alert_webhook_url
         webhook = Webhook(url.get_secret_value()) if url else None
-        background.append(Relay(NAME, database, bus, required=REQUIRED_EVENTS).run)
-        background.append(Sweep(corporations, audit, logins, webhook).run)
+        background.append(outbox_relay(NAME, database, bus).run)
+        background.append(Maintenance(corporations, audit, logins, webhook).run)
     checks = {"database": Check(database.ping), "broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)
@@ -136,7 +134,7 @@ def build(
 
 
 def migrate(settings: AuthSettings) -> None:
-    """Brings auth's database up to date."""
+    """Upgrade auth's database to the newest revision."""
     upgrade(MIGRATIONS, settings.database_url)
 
 

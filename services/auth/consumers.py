@@ -1,4 +1,4 @@
-"""What auth hears from the bus: translates, decides nothing."""
+"""Consumers of auth: translate events into calls of use cases."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 from kit.audit import ADMIN_ACTED, MAX_ADDRESS_CHARS
 from kit.bus import Bus, Subscription
 from kit.db.database import Database
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import admin_pb2
-from services.auth.service import Audit, Told
+from services.auth.service import Audit, AuditRecord
 
 AUDIT = Subscription("auth.audit", (ADMIN_ACTED,), concurrency=4)
 MAX_DETAILS_CHARS: Final = 10_000
@@ -25,43 +25,43 @@ _MAX_ACTION_CHARS: Final = 50
 
 
 def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
-    """Registers auth's consumer: each act becomes one entry, however often it is delivered."""
+    """Register auth's consumer: each action becomes one entry, however often its event is delivered."""
 
     async def acted(event: Event) -> None:
-        told = _told(event)
+        record = _audit_record(event)
         with service_context("auth"):
             async with database.write() as transaction:
                 if await transaction.first_delivery(AUDIT.name, event):
-                    await audit.enter(transaction, told)
+                    await audit.enter(transaction, record)
 
     bus.subscribe(AUDIT, acted)
 
 
-def _told(event: Event) -> Told:
-    act = event.read(admin_pb2.AdminActed)
-    # Whoever writes into this log writes what it can hold: one that does not would come again and again.
+def _audit_record(event: Event) -> AuditRecord:
+    message = event.read(admin_pb2.AdminActed)
+    # An event that the table can't hold would fail and be delivered again and again.
     sound = (
         is_id(event.id)
-        and is_id(act.actor_id)
-        and (not act.subject_id or is_id(act.subject_id))
-        and len(act.action) <= _MAX_ACTION_CHARS
-        and _ACTION.fullmatch(act.action)
-        and _KIND.fullmatch(act.subject_type)
-        and len(act.address) <= MAX_ADDRESS_CHARS
-        and act.HasField("occurred_at")
-        and _is_object(act.details)
+        and is_id(message.actor_id)
+        and (not message.subject_id or is_id(message.subject_id))
+        and len(message.action) <= _MAX_ACTION_CHARS
+        and _ACTION.fullmatch(message.action)
+        and _KIND.fullmatch(message.subject_type)
+        and len(message.address) <= MAX_ADDRESS_CHARS
+        and message.HasField("occurred_at")
+        and _is_object(message.details)
     )
     if not sound:
-        raise MalformedEvent(f"{event.id}: this is no act that can be written down")
-    return Told(
+        raise MalformedEventError(f"{event.id}: this is no action that the audit log can hold")
+    return AuditRecord(
         id=event.id,
-        at=act.occurred_at.ToDatetime(UTC),
-        action=act.action,
-        actor_id=act.actor_id,
-        target_kind=act.subject_type,
-        target_id=act.subject_id or None,
-        address=act.address,
-        details=act.details,
+        at=message.occurred_at.ToDatetime(UTC),
+        action=message.action,
+        actor_id=message.actor_id,
+        target_kind=message.subject_type,
+        target_id=message.subject_id or None,
+        address=message.address,
+        details=message.details,
     )
 
 

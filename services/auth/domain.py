@@ -18,18 +18,18 @@ MAX_LOGIN_CHARS = 64
 MAX_NAME_CHARS = 100
 
 REUSE_GRACE = timedelta(seconds=10)
-"""A client that never saw the answer to its refresh may try again with the same token for this long."""
+"""For this long, a client that did not receive the response to its refresh may try again with the same token."""
 
 
 def login_key(login_id: str) -> str:
-    """What two logins are compared by: neither case nor the way a letter is composed tells people apart."""
+    """Return the form in which logins are compared: case and Unicode composition do not distinguish accounts."""
     folded = unicodedata.normalize("NFKC", login_id).casefold()
-    # Folding may leave letters that could be composed further.
+    # Case folding may leave letters that compose further.
     return unicodedata.normalize("NFKC", folded).strip()
 
 
 def login_problem(login_id: str) -> str | None:
-    """What is wrong with a login, or None."""
+    """Return what is wrong with a login, or None."""
     if len(login_id) > MAX_LOGIN_CHARS or not 1 <= len(login_key(login_id)) <= MAX_LOGIN_CHARS:
         return f"must have 1 to {MAX_LOGIN_CHARS} characters"
     if ":" in login_id:
@@ -40,7 +40,7 @@ def login_problem(login_id: str) -> str | None:
 
 
 def name_problem(display_name: str) -> str | None:
-    """What is wrong with a display name, or None. Joiners are welcome: emoji are made with them."""
+    """Return what is wrong with a display name, or None. Joiners are allowed: emoji are made with them."""
     if not 1 <= len(display_name) <= MAX_NAME_CHARS:
         return f"must have 1 to {MAX_NAME_CHARS} characters"
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in display_name):
@@ -49,19 +49,19 @@ def name_problem(display_name: str) -> str | None:
 
 
 def searchable(*texts: str) -> str:
-    """What a search looks into, or for: neither case nor composition tells texts apart."""
+    """Return texts, or a query, in the form that searches compare: without case and Unicode composition."""
     return "\n".join(login_key(text) for text in texts)
 
 
 def password_problem(password: str, login_id: str, common: Container[str]) -> str | None:
-    """What is wrong with a new password, or None: length and guessability count, composition does not.
+    """Return what is wrong with a new password, or None: length and guessability count, composition does not.
 
     NIST SP 800-63B, 5.1.1.2; OWASP ASVS 2.1.
 
     Args:
         password: as typed.
-        login_id: of the account; nobody else's guess would come first.
-        common: passwords that everybody tries, in the form that `login_key` gives.
+        login_id: the account's login, which attackers would try first.
+        common: common passwords, in the form that `login_key` gives.
     """
     if len(password) < MIN_PASSWORD_CHARS:
         return f"must have at least {MIN_PASSWORD_CHARS} characters"
@@ -75,32 +75,32 @@ def password_problem(password: str, login_id: str, common: Container[str]) -> st
     return None
 
 
-def plan_at(plan: str, expires_at: datetime | None, now: datetime) -> Plan:
-    """The plan that counts at a moment: a paid one ends by itself, whoever notices."""
+def effective_plan(plan: str, expires_at: datetime | None, now: datetime) -> Plan:
+    """Return the plan in effect at a moment: a paid one ends at its expiry, even before maintenance records that."""
     return "paid" if plan == "paid" and (expires_at is None or now < expires_at) else "free"
 
 
-def status_of_new_account(registration: Literal["open", "approval"]) -> Status:
-    """What a person who registers begins as."""
+def initial_status(registration: Literal["open", "approval"]) -> Status:
+    """Return the status of a newly registered account."""
     return "active" if registration == "open" else "pending"
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshState:
-    """What is known of a refresh token that somebody shows."""
+    """The stored state of a refresh token that a client presents."""
 
     expires_at: datetime
     used_at: datetime | None
     family_revoked: bool
     is_latest_predecessor: bool
-    """Whether the token that replaced it was not used yet."""
+    """Whether the token that replaced it is still unused."""
 
 
-def judge_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "repeat", "expired", "reused"]:
-    """What to do with a refresh token (OAuth 2.0 Security BCP, RFC 9700, 4.14.2).
+def decide_refresh(state: RefreshState, now: datetime) -> Literal["rotate", "repeat", "expired", "reused"]:
+    """Return what to do with a refresh token (OAuth 2.0 Security BCP, RFC 9700, 4.14.2).
 
-    A token used before is either stolen or the answer to it was lost; only the immediate predecessor, for a moment,
-    gets the benefit of the doubt: the same answer again. A second successor would be a second login that nobody made.
+    A token used before was stolen, or the response to it was lost. Only the immediate predecessor gets the benefit of
+    the doubt, for `REUSE_GRACE`: the same successor again. A second successor would be a second login session.
     """
     if state.family_revoked:
         return "reused"

@@ -11,17 +11,17 @@ from kit.db.columns import UtcDateTime
 
 
 class Base(DeclarativeBase):
-    """Auth's metadata."""
+    """Metadata of auth's tables."""
 
 
 class Instance(Base):
-    """What tells this installation from others; one row."""
+    """The identity of this installation; one row."""
 
     __tablename__ = "instance"
 
     row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(16))
-    """In the names of its cookies."""
+    """Suffix of the names of its cookies."""
     device_key: Mapped[str] = mapped_column(String(64))
     """Signs device cookies; hexadecimal."""
 
@@ -40,18 +40,18 @@ class User(Base):
     status: Mapped[str] = mapped_column(String(20), index=True)
     corporation_id: Mapped[str | None] = mapped_column(String(36), index=True)
     search_text: Mapped[str] = mapped_column(Text, server_default=text("''"))
-    """What a search looks into; see `domain.searchable`."""
+    """Text that searches match; see `domain.searchable`."""
     claims_version: Mapped[int] = mapped_column(default=1, server_default="1")
-    """Counts changes of what access tokens say."""
+    """Counts changes of what access tokens contain."""
     password_version: Mapped[int] = mapped_column(default=1, server_default="1")
-    """Counts how often a password was chosen; a hash that is only made anew leaves it alone."""
+    """Counts changes of the password; a new hash of the same password does not count."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1)
 
 
 class RefreshToken(Base):
-    """One refresh token. A family is all that came from one login; only hashes are kept."""
+    """One refresh token. A family is all tokens of one login session; only hashes are stored."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (Index("ix_refresh_tokens_family", "family_id", "issued_at"),)
@@ -67,21 +67,21 @@ class RefreshToken(Base):
 
 
 class AccountChange(Base):
-    """The last change of an account that others must learn of soon; kept while tokens from before may be alive.
+    """The last change of an account's rights; kept while access tokens from before it may be valid.
 
-    It says nothing about a person and outlives the account.
+    It contains no personal data and outlives the account.
     """
 
     __tablename__ = "account_changes"
 
     user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     claims_version: Mapped[int] = mapped_column(BigInteger)
-    """The least that still holds."""
+    """The lowest version that is still valid."""
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class PasswordReset(Base):
-    """A code by which somebody may choose a new password, once; only its hash is kept."""
+    """A one-time code to choose a new password with; only its hash is stored."""
 
     __tablename__ = "password_resets"
 
@@ -94,7 +94,7 @@ class Corporation(Base):
     """A customer: members see its videos, and its plan decides what they may do."""
 
     __tablename__ = "corporations"
-    # What the sweep looks for.
+    # For the search of overdue plans.
     __table_args__ = (Index("ix_corporations_plan", "plan", "plan_expires_at"),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -108,7 +108,7 @@ class Corporation(Base):
 
 
 class AuditEntry(Base):
-    """Something that somebody did."""
+    """An action that is on record."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index("ix_audit_log_action", "action", "at"),)
@@ -117,17 +117,17 @@ class AuditEntry(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     action: Mapped[str] = mapped_column(String(50))
     actor_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    """Who did it; None for the system, and for whoever did not prove who they are."""
+    """The account that did it; None for the system and for unauthenticated clients."""
     target_kind: Mapped[str] = mapped_column(String(20))
     target_id: Mapped[str | None] = mapped_column(String(36), index=True)
     client_address: Mapped[str] = mapped_column(String(64))
-    """From where; empty for the system, and when whoever did it was erased."""
+    """The client's address; empty for the system and for accounts that were erased."""
     details: Mapped[str] = mapped_column(Text)
     """A JSON object."""
 
 
 class Alert(Base):
-    """The last alert of a kind, and whether the operator's webhook has taken it."""
+    """The last alert of a kind, and its delivery to the operator's webhook."""
 
     __tablename__ = "alerts"
 
@@ -137,4 +137,4 @@ class Alert(Base):
     """A JSON object."""
     attempts: Mapped[int]
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """None when it was delivered, or given up."""
+    """None once it is delivered or given up."""

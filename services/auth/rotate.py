@@ -1,4 +1,4 @@
-"""Rotates the signing keys: `marquee keys rotate`, or `python -m services.auth.rotate` where that command is not."""
+"""Rotate the signing keys: `marquee keys rotate`, or `python -m services.auth.rotate` where the former is missing."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kit.settings import SettingsError, stop_start
-from services.auth.keys import rotate
+from services.auth.credentials.keys import rotate
 
 
 def run(file: Path | None, *, compromised: bool) -> None:
-    """Rotates, and says what was done.
+    """Rotate the keys and print what was done.
 
     Args:
         file: the key file; by default the one that the environment names, or else that of embedded mode.
-        compromised: somebody else has the old keys.
+        compromised: the old keys were leaked.
 
     Raises:
-        SettingsError: it can't be done.
+        SettingsError: the keys can't be rotated.
     """
     path = file or _default()
     done = rotate(path, compromised=compromised)
@@ -40,7 +40,7 @@ def _default() -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m services.auth.rotate", description=__doc__)
     parser.add_argument("--file", type=Path, default=None, help="the key file (default: MARQUEE_SIGNING_KEY_FILE)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""gRPC API of auth: translates, decides nothing."""
+"""gRPC API of auth: translates calls into calls of use cases."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from grpc import aio
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import timestamp
 from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
-from services.auth.domain import plan_at
+from services.auth.domain import effective_plan
 from services.auth.models import Corporation, User
 from services.auth.service import Accounts, Corporations, Logins
 
@@ -20,7 +20,7 @@ Context = aio.ServicerContext[Any, Any]
 
 
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
-    """Answers other services."""
+    """Answer calls of other services."""
 
     def __init__(self, accounts: Accounts, logins: Logins, corporations: Corporations) -> None:
         self._accounts = accounts
@@ -28,7 +28,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._corporations = corporations
 
     async def GetJwks(self, request: auth_pb2.GetJwksRequest, context: Context) -> auth_pb2.GetJwksResponse:  # noqa: ARG002, N802
-        """The keys that verify access tokens."""
+        """Return the public keys that verify access tokens."""
         return auth_pb2.GetJwksResponse(jwks_json=json.dumps(self._logins.jwks()))
 
     async def VerifyBasic(  # noqa: N802
@@ -36,14 +36,14 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.VerifyBasicRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.VerifyBasicResponse:
-        """Checks Basic credentials."""
+        """Check Basic credentials."""
         user = await self._logins.verify(request.login_id, request.password, request.client_address)
         return auth_pb2.VerifyBasicResponse(user=_message(user))
 
     async def GetUsers(self, request: auth_pb2.GetUsersRequest, context: Context) -> auth_pb2.GetUsersResponse:  # noqa: ARG002, N802
-        """Display facts of several users."""
+        """Return logins, names and rights of several users."""
         if len(request.ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         users = await self._accounts.by_ids(request.ids)
         return auth_pb2.GetUsersResponse(users=[_message(user) for user in users])
 
@@ -52,9 +52,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.GetCorporationsRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.GetCorporationsResponse:
-        """Plans of several corporations, as they count now."""
+        """Return several corporations with the plans in effect now."""
         if len(request.ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         found = await self._corporations.by_ids(request.ids)
         now = self._corporations.now()
         return auth_pb2.GetCorporationsResponse(corporations=[_corporation(each, now) for each in found])
@@ -64,11 +64,11 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         request: auth_pb2.ListRevocationsRequest,
         context: Context,  # noqa: ARG002
     ) -> auth_pb2.ListRevocationsResponse:
-        """Logins that were ended, and accounts that changed."""
+        """Return login sessions that ended and accounts whose rights changed."""
         since = request.since.ToDatetime(UTC) if request.HasField("since") else None
         revoked = await self._logins.revocations(since)
         return auth_pb2.ListRevocationsResponse(
-            session_ids=revoked.session_ids,
+            session_ids=revoked.login_session_ids,
             as_of=timestamp(revoked.as_of),
             accounts=[
                 auth_pb2.ChangedAccount(user_id=user_id, claims_version=version)
@@ -78,7 +78,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
 
 def register(servicer: AuthServicer, server: aio.Server) -> None:
-    """Adds the servicer to a server."""
+    """Add the servicer to a server."""
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
 
 
@@ -95,7 +95,7 @@ def _message(user: User) -> auth_pb2.User:
 
 
 def _corporation(corporation: Corporation, now: datetime) -> auth_pb2.Corporation:
-    plan = plan_at(corporation.plan, corporation.plan_expires_at, now)
+    plan = effective_plan(corporation.plan, corporation.plan_expires_at, now)
     ends = corporation.plan_expires_at if plan == "paid" else None
     return auth_pb2.Corporation(
         id=corporation.id,

@@ -51,17 +51,17 @@ def _usable_name(display_name: str) -> str:
 
 def _usable_corporation(name: str) -> str:
     if not 1 <= len(searchable(name)) <= MAX_CORPORATION_KEY_CHARS:
-        raise ValueError("can't be told from others")
+        raise ValueError(f"must have 1 to {MAX_CORPORATION_KEY_CHARS} characters in normalised form")
     return name
 
 
 _Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
 _NewPassword = Annotated[SecretStr, Field(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_BYTES)]
-"""Not a common one, either: the use cases see to that, who know whose it is."""
+"""The use cases refuse common passwords as well, because that check needs the login."""
 _Login = Annotated[_Trimmed, Field(max_length=MAX_LOGIN_CHARS), AfterValidator(_usable_login)]
 _Name = Annotated[_Trimmed, AfterValidator(_usable_name)]
 _AS_TYPED = ConfigDict(str_strip_whitespace=False)
-"""Spaces around a password belong to it: Basic credentials carry them too."""
+"""Spaces around a password are part of it: Basic credentials carry them too."""
 
 
 class Registration(Schema):
@@ -75,14 +75,14 @@ class Registration(Schema):
 
 
 class NewUser(Registration):
-    """A new account, made by an administrator."""
+    """A new account, created by an administrator."""
 
     role: Role = "member"
     corporation_id: Annotated[str, Field(max_length=36)] | None = None
 
 
 class OwnChange(Schema):
-    """What somebody changes about their own account; what is not named stays as it is."""
+    """Changes of the caller's own account; fields that are absent stay as they are."""
 
     model_config = _AS_TYPED
 
@@ -98,12 +98,12 @@ class OwnChange(Schema):
 
 
 class UserChangeRequest(Schema):
-    """What an administrator changes about an account; what is not named stays as it is."""
+    """Changes of an account by an administrator; fields that are absent stay as they are."""
 
     display_name: _Name | None = None
     role: Role | None = None
     corporation_id: Annotated[str, Field(max_length=36)] | None = None
-    """Null makes it the platform's own."""
+    """Null makes the account a member of the platform itself."""
 
 
 class PasswordResetRequest(Schema):
@@ -116,20 +116,20 @@ class PasswordResetRequest(Schema):
 
 
 class CorporationNaming(Schema):
-    """What a corporation is called."""
+    """The name of a corporation."""
 
     name: Annotated[_Name, AfterValidator(_usable_corporation)]
 
 
 class PlanChange(Schema):
-    """Which plan a corporation is on."""
+    """The plan of a corporation."""
 
     plan: Plan
     expires_at: AwareDatetime | None = Field(None, description="When a paid plan ends; never when absent.")
 
 
 class Credentials(Schema):
-    """A login and a password, of any shape: a wrong one is wrong, not malformed."""
+    """A login and a password of any form: impossible ones are wrong credentials, not malformed requests."""
 
     model_config = _AS_TYPED
 
@@ -162,7 +162,7 @@ class OwnUserView(UserView):
 
 
 class Tokens(View):
-    """What a login or a refresh gives; a browser gets the tokens as cookies too."""
+    """The result of a login or a refresh; a browser gets the tokens as cookies too."""
 
     access_token: str
     refresh_token: str
@@ -172,7 +172,7 @@ class Tokens(View):
 
 
 class OAuthTokens(View):
-    """What the OAuth token endpoint gives (RFC 6749, 5.1)."""
+    """The response of the OAuth token endpoint (RFC 6749, 5.1)."""
 
     access_token: str
     refresh_token: str
@@ -181,7 +181,7 @@ class OAuthTokens(View):
 
 
 class ResetCodeView(View):
-    """A code by which somebody may choose a new password."""
+    """A one-time code to choose a new password with."""
 
     code: str
     expires_at: datetime
@@ -192,13 +192,13 @@ class CorporationView(View):
 
     id: str
     name: str
-    plan: Plan = Field(description="The one that counts now.")
+    plan: Plan = Field(description="The plan in effect now.")
     plan_expires_at: datetime | None
     created_at: datetime
 
 
 class AuditView(View):
-    """Something that somebody did."""
+    """An entry of the audit log."""
 
     id: str
     at: datetime
@@ -211,7 +211,7 @@ class AuditView(View):
 
 
 class CheckResult(View):
-    """The answer to a check of credentials."""
+    """The response to a check of credentials."""
 
     ok: Literal[True] = True
     user: OwnUserView

@@ -9,32 +9,32 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings, SettingsError
+from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import login_problem, password_problem
-from services.auth.passwords import common_passwords
 
 
 class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
-    """What auth is told."""
+    """Settings of auth."""
 
-    admin_login: str = Field("admin", description="Login of the first administrator, made when there are no accounts.")
+    admin_login: str = Field("admin", description="Login of the first administrator, created if there are no accounts.")
     admin_password: SecretStr | None = Field(
         None, description="Password of the first administrator; needed for the first start only."
     )
     registration: Literal["open", "approval", "closed"] = Field(
-        "approval", description="Whether people may make accounts: at once, after an approval, or not at all."
+        "approval", description="Whether people may create accounts: at once, after an approval, or not at all."
     )
     uploads: Literal["admin", "members"] = Field("admin", description="Who may upload videos.")
     signing_key_file: Path = Field(
-        ..., description="Private keys of access tokens, a JSON Web Key Set; made when it is not there."
+        ..., description="Private keys of access tokens, a JSON Web Key Set; created if it is missing."
     )
     redis_url: str | None = Field(
-        None, description="`redis://…` counts login attempts for all replicas; this process's memory does without it."
+        None, description="`redis://…` counts login attempts for all replicas; without it, each process counts its own."
     )
     password_pepper: SecretStr = Field(
         SecretStr(""), description="A secret mixed into password hashes; changing it voids every password."
     )
     password_pepper_file: Path | None = Field(
-        None, description="A file with that secret, instead of the secret itself; blank space around it does not count."
+        None, description="A file with that secret, instead of the secret itself; white space around it is ignored."
     )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes, a power of two.")
     access_ttl_sec: int = Field(900, ge=60, le=86_400, description="Life of an access token, in seconds.")
@@ -49,10 +49,10 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     )
     audit_retention_days: int = Field(365, ge=1, le=3650, description="How long entries of the audit log are kept.")
     alert_login_failures: int = Field(
-        100, ge=1, description="Failed logins in five minutes, of everybody, that raise an alert."
+        100, ge=1, description="Failed logins in five minutes, of all accounts, that raise an alert."
     )
     alert_webhook_url: SecretStr | None = Field(
-        None, description="Where alerts are posted as JSON: `https://…` or `http://…`; nobody is told without it."
+        None, description="Where alerts are posted as JSON: `https://…` or `http://…`; without it, none are sent."
     )
 
     @field_validator("admin_login")
@@ -89,16 +89,16 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     @field_validator("refresh_ttl_sec")
     @classmethod
     def _outlives_access(cls, seconds: int, info: ValidationInfo) -> int:
-        # A login is forgotten with its refresh token: its end must not be, while an access token of it lives.
+        # A login session is forgotten with its refresh tokens, but its end must be known while its access tokens live.
         if seconds < info.data.get("access_ttl_sec", 0):
             raise ValueError("must not be less than MARQUEE_ACCESS_TTL_SEC")
         return seconds
 
     def pepper(self) -> str:
-        """The secret that is mixed into password hashes; empty without one.
+        """Return the secret that is mixed into password hashes; empty if none is set.
 
         Raises:
-            SettingsError: its file can't be read, or is empty.
+            SettingsError: the file with the secret can't be read, or is empty.
         """
         if self.password_pepper_file is None:
             return self.password_pepper.get_secret_value()
@@ -112,7 +112,7 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _known_counter(cls, url: str | None) -> str | None:
+    def _usable_redis_url(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("redis://", "rediss://")):
             raise ValueError("must begin with redis:// or rediss://")
         return url

@@ -12,7 +12,7 @@ from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.events.outbox import Relay
+from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.media import MediaStore
 from kit.origins import Origins
@@ -20,12 +20,18 @@ from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
 from services.catalog import consumers
-from services.catalog.changes import Changes, Purge
 from services.catalog.clients.auth import PlansClient
 from services.catalog.http import build_routers, max_body_bytes
-from services.catalog.imports import Imports
 from services.catalog.rpc import CatalogServicer, register
-from services.catalog.service import REQUIRED_EVENTS, HealthOverview, Processing, Sweep, Videos
+from services.catalog.service import (
+    HealthOverview,
+    Imports,
+    Processing,
+    Purge,
+    Sweep,
+    VideoEditor,
+    Videos,
+)
 from services.catalog.settings import CatalogSettings
 
 NAME = "catalog"
@@ -33,11 +39,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) -> Service:
-    """Wires catalog.
+    """Build catalog.
 
     Args:
         settings: its settings.
-        role: which part of it this process plays.
+        role: which part of it this process runs.
         shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
     """
     database = Database(settings.database_url)
@@ -51,7 +57,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "thumbnailer": connect(settings.thumbnailer_address),
     }
     videos = Videos(database, store)
-    origins = Origins(settings, only_looks=True)
+    origins = Origins(settings, only_probes=True)
     health = Health(
         {
             "database": Check(database.ping),
@@ -62,7 +68,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     authenticate = authenticator(auth)
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
-        background += [Relay(NAME, database, bus, required=REQUIRED_EVENTS).run, Sweep(database, store).run]
+        background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
@@ -71,7 +77,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         authenticate=authenticate,
         routers=build_routers(
             videos,
-            Changes(database, PlansClient(auth)),
+            VideoEditor(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
             store,
@@ -99,7 +105,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
 
 
 def migrate(settings: CatalogSettings) -> None:
-    """Brings catalog's database up to date."""
+    """Bring catalog's database up to date."""
     upgrade(MIGRATIONS, settings.database_url)
 
 

@@ -7,8 +7,11 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final, Literal, Protocol
+
+from kit.errors import ErrorCode
 
 VideoStatus = Literal["processing", "ready", "failed"]
 
@@ -33,23 +36,30 @@ SORTS: Final[dict[str, tuple[str, bool]]] = {
     "duration_sec": ("duration_sec", False),
     "-duration_sec": ("duration_sec", True),
 }
-"""What a list may be sorted by: the column and whether it runs downwards. Ids sort by the time they were made."""
+"""Sort orders of a list: the column, and whether it is descending. Ids sort by the time they were made."""
 
 
-class Viewer(Protocol):
-    """What the rules need to know of a caller."""
+class AssetKind(StrEnum):
+    """What an asset of a video is. Another packaging of a video gets a kind of its own (ADR 21)."""
+
+    SOURCE = "source"
+    """The file that was uploaded or imported; a video has one."""
+
+
+class Principal(Protocol):
+    """What the rules need to know of who is calling."""
 
     @property
     def user_id(self) -> str:
-        """Who it is."""
+        """The user's id."""
 
     @property
     def is_admin(self) -> bool:
-        """Whether they run the platform."""
+        """Whether the user is an administrator."""
 
     @property
     def corporation_id(self) -> str:
-        """Where they belong; empty for platform members."""
+        """The user's corporation; empty for platform members."""
 
 
 class Visible(Protocol):
@@ -61,19 +71,19 @@ class Visible(Protocol):
 
     @property
     def uploader_id(self) -> str:
-        """Who brought it in."""
+        """The user who uploaded or imported it."""
 
     @property
     def corporation_id(self) -> str | None:
-        """Whose it is; None for platform videos."""
+        """The corporation that owns it; None for platform videos."""
 
     @property
     def deleted_at(self) -> datetime | None:
-        """When it was put into the trash, if it is there."""
+        """When it was put into the trash; None when it is not there."""
 
 
 class Labels(Protocol):
-    """What people say of a video."""
+    """The description of a video."""
 
     @property
     def title(self) -> str:
@@ -89,7 +99,7 @@ class Labels(Protocol):
 
     @property
     def corporation_id(self) -> str | None:
-        """Whose it is; None for everybody's."""
+        """The corporation that owns it; None for platform videos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,82 +111,82 @@ class Plan:
     """None for a plan that does not end."""
 
     def holds_at(self, moment: datetime) -> bool:
-        """Whether it is a paid one that has not expired."""
+        """Return whether it is paid and has not expired."""
         return self.is_paid and (self.expires_at is None or moment < self.expires_at)
 
 
 NO_PLAN: Final = Plan(is_paid=False, expires_at=None)
 
 
-def in_reach(viewer: Viewer, video: Visible) -> bool:
-    """Whether a video is of the platform or of the viewer's own corporation; for administrators all are in reach."""
-    return viewer.is_admin or video.corporation_id in (None, viewer.corporation_id or None)
+def in_reach(principal: Principal, video: Visible) -> bool:
+    """Return whether a video is the platform's or of the principal's corporation; administrators reach all."""
+    return principal.is_admin or video.corporation_id in (None, principal.corporation_id or None)
 
 
-def may_see(viewer: Viewer, video: Visible) -> bool:
-    """Whether a video exists as far as this viewer is concerned."""
-    if video.deleted_at is not None or not in_reach(viewer, video):
+def may_see(principal: Principal, video: Visible) -> bool:
+    """Return whether a video is visible to a principal."""
+    if video.deleted_at is not None or not in_reach(principal, video):
         return False
-    return viewer.is_admin or video.status == "ready" or video.uploader_id == viewer.user_id
+    return principal.is_admin or video.status == "ready" or video.uploader_id == principal.user_id
 
 
-def may_see_in_trash(viewer: Viewer, video: Visible) -> bool:
-    """Whether a video is in the trash as far as this viewer is concerned."""
-    return video.deleted_at is not None and may_change(viewer, video)
+def may_see_in_trash(principal: Principal, video: Visible) -> bool:
+    """Return whether a video is in the trash and visible to a principal there."""
+    return video.deleted_at is not None and may_change(principal, video)
 
 
-def may_change(viewer: Viewer, video: Visible) -> bool:
-    """Whether a viewer may describe a video anew, or delete it."""
-    return in_reach(viewer, video) and (viewer.is_admin or video.uploader_id == viewer.user_id)
+def may_change(principal: Principal, video: Visible) -> bool:
+    """Return whether a principal may edit or delete a video."""
+    return in_reach(principal, video) and (principal.is_admin or video.uploader_id == principal.user_id)
 
 
-def refusal_to_restore(viewer: Viewer, video: Visible, plan: Plan, now: datetime) -> str | None:
-    """Why a viewer may not take a video out of the trash: an error code; None when they may.
+def refusal_to_restore(principal: Principal, video: Visible, plan: Plan, now: datetime) -> ErrorCode | None:
+    """Return why a principal may not take a video out of the trash, as an error code; None when it is allowed.
 
     Args:
-        viewer: who wants to.
-        video: which.
-        plan: the plan of the video's corporation; of no matter for a platform video.
-        now: the moment at which it would come back.
+        principal: who restores it.
+        video: in the trash.
+        plan: of the video's corporation; not used for a platform video.
+        now: the current time.
     """
-    if not may_see_in_trash(viewer, video):
-        return "CONTENT_NOT_FOUND"
-    if viewer.is_admin:
+    if not may_see_in_trash(principal, video):
+        return ErrorCode.CONTENT_NOT_FOUND
+    if principal.is_admin:
         return None
     if video.corporation_id is None:
-        return "AUTH_FORBIDDEN"
-    return None if plan.holds_at(now) else "PLAN_REQUIRED"
+        return ErrorCode.AUTH_FORBIDDEN
+    return None if plan.holds_at(now) else ErrorCode.PLAN_REQUIRED
 
 
-def home_of_upload(viewer: Viewer, wanted: str | None) -> str | None:
-    """Whose an upload will be: members' are their corporation's, administrators' are whose they say.
+def owner_of_upload(principal: Principal, requested: str | None) -> str | None:
+    """Return the corporation that will own an upload: a member's own; for administrators the requested one.
 
     Raises:
-        PermissionError: a member wants it to be somebody else's.
+        PermissionError: a member requested another corporation.
     """
-    if viewer.is_admin:
-        return wanted
-    own = viewer.corporation_id or None
-    if wanted not in (None, own):
+    if principal.is_admin:
+        return requested
+    own = principal.corporation_id or None
+    if requested not in (None, own):
         raise PermissionError
     return own
 
 
-def may_upload(viewer: Viewer, uploads: Literal["admin", "members"]) -> bool:
-    """Whether a viewer may bring videos in."""
-    return viewer.is_admin or uploads == "members"
+def may_upload(principal: Principal, uploads: Literal["admin", "members"]) -> bool:
+    """Return whether a principal may upload videos."""
+    return principal.is_admin or uploads == "members"
 
 
 def clean_text(text: str, limit: int) -> str:
-    """One line of text without control characters, at most `limit` characters long."""
+    """Return one line of text without control characters, at most `limit` characters long."""
     printable = "".join(" " if unicodedata.category(letter).startswith(("C", "Z")) else letter for letter in text)
     return " ".join(unicodedata.normalize("NFC", printable).split())[:limit].rstrip()
 
 
 def search_key(title: str) -> str:
-    """Return what searches look into: neither case nor the way a letter is written tells titles apart.
+    """Return the form of a title that is searched: case and Unicode form are folded.
 
-    Korean, Chinese and Japanese are written with and without spaces: a second line holds the title without those.
+    Korean, Chinese and Japanese are written with and without spaces: a second line holds the title without spaces.
     """
     folded = _folded(title)
     joined = _SPACE_BESIDE_CJK.sub("", folded)
@@ -186,7 +196,7 @@ def search_key(title: str) -> str:
 def search_words(query: str) -> list[str]:
     """Return the words that a title must hold, in any order, in the form of `search_key`.
 
-    Those that are part of another are left out; no more than `MAX_SEARCH_WORDS` count.
+    Words that are part of another are left out; at most `MAX_SEARCH_WORDS` are returned.
     """
     words = sorted(dict.fromkeys(_folded(query).split()), key=len, reverse=True)
     kept: list[str] = []
@@ -203,7 +213,7 @@ def _folded(text: str) -> str:
 
 
 def title_from_file_name(name: str) -> str:
-    """A title for an upload that came without one. File names are hostile: folders, control characters, any length."""
+    """Return a title for an upload without one. File names are hostile: folders, control characters, any length."""
     base = PureWindowsPath(PurePosixPath(name).name).name
     stem, dot, extension = base.rpartition(".")
     if dot and stem and re.fullmatch(r"[A-Za-z0-9]{1,5}", extension):
@@ -212,7 +222,7 @@ def title_from_file_name(name: str) -> str:
 
 
 def parse_tags(text: str) -> list[str]:
-    """Tags from a comma-separated list: trimmed, without repeats, in their order.
+    """Return the tags of a comma-separated list: trimmed, without repeats, in their order.
 
     Raises:
         ValueError: too many, or one is too long.
@@ -221,7 +231,7 @@ def parse_tags(text: str) -> list[str]:
 
 
 def clean_tags(parts: Iterable[str]) -> list[str]:
-    """Tags, trimmed, without repeats, in their order.
+    """Return tags, trimmed, without repeats, in their order.
 
     Raises:
         ValueError: too many, or one is too long.
@@ -235,18 +245,18 @@ def clean_tags(parts: Iterable[str]) -> list[str]:
 
 
 def source_reference(video_id: str) -> str:
-    """Where an original is in the media store."""
+    """Return the reference of a source in the media store."""
     return f"videos/{video_id}/source"
 
 
 def folder_reference(video_id: str) -> str:
-    """Where everything of a video is in the media store."""
+    """Return the reference of a video's folder in the media store."""
     return f"videos/{video_id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the thumbnailer found inside a file."""
+class MediaInfo:
+    """What thumbnailer found inside a file."""
 
     duration_sec: float
     mime_type: str

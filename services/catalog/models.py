@@ -8,15 +8,18 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
 
 from kit.db.columns import UtcDateTime
-from services.catalog.domain import search_key
+from services.catalog.domain import AssetKind, search_key
+
+THUMBNAIL = "thumbnail"
+"""A kind of artwork."""
 
 
 class Base(DeclarativeBase):
-    """Catalog's metadata."""
+    """The metadata of catalog's tables."""
 
 
 class Video(Base):
-    """Something to watch."""
+    """A video."""
 
     __tablename__ = "videos"
     __table_args__ = (Index("ix_videos_status", "status", "id"),)
@@ -24,7 +27,7 @@ class Video(Base):
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     title: Mapped[str] = mapped_column(String(200), index=True)
     search_key: Mapped[str] = mapped_column(Text, server_default=text("''"))
-    """The title as `domain.search_key` has it; empty when a replica of before revision 0004 wrote the row."""
+    """`domain.search_key` of the title; empty when a replica from before revision 0004 wrote the row."""
     description: Mapped[str] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(20))
@@ -37,10 +40,10 @@ class Video(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
-    """When it was put into the trash, if it is there."""
+    """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
 
-    files: Mapped[list[VideoFile]] = relationship(lazy="raise", order_by="VideoFile.id")
+    assets: Mapped[list[Asset]] = relationship(lazy="raise", order_by="Asset.id")
     artworks: Mapped[list[Artwork]] = relationship(lazy="raise")
 
     @validates("title")
@@ -48,15 +51,27 @@ class Video(Base):
         self.search_key = search_key(title)
         return title
 
+    @property
+    def thumbnail(self) -> Artwork | None:
+        """Its thumbnail; None until it is made."""
+        return next((artwork for artwork in self.artworks if artwork.kind == THUMBNAIL), None)
 
-class VideoFile(Base):
-    """A file of a video; several when there are several bit rates."""
+    @property
+    def source(self) -> Asset | None:
+        """The asset that was brought in; None when its file was removed, because it can never be played."""
+        return next((asset for asset in self.assets if asset.kind == AssetKind.SOURCE), None)
+
+
+class Asset(Base):
+    """A file of a video that can be served; of which kind, `domain.AssetKind` says."""
 
     __tablename__ = "video_files"
     __table_args__ = (Index("ux_video_files_reference", "reference", unique=True),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20), server_default=text("'source'"))
+    """An `AssetKind`; replicas from before revision 0005 write sources only, and leave it out."""
     reference: Mapped[str] = mapped_column(String(2000))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     video_codec: Mapped[str | None] = mapped_column(String(50))

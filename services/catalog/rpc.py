@@ -6,7 +6,7 @@ from typing import Any
 
 from grpc import aio
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import timestamp
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services.catalog.models import Video
@@ -18,7 +18,7 @@ Context = aio.ServicerContext[Any, Any]
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
-    """Answers other services."""
+    """The gRPC API of catalog."""
 
     def __init__(self, videos: Videos) -> None:
         self._videos = videos
@@ -28,22 +28,24 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         request: catalog_pb2.GetSourceRequest,
         context: Context,  # noqa: ARG002
     ) -> catalog_pb2.GetSourceResponse:
-        """Where the bytes of a video are."""
-        video, file = await self._videos.source(request.video_id)
+        """Return where the bytes of a video's source are."""
+        video, source = await self._videos.source(request.video_id)
         return catalog_pb2.GetSourceResponse(
             video_id=video.id,
-            reference=file.reference,
-            size_bytes=file.size_bytes,
+            reference=source.reference,
+            size_bytes=source.size_bytes,
             mime_type=video.mime_type,
             duration_sec=video.duration_sec or 0,
-            video_codec=file.video_codec or "",
-            audio_codec=file.audio_codec or "",
-            width=file.width or 0,
-            height=file.height or 0,
-            bitrate_bps=file.bitrate_bps or 0,
+            video_codec=source.video_codec or "",
+            audio_codec=source.audio_codec or "",
+            width=source.width or 0,
+            height=source.height or 0,
+            bitrate_bps=source.bitrate_bps or 0,
             version=video.version,
             corporation_id=video.corporation_id or "",
             uploader_id=video.uploader_id,
+            asset_id=source.id,
+            asset_kind=source.kind,
         )
 
     async def GetVideos(  # noqa: N802
@@ -51,16 +53,16 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         request: catalog_pb2.GetVideosRequest,
         context: Context,  # noqa: ARG002
     ) -> catalog_pb2.GetVideosResponse:
-        """Facts of several videos."""
+        """Return what lists show of several videos."""
         if len(request.ids) > MAX_IDS:
-            raise ApiError("VALIDATION_FAILED", f"at most {MAX_IDS} ids")
+            raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
         return catalog_pb2.GetVideosResponse(
             videos=[_message(video) for video in await self._videos.by_ids(request.ids)]
         )
 
 
 def register(servicer: CatalogServicer, server: aio.Server) -> None:
-    """Adds the servicer to a server."""
+    """Add the servicer to a server."""
     catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
 
 

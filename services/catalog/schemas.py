@@ -8,9 +8,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from kit.errors import ApiError
+from kit.errors import invalid_field
 from kit.web.schemas import Schema, View
-from services.catalog.changes import Edit
 from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TAGS,
@@ -19,14 +18,15 @@ from services.catalog.domain import (
     clean_tags,
     clean_text,
 )
-from services.catalog.imports import Import
 from services.catalog.models import Video
-from services.catalog.service import thumbnail_of
+from services.catalog.service import Edit, Import
 
 
 class FileView(View):
-    """One file of a video."""
+    """One asset of a video: a file that can be served."""
 
+    id: str
+    kind: str = Field(description="What it is; `source` is the file that was uploaded or imported.")
     size: int = Field(description="In bytes.")
     bitrate: int | None = Field(description="In bits a second.")
     resolution: str | None = Field(description="Width x height in pixels.")
@@ -51,7 +51,7 @@ class VideoView(View):
 
     @classmethod
     def of(cls, video: Video) -> VideoView:
-        """A loaded video as the API shows it."""
+        """Return a loaded video as the API shows it."""
         return cls(**_plain(video))
 
 
@@ -62,7 +62,7 @@ class TrashedVideoView(VideoView):
 
     @classmethod
     def of(cls, video: Video) -> TrashedVideoView:
-        """A loaded video as the API shows it."""
+        """Return a loaded video as the API shows it."""
         return cls.model_validate(_plain(video) | {"deleted_at": video.deleted_at})
 
 
@@ -76,26 +76,28 @@ class VideoDetailView(VideoView):
 
     @classmethod
     def of(cls, video: Video) -> VideoDetailView:
-        """A loaded video as the API shows it."""
-        first = video.files[0] if video.files else None
+        """Return a loaded video as the API shows it."""
+        source = video.source
         return cls(
             **_plain(video),
             mime_type=video.mime_type,
-            width=first.width if first else None,
-            height=first.height if first else None,
+            width=source.width if source else None,
+            height=source.height if source else None,
             files=[
                 FileView(
-                    size=file.size_bytes,
-                    bitrate=file.bitrate_bps,
-                    resolution=f"{file.width}x{file.height}" if file.width else None,
+                    id=asset.id,
+                    kind=asset.kind,
+                    size=asset.size_bytes,
+                    bitrate=asset.bitrate_bps,
+                    resolution=f"{asset.width}x{asset.height}" if asset.width else None,
                 )
-                for file in video.files
+                for asset in video.assets
             ],
         )
 
 
 class ImportRequest(Schema):
-    """A film that is to be served from where it lies."""
+    """A film to serve from where it lies."""
 
     location: str = Field(
         min_length=1,
@@ -108,7 +110,7 @@ class ImportRequest(Schema):
     corporation_id: UUID | None = None
 
     def import_(self) -> Import:
-        """The same for the use case. Raises ApiError: VALIDATION_FAILED for tags that are too many or too long."""
+        """Return the same for the use case. Raises ApiError: VALIDATION_FAILED for too many or too long tags."""
         return Import(
             location=self.location,
             title=clean_text(self.title, MAX_TITLE_CHARS),
@@ -129,10 +131,10 @@ class EditRequest(Schema):
     )
 
     def edit(self) -> Edit:
-        """The same for the use case. Raises ApiError: VALIDATION_FAILED for text that does not do."""
+        """Return the same for the use case. Raises ApiError: VALIDATION_FAILED for text that is not valid."""
         title = None if self.title is None else clean_text(self.title, MAX_TITLE_CHARS)
         if title == "":
-            raise _bad_field("title", "has nothing in it that can be shown")
+            raise invalid_field("title", "has nothing in it that can be shown")
         return Edit(
             title=title,
             description=None if self.description is None else _clean_description(self.description),
@@ -143,13 +145,13 @@ class EditRequest(Schema):
 
 
 class ProcessingView(View):
-    """How much was set going."""
+    """How many videos are processed."""
 
     requested: int
 
 
 class HealthView(View):
-    """How the platform is."""
+    """The health of the platform."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     services: dict[str, str]
@@ -157,8 +159,8 @@ class HealthView(View):
 
 
 def thumbnail_url(video: Video) -> str | None:
-    """Where a loaded video's thumbnail is; the address changes with the picture, so it can be cached."""
-    artwork = thumbnail_of(video)
+    """Return the path of a loaded video's thumbnail; it changes with the picture, so that it can be cached."""
+    artwork = video.thumbnail
     if artwork is None:
         return None
     return f"/api/videos/{video.id}/thumbnail?v={int(artwork.created_at.timestamp() * 1000)}"
@@ -172,11 +174,7 @@ def _clean_tags(given: list[str]) -> list[str]:
     try:
         return clean_tags(given)
     except ValueError as error:
-        raise _bad_field("tags", str(error)) from error
-
-
-def _bad_field(name: str, problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": name, "problem": problem}]})
+        raise invalid_field("tags", str(error)) from error
 
 
 def _plain(video: Video) -> dict[str, Any]:

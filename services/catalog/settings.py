@@ -11,7 +11,7 @@ from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, Servic
 
 
 class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings, OriginSettings):
-    """What catalog is told."""
+    """The settings of catalog."""
 
     uploads: Literal["admin", "members"] = Field("admin", description="Who may upload videos.")
     upload_max_bytes: int = Field(

@@ -1,1 +1,1 @@
-"""progress: how far a viewer has come. Watch progress and the history made of it."""
+"""progress: watch progress, history, views and points."""

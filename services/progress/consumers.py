@@ -1,4 +1,4 @@
-"""What progress hears from the bus: translates, decides nothing."""
+"""Consumers of progress: translate events into calls of use cases."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from datetime import UTC
 
 from kit.bus import Bus, Handler, Subscription
 from kit.db.database import Database, Transaction
-from kit.events.envelope import Event, MalformedEvent
+from kit.events.envelope import Event, MalformedEventError
+from kit.events.registry import type_of
 from kit.ids import is_id
 from kit.telemetry import service_context
 from marquee.events.v1 import stream_pb2, user_pb2, video_pb2
-from services.progress.domain import Session
+from services.progress.domain import PlaySession
 from services.progress.service import ViewLog, erase_viewer, forget_video
 
-VIEWS = Subscription("progress.views", ("stream.started", "stream.stopped"), concurrency=4)
-ACCOUNTS = Subscription("progress.accounts", ("user.deleted",), concurrency=4)
-VIDEOS = Subscription("progress.videos", ("video.purged",), concurrency=4)
+VIEWS = Subscription(
+    "progress.views", (type_of(stream_pb2.StreamStarted), type_of(stream_pb2.StreamStopped)), concurrency=4
+)
+ACCOUNTS = Subscription("progress.accounts", (type_of(user_pb2.UserDeleted),), concurrency=4)
+VIDEOS = Subscription("progress.videos", (type_of(video_pb2.VideoPurged),), concurrency=4)
 
 Effect = Callable[[Transaction, Event], Awaitable[None]]
 
 
 def subscribe(bus: Bus, database: Database, view_log: ViewLog) -> None:
-    """Registers progress's consumers."""
+    """Register progress's consumers."""
 
     async def view(transaction: Transaction, event: Event) -> None:
-        if event.type == "stream.started":
+        if event.carries(stream_pb2.StreamStarted):
             began = event.read(stream_pb2.StreamStarted)
             await view_log.started(transaction, _session(event, began), began.timestamp.ToDatetime(UTC))
             return
@@ -46,7 +49,7 @@ def subscribe(bus: Bus, database: Database, view_log: ViewLog) -> None:
 
 
 def _once(database: Database, subscription: Subscription, effect: Effect) -> Handler:
-    """A handler whose effect is one transaction with the inbox: what comes again changes nothing."""
+    """Return a handler that applies an effect in one transaction with the inbox: repeated events change nothing."""
 
     async def handle(event: Event) -> None:
         with service_context("progress"):
@@ -57,16 +60,16 @@ def _once(database: Database, subscription: Subscription, effect: Effect) -> Han
     return handle
 
 
-def _session(event: Event, told: stream_pb2.StreamStarted | stream_pb2.StreamStopped) -> Session:
-    return Session(
-        session_id=_id(event, told.session_id),
-        user_id=_id(event, told.user_id),
-        video_id=_id(event, told.video_id),
-        source=told.source[:20],
+def _session(event: Event, message: stream_pb2.StreamStarted | stream_pb2.StreamStopped) -> PlaySession:
+    return PlaySession(
+        session_id=_id(event, message.session_id),
+        user_id=_id(event, message.user_id),
+        video_id=_id(event, message.video_id),
+        source=message.source[:20],
     )
 
 
 def _id(event: Event, text: str) -> str:
     if not is_id(text):
-        raise MalformedEvent(f"{event.id}: {text!r} is no id")
+        raise MalformedEventError(f"{event.id}: {text!r} is no id")
     return text

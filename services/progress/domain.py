@@ -1,4 +1,4 @@
-"""Rules about how far a viewer has come. No I/O."""
+"""Rules of watch progress, visibility and views. No I/O."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from kit.auth.tokens import Caller
 from kit.ids import is_id
 
 COMPLETED_PERCENT = 95
-"""From here on a video counts as watched to its end: credits need nobody."""
+"""From this position on a video counts as completed: viewers skip the credits."""
 
 REPLAY_PERCENT = 5
 REPLAY_SEC = 30.0
-"""A completed video counts as watched again from the later of these on: looking at its beginning is not a replay."""
+"""A completed video counts as watched again from the later of these on: a look at its beginning is not a replay."""
 
 MAX_FILM_SEC = 30 * 86_400.0
-"""No film is longer: what claims to be, is no duration, and no position, in seconds."""
+"""Upper bound of durations and positions, in seconds; no film is longer."""
 
 TOLERANCE_SEC = 1.0
-"""By so much a player and catalog may differ about the duration of a film."""
+"""Accepted difference between a player's and catalog's duration of a film, in seconds."""
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""A session that began later than this from now was not made by our clocks."""
+"""A session id from further in the future than this was not made with this platform's clocks."""
 
 VIEW_DAYS = 7
-"""For so many days, today included, it is known how often each video was watched."""
+"""Days for which views of each video are kept, today included."""
 
 ERASED_KEPT = timedelta(days=30)
-"""For so long it is known who was erased: longer than any event can still be on its way."""
+"""How long erased users are remembered: longer than an event can be delayed."""
 
 _UUID7 = 7
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,13 +38,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """What catalog says of a video."""
+    """A video as catalog describes it."""
 
     id: str
     title: str
     status: str
     duration_sec: float
-    """0 until it is known."""
+    """In seconds; 0 until it is known."""
     thumbnail_url: str
     """Empty until there is one."""
     corporation_id: str
@@ -52,119 +52,119 @@ class Video:
 
 
 def may_see(caller: Caller, video: Video) -> bool:
-    """Whether a video is there at all for this caller: platform videos and those of one's own corporation are."""
+    """Return whether a video is visible to a caller: platform videos and those of the caller's corporation are."""
     return caller.is_admin or video.corporation_id in ("", caller.corporation_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A position that a client knows."""
+    """A position that a client reports."""
 
     position_sec: float
     duration_sec: float | None = None
-    """None leaves what is known."""
+    """None keeps the known duration."""
     session_id: str | None = None
     seq: int | None = None
-    """Grows with each report of a session."""
+    """Increases with each report of a play session."""
     completed: bool | None = None
-    """None leaves it to the position."""
+    """None derives it from the position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a viewer has come, and which report said so."""
+    """How far a viewer has come in a video, and the report that it comes from."""
 
     position_sec: float
     duration_sec: float
-    """0 when nobody knows it."""
+    """In seconds; 0 while it is unknown."""
     completed: bool
     session_id: str | None
-    """The session of the last report that named one."""
+    """The play session of the last report that named one."""
     session_started_at: datetime | None
-    """When the newest session began of all that ever reported."""
+    """Start of the newest play session that ever reported."""
     seq: int | None
-    """The highest number that `session_id` has used."""
+    """The highest sequence number of `session_id` so far."""
 
     @property
     def percent(self) -> int:
-        """Whole percents up to the position, 0 to 100."""
+        """The position in whole percents of the duration, 0 to 100."""
         return percent(self.position_sec, self.duration_sec)
 
 
 def percent(position_sec: float, duration_sec: float) -> int:
-    """Whole percents of a duration, never rounded up; 0 while the duration is unknown."""
+    """Return a position in whole percents of a duration, rounded down; 0 while the duration is unknown."""
     if duration_sec <= 0:
         return 0
-    # Exact: with floats 29 of 100 becomes 28 one way, and the largest overflow the other way.
+    # Exact: with floats, 29 of 100 becomes 28 in one order of operations, and large values overflow in the other.
     return min(int(100 * Fraction(position_sec) / Fraction(duration_sec)), 100)
 
 
 def session_started_at(session_id: str | None, now: datetime) -> datetime | None:
-    """When a session began, as its UUIDv7 tells (RFC 9562, 5.7); None when it tells nothing that can be believed."""
+    """Return when a play session began, read from its UUIDv7 (RFC 9562, 5.7); None for other or implausible ids."""
     if session_id is None or not is_id(session_id):
         return None
     identifier = uuid.UUID(session_id)
     if identifier.version != _UUID7:
         return None
     milliseconds = identifier.int >> 80
-    # A wrong clock must not lock all later sessions out, nor a made-up id leave the calendar.
+    # A wrong clock must not block all later sessions, nor an invented id exceed the calendar's range.
     if timedelta(milliseconds=milliseconds) > now - _EPOCH + MAX_CLOCK_SKEW:
         return None
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def within(report: Report, film_sec: float) -> Report:
-    """Clamp a report to its film; `film_sec` is catalog's duration, 0 while nobody knows it."""
+    """Clamp a report to its film; `film_sec` is catalog's duration in seconds, 0 while it is unknown."""
     if film_sec <= 0 or report.duration_sec is None or report.duration_sec <= film_sec + TOLERANCE_SEC:
         return report
     return replace(report, duration_sec=film_sec, position_sec=min(report.position_sec, film_sec))
 
 
-def is_longer(report: Report, known: Progress) -> bool:
-    """Whether a report claims a longer film than is known, so that catalog has to say how long it is."""
-    return report.duration_sec is not None and report.duration_sec > known.duration_sec + TOLERANCE_SEC
+def is_longer(report: Report, current: Progress) -> bool:
+    """Return whether a report claims a longer film than is known, so that catalog has to be asked."""
+    return report.duration_sec is not None and report.duration_sec > current.duration_sec + TOLERANCE_SEC
 
 
 def begin(report: Report, duration_sec: float, now: datetime) -> Progress:
-    """What is known after the first report of all; `duration_sec` stands in where the report has none."""
-    nothing = Progress(0.0, duration_sec, completed=False, session_id=None, session_started_at=None, seq=None)
-    return _after(nothing, report, session_started_at(report.session_id, now))
+    """Return the progress after the first report; `duration_sec` is used if the report has no duration."""
+    initial = Progress(0.0, duration_sec, completed=False, session_id=None, session_started_at=None, seq=None)
+    return _after(initial, report, session_started_at(report.session_id, now))
 
 
-def advance(known: Progress, report: Report, now: datetime) -> Progress | None:
-    """What is known after a further report, or None when it may not overwrite what is known.
+def advance(current: Progress, report: Report, now: datetime) -> Progress | None:
+    """Return the progress after a further report; None if the report may not overwrite the current progress.
 
-    The last report wins, but never one of a session that began before the newest, nor one that was overtaken by a later
-    report of its own session.
+    The last report wins, except one of a session that began before the newest session, and one that was overtaken by a
+    later report of its own session.
     """
     started_at = session_started_at(report.session_id, now)
-    if started_at and known.session_started_at and started_at < known.session_started_at:
+    if started_at and current.session_started_at and started_at < current.session_started_at:
         return None
-    of_same_session = report.session_id is not None and report.session_id == known.session_id
-    if of_same_session and report.seq is not None and known.seq is not None and report.seq <= known.seq:
+    of_same_session = report.session_id is not None and report.session_id == current.session_id
+    if of_same_session and report.seq is not None and current.seq is not None and report.seq <= current.seq:
         return None
-    return _after(known, report, started_at)
+    return _after(current, report, started_at)
 
 
-def _after(known: Progress, report: Report, started_at: datetime | None) -> Progress:
-    duration_sec = known.duration_sec if report.duration_sec is None else report.duration_sec
+def _after(current: Progress, report: Report, started_at: datetime | None) -> Progress:
+    duration_sec = current.duration_sec if report.duration_sec is None else report.duration_sec
     position_sec = min(report.position_sec, duration_sec) if duration_sec > 0 else report.position_sec
     completed = report.completed
     if completed is None:
         is_at_end = percent(position_sec, duration_sec) >= COMPLETED_PERCENT
-        completed = is_at_end or (known.completed and not _is_replay(position_sec, duration_sec))
+        completed = is_at_end or (current.completed and not _is_replay(position_sec, duration_sec))
     session_id, seq = report.session_id, report.seq
     if session_id is None:
-        # Such a report is outside of any session: it must not open the way for late ones.
-        session_id, seq = known.session_id, known.seq
-    elif session_id == known.session_id and seq is None:
-        seq = known.seq
+        # A report outside of any session: late reports of the current session must still be recognised.
+        session_id, seq = current.session_id, current.seq
+    elif session_id == current.session_id and seq is None:
+        seq = current.seq
     return Progress(
         position_sec=position_sec,
         duration_sec=duration_sec,
         completed=completed,
         session_id=session_id,
-        session_started_at=started_at or known.session_started_at,
+        session_started_at=started_at or current.session_started_at,
         seq=seq,
     )
 
@@ -175,19 +175,19 @@ def _is_replay(position_sec: float, duration_sec: float) -> bool:
 
 
 def first_day(days: int, now: datetime) -> date:
-    """The first of so many calendar days in UTC, of which today is the last."""
+    """Return the first of a number of calendar days in UTC, of which today is the last."""
     return now.astimezone(UTC).date() - timedelta(days=days - 1)
 
 
 def day_of_view(moment: datetime, now: datetime) -> date | None:
-    """The day that a view is counted on; None when it is too long ago. A clock that is ahead means today."""
+    """Return the UTC day that a view is counted on; None if it is too long ago. A future moment counts as today."""
     day = min(moment.astimezone(UTC).date(), now.astimezone(UTC).date())
     return day if day >= first_day(VIEW_DAYS, now) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A play session, as it is told."""
+class PlaySession:
+    """A play session, as stream's events describe it."""
 
     session_id: str
     user_id: str
@@ -198,11 +198,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ViewFilter:
-    """Which play sessions are meant; None leaves a choice open."""
+    """Conditions on play sessions; None matches all."""
 
     user_id: str | None = None
     video_id: str | None = None
     begin: datetime | None = None
-    """The first moment that a session may have started at."""
+    """Earliest start of a session."""
     end: datetime | None = None
-    """The first moment that is too late."""
+    """Sessions must start before this."""

@@ -12,7 +12,7 @@ from services.progress.domain import Progress
 
 
 class Base(DeclarativeBase):
-    """Progress's metadata."""
+    """Metadata of progress's tables."""
 
 
 class WatchProgress(Base):
@@ -50,13 +50,13 @@ class ViewCount(Base):
 
 
 class Viewer(Base):
-    """Somebody about whom something is kept; the row that changes to their log and ledger queue up on."""
+    """A user with rows in other tables; changes of the user's log and ledger are serialised by a lock on this row."""
 
     __tablename__ = "viewers"
 
     user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When the account was deleted: events that come late must not bring anything of it back."""
+    """When the account was deleted: late events must not restore any of its data."""
 
 
 class View(Base):
@@ -75,15 +75,15 @@ class View(Base):
     source: Mapped[str] = mapped_column(String(20))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     begun: Mapped[bool]
-    """Whether its beginning was told; until then `started_at` is made of its end and length."""
+    """Whether its start event arrived; until then `started_at` is computed from its end and length."""
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """None while it is going on, like the two below."""
+    """None while it is running, like the two columns below."""
     seconds: Mapped[float | None] = mapped_column(Double)
     bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class PointEntry(Base):
-    """A line of somebody's ledger: points for the first view of a video, or an adjustment by an administrator."""
+    """A line of a user's ledger: points for the first view of a video, or an adjustment by an administrator."""
 
     __tablename__ = "point_ledger"
     __table_args__ = (
@@ -96,12 +96,12 @@ class PointEntry(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """1, 2, 3 … of each user."""
     points: Mapped[int] = mapped_column(BigInteger)
-    """Negative when they were taken away."""
+    """Negative if points were taken away."""
     balance: Mapped[int] = mapped_column(BigInteger)
     """After this line: the sum of `points` so far."""
     video_id: Mapped[str | None] = mapped_column(String(36))
-    """Of a view; None for an adjustment."""
+    """Set for a view; None for an adjustment."""
     reason: Mapped[str | None] = mapped_column(String(200))
-    """Of an adjustment, like the administrator below."""
+    """Set for an adjustment, like the administrator below."""
     adjusted_by: Mapped[str | None] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -11,38 +11,33 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.progress.domain import Progress, Session, ViewFilter
+from services.progress.domain import PlaySession, Progress, ViewFilter
 from services.progress.models import PointEntry, View, ViewCount, Viewer, WatchProgress
 
 
 class WatchProgressRepository:
-    """Records, by viewer and video."""
+    """Records of watch progress, by viewer and video."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def get(self, user_id: str, video_id: str) -> WatchProgress | None:
-        """A record."""
+        """Return a record."""
         return await self._session.get(WatchProgress, (user_id, video_id))
 
-    async def locked(self, user_id: str, video_id: str) -> WatchProgress | None:
-        """A record that nobody else can change until the transaction ends."""
+    async def get_for_update(self, user_id: str, video_id: str) -> WatchProgress | None:
+        """Return a record, locked until the transaction ends."""
         return await self._session.get(WatchProgress, (user_id, video_id), with_for_update=True)
 
     async def insert(self, user_id: str, video_id: str, progress: Progress, now: datetime) -> bool:
-        """Makes a record; False when another transaction made one first."""
+        """Insert a record; return False if another transaction inserted one first."""
         row = {"user_id": user_id, "video_id": video_id, "updated_at": now, "version": 1, **asdict(progress)}
         insert = _insert(self._session, WatchProgress)
         statement = insert.values(row).on_conflict_do_nothing().returning(WatchProgress.version)
         return await self._session.scalar(statement) is not None
 
-    async def by_videos(self, user_id: str, video_ids: Sequence[str]) -> Sequence[WatchProgress]:
-        """A viewer's records of several videos at once."""
-        statement = select(WatchProgress).where(WatchProgress.user_id == user_id, WatchProgress.video_id.in_(video_ids))
-        return (await self._session.scalars(statement)).all()
-
     async def page(self, user_id: str, *, offset: int, limit: int) -> tuple[Sequence[WatchProgress], int]:
-        """A viewer's records, newest first, and how many there are in all."""
+        """Return a viewer's records, newest first, and their total number."""
         mine = WatchProgress.user_id == user_id
         total = await self._session.scalar(select(func.count()).select_from(WatchProgress).where(mine))
         newest_first = (
@@ -52,14 +47,14 @@ class WatchProgressRepository:
         return rows.all(), total or 0
 
     async def delete(self, user_id: str, video_id: str | None) -> None:
-        """Removes one record of a viewer, or all."""
+        """Remove one record of a viewer, or all."""
         statement = delete(WatchProgress).where(WatchProgress.user_id == user_id)
         if video_id is not None:
             statement = statement.where(WatchProgress.video_id == video_id)
         await self._session.execute(statement)
 
     async def delete_video(self, video_id: str) -> None:
-        """Removes everybody's records of a video."""
+        """Remove all viewers' records of a video."""
         await self._session.execute(delete(WatchProgress).where(WatchProgress.video_id == video_id))
 
 
@@ -70,27 +65,15 @@ class ViewCountRepository:
         self._session = session
 
     async def add(self, day: date, video_id: str) -> None:
-        """Counts one more."""
+        """Count one more view."""
         insert = _insert(self._session, ViewCount)
         statement = insert.values(day=day, video_id=video_id, views=1).on_conflict_do_update(
             index_elements=[ViewCount.day, ViewCount.video_id], set_={"views": ViewCount.views + 1}
         )
         await self._session.execute(statement)
 
-    async def top(self, since: date, limit: int) -> dict[str, int]:
-        """The most viewed videos since a day, in that order; of two alike the newer one comes first."""
-        views = func.sum(ViewCount.views)
-        statement = (
-            select(ViewCount.video_id, views)
-            .where(ViewCount.day >= since)
-            .group_by(ViewCount.video_id)
-            .order_by(views.desc(), ViewCount.video_id.desc())
-            .limit(limit)
-        )
-        return {video_id: int(count) for video_id, count in await self._session.execute(statement)}
-
-    async def of(self, video_ids: Sequence[str], since: date) -> dict[str, int]:
-        """Views of several videos since a day; those without any are left out."""
+    async def by_videos(self, video_ids: Sequence[str], since: date) -> dict[str, int]:
+        """Return the views of several videos since a day; videos without views are left out."""
         statement = (
             select(ViewCount.video_id, func.sum(ViewCount.views))
             .where(ViewCount.day >= since, ViewCount.video_id.in_(video_ids))
@@ -99,29 +82,29 @@ class ViewCountRepository:
         return {video_id: int(count) for video_id, count in await self._session.execute(statement)}
 
     async def delete_before(self, day: date) -> None:
-        """Forgets what was counted before a day."""
+        """Remove views from before a day."""
         await self._session.execute(delete(ViewCount).where(ViewCount.day < day))
 
     async def delete_video(self, video_id: str) -> None:
-        """Forgets the views of a video."""
+        """Remove the views of a video."""
         await self._session.execute(delete(ViewCount).where(ViewCount.video_id == video_id))
 
 
 class ViewerRepository:
-    """Those about whom something is kept, and those about whom nothing may be."""
+    """Users with data in this service, and users that were erased."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def enter(self, user_id: str) -> bool:
-        """Has changes to a viewer's rows wait for each other until the transaction ends; False for an erased one."""
+    async def lock_unless_erased(self, user_id: str) -> bool:
+        """Lock a viewer until the transaction ends, to serialise changes; return False for an erased viewer."""
         insert = _insert(self._session, Viewer).values(user_id=user_id)
-        # An update that changes nothing: it takes the lock, and answers also when the row was there.
+        # An update that changes nothing takes the lock, and returns a row even if it already existed.
         taken = insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"user_id": insert.excluded.user_id})
         return await self._session.scalar(taken.returning(Viewer.erased_at)) is None
 
     async def erase(self, user_id: str, now: datetime) -> None:
-        """Removes all that is kept about a viewer, and remembers that nothing may be kept from now on."""
+        """Remove all data of a viewer, and record that none may be stored from now on."""
         insert = _insert(self._session, Viewer).values(user_id=user_id, erased_at=now)
         await self._session.execute(
             insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
@@ -130,7 +113,7 @@ class ViewerRepository:
             await self._session.execute(delete(table).where(table.user_id == user_id))
 
     async def delete_erased_before(self, moment: datetime) -> None:
-        """Forgets who was erased before a moment."""
+        """Remove the records of erasures from before a moment."""
         await self._session.execute(delete(Viewer).where(Viewer.erased_at < moment))
 
 
@@ -140,28 +123,28 @@ class ViewLogRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def started(self, view: Session, moment: datetime) -> None:
-        """A session began. It may have been told that it ended before."""
+    async def started(self, view: PlaySession, moment: datetime) -> None:
+        """Store that a session began. Its end may have been stored before."""
         beginning = {"started_at": moment, "begun": True}
         statement = _insert(self._session, View).values({**asdict(view), **beginning})
         await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=beginning))
 
-    async def stopped(self, view: Session, moment: datetime, *, seconds: float, bytes_sent: int) -> None:
-        """A session ended. Until it is told when it began, its length says so."""
+    async def stopped(self, view: PlaySession, moment: datetime, *, seconds: float, bytes_sent: int) -> None:
+        """Store that a session ended. Until its start is stored, that is computed from its length."""
         end = {"stopped_at": moment, "seconds": seconds, "bytes": bytes_sent}
         row = {**asdict(view), "started_at": moment - timedelta(seconds=seconds), "begun": False, **end}
         statement = _insert(self._session, View).values(row)
         await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=end))
 
     async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> tuple[Sequence[View], int]:
-        """Sessions, the newest first, and how many there are in all."""
+        """Return sessions, newest first, and their total number."""
         conditions = _conditions(wanted)
         total = await self._session.scalar(select(func.count()).select_from(View).where(*conditions))
         newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
         return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all(), total or 0
 
     async def after(self, wanted: ViewFilter, last: View | None, limit: int) -> Sequence[View]:
-        """Sessions, the newest first, that come after the `last` one of an earlier answer."""
+        """Return sessions, newest first, that follow the `last` one of the previous call."""
         conditions = _conditions(wanted)
         if last is not None:
             conditions.append(tuple_(View.started_at, View.session_id) < (last.started_at, last.session_id))
@@ -183,32 +166,32 @@ def _conditions(wanted: ViewFilter) -> list[ColumnElement[bool]]:
 
 
 class PointRepository:
-    """Ledgers. Whoever adds to one has entered its viewer (`ViewerRepository.enter`) before."""
+    """Ledgers. Lock the viewer before adding a line (`ViewerRepository.lock_unless_erased`)."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def has_view(self, user_id: str, video_id: str) -> bool:
-        """Whether a viewer has been given points for a video."""
+        """Return whether a viewer has been given points for a video."""
         entry = exists().where(PointEntry.user_id == user_id, PointEntry.video_id == video_id)
         return bool(await self._session.scalar(select(entry)))
 
     async def last(self, user_id: str) -> PointEntry | None:
-        """The newest line of a ledger."""
+        """Return the newest line of a ledger; None if it is empty."""
         newest = select(PointEntry).where(PointEntry.user_id == user_id).order_by(PointEntry.number.desc()).limit(1)
         return await self._session.scalar(newest)
 
     async def add(self, entry: PointEntry) -> None:
-        """Writes a line.
+        """Insert a line.
 
         Raises:
-            sqlalchemy.exc.IntegrityError: the viewer has been given points for this video before.
+            sqlalchemy.exc.IntegrityError: the viewer has already been given points for this video.
         """
         self._session.add(entry)
         await self._session.flush()
 
     async def page(self, user_id: str, *, offset: int, limit: int) -> tuple[int, Sequence[PointEntry], int]:
-        """The balance, lines of a ledger, newest first, and how many it has in all."""
+        """Return the balance, a page of lines, newest first, and the total number of lines."""
         mine = PointEntry.user_id == user_id
         sums = select(func.coalesce(func.sum(PointEntry.points), 0), func.count()).where(mine)
         balance, total = (await self._session.execute(sums)).one()
@@ -217,7 +200,7 @@ class PointRepository:
         return int(balance), rows.all(), total
 
     async def contradictions(self, limit: int) -> Sequence[tuple[str, int | None]]:
-        """Lines that contradict the ones before, or views without a line: the user and the line's number, or None."""
+        """Return lines that contradict earlier ones, as (user, number), and views without a line, as (user, None)."""
         mine, by_number = PointEntry.user_id, PointEntry.number
         derived = select(
             PointEntry.user_id,
@@ -229,7 +212,7 @@ class PointRepository:
         wrong = or_(derived.c.balance != derived.c.sum, derived.c.number != derived.c.row)
         lines = await self._session.execute(select(derived.c.user_id, derived.c.number).where(wrong).limit(limit))
         found: list[tuple[str, int | None]] = [(user_id, number) for user_id, number in lines]
-        # A session that only its end was told of earns its points when its beginning is.
+        # A session of which only the end arrived earns its points when its start arrives.
         granted = exists().where(PointEntry.user_id == View.user_id, PointEntry.video_id == View.video_id)
         missing = select(View.user_id).where(~granted, View.begun).distinct().limit(limit)
         found.extend((user_id, None) for user_id in await self._session.scalars(missing))
@@ -237,5 +220,5 @@ class PointRepository:
 
 
 def _insert(session: AsyncSession, table: Any) -> Any:
-    """An INSERT that knows ON CONFLICT, which both databases spell alike."""
+    """Return an INSERT of the dialect in use with ON CONFLICT, whose syntax both databases share."""
     return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)

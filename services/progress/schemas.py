@@ -13,7 +13,7 @@ from services.progress.models import PointEntry
 from services.progress.service import Entry, Ledger, LoggedView
 
 MAX_SEQ = 2**63 - 1
-"""What a database keeps."""
+"""The largest BIGINT."""
 
 MAX_ADJUSTMENT = 1_000_000
 
@@ -21,7 +21,7 @@ Seconds = Annotated[float, DECIMAL, Field(ge=0, le=MAX_FILM_SEC, allow_inf_nan=F
 
 
 class ProgressReport(Schema):
-    """Where a player is."""
+    """The position of a player."""
 
     position: Seconds | None = Field(description="Seconds from the beginning; null when the player doesn't know.")
     duration: Annotated[float, DECIMAL, Field(gt=0, le=MAX_FILM_SEC, allow_inf_nan=False)]
@@ -30,29 +30,29 @@ class ProgressReport(Schema):
         None, description="The play session that reports. One that began before the record's newest changes nothing."
     )
     seq: Annotated[int, Field(ge=0, le=MAX_SEQ)] | None = Field(
-        None, description="Grows with each report of a session; a lower or equal one changes nothing."
+        None, description="Increases with each report of a session; a lower or equal one changes nothing."
     )
 
     def to_report(self) -> Report | None:
-        """The same for the use cases; None without a position."""
+        """Return the report for the use cases; None without a position."""
         if self.position is None:
             return None
         return Report(self.position, self.duration, self.session_id, self.seq)
 
 
 class PositionUpdate(Schema):
-    """Where a viewer wants to be, whatever the duration."""
+    """A position that a viewer sets, without a duration."""
 
     position_sec: Seconds
     completed: bool | None = Field(None, description="Marks as watched or unwatched; the position decides without it.")
 
     def to_report(self) -> Report:
-        """The same for the use cases."""
+        """Return the report for the use cases."""
         return Report(self.position_sec, completed=self.completed)
 
 
 class Saved(View):
-    """The answer to a report, also to one that changed nothing."""
+    """The response to a report, also to one that changed nothing."""
 
     success: Literal[True] = True
     progress_percent: int
@@ -64,14 +64,14 @@ class ProgressView(View):
     content_id: str = Field(description="The same as `video_id`.")
     video_id: str
     position: float
-    duration: float = Field(description="0 when nobody knows it.")
+    duration: float = Field(description="0 while it is unknown.")
     progress_percent: int
     completed: bool
     updated_at: datetime
 
 
 class WatchedVideoView(View):
-    """What a list shows of a video."""
+    """A video as lists show it."""
 
     id: str
     title: str
@@ -86,15 +86,15 @@ class HistoryEntry(View):
     video_id: str
     position: float
     last_position_sec: float = Field(description="The same as `position`.")
-    duration: float = Field(description="0 when nobody knows it.")
+    duration: float = Field(description="0 while it is unknown.")
     progress_percent: int
     completed: bool
     updated_at: datetime
-    video: WatchedVideoView | None = Field(description="null when the video is gone, or its facts can't be had now.")
+    video: WatchedVideoView | None = Field(description="null when the video is gone, or catalog can't be reached.")
 
     @classmethod
     def of(cls, entry: Entry) -> HistoryEntry:
-        """A line as the API shows it."""
+        """Return the line as the API shows it."""
         record, video = entry.record, entry.video
         return cls(
             video_id=record.video_id,
@@ -113,50 +113,50 @@ class PointEntryView(View):
 
     number: int = Field(description="1, 2, 3 … of each user.")
     kind: Literal["view", "adjustment"]
-    points: int = Field(description="Negative when they were taken away.")
+    points: int = Field(description="Negative if points were taken away.")
     balance: int = Field(description="After this line.")
-    video_id: str | None = Field(description="Of a view.")
-    reason: str | None = Field(description="Of an adjustment.")
+    video_id: str | None = Field(description="Set for a view.")
+    reason: str | None = Field(description="Set for an adjustment.")
     created_at: datetime
 
     @classmethod
     def of(cls, entry: PointEntry) -> PointEntryView:
-        """A line as its owner reads it."""
+        """Return the line as its owner reads it."""
         return cls(kind="view" if entry.reason is None else "adjustment", **_entry_fields(entry))
 
 
 class LedgerView(Page[PointEntryView]):
     """A page of the caller's ledger, newest first."""
 
-    balance: int = Field(description="The sum of all lines, also of those on other pages.")
+    balance: int = Field(description="The sum of all lines, those on other pages included.")
 
     @classmethod
     def of(cls, ledger: Ledger, page: int, page_size: int) -> LedgerView:
-        """A page as its owner reads it."""
+        """Return the page as its owner reads it."""
         items = [PointEntryView.of(entry) for entry in ledger.entries]
         return cls(items=items, page=page, page_size=page_size, total=ledger.total, balance=ledger.balance)
 
 
 class AuditedPointEntryView(PointEntryView):
-    """A line of a ledger with who made it."""
+    """A line of a ledger, with the administrator who made it."""
 
     adjusted_by: str | None = Field(description="The administrator, for an adjustment.")
 
     @classmethod
     def of(cls, entry: PointEntry) -> AuditedPointEntryView:
-        """A line as administrators read it."""
+        """Return the line as administrators read it."""
         kind: Literal["view", "adjustment"] = "view" if entry.reason is None else "adjustment"
         return cls(kind=kind, adjusted_by=entry.adjusted_by, **_entry_fields(entry))
 
 
 class AuditedLedgerView(Page[AuditedPointEntryView]):
-    """A page of somebody's ledger, newest first."""
+    """A page of a user's ledger, newest first."""
 
-    balance: int = Field(description="The sum of all lines, also of those on other pages.")
+    balance: int = Field(description="The sum of all lines, those on other pages included.")
 
     @classmethod
     def of(cls, ledger: Ledger, page: int, page_size: int) -> AuditedLedgerView:
-        """A page as administrators read it."""
+        """Return the page as administrators read it."""
         items = [AuditedPointEntryView.of(entry) for entry in ledger.entries]
         return cls(items=items, page=page, page_size=page_size, total=ledger.total, balance=ledger.balance)
 
@@ -183,18 +183,18 @@ class LoggedViewView(View):
 
     session_id: str
     user_id: str
-    login_id: str | None = Field(description="null when the account is gone, or auth can't be asked now.")
+    login_id: str | None = Field(description="null when the account is gone, or auth can't be reached.")
     video_id: str
-    video_title: str | None = Field(description="null when the video is gone, or catalog can't be asked now.")
+    video_title: str | None = Field(description="null when the video is gone, or catalog can't be reached.")
     source: str = Field(description="The tier that the bytes came from: `ssd`, `nas` or `remote`.")
     started_at: datetime
-    stopped_at: datetime | None = Field(description="null while it is going on, like `seconds` and `bytes`.")
+    stopped_at: datetime | None = Field(description="null while it is running, like `seconds` and `bytes`.")
     seconds: float | None
     bytes: int | None = Field(description="Body bytes sent.")
 
     @classmethod
     def of(cls, logged: LoggedView) -> LoggedViewView:
-        """A line as the API shows it."""
+        """Return the line as the API shows it."""
         view = logged.view
         return cls(
             session_id=view.session_id,
@@ -210,7 +210,7 @@ class LoggedViewView(View):
         )
 
     def cells(self) -> list[str | float | None]:
-        """The same as a row of a table, in the order of the fields."""
+        """Return the values as a row of a table, in the order of the fields."""
         return [value.isoformat() if isinstance(value, datetime) else value for _, value in self]
 
 

@@ -8,7 +8,7 @@ from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
 
 
 class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
-    """What progress is told."""
+    """Settings of progress."""
 
     catalog_address: str = Field("127.0.0.1:50051", description="gRPC address of catalog.")
     points_per_view: int = Field(

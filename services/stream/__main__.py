@@ -11,7 +11,6 @@ from functools import partial
 import uvloop
 from starlette.types import ASGIApp
 
-from kit.audit import ADMIN_ACTED
 from kit.auth.client import ListRevocations, Revocations, authenticator, follow_revocations, revocations
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -21,23 +20,23 @@ from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
+from services.stream.clients.catalog import source_fetcher
 from services.stream.clients.display_names import display_names, titles
+from services.stream.clients.progress import view_counter
 from services.stream.consumers import subscribe, subscribe_accounts
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
-from services.stream.hotcache import hot_cache
+from services.stream.hotcache import build_hot_cache
 from services.stream.http import MediaRoutes, SharedMedia, StreamAuthenticator, build_routers, shared_headers
-from services.stream.rpc import StreamServicer, add_servicer
 from services.stream.service import Streams
 from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
 from services.stream.settings import StreamSettings
 from services.stream.slots import Limits, SlotStore
-from services.stream.slots.events import STARTED
 from services.stream.slots.memory import REPLICA, MemorySlots
 from services.stream.slots.redis import RedisSlots
-from services.stream.slots.relay import SlotsRelay
-from services.stream.sources import RedisSources, SourceCache, ask_catalog
+from services.stream.slots.relay import slots_relay
+from services.stream.sources import RedisSources, SourceCache
 from services.stream.storage.port import Store
 from services.stream.storage.router import build_store, is_mounted
 from services.stream.storage.virtual_file_cache import VirtualFiles
@@ -46,107 +45,117 @@ NAME = "stream"
 
 
 def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -> Service:
-    """Wires stream.
+    """Wire stream.
 
     Args:
         settings: its settings.
-        role: which part of it this process plays.
+        role: what this process does: answer requests, work in the background, or both.
         shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
     """
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
     auth, catalog = connect(settings.auth_address), connect(settings.catalog_address)
     progress = connect(settings.progress_address)
-    known_to_all = None
+    shared_sources = None
     if settings.redis_url and settings.source_cache_sec:
-        known_to_all = RedisSources(settings.redis_url, settings.source_cache_sec)
-    sources = SourceCache(ask_catalog(catalog), settings.source_cache_sec, shared=known_to_all)
+        shared_sources = RedisSources(settings.redis_url, settings.source_cache_sec)
+    sources = SourceCache(source_fetcher(catalog), settings.source_cache_sec, shared=shared_sources)
     origins = Origins(settings)
     originals = build_store(settings, origins)
-    hot = hot_cache(settings, originals, sources.get, progress) if role.answers else None
+    views = view_counter(progress, settings.hot_cache_days)
+    hot = build_hot_cache(settings, originals, sources.get, views) if role.answers else None
     store: Store = hot.store if hot else originals
     virtual_files = VirtualFiles()
     streams = Streams(sources, store, virtual_files, is_mounted(settings))
     if hot:
-        hot.store.on_release = streams.let_go
+        hot.store.on_release = streams.release
     slots, replica = _slots(settings)
-    register, tickets = SessionRegistry(slots, replica), Tickets(ticket_key.load(settings.ticket_key_file))
-    sessions, overview = Sessions(slots, register, tickets), SessionStatistics(slots.limits.tick_sec)
-    traffic = Traffic(register.fail)
+    registry, tickets = SessionRegistry(slots, replica), Tickets(ticket_key.load(settings.ticket_key_file))
+    sessions, statistics = Sessions(slots, registry, tickets), SessionStatistics(slots.limits.tick_sec)
+    traffic = Traffic(registry.fail)
     accounts = authenticator(auth)
-    viewers = StreamAuthenticator(accounts, tickets)
-    # With hot copies there is something to serve while the media store is away.
+    stream_authenticator = StreamAuthenticator(accounts, tickets)
+    # With hot copies, films can be served while the media store is away.
     checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
     if settings.redis_url:
-        # What is playing goes on without it, which needs a replica that is ready.
+        # Playing sessions go on without Redis, which needs a replica that is ready.
         checks["redis"] = Check(slots.ping, required=False)
     health = Health(checks)
     background: list[Loop] = []
-    parting: list[Callable[[], Awaitable[object]]] = []
+    shutdown_hooks: list[Callable[[], Awaitable[object]]] = []
     if role.answers:
         subscribe(bus, sources, hot.store if hot else None)
-        told = partial(_pass_on, revocations(auth), viewers, sessions)
-        background += [traffic.keep_published, register.keep_renewed, partial(follow_revocations, told, accounts)]
-        parting.append(register.flush)
+        list_revocations = partial(_apply_revocations, revocations(auth), stream_authenticator, sessions)
+        background += [
+            traffic.keep_published,
+            registry.keep_renewed,
+            partial(follow_revocations, list_revocations, accounts),
+        ]
+        shutdown_hooks.append(registry.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
-        # Progress counts views, auth keeps the audit log: what comes before their queues are there has to wait.
-        relay = SlotsRelay(slots, bus, required=(STARTED, ADMIN_ACTED), told=event_log.write)
+        # Progress counts views, auth keeps the audit log: events that precede their queues have to wait.
+        relay = slots_relay(slots, bus, on_sent=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
-            parting = [register.end_all, relay.relay]
-    known_titles = titles(catalog)
-    media = MediaRoutes(streams, sessions, traffic, known_titles)
+            shutdown_hooks = [registry.end_all, relay.relay]
+    video_titles = titles(catalog)
+    media = MediaRoutes(streams, sessions, traffic, video_titles)
     routers = build_routers(
         media,
         streams,
         sessions,
-        overview,
+        statistics,
         tickets=tickets,
-        titles=known_titles,
+        titles=video_titles,
         display_names=display_names(auth),
         public_url=settings.stream_public_url,
     )
-    app = create_app(NAME, title="Marquee: streaming", health=health, authenticate=viewers, routers=routers)
-    servicer = StreamServicer(traffic, sessions, overview)
+    app = create_app(
+        NAME, title="Marquee: streaming", health=health, authenticate=stream_authenticator, routers=routers
+    )
     service = Service(
         name=NAME,
         app=app,
-        front=_front(
-            settings, app, MinimalRoute(NAME, media, viewers), FastPathCaches(viewers, register, streams), traffic
+        outer_app=_outer_app(
+            settings,
+            app,
+            MinimalRoute(NAME, media, stream_authenticator),
+            FastPathCaches(stream_authenticator, registry, streams),
+            traffic,
         ),
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(add_servicer, servicer)]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, []),
         bus=None if shared_bus else bus,
         prepare=[hot.prepare] if hot else (),
         background=[*background, *(hot.loops if hot else ())],
-        parting=parting,
+        shutdown_hooks=shutdown_hooks,
     )
     for close in (store.close, virtual_files.close):
         service.resources.callback(close)
-    for part in (origins, known_to_all, auth, catalog, progress, slots):
-        if part:
-            service.resources.push_async_callback(part.close)
+    for resource in (origins, shared_sources, auth, catalog, progress, slots):
+        if resource:
+            service.resources.push_async_callback(resource.close)
     return service
 
 
-def _front(
-    settings: StreamSettings, app: ASGIApp, direct: MinimalRoute, known: FastPathCaches, traffic: Traffic
+def _outer_app(
+    settings: StreamSettings, app: ASGIApp, minimal_route: MinimalRoute, caches: FastPathCaches, traffic: Traffic
 ) -> ASGIApp:
-    """The application with the short way for requests for bytes in front of it, if that is wanted."""
+    """Return the application, with the fast path for requests for bytes in front of it if the settings say so."""
     headers = shared_headers(settings.stream_public_url)
     shared = SharedMedia(app, headers)
     if not settings.fast_path:
         return shared
-    return FastPathApp(shared, direct, known=known, traffic=traffic, shared_headers=headers)
+    return FastPathApp(shared, minimal_route, caches=caches, traffic=traffic, shared_headers=headers)
 
 
 def _confinement(role: Role) -> dict[str, Check]:
-    """How the processes that build virtual files are confined, where there are any."""
+    """Return checks of the confinement of the processes that build virtual files, where there are any."""
     return confinement_checks() if role.answers else {}
 
 
 def _slots(settings: StreamSettings) -> tuple[SlotStore, str]:
-    """The store of the slots, and what this process is called there."""
+    """Return the store of the slots, and the name of this process there."""
     limits = Limits(
         platform=settings.max_streams,
         per_user=settings.max_streams_per_user,
@@ -160,17 +169,20 @@ def _slots(settings: StreamSettings) -> tuple[SlotStore, str]:
     return RedisSlots(settings.redis_url, limits, replica=replica), replica
 
 
-async def _pass_on(
-    ask_auth: ListRevocations, viewers: StreamAuthenticator, sessions: Sessions, since: datetime | None
+async def _apply_revocations(
+    list_revocations: ListRevocations,
+    media_authenticator: StreamAuthenticator,
+    sessions: Sessions,
+    since: datetime | None,
 ) -> Revocations:
-    """What auth has revoked, which tickets and sessions must hear of, too."""
-    revoked = await ask_auth(since)
-    viewers.revoke(revoked)
-    for login_id in revoked.session_ids:
-        sessions.stop_login(login_id)
+    """Return what auth has revoked, after applying it to tickets and play sessions."""
+    revoked = await list_revocations(since)
+    media_authenticator.revoke(revoked)
+    for login_session_id in revoked.login_session_ids:
+        sessions.stop_login(login_session_id)
     return revoked
 
 
 if __name__ == "__main__":
-    # Next to sendfile, asyncio's own loop is a tenth of what a small range costs.
+    # asyncio's own loop would add a tenth to the cost of a small range, which is otherwise mostly sendfile.
     main(NAME, StreamSettings, build, loop_factory=uvloop.new_event_loop)

@@ -1,4 +1,4 @@
-"""Shapes of stream's HTTP API."""
+"""Schemas of stream's HTTP API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Resolution(View):
 
 
 class StreamInfo(View):
-    """What is known of a stream before a byte of it is fetched."""
+    """A description of a stream before a byte of it is fetched."""
 
     content_id: str
     duration: float = Field(description="Seconds.")
@@ -48,7 +48,7 @@ Tier = Annotated[str, Field(description="The tier that the bytes came from when 
 
 
 class PlaySessionStart(Schema):
-    """What a player asks for before it plays."""
+    """A player's request for a play session."""
 
     video_id: str = Field(max_length=64)
     device_name: str | None = Field(
@@ -77,7 +77,7 @@ class PlaySession(View):
     video_id: str
     device_name: str
     since: datetime = Field(description="When it got its slot or, if queued, when it began to wait.")
-    heartbeat_sec: float = Field(description="How often a player should say that it is still there, playing or paused.")
+    heartbeat_sec: float = Field(description="How often a player should send a heartbeat, playing or paused.")
     idle_sec: float = Field(description="Without bytes and heartbeats for so long, the session is over.")
     stream_url: str | None = Field(default=None, description="What to play; has the ticket in it.")
     ticket: str | None = Field(default=None, description="Good for this video's media URLs: `?ticket=`.")
@@ -90,13 +90,13 @@ class PlaySession(View):
 
 
 class Device(View):
-    """A session as the viewer finds it among theirs, to stop it, or to take its place."""
+    """A session as listed for its viewer, who may stop it or take its place."""
 
     session_id: str
     status: Status
     device_name: str
     video_id: str
-    title: str | None = Field(description="null when it can't be told now.")
+    title: str | None = Field(description="null when it is not available now.")
     since: datetime
 
 
@@ -111,7 +111,7 @@ class StreamView(MySession):
     """A session, for admins."""
 
     user_id: str
-    display_name: str | None = Field(description="null when it can't be told now.")
+    display_name: str | None = Field(description="null when it is not available now.")
     kind: Literal["explicit", "implicit"] = Field(description="`implicit` for clients without a player of ours.")
     seen_at: datetime = Field(description="Its last sign of life.")
     rate_mbps: float = Field(description="Mbit/s of late.")
@@ -119,7 +119,7 @@ class StreamView(MySession):
 
 
 class StreamMetrics(View):
-    """How streaming goes on the whole platform."""
+    """Statistics of streaming on the whole platform."""
 
     active: int
     queued: int
@@ -129,8 +129,8 @@ class StreamMetrics(View):
     opens_in_sec: float = Field(
         description="Not 0 for a short time after Redis was away or empty: nothing new is granted until then."
     )
-    users: int = Field(description="Who plays or waits.")
-    replicas: int = Field(description="Processes that serve somebody now.")
+    users: int = Field(description="Users who play or wait.")
+    replicas: int = Field(description="Processes that serve a viewer now.")
     bytes_sent: int = Field(description="Of the sessions that play now.")
     bandwidth_mbps: float = Field(description="Mbit/s of late.")
     avg_duration_sec: float = Field(description="How long those that play now have been playing, on average.")
@@ -139,13 +139,13 @@ class StreamMetrics(View):
 
 
 class StreamPage(Page[StreamView]):
-    """One page of all play sessions, and how streaming goes: what a dashboard shows, in one answer."""
+    """One page of all play sessions, and statistics: what a dashboard shows, in one response."""
 
     metrics: StreamMetrics
 
 
 class Qoe(Schema):
-    """What a viewer lived through, as the player measured it since the session began."""
+    """The quality of experience, as the player measured it since the session began."""
 
     startup_ms: int | None = Field(default=None, ge=0, le=600_000, description="From play to the first picture.")
     stalls: int = Field(default=0, ge=0, le=100_000, description="How often it stopped for lack of bytes.")

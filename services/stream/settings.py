@@ -9,11 +9,12 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kit.origins import Object, OriginSettings, parse
 from kit.origins.references import parse_url
+from kit.origins.sigv4 import MAX_EXPIRES_SEC
 from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 
 
 class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSettings):
-    """What stream is told."""
+    """Settings of stream."""
 
     media_url: str = Field(
         ..., description="Where media files are: `file:///absolute/folder`, or `s3://bucket/prefix` laid out like it."
@@ -22,7 +23,7 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
     s3_redirect_sec: int = Field(
         0,
         ge=0,
-        le=7 * 86400,
+        le=MAX_EXPIRES_SEC,
         description="Viewers fetch objects from S3 themselves, by addresses good for so many seconds; 0 relays them.",
     )
     s3_public_url: str | None = Field(
@@ -33,7 +34,10 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         16, ge=1, le=256, description="Threads that read media files: how many slow reads may wait side by side."
     )
     source_cache_sec: float = Field(
-        60, ge=0, le=3600, description="Seconds for which the facts of a video are kept; a change drops them at once."
+        60,
+        ge=0,
+        le=3600,
+        description="Seconds for which what catalog answers about a video is kept; a change drops it at once.",
     )
     progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress, which counts views.")
     hot_cache_dir: Path | None = Field(

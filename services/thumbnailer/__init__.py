@@ -1,1 +1,1 @@
-"""thumbnailer: turns an upload into facts and artwork. It keeps nothing."""
+"""thumbnailer: makes media information and a thumbnail of an upload. It keeps no state."""

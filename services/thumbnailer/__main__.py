@@ -14,20 +14,21 @@ from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
 from kit.web.app import create_app
 from services.thumbnailer import consumers
-from services.thumbnailer.media import Limits
-from services.thumbnailer.originals import Originals, StoreAway
-from services.thumbnailer.service import Artist
+from services.thumbnailer.media.errors import StoreUnavailableError
+from services.thumbnailer.media.inspection import Limits
+from services.thumbnailer.media.originals import Originals
+from services.thumbnailer.service import MediaProcessor
 from services.thumbnailer.settings import ThumbnailerSettings
 
 NAME = "thumbnailer"
 
 
 def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = None) -> Service:
-    """Wires thumbnailer.
+    """Wire thumbnailer.
 
     Args:
         settings: its settings.
-        role: which part of it this process plays.
+        role: which part of the service this process runs.
         shared_bus: the launcher's bus in embedded mode; a connection of its own otherwise.
     """
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
@@ -35,7 +36,7 @@ def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = No
 
     async def store_is_present() -> None:
         if not await asyncio.to_thread(store.is_present):
-            raise StoreAway(str(store.root))
+            raise StoreUnavailableError(str(store.root))
 
     origins = Origins(settings)
     confined = confinement_checks() if role.works else {}
@@ -43,7 +44,7 @@ def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = No
     if role.works:
         limits = Limits(wall_sec=settings.job_wall_sec, memory_bytes=settings.job_memory_bytes)
         originals = Originals(store, origins, settings.import_dir, settings.staging_max_bytes)
-        consumers.subscribe(bus, Artist(store, originals, bus, limits), settings.jobs)
+        consumers.subscribe(bus, MediaProcessor(store, originals, bus, limits), settings.jobs)
     service = Service(
         name=NAME,
         app=create_app(NAME, title="Marquee: artwork", health=health, authenticate=None, routers={}),

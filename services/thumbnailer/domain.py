@@ -1,4 +1,4 @@
-"""Rules about media files: what is told of them, where the thumbnail is, what can be wrong. No I/O."""
+"""Rules about media files: their information, where the thumbnail is taken, what can be wrong. No I/O."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ THUMBNAIL_WIDTH: Final = 320
 THUMBNAIL_MAX_SEC: Final = 5.0
 THUMBNAIL_FRACTION: Final = 0.1
 LATER_THUMBNAIL_FACTORS: Final = (2, 4)
-"""Of the thumbnail's time: where a picture is looked for next, if that one shows nothing."""
+"""Multiples of the thumbnail's time at which to look next for a picture, if that one shows nothing."""
 LATER_THUMBNAIL_FRACTIONS: Final = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
-"""Of the whole: where it is looked for after that."""
+"""Fractions of the duration at which to look after that."""
 
 MAX_PIXELS: Final = 8192 * 8192
-"""The largest picture that is opened: 8K fits twice, and a decoded frame still fits the memory limit."""
+"""The largest picture that is decoded: twice 8K, so that a decoded frame still fits the memory limit."""
 
 MAX_DURATION_SEC: Final = 30 * 24 * 3600
-"""A file that claims to run for longer than a month has a damaged index."""
+"""Longest duration that is believed: a file that claims more than a month has a damaged index."""
 
 FILE_MISSING: Final = "FILE_MISSING"
 FILE_UNREADABLE: Final = "FILE_UNREADABLE"
@@ -55,7 +55,7 @@ _RETRY_MAY_HELP: Final = frozenset(
     }
 )
 _NOT_AT_ONCE: Final = frozenset({TIME_LIMIT, ORIGIN_REFUSES, TOO_LARGE_TO_STAGE})
-"""Another try may help when somebody has changed something; one right away costs as much and ends the same."""
+"""Another try may help after an operator has changed something; at once it would cost as much and fail the same way."""
 
 _REASONS: Final = {
     FILE_MISSING: "The file is not in the media store. Check that the store is mounted, then try again.",
@@ -120,113 +120,101 @@ _CONTAINERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class MediaFacts:
-    """What is known of a video that can be played."""
+class MediaInfo:
+    """Information about a video that can be played."""
 
     duration_sec: float
-    """Seconds; 0 when the file doesn't say and holds nothing to measure."""
+    """Seconds; 0 if the file doesn't say and contains nothing to measure."""
     mime_type: str
     container: str
-    """As users know it: "MP4", "WebM"."""
+    """The name that users know: "MP4", "WebM"."""
     video_codec: str
-    """As users know it: "H.264", "VP9"."""
+    """The name that users know: "H.264", "VP9"."""
     audio_codec: str | None
-    """As users know it, of the first audio track; None when the video is silent."""
+    """The name that users know, of the first audio track; None if there is none."""
     width: int
-    """Stored pixels after rotation; a sample aspect ratio is not applied."""
+    """Stored pixels after rotation; the sample aspect ratio is not applied."""
     height: int
     bitrate_bps: int
-    """Bits a second over the whole file; 0 when the duration is unknown."""
+    """Bits per second over the whole file; 0 if the duration is unknown."""
     isolated: bool
     """Whether the process that opened the file was cut off from the network."""
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is sound."""
-        return self.audio_codec is not None
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFailure:
-    """Why a file gave no facts."""
+    """Why a file could not be processed."""
 
     code: str
     """Stable, for programs."""
     reason: str
-    """For people: what is wrong and what to do."""
+    """For users: what is wrong and what to do."""
     permanent: bool
-    """False when the same file may work another time."""
+    """False if the same file may work another time."""
 
     @classmethod
     def of(cls, code: str) -> Self:
-        """The failure that a code stands for.
+        """Return the failure with a code.
 
         Raises:
-            KeyError: nobody defined that code.
+            KeyError: there is no such code.
         """
         return cls(code=code, reason=_REASONS[code], permanent=code not in _RETRY_MAY_HELP)
 
 
 def is_failure_code(code: str) -> bool:
-    """Whether a code is one of the above."""
+    """Return whether this is the code of a failure."""
     return code in _REASONS
 
 
-class Verdict(Enum):
+class FailureAction(Enum):
     """What to do about a failure."""
 
-    TELL = "tell"
-    """Everybody should know: another try would end the same way, or would cost as much again."""
+    REPORT = "report"
+    """Publish it: another try would end the same way, or would cost as much again."""
     RETRY = "retry"
-    """The store or this machine is not up to it now."""
+    """Try again: the store or this machine can't do it now."""
     FORGET = "forget"
-    """There is nothing left to work on."""
+    """Do nothing: the video is gone."""
 
 
-def verdict_on(failure: MediaFailure, *, gone: bool) -> Verdict:
-    """What to do about a failure; `gone` when the video's folder is no longer in a store that is there."""
+def action_for(failure: MediaFailure, *, gone: bool) -> FailureAction:
+    """Return what to do about a failure; `gone`: the video's folder is missing in a store that is mounted."""
     if gone:
-        return Verdict.FORGET
-    return Verdict.TELL if failure.permanent or failure.code in _NOT_AT_ONCE else Verdict.RETRY
-
-
-def thumbnail_time(duration_sec: float) -> float:
-    """Where the thumbnail is taken, in seconds from the start: at 10 %, but no later than 5 s.
-
-    The key frame at or before this time is what is shown, so a clip of one group of pictures shows its first
-    one. A duration that is unknown or makes no sense counts as 0.
-    """
-    if not math.isfinite(duration_sec) or duration_sec <= 0:
-        return 0.0
-    return min(THUMBNAIL_MAX_SEC, duration_sec * THUMBNAIL_FRACTION)
+        return FailureAction.FORGET
+    return FailureAction.REPORT if failure.permanent or failure.code in _NOT_AT_ONCE else FailureAction.RETRY
 
 
 def thumbnail_times(duration_sec: float) -> list[float]:
-    """Return where a picture that shows something is looked for, in seconds from the start, in this order."""
-    first = thumbnail_time(duration_sec)
-    if first == 0:
+    """Return where to look for a picture that shows something, in seconds from the start, in this order.
+
+    The first place is at 10 %, but no later than 5 s. The key frame at or before it is shown, so that a clip of one
+    group of pictures shows its first one. A duration that is unknown or not a finite positive number counts as 0.
+    """
+    if not math.isfinite(duration_sec) or duration_sec <= 0:
         return [0.0]
+    first = min(THUMBNAIL_MAX_SEC, duration_sec * THUMBNAIL_FRACTION)
     later = (first * factor for factor in LATER_THUMBNAIL_FACTORS)
     furthest = (duration_sec * fraction for fraction in LATER_THUMBNAIL_FRACTIONS)
     return sorted({first, *later, *furthest})
 
 
 def codec_name(canonical: str) -> str:
-    """FFmpeg's canonical name of a codec as users know it: `h264` is "H.264"; unknown ones in capitals."""
+    """Return the name that users know for FFmpeg's name of a codec: `h264` is "H.264"; unknown ones in capitals."""
     if canonical.startswith("pcm_"):
         return "PCM"
     return _CODECS.get(canonical, canonical.upper())
 
 
 def container_name(kind: str) -> tuple[str, str]:
-    """Name and MIME type of a kind of container (`mp4`, `quicktime`, `webm`, `matroska`).
+    """Return name and MIME type of a container (`mp4`, `quicktime`, `webm`, `matroska`).
 
     Raises:
-        KeyError: it is none that is supported.
+        KeyError: it is not supported.
     """
     return _CONTAINERS[kind]
 
 
 def bitrate_bps(size_bytes: int, duration_sec: float) -> int:
-    """Bits a second over the whole file, or 0 when the duration is unknown."""
+    """Return the bits per second over the whole file, or 0 if the duration is unknown."""
     return round(size_bytes * 8 / duration_sec) if duration_sec > 0 else 0

@@ -9,7 +9,7 @@ from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
 
 
 class ThumbnailerSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSettings):
-    """What thumbnailer is told."""
+    """Settings of thumbnailer."""
 
     job_wall_sec: float = Field(120, gt=0, le=3600, description="Seconds that one video may take.")
     job_memory_bytes: int = Field(

@@ -35,7 +35,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicesStack
         yield running
 
 
-def told_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
+def published_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
     """Types of the events about a video that catalog has recorded and published."""
     url = stack.postgres.url_of("catalog").replace("+psycopg", "")
     with psycopg.connect(url) as connection:
@@ -43,7 +43,7 @@ def told_in_postgres(stack: ServicesStack, video_id: str) -> list[str]:
         return sorted(row[0] for row in rows)
 
 
-def told_in_sqlite(stack: EmbeddedStack, video_id: str) -> list[str]:
+def published_in_sqlite(stack: EmbeddedStack, video_id: str) -> list[str]:
     with sqlite3.connect(f"file:{stack.data / 'catalog.db'}?mode=ro", uri=True) as connection:
         rows = connection.execute("SELECT type FROM outbox WHERE subject = ? AND sent_at IS NOT NULL", [video_id])
         return sorted(row[0] for row in rows)
@@ -58,20 +58,20 @@ def becomes_ready_once(stack: EmbeddedStack | ServicesStack, video_id: str) -> N
     assert admin.http.get(video["thumbnail_url"]).content.startswith(b"\xff\xd8")
     admin.close()
 
-    def told() -> list[str]:
+    def published() -> list[str]:
         if isinstance(stack, EmbeddedStack):
-            return told_in_sqlite(stack, video_id)
-        return told_in_postgres(stack, video_id)
+            return published_in_sqlite(stack, video_id)
+        return published_in_postgres(stack, video_id)
 
-    wait_for(lambda: told() == ONCE or told().count("video.ready") > 1, 60, "the events to be published")
-    assert told() == ONCE
+    wait_for(lambda: published() == ONCE or published().count("video.ready") > 1, 60, "the events to be published")
+    assert published() == ONCE
 
 
 @pytest.mark.parametrize("attempt", range(4))
-def test_embedded_is_killed_after_an_upload(embedded: EmbeddedStack, film: Path, attempt: int) -> None:
+def test_killed_embedded_mode_processes_upload_once(embedded: EmbeddedStack, film: Path, attempt: int) -> None:
     admin = Client(embedded.base_url)
     ids = [admin.upload(film, f"kill {attempt}-{number}") for number in range(2)]
-    # At once, or anywhere in the second that the work takes.
+    # Immediately, or at some time in the second that the work takes.
     threading.Event().wait(random.Random(attempt).choice([0, 0.05, 0.2, 0.6]))
     embedded.process.kill()
     embedded.start()
@@ -82,7 +82,7 @@ def test_embedded_is_killed_after_an_upload(embedded: EmbeddedStack, film: Path,
 @pytest.mark.parametrize(
     "victim", ["catalog", "thumbnailer", "auth", "progress", "stream", "rabbit", "postgres", "redis"]
 )
-def test_a_process_is_killed_after_an_upload(services: ServicesStack, film: Path, victim: str) -> None:
+def test_killed_process_processes_upload_once(services: ServicesStack, film: Path, victim: str) -> None:
     admin = Client(services.base_url)
     ids = [admin.upload(film, f"kill {victim} {number}") for number in range(3)]
     threading.Event().wait(random.Random(victim).choice([0, 0.1, 0.4]))
@@ -94,7 +94,7 @@ def test_a_process_is_killed_after_an_upload(services: ServicesStack, film: Path
         becomes_ready_once(services, video_id)
 
 
-def test_the_broker_is_away(services: ServicesStack, film: Path) -> None:
+def test_upload_is_processed_after_broker_returns(services: ServicesStack, film: Path) -> None:
     services.rabbit.stop()
     admin = Client(services.base_url)
     ids = []
@@ -113,7 +113,7 @@ def test_the_broker_is_away(services: ServicesStack, film: Path) -> None:
         becomes_ready_once(services, video_id)
 
 
-def test_a_worker_dies_over_and_over_and_the_film_is_still_made(services: ServicesStack, film: Path) -> None:
+def test_film_is_made_although_worker_dies_repeatedly(services: ServicesStack, film: Path) -> None:
     admin = Client(services.base_url)
     video_id = admin.upload(film, "poor worker")
     worker = services.processes["thumbnailer"]
@@ -144,7 +144,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("kind", ["embedded", "services"])
-def test_two_gigabytes_take_no_memory(
+def test_two_gigabytes_take_bounded_memory(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     stack: EmbeddedStack | ServicesStack = request.getfixturevalue(kind)
@@ -169,7 +169,7 @@ def test_two_gigabytes_take_no_memory(
         assert download.growth[name] < 50, name
 
 
-def test_a_stop_is_clean_and_quick(embedded: EmbeddedStack) -> None:
+def test_stop_is_clean_and_quick(embedded: EmbeddedStack) -> None:
     started = time.monotonic()
     assert embedded.process.stop() == 0
     assert time.monotonic() - started < 20

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from tests.e2e.client import Client, make_film
@@ -50,8 +50,8 @@ def seen(viewer: Client, video_id: str) -> tuple[str, str, int]:
 
 
 def source(viewer: Client, video_id: str) -> tuple[Any, Any]:
-    told = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
-    return told["source"], told["cache_hit"]
+    info = viewer.http.get(f"/api/videos/{video_id}/stream/info").json()
+    return info["source"], info["cache_hit"]
 
 
 class HotServices(ServicesStack):
@@ -67,15 +67,15 @@ class HotServices(ServicesStack):
         return super()._process(name, port, addresses | {"MARQUEE_HOT_CACHE_DIR": str(self.hot)}, database)
 
 
-async def top(address: str) -> dict[str, int]:
-    """The videos watched most, as progress counts."""
+async def count_views(address: str, video_ids: list[str]) -> dict[str, int]:
+    """Return the views of videos, as progress counts."""
     async with connect(address) as channel:
-        asked = progress_pb2.TopVideosRequest(days=7, limit=10)
-        answer = await ask(ProgressServiceStub(channel).TopVideos, asked, deadline_sec=30)
+        asked = progress_pb2.GetViewsRequest(days=7, video_ids=video_ids)
+        answer = await call(ProgressServiceStub(channel).GetViews, asked, deadline_sec=30)
     return {video.video_id: video.views for video in answer.videos}
 
 
-def test_sessions_are_views_and_views_make_copies_over_real_servers(tmp_path: Path, hot: Path) -> None:
+def test_views_lead_to_hot_copies_over_real_servers(tmp_path: Path, hot: Path) -> None:
     film, cold = make_film(tmp_path / "film.mp4", 3), make_film(tmp_path / "cold.mp4", 3)
     with HotServices(tmp_path, hot) as stack:
         admin = Client(stack.base_url)
@@ -88,10 +88,10 @@ def test_sessions_are_views_and_views_make_copies_over_real_servers(tmp_path: Pa
         wait_for(lambda: source(admin, video_id) == ("ssd", True), 60, "the copy")
         # In a thread: Playwright's loop, if a browser test came before, already runs in this one.
         with ThreadPoolExecutor(1) as thread:
-            counted = thread.submit(asyncio.run, top(stack.progress_address)).result()
+            counted = thread.submit(asyncio.run, count_views(stack.progress_address, [video_id, other_id])).result()
         assert counted == {video_id: VIEWS, other_id: 1}
         assert source(admin, other_id) == ("nas", False)
-        # A new title is a new version: known to all replicas at once, and another copy in time.
+        # A new title is a new version: all replicas serve it at once, and copy it again later.
         edited = admin.http.patch(f"/api/videos/{video_id}", json={"title": "Another title"})
         assert edited.status_code == 200, edited.text
         wait_for(lambda: source(admin, video_id) == ("nas", False), 60, "the old copy to be void")
@@ -102,7 +102,7 @@ def parts(hot: Path) -> list[str]:
     return [path.name for path in hot.iterdir() if path.name.endswith((".part", ".trash"))]
 
 
-def test_a_film_that_many_watch(tmp_path: Path, hot: Path) -> None:
+def test_popular_film_is_copied_and_served(tmp_path: Path, hot: Path) -> None:
     film, cold = make_film(tmp_path / "film.mp4"), make_film(tmp_path / "cold.mp4", 3)
     with a_stack(tmp_path, hot, **SLOW) as stack:
         admin = Client(stack.base_url)
@@ -120,7 +120,7 @@ def test_a_film_that_many_watch(tmp_path: Path, hot: Path) -> None:
     assert parts(hot) != []
 
     with a_stack(tmp_path, hot) as stack:
-        # What was begun is no copy, and is gone.
+        # An unfinished copy is not used, and is removed.
         assert parts(hot) == []
         admin = Client(stack.base_url)
         assert source(admin, video_id) == ("nas", False)

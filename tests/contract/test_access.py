@@ -23,7 +23,7 @@ KINDS = ("anon", "pending", "suspended", "member", "other", "admin", "expired", 
 PASSWORD = "a long enough password"
 HEADERS = {"X-Requested-With": "marquee-tests"}
 SETTINGS = {
-    # Hashes are not what is tested here.
+    # Cheap hashes: they are not tested here.
     "MARQUEE_BCRYPT_COST": "4",
     "MARQUEE_REGISTRATION": "approval",
     "MARQUEE_UPLOADS": "admin",
@@ -112,7 +112,7 @@ class Crowd:
         return self._logged_in(login)
 
     def _logged_in(self, login: str) -> dict[str, str]:
-        # Without the client's cookies: it is the token alone that says who is calling.
+        # Without the client's cookies: only the token authenticates.
         answer = httpx.post(
             f"{self._stack.base_url}/api/auth/login", json={"login_id": login, "password": PASSWORD}, timeout=60
         )
@@ -145,7 +145,7 @@ class Crowd:
 
 def _basic(login: str) -> dict[str, str]:
     authorization = httpx.BasicAuth(login, PASSWORD)
-    request = next(authorization.auth_flow(httpx.Request("GET", "http://nobody")))
+    request = next(authorization.auth_flow(httpx.Request("GET", "http://unused")))
     return {"Authorization": request.headers["Authorization"]}
 
 
@@ -164,21 +164,21 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
         crowd.close()
 
 
-def test_every_route_is_in_the_table() -> None:
+def test_every_route_is_in_the_access_table() -> None:
     documented = {(method.upper(), path) for path, operations in document()["paths"].items() for method in operations}
     listed = [(row.method, row.path) for row in rows()]
     missing = sorted(documented - set(listed))
     hint = "\n".join(f"{method} {path}" for method, path in missing)
     assert not missing, (
-        f"Routes that nobody has said who may call:\n{hint}\n"
-        "Add a line for each to tests/contract/access.txt: decide from the design who may, and only then look whether "
-        "the code agrees. Its first lines say what the columns mean."
+        f"Routes without an entry in the table of permissions:\n{hint}\n"
+        "Add a line for each to tests/contract/access.txt: decide from the design who may call it, then check that the "
+        "code agrees. Its first lines explain the columns."
     )
     assert set(listed) == documented, f"Lines without a route: {sorted(set(listed) - documented)}"
     assert len(listed) == len(set(listed)), "A route is there twice."
 
 
-def test_every_caller_gets_what_the_table_says(crowd: Crowd) -> None:
+def test_every_caller_gets_status_of_the_table(crowd: Crowd) -> None:
     wrong = []
     for number, row in enumerate(rows()):
         for kind, expected in row.expected.items():

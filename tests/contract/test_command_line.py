@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from apps.marquee.__main__ import main
-from services.auth.keys import SigningKeys
+from services.auth.credentials.keys import SigningKeys
 
 
 @pytest.mark.parametrize("named_by", ["option", "setting", "data folder"])
-def test_keys_are_rotated_wherever_they_are(
+def test_key_file_is_found_and_rotated(
     named_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "signing.json"
@@ -32,7 +32,7 @@ def test_keys_are_rotated_wherever_they_are(
     assert f"Key {key['kid']} signs from " in capsys.readouterr().out
 
 
-def test_what_can_not_be_rotated_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_rotation_ends_with_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["keys", "rotate", "--file", str(tmp_path / "nothing.json")])
     assert capsys.readouterr().err.startswith("marquee: ")

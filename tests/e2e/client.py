@@ -15,7 +15,7 @@ HEADERS = {"X-Requested-With": "marquee-tests"}
 
 
 class Client:
-    """Somebody who is logged in."""
+    """A client that is logged in."""
 
     def __init__(self, base_url: str, login: str = ADMIN_LOGIN, password: str = ADMIN_PASSWORD) -> None:
         self.http = httpx.Client(base_url=base_url, timeout=120, headers=HEADERS)

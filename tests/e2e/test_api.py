@@ -40,7 +40,7 @@ def video(admin: Client, film: Path) -> dict[str, Any]:
     return admin.await_status(admin.upload(film, "Night Train"), "ready")
 
 
-def test_an_upload_becomes_a_film_with_facts_and_thumbnail(admin: Client, video: dict[str, Any], film: Path) -> None:
+def test_upload_becomes_film_with_metadata_and_thumbnail(admin: Client, video: dict[str, Any], film: Path) -> None:
     assert video["title"] == "Night Train"
     assert video["duration_sec"] == pytest.approx(12, abs=0.2)
     assert (video["width"], video["height"], video["mime_type"]) == (640, 360, "video/mp4")
@@ -56,7 +56,7 @@ def test_an_upload_becomes_a_film_with_facts_and_thumbnail(admin: Client, video:
     assert [item["id"] for item in listed["items"]] == [video["id"]]
 
 
-def test_the_bytes_are_the_files(admin: Client, video: dict[str, Any], film: Path) -> None:
+def test_streamed_bytes_equal_the_file(admin: Client, video: dict[str, Any], film: Path) -> None:
     content = film.read_bytes()
     url = f"/api/videos/{video['id']}/stream"
     whole = admin.http.get(url)
@@ -76,11 +76,20 @@ def test_the_bytes_are_the_files(admin: Client, video: dict[str, Any], film: Pat
     beyond = admin.http.get(url, headers={"Range": f"bytes={len(content)}-"})
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(content)}")
     assert beyond.json()["error"]["code"] == "STREAM_RANGE_INVALID"
+    # As the specifications spell it (apps/marquee/aliases.py).
+    for alias in (
+        f"/api/stream/{video['id']}",
+        f"/v1/videos/stream/{video['id']}",
+        f"/api/contents/{video['id']}/stream",
+    ):
+        part = admin.http.get(alias, headers={"Range": "bytes=5-9"})
+        assert (part.status_code, part.content) == (206, content[5:10]), alias
+        assert admin.http.head(alias).headers["etag"] == whole.headers["etag"]
     unchanged = admin.http.get(url, headers={"If-None-Match": whole.headers["etag"]})
     assert unchanged.status_code == 304
 
 
-def test_twenty_viewers_of_the_same_and_of_other_films(
+def test_twenty_concurrent_viewers_get_correct_bytes(
     stack: Stack, admin: Client, video: dict[str, Any], film: Path, slow_start_film: Path
 ) -> None:
     other = admin.await_status(admin.upload(slow_start_film), "ready")
@@ -132,7 +141,7 @@ def test_real_players_can_read_it(stack: Stack, video: dict[str, Any], film: Pat
     assert part.read_bytes() == film.read_bytes()
 
 
-def test_progress_is_kept_over_logins(stack: Stack, admin: Client, video: dict[str, Any]) -> None:
+def test_progress_is_kept_across_logins(stack: Stack, admin: Client, video: dict[str, Any]) -> None:
     viewer = new_member(stack, "viewer")
     path = f"/api/progress/{video['id']}"
     saved = viewer.http.put(path, json={"position": 6.5, "duration": 12.0})
@@ -153,7 +162,7 @@ def test_progress_is_kept_over_logins(stack: Stack, admin: Client, video: dict[s
     again.close()
 
 
-def test_members_see_what_is_ready_and_upload_nothing(stack: Stack, video: dict[str, Any], film: Path) -> None:
+def test_members_see_ready_films_and_can_not_upload(stack: Stack, video: dict[str, Any], film: Path) -> None:
     member = new_member(stack, "Member Ünï 한글")
     listed = member.http.get("/api/videos").json()["items"]
     assert video["id"] in [item["id"] for item in listed]
@@ -165,7 +174,7 @@ def test_members_see_what_is_ready_and_upload_nothing(stack: Stack, video: dict[
     member.close()
 
 
-def test_a_token_of_an_ended_login_is_refused_everywhere_within_seconds(stack: Stack, video: dict[str, Any]) -> None:
+def test_token_of_ended_login_session_is_refused_within_seconds(stack: Stack, video: dict[str, Any]) -> None:
     leaving, staying = Client(stack.base_url), Client(stack.base_url)
     paths = ("/api/users/me", "/api/videos", f"/api/videos/{video['id']}/stream", "/api/users/me/history")
 
@@ -181,7 +190,7 @@ def test_a_token_of_an_ended_login_is_refused_everywhere_within_seconds(stack: S
     staying.close()
 
 
-def test_a_pending_member_waits(stack: Stack) -> None:
+def test_pending_member_can_not_log_in(stack: Stack) -> None:
     body = {"login_id": "patient", "password": "longer than eight", "display_name": "P"}
     assert httpx.post(f"{stack.base_url}/api/auth/register", json=body).json()["status"] == "pending"
     login = httpx.post(
@@ -206,7 +215,7 @@ def bad_media(film: Path) -> dict[str, bytes]:
     }
 
 
-def test_what_is_no_film_fails_with_a_reason(stack: Stack, admin: Client, film: Path, tmp_path: Path) -> None:
+def test_upload_that_is_no_film_fails_with_a_reason(stack: Stack, admin: Client, film: Path, tmp_path: Path) -> None:
     ids = []
     for name, content in bad_media(film).items():
         answer = admin.http.post("/api/videos", files={"file": (name, content, "video/mp4")})
@@ -226,7 +235,7 @@ def test_what_is_no_film_fails_with_a_reason(stack: Stack, admin: Client, film: 
         assert list((media / "incoming").iterdir()) == []
 
 
-def test_every_route_wants_credentials(stack: Stack) -> None:
+def test_every_route_needs_credentials(stack: Stack) -> None:
     document = httpx.get(f"{stack.base_url}/openapi.json").json()
     walked = 0
     with httpx.Client(base_url=stack.base_url) as anonymous:
@@ -248,7 +257,7 @@ def test_every_route_wants_credentials(stack: Stack) -> None:
     assert "Basic" not in quiet.headers["www-authenticate"], "a page's script must not make the browser ask"
 
 
-def test_a_cookie_alone_changes_nothing(stack: Stack, film: Path) -> None:
+def test_cookie_without_header_is_refused(stack: Stack, film: Path) -> None:
     with httpx.Client(base_url=stack.base_url) as browser:
         credentials = {"login_id": ADMIN_LOGIN, "password": ADMIN_PASSWORD}
         browser.post("/api/auth/login", json=credentials)
@@ -258,7 +267,7 @@ def test_a_cookie_alone_changes_nothing(stack: Stack, film: Path) -> None:
         assert (forged.status_code, forged.json()["error"]["code"]) == (403, "AUTH_FORBIDDEN")
 
 
-def test_health_and_what_stays_inside(stack: Stack) -> None:
+def test_health_is_public_and_internal_routes_are_not(stack: Stack) -> None:
     health = httpx.get(f"{stack.base_url}/api/health").json()
     assert health["status"] == "healthy"
     assert set(health["services"]) == {"auth", "catalog", "stream", "progress", "thumbnailer"}
@@ -270,7 +279,7 @@ def test_health_and_what_stays_inside(stack: Stack) -> None:
     assert all(key["crv"] == "Ed25519" and "d" not in key for key in keys)
 
 
-def test_the_command_line_uploads(stack: Stack, film: Path) -> None:
+def test_command_line_uploads(stack: Stack, film: Path) -> None:
     done = subprocess.run(
         [
             ".venv/bin/marquee", "upload", str(film),

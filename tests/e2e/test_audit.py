@@ -12,7 +12,7 @@ from tests.stacks.base import Stack, wait_for
 ACTIONS = {"video.changed", "stream.stopped", "points.adjusted", "video.deleted", "video.restored"}
 
 
-def test_acts_with_every_service_are_written_down_once(stack: Stack, admin: Client, film: Path) -> None:
+def test_actions_with_every_service_are_audited_once(stack: Stack, admin: Client, film: Path) -> None:
     member = new_member(stack, f"audited-{uuid.uuid4().hex[:8]}")
     member_id, video_id = member.user["id"], admin.upload(film)
     admin.await_status(video_id, "ready")
@@ -46,12 +46,12 @@ def test_acts_with_every_service_are_written_down_once(stack: Stack, admin: Clie
         "stream.stopped",
         "video.changed",
     ]
-    told = {each["action"]: each for each in entries()}
-    assert all(each["client_address"] for each in told.values())
-    assert told["stream.stopped"]["details"] == {"user_id": member_id, "video_id": video_id}
-    assert told["points.adjusted"]["details"]["reason"] == "a prize"
+    by_action = {each["action"]: each for each in entries()}
+    assert all(each["client_address"] for each in by_action.values())
+    assert by_action["stream.stopped"]["details"] == {"user_id": member_id, "video_id": video_id}
+    assert by_action["points.adjusted"]["details"]["reason"] == "a prize"
 
-    # Who leaves is forgotten there, too.
+    # A deleted account is erased there, too.
     assert member.http.delete("/api/users/me").status_code == 204
     adjusted = next(each for each in entries() if each["action"] == "points.adjusted")
     assert adjusted["details"] == {}

@@ -103,18 +103,18 @@ def test_fifty_quick_seeks_by_mouse_and_keyboard(page: Page, stack: Stack, tmp_p
     shoot(page, stack, "seeks")
 
 
-def test_korean(page: Page, stack: Stack) -> None:
+def test_site_in_korean(page: Page, stack: Stack) -> None:
     page.goto("/login")
     page.get_by_test_id("lang-ko").click()
     expect(page.get_by_test_id("login-submit")).to_have_text(re.compile("로그인"))
-    page.get_by_test_id("login-id").fill("nobody")
+    page.get_by_test_id("login-id").fill("unknown")
     page.get_by_test_id("login-password").fill("wrong password")
     page.get_by_test_id("login-submit").click()
     expect(page.get_by_test_id("error-message")).to_have_text(re.compile("아이디"))
     shoot(page, stack, "login-korean")
 
 
-def test_documentation(page: Page, stack: Stack) -> None:
+def test_api_documentation_page(page: Page, stack: Stack) -> None:
     page.goto("/docs/")
     page.get_by_text("/api/videos/{video_id}/stream").first.wait_for()
     shoot(page, stack, "docs")

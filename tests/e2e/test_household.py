@@ -17,14 +17,14 @@ from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, wait_for
 from tests.stacks.embedded import EmbeddedStack
 
 PER_ADDRESS, PER_USER = 100, 1200
-"""The defaults (docs/settings.md)."""
+"""The defaults (docs/reference/settings.md)."""
 PASSWORD = "longer than eight"
 LIMIT_SEC = 60
 PEOPLE = ("mother", "father", "daughter", "son")
 
 
 class Household:
-    """Tabs that are looked at side by side, each of somebody else, and what they ask the API for."""
+    """Tabs in view side by side, each of another user, and their requests of the API."""
 
     def __init__(self) -> None:
         self.pages: list[Page] = []
@@ -54,7 +54,7 @@ class Household:
         return page
 
     def live(self, seconds: int) -> None:
-        """Lets time pass for all tabs, a second at a time; what is asked in one is answered before the next.
+        """Let time pass for all tabs, a second at a time; requests of one second are answered before the next.
 
         Before the first time their clocks run as ever; afterwards they stand still in between.
         """
@@ -69,7 +69,7 @@ class Household:
             wait_for(self._is_answered, LIMIT_SEC, f"answers: {[each.url for each in self._under_way]}")
 
     def _begin(self, request: Request) -> None:
-        # What a page that goes away still sends has no end that is told.
+        # The end of requests of a closing page is not reported.
         if request.method == "GET" and request.resource_type == "fetch":
             self._under_way.add(request)
 
@@ -167,7 +167,7 @@ def test_five_people_on_one_address_stay_under_the_default_limits(
 
     minute = {name: household.asked[name] - opened[name] for name in opened}
     assert household.refused == [], minute
-    # Even if all of them counted as one.
+    # Even if all requests counted together.
     assert household.asked.total() <= PER_ADDRESS, (opened, minute)
     assert 5 <= minute["admin"] <= 12
     assert minute["mother"] == minute["father"] == 0, "who watches costs the others nothing"
@@ -176,13 +176,13 @@ def test_five_people_on_one_address_stay_under_the_default_limits(
     office.http.close()
 
 
-def test_hidden_tabs_ask_for_nothing(stack: EmbeddedStack, contexts: list[BrowserContext]) -> None:
+def test_hidden_tabs_send_no_requests(stack: EmbeddedStack, contexts: list[BrowserContext]) -> None:
     household = Household()
     admin = household.add(contexts[0], "admin")
     log_in(admin)
     admin.goto("/admin")
     expect(admin.get_by_test_id("stream-totals")).to_contain_text("0 / 100")
-    expect(admin.get_by_test_id("pending-users")).to_contain_text("Nobody is waiting")
+    expect(admin.get_by_test_id("pending-users")).to_contain_text("No one is waiting")
     admin.get_by_test_id("all-users").locator("tbody tr").first.wait_for()
     set_visibility = (
         "state => { Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });"
@@ -193,6 +193,6 @@ def test_hidden_tabs_ask_for_nothing(stack: EmbeddedStack, contexts: list[Browse
     before = household.asked.total()
     household.live(60)
     assert household.asked.total() == before
-    # What is shown is old: it is asked for at once.
+    # The page shows old data, so it reloads at once.
     with admin.expect_response(re.compile("/api/admin/streams")):
         admin.evaluate(set_visibility, "visible")

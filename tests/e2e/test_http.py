@@ -24,7 +24,7 @@ from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Stack
 
 LIMIT_SEC = 120
 BASIC = f"Basic {base64.b64encode(f'{ADMIN_LOGIN}:{ADMIN_PASSWORD}'.encode()).decode()}"
-BODY = b'{"login_id":"nobody","password":"wrong-password-1"}'
+BODY = b'{"login_id":"absent","password":"wrong-password-1"}'
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ PLACES = ("address", "object", "path")
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[Origin]:
-    """Somebody else's web server."""
+    """A web server of another operator."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -48,7 +48,7 @@ def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def marquee(
     tmp_path_factory: pytest.TempPathFactory, origin: Origin, s3_server: S3Server, nas: Path
 ) -> Iterator[EmbeddedStack]:
-    """A Marquee that is told of all three."""
+    """A Marquee that is configured for all three."""
     settings = {
         "MARQUEE_IMPORT_DIR": str(nas),
         "MARQUEE_REMOTE_ALLOW": "127.0.0.1",
@@ -69,7 +69,7 @@ def operator(marquee: EmbeddedStack) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_film_plays_from_where_it_lies(
+def test_film_plays_from_its_origin(
     place: str,
     marquee: EmbeddedStack,
     operator: Client,
@@ -133,10 +133,10 @@ def test_operators_import_from_the_command_line(
     (nas / "noir" / "readme.txt").write_text("no film")
     origin.files["/three.mp4"] = film.read_bytes()
 
-    def run(*locations: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    def run(*locations: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "apps.marquee", "import", *locations, "--url", marquee.base_url],
-            input=told,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -144,7 +144,7 @@ def test_operators_import_from_the_command_line(
         )
 
     three = origin.url("/three.mp4")
-    first = run(str(nas / "noir"), "-", told=f"{three}\n\n")
+    first = run(str(nas / "noir"), "-", stdin=f"{three}\n\n")
     assert first.returncode == 0, first.stderr
     lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", f"{three}: imported"]
     assert first.stdout.splitlines() == lines
@@ -159,7 +159,7 @@ def test_operators_import_from_the_command_line(
     assert "not below" in run("/etc/passwd").stderr
 
 
-def test_what_is_private_is_refused(operator: Client, s3_server: S3Server) -> None:
+def test_private_addresses_are_refused(operator: Client, s3_server: S3Server) -> None:
     """The endpoint of S3 is no exception for addresses: its port is not among those that may be asked."""
     for location in (f"{s3_server.url}/cinema/night.mp4", "http://169.254.169.254/", "../secret.mp4"):
         answer = operator.http.post("/api/imports", json={"location": location})
@@ -167,7 +167,7 @@ def test_what_is_private_is_refused(operator: Client, s3_server: S3Server) -> No
         assert answer.json()["error"]["details"]["fields"][0]["field"] == "location"
 
 
-def test_an_origin_that_is_gone_is_said_so(operator: Client, origin: Origin, film: Path) -> None:
+def test_missing_remote_film_is_unavailable(operator: Client, origin: Origin, film: Path) -> None:
     origin.files["/gone.mp4"] = film.read_bytes()
     answer = operator.http.post("/api/imports", json={"location": origin.url("/gone.mp4")})
     video = operator.await_status(answer.json()["id"], "ready")

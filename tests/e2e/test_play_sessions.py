@@ -60,7 +60,7 @@ def test_the_fourth_tab_is_refused_and_takes_over(
         assert not tab.get_by_test_id("player").evaluate("video => video.paused")
 
 
-def test_who_waits_plays_when_somebody_leaves(
+def test_queued_viewer_plays_when_another_leaves(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, small: Stack, long_film: str
 ) -> None:
     context = contexts(member)
@@ -88,7 +88,7 @@ def test_who_waits_plays_when_somebody_leaves(
         plays_on(second, 0)
 
 
-def test_closing_a_tab_frees_its_place(
+def test_closing_a_tab_frees_its_slot(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, long_film: str
 ) -> None:
     context = contexts(member)
@@ -105,7 +105,7 @@ def test_closing_a_tab_frees_its_place(
         wait_for(lambda: len(live(boss)) == len(ids), FREED_SEC, "the place in the queue")
 
 
-def test_leaving_the_page_frees_its_place_and_reports_how_it_was(
+def test_leaving_the_page_frees_its_slot_and_reports_quality(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, long_film: str
 ) -> None:
     page = watch(contexts(member), long_film)
@@ -120,7 +120,7 @@ def test_leaving_the_page_frees_its_place_and_reports_how_it_was(
     assert report["stalls"] >= 0
 
 
-def test_a_stop_by_the_admin_is_told(
+def test_stop_by_admin_is_shown_to_viewer(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, small: Stack, long_film: str
 ) -> None:
     page = watch(contexts(member), long_film, "Study")
@@ -146,7 +146,7 @@ def test_a_stop_by_the_admin_is_told(
     assert left_at == 0, "nothing is left to play"
     shoot(page, small, "stopped")
     page.get_by_test_id("play-here").click()
-    # Whoever asks for it wants to see it, paused or not.
+    # A viewer who asks for the film wants to see it, paused or not.
     plays_on(page, 1)
 
 
@@ -171,7 +171,7 @@ def test_stopping_from_the_account_page(
     expect(account.get_by_test_id("devices").locator("li")).to_contain_text("Balcony")
 
 
-def test_a_server_that_cannot_say_is_asked_again(
+def test_unavailable_server_is_asked_again(
     contexts: Callable[[Client], BrowserContext], member: Client, small: Stack, long_film: str
 ) -> None:
     page = contexts(member).new_page()
@@ -195,7 +195,7 @@ def test_a_server_that_cannot_say_is_asked_again(
     assert asked[2] - asked[1] >= 1.9, "ever more slowly"
 
 
-def test_a_film_that_is_over_keeps_no_place(
+def test_finished_film_frees_its_slot(
     contexts: Callable[[Client], BrowserContext], member: Client, boss: Client, short_film: str
 ) -> None:
     page = contexts(member).new_page()

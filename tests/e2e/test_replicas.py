@@ -46,7 +46,7 @@ def heavy_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("stack", ["compose"], indirect=True)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_replicas_go_away_one_after_the_other(
+def test_replicas_stop_one_after_the_other(
     page: Page, stack: ComposeStack, heavy_film: Path, how: signal.Signals
 ) -> None:
     admin = Client(stack.base_url)
@@ -63,7 +63,7 @@ def test_replicas_go_away_one_after_the_other(
     plays_on(page, 1)
     for replica in stack.replicas("stream"):
         stack.signal(replica, how)
-        # What the browser has in store lasts for ten seconds: the film is watched, and then sought, beyond that.
+        # The browser buffers ten seconds: the film is watched, and then sought, beyond that.
         before = position(page)
         plays_on(page, before + 12)
         player.evaluate("(video, to) => { video.currentTime = to }", before + 40)

@@ -45,7 +45,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def film(boss: Client, long_film: Path) -> str:
-    """The id of a film that nobody has begun."""
+    """The id of a film that no user has watched."""
     return str(boss.await_status(boss.upload(long_film), "ready")["id"])
 
 
@@ -119,7 +119,7 @@ def test_keys_for_speed_and_picture_in_picture(page: Page, film: str) -> None:
     page.wait_for_function("() => window.pip === 1")
 
 
-def test_the_focus_goes_where_the_page_begins(page: Page, film: str) -> None:
+def test_focus_moves_to_start_of_page(page: Page, film: str) -> None:
     focused = "() => document.activeElement.textContent"
     assert page.evaluate(FOCUSED) == "body", "a page that is opened has its own beginning"
     page.get_by_role("link", name="Upload", exact=True).click()
@@ -137,7 +137,7 @@ def test_the_focus_goes_where_the_page_begins(page: Page, film: str) -> None:
     assert page.evaluate("document.activeElement.dataset.testid") == "search-input", "who writes goes on writing"
 
 
-def test_who_is_sent_to_the_log_in_may_write_at_once(browser: Browser, home: Stack) -> None:
+def test_redirect_to_log_in_focuses_first_field(browser: Browser, home: Stack) -> None:
     context = browser.new_context(base_url=home.base_url, locale="en-US")
     tab = context.new_page()
     tab.goto("/admin")
@@ -148,10 +148,10 @@ def test_who_is_sent_to_the_log_in_may_write_at_once(browser: Browser, home: Sta
     context.close()
 
 
-# Parts of the program
+# Chunks of the code
 
 
-def test_a_chunk_that_fails_is_loaded_again(page: Page) -> None:
+def test_failed_chunk_is_loaded_again(page: Page) -> None:
     asked = fail_first(page, r"/assets/UploadPage-", 2, lambda route: route.abort())
     page.evaluate("window.isTheSamePage = true")
     page.get_by_role("link", name="Upload", exact=True).click()
@@ -160,8 +160,8 @@ def test_a_chunk_that_fails_is_loaded_again(page: Page) -> None:
     assert page.evaluate("window.isTheSamePage"), "nothing was reloaded"
 
 
-def test_after_an_upgrade_the_page_is_loaded_anew(page: Page) -> None:
-    # As long as the tab is the old one, the server does not have what it asks for.
+def test_page_is_reloaded_after_upgrade(page: Page) -> None:
+    # While the tab runs the old version, the server does not have the chunks that it requests.
     is_old = True
 
     def handle(route: Route) -> None:
@@ -182,7 +182,7 @@ def test_after_an_upgrade_the_page_is_loaded_anew(page: Page) -> None:
     assert page.url.endswith("/upload")
 
 
-def test_a_chunk_that_is_gone_for_good_is_told_after_one_reload(page: Page, home: Stack) -> None:
+def test_missing_chunk_is_reported_after_one_reload(page: Page, home: Stack) -> None:
     loads: list[str] = []
     page.on("domcontentloaded", lambda tab: loads.append(tab.url))
     page.route(re.compile(r"/assets/UploadPage-"), lambda route: route.fulfill(status=404, body="Not Found"))
@@ -198,7 +198,7 @@ def test_a_chunk_that_is_gone_for_good_is_told_after_one_reload(page: Page, home
     expect(page.get_by_role("heading", level=1, name="All videos")).to_be_visible()
 
 
-def test_a_chunk_waits_for_a_server_that_is_away(context: BrowserContext, page: Page) -> None:
+def test_chunk_waits_for_unreachable_server(context: BrowserContext, page: Page) -> None:
     context.set_offline(True)
     page.get_by_role("link", name="Admin", exact=True).click()
     expect(page.get_by_test_id("page-notice")).to_contain_text("Trying again by itself")
@@ -207,7 +207,7 @@ def test_a_chunk_waits_for_a_server_that_is_away(context: BrowserContext, page: 
     expect(page.get_by_test_id("page-notice")).to_have_count(0)
 
 
-# A server that is away, or asks for less
+# An unreachable or rate-limiting server
 
 
 def test_lists_are_asked_for_again_by_themselves(page: Page, home: Stack, film: str) -> None:
@@ -240,7 +240,7 @@ def test_a_refused_page_keeps_its_header_and_waits_as_long_as_it_should(page: Pa
     assert outage.failed >= 1
 
 
-def test_the_player_goes_on_when_the_server_is_back(page: Page, home: Stack, film: str) -> None:
+def test_player_resumes_when_server_is_back(page: Page, home: Stack, film: str) -> None:
     page.goto(f"/watch/{film}")
     plays_on(page, 0)
     outage = Outage(page, r"/stream\?")
@@ -261,9 +261,7 @@ def test_the_player_goes_on_when_the_server_is_back(page: Page, home: Stack, fil
 # Films that fail, or are gone
 
 
-def test_an_upload_that_can_not_be_processed_turns_red_where_it_was_uploaded(
-    page: Page, home: Stack, boss: Client, tmp_path: Path
-) -> None:
+def test_failed_upload_is_shown_on_upload_page(page: Page, home: Stack, boss: Client, tmp_path: Path) -> None:
     text = tmp_path / "holiday.mp4"
     text.write_text("This is no film. " * 200)
     page.goto("/upload")
@@ -282,7 +280,7 @@ def test_an_upload_that_can_not_be_processed_turns_red_where_it_was_uploaded(
 
     first = failed(boss)
     assert len(first) == 1
-    # The server keeps nothing of what can never play: the file is sent again.
+    # The server deletes files that can never play, so the file is sent again.
     row.get_by_test_id("upload-retry").click()
     page.wait_for_function("() => document.querySelector('[data-testid=upload-item]').dataset.phase !== 'unusable'")
     expect(row).to_have_attribute("data-phase", "unusable")
@@ -298,7 +296,7 @@ def failed(boss: Client) -> list[str]:
     return [item["id"] for item in items if item["status"] == "failed"]
 
 
-def test_an_upload_becomes_ready_where_it_was_uploaded(page: Page, boss: Client, tmp_path: Path) -> None:
+def test_finished_upload_is_shown_on_upload_page(page: Page, boss: Client, tmp_path: Path) -> None:
     page.goto("/upload")
     page.get_by_test_id("upload-input").set_input_files(make_film(tmp_path / "Short and good.mp4", seconds=2))
     page.get_by_test_id("upload-submit").click()
@@ -309,7 +307,7 @@ def test_an_upload_becomes_ready_where_it_was_uploaded(page: Page, boss: Client,
     boss.http.delete(f"/api/videos/{page.url.rsplit('/', 1)[1]}")
 
 
-def test_a_missing_film_has_a_page_of_its_own(page: Page, home: Stack, boss: Client, tmp_path: Path) -> None:
+def test_missing_film_has_its_own_page(page: Page, home: Stack, boss: Client, tmp_path: Path) -> None:
     gone = str(boss.await_status(boss.upload(make_film(tmp_path / "gone.mp4", seconds=2)), "ready")["id"])
     boss.http.delete(f"/api/videos/{gone}")
     for video_id in (gone, "0190a6f5-0000-7000-8000-000000000000", "nonsense"):
@@ -325,10 +323,10 @@ def test_a_missing_film_has_a_page_of_its_own(page: Page, home: Stack, boss: Cli
     expect(page.get_by_role("heading", level=1, name="All videos")).to_be_visible()
 
 
-# What is shown and remembered
+# Display and preferences
 
 
-def test_no_start_says_that_a_place_was_given_up(context: BrowserContext, page: Page, film: str) -> None:
+def test_start_never_shows_given_up_message(context: BrowserContext, page: Page, film: str) -> None:
     context.add_init_script(
         "window.said = []; new MutationObserver(() => { const shown = document.querySelector('[data-testid=stage]');"
         " if (shown) said.push(shown.dataset.phase, shown.textContent) })"

@@ -8,15 +8,9 @@ from pathlib import Path
 
 from kit.testing.servers import free_port
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, UNLIMITED, Stack
-from tests.stacks.docker_engine import (
-    Engine,
-    build_standins,
-    private_engine,
-    start_engine,
-    stop_engine,
-    timed,
-    usual_engine,
-)
+from tests.stacks.docker_client import Engine, timed
+from tests.stacks.docker_engine import private_engine, start_engine, stop_engine, usual_engine
+from tests.stacks.standin_images import build_standins
 
 SECRETS = (
     "POSTGRES_PASSWORD",
@@ -80,7 +74,7 @@ class ComposeStack(Stack):
         """Runs docker compose on this stack; answers what it printed."""
         assert self._engine is not None
         try:
-            # An .env of whoever runs the tests must not leak in.
+            # The .env of the developer who runs the tests must not be read.
             done = self._engine.docker(
                 "compose", "--env-file", "/dev/null", *arguments, env=self._environment, check=check
             )

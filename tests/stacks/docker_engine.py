@@ -1,118 +1,33 @@
 """A Docker engine for the tests, and base images for machines that reach no image registry.
 
-    python tests/stacks/docker_engine.py start      an engine, unless one already answers
-    python tests/stacks/docker_engine.py images     the same, and the stand-in base images
-    python tests/stacks/docker_engine.py shell      the variables that point `docker` at it, for `eval "$(… shell)"`
-    python tests/stacks/docker_engine.py stop       end the engine that this program started
+    python -m tests.stacks.docker_engine start      an engine, unless one already answers
+    python -m tests.stacks.docker_engine images     the same, and the stand-in base images
+    python -m tests.stacks.docker_engine shell      the variables that point `docker` at it, for `eval "$(… shell)"`
+    python -m tests.stacks.docker_engine stop       end the engine that this program started
 
 Where `docker info` answers, that engine is used as it is. Otherwise a private one is started as root, with its own
 data, socket and configuration below `.cache/docker`, and nothing of it outside.
-
-The stand-ins are made out of Debian packages. They keep names of their own (`marquee-standin/postgres:15`), so that
-nobody mistakes them for the images that the compose file names by default.
 """
 
 import hashlib
-import json
 import os
-import re
 import resource
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-STANDINS = Path(__file__).resolve().parent / "standin"
+from tests.stacks.docker_client import ROOT, Engine, EngineUnavailableError, say, timed
+from tests.stacks.standin_images import IMAGES, build_standins
+
 CACHE = ROOT / ".cache" / "docker"
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# Compose's variables and the images that stand in for their default values.
-IMAGES = {
-    "PYTHON_IMAGE": "marquee-standin/python:3.11",
-    "NODE_IMAGE": "marquee-standin/node:24",
-    "POSTGRES_IMAGE": "marquee-standin/postgres:15",
-    "RABBITMQ_IMAGE": "marquee-standin/rabbitmq:3",
-    "REDIS_IMAGE": "marquee-standin/redis:7",
-    "NGINX_IMAGE": "marquee-standin/nginx:1",
-}
 OPEN_FILES = 20_000  # the Erlang runtime reserves memory for every descriptor that it may open
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 60.0
-INPUTS_LABEL = "marquee.standin.inputs"
-BASE_SUITE = "bookworm"
-BASE_PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
-BASE_HOOKS = (
-    # What the Python images allow: this one has no other use for its Python.
-    'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
-    'ln -sf ../../bin/python3 "$1"/usr/local/bin/python',
-)
-BASE_CHANGES = (
-    'CMD ["python3"]',
-    "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8",
-    # Every client that a build may use believes in the certificates that this machine believes in.
-    *(
-        f"ENV {name}={CERTIFICATES}"
-        for name in (
-            "PIP_CERT",
-            "SSL_CERT_FILE",
-            "REQUESTS_CA_BUNDLE",
-            "NODE_EXTRA_CA_CERTS",
-            "NPM_CONFIG_CAFILE",
-        )
-    ),
-)
-
-
-class EngineUnavailable(RuntimeError):  # noqa: N818 - reads as a sentence where it is raised
-    """No Docker engine answers and none can be started here; the message says why."""
-
-
-def say(message: str) -> None:
-    """Tells what is being done; on standard error, which holds no answers."""
-    sys.stderr.write(f"[docker] {message}\n")
-    sys.stderr.flush()
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Tells how long the block took."""
-    began = time.monotonic()
-    yield
-    say(f"{what}: {time.monotonic() - began:.1f} s")
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How to reach an engine: `environment` is what `docker` must see, on top of what it would see anyway."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    def docker(
-        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the `docker` client; what it said is in the error when it fails."""
-        done = subprocess.run(
-            ["docker", *arguments],
-            cwd=cwd,
-            env={**os.environ, **self.environment, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise RuntimeError(f"docker {shlex.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-        return done
-
-    def answers(self) -> bool:
-        return self.docker("info", "--format", "{{.ServerVersion}}", check=False).returncode == 0
 
 
 def runtime_directory() -> Path:
@@ -136,7 +51,7 @@ def usual_engine() -> Engine:
 def start_engine() -> Engine:
     """The engine that answers, or else a private one that is started now and goes on until `stop_engine`."""
     if shutil.which("docker") is None:
-        raise EngineUnavailable("docker is not installed: run scripts/install-test-tools.sh --with-docker")
+        raise EngineUnavailableError("docker is not installed: run scripts/install-test-tools.sh --with-docker")
     usual = usual_engine()
     if usual.answers():
         say("using the engine that already answers")
@@ -151,10 +66,10 @@ def start_engine() -> Engine:
 
 def _start_private(engine: Engine) -> None:
     if os.geteuid() != 0:
-        raise EngineUnavailable("a private Docker engine must be started as root, and no engine answers")
+        raise EngineUnavailableError("a private Docker engine must be started as root, and no engine answers")
     for program in ("dockerd", "containerd", "iptables", "runc", "jq"):
         if shutil.which(program) is None and not Path("/usr/sbin", program).exists():
-            raise EngineUnavailable(f"{program} is missing: run scripts/install-test-tools.sh --with-docker")
+            raise EngineUnavailableError(f"{program} is missing: run scripts/install-test-tools.sh --with-docker")
     _, most_open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most_open_files == resource.RLIM_INFINITY:
         most_open_files = OPEN_FILES
@@ -203,7 +118,7 @@ def _start_private(engine: Engine) -> None:
                     daemon.wait()
                 lines = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
                 reason = "dockerd ended" if ended else f"dockerd did not answer within {START_TIMEOUT:g} s"
-                raise EngineUnavailable(f"{reason}; the end of {log}:\n{lines}")
+                raise EngineUnavailableError(f"{reason}; the end of {log}:\n{lines}")
             time.sleep(0.1)
 
 
@@ -271,108 +186,6 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-# --- stand-in base images ----------------------------------------------------------------------------------------
-
-
-def build_standins(engine: Engine) -> dict[str, str]:
-    """Make the images that are missing or out of date. The answer is what compose and builds must see."""
-    with timed("stand-in images"):
-        base = _build_base(engine)
-        for image in IMAGES.values():
-            if image != IMAGES["PYTHON_IMAGE"]:
-                _build_on_base(engine, image, base)
-    return dict(IMAGES)
-
-
-def _build_base(engine: Engine) -> str:
-    image = IMAGES["PYTHON_IMAGE"]
-    if shutil.which("mmdebstrap") is None:
-        raise EngineUnavailable("mmdebstrap is missing: run scripts/install-test-tools.sh --with-docker")
-    mirror = subprocess.run(
-        [str(ROOT / "scripts" / "install-test-tools.sh"), "--print-mirror"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if not mirror:
-        raise EngineUnavailable("apt's configuration names no Debian mirror to make base images from")
-    pip_settings = _pip_settings()
-    recipe = (mirror, pip_settings, BASE_SUITE, BASE_PACKAGES, *BASE_HOOKS, *BASE_CHANGES)
-    inputs = _digest(CERTIFICATES.read_bytes(), *(part.encode() for part in recipe))
-
-    def build() -> None:
-        with tempfile.TemporaryDirectory(prefix="marquee-standin-") as scratch:
-            settings = Path(scratch) / "pip.conf"
-            settings.write_text(pip_settings)
-            rootfs = Path(scratch) / "rootfs.tar"
-            hooks = [
-                # The machine's certificates, for one that reaches its package mirrors through a gateway of its own.
-                f"copy-in {CERTIFICATES} /etc/ssl/certs",
-                f"copy-in {settings} /etc",
-                *BASE_HOOKS,
-            ]
-            subprocess.run(
-                [
-                    *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={BASE_PACKAGES}"),
-                    *(f"--customize-hook={hook}" for hook in hooks),
-                    *(BASE_SUITE, str(rootfs), mirror),
-                ],
-                check=True,
-            )
-            changes = (*BASE_CHANGES, f"LABEL {INPUTS_LABEL}={inputs}")
-            engine.docker("import", *(part for change in changes for part in ("--change", change)), str(rootfs), image)
-
-    return _build_unless_current(engine, image, inputs, build)
-
-
-def _pip_settings() -> str:
-    """The part of this machine's pip configuration that also holds inside a container."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
-    ).stdout
-    found: dict[str, str] = {}
-    for line in listed.splitlines():
-        name, _, value = line.partition("=")
-        option = name.rpartition(".")[2]
-        # An index that is a folder of this machine is none in there.
-        addresses = [word for word in value.strip("'\"").split() if re.match(r"https?://", word)]
-        if option in {"index-url", "extra-index-url", "proxy"} and addresses:
-            found[option] = " ".join(addresses)
-    return "[global]\n" + "".join(f"{option} = {value}\n" for option, value in sorted(found.items()))
-
-
-def _build_on_base(engine: Engine, image: str, base: str) -> None:
-    source = STANDINS / image.partition("/")[2].partition(":")[0]
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    inputs = _digest(base.encode(), *(path.read_bytes() for path in files))
-
-    def build() -> None:
-        proxies = [name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "no_proxy"}]
-        engine.docker(
-            *("buildx", "build", "--quiet", "--load"),
-            *("--tag", image, "--label", f"{INPUTS_LABEL}={inputs}"),
-            *(part for name in proxies for part in ("--build-arg", name)),
-            str(source),
-        )
-
-    _build_unless_current(engine, image, inputs, build)
-
-
-def _build_unless_current(engine: Engine, image: str, inputs: str, build: Callable[[], None]) -> str:
-    seen = engine.docker("image", "inspect", image, check=False)
-    labels = json.loads(seen.stdout)[0]["Config"]["Labels"] if seen.returncode == 0 else {}
-    if (labels or {}).get(INPUTS_LABEL) == inputs:
-        say(f"{image}: as it was")
-    else:
-        with timed(f"{image}: made"):
-            build()
-    return inputs
-
-
-def _digest(*parts: bytes) -> str:
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(hashlib.sha256(part).digest())
-    return whole.hexdigest()[:16]
-
-
 def main(arguments: list[str]) -> int:
     command = arguments[0] if len(arguments) == 1 else ""
     try:
@@ -384,7 +197,7 @@ def main(arguments: list[str]) -> int:
             usual = usual_engine()
             engine = usual if usual.answers() else private_engine()
             if not engine.answers():
-                raise EngineUnavailable("no engine runs: use `start` first")
+                raise EngineUnavailableError("no engine runs: use `start` first")
             for name, value in {**engine.environment, **IMAGES}.items():
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         elif command == "stop":
@@ -392,7 +205,7 @@ def main(arguments: list[str]) -> int:
         else:
             sys.stderr.write(f"{__doc__}\n")
             return 2
-    except EngineUnavailable as error:
+    except EngineUnavailableError as error:
         sys.stderr.write(f"\nNO DOCKER ENGINE: {error}\n\n")
         return 1
     return 0

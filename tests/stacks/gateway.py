@@ -31,8 +31,9 @@ class Gateway:
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "GATEWAY_SITE": str(REPOSITORY / "web" / "dist"),
             "GATEWAY_HEADERS": str(GATEWAY / "headers.conf"),
+            "GATEWAY_ALIASES": str(GATEWAY / "aliases.conf"),
             "GATEWAY_TEMPLATE": str(GATEWAY / "nginx.conf.template"),
-            # Addresses need no look-up; nobody is asked.
+            # Addresses need no look-up: no resolver is asked.
             "GATEWAY_RESOLVER": "127.0.0.1",
             "GATEWAY_ACCESS_LOG": str(folder / "access.log"),
             **settings,

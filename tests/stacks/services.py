@@ -60,7 +60,7 @@ class ServicesStack(Stack):
         self.wait_healthy()
 
     def stop(self) -> None:
-        """Stops everything, in the order in which nobody misses anything."""
+        """Stop everything: what others depend on comes last."""
         if self.gateway:
             self.gateway.stop()
         for process in self.processes.values():

@@ -38,7 +38,7 @@ function Shell() {
   const isForm = FORMS.has(path);
   const lastPath = useRef(path);
   useLayoutEffect(() => {
-    // Who is sent to the log-in, without having asked for it, may write at once.
+    // A viewer who is redirected to the log-in may type at once.
     if (lastPath.current !== path && (!isForm || FORMS.has(lastPath.current))) awaitPage();
     lastPath.current = path;
   }, [path, isForm]);
@@ -91,7 +91,7 @@ function Site({ user }: { user: User }) {
   );
 }
 
-/** What is around every page. */
+/** The frame around every page. */
 function Frame({ user, children }: { user: User | null; children: ComponentChildren }) {
   return (
     <>

@@ -1,70 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, NetworkError } from '../src/api/errors';
-import type { PlaySessionAnswer, Qoe } from '../src/api/types';
-import { PlaySession, SessionOverError } from '../src/playsession/playSession';
-
-const HEARTBEAT_SEC = 10;
-const QOE: Qoe = { startup_ms: 300, stalls: 0, stall_ms: 0, dropped_frames: 0 };
-
-function active(id = 's1', ticket = 't1'): PlaySessionAnswer {
-  return {
-    session_id: id,
-    status: 'active',
-    heartbeat_sec: HEARTBEAT_SEC,
-    stream_url: `/film?ticket=${ticket}`,
-    ticket,
-  };
-}
-
-function queued(position: number, id = 's1', retryAfterSec = 2): PlaySessionAnswer {
-  return {
-    session_id: id,
-    status: 'queued',
-    heartbeat_sec: HEARTBEAT_SEC,
-    position,
-    retry_after_sec: retryAfterSec,
-  };
-}
-
-const over = (reason: string) => new ApiError(404, 'STREAM_SESSION_NOT_FOUND', 'over', { reason });
-const away = (retryAfterSec: number | null = null) =>
-  new ApiError(503, 'SERVICE_UNAVAILABLE', 'away', {}, retryAfterSec);
-const full = (scope: string) =>
-  new ApiError(
-    429,
-    'STREAM_RATE_LIMITED',
-    'full',
-    { scope, limit: 3, devices: [{ session_id: 'tv', device_name: 'Living room TV' }] },
-    scope === 'server' ? 5 : null,
-  );
-
-function setUp({ isVisible = true } = {}) {
-  const start = vi.fn<(insteadOf: string | undefined) => Promise<PlaySessionAnswer>>();
-  const heartbeat = vi.fn<(id: string, ticket: string | null) => Promise<PlaySessionAnswer>>();
-  const end = vi.fn();
-  const visible = { now: isVisible };
-  const session = new PlaySession({
-    start,
-    heartbeat,
-    end,
-    later: (delayMs, task) => {
-      const timer = setTimeout(task, delayMs);
-      return () => clearTimeout(timer);
-    },
-    random: () => 0,
-    isVisible: () => visible.now,
-  });
-  return { session, start, heartbeat, end, visible, state: () => session.state.value };
-}
-
-async function playing() {
-  const all = setUp();
-  all.start.mockResolvedValueOnce(active());
-  all.session.open();
-  await vi.advanceTimersByTimeAsync(0);
-  expect(all.state()).toEqual({ phase: 'active', id: 's1' });
-  return all;
-}
+import { SessionOverError } from '../src/playsession/playSession';
+import { active, away, full, HEARTBEAT_SEC, over, playing, QOE, queued, setUp } from './playSessionSupport';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -119,7 +56,7 @@ describe('opening', () => {
     ['the store is away', away()],
     ['the network is away', new NetworkError()],
     ['requests come too fast', new ApiError(429, 'RATE_LIMITED', 'slow down')],
-    ['a proxy has nobody behind it', new ApiError(502, 'UNEXPECTED', '')],
+    ['a proxy has no server behind it', new ApiError(502, 'UNEXPECTED', '')],
   ])('tries again, ever more slowly, when %s', async (_, error) => {
     const { session, state, start } = setUp();
     start.mockRejectedValue(error);
@@ -154,7 +91,7 @@ describe('opening', () => {
 });
 
 describe('waiting in the queue', () => {
-  it('asks as told, moves up, and plays by itself', async () => {
+  it('polls when due, moves up, and plays automatically', async () => {
     const { session, state, start, heartbeat } = setUp();
     start.mockResolvedValueOnce(queued(2));
     heartbeat.mockResolvedValueOnce(queued(1, 's1', 4)).mockResolvedValueOnce(active());
@@ -249,14 +186,14 @@ describe('playing', () => {
       start.mockResolvedValueOnce(active('s2'));
       await vi.advanceTimersByTimeAsync(2 * HEARTBEAT_SEC * 1000);
       expect(state()).toEqual({ phase: 'active', id: 's2' });
-      // But not for ever: a session that ends before its first heartbeat is told of.
+      // But not for ever: a session that ends before its first heartbeat is reported.
       heartbeat.mockRejectedValueOnce(over(reason));
       await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
       expect(state()).toEqual({ phase: 'gone', reason });
     },
   );
 
-  it('takes no place for a page that nobody looks at, until somebody does', async () => {
+  it('takes no slot for a hidden page until it is shown', async () => {
     const { session, heartbeat, start, state, visible } = await playing();
     heartbeat.mockResolvedValueOnce(active()).mockRejectedValueOnce(over('expired'));
     visible.now = false;
@@ -310,7 +247,7 @@ describe('renewing after an error of the player', () => {
     expect(state()).toEqual({ phase: 'gone', reason: 'admin' });
   });
 
-  it('says when nobody knows', async () => {
+  it('reports when the state is unknown', async () => {
     const { session, heartbeat, state } = await playing();
     heartbeat.mockRejectedValueOnce(away());
     await expect(session.renew()).rejects.toMatchObject({ status: 503 });
@@ -349,88 +286,5 @@ describe('answers that come too late', () => {
     expect(await Promise.all([second, third])).toEqual(['/film?ticket=t5', '/film?ticket=t5']);
     expect(heartbeat).toHaveBeenCalledTimes(2);
     expect(await first).not.toContain('late');
-  });
-});
-
-describe('whatever happens, in whatever order', () => {
-  /** A small generator of random numbers (mulberry32), so that a failure can be repeated. */
-  function dice(seed: number): () => number {
-    let state = seed;
-    return () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    };
-  }
-
-  it.each(Array.from({ length: 150 }, (_, seed) => seed))('no slot is left behind (%i)', async (seed) => {
-    const random = dice(seed);
-    const pick = <T>(...choices: T[]): T => choices[Math.floor(random() * choices.length)] as T;
-    const held = new Set<string>();
-    let granted = 0;
-    let asking = 0;
-
-    const answer = async <T>(give: () => T): Promise<T> => {
-      await new Promise((resolve) => setTimeout(resolve, random() * 3000));
-      return give();
-    };
-    const session: PlaySession = new PlaySession({
-      start: () =>
-        answer(() => {
-          const fate = random();
-          if (fate < 0.15) throw full(pick('user', 'server'));
-          if (fate < 0.3) throw pick<Error>(away(), new NetworkError());
-          granted += 1;
-          held.add(`s${granted}`);
-          return random() < 0.3 ? queued(3, `s${granted}`) : active(`s${granted}`);
-        }),
-      heartbeat: async (id) => {
-        asking += 1;
-        expect(asking, 'heartbeats at a time').toBeLessThanOrEqual(2);
-        try {
-          return await answer(() => {
-            const fate = random();
-            if (fate < 0.15) {
-              held.delete(id);
-              throw over(pick('stopped', 'admin', 'expired', 'unknown'));
-            }
-            if (fate < 0.3) throw pick<Error>(away(), new NetworkError());
-            if (!held.has(id)) throw over('ended');
-            return random() < 0.3 ? queued(1, id) : active(id);
-          });
-        } finally {
-          asking -= 1;
-        }
-      },
-      end: (id) => {
-        expect(held.delete(id), `${id} is ended once`).toBe(true);
-      },
-      later: (delayMs, task) => {
-        const timer = setTimeout(task, delayMs);
-        return () => clearTimeout(timer);
-      },
-      random,
-      isVisible: () => random() < 0.7,
-    });
-
-    for (let step = 0; step < 60; step++) {
-      pick(
-        () => session.open(),
-        () => session.close(),
-        () => session.close({ closing: true }),
-        () => session.returned(),
-        () => void session.renew().catch(() => undefined),
-        () => undefined,
-        () => undefined,
-      )();
-      await vi.advanceTimersByTimeAsync(random() * 8000);
-      const { phase } = session.state.value;
-      expect(session.streamUrl !== null, `a URL while ${phase}`).toBe(phase === 'active');
-    }
-    session.close();
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect([...held]).toEqual([]);
-    expect(vi.getTimerCount()).toBe(0);
   });
 });

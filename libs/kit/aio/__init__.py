@@ -1,1 +1,1 @@
-"""What asyncio itself leaves out."""
+"""What asyncio itself lacks: sharing one run of a coroutine."""

@@ -1,1 +1,1 @@
-"""Who is calling: tokens, credentials, and what auth tells other services."""
+"""Authentication of callers: tokens, credentials, and the client of the auth service."""

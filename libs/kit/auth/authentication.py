@@ -1,6 +1,6 @@
-"""Finds out who is calling: Bearer token, Basic credentials or the cookie that login set.
+"""Authenticate requests by Bearer token, Basic credentials or the cookie that login set.
 
-Deny by default: routers are made by `protected_router`, and what is public says so by not using it.
+Deny by default: routers are made by `protected_router`; a public route is one whose router does not come from there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Protocol
 from weakref import WeakValueDictionary
@@ -26,16 +25,18 @@ from fastapi.security.base import SecurityBase
 
 from kit.audit import Admin
 from kit.auth.tokens import Caller, TokenVerifier
-from kit.errors import BEARER, ApiError
+from kit.cache import LruCache
+from kit.errors import BEARER, ApiError, ErrorCode
 
 ACCESS_COOKIE = "marquee_access"
-"""Begins the name of the cookie that login sets; `_` and the installation's name follow. Cookies know no ports: without
-that, two installations on one host would throw each other's out (RFC 6265, 8.5). Earlier versions set it bare."""
+"""Prefix of the name of the cookie that login sets; `_` and the installation's name follow. Cookies ignore ports (RFC
+6265, 8.5): without that name, two installations on one host would overwrite each other's. Earlier versions set the
+cookie without it."""
 _MAX_TOKENS = 16
 TOKEN_PATH = "/api/auth/token"  # noqa: S105 - an address
-"""Where auth trades a login and password for tokens in the way of OAuth 2.0, so that API documentation can log in."""
+"""Token endpoint of OAuth 2.0's password flow at auth, so that API documentation can log in."""
 CSRF_HEADER = "X-Requested-With"
-"""A cross-site form can't send it, and a cross-site script may not: with a cookie, unsafe methods need it."""
+"""Required for unsafe methods with a cookie: a cross-site form can't send it, and a cross-site script may not."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BASIC_CHALLENGE = 'Basic realm="marquee", charset="UTF-8"'
 _BASIC_CACHE_SEC = 15.0
@@ -43,17 +44,17 @@ _BASIC_CACHE_ENTRIES = 1_000
 _MAX_CREDENTIALS_CHARS = 2_000
 
 VerifyBasic = Callable[[str, str, str], Awaitable[Caller]]
-"""Takes login, password and client address; raises ApiError when they don't do."""
+"""Takes login, password and client address; raises ApiError when they are refused."""
 
 
 class Authenticate(Protocol):
-    """What the HTTP edge needs to know about authentication."""
+    """Authentication as the HTTP layer uses it."""
 
     async def __call__(self, request: Request) -> Caller:
-        """Who is calling; raises ApiError."""
+        """Return the caller of a request; raise ApiError."""
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
-        """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Return the caller of a safe request with these header fields from memory; None is a cache miss, no denial."""
 
 
 class Authenticator:
@@ -61,19 +62,19 @@ class Authenticator:
 
     Args:
         verifier: checks access tokens.
-        verify_basic: checks a login and password; asked once per credentials and cache time.
+        verify_basic: checks a login and password; called once per credentials and cache time.
     """
 
     def __init__(self, verifier: TokenVerifier, verify_basic: VerifyBasic) -> None:
         self._verifier = verifier
         self._verify_basic = verify_basic
         self._cache_key = secrets.token_bytes(32)
-        self._basic: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._basic = LruCache[bytes, tuple[Caller, float]](_BASIC_CACHE_ENTRIES)
         self._asking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._changes = 0
 
     async def __call__(self, request: Request) -> Caller:
-        """Who is calling.
+        """Return the caller of a request.
 
         Raises:
             ApiError: AUTH_INVALID_TOKEN without usable credentials; AUTH_USER_PENDING or AUTH_USER_SUSPENDED when the
@@ -82,38 +83,39 @@ class Authenticator:
         try:
             caller = await self._identify(request)
         except ApiError as error:
-            if error.entry.http_status == 401:  # noqa: PLR2004 - RFC 9110, 15.5.2
+            if error.code.http_status == 401:  # noqa: PLR2004 - RFC 9110, 15.5.2
                 error.challenges = challenges(request)
             raise
         if caller.status == "pending":
-            raise ApiError("AUTH_USER_PENDING")
+            raise ApiError(ErrorCode.AUTH_USER_PENDING)
         if caller.status != "active":
-            raise ApiError("AUTH_USER_SUSPENDED")
+            raise ApiError(ErrorCode.AUTH_USER_SUSPENDED)
         return caller
 
-    def revoke(self, session_id: str) -> None:
-        """Refuses, from now on, the tokens of a login that was ended."""
-        self._verifier.revoke(session_id)
+    def revoke(self, login_session_id: str) -> None:
+        """Refuse the tokens of an ended login session from now on."""
+        self._verifier.revoke(login_session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
-        """Relies on nothing that was learned of an account before its password, rights or existence changed.
+        """Discard everything cached about an account before its password, rights or existence changed.
 
         Args:
             user_id: the account.
             least_version: access tokens whose `ver` claim is lower are refused.
         """
         self._verifier.revoke_account(user_id, least_version)
-        # An answer that is on its way may be from before.
+        # A response that is under way may be older than the change.
         self._changes += 1
-        for digest in [digest for digest, (caller, _) in self._basic.items() if caller.user_id == user_id]:
-            del self._basic[digest]
+        self._basic.drop_if(lambda _, cached: cached[0].user_id == user_id)
 
     async def renew_keys(self) -> None:
-        """Learns of keys that auth has withdrawn. Raises what `TokenVerifier.renew_keys` raises."""
+        """Drop keys that auth has withdrawn. Raises what `TokenVerifier.renew_keys` raises."""
         await self._verifier.renew_keys()
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
-        """Who makes a safe request (RFC 9110, 9.2.1), if the same credentials were seen before and still hold.
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Return the caller of a safe request (RFC 9110, 9.2.1) if the same credentials were verified and still hold.
+
+        None is a cache miss, no denial.
 
         Args:
             fields: the request's header fields, by lower-case name.
@@ -121,10 +123,10 @@ class Authenticator:
         authorization = fields.get(b"authorization")
         if authorization is None:
             tokens = cookie_values(fields.get(b"cookie", b"").decode("latin-1"), ACCESS_COOKIE)
-            callers = {caller for token in tokens if (caller := self._verifier.known(token))}
+            callers = {caller for token in tokens if (caller := self._verifier.get_cached(token))}
             caller = callers.pop() if len(callers) == 1 else None
         elif authorization[:7].lower() == b"bearer ":
-            caller = self._verifier.known(authorization[7:].strip().decode("latin-1"))
+            caller = self._verifier.get_cached(authorization[7:].strip().decode("latin-1"))
         elif authorization[:6].lower() == b"basic ":
             caller = self._remembered(self._digest(authorization[6:].strip().decode("latin-1")))
         else:
@@ -141,17 +143,17 @@ class Authenticator:
             case "":
                 pass
             case _:
-                raise ApiError("AUTH_INVALID_TOKEN")
+                raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if tokens := cookies_of(request, ACCESS_COOKIE):
             if request.method not in _SAFE_METHODS and CSRF_HEADER not in request.headers:
-                raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+                raise ApiError(ErrorCode.AUTH_FORBIDDEN, f"Requests with a cookie need the header {CSRF_HEADER}.")
             return await self._verify_one_of(tokens)
-        raise ApiError("AUTH_INVALID_TOKEN")
+        raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
 
     async def _verify_one_of(self, tokens: Sequence[str]) -> Caller:
-        """Return who the first good token speaks for; the others are of other installations, or left over."""
+        """Return the caller of the first valid token; the others are of other installations, or left over."""
         if len(tokens) > 1:
-            # A token of another installation names an unknown key, for which auth would be asked.
+            # A token of another installation names an unknown key, which would be fetched from auth.
             tokens = sorted(tokens, key=self._verifier.has_key_of, reverse=True)
         refusals: list[ApiError] = []
         for token in tokens:
@@ -159,32 +161,30 @@ class Authenticator:
                 return await self._verifier.verify(token)
             except ApiError as error:
                 refusals.append(error)
-        # Of several reasons the one that says more: the token may be good but for it.
-        raise next((error for error in refusals if error.code != "AUTH_INVALID_TOKEN"), refusals[0])
+        # Of several reasons the most specific: but for it, the token may be valid.
+        raise next((error for error in refusals if error.code != ErrorCode.AUTH_INVALID_TOKEN), refusals[0])
 
     async def _identify_basic(self, credentials: str, request: Request) -> Caller:
         digest = self._digest(credentials)
-        if known := self._remembered(digest):
-            return known
+        if cached := self._remembered(digest):
+            return cached
         login, password = parse_basic(credentials)
-        # A downloader opens sixteen connections at once: the first one asks, the others wait for what it learns.
+        # A downloader opens sixteen connections at once: the first one calls auth, the others wait for its result.
         async with self._asking.setdefault(digest, asyncio.Lock()):
-            if known := self._remembered(digest):
-                return known
+            if cached := self._remembered(digest):
+                return cached
             changes = self._changes
             caller = await self._verify_basic(login, password, client_address(request))
             if changes == self._changes:
-                self._basic[digest] = caller, time.monotonic() + _BASIC_CACHE_SEC
-                if len(self._basic) > _BASIC_CACHE_ENTRIES:
-                    self._basic.popitem(last=False)
+                self._basic.put(digest, (caller, time.monotonic() + _BASIC_CACHE_SEC))
             return caller
 
     def _digest(self, credentials: str) -> bytes:
         return hmac.digest(self._cache_key, credentials.encode(), hashlib.sha256)
 
     def _remembered(self, digest: bytes) -> Caller | None:
-        known = self._basic.get(digest)
-        return known[0] if known and time.monotonic() < known[1] else None
+        cached = self._basic.peek(digest)
+        return cached[0] if cached and time.monotonic() < cached[1] else None
 
 
 def cookie_values(header: str, name: str) -> list[str]:
@@ -214,7 +214,7 @@ def cookies_of(request: Request, name: str) -> list[str]:
 
 
 def has_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a request says who sends it, rightly or not. Tickets don't count: they are for media."""
+    """Return whether a request has credentials, valid or not. Tickets don't count: they are for media."""
     return any(
         name == b"authorization" or (name == b"cookie" and cookie_values(value.decode("latin-1"), ACCESS_COOKIE))
         for name, value in headers
@@ -222,41 +222,41 @@ def has_credentials(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def parse_basic(credentials: str) -> tuple[str, str]:
-    """Login and password of Basic credentials (RFC 7617, UTF-8).
+    """Return login and password of Basic credentials (RFC 7617, UTF-8).
 
     Raises:
         ApiError: AUTH_INVALID_CREDENTIALS when they are malformed.
     """
     if len(credentials) > _MAX_CREDENTIALS_CHARS:
-        raise ApiError("AUTH_INVALID_CREDENTIALS")
+        raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
     try:
         login, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except ValueError as error:  # no Base64, no ASCII or no UTF-8
-        raise ApiError("AUTH_INVALID_CREDENTIALS") from error
+        raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS) from error
     if not colon:
-        raise ApiError("AUTH_INVALID_CREDENTIALS")
+        raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
     return login, password
 
 
 def challenges(request: Request) -> tuple[str, ...]:
-    """The challenges of a 401; scripts of a page get no Basic challenge, so that no browser pops up."""
+    """Return the challenges of a 401; scripts of a page get no Basic challenge, so that no browser opens a dialog."""
     return (BEARER,) if CSRF_HEADER in request.headers else (BEARER, _BASIC_CHALLENGE)
 
 
 def client_address(request: Request) -> str:
-    """The address of the client as far as trusted proxies tell."""
+    """Return the client's address, as far as trusted proxies name it; empty without one."""
     return request.client.host if request.client else ""
 
 
 class _Documented(SecurityBase):
-    """Names a way to authenticate in the API's documentation; `Authenticator` does the work."""
+    """A security scheme of the API's documentation; `Authenticator` does the work."""
 
     def __init__(self, name: str, model: SecurityModel) -> None:
         self.scheme_name = name
         self.model = model
 
     async def __call__(self) -> None:
-        """Leaves the credentials alone."""
+        """Do nothing."""
 
 
 _BEARER = Depends(_Documented("bearer", HTTPBearerModel(bearerFormat="JWT")))
@@ -279,24 +279,24 @@ _COOKIE = Depends(
 
 
 async def current_caller(request: Request) -> Caller:
-    """The caller of a protected route."""
+    """Return the caller of a protected route; raise ApiError without valid credentials."""
     authenticate: Authenticate = request.app.state.authenticate
-    known: Caller | None = getattr(request.state, "caller", None)
-    if known is None:
-        # Asked once a request: a wrong password is counted.
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        # Authenticate once a request: a wrong password is counted.
         refused: ApiError | None = getattr(request.state, "caller_error", None)
         if refused is not None:
             raise refused
         try:
-            known = request.state.caller = await authenticate(request)
+            caller = request.state.caller = await authenticate(request)
         except ApiError as error:
             request.state.caller_error = error
             raise
-    return known
+    return caller
 
 
 async def caller_or_none(request: Request) -> Caller | None:
-    """The caller, where the credentials are good; the route, if it is a protected one, refuses others by itself."""
+    """Return the caller, or None without valid credentials: a protected route refuses those by itself."""
     try:
         return await current_caller(request)
     except ApiError:
@@ -304,31 +304,31 @@ async def caller_or_none(request: Request) -> Caller | None:
 
 
 async def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
-    """The caller of a route for administrators.
+    """Return the caller of a route for administrators.
 
     Raises:
-        ApiError: AUTH_FORBIDDEN for everybody else.
+        ApiError: AUTH_FORBIDDEN for all other callers.
     """
     if not caller.is_admin:
-        raise ApiError("AUTH_FORBIDDEN")
+        raise ApiError(ErrorCode.AUTH_FORBIDDEN)
     return caller
 
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 CurrentAdmin = Annotated[Caller, Depends(current_admin)]
 ClientAddress = Annotated[str, Depends(client_address)]
-"""From where a request comes."""
+"""The client's address."""
 
 
 async def acting_admin(admin: CurrentAdmin, address: ClientAddress) -> Admin:
-    """The caller of a route for administrators, as the audit log wants to know them."""
+    """Return the caller of a route for administrators in the form that the audit log records."""
     return Admin(admin.user_id, address)
 
 
 ActingAdmin = Annotated[Admin, Depends(acting_admin)]
-"""The administrator who calls, and from where; everybody else gets AUTH_FORBIDDEN."""
+"""The calling administrator with the client's address; all other callers get AUTH_FORBIDDEN."""
 
 
 def protected_router() -> APIRouter:
-    """A router whose routes answer 401 without credentials."""
+    """Return a router whose routes answer 401 without credentials."""
     return APIRouter(dependencies=[_BEARER, _PASSWORD, _BASIC, _COOKIE, Depends(current_caller)])

@@ -1,4 +1,4 @@
-"""What every service but auth needs to know who is calling: keys, Basic checks and ended logins, over gRPC."""
+"""Client of auth for the authentication in all other services: keys, Basic checks and revocations, over gRPC."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from grpc import aio
 from kit.auth.authentication import Authenticator
 from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
-from kit.rpc import ask, timestamp
+from kit.rpc import call, timestamp
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 
 log = structlog.get_logger()
 
 REVOCATIONS_SEC = 3.0
-"""How often auth is asked for logins that were ended. With the question's own time it stays below five seconds."""
+"""Interval at which revocations are fetched from auth. With the call's own time it stays below five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """What must not be relied on any more."""
+    """Logins and rights that have ended."""
 
-    session_ids: Sequence[str]
-    """`sid` claims of logins that were ended."""
+    login_session_ids: Sequence[str]
+    """`sid` claims of ended login sessions."""
     accounts: Mapping[str, int]
-    """Accounts that changed, each with the least `ver` claim that still holds."""
+    """Changed accounts, each with the least `ver` claim that is still valid."""
     as_of: datetime
-    """What to ask from next time."""
+    """`since` of the next call."""
 
 
 ListRevocations = Callable[[datetime | None], Awaitable[Revocations]]
-"""Takes the `as_of` of its last answer, or None."""
+"""Takes the `as_of` of its last result, or None."""
 
 
 def authenticator(channel: aio.Channel) -> Authenticator:
-    """An authenticator that asks auth, through `channel`, for what it can't decide here."""
+    """Return an authenticator that calls auth, through `channel`, for what it can't decide in this process."""
     stub = AuthServiceStub(channel)
 
     async def fetch_jwks() -> str:
-        return (await ask(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+        return (await call(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
 
     async def verify_basic(login: str, password: str, client: str) -> Caller:
         request = auth_pb2.VerifyBasicRequest(login_id=login, password=password, client_address=client)
         # A password hash takes long on purpose, and longer while others log in too.
-        user = (await ask(stub.VerifyBasic, request, deadline_sec=10)).user
+        user = (await call(stub.VerifyBasic, request, deadline_sec=10)).user
         return Caller(user_id=user.id, role=user.role, status=user.status, corporation_id=user.corporation_id)
 
     return Authenticator(TokenVerifier(fetch_jwks), verify_basic)
 
 
 async def follow_revocations(ask_auth: ListRevocations, authenticator: Authenticator) -> None:
-    """Has an authenticator refuse what auth has revoked, at most `REVOCATIONS_SEC` late; runs until cancelled.
+    """Pass what auth has revoked to an authenticator, at most `REVOCATIONS_SEC` late; run until cancelled.
 
-    While auth is away nobody can end a login either; what it learns when auth is back goes back to the last answer.
+    While auth is away no login can be ended either; the first result after that covers the time since the last one.
     """
     since: datetime | None = None
     while True:
         try:
             revoked = await ask_auth(since)
             since = revoked.as_of
-            for session_id in revoked.session_ids:
-                authenticator.revoke(session_id)
+            for login_session_id in revoked.login_session_ids:
+                authenticator.revoke(login_session_id)
             for user_id, least_version in revoked.accounts.items():
                 authenticator.revoke_account(user_id, least_version)
             await authenticator.renew_keys()
@@ -76,12 +76,12 @@ async def follow_revocations(ask_auth: ListRevocations, authenticator: Authentic
 
 
 def revocations(channel: aio.Channel) -> ListRevocations:
-    """Asks auth for what was revoked. It raises ApiError when auth doesn't answer."""
+    """Return a function that fetches revocations from auth. It raises ApiError when auth does not answer."""
     stub = AuthServiceStub(channel)
 
     async def ask_auth(since: datetime | None) -> Revocations:
         request = auth_pb2.ListRevocationsRequest(since=None if since is None else timestamp(since))
-        answer = await ask(stub.ListRevocations, request)
+        answer = await call(stub.ListRevocations, request)
         accounts = {account.user_id: account.claims_version for account in answer.accounts}
         return Revocations(answer.session_ids, accounts, answer.as_of.ToDatetime(UTC))
 

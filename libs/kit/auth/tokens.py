@@ -1,7 +1,8 @@
-"""Access tokens: what they say and how they are verified. Only auth can mint them.
+"""Access tokens: their claims and their verification. Only auth can issue them.
 
 JWS with EdDSA (RFC 8037), held to RFC 8725: one algorithm, an explicit type, issuer, audience and times checked. A
-token that was good and has expired is refused as such, so that its holder renews it; all others with the same words.
+token that was valid and has expired is refused as such, so that its holder renews it; all others alike, without a
+reason.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import jwt
 
 from kit.cache import LruCache
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, service_unavailable
 
 ISSUER = "marquee"
 AUDIENCE = "marquee"
@@ -30,23 +31,23 @@ _REVOKED_ENTRIES = 100_000
 _REFETCH_SEC = 5.0
 _REFETCH_AFTER_FAILURE_SEC = 1.0
 _RENEW_SEC = 60.0
-"""How long a key that auth does not publish any more may go on verifying."""
+"""How long a key that auth does not publish any more may still verify tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking."""
+    """The principal of a request."""
 
     user_id: str
     role: str
     status: str
     corporation_id: str = ""
-    session_id: str = ""
-    """The login this comes from: all tokens of one refresh family share it. Empty with Basic."""
+    login_session_id: str = ""
+    """The login session: all tokens of one refresh family share it. Empty with Basic."""
 
     @property
     def is_admin(self) -> bool:
-        """Whether the caller runs the platform."""
+        """Return whether the caller is an administrator."""
         return self.role == "admin"
 
 
@@ -54,7 +55,7 @@ class TokenVerifier:
     """Verifies access tokens in this process, with the public keys that auth publishes.
 
     Args:
-        fetch_jwks: gets the JSON Web Key Set; asked again when a token names a key not seen yet.
+        fetch_jwks: fetches the JSON Web Key Set; called again when a token names an unknown key.
     """
 
     def __init__(self, fetch_jwks: Callable[[], Awaitable[str]]) -> None:
@@ -67,57 +68,57 @@ class TokenVerifier:
         self._revoked = LruCache[str, bool](_REVOKED_ENTRIES)
         self._least_versions = LruCache[str, int](_REVOKED_ENTRIES)
 
-    def known(self, token: str) -> Caller | None:
-        """Who a token speaks for, if it was verified before and still holds; None says nothing."""
-        known = self._seen.peek(token)
-        return known.caller if known and time.time() < known.expires_at else None
+    def get_cached(self, token: str) -> Caller | None:
+        """Return the caller of a token that was verified before and still holds; None is a cache miss, no denial."""
+        cached = self._seen.peek(token)
+        return cached.caller if cached and time.time() < cached.expires_at else None
 
     def has_key_of(self, token: str) -> bool:
-        """Whether the key that a token names is at hand; says nothing of its signature."""
+        """Return whether the key that a token names is in memory; its signature is not checked."""
         try:
             return jwt.get_unverified_header(token).get("kid") in self._keys
         except (jwt.PyJWTError, TypeError, ValueError):
             return False
 
     async def verify(self, token: str) -> Caller:
-        """Who a token speaks for.
+        """Verify a token and return its caller.
 
         Raises:
-            ApiError: AUTH_INVALID_TOKEN; AUTH_TOKEN_EXPIRED for one that was good; SERVICE_UNAVAILABLE when the keys
-                can't be had.
+            ApiError: AUTH_INVALID_TOKEN; AUTH_TOKEN_EXPIRED for one that was valid; SERVICE_UNAVAILABLE when the keys
+                can't be fetched.
         """
-        if known := self._seen.get(token):
-            if time.time() < known.expires_at:
-                return known.caller
+        if cached := self._seen.get(token):
+            if time.time() < cached.expires_at:
+                return cached.caller
             self._seen.pop(token)
-            raise ApiError("AUTH_TOKEN_EXPIRED")
+            raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
         verified = await self._check(token)
         return self._seen.put(token, verified).caller
 
-    def revoke(self, session_id: str) -> None:
-        """Refuses, from now on, the tokens of a login that was ended (their `sid` claim)."""
-        if session_id in self._revoked:
+    def revoke(self, login_session_id: str) -> None:
+        """Refuse the tokens of an ended login session (their `sid` claim) from now on."""
+        if login_session_id in self._revoked:
             return
-        self._revoked.put(session_id, True)
-        self._seen.drop_if(lambda _, known: known.caller.session_id == session_id)
+        self._revoked.put(login_session_id, True)
+        self._seen.drop_if(lambda _, cached: cached.caller.login_session_id == login_session_id)
 
     def revoke_account(self, user_id: str, least_version: int) -> None:
-        """Refuses, from now on, the tokens of an account that are older than a change of its rights.
+        """Refuse an account's tokens that are older than a change of its rights from now on.
 
         Args:
             user_id: their `sub` claim.
-            least_version: the least `ver` claim that still holds.
+            least_version: the least `ver` claim that is still valid.
         """
         if (self._least_versions.peek(user_id) or 0) >= least_version:
             return
         self._least_versions.put(user_id, least_version)
-        self._seen.drop_if(lambda _, known: known.caller.user_id == user_id and known.version < least_version)
+        self._seen.drop_if(lambda _, cached: cached.caller.user_id == user_id and cached.version < least_version)
 
     async def renew_keys(self) -> None:
-        """Asks for the keys again if that was a while ago, and forgets those that were withdrawn with their tokens.
+        """Fetch the keys again after `_RENEW_SEC`, and forget withdrawn ones with the tokens that they verified.
 
         Raises:
-            ApiError: SERVICE_UNAVAILABLE when they can't be had; then those that are known go on.
+            ApiError: SERVICE_UNAVAILABLE when they can't be fetched; the ones in memory stay valid then.
         """
         async with self._fetching:
             if self._keys and time.monotonic() - self._fetched_at > _RENEW_SEC:
@@ -125,11 +126,11 @@ class TokenVerifier:
 
     async def _check(self, token: str) -> _Verified:
         if len(token) > MAX_TOKEN_CHARS:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         try:
             header = jwt.get_unverified_header(token)
             if header.get("typ") != TOKEN_TYPE:
-                raise ApiError("AUTH_INVALID_TOKEN")
+                raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
             key = await self._key(header.get("kid"))
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -137,36 +138,38 @@ class TokenVerifier:
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=AUDIENCE,
-                # A replica's clock a second behind auth's must not refuse everybody who just logged in: `exp` counts.
+                # A clock a second behind auth's must not refuse all who have just logged in: `exp` decides.
                 options={"require": list(REQUIRED_CLAIMS), "verify_iat": False},
             )
             verified = _verified(claims)
         except jwt.ExpiredSignatureError as error:
-            # The signature was right: a client should know that a fresh token is all it needs.
-            raise ApiError("AUTH_TOKEN_EXPIRED") from error
+            # The signature is valid: tell the client that it only needs a fresh token.
+            raise ApiError(ErrorCode.AUTH_TOKEN_EXPIRED) from error
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-            raise ApiError("AUTH_INVALID_TOKEN") from error
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN) from error
         caller = verified.caller
-        if caller.session_id in self._revoked or verified.version < (self._least_versions.peek(caller.user_id) or 0):
-            raise ApiError("AUTH_INVALID_TOKEN")
+        if caller.login_session_id in self._revoked or verified.version < (
+            self._least_versions.peek(caller.user_id) or 0
+        ):
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return verified
 
     async def _key(self, kid: object) -> jwt.PyJWK:
         if not isinstance(kid, str) or len(kid) > MAX_KID_CHARS:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if kid not in self._keys:
             async with self._fetching:
-                # A flood of tokens with made-up key ids must not become a flood of questions to auth.
+                # A flood of tokens with made-up key ids must not become a flood of calls to auth.
                 if kid not in self._keys and time.monotonic() - self._fetched_at > _REFETCH_SEC:
                     await self._fetch()
         if kid not in self._keys:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return self._keys[kid]
 
     async def _fetch(self) -> None:
         if time.monotonic() - self._failed_at < _REFETCH_AFTER_FAILURE_SEC:
-            # Those who waited here while auth did not answer must not wait for it again, one after the other.
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"})
+            # Requests that waited here while auth did not answer must not wait for it again, one after the other.
+            raise service_unavailable("auth", retry_after_sec=2)
         try:
             document = json.loads(await self._fetch_jwks())
             keys = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in document["keys"]}
@@ -174,11 +177,11 @@ class TokenVerifier:
             self._failed_at = time.monotonic()
             raise
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-            # Auth's fault, not the caller's: their token may be good.
+            # Auth's fault, not the caller's: the token may be valid.
             self._failed_at = time.monotonic()
-            raise ApiError("SERVICE_UNAVAILABLE", headers={"Retry-After": "2"}) from error
+            raise service_unavailable("auth", retry_after_sec=2) from error
         if self._keys.keys() - keys.keys():
-            # What a withdrawn key has signed must be looked at again.
+            # Tokens that a withdrawn key has signed must be verified again.
             self._seen.clear()
         self._keys = keys
         self._fetched_at = time.monotonic()
@@ -186,13 +189,13 @@ class TokenVerifier:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """What a good token says."""
+    """The content of a valid token."""
 
     caller: Caller
     expires_at: float
     """Seconds since the epoch."""
     version: int
-    """Of the rights it speaks of; 0 when it does not say."""
+    """Version of the rights in it; 0 without one."""
 
 
 def _verified(claims: dict[str, Any]) -> _Verified:
@@ -201,7 +204,7 @@ def _verified(claims: dict[str, Any]) -> _Verified:
         "role": claims["role"],
         "status": claims["status"],
         "corporation_id": claims.get("corporation_id") or "",
-        "session_id": claims["sid"],
+        "login_session_id": claims["sid"],
     }
     if not all(isinstance(value, str) for value in fields.values()):
         raise TypeError("claims must be texts")

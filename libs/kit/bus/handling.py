@@ -1,4 +1,4 @@
-"""What the adapters share: who subscribed, one run of a handler and what becomes of its event, the metrics of both."""
+"""What the adapters share: the subscriptions, one run of a handler and its result, the metrics of both."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from kit.bus import Delivery, Handler, Reject, Subscription
-from kit.bus.topics import wants
-from kit.events.envelope import Event, MalformedEvent
+from kit.bus.port import Delivery, Handler, RejectedEventError, Subscription
+from kit.bus.topics import any_matches
+from kit.events.envelope import Event, MalformedEventError
 
-EVENTS = Counter("bus_events_total", "Events handled, by what became of them.", ["subscription", "outcome"])
+EVENTS = Counter("bus_events_total", "Events handled, by outcome.", ["subscription", "outcome"])
 HANDLING_SECONDS = Histogram("bus_handling_seconds", "Time a handler took for one event.", ["subscription"])
 CONNECTED = Gauge("bus_connected", "1 while events can be published and received.", multiprocess_mode="livemin")
 
@@ -36,12 +36,12 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Nobody will try again unless an operator says so."""
+    """The event is given up; only an operator can have it tried again."""
 
     reason: str
 
 
-Verdict = Done | Retry | Dead
+HandlingResult = Done | Retry | Dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Registration:
     subscription: Subscription
     handler: Handler
 
-    async def handle(self, event: Event, attempt: int) -> Verdict:
-        """Runs the handler for its `attempt`th time, counted from 1, with the event's ids in its log context.
+    async def handle(self, event: Event, attempt: int) -> HandlingResult:
+        """Run the handler for its `attempt`th time, counted from 1, with the event's ids in the log context.
 
-        Only being cancelled gets out of here: then nothing is known and the event stays with the bus.
+        Nothing but `CancelledError` is raised: then the result is unknown and the event stays with the bus.
         """
-        if not wants(self.subscription, event.type):
+        if not any_matches(self.subscription.types, event.type):
             # Queues outlive releases: a pattern that was dropped since may still have events in there.
             return Done()
         context = {
@@ -70,25 +70,25 @@ class Registration:
         with structlog.contextvars.bound_contextvars(**context):
             return await self._attempt(event, attempt)
 
-    async def _attempt(self, event: Event, attempt: int) -> Verdict:
+    async def _attempt(self, event: Event, attempt: int) -> HandlingResult:
         try:
             with HANDLING_SECONDS.labels(self.subscription.name).time():
                 await self.handler(event)
-        except (Reject, MalformedEvent) as error:
+        except (RejectedEventError, MalformedEventError) as error:
             return self.bury(error)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Nobody cancelled this task: something inside the handler was. Left alone, the event would hang.
+            # This task was not cancelled: something inside the handler was. Without a result the event would hang.
             return self._failed(error, attempt)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its event must get a verdict
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its event must get a result
             return self._failed(error, attempt)
         self._count("done")
         log.debug("event_handled")
         return Done()
 
-    def _failed(self, error: BaseException, attempt: int) -> Verdict:
+    def _failed(self, error: BaseException, attempt: int) -> HandlingResult:
         delays = self.subscription.retry_delays_sec
         if attempt > len(delays) or self.subscription.delivery is Delivery.BROADCAST:
             return self.bury(error)
@@ -98,7 +98,7 @@ class Registration:
         return Retry(delay)
 
     def bury(self, error: BaseException) -> Dead:
-        """The verdict for an event that is given up because of this error."""
+        """Return the result for an event that is given up because of this error."""
         self._count("dead")
         log.error("event_dead", exc_info=error)
         text = str(error)
@@ -108,16 +108,21 @@ class Registration:
         EVENTS.labels(self.subscription.name, outcome).inc()
 
 
-class Registry:
+class SubscriptionRegistry:
     """The subscriptions of a process; complete once the bus starts."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Registration] = {}
-        self._complete = False
+        self._is_complete = False
 
     def add(self, subscription: Subscription, handler: Handler) -> None:
-        """Takes one more."""
-        if self._complete:
+        """Add a subscription.
+
+        Raises:
+            RuntimeError: the bus has been started.
+            ValueError: it has the name of another one, no type or no concurrency.
+        """
+        if self._is_complete:
             raise RuntimeError(f"{subscription.name}: subscribe before the bus starts")
         if subscription.name in self._by_name:
             raise ValueError(f"{subscription.name}: there is a subscription of this name already")
@@ -126,11 +131,11 @@ class Registry:
         self._by_name[subscription.name] = Registration(subscription, handler)
 
     def complete(self) -> None:
-        """From here on nobody may subscribe."""
-        if self._complete:
+        """Refuse further subscriptions from now on."""
+        if self._is_complete:
             raise RuntimeError("a bus starts once")
-        self._complete = True
+        self._is_complete = True
 
     def of(self, delivery: Delivery) -> Iterator[Registration]:
-        """Those that get their events in this way."""
+        """Return those that get their events in this way."""
         return (each for each in self._by_name.values() if each.subscription.delivery is delivery)

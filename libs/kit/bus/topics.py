@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
 from operator import or_
 
-from kit.bus import Subscription
-
 
 @lru_cache(maxsize=4096)
 def matches(pattern: str, topic: str) -> bool:
-    """Whether the pattern covers the topic: `*` is exactly one word, `#` any number of words, also none."""
+    """Return whether the pattern covers the topic: `*` is exactly one word, `#` any number of words, also none."""
     words = _words(topic)
-    # covered[n]: what was read of the pattern so far covers the first n words. Linear for any number of `#`.
+    # covered[n]: the part of the pattern read so far covers the first n words. Linear for any number of `#`.
     covered = [True] + [False] * len(words)
     for part in _words(pattern):
         if part == "#":
@@ -23,9 +22,9 @@ def matches(pattern: str, topic: str) -> bool:
     return covered[-1]
 
 
-def wants(subscription: Subscription, event_type: str) -> bool:
-    """Whether any of the subscription's patterns covers this type."""
-    return any(matches(pattern, event_type) for pattern in subscription.types)
+def any_matches(patterns: Iterable[str], topic: str) -> bool:
+    """Return whether any of the patterns covers the topic."""
+    return any(matches(pattern, topic) for pattern in patterns)
 
 
 def _words(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Databases: SQLite in embedded mode, PostgreSQL elsewhere, one interface.
 
 A use case is one transaction. It opens it with `Database.read()` or `Database.write()`; the commit happens where the
-block ends, here and nowhere else (docs/adr/0003). Slow work (a password hash, a call to another service) stays outside
+block ends, and only there (docs/adr/0003). Slow work (a password hash, a call to another service) stays outside
 the block: SQLite has one writer at a time.
 """
 
@@ -18,26 +18,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.events.envelope import Event
-from kit.events.outbox import first_delivery, outbox, store
+from kit.events.inbox import first_delivery
+from kit.events.outbox import outbox, store
 from kit.settings import SettingsError
 
 BUSY_TIMEOUT_SEC = 15
 
 
 class Transaction:
-    """Everything that becomes true together: rows, the events that tell of them, and what was consumed for them."""
+    """Everything that is committed together: rows, the events about them, and the marks of consumed events."""
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self.recorded = False
 
     async def record(self, event_: Event) -> None:
-        """Writes an event beside the fact it tells; the relay publishes it after the commit."""
+        """Write an event into the outbox; the relay publishes it after the commit."""
         await store(self.session, event_)
         self.recorded = True
 
     async def first_delivery(self, consumer: str, event_: Event) -> bool:
-        """Whether `consumer` has not yet handled this event; remembers that it now has, if the commit succeeds."""
+        """Return whether `consumer` has not handled this event yet, and mark it as handled if the commit succeeds."""
         return await first_delivery(self.session, consumer, event_.id)
 
 
@@ -57,21 +58,21 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The engine that writes: for migrations and tests."""
+        """Return the engine that writes: for migrations and tests."""
         return self._writer
 
     @property
     def reader(self) -> AsyncEngine:
-        """The engine that reads: for tests."""
+        """Return the engine that reads: for tests."""
         return self._reader
 
     def on_recorded(self, callback: Callable[[], None]) -> None:
-        """Calls back after each commit that left events in the outbox."""
+        """Register a callback for after each commit that left events in the outbox."""
         self._on_recorded.append(callback)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """A consistent view; writing in it is an error."""
+        """Open a session with a consistent snapshot; writing in it is an error."""
         async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
             if not self.is_sqlite:
                 options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
@@ -80,7 +81,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
-        """A transaction that is committed at the end of the block, or rolled back when it raises."""
+        """Open a transaction that is committed at the end of the block, or rolled back when it raises."""
         async with AsyncSession(self._writer, expire_on_commit=False) as session:
             transaction = Transaction(session)
             async with session.begin():
@@ -90,15 +91,15 @@ class Database:
                 callback()
 
     async def ping(self) -> None:
-        """Asks the database for a sign of life; raises what the driver raises."""
+        """Run a trivial query; raise what the driver raises."""
         async with self._reader.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def require_migrated(self) -> None:
-        """Goes on only when the database can be used: the first thing a service does when it starts.
+        """Check that the database can be used: the first step of a service's start.
 
         Raises:
-            SettingsError: it can't be reached, or its tables are not there.
+            SettingsError: it can't be reached, or has no tables.
         """
         try:
             async with self.read() as session:
@@ -111,7 +112,7 @@ class Database:
             ) from error
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
 
@@ -123,7 +124,7 @@ def _sqlite_engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
-        # The driver would begin transactions on its own, late and deferred: that loses concurrent updates.
+        # Left alone, the driver begins transactions late and deferred, which loses concurrent updates.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")

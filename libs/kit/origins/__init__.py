@@ -1,4 +1,4 @@
-"""Files that lie on other machines: read over HTTP and S3 by range, with a guard against forged requests.
+"""Files on other machines, read over HTTP and S3 by range, with a guard against server-side request forgery.
 
 origins = Origins(settings)
 file = await origins.open(parse("https://films.example/a.mp4"))
@@ -9,8 +9,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from kit.origins.client import Client
-from kit.origins.errors import Changed, Denied, Interrupted, Missing, OriginError, Refused, Unusable
+from kit.origins.client import OriginClient
+from kit.origins.errors import (
+    OriginBlockedError,
+    OriginChangedError,
+    OriginDeniedError,
+    OriginError,
+    OriginInterruptedError,
+    OriginMissingError,
+    OriginUnusableError,
+)
 from kit.origins.guard import Guard, Resolve
 from kit.origins.references import Imported, Object, Reference, Stored, Url, parse
 from kit.origins.remote import RemoteFile
@@ -18,23 +26,23 @@ from kit.origins.s3 import Endpoint, ObjectReader
 from kit.origins.settings import OriginSettings
 
 __all__ = [
-    "Changed",
-    "Client",
-    "Denied",
     "Endpoint",
     "Guard",
     "Imported",
-    "Interrupted",
-    "Missing",
     "Object",
+    "OriginBlockedError",
+    "OriginChangedError",
+    "OriginClient",
+    "OriginDeniedError",
     "OriginError",
+    "OriginInterruptedError",
+    "OriginMissingError",
     "OriginSettings",
+    "OriginUnusableError",
     "Origins",
     "Reference",
-    "Refused",
     "RemoteFile",
     "Stored",
-    "Unusable",
     "Url",
     "parse",
 ]
@@ -44,28 +52,28 @@ class Origins:
     """Opens files on other machines.
 
     Args:
-        settings: say which machines may be asked.
-        resolve: finds addresses of origins; the system does by default.
-        only_looks: films are opened, and hardly read.
+        settings: settings; they name the permitted origins.
+        resolve: resolves host names of origins; the system does by default.
+        only_probes: files are opened, and hardly read.
     """
 
-    def __init__(self, settings: OriginSettings, resolve: Resolve | None = None, *, only_looks: bool = False) -> None:
-        self._http = Client(settings.guard(), settings.remote_timeout_sec, resolve, only_looks=only_looks)
-        # The operator named this host himself: it may well be a private one.
-        self._s3 = Client(None, settings.remote_timeout_sec)
+    def __init__(self, settings: OriginSettings, resolve: Resolve | None = None, *, only_probes: bool = False) -> None:
+        self._http = OriginClient(settings.guard(), settings.remote_timeout_sec, resolve, only_probes=only_probes)
+        # The operator named this host: it may be a private one.
+        self._s3 = OriginClient(None, settings.remote_timeout_sec)
         self.endpoint = settings.s3_endpoint()
         self._objects = ObjectReader(self.endpoint, self._s3)
 
     async def open(self, reference: Url | Object) -> RemoteFile:
-        """Finds a file's state.
+        """Open a file in its present state.
 
         Raises:
-            OriginError: it can't be read, or not served; its subclasses say why.
+            OriginError: it can't be read or served; the subclass tells why.
         """
         reader = self._http.get if isinstance(reference, Url) else self._objects.get
         return await RemoteFile.open(partial(reader, reference))  # type: ignore[arg-type]
 
     async def close(self) -> None:
-        """Cuts what is under way."""
+        """Close all connections, also busy ones."""
         await self._http.close()
         await self._s3.close()

@@ -1,4 +1,4 @@
-"""A small HTTP client for reading files from other machines: one request, its answer as a stream, and strict limits."""
+"""A small HTTP client for reading files from other machines: one request, a streamed response, and strict limits."""
 
 from __future__ import annotations
 
@@ -15,95 +15,97 @@ from weakref import WeakValueDictionary
 import httpcore
 from prometheus_client import Counter
 
-from kit.media import BadReference
-from kit.origins.errors import Interrupted, OriginError, Refused, Unusable
+from kit.media import InvalidReferenceError
+from kit.origins.errors import OriginBlockedError, OriginError, OriginInterruptedError, OriginUnusableError
 from kit.origins.guard import Guard, GuardedNetwork, Resolve, Resolver
 from kit.origins.references import Url
 
 MAX_REDIRECTS: Final = 3
 PER_ORIGIN: Final = 256
-"""Requests under way at a time to one origin: who waits for one that hangs holds up nobody who asks another."""
+"""Concurrent requests to one origin: an origin that hangs does not delay requests to others."""
 KEEP_IDLE: Final = 64
 KEEP_IDLE_SEC: Final = 30.0
 REQUESTS: Final = Counter("origin_requests_total", "Requests to other machines for files.", ["outcome"])
 BYTES: Final = Counter("origin_bytes_total", "Bytes of files that came from other machines.")
 SLOWEST_BYTES_A_SEC: Final = 4096
-"""Far below any film's bit rate. A body that comes more slowly is given up: it would hold its reader for ever."""
+"""Far below any film's bit rate. A slower body is given up: it would occupy its reader for ever."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _USER_AGENT: Final = b"Marquee"
 
-# At level debug they tell addresses with all that is in them.
+# At level debug they log addresses, with the secrets in them.
 for _talker in ("httpcore.connection", "httpcore.http11", "httpcore.proxy"):
     logging.getLogger(_talker).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The beginning of a response; its body follows as it is asked for."""
+class OriginResponse:
+    """Status and header of a response; the body is read on demand."""
 
     status: int
     fields: Mapping[str, str]
-    """Header fields by lower-case name. Of one that comes twice the values are joined, which makes it malformed."""
+    """Header fields by lower-case name. Values of a repeated field are joined, which makes it malformed."""
     body: AsyncIterator[bytes]
 
 
-class Client:
-    """Asks origins for files.
+class OriginClient:
+    """Requests files from origins.
 
     Args:
-        guard: says which machines may be asked; None for an endpoint that the operator named himself.
-        timeout_sec: for connecting and for a response's headers, redirects included, and again for the waits of a body
-            beyond what it takes at `SLOWEST_BYTES_A_SEC`.
-        resolve: finds addresses; the system does by default.
-        only_looks: films are looked at, not read: an origin can't send much that was not asked for.
+        guard: decides which machines are permitted; None for an endpoint that the operator named.
+        timeout_sec: seconds for connecting and a response's headers, redirects included, and again for the waits of a
+            body beyond what it takes at `SLOWEST_BYTES_A_SEC`.
+        resolve: resolves host names; the system does by default.
+        only_probes: files are opened, not read: small buffers keep origins from sending much that is never read.
     """
 
     def __init__(
-        self, guard: Guard | None, timeout_sec: float, resolve: Resolve | None = None, *, only_looks: bool = False
+        self, guard: Guard | None, timeout_sec: float, resolve: Resolve | None = None, *, only_probes: bool = False
     ) -> None:
         self._timeout_sec = timeout_sec
         self._resolver = Resolver()
         self._pool = httpcore.AsyncConnectionPool(
-            # The system's authorities, and `SSL_CERT_FILE`: origins may have certificates of the operator's own.
+            # The system's authorities, and `SSL_CERT_FILE`: origins may have certificates of a private authority.
             ssl_context=ssl.create_default_context(),
-            # Bounded for each origin, below: one that hangs must not use up what others need.
+            # Bounded for each origin, below: one that hangs must not use up the connections of others.
             max_connections=None,
             max_keepalive_connections=KEEP_IDLE,
             keepalive_expiry=KEEP_IDLE_SEC,
-            network_backend=GuardedNetwork(guard, resolve or self._resolver, small_buffers=only_looks),
+            network_backend=GuardedNetwork(guard, resolve or self._resolver, small_buffers=only_probes),
         )
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def get(
         self, url: Url, fields: Mapping[str, str], *, redirects: int = MAX_REDIRECTS
-    ) -> AsyncIterator[Answer]:
-        """The answer to a GET. The connection is given back when the block ends, or cut when the body was not read.
+    ) -> AsyncIterator[OriginResponse]:
+        """Send a GET. The connection is reused when the block ends, or closed when the body was not read.
 
         Args:
-            url: where to ask.
+            url: address of the file.
             fields: header fields of the request.
-            redirects: how many may be followed; each is checked like the first address.
+            redirects: redirects to follow at most; each is checked like the first address.
 
         Raises:
-            Refused: this machine may not be asked, or a redirect leads to one, or from https to http.
-            Interrupted: it is away, or too slow.
-            Unusable: it speaks no HTTP, or redirects without end.
+            OriginBlockedError: this machine is not permitted, or a redirect leads to one, or from https to http.
+            OriginInterruptedError: it is unreachable or too slow.
+            OriginUnusableError: it does not speak HTTP, or redirects too often.
         """
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._timeout_sec):
                     answer = await self._follow(url, fields, redirects, stack)
             except TimeoutError as error:
-                REQUESTS.labels("Interrupted").inc()
-                raise Interrupted(f"{url.host} does not answer in time") from error
+                REQUESTS.labels(OriginInterruptedError.outcome).inc()
+                raise OriginInterruptedError(f"{url.host} does not answer in time") from error
             except OriginError as error:
-                REQUESTS.labels(type(error).__name__).inc()
+                REQUESTS.labels(error.outcome).inc()
                 raise
             REQUESTS.labels(str(answer.status)).inc()
             yield answer
 
-    async def _follow(self, url: Url, fields: Mapping[str, str], redirects: int, stack: AsyncExitStack) -> Answer:
+    async def _follow(
+        self, url: Url, fields: Mapping[str, str], redirects: int, stack: AsyncExitStack
+    ) -> OriginResponse:
         for left in range(redirects, -1, -1):
             attempt = await stack.enter_async_context(AsyncExitStack())
             answer = await self._ask(url, fields, attempt)
@@ -113,15 +115,15 @@ class Client:
                 break
             try:
                 target = url.joined(answer.fields.get("location", ""))
-            except BadReference as error:
-                raise Refused(f"{url.host} redirects to what may not be asked") from error
+            except InvalidReferenceError as error:
+                raise OriginBlockedError(f"{url.host} redirects to what may not be asked") from error
             if url.scheme == "https" and target.scheme != "https":
-                raise Refused(f"{url.host} redirects from https to http")
+                raise OriginBlockedError(f"{url.host} redirects from https to http")
             url = target
             await attempt.aclose()
-        raise Unusable(f"{url.host} redirects too often")
+        raise OriginUnusableError(f"{url.host} redirects too often")
 
-    async def _ask(self, url: Url, fields: Mapping[str, str], stack: AsyncExitStack) -> Answer:
+    async def _ask(self, url: Url, fields: Mapping[str, str], stack: AsyncExitStack) -> OriginResponse:
         turn = self._turns.setdefault(url.authority, asyncio.Semaphore(PER_ORIGIN))
         await stack.enter_async_context(turn)
         request = httpcore.Request(
@@ -137,17 +139,17 @@ class Client:
             ],
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_sec)},
         )
-        with _told(url.host):
+        with _translate_errors(url.host):
             response = await self._pool.handle_async_request(request)
         stack.push_async_callback(response.aclose)
         found: dict[str, str] = {}
         for raw_name, raw_value in response.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
             found[name] = f"{found[name]}, {value}" if name in found else value
-        return Answer(response.status, found, _body(response, url.host, self._timeout_sec))
+        return OriginResponse(response.status, found, _body(response, url.host, self._timeout_sec))
 
     async def close(self) -> None:
-        """Cuts what is under way."""
+        """Close all connections, also busy ones."""
         await self._pool.aclose()
         self._resolver.close()
 
@@ -155,29 +157,29 @@ class Client:
 async def _body(response: httpcore.Response, host: str, timeout_sec: float) -> AsyncIterator[bytes]:
     """Yield the blocks of a body.
 
-    A read's own timeout begins anew with each byte that comes, so what is waited for in all is bounded, too. A reader
-    who pauses costs the origin nothing of it.
+    A read's own timeout starts again with each byte, so the sum of the waits is bounded, too. Pauses of the reader are
+    not counted.
     """
     blocks = response.aiter_stream()
     left_sec = timeout_sec
     while True:
-        asked_at = time.monotonic()
+        started_at = time.monotonic()
         try:
-            with _told(host):
+            with _translate_errors(host):
                 async with asyncio.timeout(left_sec):
                     block = await anext(blocks, None)
         except TimeoutError as error:
-            raise Interrupted(f"{host} sends too slowly") from error
+            raise OriginInterruptedError(f"{host} sends too slowly") from error
         if block is None:
             return
-        left_sec += len(block) / SLOWEST_BYTES_A_SEC - (time.monotonic() - asked_at)
+        left_sec += len(block) / SLOWEST_BYTES_A_SEC - (time.monotonic() - started_at)
         left_sec = min(left_sec, timeout_sec)
         BYTES.inc(len(block))
         yield block
 
 
-class _told:  # noqa: N801 - reads as the statement that it is
-    """Says in our words what the library found wrong."""
+class _translate_errors:  # noqa: N801 - a context manager used like a function
+    """Raise the library's errors as `OriginError`."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -189,8 +191,8 @@ class _told:  # noqa: N801 - reads as the statement that it is
         if isinstance(error, OriginError | TimeoutError):
             return
         if isinstance(error, httpcore.ConnectTimeout | httpcore.ReadTimeout | httpcore.WriteTimeout):
-            raise Interrupted(f"{self._host} does not answer in time") from error
+            raise OriginInterruptedError(f"{self._host} does not answer in time") from error
         if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError | OSError):
-            raise Interrupted(f"{self._host} broke off: {error}") from error
+            raise OriginInterruptedError(f"{self._host} broke off: {error}") from error
         if isinstance(error, httpcore.UnsupportedProtocol | httpcore.LocalProtocolError):
-            raise Unusable(f"{self._host} can't be asked: {error}") from error
+            raise OriginUnusableError(f"{self._host} can't be asked: {error}") from error

@@ -1,32 +1,48 @@
-"""What goes wrong with files that lie elsewhere. All are OSError, as for a file on a disk that fails."""
-# ruff: noqa: N818 - they read as sentences where they are raised
+"""Errors of files on other machines. All are OSError, as for a file on a failing disk."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class OriginError(OSError):
-    """An origin did not give what was asked of it. The text names its host at most: addresses may hold secrets."""
+    """An origin did not deliver what was requested. The text names its host at most: addresses may hold secrets."""
+
+    outcome: ClassVar[str] = "OriginError"
+    """Value of the label `outcome` of `origin_requests_total`."""
 
 
-class Refused(OriginError):
-    """It may not be asked at all: its address is private, its port is not among the allowed ones."""
+class OriginBlockedError(OriginError):
+    """The guard forbids to contact it: its address is private, or its port is not among the allowed ones."""
+
+    outcome = "Refused"
 
 
-class Missing(OriginError, FileNotFoundError):
-    """It says that there is no such file."""
+class OriginMissingError(OriginError, FileNotFoundError):
+    """It answers that there is no such file."""
+
+    outcome = "Missing"
 
 
-class Denied(OriginError):
-    """It says that the file may not be read; of one that is not there, too, when it keeps that to itself."""
+class OriginDeniedError(OriginError):
+    """It forbids to read the file. Some answer so for missing files, too, to keep secret which ones exist."""
+
+    outcome = "Denied"
 
 
-class Interrupted(OriginError):
-    """It is away, too slow, or broke off: worth another try."""
+class OriginInterruptedError(OriginError):
+    """It is unreachable, too slow, or broke off: worth another try."""
+
+    outcome = "Interrupted"
 
 
-class Changed(OriginError):
-    """The file is another one than when it was opened."""
+class OriginChangedError(OriginError):
+    """The file has been replaced since it was opened."""
+
+    outcome = "Changed"
 
 
-class Unusable(OriginError):
-    """What it says makes no sense, or is too little to serve a film by: no length, nothing that tells states apart."""
+class OriginUnusableError(OriginError):
+    """Its answer is malformed or lacks what serving needs: a length, and a validator that tells versions apart."""
+
+    outcome = "Unusable"

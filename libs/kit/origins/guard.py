@@ -1,7 +1,7 @@
-"""Which machines may be asked for files: server-side request forgery ends here.
+"""The guard against server-side request forgery: which machines may be contacted for files.
 
-Names are resolved here, every address is judged, and the connection goes to an address that was judged: a name that
-means something else a moment later (DNS rebinding) changes nothing. TLS still checks the certificate for the name.
+Names are resolved here, every address is checked, and the connection goes to a checked address: a name that resolves
+differently a moment later (DNS rebinding) changes nothing. TLS still checks the certificate for the name.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import httpcore
 from anyio.abc import SocketStream
 
-# It is not exported, and the backend that makes it sets socket options only after connecting.
+# Not exported; the backend that creates it sets socket options only after connecting.
 from httpcore._backends.anyio import AnyIOStream
 
-from kit.origins.errors import Interrupted, Refused
+from kit.origins.errors import OriginBlockedError, OriginInterruptedError
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
@@ -27,13 +27,13 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _MAX_ADDRESSES = 8
 _SMALL_BUFFER_BYTES = 8192
 _SEGMENT_BYTES = 1460
-"""What Ethernet has room for beside the headers of IPv4 and TCP."""
+"""Payload of an Ethernet frame with IPv4 and TCP headers."""
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the open Internet (IANA's special-purpose registries, RFC 6890).
+    """Return whether an address is public (IANA's special-purpose registries, RFC 6890).
 
-    An IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4, Teredo) is as public as that.
+    An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4, Teredo) is public if that one is.
     """
     if isinstance(address, IPv6Address):
         if (inner := _embedded(address)) is not None:
@@ -52,14 +52,14 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
 
 
 class Guard:
-    """The operator's exceptions to the rule that only public addresses are asked.
+    """The permitted origins: public addresses, and the operator's exceptions.
 
     Args:
         allow: networks (`10.1.0.0/16`), addresses, and host names, separated by commas: they need not be public.
-        ports: ports that may be asked, separated by commas; `*` for all.
+        ports: permitted ports, separated by commas; `*` for all.
 
     Raises:
-        ValueError: they can't be understood.
+        ValueError: an entry is malformed.
     """
 
     def __init__(self, allow: str = "", ports: str = "80,443") -> None:
@@ -75,12 +75,12 @@ class Guard:
         self._ports = None if ports.strip() == "*" else {_port(entry) for entry in _entries(ports)}
 
     def check_port(self, port: int) -> None:
-        """Raises Refused when a port may not be asked."""
+        """Raise OriginBlockedError for a port that is not permitted."""
         if self._ports is not None and port not in self._ports:
-            raise Refused(f"port {port} may not be asked")
+            raise OriginBlockedError(f"port {port} may not be asked")
 
     def permits(self, host: str, address: Address) -> bool:
-        """Whether an address that a host name stands for may be asked."""
+        """Return whether an address of a host name is permitted."""
         if host in self._hosts or is_public(address):
             return True
         plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
@@ -99,17 +99,17 @@ def _port(text: str) -> int:
 
 
 class Resolver:
-    """Asks the system for a name's addresses, in threads of its own: a DNS server that hangs holds up nobody else.
+    """Resolves names by the system, in threads of its own: a DNS server that hangs delays nothing else.
 
     Args:
-        threads: names that may be asked for at a time.
+        threads: concurrent look-ups.
     """
 
     def __init__(self, threads: int = 8) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
 
     async def __call__(self, host: str, port: int) -> list[Address]:
-        """The addresses of a host. Raises Interrupted when there are none."""
+        """Return the addresses of a host; raise OriginInterruptedError when there are none."""
         try:
             return [ip_address(host)]
         except ValueError:
@@ -118,27 +118,27 @@ class Resolver:
         try:
             found = await loop.run_in_executor(self._threads, _look_up, host, port)
         except OSError as error:
-            raise Interrupted(f"{host} has no address") from error
+            raise OriginInterruptedError(f"{host} has no address") from error
         return [ip_address(text) for text in dict.fromkeys(found)][:_MAX_ADDRESSES]
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_up(host: str, port: int) -> list[str]:
-    # An address of the link comes with its zone, `fe80::1%eth0`; without it, it is refused all the same.
+    # A link-local address comes with its zone, `fe80::1%eth0`; without the zone it is refused just the same.
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(answer[4][0]).partition("%")[0] for answer in answers]
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that were judged, and to nothing else.
+    """Connects to checked addresses only.
 
     Args:
-        guard: judges; None for a host that the operator named himself, as the endpoint of S3.
-        resolve: finds addresses.
-        small_buffers: so that origins send little that is never read; too slow for films.
+        guard: checks; None for a host that the operator named, such as the endpoint of S3.
+        resolve: resolves host names.
+        small_buffers: keeps origins from sending much that is never read; too slow for reading films.
     """
 
     def __init__(self, guard: Guard | None, resolve: Resolve, *, small_buffers: bool = False) -> None:
@@ -155,11 +155,11 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connects to the first permitted address that answers.
+        """Connect to the first permitted address that answers.
 
         Raises:
-            Refused: no address of the host may be asked, or not this port.
-            Interrupted: the host has no address.
+            OriginBlockedError: no address of the host is permitted, or not this port.
+            OriginInterruptedError: the host has no address.
             httpcore.ConnectError: none answered; ConnectTimeout: not in time.
         """
         if self._guard is not None:
@@ -171,7 +171,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
         permitted = [address for address in found if self._guard is None or self._guard.permits(host, address)]
         if not permitted:
-            raise Refused(f"{host} is no public address")
+            raise OriginBlockedError(f"{host} is no public address")
         for left, address in enumerate(permitted, 1 - len(permitted)):
             try:
                 if self._small_buffers:
@@ -183,14 +183,14 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         raise AssertionError("unreachable")
 
     async def sleep(self, seconds: float) -> None:
-        """Waits."""
+        """Wait."""
         await self._network.sleep(seconds)
 
 
 async def _connect_small(address: Address, port: int, timeout_sec: float | None) -> httpcore.AsyncNetworkStream:
-    """Connect to an address with small buffers, which both kernels must know of before.
+    """Connect to an address with small buffers, which must be set before connecting.
 
-    What a server sends ahead goes by the size of the segments that this side takes: on the loopback it is megabytes.
+    How much a server sends ahead depends on the segment size of this side: on the loopback it is megabytes.
 
     Raises:
         httpcore.ConnectError: it does not answer; ConnectTimeout: not in time.

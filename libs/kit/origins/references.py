@@ -1,4 +1,4 @@
-"""What references to originals look like. Only catalog makes them; every service reads them by this one parser.
+"""References to originals. Only catalog creates them; every service parses them here.
 
 videos/<id>/source               the platform's own media store
 import:films/A film.mp4          below the folder of imported films, in place
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote, urljoin, urlsplit
 
-from kit.media import BadReference
+from kit.media import InvalidReferenceError
 
 MAX_CHARS = 2000
 IMPORT_SCHEME = "import:"
@@ -26,21 +26,21 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _MAX_HOST_CHARS = 253
 _MAX_KEY_BYTES = 1024
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Percent signs and what RFC 3986, 3.3 and 3.4 let stand; the rest is encoded as browsers do.
+# Percent signs and the characters that RFC 3986, 3.3 and 3.4 allow; the rest is encoded as browsers do.
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """In the platform's own media store."""
+    """A file in the platform's own media store."""
 
     reference: str
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Below the folder of imported films; `path` is relative to it and has no `.`, `..` or empty segments."""
+    """A file below the folder of imported films; `path` is relative to it, without `.`, `..` or empty segments."""
 
     path: str
 
@@ -68,24 +68,24 @@ class Url:
     """Lower case and ASCII; an IPv6 address has no brackets."""
     port: int
     target: str
-    """Path and query, as they are sent (RFC 9112, 3.2.1)."""
+    """Path and query as sent (RFC 9112, 3.2.1)."""
 
     @property
     def authority(self) -> str:
-        """Host and, where it is not the scheme's own, port: the value of the `Host` field."""
+        """Return the value of the `Host` field: the host, and the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def joined(self, location: str) -> Url:
-        """Where a redirect from here leads (RFC 9110, 10.2.2).
+        """Return the target of a redirect from here (RFC 9110, 10.2.2).
 
         Raises:
-            BadReference: nowhere that may be followed.
+            InvalidReferenceError: it is no address that may be followed.
         """
         try:
             return parse_url(urljoin(str(self), location))
         except ValueError as error:
-            raise BadReference("no usable redirect") from error
+            raise InvalidReferenceError("no usable redirect") from error
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.target}"
@@ -95,13 +95,13 @@ Reference = Stored | Imported | Object | Url
 
 
 def parse(text: str) -> Reference:
-    """What a reference says.
+    """Parse a reference.
 
     Raises:
-        BadReference: nothing that any service makes; the text says what is wrong and quotes nothing.
+        InvalidReferenceError: it is malformed; the text names the fault and quotes nothing.
     """
     if len(text) > MAX_CHARS:
-        raise BadReference(f"longer than {MAX_CHARS} characters")
+        raise InvalidReferenceError(f"longer than {MAX_CHARS} characters")
     if _HTTP.match(text):
         return parse_url(text)
     if text.startswith(S3_SCHEME):
@@ -112,82 +112,82 @@ def parse(text: str) -> Reference:
 
 
 def check_path(path: str) -> str:
-    """A relative path that can't lead out of the folder it is taken from, symbolic links apart.
+    """Return a relative path that can't lead out of its folder, except by symbolic links.
 
     Raises:
-        BadReference: it is something else.
+        InvalidReferenceError: it is another kind of path.
     """
     if "\x00" in path or any(segment in {"", ".", ".."} for segment in path.split("/")):
-        raise BadReference("not a plain relative path")
+        raise InvalidReferenceError("not a plain relative path")
     try:
         size = len(path.encode())
     except UnicodeEncodeError as error:
-        raise BadReference("a file name is not UTF-8") from error
+        raise InvalidReferenceError("a file name is not UTF-8") from error
     if size > MAX_CHARS - len(IMPORT_SCHEME):
-        raise BadReference(f"longer than {MAX_CHARS} bytes")
+        raise InvalidReferenceError(f"longer than {MAX_CHARS} bytes")
     return path
 
 
 def parse_url(text: str) -> Url:
-    """An HTTP(S) address in its normal form.
+    """Return an HTTP(S) address in its normal form.
 
     Raises:
-        BadReference: it is malformed, has a user in it, or a host that different programs read differently.
+        InvalidReferenceError: it is malformed, has a user in it, or a host that programs parse differently.
     """
     if len(text) > MAX_CHARS or _FORBIDDEN.search(text):
-        raise BadReference("malformed address")
+        raise InvalidReferenceError("malformed address")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise BadReference("malformed address") from error
+        raise InvalidReferenceError("malformed address") from error
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORTS:
-        raise BadReference("only http and https can be read")
+        raise InvalidReferenceError("only http and https can be read")
     if "@" in parts.netloc:
-        raise BadReference("an address may not hold a user or a password")
+        raise InvalidReferenceError("an address may not hold a user or a password")
     if parts.fragment or text.endswith("#"):
-        raise BadReference("an address of a file has no fragment")
+        raise InvalidReferenceError("an address of a file has no fragment")
     if port == 0 or parts.netloc.endswith(":"):
-        raise BadReference("malformed port")
+        raise InvalidReferenceError("malformed port")
     target = quote(parts.path or "/", safe=_PATH_SAFE)
     if parts.query:
         target += f"?{quote(parts.query, safe=_QUERY_SAFE)}"
     url = Url(scheme, _host(parts.netloc, parts.hostname or ""), port or _DEFAULT_PORTS[scheme], target)
     if len(str(url)) > MAX_CHARS:
-        raise BadReference(f"longer than {MAX_CHARS} characters")
+        raise InvalidReferenceError(f"longer than {MAX_CHARS} characters")
     return url
 
 
 def _host(netloc: str, host: str) -> str:
-    """A host's one spelling. `0177.0.0.1`, `2130706433` and `127.1` mean different things to different programs."""
+    """Return the one accepted spelling of a host: programs disagree about `0177.0.0.1`, `2130706433` and `127.1`."""
     try:
         if netloc.startswith("["):
             if "%" in host:
-                raise BadReference("an address with a zone")
+                raise InvalidReferenceError("an address with a zone")
             return str(IPv6Address(host))
         ascii_host = host.encode("idna").decode().lower().removesuffix(".")
         labels = ascii_host.split(".")
         if _NUMBER.fullmatch(labels[-1]):
             if str(IPv4Address(ascii_host)) != ascii_host:
-                raise BadReference("an odd spelling of an IP address")
+                raise InvalidReferenceError("an odd spelling of an IP address")
             return ascii_host
     except (AddressValueError, UnicodeError) as error:
-        raise BadReference("malformed host") from error
+        raise InvalidReferenceError("malformed host") from error
     if len(ascii_host) > _MAX_HOST_CHARS or not all(_LABEL.fullmatch(label) for label in labels):
-        raise BadReference("malformed host")
+        raise InvalidReferenceError("malformed host")
     return ascii_host
 
 
 def _object(text: str) -> Object:
     bucket, _, key = text.partition("/")
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
-        raise BadReference("malformed bucket")
+        raise InvalidReferenceError("malformed bucket")
     try:
         size = len(key.encode())
     except UnicodeEncodeError as error:
-        raise BadReference("a key is not UTF-8") from error
-    # S3 has them, but programs on the way (proxies, URL libraries) resolve them as folders.
+        raise InvalidReferenceError("a key is not UTF-8") from error
+    # S3 allows `.` and `..` in keys, but proxies and URL libraries resolve them as folders.
     if not 1 <= size <= _MAX_KEY_BYTES or _FORBIDDEN.search(key) or {".", ".."} & set(key.split("/")):
-        raise BadReference("malformed key")
+        raise InvalidReferenceError("malformed key")
     return Object(bucket, key)

@@ -1,7 +1,7 @@
-"""One state of a file on another machine: what is known of it, and its bytes by range (RFC 9110, 13 and 14).
+"""One version of a file on another machine: its metadata, and its bytes by range (RFC 9110, 13 and 14).
 
-Every answer is held against the state that was found when the file was opened. A changed original is noticed before a
-byte of it is used, so bytes of two states are never mixed.
+Every response is compared with the metadata from opening the file. A changed original is noticed before a byte of it is
+used, so bytes of two versions are never mixed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,25 @@ from typing import Final
 
 import structlog
 
-from kit.origins.client import Answer
-from kit.origins.errors import Changed, Denied, Interrupted, Missing, OriginError, Unusable
+from kit.origins.client import OriginResponse
+from kit.origins.errors import (
+    OriginChangedError,
+    OriginDeniedError,
+    OriginError,
+    OriginInterruptedError,
+    OriginMissingError,
+    OriginUnusableError,
+)
 
 log = structlog.get_logger()
 
-Ask = Callable[[Mapping[str, str]], AbstractAsyncContextManager[Answer]]
-"""Asks for one file, with more header fields; `client.Client.get` says what it raises."""
+Ask = Callable[[Mapping[str, str]], AbstractAsyncContextManager[OriginResponse]]
+"""Requests one file, with more header fields; raises what `OriginClient.get` raises."""
 
 FRESH_SEC: Final = 30.0
-"""For so long it is believed, unasked, that the original has not changed. Reading it asks each time."""
+"""Seconds for which the original is taken as unchanged without a request. Reading revalidates each time."""
 TRIES: Final = 3
-"""How often in a row a body may break off."""
+"""Consecutive attempts at a body that breaks off."""
 RETRY_AFTER_SEC: Final = 0.2
 _PROGRESS_BYTES: Final = 1 << 20
 _SPAN: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
@@ -43,83 +50,87 @@ _DENIED: Final = frozenset({401, 403, 451})
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What tells one state of an original from another."""
+class RemoteFileInfo:
+    """Metadata that identify one version of an original."""
 
     size: int
     tag: str
-    """Its entity tag as it was sent, weak or strong; empty when there is none."""
+    """Its entity tag as sent, weak or strong; empty without one."""
     modified: int | None
     """Seconds since 1970."""
     takes_ranges: bool
-    """Otherwise it is read from its beginning to where the wanted bytes are."""
+    """If not, the file is read from its beginning up to the wanted bytes."""
     content_type: str
 
     @property
     def state(self) -> str:
-        """Names the state in a few characters of an entity tag."""
-        told = f"{self.size} {self.modified} {self.tag}".encode()
-        return f"{self.size:x}-{blake2b(told, digest_size=8).hexdigest()}"
+        """Return a short text for the version, valid in an entity tag."""
+        text = f"{self.size} {self.modified} {self.tag}".encode()
+        return f"{self.size:x}-{blake2b(text, digest_size=8).hexdigest()}"
 
 
-def facts_of(answer: Answer) -> Facts:
-    """What an answer says of the whole file.
+def read_info(answer: OriginResponse) -> RemoteFileInfo:
+    """Return the metadata of the whole file from a response.
 
     Raises:
-        Missing: there is none.
-        Denied: it may not be read.
-        Interrupted: ask again later.
-        Unusable: it has no length, nothing that tells its states apart, or makes no sense.
+        OriginMissingError: there is no such file.
+        OriginDeniedError: reading it is forbidden.
+        OriginInterruptedError: try again later.
+        OriginUnusableError: it has no length or no validator, or the response is malformed.
     """
     _check_status(answer)
     fields = answer.fields
     if fields.get("content-encoding", "identity").lower() != "identity":
-        raise Unusable("the origin compresses the file")
+        raise OriginUnusableError("the origin compresses the file")
     takes_ranges = _is_part(answer)
     if takes_ranges:
         _, _, size = _span(fields)
     elif _LENGTH.fullmatch(length := fields.get("content-length", "")):
         size = int(length)
     else:
-        raise Unusable("the origin does not tell how long the file is")
+        raise OriginUnusableError("the origin does not tell how long the file is")
     tag = fields.get("etag", "")
     tag = tag if _TAG.fullmatch(tag) else ""
     modified = _date(fields.get("last-modified"))
     if modified is None and (not tag or tag.startswith("W/")):
-        raise Unusable("the origin tells neither a strong ETag nor Last-Modified: a change would go unnoticed")
-    return Facts(size, tag, modified, takes_ranges, fields.get("content-type", "").partition(";")[0].strip().lower())
+        raise OriginUnusableError(
+            "the origin tells neither a strong ETag nor Last-Modified: a change would go unnoticed"
+        )
+    return RemoteFileInfo(
+        size, tag, modified, takes_ranges, fields.get("content-type", "").partition(";")[0].strip().lower()
+    )
 
 
-def _is_part(answer: Answer) -> bool:
-    """Whether a body is a part of the file. Some servers (rclone's S3) send parts with status 200."""
+def _is_part(answer: OriginResponse) -> bool:
+    """Return whether a body is a part of the file. Some servers (rclone's S3) send parts with status 200."""
     return answer.status == HTTPStatus.PARTIAL_CONTENT or "content-range" in answer.fields
 
 
-def _check_status(answer: Answer) -> None:
+def _check_status(answer: OriginResponse) -> None:
     status = answer.status
     if status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         return
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and _EMPTY.fullmatch(
         answer.fields.get("content-range", "")
     ):
-        raise Unusable("the file is empty")
+        raise OriginUnusableError("the file is empty")
     if status in _MISSING:
-        raise Missing(f"the origin answers {status}")
+        raise OriginMissingError(f"the origin answers {status}")
     if status in _DENIED:
-        raise Denied(f"the origin answers {status}")
+        raise OriginDeniedError(f"the origin answers {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Interrupted(f"the origin answers {status}")
-    raise Unusable(f"the origin answers {status}")
+        raise OriginInterruptedError(f"the origin answers {status}")
+    raise OriginUnusableError(f"the origin answers {status}")
 
 
 def _span(fields: Mapping[str, str]) -> tuple[int, int, int]:
-    """First and last byte of a part, and the length of the whole (RFC 9110, 14.4)."""
+    """Return first and last byte of a part, and the length of the whole (RFC 9110, 14.4)."""
     found = _SPAN.fullmatch(fields.get("content-range", ""))
     if found is None:
-        raise Unusable("the origin sends a part without saying of what")
+        raise OriginUnusableError("the origin sends a part without saying of what")
     first, last, size = (int(number) for number in found.groups())
     if not first <= last < size or int(fields.get("content-length", last - first + 1)) != last - first + 1:
-        raise Unusable("the origin sends a part that can't be")
+        raise OriginUnusableError("the origin sends a part that can't be")
     return first, last, size
 
 
@@ -133,73 +144,73 @@ def _date(text: str | None) -> int | None:
         return None
 
 
-async def _read_first_byte(answer: Answer) -> None:
-    """Read the part of one byte that was asked for. A longer one is left unread, which cuts the connection.
+async def _read_first_byte(answer: OriginResponse) -> None:
+    """Read the requested part of one byte. A longer one is left unread, which closes the connection.
 
     Raises:
-        Interrupted: it does not come in time.
-        Unusable: more comes than was announced.
+        OriginInterruptedError: it does not arrive in time.
+        OriginUnusableError: the body is longer than announced.
     """
     first, last, _ = _span(answer.fields)
     if first != last:
         return
     block = await anext(answer.body, b"")
     if len(block) > 1 or not await _is_over(answer):
-        raise Unusable("the origin sends more than the part that it announces")
+        raise OriginUnusableError("the origin sends more than the part that it announces")
 
 
-async def _is_over(answer: Answer) -> bool:
+async def _is_over(answer: OriginResponse) -> bool:
     """Return whether nothing follows in a body; once its end has been read, its connection can be used again."""
     try:
         return await anext(answer.body, None) is None
-    except Interrupted:
-        return True  # all that was asked for is there
+    except OriginInterruptedError:
+        return True  # all requested bytes have arrived
 
 
 class RemoteFile:
-    """A file on another machine, in the state in which it was opened. It needs no closing.
+    """A file on another machine, in the version that was opened. It needs no closing.
 
     Args:
-        ask: asks for it.
-        facts: its state.
+        ask: requests it.
+        info: its metadata.
     """
 
-    def __init__(self, ask: Ask, facts: Facts) -> None:
+    def __init__(self, ask: Ask, info: RemoteFileInfo) -> None:
         self._ask = ask
-        self._confirmed_at = time.monotonic()
-        self.facts = facts
+        self._validated_at = time.monotonic()
+        self.info = info
 
     @classmethod
     async def open(cls, ask: Ask) -> RemoteFile:
-        """Asks for one byte, and learns length and validators of the whole.
+        """Open a file: request one byte, which brings length and validators of the whole.
 
         Raises:
-            OriginError: it can't be read, or not served; its subclasses say why.
+            OriginError: it can't be read or served; the subclass tells why.
         """
         async with ask({"Range": "bytes=0-0"}) as answer:
-            facts = facts_of(answer)
-            if facts.takes_ranges:
+            info = read_info(answer)
+            if info.takes_ranges:
                 await _read_first_byte(answer)
-        if not facts.size:
-            raise Unusable("the file is empty")
-        return cls(ask, facts)
+        if not info.size:
+            raise OriginUnusableError("the file is empty")
+        return cls(ask, info)
 
-    def is_fresh(self) -> bool:
-        """Whether it was seen in this state a short time ago."""
-        return time.monotonic() - self._confirmed_at < FRESH_SEC
+    def is_validated(self) -> bool:
+        """Return whether this version was validated within the last `FRESH_SEC` seconds."""
+        return time.monotonic() - self._validated_at < FRESH_SEC
 
-    def confirm(self) -> None:
-        """Notes that it was seen in this state."""
-        self._confirmed_at = time.monotonic()
+    def mark_validated(self) -> None:
+        """Record that the origin still has this version."""
+        self._validated_at = time.monotonic()
 
     async def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
-        """Exactly these bytes, each block read when it is asked for.
+        """Yield exactly these bytes, each block read on demand.
 
-        What breaks off is asked for again from there on: an origin may hang up on a viewer who paused.
+        A body that breaks off is requested again from there on: an origin may disconnect a viewer who paused.
 
         Raises:
-            Changed: the original is another one now.
-            Interrupted: it broke off `TRIES` times in a row.
+            OriginChangedError: the original has changed.
+            OriginInterruptedError: it broke off `TRIES` times in a row.
             OriginError: it can't be read.
         """
         end, failures, safe = offset + count, 0, offset
@@ -209,7 +220,7 @@ class RemoteFile:
                     async for block in stretch:
                         offset += len(block)
                         yield block
-            except Interrupted as error:
+            except OriginInterruptedError as error:
                 if offset == end:
                     return
                 if offset - safe >= _PROGRESS_BYTES:
@@ -221,7 +232,7 @@ class RemoteFile:
                 await asyncio.sleep(RETRY_AFTER_SEC * failures)
 
     async def _stretch(self, offset: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes of one answer that lie between two places; it raises Interrupted when there are fewer."""
+        """Yield the bytes of one answer between two offsets; raise OriginInterruptedError when there are fewer."""
         async with self._ask({"Range": f"bytes={offset}-{end - 1}"} | self._condition()) as answer:
             last, skip = self._check(answer, offset, end)
             end = min(end, last + 1)
@@ -238,32 +249,32 @@ class RemoteFile:
                     if _is_part(answer):
                         await _is_over(answer)
                     return
-        raise Interrupted(f"the body ended at byte {offset}")
+        raise OriginInterruptedError(f"the body ended at byte {offset}")
 
     def _condition(self) -> dict[str, str]:
-        """`If-Range` (RFC 9110, 13.1.5): an origin that changed sends another state whole, which `_check` refuses."""
-        if self.facts.tag and not self.facts.tag.startswith("W/"):
-            return {"If-Range": self.facts.tag}
+        """Return `If-Range` (RFC 9110, 13.1.5): a changed file is sent whole then, which `_check` refuses."""
+        if self.info.tag and not self.info.tag.startswith("W/"):
+            return {"If-Range": self.info.tag}
         return {}
 
-    def _check(self, answer: Answer, offset: int, end: int) -> tuple[int, int]:
-        """The last byte of an answer's body, and how many to skip of it."""
+    def _check(self, answer: OriginResponse, offset: int, end: int) -> tuple[int, int]:
+        """Return the offset of the last byte of a response's body, and how many bytes of the body to skip."""
         try:
-            found = facts_of(answer)
-            if found.state != self.facts.state:
-                raise Changed("the original has changed")
+            found = read_info(answer)
+            if found.state != self.info.state:
+                raise OriginChangedError("the original has changed")
             if not found.takes_ranges:
                 skip, last = offset, found.size - 1
             else:
                 first, last, _ = _span(answer.fields)
                 if first != offset or last >= end:
-                    raise Unusable("the origin sends another part than was asked for")
+                    raise OriginUnusableError("the origin sends another part than was asked for")
                 skip = 0
-        except Interrupted:
+        except OriginInterruptedError:
             raise
         except OriginError:
-            # Whoever asks next has to look anew.
-            self._confirmed_at = float("-inf")
+            # The next request must validate the file again.
+            self._validated_at = float("-inf")
             raise
-        self.confirm()
+        self.mark_validated()
         return last, skip

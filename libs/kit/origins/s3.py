@@ -1,4 +1,4 @@
-"""Objects in S3, or in what speaks like it: where one is asked for, and with which signature."""
+"""Objects in S3 or a compatible server: their addresses, and signed requests for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kit.origins.client import Answer, Client
+from kit.origins.client import OriginClient, OriginResponse
 from kit.origins.references import Object, Url, parse_url
 from kit.origins.sigv4 import Credentials, encode_key, presign, sign
 
@@ -16,25 +16,25 @@ from kit.origins.sigv4 import Credentials, encode_key, presign, sign
 class Endpoint:
     """A server that speaks S3.
 
-    Buckets are part of the path there: every server knows that form, and it needs no wildcard in DNS or certificates.
+    Buckets are part of the path: every server supports that form, and it needs no wildcard in DNS or certificates.
     """
 
     url: Url
     credentials: Credentials | None
-    """None for buckets that anybody may read."""
+    """None for public buckets."""
 
     @classmethod
     def of(cls, url: str, credentials: Credentials | None) -> Endpoint:
-        """An endpoint by its address. Raises BadReference when that is none."""
+        """Return the endpoint at an address; raise InvalidReferenceError when that is malformed."""
         return cls(parse_url(url), credentials)
 
     def locate(self, thing: Object) -> Url:
-        """Where an object is."""
+        """Return the address of an object."""
         target = f"{self.url.target.rstrip('/')}/{thing.bucket}/{encode_key(thing.key)}"
         return Url(self.url.scheme, self.url.host, self.url.port, target)
 
     def presigned(self, thing: Object, expires_sec: int, query: Mapping[str, str]) -> str:
-        """An address from which whoever has it may read an object for so many seconds."""
+        """Return an address that permits its holder to read an object for `expires_sec` seconds."""
         url = self.locate(thing)
         if self.credentials is None:
             return str(url)
@@ -45,25 +45,25 @@ class Endpoint:
 
 
 class ObjectReader:
-    """Asks an endpoint for objects.
+    """Reads objects from an endpoint.
 
     Args:
-        endpoint: whom to ask.
-        client: asks; its guard, if any, must permit the endpoint.
+        endpoint: the endpoint.
+        client: sends the requests; its guard, if any, must permit the endpoint.
     """
 
     def __init__(
-        self, endpoint: Endpoint, client: Client, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, endpoint: Endpoint, client: OriginClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._endpoint = endpoint
         self._client = client
         self._now = now
 
     @asynccontextmanager
-    async def get(self, thing: Object, fields: Mapping[str, str]) -> AsyncIterator[Answer]:
-        """The answer to a signed GET of an object; `Client.get` says what it raises.
+    async def get(self, thing: Object, fields: Mapping[str, str]) -> AsyncIterator[OriginResponse]:
+        """Send a signed GET for an object; raise what `OriginClient.get` raises.
 
-        A redirect leads to another region: a signature for this one is worth nothing there.
+        Redirects are not followed: they lead to another region, where the signature is invalid.
         """
         url = self._endpoint.locate(thing)
         credentials = self._endpoint.credentials

@@ -14,28 +14,26 @@ from kit.settings import PrefixedSettings
 
 
 class OriginSettings(PrefixedSettings):
-    """Where imported films may lie, and how they are reached."""
+    """Where imported films may be, and how they are reached."""
 
     import_dir: Path | None = Field(
-        None, description="Folder of films that are served where they lie; without it none can be imported from disk."
+        None, description="Folder of films that are served in place; without it none can be imported from disk."
     )
     remote_allow: str = Field(
         "",
-        description="Networks and hosts, separated by commas, that may be origins though not public.",
+        description="Networks and hosts, separated by commas, that may be origins although they are not public.",
     )
-    remote_ports: str = Field(
-        "80,443", description="Ports of origins that may be asked, separated by commas; `*` for all."
-    )
+    remote_ports: str = Field("80,443", description="Permitted ports of origins, separated by commas; `*` for all.")
     remote_timeout_sec: float = Field(
-        10, ge=0.1, le=120, description="Seconds in which an origin must answer, and go on when it pauses."
+        10, ge=0.1, le=120, description="Seconds in which an origin must answer, and continue after a pause."
     )
     s3_endpoint_url: str | None = Field(
-        None, description="Address of what speaks S3, as `http://minio:9000`; Amazon's of the region by default."
+        None, description="Address of the S3 server, such as `http://minio:9000`; Amazon's of the region by default."
     )
-    s3_region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,64}$", description="Region that S3 signatures are for.")
-    s3_access_key_id: str | None = Field(None, description="Who reads from S3; nobody in particular by default.")
+    s3_region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,64}$", description="Region of S3 signatures.")
+    s3_access_key_id: str | None = Field(None, description="Access key id for S3; without one, requests are anonymous.")
     s3_secret_access_key: SecretStr | None = Field(
-        None, validate_default=True, description="The secret that goes with the access key id."
+        None, validate_default=True, description="Secret of the access key id."
     )
 
     @field_validator("import_dir")
@@ -72,11 +70,11 @@ class OriginSettings(PrefixedSettings):
         return secret
 
     def guard(self) -> Guard:
-        """Which machines may be asked."""
+        """Return the guard that decides which machines are permitted."""
         return Guard(self.remote_allow, self.remote_ports)
 
     def s3_endpoint(self, instead: str | None = None) -> Endpoint:
-        """Whom to ask for objects; `instead` is another address of the same server."""
+        """Return the endpoint of S3; `instead` is another address of the same server."""
         credentials = None
         if self.s3_access_key_id is not None and self.s3_secret_access_key is not None:
             secret = self.s3_secret_access_key.get_secret_value()

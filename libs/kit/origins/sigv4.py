@@ -1,7 +1,7 @@
 """AWS Signature Version 4 for reading from S3, in headers and in presigned addresses.
 
-After the *AWS Signature Version 4* chapters of the Amazon S3 API reference ("Authenticating requests"). Small enough to
-be seen through; tests hold it against botocore's signer and against a server that checks signatures.
+After the *AWS Signature Version 4* chapters of the Amazon S3 API reference ("Authenticating requests"). Tests compare
+it with botocore's signer, and with a server that checks signatures.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ ALGORITHM: Final = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256: Final = sha256(b"").hexdigest()
 MAX_EXPIRES_SEC: Final = 7 * 86400
+"""Longest life of a presigned URL, in seconds."""
 _UNRESERVED: Final = "-._~"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who signs, and for which region."""
+    """An access key, and the region of its signatures."""
 
     access_key_id: str
     secret_access_key: str
@@ -34,21 +35,21 @@ class Credentials:
 
 
 def encode_key(key: str) -> str:
-    """An object's key as part of a path: each byte encoded but for unreserved characters and slashes."""
+    """Encode an object's key as part of a path: each byte but unreserved characters and slashes."""
     return quote(key, safe=f"/{_UNRESERVED}")
 
 
 def encode_query(query: Mapping[str, str]) -> str:
-    """A query in the one form that is signed, and must be sent."""
+    """Encode a query in its canonical form, which is signed and must be sent."""
     pairs = sorted((quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in query.items())
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def sign(credentials: Credentials, method: str, authority: str, path: str, now: datetime) -> dict[str, str]:
-    """The header fields that make a request without body or query a signed one.
+    """Return the header fields that sign a request without body or query.
 
     Args:
-        credentials: who signs.
+        credentials: the signing key.
         method: of the request.
         authority: the value of its `Host` field.
         path: its path, encoded by `encode_key`.
@@ -77,14 +78,14 @@ def presign(
     expires_sec: int,
     query: Mapping[str, str],
 ) -> str:
-    """The query that lets whoever has it GET an object until it expires.
+    """Return a query that permits its holder to GET an object until it expires.
 
     Args:
-        credentials: who signs.
-        authority: the `Host` that will be asked.
+        credentials: the signing key.
+        authority: the `Host` of the request.
         path: its path, encoded by `encode_key`.
         now: the time, in UTC.
-        expires_sec: the life of it.
+        expires_sec: seconds until it expires.
         query: more of the query, such as `response-content-type`.
     """
     stamp = _stamp(now)

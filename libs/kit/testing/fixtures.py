@@ -78,7 +78,7 @@ def redis_server(servers_directory: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def s3_server(servers_directory: Path) -> Iterator[S3Server]:
-    """What speaks S3, shared by the session; a test has a bucket of its own."""
+    """Serve S3, shared by the session; each test has a bucket of its own."""
     with S3Server(servers_directory) as server:
         yield server
 

@@ -1,6 +1,7 @@
 """The small process that stands between a test run and a server it started.
 
-`servers.py` runs this file by its path, as `python guardian.py UID:GID COMMAND…`, with a pipe as standard input.
+`servers/process.py` runs this file by its path, as `python guardian.py SIGNAL UID:GID COMMAND…`, with a pipe as
+standard input.
 A parent-death signal alone would not do: it is tied to the thread that started the child, is dropped when the child
 changes its user, and reaches no grandchild. This process does better:
 
@@ -27,14 +28,18 @@ NONE_LEFT = -1
 
 
 def prctl(option: int, value: int) -> None:
-    """Asks the kernel for something about this process; an error is raised."""
+    """Call prctl for this process.
+
+    Raises:
+        OSError: it failed.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")
 
 
 def descendants(root: int) -> list[int]:
-    """Every process below `root`, parents first."""
+    """Return every process below `root`, parents first."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -56,14 +61,14 @@ def descendants(root: int) -> list[int]:
 
 
 def signal_all(number: int) -> None:
-    """Signals every descendant of this process."""
+    """Signal every descendant of this process."""
     for pid in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
 def reap() -> set[int]:
-    """Collect whatever has ended. The answer holds `NONE_LEFT` when no child is left."""
+    """Collect the processes that have ended. Return them, with `NONE_LEFT` when no child is left."""
     ended: set[int] = set()
     while True:
         try:
@@ -77,7 +82,7 @@ def reap() -> set[int]:
 
 
 def launch(identity: str, command: list[str]) -> int:
-    """Starts the command in a session of its own, as another user if one is named; answers its process id."""
+    """Start the command in a session of its own, as another user if one is named; return its process id."""
     guardian = os.getpid()
     pid = os.fork()
     if pid:
@@ -113,7 +118,7 @@ class Guardian:
         self._ending = False
 
     def watch(self, orders: int, wake: int) -> None:
-        """Answers when all have ended."""
+        """Return when all have ended."""
         sources = [orders, wake]
         while True:
             ready, _, _ = select.select(sources, [], [], 0.05 if self._ending else None)
@@ -127,11 +132,11 @@ class Guardian:
             if self._server in ended:
                 self._ending = True  # what it left behind (epmd, a half-dead worker) ends with it
             if self._ending:
-                # Again and again until none is left: a process may have forked between the look and the signal.
+                # Repeated until none is left: a process may have forked between the listing and the signal.
                 signal_all(signal.SIGKILL)
 
     def _obey(self, orders: bytes) -> bool:
-        """Does what the letters say. False: the pipe is closed, and with it the test run is gone."""
+        """Do what the letters say. Return False if the pipe is closed: then the test run has ended."""
         for order in orders.decode():
             if order == "T":
                 with contextlib.suppress(ProcessLookupError):
@@ -148,7 +153,7 @@ class Guardian:
 
 
 def main() -> int:
-    """Runs the command of the command line under guard."""
+    """Run the command of the command line under guard."""
     polite, identity, *command = sys.argv[1:]
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     # Ctrl-C in a terminal reaches the whole foreground group: the test run decides, not the signal.

@@ -1,4 +1,4 @@
-"""Somebody else's HTTP server, as helpful or as broken as a test wants it.
+"""A foreign HTTP server, as helpful or as broken as a test wants it.
 
 async with Origin() as origin:
 origin.files["/a.mp4"] = b"..."
@@ -35,7 +35,7 @@ class Asked:
 
 @dataclass
 class Origin:
-    """An HTTP/1.1 server on the loopback; whatever is changed takes effect with the next request."""
+    """An HTTP/1.1 server on the loopback; changed attributes take effect with the next request."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Origin:
     """The entity tag of everything; empty for one made of the content, None for none."""
     modified: int | None = MODIFIED
     """Of everything, in seconds since 1970; None for none."""
-    length_is_told: bool = True
+    sends_length: bool = True
     content_range: str | None = None
     """Sent instead of the right one."""
     fields: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Origin:
     sent: int = 0
     """Bytes of bodies that left, as far as the buffers of the connections took them."""
     connections: int = 0
-    """That there were."""
+    """Connections accepted so far."""
     open_connections: int = 0
     port: int = 0
     tls: ssl.SSLContext | None = None
@@ -80,7 +80,7 @@ class Origin:
         await self.stop()
 
     async def stop(self) -> None:
-        """Ends it, and what it was sending."""
+        """Stop it, and what it was sending."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -89,7 +89,7 @@ class Origin:
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     def url(self, path: str) -> str:
-        """Where a file is."""
+        """Return the URL of a file."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{path}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,7 +99,7 @@ class Origin:
             task.add_done_callback(self._serving.discard)
         self.connections += 1
         self.open_connections += 1
-        # Little is in flight, so that a reader who waits is felt at once.
+        # A small buffer, so that a reader that waits has an effect at once.
         writer.transport.set_write_buffer_limits(high=BLOCK)
         try:
             while await self._answer(reader, writer):
@@ -111,7 +111,7 @@ class Origin:
             writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answers one request; whether there may be another."""
+        """Answer one request; return whether another may follow."""
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         _, target, _ = lines[0].split(" ")
         pairs = (line.partition(":") for line in lines[1:] if line)
@@ -122,7 +122,7 @@ class Origin:
         status, fields, body = self._decide(asked)
         head = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         writer.write("\r\n".join(head).encode("latin-1"))
-        return await self._send(writer, body) and self.length_is_told
+        return await self._send(writer, body) and self.sends_length
 
     def _decide(self, asked: Asked) -> tuple[int, dict[str, str], bytes | memoryview]:
         path = asked.path.partition("?")[0]
@@ -147,7 +147,7 @@ class Origin:
                 return 416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"}, b""
             status, body = 206, body[first : last + 1]
             fields["Content-Range"] = self.content_range or f"bytes {first}-{last}/{len(content)}"
-        if self.length_is_told:
+        if self.sends_length:
             fields["Content-Length"] = str(len(body))
         return status, fields | self.fields, body
 

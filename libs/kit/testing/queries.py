@@ -1,4 +1,4 @@
-"""Counts the SQL statements that a piece of code sends: lists must cost the same however long they are."""
+"""Count the SQL statements that a piece of code sends: lists must cost the same however long they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 
 class Counted:
-    """How many statements there were."""
+    """The statements that were sent."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -23,7 +23,7 @@ class Counted:
 
 @contextmanager
 def count_queries() -> Iterator[Counted]:
-    """Counts the statements on tables that this process sends inside the block, but for the relay's."""
+    """Count the statements on tables that this process sends inside the block, except those of the relay."""
     counted = Counted()
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Settings(ServiceSettings):
-    """What this service is told."""
+    """The settings of this service."""
 
     file: Path = Field(..., description="What `/file` sends.")
 
@@ -84,7 +84,7 @@ def build(settings: Settings, role: Role) -> Service:
         health=health,
         grpc=GrpcServer("kit", settings.grpc_bind),
     )
-    service.front = Front(service, settings.file)
+    service.outer_app = Front(service, settings.file)
     return service
 
 

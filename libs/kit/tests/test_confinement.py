@@ -25,6 +25,6 @@ async def test_what_the_kernel_lacks_is_logged_and_reported(monkeypatch: pytest.
         ("children_less_confined", "warning", ("landlock",))
     ]
     with capture_logs():
-        await health.look()
+        await health.run_checks()
     assert health.states() == {"sandbox": False}
     assert health.is_ready(), "its other work goes on"

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 from http import HTTPStatus
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.errors import CODES, ApiError, ErrorCode, prefers_korean
+from kit.errors import ApiError, ErrorCode, invalid_field, prefers_korean
 
 HANGUL = re.compile("[가-힣]")
 
 
-@pytest.mark.parametrize(("code", "entry"), CODES.items())
-def test_every_code_speaks_both_languages(code: str, entry: ErrorCode) -> None:
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_code_speaks_both_languages(code: ErrorCode) -> None:
     assert re.fullmatch("[A-Z]+(_[A-Z]+)*", code)
-    assert entry.en.endswith((".", "!", "?"))
-    assert not HANGUL.search(entry.en)
-    assert HANGUL.search(entry.ko)
-    assert HTTPStatus(entry.http_status) >= HTTPStatus.BAD_REQUEST
+    assert code.en.endswith((".", "!", "?"))
+    assert not HANGUL.search(code.en)
+    assert HANGUL.search(code.ko)
+    assert HTTPStatus(code.http_status) >= HTTPStatus.BAD_REQUEST
+    assert isinstance(code.grpc_status, grpc.StatusCode)
+
+
+def test_a_code_is_written_like_its_name() -> None:
+    assert [code.value for code in ErrorCode] == list(ErrorCode.__members__)
+    assert f"{ErrorCode.AUTH_FORBIDDEN} {json.dumps(ErrorCode.AUTH_FORBIDDEN)}" == 'AUTH_FORBIDDEN "AUTH_FORBIDDEN"'
 
 
 @pytest.mark.parametrize(
@@ -60,20 +68,35 @@ def test_no_header_breaks_the_choice(header: str) -> None:
 
 
 def test_a_body_has_the_same_shape_always() -> None:
-    assert ApiError("AUTH_FORBIDDEN").body() == {
-        "error": {"code": "AUTH_FORBIDDEN", "message": CODES["AUTH_FORBIDDEN"].en, "details": {}}
+    assert ApiError(ErrorCode.AUTH_FORBIDDEN).body() == {
+        "error": {"code": "AUTH_FORBIDDEN", "message": ErrorCode.AUTH_FORBIDDEN.en, "details": {}}
     }
-    assert ApiError("AUTH_FORBIDDEN", details={"role": "member"}).body("ko")["error"] == {
+    assert ApiError(ErrorCode.AUTH_FORBIDDEN, details={"role": "member"}).body("ko")["error"] == {
         "code": "AUTH_FORBIDDEN",
-        "message": CODES["AUTH_FORBIDDEN"].ko,
+        "message": ErrorCode.AUTH_FORBIDDEN.ko,
         "details": {"role": "member"},
     }
 
 
 def test_a_message_of_its_own_wins_in_either_language() -> None:
-    error = ApiError("VALIDATION_FAILED", "at most 100 ids")
+    error = ApiError(ErrorCode.VALIDATION_FAILED, "at most 100 ids")
     assert error.body("ko")["error"]["message"] == "at most 100 ids"
 
 
-def test_a_code_of_a_newer_release_counts_as_internal() -> None:
-    assert ApiError("QUANTUM_FLUX").entry == CODES["INTERNAL"]
+def test_a_text_is_parsed_only_when_it_is_a_code() -> None:
+    assert ErrorCode.parse("AUTH_FORBIDDEN") is ErrorCode.AUTH_FORBIDDEN
+    assert ErrorCode.parse("QUANTUM_FLUX") is None
+
+
+def test_a_mistyped_code_is_refused_by_mypy_and_at_construction() -> None:
+    # With `warn_unused_ignores`, mypy fails here should the parameter ever take a plain string again.
+    with pytest.raises(ValueError, match="'AUTH_FORBIDEN' is not an error code"):
+        ApiError("AUTH_FORBIDEN")  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        ApiError(ErrorCode.AUTH_FORBIDEN)  # type: ignore[attr-defined]
+
+
+def test_an_invalid_field_is_named_in_the_details() -> None:
+    error = invalid_field("title", "is too long")
+    assert error.code is ErrorCode.VALIDATION_FAILED
+    assert error.details == {"fields": [{"field": "title", "problem": "is too long"}]}

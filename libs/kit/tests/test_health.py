@@ -27,7 +27,7 @@ class Part:
 async def test_a_service_is_ready_once_all_that_it_needs_was_seen() -> None:
     health = Health({"database": Check(Part().probe)})
     assert not health.is_ready()
-    await health.look()
+    await health.run_checks()
     assert health.is_ready()
     assert health.states() == {"database": True}
 
@@ -41,16 +41,16 @@ async def test_it_is_ready_exactly_while_required_parts_work(error: Exception) -
     database, broker = Part(), Part()
     health = Health({"database": Check(database.probe), "broker": Check(broker.probe, required=False)})
     broker.broken = error
-    await health.look()
+    await health.run_checks()
     assert health.is_ready()
     assert health.states() == {"database": True, "broker": False}
 
     database.broken = error
-    await health.look()
+    await health.run_checks()
     assert not health.is_ready()
 
     database.broken = None
-    await health.look()
+    await health.run_checks()
     assert health.is_ready()
 
 
@@ -60,15 +60,15 @@ async def test_a_part_that_hangs_counts_as_away_and_delays_no_other(monkeypatch:
     stuck.hangs = True
     health = Health({"stuck": Check(stuck.probe), "fine": Check(Part().probe)})
     async with asyncio.timeout(60):
-        await health.look()
+        await health.run_checks()
     assert health.states() == {"stuck": False, "fine": True}
 
 
 async def test_a_stop_makes_it_unready_for_good() -> None:
     health = Health({"database": Check(Part().probe)})
-    await health.look()
+    await health.run_checks()
     health.stop()
-    await health.look()
+    await health.run_checks()
     assert not health.is_ready()
 
 

@@ -46,5 +46,5 @@ def test_no_text_breaks_the_check(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\0", "../../etc/passwd", "٣" * 32, " " + str(uuid.uuid4()), f"{uuid.uuid4()}\n"])
-def test_anything_else_is_none(text: str) -> None:
+def test_other_text_is_no_id(text: str) -> None:
     assert not is_id(text)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit import media
-from kit.media import BadReference, MediaStore
+from kit.media import InvalidReferenceError, MediaStore
 
 GOOD_SEGMENT = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -56,13 +56,13 @@ def test_any_other_reference_is_refused(reference: str) -> None:
     if all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", segment) for segment in reference.split("/")):
         assert Path(os.path.normpath(store.path(reference))).is_relative_to("/srv/media")
     else:
-        with pytest.raises(BadReference):
+        with pytest.raises(InvalidReferenceError):
             store.path(reference)
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "", "/x", "a b"])
-def test_names_of_collected_files_are_held_to_the_same(store: MediaStore, name: str) -> None:
-    with pytest.raises(BadReference):
+def test_refuses_bad_names_of_incoming_files(store: MediaStore, name: str) -> None:
+    with pytest.raises(InvalidReferenceError):
         store.incoming(name)
 
 
@@ -92,7 +92,7 @@ def test_adopting_replaces_what_was_there_at_once(store: MediaStore) -> None:
     assert store.path("videos/v1/thumbnail.jpg").read_bytes() == b"new"
 
 
-def test_a_failed_adoption_changes_nothing(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_adoption_changes_nothing(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.adopt(collect(store, "u1", b"old"), "videos/v1/source")
     whole = collect(store, "u2", b"new")
 
@@ -116,12 +116,12 @@ def test_each_folder_that_may_be_new_is_synced(store: MediaStore, monkeypatch: p
 
 def test_adopting_to_a_bad_reference_keeps_the_file(store: MediaStore) -> None:
     whole = collect(store, "u1")
-    with pytest.raises(BadReference):
+    with pytest.raises(InvalidReferenceError):
         store.adopt(whole, "../outside")
     assert whole.exists()
 
 
-def test_removing_takes_files_and_folders_and_is_content_with_neither(store: MediaStore) -> None:
+def test_removes_files_and_folders_and_accepts_missing_ones(store: MediaStore) -> None:
     store.adopt(collect(store, "u1"), "videos/v1/source")
     store.adopt(collect(store, "u2"), "videos/v1/storyboard/0.jpg")
     store.remove("videos/v1/source")
@@ -144,7 +144,7 @@ def test_removing_a_link_leaves_what_it_points_to(store: MediaStore, tmp_path: P
     assert (archive / "film.mp4").exists()
 
 
-def test_removing_goes_on_where_another_was_faster(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removes_the_rest_while_another_process_removes_too(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.adopt(collect(store, "u1"), "videos/v1/source")
     remove_tree = shutil.rmtree
     calls: list[Path] = []
@@ -160,7 +160,7 @@ def test_removing_goes_on_where_another_was_faster(store: MediaStore, monkeypatc
     assert not store.path("videos/v1").exists()
 
 
-def test_a_folder_that_can_not_be_removed_is_no_success(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raises_when_a_folder_can_not_be_removed(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.adopt(collect(store, "u1"), "videos/v1/source")
 
     def refused(path: Path) -> None:
@@ -193,7 +193,7 @@ def listing_that_is_out_of_date(victim: Path) -> object:
     return scandir
 
 
-def test_clearing_goes_on_when_a_file_is_adopted_meanwhile(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clearing_skips_a_file_that_is_adopted_meanwhile(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         os.utime(collect(store, name), (1000, 1000))
     monkeypatch.setattr(os, "scandir", listing_that_is_out_of_date(store.incoming("b")))
@@ -209,7 +209,7 @@ def test_folders_are_listed_with_their_last_change(store: MediaStore) -> None:
     assert list(store.folders("videos")) == [("v1", 1000.0)]
 
 
-def test_listing_goes_on_when_a_folder_is_removed_meanwhile(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_skips_a_folder_that_is_removed_meanwhile(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         store.path(f"videos/{name}").mkdir(parents=True)
     monkeypatch.setattr(os, "scandir", listing_that_is_out_of_date(store.path("videos/b")))

@@ -27,7 +27,7 @@ def content(folder: Path, path: str) -> bytes:
         os.close(descriptor)
 
 
-def test_a_file_in_folders(folder: Path) -> None:
+def test_opens_a_file_in_folders(folder: Path) -> None:
     assert content(folder, "a/b/film") == b"film"
 
 
@@ -48,7 +48,7 @@ def test_no_link_is_followed(folder: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["none", "a/none/film", "a/b/film/more"])
-def test_what_is_not_there(folder: Path, path: str) -> None:
+def test_raises_for_missing_files(folder: Path, path: str) -> None:
     with pytest.raises(OSError, match=r"."):
         open_below(folder, path)
 
@@ -63,6 +63,6 @@ def test_nothing_stays_open(folder: Path) -> None:
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
-def test_a_pipe_makes_nobody_wait(folder: Path) -> None:
+def test_opening_a_pipe_does_not_block(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     os.close(open_below(folder, "pipe"))

@@ -22,7 +22,7 @@ from kit.web.server import listen_all
 
 
 class Settings(ServiceSettings):
-    """Nothing more than every service is told."""
+    """The settings that every service has."""
 
 
 Step = Callable[[], Awaitable[None]]
@@ -111,7 +111,7 @@ def test_a_role_is_a_part_of_the_service(role: Role, *, answers: bool, works: bo
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_stops_the_server_in_an_orderly_way(tmp_path: Path, number: signal.Signals) -> None:
     service = a_service(tmp_path, [])
-    await service.health.look()
+    await service.health.run_checks()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = HttpServer(service.app, load(Settings, drain_sec=5))

@@ -47,7 +47,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_every_part_reads_the_prefixed_variables(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MARQUEE_HTTP_PORT", "0")
-    environment.setenv("DATABASE_URL", "sqlite+aiosqlite:///somebody-elses.db")
+    environment.setenv("DATABASE_URL", "sqlite+aiosqlite:///another-programs.db")
     settings = load(Whole)
     assert settings.http_port == 0
     assert settings.database_url == GOOD["MARQUEE_DATABASE_URL"]
@@ -56,7 +56,7 @@ def test_every_part_reads_the_prefixed_variables(environment: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("part", [DatabaseSettings, BrokerSettings, MediaSettings])
-def test_whichever_part_comes_last_the_prefix_stays(part: type[BaseSettings]) -> None:
+def test_prefix_holds_for_any_order_of_bases(part: type[BaseSettings]) -> None:
     for bases in ((ServiceSettings, part), (part, ServiceSettings)):
         both: Any = type("Both", bases, {})
         config = both.model_config
@@ -120,14 +120,14 @@ def test_a_bad_value_is_named_in_one_sentence(name: str, value: str, environment
     ("name", "value"),
     [("MARQUEE_PIN", "x7q"), ("MARQUEE_DATABASE_URL", "postgres://marquee:x7q@db/auth")],
 )
-def test_a_refused_secret_is_shown_nowhere(name: str, value: str, environment: pytest.MonkeyPatch) -> None:
+def test_refused_secret_is_not_in_the_message(name: str, value: str, environment: pytest.MonkeyPatch) -> None:
     environment.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load(Whole)
     assert "x7q" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_secret_is_not_shown_with_its_settings(environment: pytest.MonkeyPatch) -> None:
+def test_repr_hides_secrets(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MARQUEE_PIN", "abc-123-xyz")
     assert "abc-123-xyz" not in repr(load(Whole))
 
@@ -142,12 +142,12 @@ def test_a_misspelt_name_stops_the_start() -> None:
         refuse_typos(names([Whole]), {**GOOD, "MARQUEE_HTTP_PROT": "80"})
 
 
-def test_a_strange_name_is_only_reported() -> None:
+def test_unknown_name_is_only_reported() -> None:
     environment = {**GOOD, "MARQUEE_WEATHER": "fine", "HTTP_PROT": "80"}
     assert refuse_typos(names([Whole]), environment) == ["MARQUEE_WEATHER"]
 
 
-def test_the_start_is_stopped_with_the_sentence_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_start_prints_the_message_alone(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         stop_start(SettingsError("MARQUEE_BROKER_URL is not set."))
     assert caught.value.code == 2

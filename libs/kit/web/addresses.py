@@ -1,4 +1,4 @@
-"""Client addresses: which proxies are believed, and how much of an address counts as one client."""
+"""Client addresses: which proxies are trusted, and which addresses count as one client."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def plain_address(address: str) -> str:
 
 @functools.lru_cache(maxsize=_KEPT)
 def client_network(address: str) -> str:
-    """Return what limits count an address by: an IPv4 address itself, the /64 of an IPv6 address.
+    """Return the key by which limits count an address: an IPv4 address itself, the /64 of an IPv6 address.
 
-    What is no address (a Unix socket's peer has none) counts as it is.
+    Other text (a Unix socket's peer has no address) is returned as it is.
     """
     parsed = _parsed(plain_address(address))
     if not isinstance(parsed, ipaddress.IPv6Address):
@@ -63,14 +63,14 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 class ForwardedHeaders:
-    """ASGI middleware that takes the client's address and scheme from proxies, as far as they are trusted.
+    """ASGI middleware that takes the client's address and scheme from trusted proxies.
 
     `X-Forwarded-For` is read from the right: the first address that is no trusted proxy's is the client's. When all
     are, the leftmost is: the client is in the proxies' own network.
 
     Args:
-        app: what answers.
-        trusted: networks of the proxies that are believed. Headers of any other peer change nothing.
+        app: the wrapped application.
+        trusted: networks of the trusted proxies. Headers of any other peer are ignored.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from kit.auth.authentication import Authenticate
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.telemetry import collect_metrics
 from kit.web.errors import on_api_error, on_http_exception, on_validation_error
@@ -32,13 +32,13 @@ def create_app(
     routers: Mapping[str, APIRouter],
     max_body_bytes: Callable[[Scope], int | None] | None = None,
 ) -> FastAPI:
-    """The HTTP application of a service.
+    """Build the HTTP application of a service.
 
     Args:
         service: its name in logs and metrics.
         title: its name in the API documentation.
         health: what `/readyz` reports.
-        authenticate: finds the caller of protected routes; None where a service has none.
+        authenticate: authenticates callers of protected routes; None where a service has none.
         routers: its routes, by OpenAPI tag.
         max_body_bytes: the largest request body of a path; None for no limit. One MiB everywhere by default.
     """
@@ -50,7 +50,7 @@ def create_app(
         openapi_url=None,
         # A redirect would be made from the Host header, and would not be in the one error format.
         redirect_slashes=False,
-        responses=errors("VALIDATION_FAILED", "AUTH_INVALID_TOKEN", "AUTH_FORBIDDEN"),
+        responses=errors(ErrorCode.VALIDATION_FAILED, ErrorCode.AUTH_INVALID_TOKEN, ErrorCode.AUTH_FORBIDDEN),
     )
     app.state.authenticate = authenticate
     app.add_exception_handler(ApiError, on_api_error)

@@ -1,4 +1,4 @@
-"""Answers to requests that fail: one format for all errors."""
+"""Responses to failed requests: one format for all errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class BodyTooLargeError(HTTPException):
-    """The client sent more than the route takes. Of what reading a body raises, FastAPI passes only its own kind on."""
+    """The request body is above the route's limit. An HTTPException: FastAPI hides others raised by reading."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -24,11 +24,11 @@ class BodyTooLargeError(HTTPException):
 
 
 def error_response(error: ApiError, accept_language: str) -> JSONResponse:
-    """The HTTP form of an error."""
-    status = error.entry.http_status
+    """Build the response for an error."""
+    status = error.code.http_status
     response = JSONResponse(error.body(accept_language), status_code=status, headers=error.headers)
     if status == HTTPStatus.UNAUTHORIZED:
-        # Every 401 has a challenge (RFC 9110, 15.5.2), also of routes that look at no credentials but a body or ticket.
+        # Every 401 has a challenge (RFC 9110, 15.5.2), also on routes whose credentials are a body or a ticket.
         for challenge in error.challenges:
             response.headers.append("WWW-Authenticate", challenge)
     return response
@@ -41,17 +41,20 @@ async def on_api_error(request: Request, error: Exception) -> Response:
 
 
 _BY_STATUS = {
-    404: "CONTENT_NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    413: "REQUEST_TOO_LARGE",
-    416: "STREAM_RANGE_INVALID",
+    404: ErrorCode.CONTENT_NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    413: ErrorCode.REQUEST_TOO_LARGE,
+    416: ErrorCode.STREAM_RANGE_INVALID,
 }
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the framework refused (no route, wrong method, body too large) in the one error format."""
+    """Answer errors of the framework (no route, wrong method, body too large) in the one error format."""
     assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types its handlers
-    code = _BY_STATUS.get(error.status_code, "VALIDATION_FAILED" if error.status_code < 500 else "INTERNAL")  # noqa: PLR2004
+    code = _BY_STATUS.get(
+        error.status_code,
+        ErrorCode.VALIDATION_FAILED if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.INTERNAL,
+    )
     details = {"limit_bytes": error.limit} if isinstance(error, BodyTooLargeError) else None
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -61,25 +64,25 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """All methods that the path of a request has routes for (RFC 9110, 10.2.1); a route itself knows its own only."""
-    asked = {"type": "http", "path": request.scope["path"], "root_path": request.scope.get("root_path", "")}
+    """Return all methods that a path has routes for (RFC 9110, 10.2.1); a route itself only knows its own."""
+    scope = {"type": "http", "path": request.scope["path"], "root_path": request.scope.get("root_path", "")}
     return [
         method
         for method in _METHODS
         if any(
-            route.matches({**asked, "method": method, "headers": []})[0] is Match.FULL
+            route.matches({**scope, "method": method, "headers": []})[0] is Match.FULL
             for route in request.app.router.routes
         )
     ]
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:
-    """Answer a request whose parameters or body are not valid with VALIDATION_FAILED and the fields at fault."""
+    """Answer a request with invalid parameters or body with VALIDATION_FAILED and the fields at fault."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - how Starlette types its handlers
     fields = [
         {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "problem": str(item["msg"])}
         for item in error.errors()
     ]
     return error_response(
-        ApiError("VALIDATION_FAILED", details={"fields": fields}), request.headers.get("Accept-Language", "")
+        ApiError(ErrorCode.VALIDATION_FAILED, details={"fields": fields}), request.headers.get("Accept-Language", "")
     )

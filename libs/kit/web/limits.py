@@ -1,6 +1,6 @@
-"""How many requests a minute are taken: counted by verified user, or by address for what is not verified.
+"""Limits on requests a minute: counted by verified user, or by address for unverified requests.
 
-The gateway in front, nginx or that of embedded mode, says in `LIMIT_HEADER` what a request with credentials counts as.
+The gateway in front, nginx or that of embedded mode, names in `LIMIT_HEADER` the limit of a request with credentials.
 It can't verify credentials; the service can, and counts. Why: docs/adr/0018.
 """
 
@@ -8,68 +8,66 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, get_args
 
 from kit.auth.tokens import Caller
+from kit.cache import LruCache
 from kit.web.addresses import client_network
 
 LIMIT_HEADER: Final = b"x-marquee-limit"
-"""From the gateway: `address` for ordinary requests, `user` for what pages and players ask for by the dozen."""
+"""Set by the gateway: `address` for ordinary requests, `user` for those that pages and players send by the dozen."""
 WINDOW_SEC: Final = 60
 MAX_KEYS: Final = 100_000
 
 Limited = Literal["address", "user"]
-"""What a path counts as: see `LIMIT_HEADER`."""
+"""The limit that a path counts for: see `LIMIT_HEADER`."""
 LIMITED: Final[frozenset[str]] = frozenset(get_args(Limited))
 
 
 class Count(NamedTuple):
-    """The answer of a limit."""
+    """The result of counting a request against a limit."""
 
-    is_taken: bool
+    is_allowed: bool
     left: int
-    """Requests that would still be taken now."""
+    """Requests that would still be allowed now."""
     wait_sec: float
-    """Until the next one is taken, where this one is not; until all are, otherwise."""
+    """Seconds until the next one is allowed, where this one is not; until the whole limit is free, otherwise."""
 
 
 class RateLimit:
-    """Takes so many requests at once, and as many in each minute after (the generic cell rate algorithm, ITU-T I.371).
+    """Allows a burst of requests, and as many in each minute after it (the generic cell rate algorithm, ITU-T I.371).
 
-    It does what nginx's `limit_req` does with a burst of as many, and keeps one number a key.
+    Behaves like nginx's `limit_req` with a burst of the same size, and keeps one number a key.
 
     Args:
-        per_minute: how many.
-        clock: seconds that never go back.
+        per_minute: the burst, and the requests a minute.
+        clock: monotonic seconds.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
         self._step = WINDOW_SEC / per_minute
         self._clock = clock
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._full_at = LruCache[str, float](MAX_KEYS)
 
     def take(self, key: str) -> Count:
-        """Count a request, unless there is no room for it."""
+        """Count a request if the limit allows it."""
         now = self._clock()
-        busy_sec = max(0.0, self._full_at.get(key, now) - now) + self._step
+        full_at = self._full_at.peek(key)
+        busy_sec = self._step if full_at is None else max(0.0, full_at - now) + self._step
         # Sums of steps are not exact.
         over_sec = busy_sec - WINDOW_SEC - 1e-6
         if over_sec > 0:
             return Count(False, 0, over_sec)
-        self._full_at[key] = now + busy_sec
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > MAX_KEYS:
-            self._full_at.popitem(last=False)
+        self._full_at.put(key, now + busy_sec)
         return Count(True, int((WINDOW_SEC - busy_sec + 1e-6) / self._step), busy_sec)
 
 
-class Verdict(NamedTuple):
-    """What becomes of a request, and the headers that tell of the limit (IETF draft `RateLimit` header fields)."""
+class LimitDecision(NamedTuple):
+    """Whether a request is allowed, and the headers about the limit (IETF draft `RateLimit` header fields)."""
 
-    is_taken: bool
+    is_allowed: bool
     headers: dict[str, str]
 
 
@@ -77,9 +75,9 @@ class RequestLimits:
     """The limits of a platform or of one of its processes.
 
     Args:
-        per_address: ordinary requests a minute, of one login; of one address for what is not verified.
-        per_user: requests a minute of one user, all told; of one address for what comes by the dozen unverified.
-        clock: seconds that never go back.
+        per_address: ordinary requests a minute, of one login; of one address for unverified ones.
+        per_user: requests a minute of one user in all; of one address for unverified requests with the limit `user`.
+        clock: monotonic seconds.
     """
 
     def __init__(self, per_address: int, per_user: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,37 +87,37 @@ class RequestLimits:
             {"address": RateLimit(per_address, clock), "user": RateLimit(per_user, clock)} for _ in range(2)
         )
 
-    def count_anonymous(self, limited: Limited, address: str) -> Verdict:
-        """Count a request without credentials: it shares the limit of its address."""
-        return _verdict(limited, self._anonymous[limited], client_network(address))
+    def count_anonymous(self, limited: Limited, address: str) -> LimitDecision:
+        """Count a request without credentials against the limit of its address."""
+        return _decide(limited, self._anonymous[limited], client_network(address))
 
-    def count_refused(self, limited: Limited, address: str) -> Verdict:
-        """Count a request with wrong credentials: they share another limit, so that people can log in beside them."""
-        return _verdict(limited, self._refused[limited], client_network(address))
+    def count_refused(self, limited: Limited, address: str) -> LimitDecision:
+        """Count a request with invalid credentials: their own limit keeps logging in possible."""
+        return _decide(limited, self._refused[limited], client_network(address))
 
-    def count_verified(self, limited: Limited, caller: Caller, address: str) -> Verdict:
-        """Count a request of a known user, whatever others at the same address do.
+    def count_verified(self, limited: Limited, caller: Caller, address: str) -> LimitDecision:
+        """Count a request of a verified user, independent of others at the same address.
 
-        People of one household often share an account: ordinary requests count by login. Basic credentials have none,
-        and count by user and address.
+        Members of a household often share an account: ordinary requests count by login session. Basic credentials have
+        none, and count by user and address.
         """
         if limited == "address":
-            login = caller.session_id or f"{caller.user_id} {client_network(address)}"
-            verdict = _verdict("login", self._logins, login)
-            if not verdict.is_taken:
-                return verdict
-            of_user = _verdict("user", self._users, caller.user_id)
-            return verdict if of_user.is_taken else of_user
-        return _verdict("user", self._users, caller.user_id)
+            login = caller.login_session_id or f"{caller.user_id} {client_network(address)}"
+            decision = _decide("login", self._logins, login)
+            if not decision.is_allowed:
+                return decision
+            of_user = _decide("user", self._users, caller.user_id)
+            return decision if of_user.is_allowed else of_user
+        return _decide("user", self._users, caller.user_id)
 
 
-def _verdict(name: str, limit: RateLimit, key: str) -> Verdict:
+def _decide(name: str, limit: RateLimit, key: str) -> LimitDecision:
     count = limit.take(key)
     wait_sec = max(1, math.ceil(count.wait_sec))
     headers = {
         "RateLimit-Policy": f'"{name}";q={limit.per_minute};w={WINDOW_SEC}',
         "RateLimit": f'"{name}";r={count.left};t={wait_sec}',
     }
-    if not count.is_taken:
+    if not count.is_allowed:
         headers |= {"Retry-After": str(wait_sec), "Cache-Control": "no-store"}
-    return Verdict(count.is_taken, headers)
+    return LimitDecision(count.is_allowed, headers)

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.auth.authentication import caller_or_none, client_address
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.telemetry import HTTP_SECONDS, accept_request_id, continue_trace, service_context
 from kit.web.errors import BodyTooLargeError, error_response
 from kit.web.limits import LIMIT_HEADER, LIMITED, Limited, RequestLimits
@@ -30,12 +30,12 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-"""What every answer carries, unless it says otherwise itself."""
+"""Headers of every response that does not set them itself."""
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 
 
 class RequestMiddleware:
-    """The outermost ASGI middleware: it never buffers, so it costs a stream nothing."""
+    """The outermost ASGI middleware. It never buffers, so that streams pass unchanged."""
 
     def __init__(self, app: ASGIApp, service: str, max_body_bytes: Callable[[Scope], int | None]) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class RequestMiddleware:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,10 +62,10 @@ class RequestMiddleware:
                 # Here and not in a handler of the app: that one would answer outside of this middleware.
                 log.exception("request_crashed", path=scope["path"])
                 if exchange.status:
-                    # The answer has begun; only a broken connection tells the client that it is not whole.
+                    # The response has begun; only a broken connection shows the client that it is incomplete.
                     raise
                 language = Headers(scope=scope).get("Accept-Language", "")
-                await error_response(ApiError("INTERNAL"), language)(scope, exchange.receive, exchange.send)
+                await error_response(ApiError(ErrorCode.INTERNAL), language)(scope, exchange.receive, exchange.send)
             finally:
                 self._report(exchange)
 
@@ -93,15 +93,15 @@ _TRACE_HEADERS = frozenset({b"x-request-id", b"traceparent"})
 
 
 async def _refusal_by_limit(scope: Scope, exchange: _Exchange) -> Response | None:
-    """Count a request that the gateway left to be counted; return the answer to one that is not taken.
+    """Count a request that the gateway left to the service; return the response when it is over the limit.
 
-    Who calls is found out here, before routing: a public route doesn't ask, and would let made-up credentials through.
+    The caller is authenticated here, before routing: a public route does not, and would accept made-up credentials.
     """
     app: FastAPI | None = scope.get("app")
     limits: RequestLimits | None = getattr(app.state, "limits", None) if app is not None else None
     if app is None or limits is None:
         return None
-    # Ours comes last where a client sent one, too.
+    # The gateway's comes last where a client sent one, too.
     limited = next((value for name, value in reversed(scope["headers"]) if name == LIMIT_HEADER), b"").decode("latin-1")
     if limited not in LIMITED:
         return None
@@ -109,19 +109,19 @@ async def _refusal_by_limit(scope: Scope, exchange: _Exchange) -> Response | Non
     caller = await caller_or_none(request) if app.state.authenticate else None
     address = client_address(request)
     if caller is None:
-        verdict = limits.count_refused(cast("Limited", limited), address)
+        decision = limits.count_refused(cast("Limited", limited), address)
     else:
-        verdict = limits.count_verified(cast("Limited", limited), caller, address)
-    if verdict.is_taken:
-        exchange.headers = verdict.headers
+        decision = limits.count_verified(cast("Limited", limited), caller, address)
+    if decision.is_allowed:
+        exchange.headers = decision.headers
         return None
-    log.warning("http_rate_limited", client=address, path=scope["path"], limit=verdict.headers["RateLimit"])
-    refusal = ApiError("RATE_LIMITED", headers=verdict.headers)
+    log.warning("http_rate_limited", client=address, path=scope["path"], limit=decision.headers["RateLimit"])
+    refusal = ApiError(ErrorCode.RATE_LIMITED, headers=decision.headers)
     return error_response(refusal, request.headers.get("Accept-Language", ""))
 
 
 class _Exchange:
-    """One request and its answer, watched as they pass."""
+    """Counts and completes one request and its response as they pass."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, limit: int | None) -> None:
         self.scope = scope
@@ -129,7 +129,7 @@ class _Exchange:
         self.status = 0
         self.bytes_sent = 0
         self.headers: Mapping[str, str] = {}
-        """What the answer tells besides."""
+        """Additional headers of the response."""
         self._receive = receive
         self._send = send
         self._request_id = request_id
@@ -147,10 +147,10 @@ class _Exchange:
         return message
 
     async def _drain(self) -> None:
-        """Takes in the rest of a body that was refused before it was read.
+        """Read and discard the rest of a body that was refused before it was read.
 
-        A client that is still sending when the answer comes often never sees the answer, only a broken connection.
-        Bounded: who sends far more than this is cut off. Who asked first (`Expect: 100-continue`) sends nothing.
+        A client that is still sending when the response arrives often sees only a broken connection. At most
+        `DRAIN_BYTES` and `DRAIN_SEC`: longer bodies are cut off. A client that waits for `100 Continue` sends nothing.
         """
         if any(name == b"expect" for name, _ in self.scope["headers"]):
             return
@@ -179,7 +179,7 @@ class _Exchange:
             message = {**message, "sent": partial(self._count, message.get("sent"))}
         await self._send(message)
 
-    def _count(self, tell: Callable[[int], None] | None, count: int) -> None:
+    def _count(self, report: Callable[[int], None] | None, count: int) -> None:
         self.bytes_sent += count
-        if tell:
-            tell(count)
+        if report:
+            report(count)

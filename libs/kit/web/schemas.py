@@ -1,4 +1,4 @@
-"""What requests and answers of all services are made of: models, pages, errors in the OpenAPI document."""
+"""Parts of requests and responses that all services share: base models, pages, errors in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from kit.errors import CODES
+from kit.errors import ErrorCode
 
 T = TypeVar("T")
 
@@ -70,22 +70,22 @@ def _refuse_python_numbers(value: object) -> object:
 
 
 DECIMAL = BeforeValidator(_refuse_python_numbers)
-"""For numbers that come as text: digits of ASCII, without the underscores and blanks that Python allows in them."""
+"""Validator of numbers in text: ASCII digits, without the underscores and blanks that Python allows."""
 
 
 def paging(
     page: Annotated[int, DECIMAL, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, DECIMAL, Query(ge=1, le=100)] = 20,
 ) -> Paging:
-    """The paging parameters of a list."""
+    """Parse the paging parameters of a list."""
     return Paging(page=page, page_size=page_size)
 
 
-def errors(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for a route that can answer with these codes."""
+def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of a route that can answer with these codes."""
     answers: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        status = CODES[code].http_status
+        status = code.http_status
         text = answers.get(status, {}).get("description")
         answers[status] = {"model": ErrorBody, "description": f"{text}, `{code}`" if text else f"`{code}`"}
     return answers

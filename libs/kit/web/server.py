@@ -1,8 +1,8 @@
 """The HTTP server of a process, and how it stops.
 
-A stop goes step by step. For a notice period the service is not ready but still answers, so that whoever sends requests
-can hear of it. Then the listener closes, and with it each connection on which nothing is being answered. What is being
-answered gets its time; what is not done by then is cut off.
+A stop has three steps. For a notice period the service is not ready but still answers, so that load balancers can
+notice. Then the listener and all idle connections close. Running responses get `drain_sec` seconds; those that are not
+complete by then are cut off.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _CLOSE = (b"connection", b"close")
 
 
 class HttpServer(uvicorn.Server):
-    """Uvicorn under our own signals.
+    """Uvicorn with signal handling and draining of our own.
 
     Args:
-        app: what answers.
-        settings: the process's.
+        app: the application.
+        settings: settings of the process.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
@@ -51,14 +51,14 @@ class HttpServer(uvicorn.Server):
                 self._answer,
                 interface="asgi3",
                 http=type("Protocol", (ZeroCopyProtocol,), {"arrival_sec": settings.request_timeout_sec}),
-                # No service speaks it: an offer is ignored, as any other is.
+                # No service speaks WebSocket: the offer is ignored, as any other upgrade is.
                 ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
                 server_header=False,
                 date_header=True,
-                # `ForwardedHeaders` does; uvicorn's own way knows no IPv4 addresses of IPv6 sockets.
+                # `ForwardedHeaders` does it; uvicorn's own does not handle IPv4 addresses of IPv6 sockets.
                 proxy_headers=False,
                 timeout_keep_alive=75,
                 backlog=4096,
@@ -66,7 +66,7 @@ class HttpServer(uvicorn.Server):
         )
 
     def stop(self) -> None:
-        """Begins to stop; called again, it waits for nothing any more."""
+        """Begin to stop; called again, stop at once."""
         if self._stopping:
             self.should_exit = self.force_exit = True
             return
@@ -76,11 +76,11 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to `run_until_signal`."""
+        """Leave the signals to `run_until_signal`."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Called by uvicorn ten times a second: whether to stop serving."""
+        """Return whether to stop serving; uvicorn calls it ten times a second."""
         is_over = await super().on_tick(counter)
         self._refuse_keep_alive()
         return is_over
@@ -103,7 +103,7 @@ class HttpServer(uvicorn.Server):
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called by uvicorn when serving is over: takes nothing new, and sees to what is being answered."""
+        """Close the listeners and drain the connections; uvicorn calls it at the end of serving."""
         for listener in self._listeners:
             listener.close()
         for sock in sockets or []:
@@ -115,7 +115,7 @@ class HttpServer(uvicorn.Server):
         log.warning("answers_cut_off", connections=len(self.server_state.connections))
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        # Whoever answers is told that the client is gone; who does not listen is not asked.
+        # Handlers receive `http.disconnect`; those that ignore it are cancelled.
         self._cuts_off = True
         self.force_exit = False
         if not await self._becomes_idle(_LAST_WORDS_SEC):
@@ -125,7 +125,7 @@ class HttpServer(uvicorn.Server):
             await asyncio.wait(tasks, timeout=_LAST_WORDS_SEC)
 
     async def _becomes_idle(self, seconds: float) -> bool:
-        """Waits until nothing is being answered; False when that takes too long, or nobody wants to wait for it."""
+        """Wait until no response is running; return False after `seconds`, or after a second signal."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while self.server_state.connections or self.server_state.tasks:
@@ -135,8 +135,8 @@ class HttpServer(uvicorn.Server):
         return True
 
     def _refuse_keep_alive(self) -> None:
-        """Has every response say that its connection ends with it (RFC 9112, 9.6)."""
-        # Uvicorn makes the list anew once a second.
+        """Add `Connection: close` to every response (RFC 9112, 9.6)."""
+        # Uvicorn rebuilds the list once a second.
         if self._stopping and _CLOSE not in self.server_state.default_headers:
             self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
@@ -151,11 +151,11 @@ class HttpServer(uvicorn.Server):
 
 
 class Listeners(list[socket.socket]):
-    """The listening sockets of a process, all with one port. Leaving its context closes them."""
+    """The listening sockets of a process, all with one port; a context manager that closes them."""
 
     @property
     def port(self) -> int:
-        """Their port."""
+        """Return the port of all sockets."""
         port: int = self[0].getsockname()[1]
         return port
 
@@ -179,7 +179,7 @@ def listen_all(hosts: str, port: int) -> Listeners:
         port: the same for all; for 0 the first address takes a free one.
 
     Raises:
-        SettingsError: an address can't be had.
+        SettingsError: an address is taken or invalid.
     """
     addresses = list(dict.fromkeys(address.strip().strip("[]") for address in hosts.split(",")))
     names_ipv4 = any(":" not in address for address in addresses)
@@ -194,15 +194,15 @@ def listen_all(hosts: str, port: int) -> Listeners:
 
 
 def listen(host: str, port: int, *, dual_stack: bool = False) -> socket.socket:
-    """A listening TCP socket.
+    """Return a listening TCP socket.
 
     Args:
         host: its address.
         port: its port; 0 takes a free one.
-        dual_stack: whether a socket of IPv6 takes connections of IPv4, too.
+        dual_stack: whether an IPv6 socket accepts IPv4 connections, too.
 
     Raises:
-        SettingsError: the address can't be had.
+        SettingsError: the address is taken or invalid.
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -220,7 +220,7 @@ def listen(host: str, port: int, *, dual_stack: bool = False) -> socket.socket:
 
 
 def allow_connections() -> None:
-    """Takes as many descriptors as the system gives without being asked twice: each viewer needs one or two.
+    """Raise the limit of open files as far as the system allows: each viewer needs one or two.
 
     The usual soft limit, 1,024, is meant for programs that wait with `select(2)`.
     """
@@ -233,13 +233,13 @@ def allow_connections() -> None:
 async def run_until_signal(
     server: HttpServer, listeners: Sequence[socket.socket], on_signal: Callable[[], None], lifeline: int | None = None
 ) -> None:
-    """Serves HTTP until SIGTERM or SIGINT; a second signal waits for nothing any more.
+    """Serve HTTP until SIGTERM or SIGINT; a second signal stops at once.
 
     Args:
-        server: what serves.
-        listeners: where requests come in; closed at the end.
-        on_signal: told at once that the process is going to stop.
-        lifeline: a descriptor that can be read from when the parent is gone, which ends serving, too.
+        server: the server.
+        listeners: listening sockets; closed at the end.
+        on_signal: called at once when the process is going to stop.
+        lifeline: a descriptor that becomes readable when the parent has ended, which ends serving, too.
     """
     loop = asyncio.get_running_loop()
 
@@ -251,7 +251,7 @@ async def run_until_signal(
         loop.remove_reader(lifeline)
         log.error("parent_gone")
         stop()
-        # There is nobody to give notice to, and the next parent wants the port.
+        # No load balancer watches an orphan, and the next parent needs the port.
         server.should_exit = True
 
     for number in (signal.SIGTERM, signal.SIGINT):

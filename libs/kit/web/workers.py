@@ -1,8 +1,8 @@
 """Several processes that serve one port: the parent keeps them running, and they share its listening sockets.
 
-Each worker is this program again, told on its command line what it inherits: the listening sockets, and one end of a
-pipe whose other end only the parent holds. When the parent is gone, however it went, the pipe tells, and the worker
-stops.
+Each worker is this program again; its command line names the descriptors that it inherits: the listening sockets, and
+one end of a pipe whose other end only the parent holds. When the parent ends, for whatever reason, that end becomes
+readable, and the worker stops.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from kit.telemetry import METRICS_FOLDER
 log = structlog.get_logger()
 
 STABLE_SEC = 10.0
-"""A worker that lives for so long is not one that fails again and again."""
+"""A worker that ran for so long restarts without a growing pause."""
 
 FIRST_PAUSE_SEC = 0.1
 LONGEST_PAUSE_SEC = 30.0
@@ -37,21 +37,21 @@ _BAD_SETTINGS = 2
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a worker has from its parent."""
+    """The descriptors that a worker has from its parent."""
 
     listeners: Sequence[socket.socket]
-    """Where requests come in."""
+    """Listening sockets."""
     lifeline: int
-    """A descriptor that can be read from when the parent is gone."""
+    """A descriptor that becomes readable when the parent has ended."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what a parent tells its workers to a command line; people have no use for it."""
+    """Add the hidden option by which a parent passes descriptors to its workers."""
     parser.add_argument("--inherits", nargs="+", type=int, metavar="DESCRIPTOR", help=argparse.SUPPRESS)
 
 
 def inheritance(arguments: argparse.Namespace) -> Inheritance | None:
-    """What this process has from its parent; None if it is no worker."""
+    """Return the descriptors that this process has from its parent; None if it is no worker."""
     given = getattr(arguments, "inherits", None)
     if given is None:
         return None
@@ -60,12 +60,12 @@ def inheritance(arguments: argparse.Namespace) -> Inheritance | None:
 
 
 def run_workers(count: int, listeners: Sequence[socket.socket], stop_sec: float) -> int:
-    """Keeps workers running until SIGTERM or SIGINT, and answers the exit status of the whole.
+    """Keep workers running until SIGTERM or SIGINT; return the exit status for the whole.
 
     Args:
-        count: how many.
-        listeners: where requests come in.
-        stop_sec: how long they may take to stop; what is left then is killed.
+        count: number of workers.
+        listeners: listening sockets.
+        stop_sec: seconds that they may take to stop; the rest are killed then.
     """
     with tempfile.TemporaryDirectory(prefix="metrics-") as metrics:
         return asyncio.run(_Workers(listeners, metrics).run(count, stop_sec))
@@ -86,7 +86,7 @@ class _Workers:
             loop.add_signal_handler(signal_number, self._stop)
         keepers = [asyncio.ensure_future(self._keep_running(number)) for number in range(count)]
         await self._stopping.wait()
-        # New ones would find nobody to take their connections.
+        # No worker accepts new connections any more.
         for listener in self._listeners:
             listener.close()
         _, late = await asyncio.wait(keepers, timeout=stop_sec)
@@ -100,7 +100,7 @@ class _Workers:
         return self._status
 
     def _stop(self) -> None:
-        """Passes the signal on, each time: a second one doesn't wait."""
+        """Pass the signal on, each time: after a second one workers stop at once."""
         self._stopping.set()
         for process in self._processes:
             process.terminate()
@@ -113,7 +113,7 @@ class _Workers:
             if self._stopping.is_set():
                 return
             if status == _BAD_SETTINGS:
-                # It has said why, and would again.
+                # It has logged why, and would again.
                 self._status = status
                 self._stop()
                 return
@@ -147,5 +147,5 @@ class _Workers:
 
 
 def _own_command() -> Sequence[str]:
-    """The command line that this process was started with."""
+    """Return the command line that this process was started with."""
     return [sys.executable, *sys.orig_argv[1:]]

@@ -1,4 +1,4 @@
-"""Real films, small and made with the ffmpeg program: what encoders and muxers really write."""
+"""Small real films made with the ffmpeg program, as encoders and muxers really write them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ title=Trois
 
 
 def ffmpeg(*arguments: str | Path) -> None:
-    """Runs ffmpeg; what it complains of is an error."""
+    """Run ffmpeg; any message of it is an error."""
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     assert done.returncode == 0, done.stderr
@@ -65,7 +65,7 @@ AAC = ("-c:a", "aac", "-b:a", "48k")
 
 
 def encoded(*codecs: str, seen: float = 10, heard: float = 10) -> Callable[[Films, Path], None]:
-    """A film of pictures and sound, made by these options."""
+    """Return a film of pictures and sound, made with these options."""
 
     def make(_films: Films, path: Path) -> None:
         ffmpeg(*pictures(seen), *sound(heard), *codecs, path)
@@ -74,7 +74,7 @@ def encoded(*codecs: str, seen: float = 10, heard: float = 10) -> Callable[[Film
 
 
 class Films:
-    """Films by name, made when they are first asked for.
+    """Films by name, made when they are first needed.
 
     Args:
         folder: where they are kept.
@@ -84,7 +84,7 @@ class Films:
         self.folder = folder
 
     def get(self, name: str) -> Path:
-        """The film of that name."""
+        """Return the film of that name."""
         path = self.folder / name
         if not path.exists():
             RECIPES[name](self, path)
@@ -179,7 +179,7 @@ def _co64(shift: int) -> Callable[[Node], bytes]:
 
 
 def rebuilt(data: bytes, base: int, changes: dict[bytes, Callable[[Node], bytes]]) -> bytes:
-    """The boxes of a file, with some of them made anew."""
+    """Return the boxes of a file with some of them replaced."""
 
     def written(node: Node) -> bytes:
         if change := changes.get(node.kind):

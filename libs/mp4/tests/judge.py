@@ -1,4 +1,4 @@
-"""Says whether a virtual file is the right one, by looking at each sample of it and of its source."""
+"""Check a virtual file by comparing each sample of it with its source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HALF_MS = Fraction(1, 2000)
 
 @contextmanager
 def opened(data: bytes) -> Iterator[BinaryIO]:
-    """A file with such a content, in memory."""
+    """Return an open file in memory with this content."""
     with os.fdopen(os.memfd_create("film"), "w+b", buffering=0) as file:
         file.write(data)
         yield file
@@ -28,7 +28,7 @@ def build_of(data: bytes, start_sec: float) -> VirtualFile:
 
 
 def content(virtual: VirtualFile, data: bytes) -> bytes:
-    """The virtual file's bytes."""
+    """Return the virtual file's bytes."""
     pieces = [data[span.offset : span.offset + span.count] for span in virtual.spans]
     assert [len(piece) for piece in pieces] == [span.count for span in virtual.spans]
     whole = virtual.header + b"".join(pieces)
@@ -37,7 +37,7 @@ def content(virtual: VirtualFile, data: bytes) -> bytes:
 
 
 def leading(movie: Movie) -> Track:
-    """The track that a film is cut by."""
+    """Return the track at whose key frames a film is trimmed."""
     for handler in ("vide", "soun"):
         for track in movie.tracks:
             if track.handler == handler and track.samples:
@@ -46,7 +46,7 @@ def leading(movie: Movie) -> Track:
 
 
 def key_frame_at(movie: Movie, start_sec: float) -> Fraction:
-    """When the last key frame at or before a time is shown, in seconds; 0 when there is none."""
+    """Return when the last key frame at or before a time is shown, in seconds; 0 if there is none."""
     track = leading(movie)
     times = [time for time, number, _ in track.shown(movie.scale) if track.samples[number].sync]
     return max(
@@ -55,7 +55,7 @@ def key_frame_at(movie: Movie, start_sec: float) -> Fraction:
 
 
 def end_of(movie: Movie) -> Fraction:
-    """When pictures and sound are over."""
+    """Return when pictures and sound end."""
     ends = [Fraction(0)]
     for track in movie.tracks:
         if track.handler in {"vide", "soun"}:
@@ -65,7 +65,7 @@ def end_of(movie: Movie) -> Fraction:
 
 
 def assert_same_index(data: bytes, virtual: VirtualFile) -> None:
-    """The same file, but for its index coming first."""
+    """Assert that only the index has moved to the front."""
     whole = content(virtual, data)
     before, after = read_movie(data), read_movie(whole)
     kinds = [node.kind for node in after.root.children]
@@ -80,7 +80,7 @@ def assert_same_index(data: bytes, virtual: VirtualFile) -> None:
 
 
 def assert_cut(data: bytes, virtual: VirtualFile, start: Fraction) -> None:
-    """The film from a time on, with nothing foreign, nothing missing, and all tracks moved by the same time."""
+    """Assert that this is the film from a time on: nothing added, nothing missing, all tracks moved equally."""
     whole = content(virtual, data)
     before, after = read_movie(data), read_movie(whole)
     assert [node.kind for node in after.root.children if node.kind != b"ftyp"] == [b"moov", b"mdat"]
@@ -116,7 +116,7 @@ def _assert_begins_with_key(after: Movie, virtual: VirtualFile) -> None:
 
 
 def assert_sample_times(old: Track, new: Track, first: int) -> None:
-    """Decoding times and key frames are the source's."""
+    """Assert that decoding times and key frames are the source's."""
     kept = old.samples[first:]
     trimmed = kept[0].duration - new.samples[0].duration
     # A text that is shown already is a shorter text.

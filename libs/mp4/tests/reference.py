@@ -1,4 +1,4 @@
-"""A slow, obvious reader of MP4 files: every sample an object, every table read number by number.
+"""A slow, simple reader of MP4 files: every sample is an object, every table is read number by number.
 
 It shares no code with what it judges.
 """
@@ -82,7 +82,7 @@ class Track:
 
     @property
     def end(self) -> int:
-        """When all has been shown; a sample without a duration is shown for a moment."""
+        """Return when all has been shown; a sample without a duration is shown for one unit."""
         return max((sample.shown + max(1, sample.duration) for sample in self.samples), default=0)
 
     def shown(self, movie_scale: int, slack: int = 0) -> list[tuple[Fraction, int, Fraction]]:

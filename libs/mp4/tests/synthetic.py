@@ -1,4 +1,4 @@
-"""Small movies of any shape, with media that are their own description, and hypothesis strategies that draw them."""
+"""Small movies of any shape, whose media describe themselves, and hypothesis strategies that draw them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Shape:
 
     @property
     def payloads(self) -> list[bytes]:
-        """What the samples hold: their track's handler and their number, filled up."""
+        """Return the contents of samples: their track's handler and their number, padded."""
         return [
             (f"{self.handler}{number:06d}".encode() * 200)[: frame.size] for number, frame in enumerate(self.frames)
         ]
@@ -69,7 +69,7 @@ class Script:
     mdats: int = 1
     large_mdat: bool = False
     gap: int = 0
-    """Bytes between chunks that nobody needs."""
+    """Unneeded bytes between chunks."""
     file_type: bool = True
     order: tuple[int, ...] = ()
     """Which track's next chunk comes next, as often as there are chunks; the rest in turn."""
@@ -91,7 +91,7 @@ def table(kind: str, version: int, rows: Sequence[tuple[int, ...]], form: str) -
 
 
 def write(script: Script) -> bytes:
-    """The file's bytes."""
+    """Return the file's bytes."""
     file_type = box("ftyp", b"isom", bytes(4), b"isommp42") if script.file_type else b""
     queues = [_chunks(shape) for shape in script.shapes]
     order = [n for n in script.order if n < len(queues)]
@@ -243,7 +243,7 @@ def shapes(draw: st.DrawFn, handler: str, movie_scale: int) -> Shape:
 
 
 def _in_order(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-    """Without sync samples that are shown before an earlier one."""
+    """Drop sync samples that are shown before an earlier one."""
     kept, latest, time = [], -(10**9), 0
     for frame in frames:
         sync = frame.sync and time + frame.offset > latest

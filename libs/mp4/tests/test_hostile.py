@@ -1,4 +1,4 @@
-"""Files that lie: each gives a virtual file within itself, UnsupportedMediaError, or StartBeyondEndError."""
+"""Files with wrong contents: each gives a virtual file within its bounds or a documented error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXTREMES = [0, 1, 2, 7, 8, 15, 16, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF
 
 
 def film(seconds: int = 2, **changed: object) -> Script:
-    """Pictures and sound, both with all kinds of tables."""
+    """Return pictures and sound, both with all kinds of tables."""
     pictures = Shape(
         handler="vide",
         scale=12800,
@@ -52,7 +52,7 @@ def film(seconds: int = 2, **changed: object) -> Script:
 
 
 def check(data: bytes) -> list[VirtualFile]:
-    """Builds from it in every way; what comes out must lie within the file."""
+    """Build from it in every way; the results must lie within the file."""
     built = []
     for start_sec in STARTS:
         try:
@@ -70,7 +70,7 @@ MODEL = write(film())
 FAST = write(film(moov_first=True, mdats=2, large_mdat=True))
 
 
-def test_the_models_are_fine() -> None:
+def test_reference_reader_accepts_its_own_films() -> None:
     assert len(check(MODEL)) == len(check(FAST)) == 3
 
 
@@ -107,13 +107,13 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=1500, deadline=None)
 @given(data=damaged())
-def test_damage_is_never_a_surprise(data: bytes) -> None:
+def test_damaged_file_raises_only_documented_errors(data: bytes) -> None:
     check(data)
 
 
 @settings(max_examples=300, deadline=None)
 @given(script=scripts(), places=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(EXTREMES)), min_size=1, max_size=3))
-def test_lying_numbers_are_never_a_surprise(script: Script, places: list[tuple[float, int]]) -> None:
+def test_wrong_numbers_raise_only_documented_errors(script: Script, places: list[tuple[float, int]]) -> None:
     data = bytearray(write(script))
     begin = data.rindex(b"mvhd")
     for fraction, value in places:
@@ -143,7 +143,7 @@ def test_a_file_that_shrinks_meanwhile_is_unsupported() -> None:
 
 
 def with_box(path: tuple[bytes, ...], change: Callable[[bytes], bytes]) -> bytes:
-    """The fast model with a box of its index replaced; what holds it grows or shrinks with it."""
+    """Return the fast-start model with a box of its index replaced, and the sizes of its parents corrected."""
 
     def rebuilt(data: bytes, depth: int) -> bytes:
         out, at, done = b"", 0, False
@@ -194,7 +194,9 @@ STBL = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
         ((*STBL, b"stco"), lambda b: b[:-4] + struct.pack(">I", len(MODEL) - 3)),
     ],
 )
-def test_what_is_not_known_is_unsupported_at_a_cut(path: tuple[bytes, ...], change: Callable[[bytes], bytes]) -> None:
+def test_unknown_features_are_unsupported_when_trimmed(
+    path: tuple[bytes, ...], change: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(UnsupportedMediaError):
         build_of(with_box(path, change), 1.2)
 
@@ -211,7 +213,7 @@ def test_what_is_not_known_is_unsupported_at_a_cut(path: tuple[bytes, ...], chan
         ((b"ftyp",), lambda b: box("free", bytes(70_000)) + b),
     ],
 )
-def test_what_is_not_known_is_unsupported_when_moved(path: tuple[bytes, ...], change: Callable[[bytes], bytes]) -> None:
+def test_unknown_features_are_unsupported_when_moved(path: tuple[bytes, ...], change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(UnsupportedMediaError):
         build_of(with_box(path, change), 0)
 
@@ -225,7 +227,7 @@ def test_a_huge_index_is_not_read() -> None:
 
 
 def cost(data: bytes) -> tuple[float, int]:
-    """Seconds of CPU and bytes of memory that a file takes."""
+    """Return the seconds of CPU and bytes of memory that a file takes."""
     tracemalloc.start()
     started = time.process_time()
     check(data)
@@ -243,7 +245,7 @@ def deep(levels: int) -> bytes:
 
 
 def lying(**changed: object) -> bytes:
-    """An index whose tables are long and strange."""
+    """Return an index whose tables are long and wrong."""
     count = 60_000
     frames = tuple(Frame(1, n % 7 - 3, 1, n % 2 == 0) for n in range(count))
     shape = Shape("vide", 600, frames, (1,) * count, ctts=1, stss=True)

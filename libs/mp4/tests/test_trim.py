@@ -1,4 +1,4 @@
-"""Films of any shape, cut anywhere, against a reader that looks at one sample after the other."""
+"""Films of any shape, trimmed anywhere, compared with a reader that reads sample by sample."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mp4.tests.synthetic import Script, scripts, write
 
 @settings(max_examples=300, deadline=None)
 @given(script=scripts(), fraction=st.floats(0, 1.2))
-def test_any_film_is_cut_right(script: Script, fraction: float) -> None:
+def test_any_film_is_trimmed_correctly(script: Script, fraction: float) -> None:
     data = write(script)
     movie = read_movie(data)
     end = end_of(movie)

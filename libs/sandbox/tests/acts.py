@@ -187,7 +187,7 @@ def FORK():
 
 
 def tries(names: tuple[str, ...] | list[str], *, confine: bool) -> str:
-    """A program for `support.answer_of` that tries acts and answers their errors by name."""
+    """Return a program for `support.answer_of` that tries acts and returns their errors by name."""
     listed = ",\n".join(f"{name!r}: lambda: {ACTS[name]}" for name in names)
     confined = "confined(**given['policy'])" if confine else ""
     return f"{TRY}\nacts = {{{listed}}}\n{confined}\nanswer({{name: outcome(act) for name, act in acts.items()}})\n"

@@ -69,7 +69,7 @@ def start_program(
 
 
 def answer_of(body: str, *, user: int | None = None, stdin: Path = NOTHING, **more: object) -> Any:
-    """Return what `body` answers."""
+    """Return the output of `body`."""
     child, answer = start_program(body, user=user, stdin=stdin, **more)
     with answer:
         status = child.wait(DEADLINE_SEC)

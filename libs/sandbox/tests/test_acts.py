@@ -81,7 +81,7 @@ def test_refuses(act: str, tried: Tried) -> None:
     assert tried[act] == errno.EPERM
 
 
-def test_nothing_came_of_the_acts(tried: Tried, scene: Scene) -> None:
+def test_acts_change_nothing_outside(tried: Tried, scene: Scene) -> None:
     assert set(tried.values()) == {errno.EPERM}
     assert scene.objects() == set()
     assert scene.secret.stat().st_mode & 0o777 == 0o600
@@ -158,7 +158,7 @@ answer(results)
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("threads", [True, False])
-def test_what_computing_needs_works(user: int, tmp_path: Path, *, threads: bool) -> None:
+def test_computing_works_when_confined(user: int, tmp_path: Path, *, threads: bool) -> None:
     (tmp_path / "film").write_bytes(b"0123film")
     expected = {
         "read": "film01",
@@ -190,12 +190,12 @@ except RuntimeError as error:
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_abort_still_ends_it(user: int) -> None:
+def test_abort_is_allowed(user: int) -> None:
     assert status_of("confined(); os.abort()", user=user) == -signal.SIGABRT
 
 
 def test_imports_little() -> None:
-    """Each start of a child pays for them."""
+    """Every import slows down each start of a child."""
     program = f"import sys; sys.path.append({LIBS!r}); import sandbox.confine; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", program]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603 - made above

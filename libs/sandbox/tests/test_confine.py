@@ -14,7 +14,7 @@ from sandbox.tests.support import USERS, answer_of, start_program, status_of
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_what_holds_is_answered(user: int) -> None:
+def test_confine_returns_the_restrictions_in_force(user: int) -> None:
     filters_calls, version, _ = answer_of("answer(confined())", user=user)
     assert filters_calls is True
     assert version == landlock.version() > 0
@@ -67,7 +67,7 @@ answer([held.is_isolated, held.landlock, outcome(lambda: os.open("/etc/passwd", 
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("own_network", [True, False])
-def test_the_file_tree_is_out_of_sight(user: int, *, own_network: bool) -> None:
+def test_confined_process_sees_no_files(user: int, *, own_network: bool) -> None:
     # Without the filter, which a decoder could get around by a descriptor and a flag that it allows.
     body = """
 seccomp.MACHINES = frozenset()
@@ -194,7 +194,7 @@ while True: pass
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_what_it_writes_is_limited(user: int) -> None:
+def test_output_size_is_limited(user: int) -> None:
     body = """
 confined()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

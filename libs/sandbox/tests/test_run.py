@@ -1,4 +1,4 @@
-"""A child has nothing of its parent's, and is ended with all that it left in its session."""
+"""A child inherits nothing from its parent, and is killed with all other processes of its session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended, waited for or not."""
+    """Return whether a process has ended, reaped or not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
     except OSError:
@@ -81,14 +81,14 @@ def test_returns_the_status(program: str, status: int, wait: Waits) -> None:
     assert wait(Python(program).child, DEADLINE_SEC) == status
 
 
-def test_what_it_leaves_behind_is_ended(wait: Waits) -> None:
+def test_processes_left_by_the_child_are_killed(wait: Waits) -> None:
     python = Python(LEAVES_ONE)
     assert wait(python.child, DEADLINE_SEC) == 0
     left = int(python.output())
     until(lambda: is_gone(left))
 
 
-def test_what_takes_too_long_is_ended_with_all_it_made(wait: Waits) -> None:
+def test_child_over_its_time_limit_is_killed_with_its_session(wait: Waits) -> None:
     python = Python(LEAVES_ONE + "signal.pause()")
     until(lambda: python.output().endswith(b"\n"))
     with pytest.raises(TimeoutError):
@@ -98,7 +98,7 @@ def test_what_takes_too_long_is_ended_with_all_it_made(wait: Waits) -> None:
     until(lambda: is_gone(left))
 
 
-def test_it_can_be_killed_from_another_thread(wait: Waits) -> None:
+def test_child_can_be_killed_from_another_thread(wait: Waits) -> None:
     python = Python("import signal; signal.pause()")
     killer = threading.Timer(0.05, python.child.kill)
     killer.start()
@@ -106,7 +106,7 @@ def test_it_can_be_killed_from_another_thread(wait: Waits) -> None:
     killer.join()
 
 
-def test_what_has_ended_is_not_killed_again(wait: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_child_is_not_killed_again(wait: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
     # Its number may be another's by then.
     python = Python("")
     assert wait(python.child, DEADLINE_SEC) == 0
@@ -114,7 +114,7 @@ def test_what_has_ended_is_not_killed_again(wait: Waits, monkeypatch: pytest.Mon
     python.child.kill()
 
 
-def test_its_session_is_killed_before_its_number_is_free(wait: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_is_killed_before_its_process_id_is_reused(wait: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     kill = os.killpg
 
@@ -149,7 +149,7 @@ print(json.dumps({
 """
 
 
-def test_it_has_nothing_of_its_parents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_child_inherits_no_environment_or_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SECRET", "x")
     opened = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(opened, True)
@@ -184,7 +184,7 @@ signal.pause()
 """
 
 
-def test_it_dies_with_its_parent() -> None:
+def test_child_dies_with_its_parent() -> None:
     program = PARENT.format(libs=LIBS, program=CONFINED.format(libs=LIBS))
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as parent:  # noqa: S603 - our own program
         assert parent.stdout
@@ -204,6 +204,6 @@ def test_an_answer_lies_in_memory_or_a_file(monkeypatch: pytest.MonkeyPatch) -> 
         assert answer.write(b"x") == 1
 
 
-def test_a_program_that_is_not_there() -> None:
+def test_missing_program_is_an_error() -> None:
     with Path("/dev/null").open("rb") as nothing, answer_file() as answer, pytest.raises(FileNotFoundError):
         Child(["/nowhere/program"], stdin=nothing.fileno(), stdout=answer.fileno())

@@ -1,4 +1,4 @@
-"""The filter's program, run as the kernel would, for machines that these tests don't run on, too."""
+"""The filter's program, interpreted as by the kernel, also for other machines than this one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THREAD = 0x3D0F00
 
 
 def verdict(code: list[Instruction], architecture: int, number: int, arguments: tuple[int, ...]) -> int:
-    """What a filter says of a call: classic BPF over struct seccomp_data (seccomp(2))."""
+    """Return a filter's decision about a call: classic BPF over struct seccomp_data (seccomp(2))."""
     given = [argument & (2**64 - 1) for argument in (*arguments, *[0] * 6)][:6]
     data = struct.pack("=IIQ6Q", number & 0xFFFFFFFF, architecture, 0, *given)
     accumulator = at = 0
@@ -135,7 +135,7 @@ def test_clone3_is_absent(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_paths_are_opened_by_leave_and_changed_by_another(machine: str) -> None:
+def test_readable_paths_can_be_opened_and_writable_ones_changed(machine: str) -> None:
     assert judged(machine, "openat", AT_FDCWD, 4096, 0, paths=True) == ALLOW
     assert judged(machine, "newfstatat", AT_FDCWD, 4096, 4096, 0, paths=True) == ALLOW
     assert judged(machine, "unlinkat", AT_FDCWD, 4096, 0, paths=True) == REFUSE

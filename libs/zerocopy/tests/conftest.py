@@ -1,4 +1,4 @@
-"""One server for all tests of a module, and a look after each at what it has left behind."""
+"""One server for all tests of a module, and a check after each for what it left behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shared_server(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iter
 
 @pytest.fixture
 def server(shared_server: Running) -> Iterator[Running]:
-    """A server that has forgotten everything when the test is over: connections, tasks and descriptors."""
+    """Yield a server that must have no connections, tasks and descriptors left after the test."""
     tasks = shared_server.call(lambda: asyncio.all_tasks(shared_server.loop))
     descriptors = _open_descriptors()
     yield shared_server
@@ -54,7 +54,7 @@ def server(shared_server: Running) -> Iterator[Running]:
 
 @pytest.fixture
 def media(tmp_path: Path) -> Iterator[Media]:
-    """A file of some megabytes: more than sockets take at once, no multiple of anything."""
+    """Yield a file of some megabytes: more than sockets take at once, and no round size."""
     made = Media(tmp_path / "media", random.Random(7).randbytes(5_000_001))
     yield made
     made.close()

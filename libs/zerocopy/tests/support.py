@@ -25,7 +25,7 @@ DEADLINE_SEC = 60.0
 
 
 def until(condition: Callable[[], Any]) -> None:
-    """Waits for what another thread brings about."""
+    """Wait for a condition that another thread brings about."""
     deadline = time.monotonic() + DEADLINE_SEC
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
@@ -42,7 +42,7 @@ class Running:
     app: App
 
     def connect(self, receive_bytes: int | None = None) -> Client:
-        """A new connection; with a receive buffer of about so many bytes, for a reader that is soon behind."""
+        """Return a new connection; with a receive buffer of about so many bytes, for a reader that is soon behind."""
         sock = socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET)
         if receive_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -51,19 +51,19 @@ class Running:
         return Client(sock)
 
     def ask(self, request: bytes) -> bytes:
-        """All that a new connection answers until it ends."""
+        """Return everything that a new connection answers until it ends."""
         with self.connect() as client:
             client.write(request)
             return client.read_all()
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Calls something on the server's loop."""
+        """Call a function on the server's loop."""
         answer: Future[Any] = Future()
         self.loop.call_soon_threadsafe(lambda: answer.set_result(function()))
         return answer.result(DEADLINE_SEC)
 
     def connections(self) -> list[ZeroCopyProtocol]:
-        """The open ones."""
+        """Return the open connections."""
         return list(self.server.server_state.connections)  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def serving(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     **options: Any,
 ) -> Iterator[Running]:
-    """Runs a server in a thread of its own."""
+    """Run a server in a thread of its own."""
     listener = listener or socket.create_server(("127.0.0.1", 0), backlog=1000)
     ready: Future[Running] = Future()
 
@@ -142,14 +142,14 @@ class Client:
         self.sock.sendall(data)
 
     def read(self, count: int) -> bytes:
-        """So many bytes, or fewer at the connection's end."""
+        """Return `count` bytes, or fewer at the connection's end."""
         while len(self._ahead) < count and (more := self.sock.recv(min(count, 1 << 20))):
             self._ahead += more
         taken, self._ahead = self._ahead[:count], self._ahead[count:]
         return taken
 
     def read_until(self, end: bytes) -> bytes:
-        """Up to and with `end`."""
+        """Return the bytes up to and with `end`."""
         while end not in self._ahead:
             more = self.sock.recv(1 << 16)
             assert more, f"the connection ended after {self._ahead[:200]!r}"
@@ -158,7 +158,7 @@ class Client:
         return taken + end
 
     def read_all(self) -> bytes:
-        """Everything until the connection ends, also if it is broken off."""
+        """Return everything until the connection ends or is reset."""
         parts = [self._ahead]
         self._ahead = b""
         try:
@@ -169,13 +169,13 @@ class Client:
         return b"".join(parts)
 
     def read_head(self) -> tuple[int, dict[str, str]]:
-        """Status and header fields."""
+        """Return status and header fields."""
         lines = self.read_until(b"\r\n\r\n").decode("latin-1").split("\r\n")[:-2]
         fields = (line.partition(": ") for line in lines[1:])
         return int(lines[0].split(" ")[1]), {name: value for name, _, value in fields}
 
     def read_answer(self, method: str = "GET") -> Answer:
-        """A whole response (RFC 9112, 6.3)."""
+        """Return a whole response (RFC 9112, 6.3)."""
         status, headers = self.read_head()
         if method == "HEAD" or status in {204, 304}:
             body = b""
@@ -197,22 +197,22 @@ class Client:
         return body
 
     def is_at_end(self) -> bool:
-        """Whether the server has closed in an orderly way, with nothing more to read."""
+        """Return whether the server has closed in an orderly way, with nothing more to read."""
         return not self._ahead and not self.sock.recv(1)
 
     def vanish(self) -> None:
-        """Ends the connection as a crash would: with a reset."""
+        """End the connection with a reset, as a crash would."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
 
 def request(path: str = "/", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
-    """A request's head."""
+    """Return a request's head."""
     return "\r\n".join([f"{method} {path} HTTP/{version}", "Host: test", *headers, "", ""]).encode()
 
 
 class Media:
-    """A file of known content, and an application that sends from it what the path says: `/offset/count`."""
+    """A file of known content, and an application that sends the range of it in the path: `/offset/count`."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         path.write_bytes(content)
@@ -231,7 +231,7 @@ class Media:
         return self.fd
 
     def part(self, offset: int, count: int, *, more_body: bool = False) -> dict[str, Any]:
-        """The extension's message."""
+        """Return the extension's message."""
         message = {
             "type": EXTENSION,
             "file": self.fd,
@@ -245,7 +245,7 @@ class Media:
         return message
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers one request."""
+        """Answer one request."""
         offset, count = (int(number) for number in scope["path"].split("/")[1:])
         await send(start(("content-length", str(count))))
         try:
@@ -262,7 +262,7 @@ class Media:
 
 
 def start(*headers: tuple[str, str], status: int = 200) -> dict[str, Any]:
-    """The message that begins a response."""
+    """Return the message that begins a response."""
     return {
         "type": "http.response.start",
         "status": status,
@@ -271,12 +271,12 @@ def start(*headers: tuple[str, str], status: int = 200) -> dict[str, Any]:
 
 
 def body(data: bytes = b"", *, more_body: bool = False) -> dict[str, Any]:
-    """The message with a part of a response in memory."""
+    """Return the message with a part of a response in memory."""
     return {"type": "http.response.body", "body": data, "more_body": more_body}
 
 
 class FakeResidency:
-    """Blocks are resident as the test says, and threads wait as long as it says."""
+    """A residency that the test controls: which blocks are resident, and how long threads wait."""
 
     def __init__(self) -> None:
         self.resident: Callable[[int], bool] = lambda _offset: False
@@ -299,3 +299,31 @@ class FakeResidency:
         self.entered.set()
         assert self.gate.wait(DEADLINE_SEC)
         return step()
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the method, path and content of the request, and the names of its fields."""
+    content = b""
+    while True:
+        message = await receive()
+        content += message["body"]
+        if not message["more_body"]:
+            break
+    names = b",".join(name for name, _ in scope["headers"])
+    answer = b"%b %b [%b] %b" % (scope["method"].encode(), scope["path"].encode(), content, names)
+    await send(start(("content-length", str(len(answer)))))
+    await send(body(answer))
+
+
+class Hasty(ZeroCopyProtocol):
+    arrival_sec = 0.4
+
+
+def flood(client: Client, block: bytes, count: int) -> bool:
+    """Return whether the server took so many blocks."""
+    try:
+        for _ in range(count):
+            client.write(block)
+    except OSError:
+        return False
+    return True

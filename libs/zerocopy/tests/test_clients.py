@@ -1,4 +1,4 @@
-"""Clients that are slow, rude, half gone or gone."""
+"""Clients that are slow, send garbage, or close one or both sides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from zerocopy import ZeroCopyProtocol
 from zerocopy.cycle import ZeroCopyCycle
-from zerocopy.part import BLOCK_BYTES, Part
+from zerocopy.segment import BLOCK_BYTES, SendSegment
 from zerocopy.sender import SLOW_UNSENT_BYTES, Sender
 from zerocopy.tests.support import Client, Media, Running, body, request, serving, start, until
 
@@ -23,7 +23,7 @@ REQUEST = request(f"/0/{COUNT}")
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What each call of `sendfile` was asked for."""
+    """Yield the sizes that `sendfile` was called with."""
     made: list[int] = []
     sendfile = os.sendfile
 
@@ -36,12 +36,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def is_waiting(server: Running) -> bool:
-    """Whether a part of a file waits for its client."""
+    """Return whether a part of a file waits for its client."""
     return any(connection.is_sending for connection in server.connections())
 
 
 def is_quiet(server: Running, calls: list[int]) -> bool:
-    """Whether many turns of the loop pass without anything being sent."""
+    """Return whether many turns of the loop pass without anything being sent."""
     before = len(calls)
     for _ in range(50):
         server.call(lambda: None)
@@ -49,7 +49,7 @@ def is_quiet(server: Running, calls: list[int]) -> bool:
 
 
 def behind(server: Running) -> Client:
-    """A client that has asked for everything and read nothing."""
+    """Yield a client that has requested everything and read nothing."""
     client = server.connect(receive_bytes=4096)
     client.write(REQUEST)
     until(lambda: is_waiting(server))
@@ -100,19 +100,19 @@ def test_a_client_that_leaves_ends_the_work(server: Running, media: Media, calls
     assert is_quiet(server, calls)
 
 
-def test_sending_to_who_has_left_is_no_error(server: Running, media: Media) -> None:
-    told: list[str] = []
+def test_sending_to_disconnected_client_is_no_error(server: Running, media: Media) -> None:
+    received_types: list[str] = []
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         await send(start())
         for _ in range(3):
             await send(media.part(0, COUNT, more_body=True))
         await send(body())
-        told.append((await receive())["type"])
+        received_types.append((await receive())["type"])
 
     server.app = app
     behind(server).vanish()
-    until(lambda: told == ["http.disconnect"])
+    until(lambda: received_types == ["http.disconnect"])
     assert sum(media.sent) < COUNT
 
 
@@ -125,7 +125,7 @@ def test_a_pipelining_client_that_leaves_is_noticed(server: Running, media: Medi
     until(lambda: media.outcomes == ["left"])
 
 
-def test_a_client_may_close_its_side_first(server: Running, media: Media) -> None:
+def test_client_that_closes_its_side_first_gets_its_answer(server: Running, media: Media) -> None:
     server.app = media.app
     with behind(server) as client:
         client.sock.shutdown(socket.SHUT_WR)
@@ -133,7 +133,7 @@ def test_a_client_may_close_its_side_first(server: Running, media: Media) -> Non
         assert client.is_at_end()
 
 
-def test_a_client_may_ask_for_more_and_close_its_side(server: Running, media: Media) -> None:
+def test_client_that_pipelines_and_closes_its_side_gets_all_answers(server: Running, media: Media) -> None:
     server.app = media.app
     with behind(server) as client:
         client.write(request("/7/3") + REQUEST)
@@ -180,19 +180,19 @@ def test_nonsense_is_refused_after_the_response(server: Running, media: Media, w
 
 
 def test_a_body_that_is_nonsense_is_refused_at_once(server: Running) -> None:
-    told: list[str] = []
+    received_types: list[str] = []
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         while (message := await receive())["type"] != "http.disconnect":
             pass
-        told.append(message["type"])
+        received_types.append(message["type"])
 
     server.app = app
     with server.connect() as client:
         client.write(request("/", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\nnonsense\r\n")
         assert client.read_answer().status == 400
         assert client.is_at_end()
-    until(lambda: told == ["http.disconnect"])
+    until(lambda: received_types == ["http.disconnect"])
 
 
 def test_what_a_client_sends_meanwhile_does_not_pile_up(server: Running, media: Media) -> None:
@@ -225,13 +225,13 @@ def test_an_idle_connection_ends_after_its_time(media: Media) -> None:
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_a_client_that_takes_nothing_is_cut_off(
+def test_client_that_reads_nothing_is_disconnected(
     media: Media, monkeypatch: pytest.MonkeyPatch, residency: Any, *, resident: bool
 ) -> None:
     class Impatient(ZeroCopyProtocol):
         stall_sec = 0.2
 
-    monkeypatch.setattr("zerocopy.slow.LOOK_SEC", 0.05)
+    monkeypatch.setattr("zerocopy.slow.CHECK_SEC", 0.05)
     residency.resident = lambda _offset: resident
     media.residency = residency
     with serving(media.app, Impatient) as server, behind(server) as slow, server.connect() as fast:
@@ -241,7 +241,7 @@ def test_a_client_that_takes_nothing_is_cut_off(
         assert len(slow.read_all()) < COUNT
         (shared,) = {connection._shared for connection in server.connections()}
         until(lambda: not shared.slow._transfers)
-        until(lambda: shared.slow._next_look is None)
+        until(lambda: shared.slow._next_check is None)
 
 
 def test_the_kernel_holds_less_for_a_slow_reader(
@@ -255,7 +255,7 @@ def test_the_kernel_holds_less_for_a_slow_reader(
         until(lambda: is_quiet(server, calls))
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) != SLOW_UNSENT_BYTES
         for _ in range(2):
-            server.call(connection._shared.slow._look)
+            server.call(connection._shared.slow._check_all)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == SLOW_UNSENT_BYTES
         assert client.read_answer().body == media.content[:COUNT]
 
@@ -268,7 +268,7 @@ def test_a_patient_server_waits(media: Media) -> None:
         (connection,) = server.connections()
         (transfer,) = connection._shared.slow._transfers
         transfer.moved_at -= 1_000_000
-        server.call(connection._shared.slow._look)
+        server.call(connection._shared.slow._check_all)
         assert client.read_answer().body == media.content[:COUNT]
 
 
@@ -290,9 +290,9 @@ def test_ten_thousand_that_leave_leave_nothing_behind(server: Running, media: Me
 
 
 def _kept() -> list[object]:
-    """What connections are made of and is still there, without what the loop is just about to let go."""
+    """Return the objects of connections that are still referenced, except by the loop's current turn."""
     gc.collect()
-    kept = (ZeroCopyProtocol, ZeroCopyCycle, Sender, Part)
+    kept = (ZeroCopyProtocol, ZeroCopyCycle, Sender, SendSegment)
     return [found for found in gc.get_objects() if isinstance(found, kept)]
 
 

@@ -1,4 +1,4 @@
-"""A first step at once must be no different from one in a task, but for its time."""
+"""A first step at once must behave like one in a task, except for its time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUE: ContextVar[str] = ContextVar("value", default="")
 
 
 def start(coroutine: Coroutine[Any, Any, None], starter: Starter | None = None) -> asyncio.Future[Any]:
-    """Starts from a callback of the loop, where no task runs; the future ends with the task that was needed, if any."""
+    """Start from a callback of the loop, where no task runs; the future returns the task that was needed, if any."""
     loop = asyncio.get_running_loop()
     chosen = starter or Starter(loop)
     answer = loop.create_future()
@@ -23,7 +23,7 @@ def start(coroutine: Coroutine[Any, Any, None], starter: Starter | None = None) 
     return answer
 
 
-async def test_what_does_not_wait_needs_no_task() -> None:
+async def test_coroutine_that_does_not_wait_needs_no_task() -> None:
     diary: list[str] = []
 
     async def work() -> None:
@@ -33,7 +33,7 @@ async def test_what_does_not_wait_needs_no_task() -> None:
     assert diary == ["done"]
 
 
-async def test_what_waits_goes_on_in_the_task_it_began_in() -> None:
+async def test_waiting_coroutine_continues_in_the_same_task() -> None:
     tasks: list[Any] = []
     event = asyncio.Event()
 
@@ -106,7 +106,7 @@ async def test_each_has_a_context_of_its_own() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("waits_for", ["future", "task", "turn"])
-async def test_it_can_be_cancelled_at_any_time(turns: int, waits_for: str) -> None:
+async def test_started_coroutine_can_be_cancelled_at_any_time(turns: int, waits_for: str) -> None:
     loop = asyncio.get_running_loop()
     diary: list[str] = []
     future: asyncio.Future[None] = loop.create_future()
@@ -205,7 +205,7 @@ async def test_one_spare_task_serves_those_that_need_none() -> None:
             await task
 
 
-async def test_within_a_task_it_still_works() -> None:
+async def test_starter_works_within_a_task() -> None:
     diary: list[str] = []
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Files that can't be read, or not to the end: the application is told, and the client notices."""
+"""Files that can't be read, or not to the end: the application gets an error, and the client notices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNT = 5_000_000
 
 
 def fail_after(blocks: int, error: int) -> Callable[[int, int, int, int], int]:
-    """A `sendfile` that fails."""
+    """Return a `sendfile` that fails."""
     sendfile = os.sendfile
     made = 0
 
@@ -58,7 +58,7 @@ def test_an_early_end_is_noticed_without_a_length(
     with server.connect() as client:
         client.write(request(version=version))
         if version == "1.0":
-            # The end of the connection is the end of the body: only a reset can be told from it.
+            # The end of the connection is the end of the body: only a reset differs from it.
             with pytest.raises(ConnectionResetError):
                 client.read(len(media.content) + 1000)
         else:
@@ -115,7 +115,7 @@ def test_an_error_before_anything_is_written_is_a_500(server: Running, media: Me
         assert client.read_answer().status == 500
 
 
-def test_a_part_behind_the_end(server: Running, media: Media) -> None:
+def test_part_behind_the_end_of_the_file_is_an_error(server: Running, media: Media) -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send(start(("content-length", "20")))
         await send(body(b"0123456789", more_body=True))
@@ -162,7 +162,7 @@ def test_no_descriptor_left_for_the_connection(server: Running, media: Media, mo
 
 
 @pytest.mark.parametrize("blocks", [0, 3])
-def test_an_application_that_falls_over(server: Running, media: Media, blocks: int) -> None:
+def test_application_that_fails_gives_a_500_or_ends_the_connection(server: Running, media: Media, blocks: int) -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await asyncio.sleep(0)
         await send(start(("content-length", str(COUNT))))

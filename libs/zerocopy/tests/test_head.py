@@ -1,4 +1,4 @@
-"""How a response's head is written."""
+"""Status line and header fields of responses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_names_are_lower_case_and_values_untouched() -> None:
         ([(b"transfer-encoding", b"chunked"), (b"content-length", b"7")], "GET", 200, "1.1", 0, True, False),
     ],
 )
-def test_framing(
+def test_head_frames_the_body(
     headers: list[tuple[bytes, bytes]],
     method: str,
     status: int,

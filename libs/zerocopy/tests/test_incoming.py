@@ -1,40 +1,19 @@
-"""What is taken for a request, how large it may be, and how long it may take."""
+"""Which requests are accepted, and how large they may be."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 from typing import Any
 
 import pytest
 
-from zerocopy import ZeroCopyProtocol
 from zerocopy.incoming import LINGER_BYTES, MAX_HEAD_BYTES
 from zerocopy.shared import RECEIVE_BYTES
-from zerocopy.tests.support import Client, Running, body, request, serving, start, until
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the method, path and content of the request, and the names of its fields."""
-    content = b""
-    while True:
-        message = await receive()
-        content += message["body"]
-        if not message["more_body"]:
-            break
-    names = b",".join(name for name, _ in scope["headers"])
-    answer = b"%b %b [%b] %b" % (scope["method"].encode(), scope["path"].encode(), content, names)
-    await send(start(("content-length", str(len(answer)))))
-    await send(body(answer))
-
-
-class Hasty(ZeroCopyProtocol):
-    arrival_sec = 0.4
+from zerocopy.tests.support import Client, Running, echo, flood, request, serving, until
 
 
 def upgrade(*headers: str, content: bytes = b"", method: str = "POST") -> bytes:
-    """A request that offers another protocol."""
+    """Return a request that offers another protocol."""
     offered = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
     return request("/offer", *offered, *headers, method=method) + content
 
@@ -124,7 +103,7 @@ def test_connect_is_refused(server: Running) -> None:
 
 
 def head_of(size: int, *, fields: int) -> bytes:
-    """A whole head of exactly so many bytes."""
+    """Return a whole head of exactly so many bytes."""
     lines = [b"GET / HTTP/1.1\r\nHost: a\r\n"]
     lines += [b"x-%05d: %b\r\n" % (number, b"v" * 40) for number in range(fields)]
     rest = size - sum(map(len, lines)) - len(b"x: \r\n\r\n")
@@ -152,16 +131,6 @@ def test_target_counts_to_the_head(server: Running) -> None:
     with server.connect() as client:
         client.write(request("/" + "a" * MAX_HEAD_BYTES))
         assert client.read_answer().status == 431
-
-
-def flood(client: Client, block: bytes, count: int) -> bool:
-    """Whether the server took so many blocks."""
-    try:
-        for _ in range(count):
-            client.write(block)
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -213,183 +182,6 @@ def test_trailers_are_no_fields_of_the_request(server: Running) -> None:
         assert client.read_answer().body == b"POST / [a] host,transfer-encoding"
         until(lambda: seen)
         assert seen == [b"host", b"transfer-encoding"]
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nX-",
-        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na",
-        request("/", "Connection: Upgrade", "Upgrade: x", "Content-Length: 3", method="POST"),
-    ],
-)
-def test_request_that_does_not_arrive_is_given_up(sent: bytes) -> None:
-    told: list[str] = []
-
-    async def app(_scope: Any, receive: Any, _send: Any) -> None:
-        while (message := await receive())["type"] != "http.disconnect":
-            pass
-        told.append(message["type"])
-
-    with serving(app, Hasty) as server, server.connect() as client:
-        client.write(sent)
-        assert client.is_at_end()
-        if b"POST" in sent:
-            until(lambda: told == ["http.disconnect"])
-        until(lambda: not server.connections())
-
-
-def test_drip_of_head_bytes_is_no_progress() -> None:
-    with serving(echo, Hasty) as server, server.connect() as client:
-        client.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
-        ended = threading.Event()
-
-        def drip() -> None:
-            while not ended.wait(0.05) and flood(client, b"a", 1):
-                pass
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        assert client.read_all() == b""
-        ended.set()
-        dripping.join()
-
-
-def test_slow_content_and_slow_applications_are_waited_for() -> None:
-    gate = threading.Event()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.to_thread(gate.wait)
-        await echo(scope, receive, send)
-
-    with serving(app, Hasty) as server:
-        # One application that is slow to ask, one whose answer takes long, and a client that waits for leave to send.
-        posted = request("/", "Content-Length: 200000", method="POST") + b"x" * 150_000
-        waiting = request("/", "Content-Length: 3", "Expect: 100-continue", method="POST")
-        with server.connect() as early, server.connect() as whole, server.connect() as polite:
-            early.write(posted)
-            whole.write(request("/whole"))
-            polite.write(waiting)
-            until(lambda: len(server.connections()) == 3)
-            looks = [0]
-            shared = server.connections()[0]._shared.arrivals
-            look = shared._look
-
-            def counting() -> None:
-                looks[0] += 1
-                look()
-
-            shared._look = counting  # type: ignore[method-assign]
-            until(lambda: looks[0] > 10)
-            assert len(server.connections()) == 3
-            gate.set()
-            early.write(b"x" * 50_000)
-            assert early.read_answer().status == 200
-            assert whole.read_answer().status == 200
-            assert polite.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-            polite.write(b"abc")
-            assert polite.read_answer().body.startswith(b"POST / [abc]")
-
-
-def test_sweep_ends_when_there_is_nothing_to_look_at() -> None:
-    with serving(echo, Hasty) as server, server.connect() as client:
-        client.write(request())
-        assert client.read_answer().status == 200
-        (connection,) = server.connections()
-        until(lambda: connection._shared.arrivals._next_look is None)
-        assert connection._shared.arrivals._connections == set()
-
-
-@pytest.mark.parametrize("requests", [1, 2])
-@pytest.mark.parametrize("when", ["with the request", "later"])
-def test_client_that_sends_no_more_gets_its_whole_answer(server: Running, when: str, requests: int) -> None:
-    gate = threading.Event()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.to_thread(gate.wait)
-        await send(start())
-        for _ in range(3):
-            await asyncio.sleep(0)
-            await send(body(b"x" * 100_000, more_body=True))
-        await send(body())
-
-    server.app = app
-    with server.connect() as client:
-        client.write(request() * requests)
-        if when == "later":
-            until(lambda: any(each._running for each in server.connections()))
-        client.sock.shutdown(socket.SHUT_WR)
-        if requests == 1:
-            # Behind two, reading pauses, and the end is noticed later.
-            until(lambda: any(each._half_closed for each in server.connections()))
-        gate.set()
-        for _ in range(requests):
-            assert client.read_answer().body == b"x" * 300_000
-        assert client.is_at_end()
-
-
-@pytest.mark.parametrize("rest", [request("/2")[:-2], request("/2", "Content-Length: 5", method="POST") + b"ab"])
-def test_half_a_request_and_no_more_costs_the_whole_one_nothing(server: Running, rest: bytes) -> None:
-    gate = threading.Event()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.to_thread(gate.wait)
-        await echo(scope, receive, send)
-
-    server.app = app
-    with server.connect() as client:
-        client.write(request("/1") + rest)
-        client.sock.shutdown(socket.SHUT_WR)
-        gate.set()
-        assert client.read_answer().body == b"GET /1 [] host"
-        assert client.is_at_end()
-
-
-def test_half_a_request_and_no_more_is_given_up(server: Running) -> None:
-    told: list[str] = []
-
-    async def app(_scope: Any, receive: Any, _send: Any) -> None:
-        while (message := await receive())["type"] != "http.disconnect":
-            pass
-        told.append(message["type"])
-
-    server.app = app
-    with server.connect() as client:
-        client.write(request("/", "Content-Length: 5", method="POST") + b"ab")
-        client.sock.shutdown(socket.SHUT_WR)
-        assert client.is_at_end()
-    until(lambda: told == ["http.disconnect"])
-
-
-def test_application_that_waits_for_client_that_sends_no_more_is_told_in_the_end() -> None:
-    told: list[str] = []
-
-    async def app(_scope: Any, receive: Any, send: Any) -> None:
-        await send(start())
-        await send(body(b"event", more_body=True))
-        while (message := await receive())["type"] != "http.disconnect":
-            pass
-        told.append(message["type"])
-
-    with serving(app, Hasty) as server, server.connect() as client:
-        client.write(request())
-        client.sock.shutdown(socket.SHUT_WR)
-        assert client.read_until(b"event").endswith(b"event")
-        until(lambda: told == ["http.disconnect"])
-
-
-def test_refused_client_that_sends_on_can_read_why() -> None:
-    with serving(echo, Hasty) as server, server.connect() as client:
-        client.write(b"GET / HTTP/1.1\r\n\r\n")
-        until(lambda: [each.lingers_until is not None for each in server.connections()] == [True])
-        flood(client, b"x" * 1000, 100)
-        assert client.read_answer().status == 400
-        assert client.is_at_end()
-        # Not for ever, though.
-        until(lambda: not server.connections())
 
 
 def test_ipv4_client_of_a_socket_of_both_has_its_own_address() -> None:

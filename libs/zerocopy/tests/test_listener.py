@@ -63,7 +63,7 @@ def sock() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def connect(sock: socket.socket) -> Iterator[Callable[[int], list[socket.socket]]]:
-    """Lets so many clients connect: they are in the kernel's queue then."""
+    """Connect so many clients, which are then in the kernel's queue."""
     with ExitStack() as stack:
 
         def connect(count: int) -> list[socket.socket]:
@@ -165,7 +165,7 @@ def test_accepts_later_when_the_system_has_no_descriptor(
     assert [record.message for record in caplog.records] == ["Connections wait: no more of it."]
 
 
-def test_a_client_that_has_left_holds_up_no_other(
+def test_disconnected_client_does_not_block_others(
     loop: asyncio.AbstractEventLoop, sock: socket.socket, connect: Callable[[int], list[socket.socket]]
 ) -> None:
     for client in connect(3):

@@ -1,4 +1,4 @@
-"""Where the extension is offered, and that the rest works where it is not."""
+"""Where the extension is offered, and everything else works without it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zerocopy.tests.support import Client, Media, Running, body, request, servin
 
 
 async def offers(scope: Any, _receive: Any, send: Any) -> None:
-    """Tells whether the extension is offered, with a body of the length that the path says."""
+    """Answer whether the extension is offered, with a body of the length in the path."""
     offered = EXTENSION in scope.get("extensions", {})
     await send(start(("x-offered", str(offered))))
     await send(body(b"x" * int(scope["path"][1:])))
@@ -49,7 +49,7 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-def test_not_under_tls(certificate: Path) -> None:
+def test_extension_is_not_offered_under_tls(certificate: Path) -> None:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -65,7 +65,7 @@ def test_not_under_tls(certificate: Path) -> None:
             assert len(answer.body) == length
 
 
-def test_not_without_the_system_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extension_is_not_offered_without_sendfile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.sendfile")
     with serving(offers) as server, server.connect() as client:
         client.write(request("/10"))
@@ -83,7 +83,7 @@ def test_over_unix_sockets(tmp_path: Path, media: Media) -> None:
 
 def test_another_protocol_may_take_over(server: Running, media: Media) -> None:
     class Parrot(asyncio.Protocol):
-        """What an upgraded connection is given to."""
+        """The protocol of an upgraded connection."""
 
         def __init__(self, **_: Any) -> None:
             self.transport: Any = None

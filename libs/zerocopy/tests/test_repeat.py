@@ -1,4 +1,4 @@
-"""A request that comes again with another range, and those that only look like it."""
+"""Requests that are repeated with another range, and those that only look like it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 
 class Part:
-    """A part of a file as an answer, and what it was told."""
+    """A part of a file as an answer, which records the calls of its methods."""
 
     status = 206
 
@@ -47,7 +47,7 @@ class Part:
 
 
 class Film:
-    """An application that offers to answer again, and knows who answered what."""
+    """An application that offers to answer again, and records who answered what."""
 
     def __init__(self, media: Media) -> None:
         self.media = media
@@ -191,7 +191,7 @@ def test_requests_sent_ahead_of_a_repeated_answer_are_answered_in_their_order(fi
     assert film.answers[0].outcome == "completed"
 
 
-def test_an_application_that_has_no_answer_at_hand_is_asked_the_ordinary_way(film: Film, client: Client) -> None:
+def test_again_callback_without_answer_falls_back_to_the_application(film: Film, client: Client) -> None:
     client.write(ranged(0, 0))
     client.read_answer()
     film.decline = True
@@ -204,7 +204,7 @@ def test_an_application_that_has_no_answer_at_hand_is_asked_the_ordinary_way(fil
     assert film.again == [b"bytes=6-7"]
 
 
-def test_an_application_that_fails_is_asked_the_ordinary_way(
+def test_failing_again_callback_falls_back_to_the_application(
     film: Film, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.write(ranged(0, 0))
@@ -322,7 +322,7 @@ def test_a_connection_that_repeats_is_closed_when_it_has_been_idle(media: Media)
 
 
 @pytest.mark.parametrize(("options", "level"), [({"limit_concurrency": 100}, "WARNING"), ({}, "INFO")])
-def test_a_server_that_has_to_see_each_request_does(
+def test_server_that_logs_or_limits_requests_parses_each(
     media: Media, options: dict[str, Any], level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(level, "uvicorn.access")
@@ -350,9 +350,7 @@ def never(_value: bytes) -> RangeAnswer | None:
 
 
 @given(before=FIELDS, after=FIELDS, value=VALUES)
-def test_what_is_remembered_has_one_range_and_nothing_like_another(
-    before: list[str], after: list[str], value: str
-) -> None:
+def test_only_requests_with_one_range_are_remembered(before: list[str], after: list[str], value: str) -> None:
     sent = request("/film", *before, f"Range: {value}", *after)
     others = [field for field in (*before, *after) if "range:" in field.lower()]
     if others or "range:" in value.lower():
@@ -390,5 +388,5 @@ def test_a_value_never_reaches_beyond_its_line(before: list[str], after: list[st
         b"",
     ],
 )
-def test_a_request_with_room_for_doubt_is_not_remembered(sent: bytes) -> None:
+def test_ambiguous_request_is_not_remembered(sent: bytes) -> None:
     assert Repeatable.of(sent, never) is None

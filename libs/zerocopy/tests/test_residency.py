@@ -1,4 +1,4 @@
-"""Blocks that are not in memory: who reads them, and who does not wait for it."""
+"""Blocks that are not in memory: threads read them, and other connections don't wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from zerocopy import PageCache, classify
-from zerocopy.part import BLOCK_BYTES
+from zerocopy.segment import BLOCK_BYTES
 from zerocopy.tests.support import FakeResidency, Media, Running, request, until
 
 COUNT = 5_000_000
@@ -30,7 +30,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def test_what_is_resident_needs_no_thread(server: Running, media: Media, residency: FakeResidency) -> None:
+def test_resident_blocks_need_no_thread(server: Running, media: Media, residency: FakeResidency) -> None:
     server.app = media.app
     residency.resident = lambda _offset: True
     with server.connect() as client:
@@ -42,7 +42,7 @@ def test_what_is_resident_needs_no_thread(server: Running, media: Media, residen
 
 
 @pytest.mark.parametrize("receive_bytes", [4096, 8 << 20])
-def test_what_is_not_resident_is_sent_by_threads(
+def test_blocks_that_are_not_resident_are_sent_by_threads(
     server: Running, media: Media, residency: FakeResidency, monkeypatch: pytest.MonkeyPatch, receive_bytes: int
 ) -> None:
     senders = set()
@@ -85,7 +85,9 @@ def test_others_are_served_while_a_disk_hangs(server: Running, media: Media, res
         assert stuck.read_answer().body == media.content[:10]
 
 
-def test_who_leaves_while_a_disk_hangs_is_let_go(server: Running, media: Media, residency: FakeResidency) -> None:
+def test_client_that_leaves_while_a_disk_hangs_is_released(
+    server: Running, media: Media, residency: FakeResidency
+) -> None:
     server.app = media.app
     residency.gate.clear()
     client = server.connect()
@@ -193,7 +195,7 @@ class TestPageCache:
         with (tmp_path / "file").open("w+b") as file:
             assert classify(file.fileno()) in {True, False}
 
-    def test_memory_has_no_such_answer(self, pool: ThreadPoolExecutor) -> None:
+    def test_memory_file_system_has_no_nowait(self, pool: ThreadPoolExecutor) -> None:
         fd = os.memfd_create("memory")
         os.write(fd, b"x" * 100)
         assert classify(fd) is False
@@ -203,7 +205,7 @@ class TestPageCache:
     @pytest.mark.parametrize(
         ("error", "resident"), [(errno.EAGAIN, False), (errno.EOPNOTSUPP, False), (errno.EINVAL, False), (0, True)]
     )
-    def test_what_the_kernel_says(
+    def test_residency_follows_preadv2(
         self, monkeypatch: pytest.MonkeyPatch, pool: ThreadPoolExecutor, error: int, *, resident: bool
     ) -> None:
         probed = []
@@ -227,7 +229,7 @@ class TestPageCache:
         monkeypatch.setattr(os, "preadv", preadv)
         assert classify(3) is can_ask
 
-    def test_errors_of_the_file_are_told(self, pool: ThreadPoolExecutor) -> None:
+    def test_errors_of_the_file_reach_the_caller(self, pool: ThreadPoolExecutor) -> None:
         reading, writing = os.pipe()
         os.close(reading)
         with pytest.raises(OSError, match="Bad file descriptor"):

@@ -1,4 +1,4 @@
-"""What is on the wire: every byte, in the right frame."""
+"""The bytes on the wire, in the right framing."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_any_range_is_sent_exactly(server: Running, media: Media, ranges: list[t
             media.sent.clear()
             client.write(request(f"/{offset}/{count}"))
             assert client.read_answer().body == media.content[offset : offset + count]
-            until(partial(told, media, count))
+            until(partial(has_counted, media, count))
 
 
-def told(media: Media, count: int) -> bool:
+def has_counted(media: Media, count: int) -> bool:
     return sum(media.sent) == count
 
 
@@ -208,7 +208,7 @@ def test_beyond_two_and_four_gigabytes(server: Running, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("promised", [99, 101])
-def test_a_length_that_is_not_kept_is_an_error_of_the_application(server: Running, media: Media, promised: int) -> None:
+def test_wrong_content_length_is_an_error_of_the_application(server: Running, media: Media, promised: int) -> None:
     errors: list[str] = []
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:

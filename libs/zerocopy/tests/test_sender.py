@@ -1,4 +1,4 @@
-"""The state machine alone, against a socket that takes what the test says."""
+"""The state machine alone, with a socket that takes as much as the test says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zerocopy.part import BLOCK_BYTES, Part
+from zerocopy.segment import BLOCK_BYTES, SendSegment
 from zerocopy.sender import ClientGoneError, Sender
 from zerocopy.slow import SlowReaders
 
@@ -66,7 +66,7 @@ class Transport(asyncio.Transport):
 
 @asynccontextmanager
 async def linked(buffer_bytes: int = 0) -> AsyncIterator[tuple[Sender, Transport, socket.socket]]:
-    """A sender and the far end of its connection."""
+    """Yield a sender and the other end of its connection."""
     near, far = socket.socketpair()
     loop = asyncio.get_running_loop()
     with near, far:
@@ -107,12 +107,12 @@ def test_any_part_arrives_whole(
         fd = os.open(file, os.O_RDONLY)
         async with linked(buffer_bytes) as (sender, _, far), asyncio.timeout(60):
             reading = asyncio.ensure_future(read(far))
-            part = Part(prefix, fd, offset, count)
+            part = SendSegment(prefix, fd, offset, count)
             waiter = sender.send(part, sent.append, Whims(loop, whims.copy()))
             if waiter is not None:
-                assert sender.busy
+                assert sender.is_busy
                 await waiter
-            assert not sender.busy
+            assert not sender.is_busy
             assert part.is_sent
             await reading
         os.close(fd)
@@ -123,23 +123,23 @@ def test_any_part_arrives_whole(
     assert all(0 < block <= BLOCK_BYTES for block in sent)
 
 
-async def test_what_fits_is_sent_at_once(file: Path) -> None:
+async def test_part_that_fits_is_sent_at_once(file: Path) -> None:
     async with linked() as (sender, _, far):
         with file.open("rb") as opened:
-            assert sender.send(Part(b"head", opened.fileno(), 5, 1000)) is None
+            assert sender.send(SendSegment(b"head", opened.fileno(), 5, 1000)) is None
         assert await asyncio.get_running_loop().sock_recv(far, 2000) == b"head" + CONTENT[5:1005]
 
 
 async def begin(sender: Sender, file: Path, residency: Any = None) -> tuple[asyncio.Future[None], int]:
-    """A part that waits."""
+    """Begin a part that waits."""
     fd = os.open(file, os.O_RDONLY)
-    waiter = sender.send(Part(b"", fd, 0, len(CONTENT)), residency=residency)
+    waiter = sender.send(SendSegment(b"", fd, 0, len(CONTENT)), residency=residency)
     assert waiter is not None
     await asyncio.sleep(0)
     return waiter, fd
 
 
-async def test_a_close_wakes_who_waits(file: Path) -> None:
+async def test_close_wakes_waiting_sender(file: Path) -> None:
     async with linked(1) as (sender, _, _far):
         waiter, fd = await begin(sender, file)
         sender.close()
@@ -155,7 +155,7 @@ async def test_a_peer_that_closes_is_noticed(file: Path) -> None:
         with pytest.raises(ClientGoneError):
             await waiter
         with pytest.raises(ClientGoneError):
-            sender.send(Part(b"more", fd, 0, 1))
+            sender.send(SendSegment(b"more", fd, 0, 1))
         os.close(fd)
 
 
@@ -163,7 +163,7 @@ async def test_one_part_at_a_time(file: Path) -> None:
     async with linked(1) as (sender, _, _far):
         _, fd = await begin(sender, file)
         with pytest.raises(RuntimeError):
-            sender.send(Part(b"", fd, 0, 1))
+            sender.send(SendSegment(b"", fd, 0, 1))
         os.close(fd)
 
 
@@ -187,7 +187,7 @@ async def test_after_a_stop_nothing_more_is_sent(file: Path) -> None:
         os.close(fd)
 
 
-async def test_a_stop_says_whether_a_thread_may_still_write(file: Path) -> None:
+async def test_stopped_part_counts_as_started_while_a_thread_may_write(file: Path) -> None:
     class Running:
         """A step that a thread has begun and not ended."""
 
@@ -201,15 +201,15 @@ async def test_a_stop_says_whether_a_thread_may_still_write(file: Path) -> None:
 
     async with linked() as (sender, _, _far):
         fd = os.open(file, os.O_RDONLY)
-        part = Part(b"head", fd, 0, 10)
+        part = SendSegment(b"head", fd, 0, 10)
         assert sender.send(part, residency=Running()) is not None
-        assert not part.started
+        assert not part.has_started
         sender.stop()
-        assert part.started
+        assert part.has_started
         os.close(fd)
 
 
-async def test_what_moves_is_not_stalled(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_moving_transfer_is_not_stalled(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     loop = asyncio.get_running_loop()
     async with linked(1) as (sender, transport, far):
@@ -220,10 +220,10 @@ async def test_what_moves_is_not_stalled(file: Path, monkeypatch: pytest.MonkeyP
             far.recv(100_000)
             while sender.moved_at < now:  # noqa: ASYNC110 - the loop has to turn
                 await asyncio.sleep(0)
-            watched._look()
+            watched._check_all()
             assert not transport.aborted
         now = 28.5
-        watched._look()
+        watched._check_all()
         assert transport.aborted
         sender.stop()
         await waiter

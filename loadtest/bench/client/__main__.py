@@ -1,4 +1,4 @@
-"""The load client: reads jobs from standard input, one JSON object a line, and answers each with a line.
+"""The load client: read jobs from standard input, one JSON object per line, and answer each with a line.
 
 python -m loadtest.bench.client
 """
@@ -15,10 +15,10 @@ from loadtest.bench.client.jobs import JOB, ClosedLoop, Failure
 
 
 def main() -> None:
-    """Does jobs until its input ends."""
-    # The benchmark may be killed in the middle of a job; nobody would read the answer then.
+    """Do jobs until the input ends."""
+    # The benchmark may be killed in the middle of a job: then the answer has no reader.
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Ctrl-C reaches every process of the terminal: the benchmark decides what ends when.
+    # Ctrl-C reaches every process of the terminal; the benchmark decides the order in which they end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a collection in the middle of a window would show as a slow server
     for line in sys.stdin:

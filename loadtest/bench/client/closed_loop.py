@@ -1,4 +1,4 @@
-"""Throughput: every connection asks for the next random range as soon as it has the last one."""
+"""Throughput: every connection requests the next random range as soon as it has the last one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from loadtest.bench.client.jobs import ClosedLoop, Throughput
 from loadtest.bench.client.line import Line
 from loadtest.bench.procfs import Usage
 from loadtest.bench.stats import latency
-from loadtest.bench.wire import BadAnswer, random_spans
+from loadtest.bench.wire import BadResponseError, random_spans
 
 _SPANS = 4096
 _POLL_SEC = 0.05
 
 
 class _Tally:
-    """What is counted in the measured window."""
+    """Counters of the measured window."""
 
     def __init__(self) -> None:
         self.reset()
@@ -26,7 +26,7 @@ class _Tally:
         self.first_error = ""
 
     def reset(self) -> None:
-        """Begins anew, when the warm-up is over. Errors count all the time."""
+        """Start counting again after the warm-up. Errors are counted all the time."""
         self.bytes = 0
         self.responses = 0
         self.waited = array("d")
@@ -44,14 +44,14 @@ class _Loop:
         self.tally = _Tally()
 
     def open(self) -> None:
-        """Connects all, then lets all ask."""
+        """Connect all, then send all first requests."""
         for viewer in range(self._job.connections):
             self._connect(viewer)
         for line in self._lines.values():
             line.ask(next(self._spans))
 
     def run_until(self, deadline: float) -> float:
-        """Answers when it stopped, at or just after `deadline`."""
+        """Serve all connections until `deadline`; return when it stopped, at or just after that."""
         poll, lines, spans, tally, clock = self._poller.poll, self._lines, self._spans, self.tally, time.perf_counter
         while True:
             ready = poll(_POLL_SEC)
@@ -70,11 +70,11 @@ class _Loop:
                         if line.missing == 0:
                             tally.responses += 1
                             line.ask(next(spans))
-                except (OSError, BadAnswer) as error:
+                except (OSError, BadResponseError) as error:
                     self._replace(descriptor, error)
 
     def close(self) -> None:
-        """Ends all connections, whatever is in flight."""
+        """Close all connections, even with requests in flight."""
         for line in self._lines.values():
             line.close()
         self._poller.close()
@@ -93,10 +93,10 @@ class _Loop:
 
 
 def run(job: ClosedLoop) -> Throughput:
-    """Does the job.
+    """Do the job.
 
     Raises:
-        OSError: the server does not take connections.
+        OSError: the server does not accept connections.
     """
     loop = _Loop(job)
     try:

@@ -1,4 +1,4 @@
-"""What the benchmark tells its client to do, and what the client answers: one JSON object a line."""
+"""Jobs that the benchmark sends to its client, and results that the client returns: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from loadtest.bench.stats import Latency
 
 
 class Target(BaseModel):
-    """A file as one server offers it."""
+    """A file on one server."""
 
     port: int
     path: str
     file_bytes: int
     authorizations: list[str] = []
-    """Values of the Authorization header, one a viewer and taken in turn; none for servers that ask for none."""
+    """Values of the Authorization header, one per viewer, used in turn; empty for servers that require none."""
 
 
 class ClosedLoop(BaseModel):
-    """Connections that ask for the next random range as soon as they have the last one."""
+    """Connections that request the next random range as soon as they have the last one."""
 
     kind: Literal["closed-loop"] = "closed-loop"
     target: Target
     range_bytes: int | None
-    """Length of each range; None for open-ended ones."""
+    """Length of each range in bytes; None for open-ended ones."""
     connections: int
     warm_up_sec: float
     seconds: float
@@ -36,7 +36,7 @@ class ClosedLoop(BaseModel):
 
 
 class Throughput(BaseModel):
-    """What a `ClosedLoop` measured, warm-up left out."""
+    """Results of a `ClosedLoop` without the warm-up."""
 
     seconds: float
     responses: int
@@ -48,22 +48,22 @@ class Throughput(BaseModel):
 
     @property
     def gb_per_sec(self) -> float:
-        """Body bytes, in units of 10^9 a second."""
+        """Body bytes per second, in units of 10^9."""
         return self.bytes / self.seconds / 1e9
 
     @property
     def responses_per_sec(self) -> float:
-        """Complete answers a second."""
+        """Complete responses per second."""
         return self.responses / self.seconds
 
     @property
     def cpu_sec_per_gb(self) -> float:
-        """Processor seconds of the server for 10^9 body bytes."""
+        """Processor seconds of the server per 10^9 body bytes."""
         return self.cpu.server_sec / (self.bytes / 1e9) if self.bytes else 0.0
 
 
 class Viewers(BaseModel):
-    """Viewers who take one long response at the pace of a film."""
+    """Viewers that read one long response each at the pace of a film."""
 
     target: Target
     count: int
@@ -71,7 +71,7 @@ class Viewers(BaseModel):
 
 
 class Readers(BaseModel):
-    """Connections that take range after range as fast as it comes."""
+    """Connections that read range after range as fast as they come."""
 
     target: Target
     count: int
@@ -82,22 +82,22 @@ Fresh = Literal["none", "every second", "all"]
 
 
 class Probes(BaseModel):
-    """Requests at fixed moments, whether or not the last one was answered, whose time to first byte is measured.
+    """Requests at fixed times, even if earlier ones are unanswered, whose time to first byte is measured.
 
-    Kept connections have been asked for something before that.
+    Kept connections have sent a request before that.
     """
 
     target: Target
     range_bytes: int
     per_sec: float
     connections: int
-    """Keep-alive connections that take turns."""
+    """Number of keep-alive connections, used in turn."""
     after_sec: float = 0
-    """When the first one is sent: what else begins at the same moment has settled by then."""
+    """Seconds before the first request, in which other load that begins at the same time settles."""
     fresh: Fresh
-    """Which requests come on a new connection, connecting included; a browser that seeks often opens one."""
+    """Which requests use a new connection, with connecting measured too; a browser that seeks often opens one."""
     count: int | None = None
-    """How many; without, they go on to the end."""
+    """Number of requests; None: until the end of the job."""
 
 
 class Mixed(BaseModel):
@@ -113,22 +113,22 @@ class Mixed(BaseModel):
 
 
 class MixedResult(BaseModel):
-    """What a `Mixed` measured."""
+    """Results of a `Mixed`."""
 
     seconds: float
     bytes: int
     errors: int
     first_error: str = ""
     viewers_behind: int
-    """How many were, at some moment, more than a second of film behind their pace."""
+    """Viewers that were, at some time, more than a second of film behind their pace."""
     first_byte: Latency
-    """Of the probes."""
+    """Times to first byte of the probes."""
     cpu: CpuUse
     memory_before: Memory
     memory_during: Memory
-    """Of the server, before the first connection and just before the last moment."""
+    """Memory of the server, before the first connection and just before the end."""
     tcp_memory_bytes: int
-    """How much more the kernel held for TCP sockets of the whole machine, both ends."""
+    """Growth of the kernel's memory for TCP sockets of the whole machine, both ends."""
 
 
 class Failure(BaseModel):

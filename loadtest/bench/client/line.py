@@ -7,30 +7,30 @@ import socket
 import time
 
 from loadtest.bench.client.jobs import Target
-from loadtest.bench.wire import BadAnswer, Span, parse_header, request_head
+from loadtest.bench.wire import BadResponseError, Span, parse_header, request_head
 
 PARTIAL = 206
 RECEIVE_BYTES = 16 << 20
-"""The most that is taken at a time."""
+"""Most bytes received at a time."""
 _HEADER_BYTES = 1024
 _CONNECT_SEC = 10.0
 _UNKNOWN = -1
-# Never touched, so it takes no memory: with MSG_TRUNC the kernel throws bytes away instead of copying them (tcp(7)).
+# Never touched, so it takes no memory: with MSG_TRUNC the kernel drops bytes instead of copying them (tcp(7)).
 _SINK = mmap.mmap(-1, RECEIVE_BYTES)
 
 
 class Line:
-    """Sends requests and takes answers without looking at their bodies, only counting them.
+    """Send requests and receive responses, and count the bytes of their bodies without reading them.
 
     Args:
-        target: what to ask for.
-        viewer: whose authorisation to use.
-        receive_buffer: bytes that the kernel may keep for a reader that does not read; its own choice when None.
+        target: what to request.
+        viewer: index of the viewer whose authorisation to use.
+        receive_buffer: bytes that the kernel may buffer for a slow reader; its own choice if None.
 
     Attributes:
         asked_at: when the request was sent, by `time.perf_counter`.
-        received: bytes of the body that came so far.
-        missing: bytes of the body still to come; negative until the header is there.
+        received: bytes of the body that were received so far.
+        missing: bytes of the body still to come; negative until the header is complete.
     """
 
     __slots__ = ("_begun", "_head", "_length", "_socket", "asked_at", "missing", "received")
@@ -57,16 +57,16 @@ class Line:
             raise
 
     def fileno(self) -> int:
-        """For epoll."""
+        """Return the descriptor, for epoll."""
         return self._socket.fileno()
 
     @property
     def is_idle(self) -> bool:
-        """Whether the last answer has come completely."""
+        """Whether the last response is complete."""
         return self.missing == 0
 
     def ask(self, span: Span) -> None:
-        """Sends a request for a range.
+        """Send a request for a range.
 
         Raises:
             OSError: the connection is broken.
@@ -78,11 +78,11 @@ class Line:
         self._socket.send(self._head + span.ending)
 
     def take(self, limit: int = RECEIVE_BYTES) -> int:
-        """Takes what has come, up to `limit` bytes of the body; answers how many bytes of the body that were.
+        """Receive up to `limit` bytes of the body; return how many bytes of the body that were.
 
         Raises:
             OSError: the connection is broken.
-            BadAnswer: the answer is not a 206 of the asked length, or ends too early.
+            BadResponseError: the response is not a 206 of the requested length, or ends too early.
         """
         taken = 0
         if self.missing < 0:
@@ -94,7 +94,7 @@ class Line:
         except BlockingIOError:
             return taken
         if not came:
-            raise BadAnswer(f"the connection ended {self.missing} bytes too early")
+            raise BadResponseError(f"the connection ended {self.missing} bytes too early")
         self.missing -= came
         self.received += came
         return taken + came
@@ -105,7 +105,7 @@ class Line:
         except BlockingIOError:
             return 0
         if not block:
-            raise BadAnswer("the connection ended before an answer")
+            raise BadResponseError("the connection ended before an answer")
         if self._begun:
             block = self._begun + block
         parsed = parse_header(block)
@@ -115,14 +115,14 @@ class Line:
         self._begun = b""
         status, length, size = parsed
         if status != PARTIAL or length != self._length:
-            raise BadAnswer(f"status {status} with {length} bytes instead of {PARTIAL} with {self._length}")
+            raise BadResponseError(f"status {status} with {length} bytes instead of {PARTIAL} with {self._length}")
         came = len(block) - size
         if came > length:
-            raise BadAnswer(f"{came - length} bytes more than promised")
+            raise BadResponseError(f"{came - length} bytes more than promised")
         self.missing = length - came
         self.received = came
         return came
 
     def close(self) -> None:
-        """Ends the connection, whatever is in flight."""
+        """Close the connection, even with a request in flight."""
         self._socket.close()

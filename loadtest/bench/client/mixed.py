@@ -14,17 +14,17 @@ from loadtest.bench.client.line import Line
 from loadtest.bench.client.pace import Pace
 from loadtest.bench.procfs import Usage, memory, tcp_memory_bytes
 from loadtest.bench.stats import latency
-from loadtest.bench.wire import BadAnswer, Span, random_spans
+from loadtest.bench.wire import BadResponseError, Span, random_spans
 
 VISITS_PER_SEC = 4
 VIEWER_RECEIVE_BUFFER = 256 * 1024
-"""A little over a second of film at 2 Mbit/s: the rest must wait at the server, as with a real player."""
+"""Bytes in a little over a second of film at 2 Mbit/s: the rest must wait at the server, as with a real player."""
 _READER_BYTES = 1 << 20
 _SPANS = 1024
 
 
 class _Load:
-    """What all kinds of load share: the poller, the timers and the counters."""
+    """Poller, timers and counters that all kinds of load share."""
 
     def __init__(self) -> None:
         self.poller = select.epoll()
@@ -36,7 +36,7 @@ class _Load:
         self.first_error = ""
 
     def connect(self, line: Line, on_readable: Callable[[float], None] | None = None) -> Line:
-        """Takes care of a new connection; without a handler nobody is told when something came."""
+        """Register a new connection; without a handler its events are ignored."""
         self.lines.add(line)
         if on_readable:
             self.handlers[line.fileno()] = on_readable
@@ -44,19 +44,19 @@ class _Load:
         return line
 
     def release(self, line: Line) -> None:
-        """Closes a connection."""
+        """Close a connection."""
         self.lines.discard(line)
         if self.handlers.pop(line.fileno(), None):
             self.poller.unregister(line.fileno())
         line.close()
 
     def failed(self, error: Exception) -> None:
-        """Counts a failure."""
+        """Count a failure."""
         self.errors += 1
         self.first_error = self.first_error or repr(error)
 
     def run_until(self, deadline: float) -> None:
-        """Serves events and timers."""
+        """Handle events and timers until the end."""
         while (now := time.perf_counter()) < deadline:
             for timer in self.timers:
                 timer.run(now)
@@ -67,14 +67,14 @@ class _Load:
                     handler(time.perf_counter())
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Close all connections."""
         for line in self.lines:
             line.close()
         self.poller.close()
 
 
 class _Timer:
-    """Calls something at fixed moments; moments that were missed are made up for."""
+    """Call a function at fixed times; missed times are caught up."""
 
     def __init__(self, interval: float, action: Callable[[float, float], None], started: float) -> None:
         self._interval = interval
@@ -96,7 +96,7 @@ class _Viewer:
 
 
 class _Audience:
-    """Paced viewers. Each is visited four times a second and takes what its pace allows."""
+    """Paced viewers. Each is served four times a second and reads as much as its pace allows."""
 
     def __init__(self, load: _Load, wanted: Viewers, spans: Iterator[Span]) -> None:
         self._load = load
@@ -115,7 +115,7 @@ class _Audience:
 
     @property
     def behind(self) -> int:
-        """How many were behind at some moment; one whose connection broke is."""
+        """Number of viewers that were behind at some time, including those whose connection broke."""
         return self._lost + sum(viewer.is_behind for viewer in self._watching)
 
     def _visit(self, now: float, due: float) -> None:
@@ -130,7 +130,7 @@ class _Audience:
                 self._load.bytes += came
                 if viewer.line.is_idle:
                     viewer.line.ask(next(self._spans))
-        except (OSError, BadAnswer) as error:
+        except (OSError, BadResponseError) as error:
             self._load.release(viewer.line)
             self._lose(error)
             return
@@ -143,14 +143,14 @@ class _Audience:
 
 
 def _start_reader(load: _Load, wanted: Readers, number: int, spans: Iterator[Span]) -> None:
-    """A connection that takes range after range; one that breaks is counted and not replaced."""
+    """Read range after range on a connection; a broken one is counted and not replaced."""
 
     def on_readable(_now: float) -> None:
         try:
             load.bytes += line.take(_READER_BYTES)
             if line.is_idle:
                 line.ask(next(spans))
-        except (OSError, BadAnswer) as error:
+        except (OSError, BadResponseError) as error:
             load.failed(error)
             load.release(line)
 
@@ -159,10 +159,10 @@ def _start_reader(load: _Load, wanted: Readers, number: int, spans: Iterator[Spa
 
 
 class _Prober:
-    """Asks at fixed moments and measures until the first byte of the body.
+    """Send requests at fixed times and measure until the first byte of the body.
 
-    A probe that finds all its connections busy waits, and its time runs from when it was due: otherwise a server that
-    stalls would be asked less while it stalls, and look better than it is (coordinated omission).
+    A probe whose connections are all busy waits, and its time counts from when it was due: otherwise a server that
+    stalls would get fewer requests while it stalls, and look better than it is (coordinated omission).
     """
 
     def __init__(self, load: _Load, wanted: Probes, spans: Iterator[Span]) -> None:
@@ -175,12 +175,12 @@ class _Prober:
         self._since: dict[Line, float] = {}
         self._waited = array("d")
         for number in range(wanted.connections):
-            # Not measured: whoever seeks has begun to watch.
+            # Not measured: viewers that seek have begun to watch before.
             self._connect(number, is_kept=True).ask(next(spans))
         load.timers.append(_Timer(1 / wanted.per_sec, self._probe, time.perf_counter() + wanted.after_sec))
 
     def waited(self, now: float) -> array[float]:
-        """Seconds until the first byte; probes that still wait count with the time that they have waited so far."""
+        """Return seconds until the first byte; probes that still wait count with their waiting time so far."""
         return self._waited + array("d", [now - since for since in (*self._since.values(), *self._due)])
 
     def _probe(self, now: float, due: float) -> None:
@@ -218,7 +218,7 @@ class _Prober:
                 self._ask(line, self._due.popleft())
             else:
                 self._idle.append(line)
-        except (OSError, BadAnswer) as error:
+        except (OSError, BadResponseError) as error:
             self._since.pop(line, None)
             self._load.failed(error)
             self._load.release(line)
@@ -227,10 +227,10 @@ class _Prober:
 
 
 def run(job: Mixed) -> MixedResult:
-    """Does the job.
+    """Do the job.
 
     Raises:
-        OSError: the server does not take connections.
+        OSError: the server does not accept connections.
     """
     load = _Load()
     memory_before, tcp_before = memory(job.server_pids), tcp_memory_bytes()

@@ -1,4 +1,4 @@
-"""How much of a film a viewer should have had by now."""
+"""How much of a film a viewer should have received by a given time."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Pace:
         self._started = started
 
     def allowance(self, now: float, received: int) -> int:
-        """How many bytes more the viewer takes now."""
+        """Return how many bytes the viewer reads now."""
         return max(0, int((now - self._started) * self._bytes_per_sec) - received)
 
     def is_behind(self, now: float, received: int) -> bool:
-        """Whether more than a second of film is missing of what should have come."""
+        """Return whether more than a second of the film that should have arrived is missing."""
         return received < (now - self._started - TOLERANCE_SEC) * self._bytes_per_sec

@@ -1,4 +1,4 @@
-"""Starts the load client and gives it jobs."""
+"""Start the load client and send jobs to it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ClientError(RuntimeError):
 
 
 class LoadClient:
-    """A load client in a process of its own, for the time of a `with` block.
+    """A load client in a process of its own, as a context manager.
 
     Args:
-        cores: where it runs.
+        cores: the cores that it runs on.
     """
 
     def __init__(self, cores: frozenset[int]) -> None:
@@ -51,11 +51,11 @@ class LoadClient:
         self._process.communicate(timeout=_END_SEC)
 
     def run(self, job: ClosedLoop) -> Throughput:
-        """Measures throughput. Raises ClientError."""
+        """Measure throughput. Raise ClientError if the job fails."""
         return self._do(job, Throughput)
 
     def run_mixed(self, job: Mixed) -> MixedResult:
-        """Puts several kinds of load on a server. Raises ClientError."""
+        """Put several kinds of load on a server. Raise ClientError if the job fails."""
         return self._do(job, MixedResult)
 
     def _do(self, job: BaseModel, kind: type[Result]) -> Result:

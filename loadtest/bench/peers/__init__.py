@@ -1,4 +1,4 @@
-"""The servers that are compared: each offers the same files, with one worker on one core."""
+"""The compared servers: each serves the same files, with one worker on one core."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from loadtest.bench.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where servers run.
+    """Folders and cores of the servers.
 
     Attributes:
         folder: for configuration and other small files.
-        media: what they serve.
-        server_cores: for the server that is measured.
-        other_cores: for everything else, the load client among it.
+        media: the served files.
+        server_cores: for the measured server.
+        other_cores: for everything else, including the load client.
     """
 
     folder: Path
@@ -33,11 +33,11 @@ class Peer(ABC):
     """One server."""
 
     name: ClassVar[str]
-    """On the command line and in results."""
+    """Its name on the command line and in results."""
     title: ClassVar[str]
-    """In tables."""
+    """Its name in tables."""
     description: ClassVar[str]
-    """For readers who want to know exactly."""
+    """An exact description for readers."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -46,31 +46,31 @@ class Peer(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Starts it and waits until it serves.
+        """Start it and wait until it serves.
 
         Raises:
-            ProcessError: it does not.
+            ProcessError: it does not start.
         """
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stop it."""
         for process in reversed(self.processes):
             process.stop()
         self.processes.clear()
 
     def close(self) -> None:
-        """Ends it, and what it stands on."""
+        """Stop it, and the services that it needs."""
         self.stop()
 
     def restart(self) -> None:
-        """A fresh process, without what the allocator kept of earlier load."""
+        """Restart it, without the memory that the allocator kept after earlier load."""
         self.stop()
         self.start()
 
     def pids(self) -> list[int]:
-        """The processes whose time and memory count: the server, all it started, and any it can't answer without."""
+        """Return the processes whose time and memory count: the server, its children, and those it needs to answer."""
         return [pid for process in self.processes for pid in process.tree()]
 
     def target(self, file: MediaFile) -> Target:
-        """Where a file is on this server."""
+        """Return the URL of a file on this server."""
         return Target(port=self.port, path=f"/{file.reference}", file_bytes=file.size)

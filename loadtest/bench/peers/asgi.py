@@ -1,4 +1,4 @@
-"""Applications as people write them, under uvicorn with one worker.
+"""Applications as they are usually written, under uvicorn with one worker.
 
 python -m loadtest.bench.peers.asgi accel|file-response|generator PORT FOLDER
 """
@@ -27,7 +27,7 @@ _GENERATOR_BLOCK = 64 * 1024
 
 
 def accel(folder: Path) -> ASGIApp:
-    """Tells nginx which file to send."""
+    """Name the file that nginx has to send (X-Accel-Redirect)."""
     del folder
     app = FastAPI()
 
@@ -39,7 +39,7 @@ def accel(folder: Path) -> ASGIApp:
 
 
 def file_response(folder: Path) -> ASGIApp:
-    """Starlette's own answer with a file; it knows ranges."""
+    """Respond with Starlette's FileResponse, which supports ranges."""
 
     async def send(request: Request) -> Response:
         return FileResponse(folder / request.path_params["name"])
@@ -48,9 +48,9 @@ def file_response(folder: Path) -> ASGIApp:
 
 
 def generator(folder: Path) -> ASGIApp:
-    """The answer of many a tutorial: an asynchronous generator of 64 KiB blocks.
+    """Respond as many tutorials do: with an asynchronous generator of 64 KiB blocks.
 
-    It reads on the event loop, which is faster than reading in a thread while the file is cached, and stops every
+    It reads on the event loop, which is faster than reading in a thread while the file is cached, and blocks every
     other viewer while it is not.
     """
     app = FastAPI()
@@ -88,7 +88,7 @@ _APPS: dict[str, Callable[[Path], ASGIApp]] = {
 
 class _UvicornPeer(Peer):
     def start(self) -> None:
-        """Starts it."""
+        """Start it."""
         self.port = free_port()
         root = str(self.place.media.root)
         command = [sys.executable, "-m", "loadtest.bench.peers.asgi", self.name, str(self.port), root]
@@ -116,7 +116,7 @@ class GeneratorPeer(_UvicornPeer):
 
 
 def main(name: str, port: int, folder: Path) -> None:
-    """Serves one of the applications."""
+    """Serve one of the applications."""
     config = uvicorn.Config(
         _APPS[name](folder),
         http="httptools",
@@ -126,7 +126,7 @@ def main(name: str, port: int, folder: Path) -> None:
         timeout_keep_alive=600,
         backlog=4096,
     )
-    # Marquee's own listener: without its TCP_NODELAY an answer in two pieces could wait for a delayed acknowledgement.
+    # Marquee's own listener: without its TCP_NODELAY a response in two pieces could wait for a delayed acknowledgement.
     with listen("127.0.0.1", port) as listener:
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,9 +1,9 @@
-"""Stands in for catalog: answers the one question that the stream service asks it, from a file.
+"""Stand in for catalog: answer the only call that the stream service makes, from a file.
 
-The real one would answer the same question as rarely (the stream service keeps the answer for a minute), but takes no
-random bytes for a film and knows nothing of a file on a slow disk.
+The real catalog would get the same call as rarely (the stream service caches the answer for a minute), but accepts no
+random bytes as a film and has no file on a slow disk.
 
-python -m loadtest.bench.peers.catalog FACTS.json
+python -m loadtest.bench.peers.catalog SOURCES.json
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 from grpc import aio
 from pydantic import BaseModel
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.rpc import GrpcServer
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 
 Context = aio.ServicerContext[Any, Any]
 
 
-class Facts(BaseModel):
-    """What the stand-in knows."""
+class CatalogData(BaseModel):
+    """The videos of the stand-in, and its address."""
 
     bind: str
     sources: dict[str, tuple[str, int]]
@@ -33,15 +33,15 @@ class Facts(BaseModel):
 
 
 class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
+    def __init__(self, data: CatalogData) -> None:
+        self._facts = data
 
     async def GetSource(  # noqa: N802 - the contract's name
         self, request: catalog_pb2.GetSourceRequest, context: Context
     ) -> catalog_pb2.GetSourceResponse:
         del context
         if request.video_id not in self._facts.sources:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         reference, size = self._facts.sources[request.video_id]
         return catalog_pb2.GetSourceResponse(
             video_id=request.video_id,
@@ -64,10 +64,10 @@ class _Catalog(catalog_pb2_grpc.CatalogServiceServicer):
         return catalog_pb2.GetVideosResponse()
 
 
-async def _serve(facts: Facts) -> None:
-    catalog = _Catalog(facts)
+async def _serve(data: CatalogData) -> None:
+    catalog = _Catalog(data)
     server = GrpcServer(
-        "catalog", facts.bind, [lambda grpc: catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, grpc)]
+        "catalog", data.bind, [lambda grpc: catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, grpc)]
     )
     await server.start()
     stopped = asyncio.Event()
@@ -77,4 +77,4 @@ async def _serve(facts: Facts) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Facts.model_validate_json(Path(sys.argv[1]).read_text())))
+    asyncio.run(_serve(CatalogData.model_validate_json(Path(sys.argv[1]).read_text())))

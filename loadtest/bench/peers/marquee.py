@@ -1,4 +1,4 @@
-"""Marquee's stream service as a container runs it, and what it stands on."""
+"""Marquee's stream service as a container runs it, and the services that it needs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kit.testing.servers import RabbitServer, RedisServer, free_port
 from loadtest.bench.client.jobs import Target
 from loadtest.bench.media import MediaFile
 from loadtest.bench.peers import Peer, Place
-from loadtest.bench.peers.catalog import Facts
+from loadtest.bench.peers.catalog import CatalogData
 from loadtest.bench.processes import Process, ProcessError, on_cores, wait_for
-from services.auth.keys import SigningKeys
+from services.auth.credentials.keys import SigningKeys
 from services.auth.models import User
 
 VIEWERS = 2500
-"""How many viewers have a token; connections beyond that begin again with the first."""
+"""Number of viewers with a token; further connections use the first ones again."""
 _TOKEN_SEC = 6 * 3600
 _MIGRATE_SEC = 120
 
@@ -26,8 +26,8 @@ class MarqueePeer(Peer):
     """The production entry point with production settings: authorisation, play sessions, metrics, RabbitMQ, Redis.
 
     The auth service, RabbitMQ and Redis are real, catalog is a stand-in (`catalog.py`); all four run beside the load
-    client, on cores that are not measured. Every viewer has an access token of their own, signed with auth's key, and
-    so a play session of their own.
+    client, on cores that are not measured. Every viewer has their own access token, signed with auth's key, and so
+    their own play session.
     """
 
     name = "marquee"
@@ -59,14 +59,14 @@ class MarqueePeer(Peer):
         }
         auth = [sys.executable, "-m", "services.auth", "serve"]
         self._auth = Process("auth", auth, place.other_cores, self._auth_environment)
-        facts = folder / "facts.json"
+        data = folder / "catalog.json"
         sources = {file.video_id: (file.reference, file.size) for file in place.media.files}
-        facts.write_text(Facts(bind=self._catalog_address, sources=sources).model_dump_json())
-        catalog = [sys.executable, "-m", "loadtest.bench.peers.catalog", str(facts)]
+        data.write_text(CatalogData(bind=self._catalog_address, sources=sources).model_dump_json())
+        catalog = [sys.executable, "-m", "loadtest.bench.peers.catalog", str(data)]
         self._catalog = Process("catalog", catalog, place.other_cores)
 
     def start(self) -> None:
-        """Starts what the service stands on, once, and the service."""
+        """Start the services that it needs, once, and the service."""
         if not self._rabbit.running:
             self._start_others()
         self.port = free_port()
@@ -85,12 +85,12 @@ class MarqueePeer(Peer):
         service = Process(self.name, command, self.place.server_cores, environment)
         self.processes = [service.start()]
         wait_for(service, "/readyz", self.port)
-        # Slots that were given before the store was last seen may still be in use: nothing is granted for a while.
+        # After a start, slots granted before may still be in use: the store grants nothing for a while.
         film = f"/api/videos/{self.place.media.clip.video_id}/stream"
         wait_for(service, film, self.port, headers={"Authorization": self._authorizations[0], "Range": "bytes=0-0"})
 
     def close(self) -> None:
-        """Ends all of it."""
+        """Stop all of it."""
         self.stop()
         self._catalog.stop()
         self._auth.stop()
@@ -99,7 +99,7 @@ class MarqueePeer(Peer):
                 server.kill()
 
     def target(self, file: MediaFile) -> Target:
-        """Where a file is, and who may see it."""
+        """Return the URL of a file, with tokens of viewers who may see it."""
         return Target(
             port=self.port,
             path=f"/api/videos/{file.video_id}/stream",

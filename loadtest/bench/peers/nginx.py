@@ -11,8 +11,8 @@ from kit.testing.servers import find_program, free_port
 from loadtest.bench.peers import Peer
 from loadtest.bench.processes import Process, wait_for
 
-# The fastest form for this load: no access log, open files kept, connections kept. `sendfile_max_chunk` is this
-# version's default (2 MiB since 1.21.4); `tcp_nopush` stays off, because with it small ranges on kept connections
+# The fastest configuration for this load: no access log, open files kept, connections kept. `sendfile_max_chunk` is
+# this version's default (2 MiB since 1.21.4); `tcp_nopush` stays off, because with it small ranges on kept connections
 # waited 40 ms each.
 _CONFIGURATION = """\
 {user}
@@ -48,14 +48,14 @@ location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Co
 
 
 def _start(peer: Peer, upstream: str, locations: str) -> Process:
-    """Starts an nginx with these parts of its configuration."""
+    """Start an nginx with these parts of its configuration."""
     folder = peer.place.folder / peer.name
     folder.mkdir(exist_ok=True)
     account = pwd.getpwuid(os.geteuid()).pw_name
     configuration = folder / "nginx.conf"
     configuration.write_text(
         _CONFIGURATION.format(
-            # As root it would give its worker to another user, who may not enter the folder of the files.
+            # As root it would run its worker as another user, who may not enter the folder of the files.
             user=f"user {account};" if os.geteuid() == 0 else "",
             folder=folder,
             port=peer.port,
@@ -68,7 +68,7 @@ def _start(peer: Peer, upstream: str, locations: str) -> Process:
 
 
 def program() -> Path:
-    """Where nginx is.
+    """Return the path of nginx.
 
     Raises:
         ServerError: it is not installed.
@@ -87,14 +87,14 @@ class NginxStatic(Peer):
     )
 
     def start(self) -> None:
-        """Starts it."""
+        """Start it."""
         self.port = free_port()
         self.processes = [_start(self, "", _STATIC.format(root=self.place.media.root))]
         wait_for(self.processes[0], f"/{self.place.media.clip.reference}", self.port)
 
 
 class NginxAccel(Peer):
-    """nginx serving the files after a FastAPI application said which."""
+    """nginx serving the files that a FastAPI application names."""
 
     name = "x-accel"
     title = "nginx, X-Accel-Redirect after FastAPI"
@@ -103,7 +103,7 @@ class NginxAccel(Peer):
     )
 
     def start(self) -> None:
-        """Starts the application and nginx."""
+        """Start the application and nginx."""
         self.port, app_port = free_port(), free_port()
         command = [sys.executable, "-m", "loadtest.bench.peers.asgi", "accel", str(app_port), "-"]
         app = Process("x-accel-app", command, self.place.server_cores).start()

@@ -1,4 +1,4 @@
-"""A small server for tests of the client: it answers ranges rightly, or as badly as a test wants."""
+"""A small server for tests of the client: it answers ranges correctly, or as wrongly as a test wants."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Respond = Callable[[socket.socket, int, int], None]
 
 
 def right(connection: socket.socket, first: int, last: int) -> None:
-    """What a right server does."""
+    """Answer as a correct server does."""
     header = f"HTTP/1.1 206 Partial Content\r\nContent-Length: {last - first + 1}\r\n\r\n"
     connection.sendall(header.encode() + bytes(last - first + 1))
 
 
 @contextmanager
 def serving(respond: Respond = right) -> Iterator[Target]:
-    """Serves a file of zeros; every connection in a thread of its own."""
+    """Serve a file of zeros, with a thread for each connection."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         threading.Thread(target=_accept, args=(listener, respond), daemon=True).start()
         yield Target(port=listener.getsockname()[1], path="/film.mp4", file_bytes=FILE_BYTES)

@@ -22,7 +22,7 @@ def test_everything_is_measured_and_judged_by_default() -> None:
     assert ("8m", 64) in full.combinations()
 
 
-def test_a_quick_look_does_not_judge() -> None:
+def test_quick_run_does_not_judge_promises() -> None:
     quick = plan("--quick")
     assert not quick.is_full
     assert quick.rounds < plan().rounds

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.bench import media
-from loadtest.bench.media import UnusableFolder, file_system, has_nowait, make_media
+from loadtest.bench.media import UnusableFolderError, file_system, has_nowait, make_media
 
 
 def test_files_have_their_size_and_nothing_repeats(tmp_path: Path) -> None:
@@ -18,14 +18,14 @@ def test_files_have_their_size_and_nothing_repeats(tmp_path: Path) -> None:
     assert made.slow_folder.is_dir()
 
 
-def test_memory_is_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "file_system", lambda _: "tmpfs")
-    with pytest.raises(UnusableFolder, match="tmpfs is no disk"):
+    with pytest.raises(UnusableFolderError, match="tmpfs is no disk"):
         make_media(tmp_path, 1 << 20)
 
 
-def test_a_full_disk_is_noticed_before_it_is_full(tmp_path: Path) -> None:
-    with pytest.raises(UnusableFolder, match="don't fit"):
+def test_files_that_do_not_fit_are_refused_beforehand(tmp_path: Path) -> None:
+    with pytest.raises(UnusableFolderError, match="don't fit"):
         make_media(tmp_path, 1 << 60)
 
 

@@ -79,7 +79,7 @@ def test_throughput_is_compared_with_the_bounds(rate: float, expected: list[str]
     assert verdicts(judge(PLAN, cells(rate), [], [], [], [], has_nowait=True))[:4] == expected
 
 
-def test_nothing_measured_is_nothing_judged() -> None:
+def test_promises_without_measurements_are_not_judged() -> None:
     assert set(verdicts(judge(PLAN, [], [], [], [], [], has_nowait=True))) == {"not judged"}
 
 
@@ -115,7 +115,7 @@ def test_scenarios_are_compared_with_the_bounds(changed: dict[str, MixedResult],
     assert scenario_promises(**changed)[at].verdict == expected
 
 
-def test_an_audience_that_nobody_served_is_a_miss() -> None:
+def test_unserved_viewers_miss_the_promise() -> None:
     bad = [Audience(peer="marquee", viewers=500, result=mixed(behind=1))]
     assert judge(PLAN, [], [], [], [], bad, has_nowait=True)[7].verdict == "miss"
 

@@ -26,7 +26,9 @@ def test_a_file_is_locked_for_as_long_as_it_is_needed(tmp_path: Path) -> None:
     assert locked_kib() == before
 
 
-def test_what_can_not_be_locked_is_measured_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_can_not_be_locked_are_measured_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Refusing:
         def __init__(self, name: None) -> None:
             self._system = real(name)

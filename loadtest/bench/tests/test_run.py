@@ -1,4 +1,4 @@
-"""The whole benchmark, as short as it can be: it works, and what it started is gone afterwards."""
+"""The whole benchmark, as short as possible: it works, and all its processes have ended afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from kit.testing.guardian import descendants
 from kit.testing.servers import wait_until
-from loadtest.bench.check import WrongBytes, check
+from loadtest.bench.check import WrongBytesError, check
 from loadtest.bench.machine import REPOSITORY, cores
 from loadtest.bench.media import make_media
 from loadtest.bench.peers import Place
@@ -91,7 +91,7 @@ def test_results_survive_being_written_down(results: Results) -> None:
     }
 
 
-def test_what_was_not_measured_is_not_judged(results: Results) -> None:
+def test_unmeasured_promises_are_not_judged(results: Results) -> None:
     judged = {promise.name: promise.verdict for promise in results.promises}
     assert judged["1 MiB ranges, authorised, against nginx static"] == "not judged"
     assert judged["64 KiB ranges, authorised, against nginx static"] != "not judged" or not results.machine.has_nowait
@@ -147,7 +147,7 @@ def test_wrong_bytes_stop_the_benchmark(tmp_path: Path) -> None:
         served = film.with_suffix(".served")
         film.rename(served)
         film.write_bytes(bytes(media.film.size))  # nginx has the other one open
-        with pytest.raises(WrongBytes, match="not the file's bytes"):
+        with pytest.raises(WrongBytesError, match="not the file's bytes"):
             check(peer, media.film)
     finally:
         peer.close()

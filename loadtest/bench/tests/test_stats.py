@@ -28,7 +28,7 @@ def test_latency_is_in_milliseconds_whatever_the_order() -> None:
     assert latency([0.003, 0.001, 0.002]) == Latency(samples=3, p50_ms=2, p99_ms=3, max_ms=3)
 
 
-def test_nothing_waited_for_is_no_time() -> None:
+def test_percentiles_without_waiting_times_are_none() -> None:
     assert latency([]) == Latency(samples=0, p50_ms=None, p99_ms=None, max_ms=None)
     assert spread([]) is None
 

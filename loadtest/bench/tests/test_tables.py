@@ -8,7 +8,7 @@ from loadtest.bench.tables import Table, figure, with_spread
 TABLE = Table("Figures", ("server", "GB/s"), [("nginx", "2.40"), ("x", "10.0")], note="Nothing else.")
 
 
-def test_a_terminal_gets_columns() -> None:
+def test_terminal_table_is_aligned() -> None:
     assert TABLE.plain() == "Figures\n\nserver  GB/s\n------  ----\nnginx   2.40\nx       10.0\nNothing else.\n"
 
 
@@ -20,7 +20,7 @@ def test_a_page_gets_markdown() -> None:
     ("value", "expected"),
     [(None, "-"), (0, "0.00"), (0.044, "0.04"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (41692.3, "41,692")],
 )
-def test_figures_have_the_digits_that_matter(value: float | None, expected: str) -> None:
+def test_figures_have_three_significant_digits(value: float | None, expected: str) -> None:
     assert figure(value) == expected
 
 

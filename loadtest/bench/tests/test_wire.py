@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.bench.wire import BadAnswer, parse_header, random_spans, request_head, span
+from loadtest.bench.wire import BadResponseError, parse_header, random_spans, request_head, span
 
 HEADER = b"HTTP/1.1 206 Partial Content\r\nServer: x\r\ncontent-LENGTH:  12\r\nContent-Range: bytes 0-11/99\r\n\r\n"
 
@@ -38,7 +38,7 @@ def test_open_ranges_mean_the_rest_of_the_file(file: int, seed: int) -> None:
         assert one.length >= file // 2
 
 
-def test_everybody_is_asked_for_the_same_ranges() -> None:
+def test_all_servers_get_the_same_ranges() -> None:
     assert random_spans(1000, 10, 50, 7) == random_spans(1000, 10, 50, 7)
     assert random_spans(1000, 10, 50, 7) != random_spans(1000, 10, 50, 8)
 
@@ -65,8 +65,8 @@ def test_a_part_of_a_header_is_not_read_yet(cut: int) -> None:
         b"x" * 20_000,
     ],
 )
-def test_what_is_no_answer_with_a_length_is_refused(block: bytes) -> None:
-    with pytest.raises(BadAnswer):
+def test_response_without_length_is_refused(block: bytes) -> None:
+    with pytest.raises(BadResponseError):
         parse_header(block)
 
 
@@ -74,6 +74,6 @@ def test_what_is_no_answer_with_a_length_is_refused(block: bytes) -> None:
 def test_no_bytes_break_the_parser(block: bytes) -> None:
     try:
         parsed = parse_header(b"HTTP/1.1 " + block)
-    except BadAnswer:
+    except BadResponseError:
         return
     assert parsed is None or parsed[2] <= len(block) + 9

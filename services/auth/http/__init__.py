@@ -1,4 +1,4 @@
-"""HTTP API of auth: translates, decides nothing."""
+"""HTTP API of auth: translates requests into calls of use cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DEVICE_COOKIE", "REFRESH_COOKIE", "REFRESH_PATH", "UseCases", "build
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """What the routes are a way to."""
+    """The use cases that the routes call."""
 
     accounts: Accounts
     logins: Logins
@@ -32,7 +32,7 @@ def build_routers(
     registration: Literal["open", "approval", "closed"],
     uploads: Literal["admin", "members"],
 ) -> dict[str, APIRouter]:
-    """The routes of auth, by tag."""
+    """Return the routes of auth, by tag."""
     return {
         "auth": login.build_router(use_cases.accounts, use_cases.logins, use_cases.installation, registration, uploads),
         "users": users.build_router(use_cases.accounts, use_cases.administration, uploads),

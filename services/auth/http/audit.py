@@ -9,19 +9,19 @@ from pydantic import AwareDatetime
 
 from kit.auth.authentication import protected_router
 from kit.web.schemas import Page, Paging, paging
-from services.auth.http.common import ActingAdmin
+from services.auth.http.common import AdminActor
 from services.auth.repository import AuditFilter
 from services.auth.schemas import AuditView
 from services.auth.service import Audit
 
 
 def build_router(audit: Audit) -> APIRouter:
-    """`/api/admin/audit`."""
+    """Return the route `/api/admin/audit`."""
     router = protected_router()
 
     @router.get("/api/admin/audit")
     async def list_audit(
-        admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: AdminActor,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         action: Annotated[str | None, Query(max_length=50, pattern=r"^[a-z_.]+$")] = None,
         actor_id: Annotated[str | None, Query(max_length=36, pattern=r"^[0-9a-f-]+$")] = None,
@@ -29,7 +29,7 @@ def build_router(audit: Audit) -> APIRouter:
         since: Annotated[AwareDatetime | None, Query()] = None,
         until: Annotated[AwareDatetime | None, Query()] = None,
     ) -> Page[AuditView]:
-        """What was done, by whom, to whom, from where and when, newest first. Administrators only."""
+        """List audited actions, newest first: action, actor, target, client address and time. Administrators only."""
         wanted = AuditFilter(action, actor_id, target_id, since, until)
         entries, total = await audit.page(wanted, offset=page.offset, limit=page.page_size)
         items = [AuditView.model_validate(entry) for entry in entries]

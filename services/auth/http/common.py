@@ -1,4 +1,4 @@
-"""What the routes share."""
+"""Dependencies and views that the routes share."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from services.auth.service import Actor
 Uploads = Literal["admin", "members"]
 
 
-async def _acting_admin(admin: CurrentAdmin, request: Request) -> Actor:
+async def _admin_actor(admin: CurrentAdmin, request: Request) -> Actor:
     return Actor(admin.user_id, client_address(request))
 
 
-ActingAdmin = Annotated[Actor, Depends(_acting_admin)]
-"""The administrator who calls; everybody else gets AUTH_FORBIDDEN."""
+AdminActor = Annotated[Actor, Depends(_admin_actor)]
+"""The administrator who calls; other callers get AUTH_FORBIDDEN."""
 
 SearchText = Annotated[str | None, Query(max_length=400, pattern=r"^[^\x00]*$")]
-"""Not every database can be asked for a NUL."""
+"""Without NUL, which some databases refuse in a query."""
 
 
 def own_view(user: User, uploads: Uploads) -> OwnUserView:
-    """An account as its owner sees it."""
+    """Return an account as its owner sees it."""
     plain = UserView.model_validate(user).model_dump()
     return OwnUserView(**plain, can_upload=user.role == "admin" or uploads == "members")

@@ -1,7 +1,7 @@
 """The cookies that auth sets: tokens, and the proof that a device has logged in before.
 
-Their names end with the installation's, because cookies know no ports: two installations on one host would throw each
-other's out. The bare names of earlier versions are still read, and are not set any more.
+Their names end with the installation's name, because cookies are not separated by port: two installations on one host
+would overwrite each other's. The bare names of earlier versions are still read, but no longer set.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _PATHS = {ACCESS_COOKIE: "/", REFRESH_COOKIE: REFRESH_PATH, DEVICE_COOKIE: REFRE
 
 
 class LoginCookies:
-    """Read and set them.
+    """Read and set the cookies.
 
     Args:
-        installation: names them, and knows its devices.
+        installation: gives their names and signs device cookies.
     """
 
     def __init__(self, installation: Installation) -> None:
@@ -35,12 +35,12 @@ class LoginCookies:
         self._set(REFRESH_COOKIE, pair.refresh_token, pair.refresh_ttl_sec, request, response)
 
     def delete_tokens(self, request: Request, response: Response, *, bare_are_own: bool) -> None:
-        """Delete both tokens. The device stays known: strangers must not keep out whose it is.
+        """Delete both tokens. The device stays known, so that attackers can't lock its owner out.
 
         Args:
-            request: what asks for it.
-            response: its answer.
-            bare_are_own: whether the bare names hold tokens of this installation, and not of an earlier version beside.
+            request: the request.
+            response: its response.
+            bare_are_own: whether cookies with bare names belong to this installation, not to another one on the host.
         """
         for kind in (ACCESS_COOKIE, REFRESH_COOKIE):
             self._delete(self._name(kind), kind, request, response)
@@ -48,16 +48,16 @@ class LoginCookies:
                 self._delete(kind, kind, request, response)
 
     def refresh_tokens(self, request: Request) -> list[str]:
-        """Return the refresh tokens that a request has, this installation's first."""
+        """Return the refresh tokens in a request's cookies, this installation's first."""
         own = request.cookies.get(self._name(REFRESH_COOKIE))
         return list(dict.fromkeys([*([own] if own else []), *cookies_of(request, REFRESH_COOKIE)]))
 
     def known_device(self, request: Request, login_id: str) -> str | None:
-        """Return the id of the device if this login succeeded on it before, or None."""
+        """Return the id of the device if this login succeeded on it before; None otherwise."""
         return self._installation.known_device(cookies_of(request, DEVICE_COOKIE), login_id)
 
     def remember_login(self, login_id: str, request: Request, response: Response) -> None:
-        """Make the device known for this login."""
+        """Set the device cookie so that the device is known for this login."""
         own = request.cookies.get(self._name(DEVICE_COOKIE))
         value = self._installation.remember_login([own] if own else [], login_id)
         self._set(DEVICE_COOKIE, value, _DEVICE_SEC, request, response)

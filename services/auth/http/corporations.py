@@ -7,21 +7,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from kit.auth.authentication import CurrentCaller, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
-from services.auth.domain import plan_at
-from services.auth.http.common import ActingAdmin, SearchText
+from services.auth.domain import effective_plan
+from services.auth.http.common import AdminActor, SearchText
 from services.auth.models import Corporation
 from services.auth.schemas import CorporationNaming, CorporationView, PlanChange
 from services.auth.service import Corporations
 
 
 def build_router(corporations: Corporations) -> APIRouter:
-    """The routes under `/api/corporations`. Members are accounts: `/api/users?corporation_id=`."""
+    """Return the routes under `/api/corporations`. Members are accounts: `/api/users?corporation_id=`."""
     router = protected_router()
 
     def view(corporation: Corporation) -> CorporationView:
-        plan = plan_at(corporation.plan, corporation.plan_expires_at, corporations.now())
+        plan = effective_plan(corporation.plan, corporation.plan_expires_at, corporations.now())
         return CorporationView(
             id=corporation.id,
             name=corporation.name,
@@ -32,43 +32,46 @@ def build_router(corporations: Corporations) -> APIRouter:
 
     @router.get("/api/corporations")
     async def list_corporations(
-        admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: AdminActor,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
     ) -> Page[CorporationView]:
-        """Corporations, newest first; `query` is a part of the name. Administrators only."""
+        """List corporations, newest first; `query` is a part of the name. Administrators only."""
         found, total = await corporations.page(query, offset=page.offset, limit=page.page_size)
         return Page(items=[view(each) for each in found], page=page.page, page_size=page.page_size, total=total)
 
-    @router.post("/api/corporations", status_code=201, responses=errors("CORPORATION_NAME_TAKEN"))
-    async def make_corporation(body: CorporationNaming, admin: ActingAdmin) -> CorporationView:
-        """Makes a corporation, on the free plan. Administrators only."""
+    @router.post("/api/corporations", status_code=201, responses=errors(ErrorCode.CORPORATION_NAME_TAKEN))
+    async def make_corporation(body: CorporationNaming, admin: AdminActor) -> CorporationView:
+        """Create a corporation on the free plan. Administrators only."""
         return view(await corporations.make(body.name, admin))
 
-    @router.get("/api/corporations/{corporation_id}", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/corporations/{corporation_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def get_corporation(corporation_id: str, caller: CurrentCaller) -> CorporationView:
-        """A corporation, for its members and administrators; for others there is none."""
+        """Return a corporation to its members and administrators; others get CONTENT_NOT_FOUND."""
         if not caller.is_admin and caller.corporation_id != corporation_id:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return view(await corporations.get(corporation_id))
 
-    @router.patch("/api/corporations/{corporation_id}", responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NAME_TAKEN"))
-    async def rename_corporation(corporation_id: str, body: CorporationNaming, admin: ActingAdmin) -> CorporationView:
-        """Gives a corporation another name. Administrators only."""
+    @router.patch(
+        "/api/corporations/{corporation_id}",
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CORPORATION_NAME_TAKEN),
+    )
+    async def rename_corporation(corporation_id: str, body: CorporationNaming, admin: AdminActor) -> CorporationView:
+        """Rename a corporation. Administrators only."""
         return view(await corporations.rename(corporation_id, body.name, admin))
 
     @router.delete(
         "/api/corporations/{corporation_id}",
         status_code=204,
-        responses=errors("CONTENT_NOT_FOUND", "CORPORATION_NOT_EMPTY"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CORPORATION_NOT_EMPTY),
     )
-    async def delete_corporation(corporation_id: str, admin: ActingAdmin) -> None:
-        """Removes a corporation that has no members. Administrators only."""
+    async def delete_corporation(corporation_id: str, admin: AdminActor) -> None:
+        """Remove a corporation that has no members. Administrators only."""
         await corporations.delete(corporation_id, admin)
 
-    @router.put("/api/corporations/{corporation_id}/plan", responses=errors("CONTENT_NOT_FOUND"))
-    async def set_plan(corporation_id: str, body: PlanChange, admin: ActingAdmin) -> CorporationView:
-        """Puts a corporation on a plan; a paid one becomes free by itself when it ends. Administrators only."""
+    @router.put("/api/corporations/{corporation_id}/plan", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
+    async def set_plan(corporation_id: str, body: PlanChange, admin: AdminActor) -> CorporationView:
+        """Put a corporation on a plan; it becomes free when a paid plan ends. Administrators only."""
         return view(await corporations.set_plan(corporation_id, body.plan, body.expires_at, admin))
 
     return router

@@ -1,4 +1,4 @@
-"""Routes by which people prove who they are and stay logged in."""
+"""Routes to log in and out, to renew tokens, to register and to reset a password."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import ValidationError
 
 from kit.auth.authentication import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.web.schemas import Schema, errors
 from services.auth.http.common import Uploads, own_view
 from services.auth.http.cookies import REFRESH_COOKIE, LoginCookies
@@ -41,7 +41,7 @@ TOKEN_FORM = {
         "client_secret": {"type": "string"},
     },
 }
-"""What OAuth clients send; scope and client are taken and not looked at."""
+"""Form fields of OAuth clients; scope and client are accepted and ignored."""
 S = TypeVar("S", bound=Schema)
 
 
@@ -52,7 +52,7 @@ def build_router(  # noqa: C901 - routes side by side
     registration: Literal["open", "approval", "closed"],
     uploads: Uploads,
 ) -> APIRouter:
-    """The routes under `/api/auth`, and the published keys."""
+    """Return the routes under `/api/auth`, and the published keys."""
     public = APIRouter()
     cookies = LoginCookies(installation)
 
@@ -67,10 +67,15 @@ def build_router(  # noqa: C901 - routes side by side
 
     @public.post(
         "/api/auth/login",
-        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
+        responses=errors(
+            ErrorCode.AUTH_INVALID_CREDENTIALS,
+            ErrorCode.AUTH_USER_PENDING,
+            ErrorCode.AUTH_USER_SUSPENDED,
+            ErrorCode.AUTH_RATE_LIMITED,
+        ),
     )
     async def login(body: Credentials, request: Request, response: Response) -> Tokens:
-        """Trades a login and password for tokens, and sets them as cookies."""
+        """Exchange a login and password for tokens, and set them as cookies."""
         device = cookies.known_device(request, body.login_id)
         pair = await logins.log_in(body.login_id, body.password.get_secret_value(), client_address(request), device)
         cookies.remember_login(body.login_id, request, response)
@@ -78,13 +83,18 @@ def build_router(  # noqa: C901 - routes side by side
 
     @public.post(
         TOKEN_PATH,
-        responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_USER_PENDING", "AUTH_USER_SUSPENDED", "AUTH_RATE_LIMITED"),
+        responses=errors(
+            ErrorCode.AUTH_INVALID_CREDENTIALS,
+            ErrorCode.AUTH_USER_PENDING,
+            ErrorCode.AUTH_USER_SUSPENDED,
+            ErrorCode.AUTH_RATE_LIMITED,
+        ),
         openapi_extra={"requestBody": {"required": True, "content": {FORM_TYPE: {"schema": TOKEN_FORM}}}},
     )
     async def token(request: Request, response: Response) -> OAuthTokens:
-        """The token endpoint of OAuth 2.0 (RFC 6749, 4.3 and 6): what API documentation and OAuth clients log in by.
+        """Issue tokens to OAuth 2.0 clients and API documentation (RFC 6749, 4.3 and 6).
 
-        Errors have this API's own form. It sets no cookies.
+        Errors have this API's own form. The endpoint sets no cookies.
         """
         form = await _form(request)
         match form.get("grant_type"):
@@ -96,33 +106,33 @@ def build_router(  # noqa: C901 - routes side by side
             case "refresh_token":
                 renewal = _form_of(RefreshRequest, {"refresh_token": form.get("refresh_token")})
                 if not renewal.refresh_token:
-                    raise ApiError("AUTH_INVALID_TOKEN")
+                    raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
                 pair = await logins.refresh(renewal.refresh_token, client_address(request))
             case _:
-                raise _malformed("grant_type", "must be password or refresh_token")
+                raise invalid_field("grant_type", "must be password or refresh_token")
         response.headers["Cache-Control"] = "no-store"
         return OAuthTokens(
             access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.access_ttl_sec
         )
 
-    @public.post("/api/auth/refresh", responses=errors("AUTH_INVALID_TOKEN", "AUTH_TOKEN_EXPIRED"))
+    @public.post("/api/auth/refresh", responses=errors(ErrorCode.AUTH_INVALID_TOKEN, ErrorCode.AUTH_TOKEN_EXPIRED))
     async def refresh(
         request: Request, response: Response, body: Annotated[RefreshRequest | None, Body()] = None
     ) -> Tokens:
-        """Trades a refresh token, from the body or the cookie, for a new pair. The old one is void from then on."""
+        """Exchange a refresh token, from the body or the cookie, for a new pair. The old one becomes invalid."""
         token = body.refresh_token if body else None
         if token is None:
             kept = cookies.refresh_tokens(request)
             if kept and CSRF_HEADER not in request.headers:
-                raise ApiError("AUTH_FORBIDDEN", f"Requests with a cookie need the header {CSRF_HEADER}.")
+                raise ApiError(ErrorCode.AUTH_FORBIDDEN, f"Requests with a cookie need the header {CSRF_HEADER}.")
             token = await logins.own_refresh_token(kept)
         if not token:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         return answer(await logins.refresh(token, client_address(request)), request, response)
 
-    @public.post("/api/auth/check", responses=errors("AUTH_INVALID_CREDENTIALS", "AUTH_RATE_LIMITED"))
+    @public.post("/api/auth/check", responses=errors(ErrorCode.AUTH_INVALID_CREDENTIALS, ErrorCode.AUTH_RATE_LIMITED))
     async def check(body: Credentials, request: Request) -> CheckResult:
-        """Says whether a login and password are right; gives no token."""
+        """Check a login and password without issuing tokens."""
         device = cookies.known_device(request, body.login_id)
         user = await logins.verify(body.login_id, body.password.get_secret_value(), client_address(request), device)
         return CheckResult(user=own_view(user, uploads))
@@ -131,9 +141,9 @@ def build_router(  # noqa: C901 - routes side by side
 
     @protected.post("/api/auth/logout", status_code=204)
     async def logout(caller: CurrentCaller, request: Request, response: Response) -> None:
-        """Ends this login: its refresh tokens are void and the cookies gone."""
-        if caller.session_id:
-            await logins.log_out(caller.user_id, caller.session_id, client_address(request))
+        """End this login session: revoke its refresh tokens and delete the cookies."""
+        if caller.login_session_id:
+            await logins.log_out(caller.user_id, caller.login_session_id, client_address(request))
         bare = request.cookies.get(REFRESH_COOKIE, "")
         cookies.delete_tokens(request, response, bare_are_own=await logins.own_refresh_token([bare]) is not None)
 
@@ -143,7 +153,7 @@ def build_router(  # noqa: C901 - routes side by side
 
 
 def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"]) -> APIRouter:
-    """Return the routes for those who have no login yet, or none any more, and the keys for services."""
+    """Return the routes to register and to reset a password, and the keys for services."""
     public = APIRouter()
 
     @public.get("/.well-known/jwks.json", include_in_schema=False)
@@ -151,10 +161,12 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
         return logins.jwks()
 
     @public.post(
-        "/api/auth/register", status_code=201, responses=errors("AUTH_REGISTRATION_CLOSED", "AUTH_LOGIN_TAKEN")
+        "/api/auth/register",
+        status_code=201,
+        responses=errors(ErrorCode.AUTH_REGISTRATION_CLOSED, ErrorCode.AUTH_LOGIN_TAKEN),
     )
     async def register(body: Registration, request: Request) -> UserView:
-        """Makes an account; an administrator may have to approve it before it can be used."""
+        """Create an account; an administrator may have to approve it before it can be used."""
         user = await accounts.register(
             login_id=body.login_id,
             password=body.password.get_secret_value(),
@@ -164,38 +176,38 @@ def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open
         )
         return UserView.model_validate(user)
 
-    @public.post("/api/auth/reset", status_code=204, responses=errors("AUTH_RESET_CODE_INVALID", "AUTH_RATE_LIMITED"))
+    @public.post(
+        "/api/auth/reset",
+        status_code=204,
+        responses=errors(ErrorCode.AUTH_RESET_CODE_INVALID, ErrorCode.AUTH_RATE_LIMITED),
+    )
     async def reset(body: PasswordResetRequest, request: Request) -> None:
-        """Chooses a new password with a code from an administrator. The code works once, and every login ends."""
+        """Set a new password with a code from an administrator. The code works once, and every login session ends."""
         await accounts.reset_password(body.code, body.password.get_secret_value(), client_address(request))
 
     return public
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    """The fields of a form, each at most once (RFC 6749, 3.2)."""
+    """Return the fields of a form, each at most once (RFC 6749, 3.2)."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM_TYPE:
-        raise _malformed("body", f"must be {FORM_TYPE}")
+        raise invalid_field("body", f"must be {FORM_TYPE}")
     try:
         fields = parse_qsl(
             (await request.body()).decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS, errors="strict"
         )
     except ValueError as error:
-        raise _malformed("body", "must be a form in UTF-8") from error
+        raise invalid_field("body", "must be a form in UTF-8") from error
     form = dict(fields)
     if len(form) < len(fields):
-        raise _malformed("body", "must have each field once")
+        raise invalid_field("body", "must have each field once")
     return form
 
 
 def _form_of(schema: type[S], fields: Mapping[str, str | None]) -> S:
-    """Checks fields of a form as those of a JSON body are."""
+    """Validate fields of a form like those of a JSON body."""
     try:
         return schema.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise _malformed(str(first["loc"][0]), str(first["msg"])) from error
-
-
-def _malformed(field: str, problem: str) -> ApiError:
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": field, "problem": problem}]})
+        raise invalid_field(str(first["loc"][0]), str(first["msg"])) from error

@@ -1,4 +1,4 @@
-"""Routes of accounts: one's own, and everybody's for administrators."""
+"""Routes of accounts: the caller's own, and all accounts for administrators."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from kit.auth.authentication import CurrentCaller, client_address, protected_router
+from kit.errors import ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
-from services.auth.http.common import ActingAdmin, SearchText, Uploads, own_view
+from services.auth.http.common import AdminActor, SearchText, Uploads, own_view
 from services.auth.repository import UserFilter
 from services.auth.schemas import NewUser, OwnChange, OwnUserView, ResetCodeView, UserChangeRequest, UserView
 from services.auth.service import Accounts, Actor, Administration, UserChange
 
 
 def build_router(accounts: Accounts, administration: Administration, uploads: Uploads) -> APIRouter:
-    """The routes under `/api/users`."""
+    """Return the routes under `/api/users`."""
     router = APIRouter()
     router.include_router(_own(accounts, uploads))
     router.include_router(_all(accounts, administration))
@@ -27,14 +28,17 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
     router = protected_router()
 
     # The account may be gone while its token still holds, for a few seconds.
-    @router.get("/api/users/me", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/users/me", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def me(caller: CurrentCaller) -> OwnUserView:
-        """The caller's own account."""
+        """Return the caller's own account."""
         return own_view(await accounts.get(caller.user_id), uploads)
 
-    @router.patch("/api/users/me", responses=errors("AUTH_WRONG_PASSWORD", "AUTH_RATE_LIMITED", "CONTENT_NOT_FOUND"))
+    @router.patch(
+        "/api/users/me",
+        responses=errors(ErrorCode.AUTH_WRONG_PASSWORD, ErrorCode.AUTH_RATE_LIMITED, ErrorCode.CONTENT_NOT_FOUND),
+    )
     async def change_me(body: OwnChange, caller: CurrentCaller, request: Request) -> OwnUserView:
-        """Changes the caller's name or password. A new password needs the current one, and ends every other login."""
+        """Change the caller's name or password. A new password needs the current one, and ends other login sessions."""
         user = None
         if body.new_password is not None and body.current_password is not None:
             user = await accounts.change_password(
@@ -47,9 +51,11 @@ def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:
             user = await accounts.rename(caller.user_id, body.display_name)
         return own_view(user or await accounts.get(caller.user_id), uploads)
 
-    @router.delete("/api/users/me", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
+    @router.delete(
+        "/api/users/me", status_code=204, responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN)
+    )
     async def leave(caller: CurrentCaller, request: Request) -> None:
-        """Deletes the caller's account, and everything about them everywhere."""
+        """Delete the caller's account and all their data in every service."""
         await accounts.erase(caller.user_id, Actor(caller.user_id, client_address(request)))
 
     return router
@@ -60,22 +66,22 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
 
     @router.get("/api/users")
     async def list_users(
-        admin: ActingAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: AdminActor,  # noqa: ARG001 - requires an administrator
         page: Annotated[Paging, Depends(paging)],
         query: SearchText = None,
         status: Annotated[Status | None, Query()] = None,
         role: Annotated[Role | None, Query()] = None,
         corporation_id: Annotated[str | None, Query(max_length=36, pattern=r"^[0-9a-f-]+$")] = None,
     ) -> Page[UserView]:
-        """Accounts, newest first; `query` is a part of the login or the name. Administrators only."""
+        """List accounts, newest first; `query` is a part of the login or the name. Administrators only."""
         wanted = UserFilter(searchable(query) if query else None, status, role, corporation_id)
         users, total = await administration.page(wanted, offset=page.offset, limit=page.page_size)
         items = [UserView.model_validate(user) for user in users]
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)
 
-    @router.post("/api/users", status_code=201, responses=errors("AUTH_LOGIN_TAKEN"))
-    async def make_user(body: NewUser, admin: ActingAdmin) -> UserView:
-        """Makes an account that can be used at once. Administrators only."""
+    @router.post("/api/users", status_code=201, responses=errors(ErrorCode.AUTH_LOGIN_TAKEN))
+    async def make_user(body: NewUser, admin: AdminActor) -> UserView:
+        """Create an account that can be used at once. Administrators only."""
         user = await accounts.make(
             login_id=body.login_id,
             password=body.password.get_secret_value(),
@@ -87,36 +93,42 @@ def _all(accounts: Accounts, administration: Administration) -> APIRouter:
         )
         return UserView.model_validate(user)
 
-    @router.get("/api/users/{user_id}", responses=errors("CONTENT_NOT_FOUND"))
-    async def get_user(user_id: str, admin: ActingAdmin) -> UserView:  # noqa: ARG001 - being one is what counts
-        """An account. Administrators only."""
+    @router.get("/api/users/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
+    async def get_user(user_id: str, admin: AdminActor) -> UserView:  # noqa: ARG001 - requires one
+        """Return an account. Administrators only."""
         return UserView.model_validate(await accounts.get(user_id))
 
-    @router.patch("/api/users/{user_id}", responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
-    async def change_user(user_id: str, body: UserChangeRequest, admin: ActingAdmin) -> UserView:
-        """Changes an account's name, role or corporation (null: the platform itself). Administrators only."""
+    @router.patch("/api/users/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN))
+    async def change_user(user_id: str, body: UserChangeRequest, admin: AdminActor) -> UserView:
+        """Change an account's name, role or corporation (null: the platform itself). Administrators only."""
         moves = "corporation_id" in body.model_fields_set
         change = UserChange(body.display_name, body.role, moves, body.corporation_id)
         return UserView.model_validate(await administration.change(user_id, change, admin))
 
-    @router.delete("/api/users/{user_id}", status_code=204, responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
-    async def delete_user(user_id: str, admin: ActingAdmin) -> None:
-        """Deletes an account, and everything about the person everywhere. Administrators only."""
+    @router.delete(
+        "/api/users/{user_id}",
+        status_code=204,
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN),
+    )
+    async def delete_user(user_id: str, admin: AdminActor) -> None:
+        """Delete an account and all its user's data in every service. Administrators only."""
         await accounts.erase(user_id, admin)
 
-    @router.post("/api/users/{user_id}/approve", responses=errors("CONTENT_NOT_FOUND"))
-    async def approve(user_id: str, admin: ActingAdmin) -> UserView:
-        """Lets a pending or suspended account in. Administrators only."""
+    @router.post("/api/users/{user_id}/approve", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
+    async def approve(user_id: str, admin: AdminActor) -> UserView:
+        """Activate a pending or suspended account. Administrators only."""
         return UserView.model_validate(await administration.approve(user_id, admin))
 
-    @router.post("/api/users/{user_id}/suspend", responses=errors("CONTENT_NOT_FOUND", "AUTH_LAST_ADMIN"))
-    async def suspend(user_id: str, admin: ActingAdmin) -> UserView:
-        """Shuts an account out: its logins end everywhere within seconds. Administrators only."""
+    @router.post(
+        "/api/users/{user_id}/suspend", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.AUTH_LAST_ADMIN)
+    )
+    async def suspend(user_id: str, admin: AdminActor) -> UserView:
+        """Suspend an account: its login sessions end everywhere within seconds. Administrators only."""
         return UserView.model_validate(await administration.suspend(user_id, admin))
 
-    @router.post("/api/users/{user_id}/password-reset", status_code=201, responses=errors("CONTENT_NOT_FOUND"))
-    async def issue_reset_code(user_id: str, admin: ActingAdmin) -> ResetCodeView:
-        """Makes a code for `POST /api/auth/reset`, shown this once. Administrators only."""
+    @router.post("/api/users/{user_id}/password-reset", status_code=201, responses=errors(ErrorCode.CONTENT_NOT_FOUND))
+    async def issue_reset_code(user_id: str, admin: AdminActor) -> ResetCodeView:
+        """Issue a code for `POST /api/auth/reset`; it is shown only once. Administrators only."""
         return ResetCodeView.model_validate(await administration.issue_reset_code(user_id, admin))
 
     return router

@@ -1,4 +1,4 @@
-"""Alembic's entry; see kit.db.migrations."""
+"""Alembic's entry point; see kit.db.migrations."""
 
 from kit.db.migrations import environment
 from kit.events import outbox

@@ -1,8 +1,8 @@
-"""Use cases of auth. Each opens its own transaction; hashing happens outside of it."""
+"""Use cases of auth. Each opens its own transaction; passwords are hashed outside of it."""
 
 from services.auth.service.accounts import Accounts
 from services.auth.service.administration import Administration, ResetCode, UserChange
-from services.auth.service.audit import Audit, Told
+from services.auth.service.audit import Audit, AuditRecord
 from services.auth.service.common import Actor, utc_now
 from services.auth.service.corporations import Corporations
 from services.auth.service.installation import Installation
@@ -14,12 +14,12 @@ __all__ = [
     "Actor",
     "Administration",
     "Audit",
+    "AuditRecord",
     "Corporations",
     "Installation",
     "Logins",
     "ResetCode",
     "TokenPair",
-    "Told",
     "UserChange",
     "utc_now",
 ]

@@ -1,4 +1,4 @@
-"""Accounts as their owners see them: making one, changing it, choosing a new password, leaving."""
+"""Use cases of account owners: create an account, change it, choose a new password, delete it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
-from services.auth.attempts import LoginAttempts
-from services.auth.domain import Role, Status, login_key, searchable, status_of_new_account
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
+from services.auth.domain import Role, Status, initial_status, login_key, searchable
 from services.auth.models import User
-from services.auth.passwords import PasswordHasher
 from services.auth.repository import (
     AccountChangeRepository,
     AuditRepository,
@@ -30,23 +30,22 @@ from services.auth.service.common import (
     Actor,
     digest,
     end_logins,
-    invalid,
-    locked_user,
-    note,
+    lock_user,
     require_another_admin,
     require_good_password,
     touch,
     user_event,
+    write_audit,
 )
 
 log = structlog.get_logger()
 
-GONE = 1 << 62
-"""The claims version of an account that was deleted: no token has it."""
+DELETED_VERSION = 1 << 62
+"""The claims version of a deleted account: higher than that of any token."""
 
 
 class Accounts:
-    """Making and finding accounts, and what people do with their own."""
+    """Create and find accounts; change one's own account."""
 
     def __init__(
         self, database: Database, hasher: PasswordHasher, attempts: LoginAttempts, clock: Callable[[], datetime]
@@ -65,19 +64,19 @@ class Accounts:
         registration: Literal["open", "approval", "closed"],
         actor: Actor,
     ) -> User:
-        """Makes a member's account.
+        """Create a member's account by registration.
 
         Raises:
             ApiError: AUTH_REGISTRATION_CLOSED, VALIDATION_FAILED for a bad password, or AUTH_LOGIN_TAKEN.
         """
         if registration == "closed":
-            raise ApiError("AUTH_REGISTRATION_CLOSED")
+            raise ApiError(ErrorCode.AUTH_REGISTRATION_CLOSED)
         return await self.make(
             login_id=login_id,
             password=password,
             display_name=display_name,
             role="member",
-            status=status_of_new_account(registration),
+            status=initial_status(registration),
             corporation_id=None,
             actor=actor,
         )
@@ -93,7 +92,7 @@ class Accounts:
         corporation_id: str | None,
         actor: Actor,
     ) -> User:
-        """Makes any account.
+        """Create an account of any role.
 
         Raises:
             ApiError: VALIDATION_FAILED for a bad password or an unknown corporation, or AUTH_LOGIN_TAKEN.
@@ -104,20 +103,20 @@ class Accounts:
         user = _new_user(login_id, display_name, password_hash, role, status, now)
         try:
             async with self._database.write() as transaction:
-                await join(transaction, user, corporation_id)
+                await set_corporation(transaction, user, corporation_id)
                 await _add(transaction, user, actor, now)
         except IntegrityError as error:
-            raise ApiError("AUTH_LOGIN_TAKEN") from error
+            raise ApiError(ErrorCode.AUTH_LOGIN_TAKEN) from error
         return user
 
     async def ensure_first_admin(self, login_id: str, password: str) -> bool:
-        """Makes the administrator when there are no accounts at all; whether it did."""
+        """Create the administrator if there are no accounts at all; return whether it was created."""
         password_hash = await self._hasher.hash(password)
         now = self._clock()
         user = _new_user(login_id, login_id, password_hash, "admin", "active", now)
         try:
             async with self._database.write() as transaction:
-                if await UserRepository(transaction.session).exist():
+                if await UserRepository(transaction.session).any_exist():
                     return False
                 await _add(transaction, user, SYSTEM, now)
         except IntegrityError:
@@ -126,13 +125,13 @@ class Accounts:
         log.info("first_admin_made", user_id=user.id)
         return True
 
-    async def exist(self) -> bool:
-        """Whether there is any account."""
+    async def any_exist(self) -> bool:
+        """Return whether there is any account."""
         async with self._database.read() as session:
-            return await UserRepository(session).exist()
+            return await UserRepository(session).any_exist()
 
     async def get(self, user_id: str) -> User:
-        """An account.
+        """Return an account.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
@@ -140,28 +139,28 @@ class Accounts:
         async with self._database.read() as session:
             user = await UserRepository(session).get(user_id) if is_id(user_id) else None
         if user is None:
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return user
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[User]:
-        """Several accounts at once; unknown ids are left out."""
+        """Return several accounts; unknown ids are left out."""
         async with self._database.read() as session:
             return await UserRepository(session).by_ids([id_ for id_ in ids if is_id(id_)])
 
     async def rename(self, user_id: str, display_name: str) -> User:
-        """Changes how somebody is shown.
+        """Change an account's display name.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
         """
         async with self._database.write() as transaction:
-            user = await locked_user(transaction, user_id)
-            if show_as(user, display_name):
+            user = await lock_user(transaction, user_id)
+            if set_display_name(user, display_name):
                 touch(user, self._clock())
         return user
 
     async def change_password(self, caller: Caller, current: str, new: str, address: str) -> User:
-        """Chooses a new password, and ends every other login of the account.
+        """Set a new password, and end every other login session of the account.
 
         Raises:
             ApiError: AUTH_WRONG_PASSWORD, VALIDATION_FAILED for a bad new one, AUTH_RATE_LIMITED, SERVICE_UNAVAILABLE
@@ -169,58 +168,60 @@ class Accounts:
         """
         before = await self.get(caller.user_id)
         require_good_password(new, before.login_id, "new_password")
-        # A login that goes on has proved whose it is, as a known device has; Basic credentials have no session.
-        device = caller.session_id or None
-        async with self._attempts.turn(address, device):
-            await self._attempts.require_room(before.login_key, address, device)
+        # A login session belongs to the account, as a known device does; Basic credentials have no login session.
+        device = caller.login_session_id or None
+        async with self._attempts.limit_concurrency(address, device):
+            await self._attempts.check_limits(before.login_key, address, device)
             if not await self._hasher.verify(current, before.password_hash):
-                await self._attempts.failed(before.login_key, address, device)
-                raise ApiError("AUTH_WRONG_PASSWORD")
+                await self._attempts.record_failure(before.login_key, address, device)
+                raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
         actor = Actor(caller.user_id, address)
         async with self._database.write() as transaction:
-            user = await locked_user(transaction, caller.user_id)
+            user = await lock_user(transaction, caller.user_id)
             if user.password_version != before.password_version:
-                # Somebody else chose one while this one was looked at: what was proved does not hold any more.
-                raise ApiError("AUTH_WRONG_PASSWORD")
+                # The password was changed while this one was verified, so the verification is outdated.
+                raise ApiError(ErrorCode.AUTH_WRONG_PASSWORD)
             await set_password(transaction, user, password_hash, now)
-            ended = await end_logins(transaction, user, now, but=caller.session_id)
-            note(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
+            ended = await end_logins(transaction, user, now, but=caller.login_session_id)
+            write_audit(transaction, "password.changed", actor, ("user", user.id), now, logins_ended=ended)
         return user
 
     async def reset_password(self, code: str, new: str, address: str) -> None:
-        """Chooses a new password with a code from an administrator; the code and every login end.
+        """Set a new password with a code from an administrator; end the code and every login session.
 
         Raises:
             ApiError: AUTH_RESET_CODE_INVALID, VALIDATION_FAILED for a bad password, AUTH_RATE_LIMITED, or
                 SERVICE_UNAVAILABLE when attempts can't be counted.
         """
-        code_hash = digest(readable(code))
-        async with self._attempts.turn(address):
-            await self._attempts.require_room(None, address)
+        code_hash = digest(normalise_code(code))
+        async with self._attempts.limit_concurrency(address):
+            await self._attempts.check_limits(None, address)
             async with self._database.read() as session:
                 user_id = await PasswordResetRepository(session).owner(code_hash, self._clock())
             if user_id is None:
-                await self._attempts.failed(None, address)
-                raise ApiError("AUTH_RESET_CODE_INVALID")
+                await self._attempts.record_failure(None, address)
+                raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
         require_good_password(new, (await self.get(user_id)).login_id)
         password_hash = await self._hasher.hash(new)
         now = self._clock()
         async with self._database.write() as transaction:
-            user = await UserRepository(transaction.session).locked(user_id)
+            user = await UserRepository(transaction.session).get_for_update(user_id)
             resets = PasswordResetRepository(transaction.session)
-            # Asked again under the lock: of two who use a code at once, one may.
+            # Checked again under the lock: of concurrent requests with one code, a single one succeeds.
             if user is None or await resets.owner(code_hash, now) != user_id:
-                raise ApiError("AUTH_RESET_CODE_INVALID")
+                raise ApiError(ErrorCode.AUTH_RESET_CODE_INVALID)
             await set_password(transaction, user, password_hash, now)
             ended = await end_logins(transaction, user, now)
-            note(transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended)
+            write_audit(
+                transaction, "password.reset", Actor(user.id, address), ("user", user.id), now, logins_ended=ended
+            )
 
     async def erase(self, user_id: str, actor: Actor) -> None:
-        """Deletes an account and all that is known of the person here, and has the other services do the same.
+        """Delete an account and all personal data of its user here, and have the other services do the same.
 
-        What stays is the audit log, where somebody without a name, an address or an account did something.
+        The audit log stays, with actions that carry no name, no address and the id of an account that is gone.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, or AUTH_LAST_ADMIN.
@@ -228,26 +229,26 @@ class Accounts:
         now = self._clock()
         async with self._database.write() as transaction:
             await require_another_admin(transaction, user_id)
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             touch(user, now)
             await end_logins(transaction, user, now)
-            await AccountChangeRepository(transaction.session).note(user.id, GONE, now)
-            revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=GONE)
-            await transaction.record(user_event("auth.token_revoked", revoked, user))
-            await transaction.record(user_event("user.deleted", user_pb2.UserDeleted(user_id=user.id), user))
-            note(transaction, "user.deleted", actor, ("user", user.id), now)
+            await AccountChangeRepository(transaction.session).put(user.id, DELETED_VERSION, now)
+            revoked = user_pb2.TokenRevoked(user_id=user.id, claims_version=DELETED_VERSION)
+            await transaction.record(user_event(revoked, user))
+            await transaction.record(user_event(user_pb2.UserDeleted(user_id=user.id), user))
+            write_audit(transaction, "user.deleted", actor, ("user", user.id), now)
             await transaction.session.flush()
-            await AuditRepository(transaction.session).forget_person(user.id)
+            await AuditRepository(transaction.session).erase_person(user.id)
             await UserRepository(transaction.session).remove(user)
 
 
-def readable(code: str) -> str:
-    """A reset code as it was made, however it was typed."""
+def normalise_code(code: str) -> str:
+    """Return a reset code in the form in which it was generated, however it was typed."""
     return "".join(letter for letter in code.upper() if letter.isalnum())
 
 
-def show_as(user: User, display_name: str) -> bool:
-    """Changes how an account is shown; whether that is a change."""
+def set_display_name(user: User, display_name: str) -> bool:
+    """Set an account's display name; return whether it changed."""
     if user.display_name == display_name:
         return False
     user.display_name = display_name
@@ -255,21 +256,21 @@ def show_as(user: User, display_name: str) -> bool:
     return True
 
 
-async def join(transaction: Transaction, user: User, corporation_id: str | None) -> None:
-    """Makes an account a member of a corporation, or of none.
+async def set_corporation(transaction: Transaction, user: User, corporation_id: str | None) -> None:
+    """Make an account a member of a corporation, or of none.
 
     Raises:
         ApiError: VALIDATION_FAILED when there is no such corporation.
     """
     if corporation_id is not None and not (
-        is_id(corporation_id) and await CorporationRepository(transaction.session).held(corporation_id)
+        is_id(corporation_id) and await CorporationRepository(transaction.session).lock_existing(corporation_id)
     ):
-        raise invalid("corporation_id", "there is no such corporation")
+        raise invalid_field("corporation_id", "there is no such corporation")
     user.corporation_id = corporation_id
 
 
 async def set_password(transaction: Transaction, user: User, password_hash: str, now: datetime) -> None:
-    """Puts a new password in the place of the old one, and voids a code that could still change it."""
+    """Replace the password hash, and remove a reset code that could still change the password."""
     user.password_hash = password_hash
     user.password_version += 1
     touch(user, now)
@@ -297,5 +298,5 @@ def _new_user(login_id: str, display_name: str, password_hash: str, role: Role, 
 async def _add(transaction: Transaction, user: User, actor: Actor, now: datetime) -> None:
     UserRepository(transaction.session).add(user)
     message = user_pb2.UserRegistered(user_id=user.id, login_id=user.login_id, status=user.status)
-    await transaction.record(user_event("user.registered", message, user))
-    note(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)
+    await transaction.record(user_event(message, user))
+    write_audit(transaction, "user.registered", actor, ("user", user.id), now, role=user.role, status=user.status)

@@ -1,4 +1,4 @@
-"""Accounts as administrators see them: finding, approving, suspending, changing rights, codes for lost passwords."""
+"""Use cases of administrators: find, approve and suspend accounts, change rights, issue codes for lost passwords."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from marquee.events.v1 import user_pb2
 from services.auth.domain import Role
 from services.auth.models import User
 from services.auth.repository import PasswordResetRepository, UserFilter, UserRepository
-from services.auth.service.accounts import join, readable, show_as
+from services.auth.service.accounts import normalise_code, set_corporation, set_display_name
 from services.auth.service.common import (
     Actor,
     digest,
     end_logins,
-    locked_user,
-    note,
+    invalidate_tokens,
+    lock_user,
     require_another_admin,
-    take_back,
     touch,
     user_event,
+    write_audit,
 )
 
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""None that looks like another."""
+"""Without letters and digits that look like others."""
 _CODE_GROUPS, _CODE_GROUP = 5, 5
-"""25 letters of 30: 122 bits, more than anybody can try."""
+"""25 letters of 30: 122 bits, too many to guess."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What an administrator changes; None leaves a thing as it is."""
+    """Changes of an account by an administrator; None leaves a field as it is."""
 
     display_name: str | None = None
     role: Role | None = None
@@ -45,19 +45,19 @@ class UserChange:
 
 @dataclass(frozen=True, slots=True)
 class ResetCode:
-    """A code that lets somebody choose a new password, as it is shown once."""
+    """A one-time code to choose a new password with, as it is shown once."""
 
     code: str
     expires_at: datetime
 
 
 class Administration:
-    """What administrators do with the accounts of others.
+    """What administrators do with accounts of other users.
 
     Args:
-        database: auth's.
-        reset_ttl_sec: life of a code for a lost password.
-        clock: tells the time.
+        database: auth's database.
+        reset_ttl_sec: lifetime of a code for a lost password, in seconds.
+        clock: returns the time.
     """
 
     def __init__(self, database: Database, *, reset_ttl_sec: int, clock: Callable[[], datetime]) -> None:
@@ -66,29 +66,29 @@ class Administration:
         self._clock = clock
 
     async def page(self, wanted: UserFilter, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
-        """Accounts, newest first, and how many there are in all."""
+        """Return accounts, newest first, and their total number."""
         async with self._database.read() as session:
             return await UserRepository(session).page(wanted, offset=offset, limit=limit)
 
     async def approve(self, user_id: str, actor: Actor) -> User:
-        """Lets a pending or suspended account in; approving twice changes nothing.
+        """Activate a pending or suspended account; approving twice changes nothing.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
         """
         now = self._clock()
         async with self._database.write() as transaction:
-            # Locked: of two administrators at the same moment, one approves.
-            user = await locked_user(transaction, user_id)
+            # Locked: of two concurrent administrators, one approves.
+            user = await lock_user(transaction, user_id)
             if user.status != "active":
                 before, user.status = user.status, "active"
                 touch(user, now)
-                await transaction.record(user_event("user.approved", user_pb2.UserApproved(user_id=user.id), user))
-                note(transaction, "user.approved", actor, ("user", user.id), now, before=before)
+                await transaction.record(user_event(user_pb2.UserApproved(user_id=user.id), user))
+                write_audit(transaction, "user.approved", actor, ("user", user.id), now, before=before)
         return user
 
     async def suspend(self, user_id: str, actor: Actor) -> User:
-        """Shuts an account out, everywhere within seconds; suspending twice changes nothing.
+        """Suspend an account, everywhere within seconds; suspending twice changes nothing.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, or AUTH_LAST_ADMIN.
@@ -96,18 +96,20 @@ class Administration:
         now = self._clock()
         async with self._database.write() as transaction:
             await require_another_admin(transaction, user_id)
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             if user.status != "suspended":
                 before, user.status = user.status, "suspended"
                 touch(user, now)
                 ended = await end_logins(transaction, user, now)
-                await take_back(transaction, user, now)
-                await transaction.record(user_event("user.suspended", user_pb2.UserSuspended(user_id=user.id), user))
-                note(transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended)
+                await invalidate_tokens(transaction, user, now)
+                await transaction.record(user_event(user_pb2.UserSuspended(user_id=user.id), user))
+                write_audit(
+                    transaction, "user.suspended", actor, ("user", user.id), now, before=before, logins_ended=ended
+                )
         return user
 
     async def change(self, user_id: str, change: UserChange, actor: Actor) -> User:
-        """Changes an account; tokens that speak of its old rights are refused within seconds, the logins go on.
+        """Change an account; tokens with its old rights are refused within seconds, the login sessions continue.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, AUTH_LAST_ADMIN, or VALIDATION_FAILED for an unknown corporation.
@@ -116,20 +118,20 @@ class Administration:
         async with self._database.write() as transaction:
             if change.role == "member":
                 await require_another_admin(transaction, user_id)
-            user = await locked_user(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             rights = (user.role, user.corporation_id)
             changed = []
-            if change.display_name is not None and show_as(user, change.display_name):
+            if change.display_name is not None and set_display_name(user, change.display_name):
                 changed.append("display_name")
             if change.role is not None and change.role != user.role:
                 user.role = change.role
                 changed.append("role")
             if change.moves and change.corporation_id != user.corporation_id:
-                await join(transaction, user, change.corporation_id)
+                await set_corporation(transaction, user, change.corporation_id)
                 changed.append("corporation_id")
             if changed:
                 touch(user, now)
-                note(
+                write_audit(
                     transaction,
                     "user.changed",
                     actor,
@@ -140,11 +142,11 @@ class Administration:
                     corporation_id=user.corporation_id,
                 )
             if rights != (user.role, user.corporation_id):
-                await take_back(transaction, user, now)
+                await invalidate_tokens(transaction, user, now)
         return user
 
     async def issue_reset_code(self, user_id: str, actor: Actor) -> ResetCode:
-        """Makes a code by which somebody may choose a new password, once; it voids the one before.
+        """Issue a one-time code to choose a new password with; it replaces the previous code.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND.
@@ -154,7 +156,7 @@ class Administration:
         now = self._clock()
         expires_at = now + timedelta(seconds=self._reset_ttl_sec)
         async with self._database.write() as transaction:
-            user = await locked_user(transaction, user_id)
-            await PasswordResetRepository(transaction.session).put(user.id, digest(readable(code)), expires_at)
-            note(transaction, "password.reset_issued", actor, ("user", user.id), now)
+            user = await lock_user(transaction, user_id)
+            await PasswordResetRepository(transaction.session).put(user.id, digest(normalise_code(code)), expires_at)
+            write_audit(transaction, "password.reset_issued", actor, ("user", user.id), now)
         return ResetCode(code, expires_at)

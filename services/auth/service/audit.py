@@ -1,4 +1,4 @@
-"""The audit log: reading it, and noticing when too many logins fail."""
+"""The audit log: read and prune it, and alert on too many failed logins."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 
 from kit.db.database import Database, Transaction
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from marquee.events.v1 import user_pb2
 from services.auth.models import Alert, AuditEntry
 from services.auth.repository import AlertRepository, AuditFilter, AuditRepository, UserRepository
@@ -19,16 +20,16 @@ from services.auth.service.common import SOURCE
 log = structlog.get_logger()
 
 BURST_WINDOW = timedelta(minutes=5)
-BURST = "auth.failures_burst"
+BURST = type_of(user_pb2.FailuresBurst)
 BUSIEST = 5
 DELIVERIES = 6
 FIRST_RETRY = timedelta(seconds=20)
-"""Doubled each time: the last attempt is about ten minutes after the first."""
+"""Doubled after each attempt: the last one is about ten minutes after the first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an administrator did, as another service tells it."""
+class AuditRecord:
+    """What an administrator did, as another service reports it."""
 
     id: str
     """Of the event."""
@@ -43,13 +44,13 @@ class Told:
 
 
 class Audit:
-    """What was done, and what should worry the operator.
+    """The audit log, and the alerts that follow from it.
 
     Args:
-        database: auth's.
-        retention_days: how long entries are kept.
+        database: auth's database.
+        retention_days: how long entries are kept, in days.
         burst: failed logins in five minutes that raise an alert.
-        clock: tells the time.
+        clock: returns the time.
     """
 
     def __init__(self, database: Database, *, retention_days: int, burst: int, clock: Callable[[], datetime]) -> None:
@@ -59,41 +60,43 @@ class Audit:
         self._clock = clock
 
     async def page(self, wanted: AuditFilter, *, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
-        """Entries, newest first, and how many there are in all."""
+        """Return entries, newest first, and their total number."""
         async with self._database.read() as session:
             return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
 
-    async def enter(self, transaction: Transaction, act: Told) -> None:
-        """Writes down what an administrator did with another service.
+    async def enter(self, transaction: Transaction, record: AuditRecord) -> None:
+        """Write an entry about what an administrator did with another service.
 
-        Of persons whose accounts were erased before it came nothing is kept but ids that mean nothing any more.
+        Of users whose accounts were erased before it arrives, only their ids are kept, which identify no one any more.
 
         Args:
-            transaction: in which the delivery is remembered, too.
-            act: what was done.
+            transaction: the transaction that also records the delivery.
+            record: the action.
         """
-        persons = {act.actor_id} | ({act.target_id} if act.target_kind == "user" and act.target_id else set())
-        there = await UserRepository(transaction.session).held(persons)
+        persons = {record.actor_id} | (
+            {record.target_id} if record.target_kind == "user" and record.target_id else set()
+        )
+        there = await UserRepository(transaction.session).lock_existing(persons)
         AuditRepository(transaction.session).add(
             AuditEntry(
-                id=act.id,
-                at=act.at,
-                action=act.action,
-                actor_id=act.actor_id,
-                target_kind=act.target_kind,
-                target_id=act.target_id,
-                client_address=act.address if act.actor_id in there else "",
-                details=act.details if persons - {act.actor_id} <= set(there) else "{}",
+                id=record.id,
+                at=record.at,
+                action=record.action,
+                actor_id=record.actor_id,
+                target_kind=record.target_kind,
+                target_id=record.target_id,
+                client_address=record.address if record.actor_id in there else "",
+                details=record.details if persons - {record.actor_id} <= set(there) else "{}",
             )
         )
 
-    async def forget_old(self) -> None:
-        """Removes entries that were kept long enough."""
+    async def delete_old_entries(self) -> None:
+        """Remove entries older than the retention."""
         async with self._database.write() as transaction:
-            await AuditRepository(transaction.session).forget(self._clock() - self._retention)
+            await AuditRepository(transaction.session).delete_before(self._clock() - self._retention)
 
-    async def look_for_burst(self) -> bool:
-        """Raises an alert when too many logins have failed; once in a window, whoever else looks; whether it did."""
+    async def detect_failure_burst(self) -> bool:
+        """Raise an alert if too many logins failed, once per window for all replicas; return whether it was raised."""
         now = self._clock()
         since = now - BURST_WINDOW
         async with self._database.read() as session:
@@ -106,7 +109,7 @@ class Audit:
         window_sec = int(BURST_WINDOW.total_seconds())
         body = {
             "kind": BURST,
-            # What chat systems show of a webhook.
+            # The field that chat systems show of a webhook.
             "text": f"Marquee: {failures} logins failed in {window_sec // 60} minutes ({', '.join(addresses)}).",
             "failures": failures,
             "window_sec": window_sec,
@@ -118,12 +121,12 @@ class Audit:
             if not await alerts.raise_once(BURST, json.dumps(body, ensure_ascii=False), now, since):
                 return False
             message = user_pb2.FailuresBurst(failures=failures, window_sec=window_sec, addresses=addresses)
-            await transaction.record(Event.of(BURST, message, source=SOURCE, subject=BURST))
+            await transaction.record(Event.of(message, source=SOURCE, subject=BURST))
         log.warning("login_failures_burst", failures=failures, addresses=addresses)
         return True
 
     async def take_alert(self) -> Alert | None:
-        """An alert to be delivered now. It comes again later, a few times, unless `delivered` is called."""
+        """Return an alert that is due for delivery. It becomes due again, a few times, until `mark_delivered`."""
         now = self._clock()
         async with self._database.write() as transaction:
             alert = await AlertRepository(transaction.session).due(now)
@@ -133,7 +136,7 @@ class Audit:
                 alert.next_attempt_at = retry if alert.attempts < DELIVERIES else None
         return alert
 
-    async def delivered(self, alert: Alert) -> None:
-        """Notes that somebody has taken an alert."""
+    async def mark_delivered(self, alert: Alert) -> None:
+        """Record that an alert was delivered."""
         async with self._database.write() as transaction:
-            await AlertRepository(transaction.session).settle(alert.kind, alert.raised_at)
+            await AlertRepository(transaction.session).mark_delivered(alert.kind, alert.raised_at)

@@ -1,4 +1,4 @@
-"""What the use cases share: who acts, how events and audit entries are made, how rights are taken back."""
+"""Shared by the use cases: the actor, events, audit entries, row locks and the end of tokens and logins."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from google.protobuf.message import Message
 
 from kit.db.database import Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
 from marquee.events.v1 import user_pb2
+from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import password_problem
 from services.auth.models import AuditEntry, User
-from services.auth.passwords import common_passwords
 from services.auth.repository import (
     AccountChangeRepository,
     AuditRepository,
@@ -29,16 +29,16 @@ MAX_ADDRESS_CHARS = 64
 
 
 def utc_now() -> datetime:
-    """The moment it is."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where."""
+    """Who is calling, and from which address."""
 
     user_id: str | None = None
-    """None for the system, and for whoever did not prove who they are."""
+    """None for the system and for unauthenticated clients."""
     address: str = ""
 
 
@@ -46,31 +46,26 @@ SYSTEM = Actor()
 
 
 def digest(secret: str) -> str:
-    """What is kept of a secret that nobody can guess."""
+    """Return the hash under which a random secret is stored; unsuitable for passwords, which can be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def user_event(type_: str, message: Message, user: User) -> Event:
-    """An event about an account."""
-    return Event.of(type_, message, source=SOURCE, subject=user.id, version=user.version)
-
-
-def invalid(field: str, problem: str) -> ApiError:
-    """A refusal that names a field, as malformed requests get."""
-    return ApiError("VALIDATION_FAILED", details={"fields": [{"field": field, "problem": problem}]})
+def user_event(message: Message, user: User) -> Event:
+    """Return an event about an account."""
+    return Event.of(message, source=SOURCE, subject=user.id, version=user.version)
 
 
 def require_good_password(password: str, login_id: str, field: str = "password") -> None:
-    """Goes on only with a password that may be chosen.
+    """Check a new password.
 
     Raises:
         ApiError: VALIDATION_FAILED.
     """
     if problem := password_problem(password, login_id, common_passwords()):
-        raise invalid(field, problem)
+        raise invalid_field(field, problem)
 
 
-def note(
+def write_audit(
     transaction: Transaction,
     action: str,
     actor: Actor,
@@ -78,15 +73,15 @@ def note(
     now: datetime,
     **details: str | int | list[str] | None,
 ) -> None:
-    """Writes an entry into the audit log, with the fact that it tells of.
+    """Write an entry into the audit log, in the transaction of the action.
 
     Args:
-        transaction: of the fact.
-        action: what was done, `<noun>.<past participle>`.
+        transaction: the transaction of the action.
+        action: the action, `<noun>.<past participle>`.
         actor: who did it.
-        target: what it was done to: a kind and an id.
-        now: when.
-        details: more, for people. Nothing secret and nothing that would have to be erased with an account.
+        target: kind and id of what it was done to.
+        now: time of the action.
+        details: more, for people. No secrets and no personal data that would have to be erased with an account.
     """
     AuditRepository(transaction.session).add(
         AuditEntry(
@@ -102,48 +97,48 @@ def note(
     )
 
 
-async def locked_user(transaction: Transaction, user_id: str) -> User:
-    """An account, locked.
+async def lock_user(transaction: Transaction, user_id: str) -> User:
+    """Return an account, locked until the transaction ends.
 
     Raises:
         ApiError: CONTENT_NOT_FOUND.
     """
-    user = await UserRepository(transaction.session).locked(user_id) if is_id(user_id) else None
+    user = await UserRepository(transaction.session).get_for_update(user_id) if is_id(user_id) else None
     if user is None:
-        raise ApiError("CONTENT_NOT_FOUND")
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return user
 
 
 def touch(user: User, now: datetime) -> None:
-    """Counts a change of an account."""
+    """Count a change of an account."""
     user.version += 1
     user.updated_at = now
 
 
-async def take_back(transaction: Transaction, user: User, now: datetime) -> None:
-    """Has every replica refuse the access tokens that an account has now; the logins go on, with fresh ones."""
+async def invalidate_tokens(transaction: Transaction, user: User, now: datetime) -> None:
+    """Make every replica refuse an account's current access tokens; its login sessions continue with fresh tokens."""
     user.claims_version += 1
-    await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
+    await AccountChangeRepository(transaction.session).put(user.id, user.claims_version, now)
     message = user_pb2.TokenRevoked(user_id=user.id, claims_version=user.claims_version)
-    await transaction.record(user_event("auth.token_revoked", message, user))
+    await transaction.record(user_event(message, user))
 
 
 async def end_logins(transaction: Transaction, user: User, now: datetime, *, but: str = "") -> int:
-    """Ends the logins of an account, but for one; answers how many there were. Replicas ask about Basic again, too."""
+    """End all login sessions of an account but one; return how many. Replicas also verify Basic credentials again."""
     families = await RefreshTokenRepository(transaction.session).revoke_all(user.id, now, but=but)
     for family_id in families:
         message = user_pb2.TokenRevoked(user_id=user.id, family_id=family_id)
-        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
-    await AccountChangeRepository(transaction.session).note(user.id, user.claims_version, now)
+        await transaction.record(Event.of(message, source=SOURCE, subject=family_id))
+    await AccountChangeRepository(transaction.session).put(user.id, user.claims_version, now)
     return len(families)
 
 
 async def require_another_admin(transaction: Transaction, user_id: str) -> None:
-    """Goes on only when somebody else can administer the platform; call it before the account itself is locked.
+    """Check that another active administrator remains. Call it before locking the account itself.
 
     Raises:
         ApiError: AUTH_LAST_ADMIN.
     """
     admins = await UserRepository(transaction.session).lock_active_admins()
     if list(admins) == [user_id]:
-        raise ApiError("AUTH_LAST_ADMIN")
+        raise ApiError(ErrorCode.AUTH_LAST_ADMIN)

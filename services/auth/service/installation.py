@@ -1,4 +1,4 @@
-"""What tells this installation from others on the same host, the same for all replicas and across restarts."""
+"""The identity of this installation on its host, the same for all replicas and across restarts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from kit.db.database import Database
-from services.auth.devices import known_device, remember_login
+from services.auth.credentials.devices import known_device, remember_login
 from services.auth.repository import InstanceRepository
 
 _NAME_BYTES = 4
@@ -14,7 +14,7 @@ _KEY_BYTES = 32
 
 
 class Installation:
-    """Name and device key of the installation; `load` it before anything is served."""
+    """Name and device key of the installation. Call `load` before serving requests."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class Installation:
 
     @property
     def name(self) -> str:
-        """Eight hexadecimal digits: cookies know no ports, so their names tell installations apart (RFC 6265, 8.5)."""
+        """Eight hexadecimal digits. Cookies are not separated by port, so their names must be (RFC 6265, 8.5)."""
         return self._name
 
     async def load(self) -> None:
@@ -40,7 +40,7 @@ class Installation:
         self._name, self._device_key = kept.name, bytes.fromhex(kept.device_key)
 
     def known_device(self, cookies: Sequence[str], login_id: str) -> str | None:
-        """Return the id of the device if this login succeeded on it before, or None."""
+        """Return the id of the device if this login succeeded on it before; None otherwise."""
         return known_device(self._device_key, cookies, login_id)
 
     def remember_login(self, cookies: Sequence[str], login_id: str) -> str:

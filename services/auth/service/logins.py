@@ -1,4 +1,4 @@
-"""Proving who one is, and staying logged in. Hashing happens outside of transactions."""
+"""Verify credentials, and keep login sessions. Passwords are hashed outside of transactions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from datetime import datetime, timedelta
 
 from kit.auth.client import Revocations
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import new_id
 from marquee.events.v1 import user_pb2
-from services.auth.attempts import LoginAttempts
-from services.auth.domain import RefreshState, judge_refresh, login_key, login_problem
-from services.auth.keys import KeyRing
+from services.auth.credentials.keys import KeyRing
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
+from services.auth.domain import RefreshState, decide_refresh, login_key, login_problem
 from services.auth.models import RefreshToken, User
-from services.auth.passwords import PasswordHasher
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
-from services.auth.service.common import SOURCE, Actor, digest, note, user_event
+from services.auth.service.common import SOURCE, Actor, digest, user_event, write_audit
 
 COMMIT_MARGIN = timedelta(seconds=10)
-"""A revocation may become visible so much later than the time that it carries."""
+"""A revocation may become visible by this much later than its time stamp, when its transaction commits."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a login or a refresh gives."""
+    """The tokens of a login or a refresh."""
 
     user: User
     access_token: str
@@ -37,7 +37,7 @@ class TokenPair:
 
 
 class Logins:
-    """Proving who one is, and staying logged in."""
+    """Verify credentials, and begin, renew and end login sessions."""
 
     def __init__(
         self,
@@ -59,30 +59,30 @@ class Logins:
         self._clock = clock
 
     async def verify(self, login_id: str, password: str, client_address: str, device: str | None = None) -> User:
-        """The account that a login and password belong to.
+        """Return the account that a login and password belong to.
 
         Args:
             login_id: as typed.
             password: as typed.
-            client_address: from where.
-            device: the id of a device on which this login succeeded before; None for any other.
+            client_address: the client's address.
+            device: the id of a device on which this login succeeded before; None for any other device.
 
         Raises:
             ApiError: AUTH_INVALID_CREDENTIALS, AUTH_USER_PENDING, AUTH_USER_SUSPENDED, AUTH_RATE_LIMITED, or
                 SERVICE_UNAVAILABLE when attempts can't be counted.
         """
         key = login_key(login_id)
-        async with self._attempts.turn(client_address, device):
-            await self._attempts.require_room(key, client_address, device)
+        async with self._attempts.limit_concurrency(client_address, device):
+            await self._attempts.check_limits(key, client_address, device)
             user = await self._find(key)
             fits = await self._hasher.verify(password, user.password_hash if user else None)
             if not fits:
-                await self._attempts.failed(key, client_address, device)
+                await self._attempts.record_failure(key, client_address, device)
         if user is None or not fits:
             await self._record_failure(key, user, client_address)
-            raise ApiError("AUTH_INVALID_CREDENTIALS")
+            raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
         _require_active(user)
-        await self._attempts.succeeded(key, client_address)
+        await self._attempts.record_success(key, client_address)
         if self._hasher.is_cheap(user.password_hash):
             better = await self._hasher.hash(password)
             async with self._database.write() as transaction:
@@ -90,28 +90,29 @@ class Logins:
         return user
 
     async def log_in(self, login_id: str, password: str, client_address: str, device: str | None = None) -> TokenPair:
-        """Begins a new family of tokens. Takes and raises what `verify` does."""
+        """Begin a new login session. Arguments and errors are those of `verify`."""
         proved = await self.verify(login_id, password, client_address, device)
         now = self._clock()
         async with self._database.write() as transaction:
-            user = await UserRepository(transaction.session).locked(proved.id)
+            user = await UserRepository(transaction.session).get_for_update(proved.id)
             if user is None or user.password_version != proved.password_version:
-                # Chosen anew, or deleted, while the old one was being checked: that must not begin a new login.
-                raise ApiError("AUTH_INVALID_CREDENTIALS")
+                # The password was changed, or the account deleted, during verification.
+                raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
             _require_active(user)
             tokens = RefreshTokenRepository(transaction.session)
-            await tokens.forget_expired(now)
+            await tokens.delete_expired(now)
             secret, family_id = secrets.token_urlsafe(32), new_id()
-            pair = self._pair(user, secret, self._keep(tokens, user, secret, family_id, now), now)
+            pair = self._issue_pair(user, secret, self._store_token(tokens, user, secret, family_id, now), now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
-            await transaction.record(user_event("auth.login_succeeded", message, user))
-            note(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
+            await transaction.record(user_event(message, user))
+            write_audit(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
         return pair
 
     async def own_refresh_token(self, candidates: Sequence[str]) -> str | None:
-        """Return the token of several that can be traded, else one that was issued here, else None.
+        """Return the first usable refresh token of several, else one that was issued here, else None.
 
-        A browser may hold several, of other installations or left over; to show a used one would end its login.
+        A browser may hold several: of other installations, or left over. Presenting a used one would end its login
+        session.
         """
         now, issued_here = self._clock(), None
         async with self._database.read() as session:
@@ -126,10 +127,10 @@ class Logins:
         return issued_here
 
     async def refresh(self, refresh_token: str, client_address: str) -> TokenPair:
-        """Trades a refresh token for a new pair.
+        """Exchange a refresh token for a new pair.
 
         Raises:
-            ApiError: AUTH_INVALID_TOKEN when it is unknown, revoked or was used before (then its whole family is void),
+            ApiError: AUTH_INVALID_TOKEN when it is unknown, revoked or was used before (which revokes its family),
                 AUTH_TOKEN_EXPIRED, AUTH_USER_SUSPENDED.
         """
         now = self._clock()
@@ -140,16 +141,16 @@ class Logins:
             raise outcome
         return outcome
 
-    async def log_out(self, user_id: str, session_id: str, client_address: str) -> None:
-        """Voids the refresh tokens of one login; doing it twice changes nothing."""
+    async def log_out(self, user_id: str, login_session_id: str, client_address: str) -> None:
+        """End one login session by revoking its refresh tokens; doing it twice changes nothing."""
         now = self._clock()
         async with self._database.write() as transaction:
-            await UserRepository(transaction.session).locked(user_id)
-            if await self._revoke(transaction, user_id, session_id, now):
-                note(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
+            await UserRepository(transaction.session).get_for_update(user_id)
+            if await self._revoke(transaction, user_id, login_session_id, now):
+                write_audit(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
 
     async def revocations(self, since: datetime | None) -> Revocations:
-        """What was revoked since a time, or all of it that access tokens which are still alive may be older than."""
+        """Return what was revoked since a time; with None, every revocation that a valid access token may predate."""
         now = self._clock()
         oldest = now - timedelta(seconds=self._access_ttl_sec) - COMMIT_MARGIN
         begin = max(since, oldest) if since else oldest
@@ -158,34 +159,34 @@ class Logins:
             accounts = await AccountChangeRepository(session).since(begin)
         return Revocations(families, accounts, now - COMMIT_MARGIN)
 
-    async def forget_old_changes(self) -> None:
-        """Removes changes of accounts that no token which is still alive can be older than."""
+    async def delete_old_changes(self) -> None:
+        """Remove changes of accounts that no valid access token can predate."""
         oldest = self._clock() - timedelta(seconds=self._access_ttl_sec) - 2 * COMMIT_MARGIN
         async with self._database.write() as transaction:
-            await AccountChangeRepository(transaction.session).forget(oldest)
+            await AccountChangeRepository(transaction.session).delete_before(oldest)
 
     def jwks(self) -> dict[str, object]:
-        """The keys that verify access tokens."""
+        """Return the public keys that verify access tokens, as a JSON Web Key Set."""
         return self._keys.current.jwks()
 
     async def _find(self, key: str) -> User | None:
         if login_problem(key):
-            # Nobody can have such a login, and not every database can be asked for it (NUL).
+            # No account can have such a login, and some databases refuse it in a query (NUL).
             return None
         async with self._database.read() as session:
             return await UserRepository(session).by_login(key)
 
-    async def _rotate(  # noqa: PLR0911 - one answer for each way that a token can be refused
+    async def _rotate(  # noqa: PLR0911 - one return for each way that a token can be refused
         self, transaction: Transaction, secret: str, client_address: str, now: datetime
     ) -> TokenPair | ApiError:
         tokens = RefreshTokenRepository(transaction.session)
         token_hash = digest(secret)
         user_id = await tokens.owner(token_hash)
-        # With the account locked, no family grows while it is being revoked, and no token is traded twice at once.
-        user = await UserRepository(transaction.session).locked(user_id) if user_id else None
+        # With the account locked, no family grows while it is being revoked, and no token is exchanged twice at once.
+        user = await UserRepository(transaction.session).get_for_update(user_id) if user_id else None
         token = await tokens.get(token_hash)
         if user is None or token is None:
-            return ApiError("AUTH_INVALID_TOKEN")
+            return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         successor = await tokens.get(token.replaced_by) if token.replaced_by else None
         state = RefreshState(
             expires_at=token.expires_at,
@@ -193,30 +194,30 @@ class Logins:
             family_revoked=token.revoked_at is not None,
             is_latest_predecessor=successor is not None and successor.used_at is None,
         )
-        verdict = judge_refresh(state, now)
-        if verdict == "expired":
-            return ApiError("AUTH_TOKEN_EXPIRED")
-        if verdict == "reused":
+        decision = decide_refresh(state, now)
+        if decision == "expired":
+            return ApiError(ErrorCode.AUTH_TOKEN_EXPIRED)
+        if decision == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
-                # Whoever shows it did not prove to be the account's owner.
-                note(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
-            return ApiError("AUTH_INVALID_TOKEN")
+                # The client that presents it has not proved to be the account's owner.
+                write_audit(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
+            return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if user.status != "active":
-            return ApiError("AUTH_USER_SUSPENDED")
-        if verdict == "repeat" and successor is not None:
-            # Derived, not drawn: who asks again gets the same token, so a family never has two that work.
+            return ApiError(ErrorCode.AUTH_USER_SUSPENDED)
+        if decision == "repeat" and successor is not None:
+            # Derived, not random: a repeated request gets the same token, so a family never has two usable ones.
             for candidate in self._keys.current.successors(secret):
                 if digest(candidate) == successor.token_hash:
-                    return self._pair(user, candidate, successor, now)
-            # The key that it came from was withdrawn within the grace: the answer can't be told again.
-            return ApiError("AUTH_INVALID_TOKEN")
+                    return self._issue_pair(user, candidate, successor, now)
+            # The key that it was derived from was removed within the grace period: the response can't be repeated.
+            return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         next_secret = self._keys.current.successors(secret)[0]
-        replacement = self._keep(tokens, user, next_secret, token.family_id, now)
+        replacement = self._store_token(tokens, user, next_secret, token.family_id, now)
         token.used_at = now
         token.replaced_by = replacement.token_hash
-        return self._pair(user, next_secret, replacement, now)
+        return self._issue_pair(user, next_secret, replacement, now)
 
-    def _keep(
+    def _store_token(
         self, tokens: RefreshTokenRepository, user: User, secret: str, family_id: str, now: datetime
     ) -> RefreshToken:
         token = RefreshToken(
@@ -229,7 +230,7 @@ class Logins:
         tokens.add(token)
         return token
 
-    def _pair(self, user: User, secret: str, token: RefreshToken, now: datetime) -> TokenPair:
+    def _issue_pair(self, user: User, secret: str, token: RefreshToken, now: datetime) -> TokenPair:
         return TokenPair(
             user=user,
             access_token=self._keys.current.mint(user, token.family_id, self._access_ttl_sec),
@@ -242,25 +243,27 @@ class Logins:
         if not await RefreshTokenRepository(transaction.session).revoke_family(family_id, now):
             return False
         message = user_pb2.TokenRevoked(user_id=user_id, family_id=family_id)
-        await transaction.record(Event.of("auth.token_revoked", message, source=SOURCE, subject=family_id))
+        await transaction.record(Event.of(message, source=SOURCE, subject=family_id))
         return True
 
     async def _record_failure(self, key: str, user: User | None, client_address: str) -> None:
-        message = user_pb2.LoginFailed(login_id=key, client_address=client_address, code="AUTH_INVALID_CREDENTIALS")
+        message = user_pb2.LoginFailed(
+            login_id=key, client_address=client_address, code=ErrorCode.AUTH_INVALID_CREDENTIALS
+        )
         target = ("user", user.id if user else None)
         async with self._database.write() as transaction:
-            await transaction.record(Event.of("auth.login_failed", message, source=SOURCE, subject=_subject(key)))
+            await transaction.record(Event.of(message, source=SOURCE, subject=_subject(key)))
             # Without the login: people type passwords there.
-            note(transaction, "login.failed", Actor(None, client_address), target, self._clock())
+            write_audit(transaction, "login.failed", Actor(None, client_address), target, self._clock())
 
 
 def _require_active(user: User) -> None:
     if user.status == "pending":
-        raise ApiError("AUTH_USER_PENDING")
+        raise ApiError(ErrorCode.AUTH_USER_PENDING)
     if user.status != "active":
-        raise ApiError("AUTH_USER_SUSPENDED")
+        raise ApiError(ErrorCode.AUTH_USER_SUSPENDED)
 
 
 def _subject(key: str) -> str:
-    """A login that nobody vouches for, as a column takes it."""
+    """Return an unverified login in a form that the subject's column accepts."""
     return key.replace("\0", "")[:100]

@@ -82,7 +82,7 @@ class Auth:
         """How other services reach it."""
         return await self._stack.enter_async_context(connect(self.settings.grpc_bind))
 
-    async def register(self, login: str, password: str = PASSWORD, name: str = "Somebody") -> httpx.Response:
+    async def register(self, login: str, password: str = PASSWORD, name: str = "Some One") -> httpx.Response:
         body = {"login_id": login, "password": password, "display_name": name}
         return await self.browser().post("/api/auth/register", json=body)
 
@@ -96,7 +96,7 @@ class Auth:
         return await self.browser().post("/api/auth/refresh", json={"refresh_token": token})
 
     async def bearer(self, login: str = ADMIN, password: str = PASSWORD) -> dict[str, str]:
-        """Headers of a request by somebody who logs in for it."""
+        """Log in and return the headers that authenticate a request."""
         answer = await self.log_in(login, password)
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 

@@ -1,4 +1,4 @@
-"""What catalog asks auth, over gRPC."""
+"""gRPC client of auth."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Protocol
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 from services.catalog.domain import Plan
 
 
 class Plans(Protocol):
-    """Whoever knows the corporations."""
+    """The plans of corporations."""
 
-    async def of(self, corporation_id: str) -> Plan | None:
-        """The plan of a corporation; None when there is no such corporation.
+    async def get(self, corporation_id: str) -> Plan | None:
+        """Return the plan of a corporation; None when there is no such corporation.
 
         Raises:
-            ApiError: SERVICE_UNAVAILABLE when the answer can't be had.
+            ApiError: SERVICE_UNAVAILABLE when auth does not answer.
         """
 
 
 class PlansClient:
-    """The auth service."""
+    """`Plans`, asked of auth."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self._stub = AuthServiceStub(channel)
 
-    async def of(self, corporation_id: str) -> Plan | None:
-        """The plan of a corporation, as auth has it now."""
-        answer = await ask(self._stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=[corporation_id]))
+    async def get(self, corporation_id: str) -> Plan | None:
+        """See `Plans`."""
+        answer = await call(self._stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=[corporation_id]))
         for corporation in answer.corporations:
             if corporation.id == corporation_id:
                 ends = corporation.HasField("plan_expires_at")

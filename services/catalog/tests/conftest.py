@@ -1,4 +1,4 @@
-"""What several tests of catalog need."""
+"""Fixtures of catalog's tests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def catalog(database_url: str, tmp_path: Path, uploads: str) -> AsyncItera
         uploads=uploads,
         media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
-        auth_address=f"unix:{tmp_path / 'nobody'}",
+        auth_address=f"unix:{tmp_path / 'absent'}",
     )
     await asyncio.to_thread(migrate, settings)
     bus = FakeBus()

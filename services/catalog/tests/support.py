@@ -1,4 +1,4 @@
-"""A running catalog, and what it is told by others."""
+"""A running catalog, and the messages that others send to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 from kit.audit import ADMIN_ACTED
 from kit.db.database import Database
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.media import MediaStore
 from kit.service import Service
@@ -23,17 +23,17 @@ ANN = as_user("ann")
 
 
 class FakePlans:
-    """An auth with a few corporations, which can be away."""
+    """The plans of a few corporations, which can be unavailable."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Plan] = {}
+        self.plans: dict[str, Plan] = {}
         self.is_away = False
 
-    async def of(self, corporation_id: str) -> Plan | None:
-        """The plan of a corporation."""
+    async def get(self, corporation_id: str) -> Plan | None:
+        """Return the plan of a corporation."""
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
-        return self.known.get(corporation_id)
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
+        return self.plans.get(corporation_id)
 
 
 class Catalog:
@@ -95,18 +95,18 @@ class Catalog:
         return response.json()
 
     def about_videos(self) -> list[Event]:
-        """What left the outbox, but for what is told to the audit log."""
+        """Return the published events, without those for the audit log."""
         return [event for event in self.bus.published if event.type != ADMIN_ACTED]
 
-    async def told(self, count: int) -> list[str]:
-        """The types of the events about videos that left the outbox, once there are `count`."""
+    async def event_types(self, count: int) -> list[str]:
+        """Return the types of the published events about videos, once there are `count`."""
         async with asyncio.timeout(60):
             while len(self.about_videos()) < count:
                 await self.bus.something_published()
         return [event.type for event in self.about_videos()]
 
     async def acts(self, count: int) -> list[admin_pb2.AdminActed]:
-        """What the audit log was told, once there are `count` acts; their order is that of their ids."""
+        """Return the events for the audit log, once there are `count`, in the order of their ids."""
         async with asyncio.timeout(60):
             while self.bus.types().count(ADMIN_ACTED) < count:
                 await self.bus.something_published()

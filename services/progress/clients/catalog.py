@@ -1,4 +1,4 @@
-"""What progress asks catalog, over gRPC."""
+"""gRPC client of catalog."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Protocol
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from services.progress.domain import Video
 
 
 class Catalog(Protocol):
-    """Whoever knows the videos."""
+    """Look up videos."""
 
     async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
-        """Facts of several videos, at most 100, by id; unknown ids are left out.
+        """Return several videos, at most 100, by id; unknown ids are left out.
 
         Raises:
-            ApiError: SERVICE_UNAVAILABLE when the answer can't be had.
+            ApiError: SERVICE_UNAVAILABLE when catalog can't be reached.
         """
 
 
 class CatalogClient:
-    """The catalog service."""
+    """Look up videos in the catalog service."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self._stub = CatalogServiceStub(channel)
 
     async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
-        """Facts of several videos, in one call."""
-        answer = await ask(self._stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids))
+        """Return several videos, in one call."""
+        answer = await call(self._stub.GetVideos, catalog_pb2.GetVideosRequest(ids=ids))
         return {video.id: _video(video) for video in answer.videos}
 
 

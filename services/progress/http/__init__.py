@@ -1,4 +1,4 @@
-"""HTTP API of progress: translates, decides nothing."""
+"""HTTP API of progress: translates requests into calls of use cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.progress.service import History, Points, Recorder, ViewLog
 
 
 def build_routers(recorder: Recorder, history: History, points: Points, view_log: ViewLog) -> dict[str, APIRouter]:
-    """The routes of progress, by tag."""
+    """Return the routes of progress, by tag."""
     return {
         "progress": progress_router(recorder, history),
         "history": history_router(history),

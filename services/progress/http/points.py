@@ -1,4 +1,4 @@
-"""Routes about points."""
+"""Routes of points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from kit.auth.authentication import ClientAddress, CurrentAdmin, CurrentCaller, protected_router
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from kit.web.schemas import Paging, errors, paging
 from services.progress.schemas import Adjustment, AuditedLedgerView, AuditedPointEntryView, LedgerView
@@ -15,13 +15,13 @@ from services.progress.service import Points
 
 
 def user_id_of(user_id: str) -> str:
-    """The user that the path names.
+    """Return the user id in the path.
 
     Raises:
-        ApiError: CONTENT_NOT_FOUND when nobody could have this id.
+        ApiError: CONTENT_NOT_FOUND when it is no valid id.
     """
     if not is_id(user_id):
-        raise ApiError("CONTENT_NOT_FOUND")
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
     return user_id
 
 
@@ -29,34 +29,34 @@ UserId = Annotated[str, Depends(user_id_of)]
 
 
 def points_router(points: Points) -> APIRouter:
-    """Routes of ledgers: one's own, and everybody's for administrators."""
+    """Return the routes of ledgers: the caller's own, and all ledgers for administrators."""
     router = protected_router()
 
     @router.get("/api/users/me/points")
     async def own(caller: CurrentCaller, page: Annotated[Paging, Depends(paging)]) -> LedgerView:
-        """The caller's points, and how they came about, newest first."""
+        """Return the caller's points and the lines of their ledger, newest first."""
         ledger = await points.ledger(caller.user_id, offset=page.offset, limit=page.page_size)
         return LedgerView.of(ledger, page.page, page.page_size)
 
-    @router.get("/api/admin/points/{user_id}", responses=errors("CONTENT_NOT_FOUND"))
+    @router.get("/api/admin/points/{user_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
     async def of_user(
-        admin: CurrentAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: CurrentAdmin,  # noqa: ARG001 - requires an administrator
         user_id: UserId,
         page: Annotated[Paging, Depends(paging)],
     ) -> AuditedLedgerView:
-        """Somebody's points, with who adjusted them. Who never watched anything has none."""
+        """Return a user's points, with the administrators who adjusted them. Unknown users have none."""
         ledger = await points.ledger(user_id, offset=page.offset, limit=page.page_size)
         return AuditedLedgerView.of(ledger, page.page, page.page_size)
 
     @router.post(
         "/api/admin/points/{user_id}/adjustments",
         status_code=201,
-        responses=errors("CONTENT_NOT_FOUND", "SERVICE_UNAVAILABLE"),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
     )
     async def adjust(
         admin: CurrentAdmin, address: ClientAddress, user_id: UserId, body: Adjustment
     ) -> AuditedPointEntryView:
-        """Adds points or takes some away, for a reason that the ledger keeps with the administrator's id.
+        """Add points or take some away, for a reason that the ledger keeps with the administrator's id.
 
         A ledger never goes below zero: taking away more than there is answers `VALIDATION_FAILED`.
         """

@@ -1,4 +1,4 @@
-"""Routes about the view log."""
+"""Routes of the view log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import AwareDatetime
 from kit.auth.authentication import CurrentAdmin, protected_router
 from kit.web.schemas import Page, Paging, paging
 from services.progress.domain import ViewFilter
+from services.progress.http.spreadsheet import BYTE_ORDER_MARK, csv_lines
 from services.progress.schemas import LoggedViewView
 from services.progress.service import ViewLog
-from services.progress.spreadsheet import BEGINNING, lines
 
 
 class Format(StrEnum):
-    """How the log is answered."""
+    """The format of the response."""
 
     JSON = "json"
     CSV = "csv"
@@ -33,12 +33,12 @@ def view_filter(
     ] = None,
     end: Annotated[AwareDatetime | None, Query(alias="to", description="Only sessions that began before.")] = None,
 ) -> ViewFilter:
-    """Which sessions the query asks for."""
+    """Return the conditions in the query."""
     return ViewFilter(user_id, video_id, begin, end)
 
 
 def view_log_router(view_log: ViewLog) -> APIRouter:
-    """Routes of the view log."""
+    """Return the routes of the view log."""
     router = protected_router()
 
     @router.get(
@@ -47,14 +47,14 @@ def view_log_router(view_log: ViewLog) -> APIRouter:
         responses={200: {"content": {"text/csv": {}}, "description": "A page; with `format=csv` everything."}},
     )
     async def read(
-        admin: CurrentAdmin,  # noqa: ARG001 - being an administrator is what counts
+        admin: CurrentAdmin,  # noqa: ARG001 - requires an administrator
         wanted: Annotated[ViewFilter, Depends(view_filter)],
         page: Annotated[Paging, Depends(paging)],
         answer_as: Annotated[
-            Format, Query(alias="format", description="`csv`: all that the filters leave, as a file, without pages.")
+            Format, Query(alias="format", description="`csv`: all matching sessions as a file, without pages.")
         ] = Format.JSON,
     ) -> Page[LoggedViewView] | StreamingResponse:
-        """Who watched what: a line a play session, newest first."""
+        """List who watched what: one line per play session, newest first."""
         if answer_as is Format.CSV:
             headers = {"Content-Disposition": 'attachment; filename="views.csv"'}
             return StreamingResponse(_csv(view_log, wanted), media_type="text/csv", headers=headers)
@@ -66,6 +66,6 @@ def view_log_router(view_log: ViewLog) -> APIRouter:
 
 
 async def _csv(view_log: ViewLog, wanted: ViewFilter) -> AsyncIterator[str]:
-    yield BEGINNING + lines([list(LoggedViewView.model_fields)])
+    yield BYTE_ORDER_MARK + csv_lines([list(LoggedViewView.model_fields)])
     async for views in view_log.all(wanted):
-        yield lines(LoggedViewView.of(view).cells() for view in views)
+        yield csv_lines(LoggedViewView.of(view).cells() for view in views)

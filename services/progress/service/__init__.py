@@ -1,4 +1,4 @@
-"""Use cases of progress. Each opens its own transaction, or works in that of the event it is due to."""
+"""Use cases of progress. Each opens its own transaction, or works in the transaction of the event that causes it."""
 
 from services.progress.service.erasure import erase_viewer, forget_video
 from services.progress.service.history import Entry, History, Recorder

@@ -1,4 +1,4 @@
-"""Use cases about what must not be kept any longer."""
+"""Use cases that erase data of deleted users and videos."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ log = structlog.get_logger()
 
 
 async def erase_viewer(transaction: Transaction, user_id: str) -> None:
-    """Removes positions, history, view log and points of somebody whose account is gone, for good.
+    """Erase positions, history, view log and points of a user whose account was deleted.
 
-    Counters by day name nobody and stay.
+    Counters by day contain no user ids and stay.
     """
     await ViewerRepository(transaction.session).erase(user_id, datetime.now(UTC))
     log.info("viewer_erased", user_id=user_id)
 
 
 async def forget_video(transaction: Transaction, video_id: str) -> None:
-    """Removes positions and counters of a video that is gone for good.
+    """Remove positions and counters of a purged video.
 
-    That it was watched stays in the view log, and what that earned in the ledger.
+    Its lines in the view log and the points that it earned stay.
     """
     await WatchProgressRepository(transaction.session).delete_video(video_id)
     await ViewCountRepository(transaction.session).delete_video(video_id)

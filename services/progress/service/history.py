@@ -1,4 +1,4 @@
-"""Use cases about positions and the history made of them. Catalog is asked outside of any transaction."""
+"""Use cases of positions and the history made of them. Catalog is called outside of any transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from marquee.events.v1 import progress_pb2
 from services.progress.clients.catalog import Catalog
@@ -22,26 +22,26 @@ log = structlog.get_logger()
 
 
 class Recorder:
-    """Takes down what players report."""
+    """Record what players report."""
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
 
-    async def take(self, caller: Caller, video_id: str, report: Report | None) -> Progress | None:
-        """Takes a report down where the rules let it, and answers what is known then.
+    async def record(self, caller: Caller, video_id: str, report: Report | None) -> Progress | None:
+        """Record a report if the rules allow it, and return the resulting progress.
 
-        Only the first report of a viewer and a video asks catalog, and one of a longer film than is known. One without
-        a duration gets the one that is known: the record's, or else catalog's.
+        Catalog is called only for the first report of a viewer and a video, and for one of a longer film than is
+        known. A report without a duration gets the known one: the record's, or else catalog's.
 
         Args:
             caller: the viewer.
             video_id: the video.
-            report: None when the client knows no position: then nothing is written, and the answer may be None too.
+            report: None when the client knows no position: then nothing is written, and the result may be None too.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND, CONTENT_NOT_READY, or SERVICE_UNAVAILABLE when catalog had to be asked and is
-                away; AUTH_INVALID_TOKEN for somebody whose account is gone.
+            ApiError: CONTENT_NOT_FOUND, CONTENT_NOT_READY, or SERVICE_UNAVAILABLE when catalog is needed and can't be
+                reached; AUTH_INVALID_TOKEN when the caller's account was deleted.
         """
         if report is None:
             async with self._database.read() as session:
@@ -53,57 +53,52 @@ class Recorder:
                 progress = await _write(transaction, caller.user_id, video_id, report, video)
             if progress is not None:
                 return progress
-            # No record yet, or it went away in the very moment between losing the race to make it and locking it.
+            # No record yet, or it was deleted after another transaction inserted it and before this one locked it.
             video = await self._watchable(caller, video_id)
 
     async def _watchable(self, caller: Caller, video_id: str) -> Video:
         video = (await self._catalog.videos([video_id])).get(video_id)
         if video is None or not may_see(caller, video):
-            raise ApiError("CONTENT_NOT_FOUND")
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         if video.status != "ready":
-            raise ApiError("CONTENT_NOT_READY")
+            raise ApiError(ErrorCode.CONTENT_NOT_READY)
         return video
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of somebody's history."""
+    """A line of a viewer's history."""
 
     record: WatchProgress
     video: Video | None
-    """None when the video is gone, hidden from the viewer, or catalog can't be asked now."""
+    """None when the video is gone or not visible to the viewer, or catalog can't be reached."""
 
 
 class History:
-    """What somebody has watched."""
+    """What viewers have watched."""
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
 
     async def record(self, user_id: str, video_id: str) -> WatchProgress | None:
-        """How far a viewer has come in a video."""
+        """Return how far a viewer has come in a video; None if never watched."""
         async with self._database.read() as session:
             return await WatchProgressRepository(session).get(user_id, video_id)
 
-    async def records(self, user_id: str, video_ids: Sequence[str]) -> Sequence[WatchProgress]:
-        """How far a viewer has come in several videos; those never watched are left out."""
-        async with self._database.read() as session:
-            return await WatchProgressRepository(session).by_videos(user_id, video_ids)
-
     async def entry(self, caller: Caller, video_id: str) -> Entry | None:
-        """One video's line of the caller's history."""
+        """Return one video's line of the caller's history; None if never watched."""
         record = await self.record(caller.user_id, video_id)
         return (await self._entries(caller, [record]))[0] if record else None
 
     async def page(self, caller: Caller, *, offset: int, limit: int) -> tuple[Sequence[Entry], int]:
-        """The caller's history, newest first, and how many lines it has in all."""
+        """Return the caller's history, newest first, and its total number of lines."""
         async with self._database.read() as session:
             records, total = await WatchProgressRepository(session).page(caller.user_id, offset=offset, limit=limit)
         return await self._entries(caller, records), total
 
     async def erase(self, user_id: str, video_id: str | None) -> None:
-        """Forgets one video, or all; doing it twice changes nothing."""
+        """Remove one video, or all, from a viewer's history; doing it twice changes nothing."""
         async with self._database.write() as transaction:
             await WatchProgressRepository(transaction.session).delete(user_id, video_id)
 
@@ -113,7 +108,7 @@ class History:
             try:
                 videos = await self._catalog.videos([record.video_id for record in records])
             except ApiError as error:
-                # Where somebody stopped is worth showing without a title, too.
+                # A position is useful even without a title.
                 log.warning("history_without_video_facts", code=error.code)
         seen = {video.id: video for video in videos.values() if may_see(caller, video)}
         return [Entry(record, seen.get(record.video_id)) for record in records]
@@ -122,25 +117,25 @@ class History:
 async def _write(
     transaction: Transaction, user_id: str, video_id: str, report: Report, video: Video | None
 ) -> Progress | None:
-    """Applies a report; None when `video` is needed: there is no record, or the report claims a longer film."""
+    """Apply a report; return None if `video` is needed: there is no record, or the report claims a longer film."""
     records = WatchProgressRepository(transaction.session)
-    record = await records.locked(user_id, video_id)
+    record = await records.get_for_update(user_id, video_id)
     if record is None and video is not None:
-        if not await ViewerRepository(transaction.session).enter(user_id):
+        if not await ViewerRepository(transaction.session).lock_unless_erased(user_id):
             # An access token may outlive its account by seconds.
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         now = datetime.now(UTC)
         first = begin(within(report, video.duration_sec), video.duration_sec, now)
         if await records.insert(user_id, video_id, first, now):
             if first.completed:
-                await _tell(transaction, user_id, video_id, first, version=1)
+                await _record_completed(transaction, user_id, video_id, first, version=1)
             return first
-        record = await records.locked(user_id, video_id)
+        record = await records.get_for_update(user_id, video_id)
     if record is None or (video is None and is_longer(report, record.progress)):
         return None
     if video is not None:
         report = within(report, video.duration_sec)
-    # The clock is read under the lock: records never seem to go back in time.
+    # The clock is read under the lock, so that `updated_at` never goes back.
     now = datetime.now(UTC)
     before = record.progress
     after = advance(before, report, now)
@@ -150,13 +145,13 @@ async def _write(
     record.updated_at = now
     record.version += 1
     if after.completed and not before.completed:
-        await _tell(transaction, user_id, video_id, after, version=record.version)
+        await _record_completed(transaction, user_id, video_id, after, version=record.version)
     return after
 
 
-async def _tell(transaction: Transaction, user_id: str, video_id: str, progress: Progress, *, version: int) -> None:
+async def _record_completed(
+    transaction: Transaction, user_id: str, video_id: str, progress: Progress, *, version: int
+) -> None:
     message = progress_pb2.ProgressCompleted(user_id=user_id, video_id=video_id, duration_sec=progress.duration_sec)
     subject = f"{user_id}:{video_id}"
-    await transaction.record(
-        Event.of("progress.completed", message, source="progress", subject=subject, version=version)
-    )
+    await transaction.record(Event.of(message, source="progress", subject=subject, version=version))

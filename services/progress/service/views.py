@@ -1,4 +1,4 @@
-"""Use cases about what is watched: counters by day, and the log of play sessions."""
+"""Use cases of views: counters by day, and the log of play sessions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import structlog
 
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError
-from services.progress.clients.auth import People
+from services.progress.clients.auth import Accounts
 from services.progress.clients.catalog import Catalog
-from services.progress.domain import ERASED_KEPT, VIEW_DAYS, Session, ViewFilter, day_of_view, first_day
+from services.progress.domain import ERASED_KEPT, VIEW_DAYS, PlaySession, ViewFilter, day_of_view, first_day
 from services.progress.models import View
 from services.progress.repository import ViewCountRepository, ViewerRepository, ViewLogRepository
 from services.progress.service.points import Points
@@ -22,39 +22,34 @@ log = structlog.get_logger()
 
 TRIM_EVERY_SEC = 3600
 BATCH = 100
-"""How many sessions of a long list are looked at together: as many as others answer about at once."""
+"""Sessions per batch of a long list: as many ids as other services accept in one call."""
 
 
 class Views:
-    """How often videos are watched: one view a play session, by day."""
+    """Counters of views by day: each play session is one view."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def count(self, transaction: Transaction, video_id: str, moment: datetime) -> None:
-        """Counts a play session that began at a moment. The caller sees to it that each comes once."""
+        """Count a play session that began at a moment. The caller must pass each session once."""
         if day := day_of_view(moment, datetime.now(UTC)):
             await ViewCountRepository(transaction.session).add(day, video_id)
 
-    async def top(self, days: int, limit: int) -> Mapping[str, int]:
-        """The most viewed videos of the last days, today included, most viewed first."""
+    async def by_videos(self, video_ids: Sequence[str], days: int) -> Mapping[str, int]:
+        """Return the views of several videos in the last days, today included; videos without views are left out."""
         async with self._database.read() as session:
-            return await ViewCountRepository(session).top(first_day(days, datetime.now(UTC)), limit)
-
-    async def of(self, video_ids: Sequence[str], days: int) -> Mapping[str, int]:
-        """The views of several videos in the last days, today included; those without any are left out."""
-        async with self._database.read() as session:
-            return await ViewCountRepository(session).of(video_ids, first_day(days, datetime.now(UTC)))
+            return await ViewCountRepository(session).by_videos(video_ids, first_day(days, datetime.now(UTC)))
 
     async def trim(self) -> None:
-        """Forgets days that nobody may ask for any more, and old erasures; doing it twice changes nothing."""
+        """Remove days outside of the reporting period, and old erasures; doing it twice changes nothing."""
         now = datetime.now(UTC)
         async with self._database.write() as transaction:
             await ViewCountRepository(transaction.session).delete_before(first_day(VIEW_DAYS, now))
             await ViewerRepository(transaction.session).delete_erased_before(now - ERASED_KEPT)
 
-    async def keep_trimmed(self) -> None:
-        """Trims until cancelled."""
+    async def trim_periodically(self) -> None:
+        """Trim periodically, until cancelled."""
         while True:
             await self.trim()
             await asyncio.sleep(TRIM_EVERY_SEC)
@@ -66,59 +61,59 @@ class LoggedView:
 
     view: View
     login_id: str | None
-    """None when the account is gone, or auth can't be asked now."""
+    """None when the account is gone, or auth can't be reached."""
     title: str | None
-    """None when the video is gone, or catalog can't be asked now."""
+    """None when the video is gone, or catalog can't be reached."""
 
 
 class ViewLog:
-    """Who watched what, when and for how long: a line a play session."""
+    """Who watched what, when and for how long: one line per play session."""
 
-    def __init__(self, database: Database, points: Points, views: Views, catalog: Catalog, people: People) -> None:
+    def __init__(self, database: Database, points: Points, views: Views, catalog: Catalog, accounts: Accounts) -> None:
         self._database = database
         self._points = points
         self._views = views
         self._catalog = catalog
-        self._people = people
+        self._accounts = accounts
 
-    async def started(self, transaction: Transaction, view: Session, moment: datetime) -> None:
-        """A session began: it is logged, counted, and earns its viewer points for a video not watched before.
+    async def started(self, transaction: Transaction, view: PlaySession, moment: datetime) -> None:
+        """Log and count a session that began, and grant its viewer points for a video not watched before.
 
-        All in the caller's transaction, and once: the caller sees to it that each session comes once. Of somebody who
-        was erased nothing is kept but the count.
+        All happens in the caller's transaction; the caller must pass each session once. For an erased viewer, only the
+        count is kept.
         """
-        if await ViewerRepository(transaction.session).enter(view.user_id):
+        if await ViewerRepository(transaction.session).lock_unless_erased(view.user_id):
             await ViewLogRepository(transaction.session).started(view, moment)
             await self._points.grant(transaction, view.user_id, view.video_id)
-        # Last: it is the row that viewers of one film contend for.
+        # Last, because all viewers of one film contend for this row.
         await self._views.count(transaction, view.video_id, moment)
 
     async def stopped(
-        self, transaction: Transaction, view: Session, moment: datetime, *, seconds: float, bytes_sent: int
+        self, transaction: Transaction, view: PlaySession, moment: datetime, *, seconds: float, bytes_sent: int
     ) -> None:
-        """A session ended; its beginning may be told later."""
-        if await ViewerRepository(transaction.session).enter(view.user_id):
+        """Log that a session ended; its start may arrive later."""
+        if await ViewerRepository(transaction.session).lock_unless_erased(view.user_id):
             log_ = ViewLogRepository(transaction.session)
             await log_.stopped(view, moment, seconds=seconds, bytes_sent=bytes_sent)
 
     async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> tuple[Sequence[LoggedView], int]:
-        """Sessions, the newest first, and how many there are in all."""
+        """Return sessions, newest first, and their total number."""
         async with self._database.read() as session:
             views, total = await ViewLogRepository(session).page(wanted, offset=offset, limit=limit)
-        return await self._explained(views), total
+        return await self._with_names(views), total
 
     async def all(self, wanted: ViewFilter) -> AsyncIterator[Sequence[LoggedView]]:
-        """All sessions, the newest first, some at a time: no transaction is held while they are sent."""
+        """Yield all sessions in batches, newest first; no transaction is held while a batch is sent."""
         last: View | None = None
         while True:
             async with self._database.read() as session:
                 views = await ViewLogRepository(session).after(wanted, last, BATCH)
             if not views:
                 return
-            yield await self._explained(views)
+            yield await self._with_names(views)
             last = views[-1]
 
-    async def _explained(self, views: Sequence[View]) -> Sequence[LoggedView]:
+    async def _with_names(self, views: Sequence[View]) -> Sequence[LoggedView]:
         titles, logins = await asyncio.gather(
             self._titles({view.video_id for view in views}), self._logins({view.user_id for view in views})
         )
@@ -130,13 +125,13 @@ class ViewLog:
                 {video.id: video.title for video in (await self._catalog.videos(sorted(ids))).values()} if ids else {}
             )
         except ApiError as error:
-            # Who watched what is worth showing without names, too.
+            # The log is useful even without titles.
             log.warning("view_log_without_titles", code=error.code)
             return {}
 
     async def _logins(self, ids: set[str]) -> Mapping[str, str]:
         try:
-            return await self._people.logins(sorted(ids)) if ids else {}
+            return await self._accounts.logins(sorted(ids)) if ids else {}
         except ApiError as error:
             log.warning("view_log_without_logins", code=error.code)
             return {}

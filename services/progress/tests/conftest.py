@@ -11,7 +11,7 @@ import pytest
 from kit.db.database import Database
 from kit.db.migrations import upgrade
 from services.progress.__main__ import MIGRATIONS
-from services.progress.tests.fakes import FakeCatalog, FakePeople
+from services.progress.tests.fakes import FakeAccounts, FakeCatalog
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +51,6 @@ def catalog() -> FakeCatalog:
 
 
 @pytest.fixture
-def people() -> FakePeople:
-    """An auth with nobody in it yet."""
-    return FakePeople()
+def accounts() -> FakeAccounts:
+    """An auth service without accounts."""
+    return FakeAccounts()

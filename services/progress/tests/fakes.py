@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
 from services.progress.domain import Video
 from services.progress.service import Points, ViewLog, Views
@@ -43,41 +43,41 @@ def now_ms() -> int:
 
 
 def a_view_log(database: Database, *, per_view: int = 10) -> ViewLog:
-    """The log of play sessions, with nobody to ask for names."""
-    points = Points(database, FakePeople(), per_view=per_view)
-    return ViewLog(database, points, Views(database), FakeCatalog(), FakePeople())
+    """Return a log of play sessions without titles and logins."""
+    points = Points(database, FakeAccounts(), per_view=per_view)
+    return ViewLog(database, points, Views(database), FakeCatalog(), FakeAccounts())
 
 
-class FakePeople:
+class FakeAccounts:
     """An auth with a few accounts, which can be away."""
 
     def __init__(self, **logins: str) -> None:
-        self.known = {user_id: login for login, user_id in logins.items()}
+        self.by_id = {user_id: login for login, user_id in logins.items()}
         self.is_away = False
 
     async def logins(self, ids: Sequence[str]) -> Mapping[str, str]:
         """The logins of several users."""
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
-        return {id_: self.known[id_] for id_ in ids if id_ in self.known}
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
+        return {id_: self.by_id[id_] for id_ in ids if id_ in self.by_id}
 
 
 class FakeCatalog:
     """A catalog of a few videos that counts what it is asked, and can be away."""
 
     def __init__(self, *videos: Video) -> None:
-        self.known = {video.id: video for video in videos}
+        self.by_id = {video.id: video for video in videos}
         self.questions: list[list[str]] = []
         self.is_away = False
 
     def add(self, video: Video) -> Video:
         """Takes a video in."""
-        self.known[video.id] = video
+        self.by_id[video.id] = video
         return video
 
     async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
-        """Facts of several videos."""
+        """Return several videos."""
         self.questions.append(list(ids))
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
-        return {id_: self.known[id_] for id_ in ids if id_ in self.known}
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
+        return {id_: self.by_id[id_] for id_ in ids if id_ in self.by_id}

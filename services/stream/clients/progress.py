@@ -1,4 +1,4 @@
-"""How often videos were watched lately, as progress counts."""
+"""gRPC client of progress."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from grpc import aio
 
-from kit.rpc import ask
+from kit.rpc import call
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
-from services.stream.hotcache.promoter import Views
+from services.stream.hotcache.promoter import CountViews
 
 
-def ask_progress(channel: aio.Channel, days: int) -> Views:
-    """Asks progress for the views of the last days. It raises ApiError: SERVICE_UNAVAILABLE."""
+def view_counter(channel: aio.Channel, days: int) -> CountViews:
+    """Return a function that asks progress how often videos were watched in the last days.
+
+    It raises ApiError: SERVICE_UNAVAILABLE.
+    """
     stub = ProgressServiceStub(channel)
 
-    async def views(video_ids: Sequence[str]) -> Mapping[str, int]:
-        answer = await ask(stub.GetViews, progress_pb2.GetViewsRequest(video_ids=video_ids, days=days))
+    async def count_views(video_ids: Sequence[str]) -> Mapping[str, int]:
+        answer = await call(stub.GetViews, progress_pb2.GetViewsRequest(video_ids=video_ids, days=days))
         return {video.video_id: video.views for video in answer.videos}
 
-    return views
+    return count_views

@@ -30,9 +30,9 @@ def attachment(title: str, content_type: str, video_id: str) -> str:
     """Return the field's value: the title as a safe file name, in ASCII and, if that is not all of it, in UTF-8.
 
     Args:
-        title: as users gave it; anything may be in it. Empty when it is not known.
+        title: as users gave it; it may have any characters. Empty when it is not known.
         content_type: gives the extension.
-        video_id: tells films apart whose titles have nothing in ASCII.
+        video_id: distinguishes films whose titles have nothing in ASCII.
     """
     extension = _EXTENSIONS.get(content_type, "")
     fallback = f"video-{video_id[-12:]}"

@@ -1,4 +1,4 @@
-"""The body of an answer to several ranges: `multipart/byteranges` (RFC 9110, 14.6)."""
+"""The body of a response to several ranges: `multipart/byteranges` (RFC 9110, 14.6)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Multipart:
 
     content_type: str
     parts: tuple[tuple[bytes, ByteRange], ...]
-    """Each range, and what comes before it."""
+    """Each range, and the bytes that come before it."""
     tail: bytes
 
     @property
     def length(self) -> int:
-        """Bytes of the whole body."""
+        """Return the length of the whole body, in bytes."""
         return sum(len(head) + span.count for head, span in self.parts) + len(self.tail)
 
 
 def frame(ranges: Sequence[ByteRange], size: int, content_type: str, boundary: str) -> Multipart:
-    """Frames ranges of a file of `size` bytes; `boundary` must not occur in it, so take a long random one."""
+    """Frame ranges of a file of `size` bytes; `boundary` must not occur in it, so take a long random one."""
     parts = []
     opening = f"--{boundary}\r\n"
     for span in ranges:

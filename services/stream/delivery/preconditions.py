@@ -16,22 +16,22 @@ _SEPARATOR = re.compile(r"[ \t]*(?:,[ \t]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells one state of a file from another."""
+    """What distinguishes one state of a file from another."""
 
     etag: str
     """Strong: two states with one tag have the same bytes."""
     modified: int | None
-    """Seconds since 1970; never later than the moment of the answer (8.8.2.1). None when nobody knows."""
+    """Seconds since 1970; never later than the moment of the response (8.8.2.1). None when it is unknown."""
     modified_is_strong: bool
     """False within the second of the change, when another one may follow unseen (8.8.2.2)."""
 
     @classmethod
     def of(cls, *, state: str, mtime_ns: int | None, version: int, now: float, layout: str = "") -> Validators:
-        """The validators of a file: made only of what every replica and every mount of the store agree on.
+        """Return the validators of a file, made only of what every replica and every mount of the store agree on.
 
         Args:
             state: names the state of its bytes.
-            mtime_ns: when it was changed, in nanoseconds since 1970; None when its store does not tell.
+            mtime_ns: when it was changed, in nanoseconds since 1970; None when its store does not say.
             version: of the video.
             now: seconds since 1970.
             layout: names what is made of the file, when it is not sent as it is.
@@ -45,7 +45,7 @@ class Validators:
 
     @property
     def last_modified(self) -> str | None:
-        """The value of the `Last-Modified` header, if there is to be one."""
+        """Return the value of the `Last-Modified` header, if there is to be one."""
         return None if self.modified is None else formatdate(self.modified, usegmt=True)
 
 
@@ -61,17 +61,17 @@ class Conditions:
 
 
 class PreconditionResult(Enum):
-    """What the conditions of a GET or HEAD say."""
+    """How a GET or HEAD proceeds after its preconditions."""
 
     PROCEED = "proceed"
     IGNORE_RANGE = "ignore range"
-    """Proceed, but the range was asked of a file that has changed since: send it whole."""
+    """Proceed, but the range was of a file that has changed since: send it whole."""
     NOT_MODIFIED = "not modified"
     FAILED = "failed"
 
 
 def evaluate_preconditions(conditions: Conditions, validators: Validators) -> PreconditionResult:
-    """Evaluates the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2.
+    """Evaluate the conditions of a GET or HEAD in the order of RFC 9110, 13.2.2.
 
     Malformed dates count as absent, and all do where there is no date to compare them with (13.1.3, 13.1.4).
     """
@@ -84,7 +84,7 @@ def evaluate_preconditions(conditions: Conditions, validators: Validators) -> Pr
     if conditions.if_none_match is not None:
         if _names(conditions.if_none_match, validators.etag, weakly=True):
             return PreconditionResult.NOT_MODIFIED
-    elif modified is not None and (known := _date(conditions.if_modified_since)) is not None and modified <= known:
+    elif modified is not None and (since := _date(conditions.if_modified_since)) is not None and modified <= since:
         return PreconditionResult.NOT_MODIFIED
     if conditions.if_range is not None and not _is_current(conditions.if_range, validators):
         return PreconditionResult.IGNORE_RANGE
@@ -92,7 +92,7 @@ def evaluate_preconditions(conditions: Conditions, validators: Validators) -> Pr
 
 
 def _names(header: str, etag: str, *, weakly: bool) -> bool:
-    """Whether a list of tags has ours in it (8.8.3.2), or is `*`. A malformed list names nothing."""
+    """Return whether a list of tags has ours in it (8.8.3.2), or is `*`. A malformed list names nothing."""
     if header.strip(" \t") == "*":
         return True
     tags = _tags(header)
@@ -116,7 +116,7 @@ def _tags(header: str) -> list[tuple[bool, str]]:
 
 
 def _is_current(if_range: str, validators: Validators) -> bool:
-    """Whether `If-Range` holds, by strong comparison (13.1.5)."""
+    """Return whether `If-Range` matches, by strong comparison (13.1.5)."""
     text = if_range.strip(" \t")
     if text.startswith(('"', "W/")):
         return text == validators.etag
@@ -138,7 +138,7 @@ _FUTURE_YEARS = 50
 
 
 def _date(text: str | None) -> int | None:
-    """Seconds since 1970 of an HTTP date in any of its three forms (RFC 9110, 5.6.7); None when it isn't one."""
+    """Return an HTTP date in any of its three forms (RFC 9110, 5.6.7) as seconds since 1970; None when it isn't one."""
     if text is None:
         return None
     found = next(filter(None, (form.fullmatch(text.strip(" \t")) for form in _DATES)), None)

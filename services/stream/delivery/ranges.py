@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 MAX_RANGES = 64
-"""More ranges than this in one request are an attack (RFC 9110, 17.15), no player's wish."""
+"""More ranges than this in one request are an attack (RFC 9110, 17.15); no player sends so many."""
 
 # Digits only: `int` would also take `1_0`, `+1` and the digits of other scripts.
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _OWS = " \t"
-# What players send, nearly always: one range, with numbers that any file has.
+# What players send, nearly always: one range, with numbers that fit any file.
 _PLAIN = re.compile(r"bytes=([0-9]{1,15})-([0-9]{1,15})?")
 
 
@@ -24,23 +24,23 @@ class ByteRange:
 
     @property
     def count(self) -> int:
-        """How many bytes that is."""
+        """Return how many bytes that is."""
         return self.last - self.first + 1
 
 
-class RangeNotSatisfiable(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """No asked range has a byte of the file in it, or too many ranges were asked for: RFC 9110, 15.5.17."""
+class RangeNotSatisfiableError(Exception):
+    """No requested range has a byte of the file in it, or there are too many ranges (RFC 9110, 15.5.17)."""
 
 
 def select(header: str, size: int) -> tuple[ByteRange, ...] | None:
-    """The ranges that a `Range` header asks for of a file of `size` bytes (RFC 9110, 14.1.2 and 14.2).
+    """Return the ranges that a `Range` header selects of a file of `size` bytes (RFC 9110, 14.1.2 and 14.2).
 
-    Answers None when the header must be ignored: its unit is unknown, it is malformed, or it asks for the end of an
-    empty file, which no `Content-Range` can express. Ranges that overlap or touch are merged; what is left keeps the
-    order of the request (15.3.7.2).
+    Return None when the header must be ignored: its unit is unknown, it is malformed, or it asks for the end of an
+    empty file, which no `Content-Range` can express. Ranges that overlap or touch are merged; the others keep the order
+    of the request (15.3.7.2).
 
     Raises:
-        RangeNotSatisfiable: nothing that was asked for is in the file, or there are more than `MAX_RANGES` ranges.
+        RangeNotSatisfiableError: no requested byte is in the file, or there are more than `MAX_RANGES` ranges.
     """
     if (plain := _PLAIN.fullmatch(header)) and (first := int(plain[1])) < size:
         last = int(plain[2]) if plain[2] else size - 1
@@ -49,16 +49,16 @@ def select(header: str, size: int) -> tuple[ByteRange, ...] | None:
     if unit.lower() != "bytes":
         return None
     specs = [_SPEC.fullmatch(item) for text in listed.split(",") if (item := text.strip(_OWS))]
-    asked = [(spec[1], spec[2]) for spec in specs if spec]
-    if not specs or len(asked) < len(specs) or not all(_is_valid(first, last) for first, last in asked):
+    requested = [(spec[1], spec[2]) for spec in specs if spec]
+    if not specs or len(requested) < len(specs) or not all(_is_valid(first, last) for first, last in requested):
         return None
-    if len(asked) > MAX_RANGES:
-        raise RangeNotSatisfiable
-    if size == 0 and any(not first and _magnitude(last) > _ZERO for first, last in asked):
+    if len(requested) > MAX_RANGES:
+        raise RangeNotSatisfiableError
+    if size == 0 and any(not first and _magnitude(last) > _ZERO for first, last in requested):
         return None
-    found = [span for first, last in asked if (span := _resolve(first, last, size))]
+    found = [span for first, last in requested if (span := _resolve(first, last, size))]
     if not found:
-        raise RangeNotSatisfiable
+        raise RangeNotSatisfiableError
     return _merge(found)
 
 
@@ -67,7 +67,7 @@ _ZERO: _Magnitude = (0, "")
 
 
 def _magnitude(digits: str) -> _Magnitude:
-    """Orders numbers of any length by value without converting them, which takes quadratic time."""
+    """Return a key that orders numbers of any length by value; converting them would take quadratic time."""
     significant = digits.lstrip("0")
     return len(significant), significant
 
@@ -90,10 +90,10 @@ def _resolve(first: str, last: str, size: int) -> ByteRange | None:
 
 def _merge(ranges: list[ByteRange]) -> tuple[ByteRange, ...]:
     merged: list[tuple[int, ByteRange]] = []
-    for place, span in sorted(enumerate(ranges), key=lambda item: item[1]):
+    for index, span in sorted(enumerate(ranges), key=lambda item: item[1]):
         if merged and span.first <= merged[-1][1].last + 1:
             earlier, before = merged[-1]
-            merged[-1] = min(earlier, place), ByteRange(before.first, max(before.last, span.last))
+            merged[-1] = min(earlier, index), ByteRange(before.first, max(before.last, span.last))
         else:
-            merged.append((place, span))
+            merged.append((index, span))
     return tuple(span for _, span in sorted(merged))

@@ -1,14 +1,15 @@
-"""What a URL for bytes stands for at one moment: its length, its validators, and where its bytes lie."""
+"""The representation that a URL for bytes selects at one moment: its length, validators, and where its bytes lie."""
 
 from __future__ import annotations
 
 import time
 
 from mp4 import VirtualFile
-from services.stream.delivery.file_response import Part, RawHeaders
+from services.stream.delivery.file_response import FileSegment, RawHeaders
 from services.stream.delivery.preconditions import Validators
 from services.stream.delivery.ranges import ByteRange
 from services.stream.domain import Source
+from services.stream.storage.open_files import OpenFile
 from services.stream.storage.port import StoredFile
 
 # The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.
@@ -17,10 +18,10 @@ _SETTLED_SEC = 2
 
 
 class Representation:
-    """The selected representation (RFC 9110, 3.2): a source, its open file, and what every answer tells of it.
+    """The selected representation (RFC 9110, 3.2): a source, its open file, and the headers of every response.
 
     Args:
-        source: what catalog knows.
+        source: catalog's description of the video.
         file: one state of its bytes, kept open by this object.
         virtual: the file that is sent in its place; the file itself by default.
     """
@@ -40,23 +41,26 @@ class Representation:
             (b"etag", validators.etag.encode()),
             *([(b"last-modified", validators.last_modified.encode())] if validators.last_modified else ()),
         ]
-        """Of every answer about it."""
+        """Of every response about it."""
         self.typed_headers: RawHeaders = [
             *self.headers,
             (b"content-type", source.content_type.encode()),
         ]
-        """Of answers with its bytes, other than `multipart/byteranges`."""
+        """Of responses with its bytes, other than `multipart/byteranges`."""
 
     def location(self, saved_as: str | None = None) -> str | None:
-        """An address where the viewer finds just this, for a while; None when it goes through here.
+        """Return an address where the viewer finds just this, for a while; None when it goes through here.
 
         Args:
             saved_as: the `Content-Disposition` that it is to have there.
         """
-        return None if self._virtual else self.file.location(self.source.content_type, saved_as)
+        # Local files, nearly all, have none: they are not asked, as this is on the way of every request.
+        if self._virtual is not None or isinstance(self.file, OpenFile):
+            return None
+        return self.file.location(self.source.content_type, saved_as)
 
     def validators(self) -> Validators:
-        """Its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""
+        """Return its entity tag and date (RFC 9110, 8.8); whether the date is a strong one changes with time, once."""
         if self._settled is not None:
             return self._settled
         now = time.time()
@@ -71,16 +75,16 @@ class Representation:
             self._settled = validators
         return validators
 
-    def parts(self, wanted: ByteRange, head: bytes = b"") -> list[Part]:
-        """Where the bytes of a range lie; `head` comes before the first of them."""
+    def segments(self, wanted: ByteRange, head: bytes = b"") -> list[FileSegment]:
+        """Return where the bytes of a range lie; `head` comes before the first of them."""
         if self._virtual is None:
-            return [Part(wanted.first, wanted.count, head)]
-        made = self._virtual.header[wanted.first : wanted.last + 1]
-        parts = [Part(0, 0, head + made)] if head or made else []
+            return [FileSegment(wanted.first, wanted.count, head)]
+        header = self._virtual.header[wanted.first : wanted.last + 1]
+        segments = [FileSegment(0, 0, head + header)] if head or header else []
         begin = len(self._virtual.header)
         for span in self._virtual.spans:
             first, last = max(wanted.first, begin), min(wanted.last, begin + span.count - 1)
             if first <= last:
-                parts.append(Part(span.offset + first - begin, last - first + 1))
+                segments.append(FileSegment(span.offset + first - begin, last - first + 1))
             begin += span.count
-        return parts
+        return segments

@@ -1,6 +1,7 @@
-"""The short way for requests that need no waiting: caller, file and session are in memory, and no framework is asked.
+"""The fast path: answers requests for bytes whose caller, file and session are in memory, without a framework.
 
-Whatever it can't answer goes the ordinary way, `services.stream.http`, and gets the same bytes there.
+A request that it can't answer goes to the ordinary routes, `services.stream.http`, and gets the same bytes there. The
+setting `fast_path` switches it off.
 """
 
 from services.stream.fastpath.app import FastPathApp

@@ -1,6 +1,6 @@
-"""The ordinary answer to a request for bytes, with no framework around it.
+"""Call the ordinary route for bytes without the framework.
 
-A film begins with one such request a viewer: whatever the framework does for each of them, a rush waits for.
+The first request of each viewer takes this route: in a rush, all wait for what the framework does for each of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.stream.http.play_session_routes import STREAM_PATH
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What metrics call the route."""
+    """The route's name in metrics."""
 
     path: str
 
@@ -31,29 +31,29 @@ _ROUTE = _Route(STREAM_PATH)
 
 
 class MinimalRoute:
-    """Calls `MediaRoutes.stream` as the framework would: after authentication, and with errors in the one format.
+    """Call `MediaRoutes.stream` as the framework would: after authentication, and with errors in the one format.
 
     Args:
         service: its name in logs and metrics.
         media: the route.
-        viewers: authenticates.
+        authenticator: finds out who is calling.
     """
 
-    def __init__(self, service: str, media: MediaRoutes, viewers: StreamAuthenticator) -> None:
+    def __init__(self, service: str, media: MediaRoutes, authenticator: StreamAuthenticator) -> None:
         self._service = service
         self._media = media
-        self._viewers = viewers
+        self._authenticator = authenticator
 
-    async def __call__(self, claim: CachedRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request that is nothing but its claim."""
+    async def __call__(self, cached: CachedRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose path, query and fields are all that matters."""
         scope["route"] = _ROUTE
-        await RequestMiddleware(partial(self._answer, claim), self._service, _no_body)(scope, receive, send)
+        await RequestMiddleware(partial(self._answer, cached), self._service, _no_body)(scope, receive, send)
 
-    async def _answer(self, claim: CachedRequest, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, cached: CachedRequest, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            request.state.caller = caller = await self._viewers(request)
-            response = await self._media.stream(claim.video_id, request, caller, claim.start_sec)
+            request.state.caller = caller = await self._authenticator(request)
+            response = await self._media.stream(cached.video_id, request, caller, cached.start_sec)
             await response(scope, receive, send)
         except ApiError as error:
             # Also from sending: the file may turn out to be out of reach before its first byte.

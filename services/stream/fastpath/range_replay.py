@@ -1,77 +1,57 @@
-"""Answers a request for bytes that was answered before on its connection, but for the range that it asks for.
+"""Answer a request that differs only in its range from one that was answered before on its connection.
 
-A player that jumps and a downloader send hardly any other. The server recognises such a request (`zerocopy`), so that
-neither a parser nor the application has to look at it; what an answer depends on is looked at here each time anew.
+Players that seek and downloaders send hardly any other. The server recognises such a request (`zerocopy`), so that
+neither a parser nor the application has to look at it; everything that the answer depends on is looked up each time
+anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from kit.ids import new_id
-from services.stream.delivery.file_response import Part, RawHeader
-from services.stream.delivery.ranges import RangeNotSatisfiable, select
+from services.stream.delivery.file_response import FileSegment, RawHeader
 from services.stream.delivery.representation import Representation
-from services.stream.delivery.transfers import Traffic, Transfer
+from services.stream.delivery.responses import RangeResponse, ResponseAssembler
 from services.stream.fastpath.request import CachedRequest
 from services.stream.storage.open_files import OpenFile
 
-# Of the headers that other answers carry, the one that means something for bytes that no page renders.
-NOSNIFF = (b"x-content-type-options", b"nosniff")
-
 
 class RangeReplayer:
-    """The answer to one request, for any range.
+    """Return the response to a request that was answered before, for another range.
 
     Args:
-        claim: what the request rests on.
-        traffic: watches the answers.
-        headers: what every answer carries.
+        cached: the request.
+        assembler: assembles the responses.
     """
 
-    __slots__ = ("_claim", "_common", "_headers", "_shown", "_traffic")
+    __slots__ = ("_assembler", "_cached", "_headers", "_representation")
 
-    def __init__(self, claim: CachedRequest, *, traffic: Traffic, headers: tuple[RawHeader, ...]) -> None:
-        self._claim = claim
-        self._traffic = traffic
-        self._common = headers
-        self._shown: Representation | None = None
+    def __init__(self, cached: CachedRequest, assembler: ResponseAssembler) -> None:
+        self._cached = cached
+        self._assembler = assembler
+        self._representation: Representation | None = None
         self._headers: tuple[RawHeader, ...] = ()
 
-    def __call__(self, asked: bytes) -> NextRange | None:
-        """The part of the file that a value of `Range` asks for; None when that takes more thought, or waiting."""
-        granted = self._claim()
-        if granted is None:
+    def __call__(self, range_header: bytes) -> NextRange | None:
+        """Return the response for a value of `Range`; None when the ordinary route has to answer."""
+        authorized = self._cached()
+        if authorized is None:
             return None
-        caller, shown, playing = granted
-        if not isinstance(shown.file, OpenFile):
+        file = authorized.representation.file
+        if not isinstance(file, OpenFile):
             return None
-        try:
-            ranges = select(asked.decode("ascii"), shown.size)
-        except RangeNotSatisfiable:
+        response = self._assembler.assemble_range(authorized, range_header)
+        if response is None:
             return None
-        if ranges is None or len(ranges) > 1:
-            return None
-        parts = shown.parts(ranges[0])
-        # Of a virtual file, part of the answer may be in memory.
-        if len(parts) > 1 or parts[0].head:
-            return None
-        if shown is not self._shown:
-            self._shown = shown
-            self._headers = (*shown.typed_headers, *self._common)
-        request_id = new_id()
-        transfer = self._traffic.transfer(caller.user_id, self._claim.video_id, request_id, playing)
-        span = ranges[0]
-        transfer.reaches_end = span.last == shown.size - 1
-        fields = (
-            (b"x-request-id", request_id.encode()),
-            (b"content-range", b"bytes %d-%d/%d" % (span.first, span.last, shown.size)),
-        )
-        return NextRange(self._headers, fields, shown.file, parts[0], transfer)
+        # The server writes the head anew when the tuple is another one.
+        if authorized.representation is not self._representation:
+            self._representation = authorized.representation
+            self._headers = self._assembler.shared_headers(authorized)
+        return NextRange(self._headers, file, response)
 
 
 class NextRange:
-    """One part of a file as an answer: what `zerocopy.RangeAnswer` describes."""
+    """One segment of a file as a response: what `zerocopy.RangeAnswer` describes."""
 
     __slots__ = (
         "_is_begun",
@@ -87,35 +67,28 @@ class NextRange:
 
     status = 206
 
-    def __init__(
-        self,
-        headers: tuple[RawHeader, ...],
-        fields: tuple[RawHeader, ...],
-        file: OpenFile,
-        part: Part,
-        transfer: Transfer,
-    ) -> None:
+    def __init__(self, headers: tuple[RawHeader, ...], file: OpenFile, response: RangeResponse) -> None:
+        segment: FileSegment
+        self.fields, segment, self._transfer = response
         self.headers = headers
-        self.fields = fields
         self.file = file
-        self.offset = part.offset
-        self.count = part.count
+        self.offset = segment.offset
+        self.count = segment.count
         self.residency = file.residency
-        self.sent = transfer.sent
-        self._transfer = transfer
+        self.sent = self._transfer.sent
         self._is_begun = False
 
     def waits(self, abort: Callable[[], None]) -> None:
-        """The client takes its time; `abort` ends the connection."""
+        """Record that the client is slower than the file; `abort` ends the connection."""
         self._is_begun = True
         self._transfer.begin(self.status, abort)
 
     def end(self, *, completed: bool) -> None:
-        """Nothing more is sent."""
+        """Record that nothing more is sent."""
         if not self._is_begun:
-            self._transfer.begin(self.status, _nothing)
+            self._transfer.begin(self.status, _do_nothing)
         self._transfer.end(completed=completed)
 
 
-def _nothing() -> None:
-    """What is over can't be ended."""
+def _do_nothing() -> None:
+    """Abort nothing: the response is over."""

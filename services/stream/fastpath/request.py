@@ -1,20 +1,17 @@
-"""What a request for bytes rests on, as far as that is in memory: who asks, for what, and in which session."""
+"""Parse a request for bytes, and look up its caller, file and play session in memory."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from starlette.types import Scope
 
-from kit.auth.tokens import Caller
 from kit.web.addresses import client_network
-from services.stream.delivery.representation import Representation
-from services.stream.delivery.responses import Fields
+from services.stream.delivery.responses import AuthorizedRequest, Fields
 from services.stream.http.authentication import StreamAuthenticator
 from services.stream.http.play_session_routes import STREAM_PATH
 from services.stream.service import Streams
-from services.stream.sessions import Client, LocalSession, SessionRegistry
+from services.stream.sessions import ClientKey, SessionRegistry
 
 _BEFORE, _AFTER = STREAM_PATH.split("{video_id}")
 _ID = slice(len(_BEFORE), -len(_AFTER))
@@ -24,47 +21,40 @@ _QUERY = re.compile(rb"(?:%b(?:&%b)?|%b(?:&%b)?)" % (_START, _TICKET, _TICKET, _
 _METHODS = frozenset({"GET", "HEAD"})
 
 
-class AuthorizedRequest(NamedTuple):
-    """The answer to a claim."""
-
-    caller: Caller
-    shown: Representation
-    playing: LocalSession | None
-    """None for a HEAD, which needs no session."""
-
-
 class FastPathCaches:
-    """What claims are looked up in.
+    """Where the fast path looks requests up.
 
     Args:
-        viewers: knows who called before, and tickets that were shown before.
-        register: knows the sessions that go on.
-        streams: knows what was opened before.
+        authenticator: knows who called before, and tickets that were verified before.
+        registry: knows the sessions that this process serves.
+        streams: knows which files were opened before.
     """
 
-    __slots__ = ("register", "streams", "viewers")
+    __slots__ = ("authenticator", "registry", "streams")
 
-    def __init__(self, viewers: StreamAuthenticator, register: SessionRegistry, streams: Streams) -> None:
-        self.viewers = viewers
-        self.register = register
+    def __init__(self, authenticator: StreamAuthenticator, registry: SessionRegistry, streams: Streams) -> None:
+        self.authenticator = authenticator
+        self.registry = registry
         self.streams = streams
 
 
 class CachedRequest:
-    """A request, taken apart. Calling it looks everything up anew; it waits for nothing, and costs microseconds.
+    """A parsed request. Calling it looks everything up anew; it waits for nothing, and costs microseconds.
 
     Args:
-        known: where to look.
+        caches: where to look.
         scope: the request.
         fields: its header fields.
+        start: the value of `start`, if it has one.
+        ticket: the value of `ticket`, if it has one.
     """
 
-    __slots__ = ("_address", "_fields", "_is_get", "_known", "_ticket", "start_sec", "video_id")
+    __slots__ = ("_address", "_caches", "_fields", "_is_get", "_ticket", "start_sec", "video_id")
 
     def __init__(
-        self, known: FastPathCaches, scope: Scope, fields: Fields, start: bytes | None, ticket: bytes | None
+        self, caches: FastPathCaches, scope: Scope, fields: Fields, start: bytes | None, ticket: bytes | None
     ) -> None:
-        self._known = known
+        self._caches = caches
         self._fields = fields
         self._is_get = scope["method"] == "GET"
         client = scope.get("client")
@@ -74,8 +64,8 @@ class CachedRequest:
         self.start_sec = float(start) if start else None
 
     @classmethod
-    def of(cls, known: FastPathCaches, scope: Scope, fields: Fields) -> CachedRequest | None:
-        """The claim of a request, if it is one for bytes and has nothing unusual about it."""
+    def of(cls, caches: FastPathCaches, scope: Scope, fields: Fields) -> CachedRequest | None:
+        """Return the request, if it is one for bytes and has nothing unusual about it."""
         path: str = scope.get("path", "")
         if not (path.startswith(_BEFORE) and path.endswith(_AFTER)) or scope["method"] not in _METHODS:
             return None
@@ -83,32 +73,37 @@ class CachedRequest:
             return None
         query = scope["query_string"]
         if not query:
-            return cls(known, scope, fields, None, None)
-        asked = _QUERY.fullmatch(query)
-        return cls(known, scope, fields, asked[1] or asked[4], asked[2] or asked[3]) if asked else None
+            return cls(caches, scope, fields, None, None)
+        match = _QUERY.fullmatch(query)
+        return cls(caches, scope, fields, match[1] or match[4], match[2] or match[3]) if match else None
 
     def __call__(self) -> AuthorizedRequest | None:
-        """What it gives; None says nothing."""
-        known, video_id = self._known, self.video_id
+        """Look up caller, file and session in memory. None means a cache miss, not a denial."""
+        caches, video_id = self._caches, self.video_id
         if self._ticket is None:
             ticket = None
-            caller = known.viewers.known(self._fields)
+            caller = caches.authenticator.get_cached(self._fields)
         else:
-            ticket = known.viewers.tickets.known(self._ticket)
+            ticket = caches.authenticator.tickets.get_cached(self._ticket)
             caller = ticket.caller if ticket is not None and ticket.video_id == video_id else None
         if caller is None:
             return None
-        shown = known.streams.known(video_id, self.start_sec, caller)
-        if shown is None:
+        representation = caches.streams.get_cached(video_id, self.start_sec, caller)
+        if representation is None:
             return None
+        # A representation that is found without waiting begins at the requested time.
+        is_start_applied = None if self.start_sec is None else True
         if ticket is not None:
-            # Of a session that is over, its ticket opens nothing: no HEAD either.
-            playing = known.register.active(ticket.session_id)
+            if ticket.asset_id and ticket.asset_id != representation.source.asset_id:
+                return None
+            # The ticket of a session that is over opens nothing: no HEAD either.
+            local_session = caches.registry.get_active(ticket.session_id)
         elif not self._is_get:
-            return AuthorizedRequest(caller, shown, None)
+            return AuthorizedRequest(caller, representation, None, is_start_applied)
         else:
             agent = self._fields.get(b"user-agent", b"")
-            playing = known.register.client(Client(caller.user_id, video_id, self._address, agent))
-        if playing is None:
+            client = ClientKey(caller.user_id, video_id, self._address, agent)
+            local_session = caches.registry.get_active_of_client(client)
+        if local_session is None:
             return None
-        return AuthorizedRequest(caller, shown, playing if self._is_get else None)
+        return AuthorizedRequest(caller, representation, local_session if self._is_get else None, is_start_applied)

@@ -1,4 +1,4 @@
-"""Makes a copy of an original, slowly enough to be in nobody's way, and finds out whether it is one."""
+"""Copy an original at a limited rate, and verify the copy."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BLOCK_BYTES = 1024 * 1024
 
 
 class ChecksumMismatchError(Exception):
-    """What the disk gave back is not what was written to it."""
+    """The bytes read back from the disk differ from those written."""
 
 
 class Pace:
-    """Spreads work over time: so many bytes a second, a tenth of a second's worth at once.
+    """Limits a rate of bytes, with bursts of a tenth of a second.
 
     Args:
-        bytes_per_sec: how many.
+        bytes_per_sec: the rate.
     """
 
     def __init__(self, bytes_per_sec: int) -> None:
@@ -37,40 +37,40 @@ class Pace:
         self._free_at = 0.0
 
     async def spend(self, count: int) -> None:
-        """Waits until so many bytes more are allowed."""
+        """Wait until so many bytes more are allowed."""
         now = time.monotonic()
         self._free_at = max(self._free_at, now - 0.1) + count / self._bytes_per_sec
         if (pause := self._free_at - now) > 0:
             await asyncio.sleep(pause)
 
 
-async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: ThreadPoolExecutor) -> CopyManifest:
-    """Copies an original, reads the copy back from the disk, and answers the manifest with the checksum of both.
+async def copy(original: StoredFile, writer: CopyWriter, pace: Pace, threads: ThreadPoolExecutor) -> CopyManifest:
+    """Copy an original, read the copy back from the disk, and return the manifest with the checksum of both.
 
     Raises:
         OSError: the store or the disk failed; ETIMEDOUT when the store stalled.
-        ChecksumMismatchError: the disk gave something else back.
+        ChecksumMismatchError: the bytes read back differ.
     """
     loop = asyncio.get_running_loop()
     digest = hashlib.sha256()
     offset = 0
 
-    def take(block: bytes) -> None:
+    def write(block: bytes) -> None:
         digest.update(block)
-        part.write(offset, block)
+        writer.write(offset, block)
 
     async with aclosing(original.blocks(0, original.size)) as blocks:
         while block := await _next(blocks):
-            await loop.run_in_executor(threads, take, block)
+            await loop.run_in_executor(threads, write, block)
             offset += len(block)
             await pace.spend(len(block))
     if offset != original.size:
         raise OSError(errno.EIO, f"the original ended at byte {offset}")
-    await loop.run_in_executor(threads, part.sync)
+    await loop.run_in_executor(threads, writer.sync)
     written = hashlib.sha256()
 
     def read_back() -> int:
-        block = part.read(offset, BLOCK_BYTES)
+        block = writer.read(offset, BLOCK_BYTES)
         written.update(block)
         return len(block)
 
@@ -79,8 +79,8 @@ async def copy(original: StoredFile, part: CopyWriter, pace: Pace, threads: Thre
         offset += count
         await pace.spend(count)
     if written.digest() != digest.digest():
-        raise ChecksumMismatchError(f"of {part.manifest.video_id} {offset} bytes came back, with another checksum")
-    return replace(part.manifest, sha256=digest.hexdigest())
+        raise ChecksumMismatchError(f"{offset} bytes of {writer.manifest.video_id} read back have another checksum")
+    return replace(writer.manifest, sha256=digest.hexdigest())
 
 
 async def _next(blocks: AsyncGenerator[bytes, None]) -> bytes:

@@ -1,4 +1,4 @@
-"""One copy in the making, and what a copy is made of."""
+"""A copy that is being made, and the names of the files that a copy consists of."""
 
 from __future__ import annotations
 
@@ -25,72 +25,74 @@ class Copy:
     manifest: CopyManifest
 
 
-class Place(Protocol):
-    """The folder that a part is in."""
+class UnfinishedCopies(Protocol):
+    """The folder in which unfinished copies are made."""
 
-    def accept(self, part: Path, manifest: CopyManifest) -> Copy:
-        """Makes a copy of a finished part. Raises OSError."""
+    def accept(self, unfinished: Path, manifest: CopyManifest) -> Copy:
+        """Make a finished one a copy. Raises OSError."""
 
     def discard(self, path: Path, *, is_held: bool = False) -> None:
-        """Deletes something. Raises OSError."""
+        """Delete an unfinished one. Raises OSError."""
 
 
 class CopyWriter:
-    """A copy in the making; nobody else makes one of the same video as long as this one lives.
+    """Writes a copy; as long as this object lives, no other process writes one of the same asset.
 
-    Its methods may be called by several threads; what comes after its end fails.
+    Its methods may be called by several threads; calls after its end fail.
 
     Args:
         folder: where it becomes a copy.
         path: its own folder.
         descriptor: of its film, locked.
-        manifest: of what it becomes a copy; without the checksum.
+        manifest: of the copy; without the checksum.
     """
 
-    def __init__(self, folder: Place, path: Path, descriptor: int, manifest: CopyManifest) -> None:
+    def __init__(self, folder: UnfinishedCopies, path: Path, descriptor: int, manifest: CopyManifest) -> None:
         self._folder = folder
         self._path = path
         self._descriptor: int | None = descriptor
         # A thread that still writes must not find another file under a number that was given back.
-        self._turn = Lock()
+        self._lock = Lock()
         self.manifest = manifest
 
     def write(self, offset: int, block: bytes) -> None:
-        """Writes a block.
+        """Write a block.
 
         Raises:
             OSError: the disk is full or broken.
         """
-        with self._turn:
+        with self._lock:
             view = memoryview(block)
             while view:
                 written = os.pwrite(self._number, view, offset)
                 view, offset = view[written:], offset + written
 
     def sync(self) -> None:
-        """Waits until the disk has it all, and has what is read next come from there."""
-        with self._turn:
+        """Wait until the disk has it all, and make the next read come from the disk."""
+        with self._lock:
             os.fsync(self._number)
             os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def read(self, offset: int, count: int) -> bytes:
-        """Reads a block of what was written."""
-        with self._turn:
+        """Read back a block of what was written."""
+        with self._lock:
             return os.pread(self._number, count, offset)
 
     def finish(self, manifest: CopyManifest) -> Copy:
-        """Makes it a copy, whole or not at all; older ones of the same video are removed.
+        """Make it a copy, whole or not at all; older copies of the same asset are removed.
 
         Raises:
             OSError: the disk is full or broken.
         """
-        with self._turn:
-            note = os.open(self._path / MANIFEST_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with self._lock:
+            descriptor = os.open(
+                self._path / MANIFEST_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
+            )
             try:
-                os.write(note, manifest.dump())
-                os.fsync(note)
+                os.write(descriptor, manifest.dump())
+                os.fsync(descriptor)
             finally:
-                os.close(note)
+                os.close(descriptor)
             sync_folder(self._path)
             copy = self._folder.accept(self._path, manifest)
             os.close(self._number)
@@ -98,8 +100,8 @@ class CopyWriter:
             return copy
 
     def abandon(self) -> None:
-        """Removes it. Of a finished one nothing is left to remove."""
-        with self._turn:
+        """Remove it. Does nothing after `finish`."""
+        with self._lock:
             if self._descriptor is not None:
                 with suppress(OSError):
                     self._folder.discard(self._path, is_held=True)
@@ -114,7 +116,7 @@ class CopyWriter:
 
 
 def sync_folder(path: Path) -> None:
-    """What was made or renamed in a folder is lasting only once the folder is on disk."""
+    """Write a folder to disk: what was created or renamed in it is durable only after that."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,14 +1,15 @@
-"""The folder of hot copies: all that is known is in it, so that it outlives every process that uses it.
+"""The folder of hot copies. It is the only record of them, so that it outlives every process that uses it.
 
-    <video id>.<key>.copy/     a whole, verified copy; the key names the state of the source
-    <video id>.part/           one that is being made
-    <random>.trash/            one that nobody can open any more, until the last reader has let go of it
+    <file id>.<key>.copy/      a whole, verified copy; the key names the state of the original
+    <file id>.part/            one that is being made
+    <random>.trash/            one that can't be opened any more, until its last reader has closed it
         film                   the bytes
-        facts.json                the manifest: of what; its time of change is the last use
+        facts.json             the manifest; its time of change is the last use
 
-Several processes may use one folder. Each step is one rename, and what a process is doing it holds by a `flock` on
-`film`, which the kernel lets go of when the process dies, however it does: readers share it, whoever makes or removes
-a copy has it alone. Room is made under a lock of its own. What has another name than these is somebody else's.
+The file id is `CopyManifest.file_id`. Several processes, also of different releases, may use one folder. Each step is
+one rename, and a process holds what it works on by a `flock` on `film`, which the kernel releases when the process
+dies, however it does: readers share it, a process that makes or removes a copy has it alone. Room is made under a lock
+of its own. Entries with other names than these are not Marquee's, and are left alone.
 
 Everything here blocks; call it off the event loop.
 """
@@ -30,21 +31,21 @@ from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE, Copy, Copy
 from services.stream.hotcache.manifest import BadManifestError, CopyManifest
 
 HIGH_WATER = 0.95
-"""The part of the budget above which copies are evicted."""
+"""Fraction of the budget above which copies are evicted."""
 LOW_WATER = 0.85
-"""The part of the budget down to which they are, so that not each promotion has to."""
+"""Fraction of the budget down to which they are evicted, so that not every promotion has to."""
 
 LOCK = "marquee-hot-cache.lock"
 _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _COPY = re.compile(rf"({_ID})\.([0-9a-f]{{16}})\.copy")
 _PART = re.compile(rf"({_ID})\.part")
 _TRASH = re.compile(r"[0-9a-f]{32}\.trash")
-# Whoever looks in this order may meet one twice while it is renamed, but never miss one.
+# Read in this order, an entry may be seen twice while it is renamed, but is never missed.
 _OURS = (_PART, _COPY, _TRASH)
 
 
 class CacheFullError(Exception):
-    """The budget has no room for a film, even without the copies that nobody is watching."""
+    """The budget has no room for a copy, even without all copies that are not in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Evicted:
 
     manifest: CopyManifest
     unused_sec: float
-    """How long nobody had used it."""
+    """How long ago it was last used."""
 
 
 class CopyDirectory:
@@ -69,18 +70,18 @@ class CopyDirectory:
         self._budget = budget_bytes
 
     def prepare(self) -> None:
-        """Makes the folder, finds out that it can be used, and clears what dead processes left.
+        """Create the folder, check that it can be used, and clear what dead processes left.
 
         Raises:
             OSError: it can't be used.
         """
         self._root.mkdir(parents=True, exist_ok=True)
-        with self._room():
+        with self._space_lock():
             pass
         self.sweep()
 
     def copies(self) -> dict[str, Copy]:
-        """The copies that are whole, by video; of several the one used last.
+        """Return the copies that are whole, by asset id; of several the one used last.
 
         Raises:
             OSError: the folder can't be read.
@@ -88,12 +89,12 @@ class CopyDirectory:
         found: dict[str, tuple[int, Copy]] = {}
         for path, matched in self._entries(_COPY):
             copy = self._read(path, matched)
-            if copy and (used := _used_at(path)) > found.get(matched[1], (-1,))[0]:
-                found[matched[1]] = used, copy
-        return {video_id: copy for video_id, (_, copy) in found.items()}
+            if copy and (used := _used_at(path)) > found.get(copy.manifest.asset_id, (-1,))[0]:
+                found[copy.manifest.asset_id] = used, copy
+        return {asset_id: copy for asset_id, (_, copy) in found.items()}
 
     def open(self, copy: Copy) -> int | None:
-        """A descriptor of a copy's film that keeps it from being evicted until it is closed; None if it is gone."""
+        """Open the film of a copy; None if it is gone. While the descriptor is open, the copy can't be evicted."""
         try:
             descriptor = os.open(copy.path / FILM, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -106,58 +107,58 @@ class CopyDirectory:
         return None
 
     def touch(self, copy: Copy) -> None:
-        """Notes that a copy is in use now. It need not be there any more."""
+        """Record that a copy is in use now. It need not be there any more."""
         with suppress(FileNotFoundError):
             os.utime(copy.path / MANIFEST_FILE)
 
     def reserve(self, manifest: CopyManifest) -> tuple[CopyWriter | None, list[Evicted]]:
-        """Begins a copy, and evicts others if its bytes would fill the budget above the high water.
+        """Begin a copy, and evict others if its bytes would fill the budget above the high water.
 
-        Answers no part when there is nothing to do: that copy exists, or another process is making one.
+        Returns no writer when there is nothing to do: that copy exists, or another process is making one.
 
         Raises:
-            CacheFullError: the budget is too small for it, beside what is being watched.
+            CacheFullError: the budget is too small for it, beside the copies in use.
             OSError: the disk is full or broken.
         """
-        with self._room():
-            if (self._root / f"{manifest.video_id}.{manifest.key}.copy").is_dir():
+        with self._space_lock():
+            if (self._root / f"{manifest.file_id}.{manifest.key}.copy").is_dir():
                 return None, []
-            path = self._root / f"{manifest.video_id}.part"
+            path = self._root / f"{manifest.file_id}.part"
             path.mkdir(exist_ok=True)
             descriptor = os.open(path / FILM, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             if not (_lock(descriptor, fcntl.LOCK_EX) and self._is(path, descriptor)):
                 os.close(descriptor)
                 return None, []
-            part = CopyWriter(self, path, descriptor, manifest)
+            writer = CopyWriter(self, path, descriptor, manifest)
             try:
-                # What a process that died has left is no beginning: nobody knows how far its bytes got.
+                # What a process that died has left can't be continued: how far its bytes got is unknown.
                 os.ftruncate(descriptor, 0)
                 evicted = self._make_room(manifest.size)
                 if manifest.size:
                     os.posix_fallocate(descriptor, 0, manifest.size)
             except BaseException:
-                part.abandon()
+                writer.abandon()
                 raise
-            return part, evicted
+            return writer, evicted
 
     def shrink(self) -> list[Evicted]:
-        """Evicts as many as it takes, or as can be, should the budget have become smaller."""
-        with self._room():
+        """Evict as many copies as it takes, or as can be, should the budget have become smaller."""
+        with self._space_lock():
             return self._make_room(0, partly=True)
 
     def remove(self, copy: Copy) -> None:
-        """Removes a copy. Whoever reads it may go on; nobody new can open it."""
-        with self._room():
+        """Remove a copy. Its readers may continue; it can't be opened again."""
+        with self._space_lock():
             self.discard(copy.path)
 
     def used_bytes(self) -> int:
-        """What all that is ours takes, in bytes."""
+        """Return what all entries of the cache take, in bytes."""
         return sum(_size(path) for pattern in _OURS for path, _ in self._entries(pattern))
 
     def sweep(self) -> None:
-        """Deletes what processes that died were making or removing, what its last reader has let go of, and damage."""
-        # Nobody is between making a part's folder and locking its film meanwhile.
-        with self._room():
+        """Delete what processes that died were making or removing, trash without readers, and damaged copies."""
+        # Under this lock no process is between creating a part's folder and locking its film.
+        with self._space_lock():
             damaged = (each for each in self._entries(_COPY) if self._read(*each) is None)
             for path, _ in [*self._entries(_PART), *self._entries(_TRASH), *damaged]:
                 held = _hold(path / FILM)
@@ -166,23 +167,23 @@ class CopyDirectory:
                 if held is not None:
                     os.close(held)
 
-    def accept(self, part: Path, manifest: CopyManifest) -> Copy:
-        """Renames a finished part, durably, and removes other copies of its video."""
-        copy = Copy(self._root / f"{manifest.video_id}.{manifest.key}.copy", manifest)
-        with self._room():
-            part.rename(copy.path)
+    def accept(self, unfinished: Path, manifest: CopyManifest) -> Copy:
+        """Rename a finished part, durably, and remove other copies of its asset."""
+        copy = Copy(self._root / f"{manifest.file_id}.{manifest.key}.copy", manifest)
+        with self._space_lock():
+            unfinished.rename(copy.path)
             for path, matched in self._entries(_COPY):
-                if matched[1] == manifest.video_id and path != copy.path:
+                if matched[1] == manifest.file_id and path != copy.path:
                     self.discard(path)
         sync_folder(self._root)
         return copy
 
     def discard(self, path: Path, *, is_held: bool = False) -> None:
-        """Takes something out of the way at once, and deletes it unless somebody reads it: then `sweep` will.
+        """Rename an entry to trash at once, and delete it unless it has readers: then `sweep` will.
 
         Args:
             path: its folder.
-            is_held: whether the caller has its film alone already.
+            is_held: whether the caller has its film locked already.
         """
         trash = self._root / f"{secrets.token_hex(16)}.trash"
         try:
@@ -196,11 +197,11 @@ class CopyDirectory:
             os.close(held)
 
     def _make_room(self, needed: int, *, partly: bool = False) -> list[Evicted]:
-        """Evicts the copies that were not used for longest: as many as are needed, and none if that is not enough.
+        """Evict the least recently used copies: as many as are needed, and none if that is not enough.
 
         Args:
             needed: bytes that will be added.
-            partly: evict what can be, also when it is not enough.
+            partly: evict also when it is not enough.
 
         Raises:
             CacheFullError: it is not enough.
@@ -208,13 +209,13 @@ class CopyDirectory:
         excess = self.used_bytes() + needed - int(HIGH_WATER * self._budget)
         if excess <= 0:
             return []
-        wished = excess + int((HIGH_WATER - LOW_WATER) * self._budget)
+        target = excess + int((HIGH_WATER - LOW_WATER) * self._budget)
         copies = sorted((_used_at(path), path, matched) for path, matched in self._entries(_COPY))
         victims: list[tuple[Path, Evicted, int]] = []
         freed = 0
         try:
             for used_at, path, matched in copies:
-                if freed >= wished:
+                if freed >= target:
                     break
                 copy = self._read(path, matched)
                 held = _hold(path / FILM) if copy else None
@@ -242,22 +243,22 @@ class CopyDirectory:
             manifest = CopyManifest.parse((path / MANIFEST_FILE).read_bytes())
         except (FileNotFoundError, BadManifestError):
             return None
-        named_alike = manifest.video_id == matched[1] and manifest.key == matched[2]
+        named_alike = manifest.file_id == matched[1] and manifest.key == matched[2]
         return Copy(path, manifest) if named_alike and _size(path) == manifest.size else None
 
     @staticmethod
     def _is(path: Path, descriptor: int) -> bool:
-        """Whether the film of a folder is still what was opened: between the two it may have been renamed."""
+        """Return whether a folder's film is still the open one: after opening, the folder may have been renamed."""
         try:
-            there = (path / FILM).stat()
+            found = (path / FILM).stat()
         except FileNotFoundError:
             return False
         opened = os.fstat(descriptor)
-        return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
+        return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
-        """Nobody else counts or takes room meanwhile."""
+    def _space_lock(self) -> Iterator[None]:
+        """Hold the lock under which space is counted and taken."""
         descriptor = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -275,7 +276,7 @@ def _lock(descriptor: int, how: int) -> bool:
 
 
 def _hold(film: Path) -> int | None:
-    """A descriptor that has a film alone; None when somebody uses it, or it is gone."""
+    """Open a film and lock it exclusively; None when it is in use, or gone."""
     try:
         descriptor = os.open(film, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -302,7 +303,7 @@ def _used_at(path: Path) -> int:
 
 
 def _delete(path: Path) -> None:
-    """Deletes what is ours in a folder, and the folder unless somebody has put something else there."""
+    """Delete the files of a copy, and their folder unless it holds something else."""
     for name in (MANIFEST_FILE, FILM):
         (path / name).unlink(missing_ok=True)
     with suppress(OSError):

@@ -1,22 +1,17 @@
-"""Puts the hot cache together, as the settings say."""
+"""Build the hot cache from the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grpc import aio
-
 from kit.service import Loop
 from kit.settings import SettingsError
-from services.stream.clients.progress import ask_progress
-from services.stream.domain import Source
 from services.stream.hotcache import metrics
 from services.stream.hotcache.directory import CopyDirectory
 from services.stream.hotcache.janitor import Janitor
 from services.stream.hotcache.mount_check import Mounts
-from services.stream.hotcache.promoter import Promoter
+from services.stream.hotcache.promoter import CountViews, FindSource, Promoter
 from services.stream.hotcache.store import HotStore
 from services.stream.settings import StreamSettings
 from services.stream.storage.port import Store
@@ -28,27 +23,25 @@ class HotCache:
 
     store: HotStore
     loops: list[Loop]
-    """What goes on in the background."""
+    """Its background tasks."""
     folder: Path
 
     async def prepare(self) -> None:
-        """The first thing to do. Raises SettingsError when the folder can't be used."""
+        """Find the copies on disk; call it first. Raises SettingsError when the folder can't be used."""
         try:
             await self.store.prepare()
         except OSError as error:
             raise SettingsError(f"MARQUEE_HOT_CACHE_DIR can't be used: {self.folder} ({error.strerror}).") from error
 
 
-def hot_cache(
-    settings: StreamSettings, originals: Store, find: Callable[[str], Awaitable[Source]], progress: aio.Channel
-) -> HotCache | None:
-    """The hot cache that the settings ask for; None when they ask for none.
+def build_hot_cache(settings: StreamSettings, originals: Store, find: FindSource, views: CountViews) -> HotCache | None:
+    """Return the hot cache that the settings ask for; None when they ask for none.
 
     Args:
         settings: of the service.
-        originals: where films are.
-        find: what catalog knows of a video; raises ApiError.
-        progress: counts views.
+        originals: the store behind it.
+        find: looks up the source of a video.
+        views: counts how often videos were watched in the last `hot_cache_days`.
     """
     folder = settings.hot_cache_dir
     metrics.BUDGET.set(settings.hot_cache_bytes if folder else 0)
@@ -56,7 +49,6 @@ def hot_cache(
         return None
     mounts = Mounts(None if settings.media_bucket else settings.media_root, settings.import_dir)
     store = HotStore(originals, CopyDirectory(folder, settings.hot_cache_bytes), is_deleted=mounts.is_deleted)
-    views = ask_progress(progress, settings.hot_cache_days)
     promoter = Promoter(
         store,
         find,

@@ -1,55 +1,55 @@
-"""Keeps the hot copies in order: sees what other processes did, and removes what was deleted while nobody looked."""
+"""Keep the hot copies in order: see what other processes did, and remove copies of what was deleted unnoticed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 
-from kit.errors import ApiError
-from services.stream.domain import Source
+from kit.errors import ApiError, ErrorCode
+from services.stream.hotcache.promoter import FindSource
 from services.stream.hotcache.store import HotStore
 
 log = structlog.get_logger()
 
 PASS_SEC = 5.0
-"""How often the folder is looked at."""
-AUDIT_SEC = 3600.0
-"""How often each copy is compared with what catalog and the store tell: events may have been missed."""
+"""How often the folder is read."""
+CHECK_SEC = 3600.0
+"""How often each copy is compared with catalog and the store: events may have been missed."""
 STALL_SEC = 5.0
-"""How long a store may take to tell of one original before the audit is put off."""
+"""How long the store may take for one original before the check is put off."""
 
 
 class Janitor:
-    """One a process.
+    """Runs once in each process.
 
     Args:
         store: has the copies.
-        find: what catalog knows of a video; raises ApiError.
+        find: looks up the source of a video.
     """
 
-    def __init__(self, store: HotStore, find: Callable[[str], Awaitable[Source]]) -> None:
+    def __init__(self, store: HotStore, find: FindSource) -> None:
         self._store = store
         self._find = find
 
     async def run(self) -> None:
-        """Keeps order until cancelled."""
-        audit_at = time.monotonic()
+        """Keep order until cancelled."""
+        check_at = time.monotonic()
         while True:
             try:
                 await self._store.refresh()
             except OSError as error:
                 # A disk that died: every film comes from its original then.
                 log.error("hot_cache_failed", error=str(error))
-            if time.monotonic() >= audit_at and await self.audit():
-                audit_at = time.monotonic() + AUDIT_SEC
+            if time.monotonic() >= check_at and await self.check_copies():
+                check_at = time.monotonic() + CHECK_SEC
             await asyncio.sleep(PASS_SEC)
 
-    async def audit(self) -> bool:
-        """Drops copies of what has changed or is gone; False when not all of them could be asked about."""
-        for video_id, copy in self._store.copies.items():
+    async def check_copies(self) -> bool:
+        """Drop copies of what has changed or is gone; return False when not all of them could be checked."""
+        for copy in self._store.copies.values():
+            video_id = copy.manifest.video_id
             try:
                 source = await self._find(video_id)
                 async with asyncio.timeout(STALL_SEC):
@@ -57,8 +57,8 @@ class Janitor:
             except TimeoutError:
                 return False
             except ApiError as error:
-                if error.code == "CONTENT_NOT_FOUND":
+                if error.code == ErrorCode.CONTENT_NOT_FOUND:
                     await self._store.drop(video_id, "deleted")
-                elif error.code != "CONTENT_NOT_READY":
+                elif error.code != ErrorCode.CONTENT_NOT_READY:
                     return False
         return True

@@ -1,4 +1,4 @@
-"""What is written down beside a copy: of what it is one, and how to tell that it is whole. No I/O."""
+"""The manifest of a hot copy: which state of which asset it has, and how to check that it is whole. No I/O."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 
+from services.stream.domain import AssetKind
+
 _KEY_CHARS = 16
 
 
 class BadManifestError(ValueError):
-    """What is beside a copy was not written by any Marquee."""
+    """The text is not a manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyManifest:
-    """Of which state of which source something is a copy."""
+    """Which state of which asset a copy has."""
 
+    asset_id: str
+    """The video's id in manifests from before assets, which are of sources."""
+    kind: str = AssetKind.SOURCE
+    """An `AssetKind`."""
     video_id: str
     version: int
     """The video's, as catalog counts."""
@@ -25,39 +31,47 @@ class CopyManifest:
     size: int
     """Bytes."""
     modified_ns: int | None
-    """When the source last changed, nanoseconds since 1970, or None where its store does not tell: viewers are told the
-    same by every tier."""
+    """When the original last changed, nanoseconds since 1970, or None where its store does not tell: every tier serves
+    the same date."""
     sha256: str = ""
     """Of the bytes, hexadecimal; empty until they are all there."""
 
     @property
     def key(self) -> str:
-        """Names the state in file names: hexadecimal, the same on every replica."""
-        told = f"{self.version}\x1f{self.state}\x1f{self.size}\x1f{self.modified_ns}"
-        return hashlib.sha256(told.encode()).hexdigest()[:_KEY_CHARS]
+        """Name of the state in file names: hexadecimal, the same on every replica."""
+        state = f"{self.version}\x1f{self.state}\x1f{self.size}\x1f{self.modified_ns}"
+        return hashlib.sha256(state.encode()).hexdigest()[:_KEY_CHARS]
+
+    @property
+    def file_id(self) -> str:
+        """Name of the asset in file names: for a source the video's id, as in releases before assets."""
+        return self.video_id if self.kind == AssetKind.SOURCE else self.asset_id
 
     def dump(self) -> bytes:
-        """As it is written."""
+        """Return the text to write."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def parse(cls, text: bytes) -> CopyManifest:
-        """As it was written; what a newer release added is ignored.
+        """Read what `dump` wrote, in this release or another; fields that a newer one added are ignored.
 
         Raises:
-            BadManifestError: it is something else.
+            BadManifestError: the text is something else.
         """
         try:
-            told = json.loads(text)
-            known = {field.name: told[field.name] for field in fields(cls)}
+            written = json.loads(text)
+            written = {"asset_id": written["video_id"], "kind": AssetKind.SOURCE.value} | written
+            values = {field.name: written[field.name] for field in fields(cls)}
         except (ValueError, KeyError, TypeError) as error:
             raise BadManifestError(str(error)) from error
-        if any(type(value) not in _TYPES[name] for name, value in known.items()):
+        if any(type(value) not in _TYPES[name] for name, value in values.items()):
             raise BadManifestError("a value has another type")
-        return cls(**known)
+        return cls(**values)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
+    "asset_id": (str,),
+    "kind": (str,),
     "video_id": (str,),
     "version": (int,),
     "state": (str,),

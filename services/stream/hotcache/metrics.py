@@ -1,4 +1,4 @@
-"""What Prometheus is told of the hot copies."""
+"""Prometheus metrics of the hot cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DROPPED = Counter("stream_hot_cache_dropped_total", "Hot copies whose original c
 FAILED = Counter("stream_hot_cache_failed_total", "Copies that were begun and not finished.")
 BYTES = Gauge(
     "stream_hot_cache_bytes",
-    "What the hot cache's folder holds. Replicas that share a folder all tell the same: take the maximum.",
+    "What the hot cache's folder holds. Replicas that share a folder report the same value: take the maximum.",
     multiprocess_mode="livemax",
 )
 BUDGET = Gauge("stream_hot_cache_budget_bytes", "What it may hold; 0 where there is none.", multiprocess_mode="livemax")

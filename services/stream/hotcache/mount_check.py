@@ -1,4 +1,4 @@
-"""Tells a film that was deleted from one whose store was taken away."""
+"""Distinguish a film that was deleted from one whose store was taken away."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Mounts:
         self._imports = imports
 
     def is_deleted(self, source: Source) -> bool:
-        """Whether an original that is not found was deleted. Blocks."""
+        """Return whether an original that is not found was deleted. Blocks."""
         match parse(source.reference):
             case Stored(reference):
-                # What holds all films is made with the first of them, and never goes: not so `incoming`, which whoever
-                # writes makes anew wherever it finds the store.
+                # The folder of all films is made with the first of them, and never removed. `incoming` is no sign: a
+                # service makes it anew wherever it finds the store.
                 return self._media is None or (self._media / reference.partition("/")[0]).is_dir()
             case Imported():
                 with suppress(OSError):
                     return self._imports is not None and any(os.scandir(self._imports))
                 return False
             case _:
-                # Another machine has answered, and said so.
+                # The other machine has answered that the film is not there.
                 return True

@@ -1,8 +1,8 @@
-"""A store in front of another one: films that have a hot copy come from it, all others from where they are.
+"""A store in front of another one: assets that have a hot copy are served from it, all others from the original.
 
-A copy is served while it is known to be of the state that the original is in. Each `FRESH_SEC` that is asked of the
-original's store; one that does not answer, or is away, is believed to have what it had, as long as catalog still tells
-of the same version.
+A copy is served while it is known to be of the state that the original is in. Every `FRESH_SEC` the original's store is
+asked for that; one that does not answer, or is away, is assumed to be unchanged, as long as catalog still has the same
+version.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from kit.aio.single_flight import SingleFlight
-from services.stream.domain import Source
+from services.stream.domain import AssetKind, Source
 from services.stream.hotcache import metrics
 from services.stream.hotcache.copy_writer import Copy, CopyWriter
 from services.stream.hotcache.directory import CopyDirectory, Evicted
@@ -32,61 +32,69 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 FRESH_SEC = 2.0
-"""For so long it is believed, unasked, that the original has not changed."""
+"""How long the original is assumed not to have changed, without asking."""
 PATIENCE_SEC = 0.25
-"""How long an answer of the original's store is waited for, while there is a copy."""
+"""How long a request waits for the original's store, while there is a copy."""
 IDLE_SEC = 30.0
-"""A copy that nobody has asked for so long is let go of, so that it may be evicted."""
+"""A copy that was not requested for so long is closed, so that it may be evicted."""
 WANTED = 1000
-"""Films remembered as wanted, those asked for last."""
+"""Assets remembered as wanted, those requested last."""
 READERS = 8
 """Threads that read copies which are not in memory."""
 
 
+class WantedCopy(NamedTuple):
+    """A request for an asset that has no copy."""
+
+    video_id: str
+    at: float
+    """Monotonic seconds."""
+
+
 class HotFile(OpenFile):
-    """A hot copy, opened: it says of itself what the original would. While it exists, it is not evicted.
+    """An open hot copy, with the state and date of the original. While this object exists, it is not evicted.
 
     Args:
         copy: which.
         descriptor: of its film.
-        status: what the disk says of it.
+        stat: of the film.
         pool: threads that may wait for the disk.
     """
 
     tier = "ssd"
 
-    def __init__(self, copy: Copy, descriptor: Descriptor, status: os.stat_result, pool: ThreadPoolExecutor) -> None:
-        super().__init__(descriptor, status, pool)
+    def __init__(self, copy: Copy, descriptor: Descriptor, stat: os.stat_result, pool: ThreadPoolExecutor) -> None:
+        super().__init__(descriptor, stat, pool)
         self.copy = copy
         self.mtime_ns = copy.manifest.modified_ns
         self.state = copy.manifest.state
-        self.used_at = self._confirmed_at = time.monotonic()
+        self.used_at = self._validated_at = time.monotonic()
         self.is_touched = True
-        """Whether its last use is noted in the folder."""
+        """Whether its last use is recorded in the folder."""
         self._is_revoked = False
 
-    def is_fresh(self) -> bool:
-        """Whether the original was in the same state a moment ago."""
+    def is_validated(self) -> bool:
+        """Return whether the original was in the same state a moment ago. Counts as a use."""
         now = time.monotonic()
         self.used_at, self.is_touched = now, False
-        return now - self._confirmed_at < FRESH_SEC and not self._is_revoked
+        return now - self._validated_at < FRESH_SEC and not self._is_revoked
 
-    def confirm(self) -> None:
-        """Notes that the original is in the same state, or can't be asked."""
-        self._confirmed_at = time.monotonic()
+    def mark_validated(self) -> None:
+        """Record that the original is in the same state, or can't be asked."""
+        self._validated_at = time.monotonic()
 
     def revoke(self) -> None:
-        """It must not be given to anybody any more; who is reading it may finish."""
+        """Give it to no further request; its present readers may finish."""
         self._is_revoked = True
 
 
 class HotStore:
-    """Answers `Store` with hot copies where there are some.
+    """A `Store` that serves hot copies where there are some. Everything in it is keyed by asset id.
 
     Args:
-        original: has what there is no copy of, and knows in which state everything is.
+        original: the store behind it, which knows in which state everything is.
         folder: has the copies.
-        is_deleted: whether an original that is not found was deleted, and not taken away with its whole store; may
+        is_deleted: whether an original that is not found was deleted, rather than its whole store taken away; may
             block.
     """
 
@@ -96,139 +104,142 @@ class HotStore:
         self._is_deleted = is_deleted
         self._copies: dict[str, Copy] = {}
         self._open: dict[str, HotFile] = {}
+        """By the asset id of the request, which a copy from before assets does not have."""
         self._opening = SingleFlight[Copy, HotFile | None]()
         self._checks: dict[Copy, tuple[float, asyncio.Task[bool]]] = {}
-        self._making: set[str] = set()
-        """Videos of which this process makes a copy that nobody has called off."""
+        self._making: set[CopyManifest] = set()
+        """Copies that this process is making, and that were not called off."""
         self._dropped: dict[Copy, asyncio.Task[None]] = {}
-        """Copies that must not be served, and may lie in the folder still."""
+        """Copies that must not be served, and may still be in the folder."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="stream-hot-read")
         self._closer = Closer(self._readers)
         # Apart from the readers, who must not wait while gigabytes are synced or deleted.
-        self._keepers = ThreadPoolExecutor(2, thread_name_prefix="stream-hot-keep")
-        # What the folder was found to hold must not overwrite what was done to it since.
+        self._workers = ThreadPoolExecutor(2, thread_name_prefix="stream-hot-keep")
+        # A listing of the folder must not overwrite what was done to it since.
         self._changing = asyncio.Lock()
         self._is_away = False
-        self.wanted: OrderedDict[str, float] = OrderedDict()
-        """Films that were asked for and have no copy, and when (monotonic seconds); the last one comes last."""
+        self.wanted: OrderedDict[str, WantedCopy] = OrderedDict()
+        """The last request for each asset that has no copy, by asset id; the latest comes last."""
         self.on_release: Callable[[str], None] = lambda _: None
-        """Called with the id of a video whose file must not be held on to any more."""
+        """Called with the id of an asset whose open file must be dropped."""
 
     @property
     def copies(self) -> dict[str, Copy]:
-        """The copies known here, by video."""
+        """The copies known here, by asset id."""
         return dict(self._copies)
 
     async def open(self, source: Source) -> StoredFile:
-        """Opens a film: its copy if there is one, the original otherwise.
+        """Open an asset: its copy if there is one, the original otherwise.
 
         Raises:
             OSError: there is no copy, and the original can't be opened.
         """
-        copy = self._copies.get(source.video_id)
+        copy = self._copy_of(source)
         if copy and copy.manifest.version < source.version:
             self._forget(copy, "changed")
-        elif copy and copy.manifest.version == source.version and (file := await self._opened(copy, source)):
+        elif copy and copy.manifest.version == source.version and (file := await self._open_valid(copy, source)):
             metrics.REQUESTS.labels("hit").inc()
             return file
         metrics.REQUESTS.labels("miss").inc()
-        self._want(source.video_id)
+        self._want(source)
         return await self._original.open(source)
 
     async def open_original(self, source: Source) -> StoredFile:
-        """Opens the original, whether there is a copy or not. Raises OSError."""
+        """Open the original, whether there is a copy or not. Raises OSError."""
         return await self._original.open(source)
 
     async def prepare(self) -> None:
-        """Finds the copies that are there; the first thing to do. Raises OSError when the folder can't be used."""
+        """Find the copies on disk; call it first. Raises OSError when the folder can't be used."""
         await self.in_thread(self._folder.prepare)
         await self.refresh()
 
     async def ping(self) -> None:
-        """Raises OSError when the platform's own store can't be read."""
+        """Raise OSError when the platform's own store can't be read."""
         await self._original.ping()
 
     def close(self) -> None:
-        """Lets everything go."""
+        """Close everything."""
         self._open.clear()
         self._closer.end()
-        for pool in (self._readers, self._keepers):
+        for pool in (self._readers, self._workers):
             pool.shutdown(wait=False, cancel_futures=True)
         self._original.close()
 
     async def drop(self, video_id: str, reason: str) -> None:
-        """Removes the copy of a video, also one in the making: its original has changed, or is gone."""
-        self.wanted.pop(video_id, None)
-        self._making.discard(video_id)
-        if copy := self._copies.get(video_id):
+        """Remove all copies of a video, also those being made: it has changed, or is gone."""
+        for asset_id in [each for each, want in self.wanted.items() if want.video_id == video_id]:
+            del self.wanted[asset_id]
+        self._making = {manifest for manifest in self._making if manifest.video_id != video_id}
+        copies = [each for each in self._copies.values() if each.manifest.video_id == video_id]
+        for copy in copies:
             self._forget(copy, reason)
-            await asyncio.shield(self._dropped[copy])
+        await asyncio.shield(asyncio.gather(*(self._dropped[copy] for copy in copies)))
 
     async def is_current(self, copy: Copy, source: Source) -> bool:
-        """Whether a copy is of the state that the original is in, as far as its store can be asked; drops it if not."""
+        """Return whether a copy has the original's state, as far as its store answers; drop it if not."""
         if copy.manifest.version < source.version:
             self._forget(copy, "changed")
         if copy.manifest.version != source.version:
             return False
-        return await asyncio.shield(self._asked(copy, source)[1])
+        return await asyncio.shield(self._ask(copy, source)[1])
 
     async def refresh(self) -> None:
-        """Looks at what the folder holds now, and lets go of what nobody uses."""
-        for video_id, file in list(self._open.items()):
+        """Read what the folder holds now, and close what is not in use."""
+        for asset_id, file in list(self._open.items()):
             if not file.is_touched:
                 file.is_touched = True
                 await self.in_thread(partial(self._folder.touch, file.copy))
             if time.monotonic() - file.used_at > IDLE_SEC:
-                self._let_go(video_id)
+                self._release(asset_id)
         async with self._changing:
-            found, used, evicted = await self.in_thread(self._look)
-            self._copies = {video_id: copy for video_id, copy in found.items() if copy not in self._dropped}
+            found, used, evicted = await self.in_thread(self._list)
+            self._copies = {asset_id: copy for asset_id, copy in found.items() if copy not in self._dropped}
             self._report(evicted)
             metrics.BYTES.set(used)
 
     async def reserve(self, manifest: CopyManifest) -> CopyWriter | None:
-        """Begins a copy; see `CopyDirectory.reserve`."""
+        """Begin a copy; see `CopyDirectory.reserve`."""
         begun: list[CopyWriter] = []
 
         def begin() -> list[Evicted]:
-            part, evicted = self._folder.reserve(manifest)
-            begun.extend([part] if part else ())
+            writer, evicted = self._folder.reserve(manifest)
+            begun.extend([writer] if writer else ())
             return evicted
 
         async with self._changing:
             try:
                 self._report(await self.in_thread(begin))
             except asyncio.CancelledError:
-                for part in begun:
-                    await self.in_thread(part.abandon)
+                for writer in begun:
+                    await self.in_thread(writer.abandon)
                 raise
         if not begun:
             return None
-        self._making.add(manifest.video_id)
+        self._making.add(manifest)
         return begun[0]
 
-    async def finish(self, part: CopyWriter, manifest: CopyManifest) -> None:
-        """Makes a whole copy known to all.
+    async def finish(self, writer: CopyWriter, manifest: CopyManifest) -> None:
+        """Publish a whole copy.
 
         Raises:
             OSError: the disk is broken, or the copy is not wanted any more.
         """
         async with self._changing:
-            if manifest.video_id not in self._making:
+            if writer.manifest not in self._making:
                 raise OSError(errno.ESTALE, "the video was deleted meanwhile")
-            self._copies[manifest.video_id] = await self.in_thread(partial(part.finish, manifest))
-            self._making.discard(manifest.video_id)
-            # Who watches the original goes on with the copy at the next request.
-            self.on_release(manifest.video_id)
+            self._copies[manifest.asset_id] = await self.in_thread(partial(writer.finish, manifest))
+            self._making.discard(writer.manifest)
+            # Viewers of the original get the copy from their next request on.
+            self.on_release(manifest.asset_id)
 
-    async def abandon(self, part: CopyWriter) -> None:
-        """Gives a copy in the making up; does nothing to one that was finished."""
-        self._making.discard(part.manifest.video_id)
-        await self.in_thread(part.abandon)
+    async def abandon(self, writer: CopyWriter) -> None:
+        """Give up a copy that is being made; does nothing to a finished one."""
+        self._making.discard(writer.manifest)
+        await self.in_thread(writer.abandon)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Does what blocks; one that is begun is waited for, also when its caller is cancelled."""
-        doing = asyncio.get_running_loop().run_in_executor(self._keepers, work)
+        """Run blocking work; once begun it is awaited, also when the caller is cancelled."""
+        doing = asyncio.get_running_loop().run_in_executor(self._workers, work)
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
@@ -237,75 +248,86 @@ class HotStore:
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Where copies are written."""
-        return self._keepers
+        """The threads that write copies."""
+        return self._workers
 
-    def _want(self, video_id: str) -> None:
-        self.wanted[video_id] = time.monotonic()
-        self.wanted.move_to_end(video_id)
+    def _copy_of(self, source: Source) -> Copy | None:
+        copy = self._copies.get(source.asset_id)
+        if copy is None and source.kind == AssetKind.SOURCE:
+            # Copies from before assets are known by the video's id.
+            copy = self._copies.get(source.video_id)
+        return copy
+
+    def _want(self, source: Source) -> None:
+        self.wanted[source.asset_id] = WantedCopy(source.video_id, time.monotonic())
+        self.wanted.move_to_end(source.asset_id)
         if len(self.wanted) > WANTED:
             self.wanted.popitem(last=False)
 
-    async def _opened(self, copy: Copy, source: Source) -> HotFile | None:
-        file = self._open.get(source.video_id)
-        if file and file.copy == copy and file.is_fresh():
+    async def _open_valid(self, copy: Copy, source: Source) -> HotFile | None:
+        """Open a copy; None when it is not of the original's state, or gone."""
+        file = self._open.get(source.asset_id)
+        if file and file.copy == copy and file.is_validated():
             return file
         if not await self._may_serve(copy, source):
             return None
-        file = self._open.get(source.video_id)
+        file = self._open.get(source.asset_id)
         if file is None or file.copy != copy:
-            file = await self._opening.run(copy, lambda: self._open_copy(copy))
-        if file is None or self._copies.get(source.video_id) != copy:
+            file = await self._opening.run(copy, lambda: self._open_copy(copy, source.asset_id))
+        if file is None or self._copy_of(source) != copy:
             return None
-        file.confirm()
+        file.mark_validated()
+        # The request that opened it may have known the copy's asset by another id.
+        self._open[source.asset_id] = file
         return file
 
     async def _may_serve(self, copy: Copy, source: Source) -> bool:
-        """`is_current`, but not waited for longer than a viewer should."""
-        asked_at, check = self._asked(copy, source)
-        # Nobody waits anew for a store that has been silent for so long.
+        """Return the same as `is_current`, or True when the store takes longer than a viewer should wait."""
+        asked_at, check = self._ask(copy, source)
+        # The wait counts from the first request that asked: later ones do not wait anew for a silent store.
         patience = max(asked_at + PATIENCE_SEC - time.monotonic(), 0)
         if not (await asyncio.wait({check}, timeout=patience))[0]:
-            self._note(is_away=True)
+            self._note_store(is_away=True)
             return True
         return check.result()
 
-    def _asked(self, copy: Copy, source: Source) -> tuple[float, asyncio.Task[bool]]:
-        """The question whether a copy is current, and when it was asked; one at a time."""
-        asked = self._checks.get(copy)
-        if asked is None:
+    def _ask(self, copy: Copy, source: Source) -> tuple[float, asyncio.Task[bool]]:
+        """Return the running check whether a copy is current, and when it began; start one if there is none."""
+        running = self._checks.get(copy)
+        if running is None:
             check = asyncio.ensure_future(self._check(copy, source))
-            asked = self._checks[copy] = time.monotonic(), check
+            running = self._checks[copy] = time.monotonic(), check
             check.add_done_callback(lambda done: self._checked(copy, done))
-        return asked
+        return running
 
     async def _check(self, copy: Copy, source: Source) -> bool:
         try:
             original = await self._original.open(source)
         except FileNotFoundError:
             if not await asyncio.to_thread(self._is_deleted, source):
-                self._note(is_away=True)
+                self._note_store(is_away=True)
                 return True
             self._forget(copy, "deleted")
             return False
         except OSError:
-            self._note(is_away=True)
+            self._note_store(is_away=True)
             return True
-        self._note(is_away=False)
+        self._note_store(is_away=False)
         if (original.state, original.size) == (copy.manifest.state, copy.manifest.size):
             return True
         self._forget(copy, "changed")
         return False
 
     def _forget(self, copy: Copy, reason: str) -> None:
-        """From now on a copy is not served; it is removed while nobody waits for that."""
-        video_id, size = copy.manifest.video_id, copy.manifest.size
-        if self._copies.get(video_id) != copy:
+        """Serve a copy no more, and remove it in the background."""
+        manifest = copy.manifest
+        if self._copies.get(manifest.asset_id) != copy:
             return
-        del self._copies[video_id]
-        self._let_go(video_id)
+        del self._copies[manifest.asset_id]
+        for asset_id in {manifest.asset_id, *(each for each, file in self._open.items() if file.copy == copy)}:
+            self._release(asset_id)
         metrics.DROPPED.labels(reason).inc()
-        log.info("hot_cache_dropped", content_id=video_id, reason=reason, bytes=size)
+        log.info("hot_cache_dropped", content_id=manifest.video_id, reason=reason, bytes=manifest.size)
         self._dropped[copy] = asyncio.ensure_future(self._remove(copy))
 
     async def _remove(self, copy: Copy) -> None:
@@ -313,43 +335,45 @@ class HotStore:
             async with self._changing:
                 await self.in_thread(partial(self._folder.remove, copy))
         except OSError as error:
-            # It stays among those not to be served.
+            # It stays in `_dropped`, and so is not served.
             log.error("hot_cache_failed", content_id=copy.manifest.video_id, error=str(error))
         else:
             del self._dropped[copy]
 
     def _checked(self, copy: Copy, done: asyncio.Task[bool]) -> None:
         self._checks.pop(copy, None)
-        _take_note(done)
+        if not done.cancelled():
+            # Retrieve the exception so that asyncio does not log it: the requests that waited have raised it.
+            done.exception()
 
-    def _note(self, *, is_away: bool) -> None:
+    def _note_store(self, *, is_away: bool) -> None:
         if is_away is not self._is_away:
             self._is_away = is_away
             log.warning("hot_cache_store_away" if is_away else "hot_cache_store_back")
 
-    async def _open_copy(self, copy: Copy) -> HotFile | None:
-        video_id = copy.manifest.video_id
+    async def _open_copy(self, copy: Copy, asset_id: str) -> HotFile | None:
+        manifest = copy.manifest
         loop = asyncio.get_running_loop()
         try:
             number = await loop.run_in_executor(self._readers, self._folder.open, copy)
         except OSError as error:
-            log.error("hot_cache_failed", content_id=video_id, error=str(error))
+            log.error("hot_cache_failed", content_id=manifest.video_id, error=str(error))
             number = None
         if number is None:
-            if self._copies.get(video_id) == copy:
-                del self._copies[video_id]
+            if self._copies.get(manifest.asset_id) == copy:
+                del self._copies[manifest.asset_id]
             return None
         file = HotFile(copy, Descriptor(number, self._closer), os.fstat(number), self._readers)
-        if self._copies.get(video_id) == copy:
-            self._open[video_id] = file
+        if self._copies.get(manifest.asset_id) == copy:
+            self._open[asset_id] = file
         return file
 
-    def _let_go(self, video_id: str) -> None:
-        if file := self._open.pop(video_id, None):
+    def _release(self, asset_id: str) -> None:
+        if file := self._open.pop(asset_id, None):
             file.revoke()
-        self.on_release(video_id)
+        self.on_release(asset_id)
 
-    def _look(self) -> tuple[dict[str, Copy], int, list[Evicted]]:
+    def _list(self) -> tuple[dict[str, Copy], int, list[Evicted]]:
         self._folder.sweep()
         evicted = self._folder.shrink()
         return self._folder.copies(), self._folder.used_bytes(), evicted
@@ -357,15 +381,9 @@ class HotStore:
     def _report(self, evicted: Iterable[Evicted]) -> None:
         for each in evicted:
             manifest = each.manifest
-            known = self._copies.get(manifest.video_id)
-            if known and known.manifest.key == manifest.key:
-                del self._copies[manifest.video_id]
+            copy = self._copies.get(manifest.asset_id)
+            if copy and copy.manifest.key == manifest.key:
+                del self._copies[manifest.asset_id]
             metrics.EVICTED.inc()
             unused_sec = round(each.unused_sec, 1)
             log.info("hot_cache_evicted", content_id=manifest.video_id, bytes=manifest.size, unused_sec=unused_sec)
-
-
-def _take_note(task: asyncio.Future[bool]) -> None:
-    """A failure that nobody waits for any more is no news."""
-    if not task.cancelled():
-        task.exception()

@@ -21,21 +21,21 @@ def build_routers(
     media: MediaRoutes,
     streams: Streams,
     sessions: Sessions,
-    overview: SessionStatistics,
+    statistics: SessionStatistics,
     *,
     tickets: Tickets,
     titles: NameCache,
     display_names: NameCache,
     public_url: str,
 ) -> dict[str, APIRouter]:
-    """The routes of stream, by tag.
+    """Return the routes of stream, by tag.
 
     Args:
         media: those for bytes.
         streams: finds videos and opens their files.
-        sessions: who may have bytes.
-        overview: how all sessions go.
-        tickets: knows tickets.
+        sessions: the use cases of play sessions.
+        statistics: sums and rates over all sessions.
+        tickets: verifies tickets.
         titles: of videos.
         display_names: of users.
         public_url: begins the URLs of play sessions; empty where bytes have no address of their own.
@@ -43,7 +43,7 @@ def build_routers(
     routers = {
         "stream": media.router(),
         "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles, public_url).router(),
-        "streams": AdminRoutes(sessions, overview, titles, display_names).router(),
+        "streams": AdminRoutes(sessions, statistics, titles, display_names).router(),
     }
     if public_url:
         routers["preflights"] = preflight_router()

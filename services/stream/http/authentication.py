@@ -1,4 +1,4 @@
-"""Who is asking for bytes: as everywhere, and by a ticket on the URLs of its video."""
+"""Authentication of requests for bytes: as everywhere and, on the URLs of its video, by a ticket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from fastapi import Request
 from kit.auth.authentication import Authenticate
 from kit.auth.client import Revocations
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
+from services.stream.domain import Source
 from services.stream.sessions.tickets import Ticket, Tickets
 
 TICKET = "ticket"
@@ -20,11 +21,11 @@ MEDIA = re.compile(r"/api/videos/([^/]+)/stream(?:/info)?")
 
 
 class StreamAuthenticator:
-    """Authenticates the callers of stream: a ticket is taken on media URLs only, and comes before all else there.
+    """Authenticate the callers of stream: a ticket is accepted on media URLs only, and comes before all else there.
 
     Args:
-        accounts: knows everybody else.
-        tickets: knows tickets.
+        accounts: authenticates callers without a ticket.
+        tickets: verifies tickets.
     """
 
     def __init__(self, accounts: Authenticate, tickets: Tickets) -> None:
@@ -32,7 +33,7 @@ class StreamAuthenticator:
         self.tickets = tickets
 
     async def __call__(self, request: Request) -> Caller:
-        """Who is calling.
+        """Return the caller of a request.
 
         Raises:
             ApiError: what `accounts` and `Tickets.verify` raise; AUTH_INVALID_TOKEN for a ticket of another video.
@@ -43,23 +44,29 @@ class StreamAuthenticator:
             return await self.accounts(request)
         ticket = self.tickets.verify(text)
         if ticket.video_id != media[1]:
-            raise ApiError("AUTH_INVALID_TOKEN")
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         request.state.ticket = ticket
         return ticket.caller
 
-    def known(self, fields: Mapping[bytes, bytes]) -> Caller | None:
-        """Who makes a safe request with these header fields, when that is known without waiting; None says nothing."""
-        return self.accounts.known(fields)
+    def get_cached(self, fields: Mapping[bytes, bytes]) -> Caller | None:
+        """Return the caller of a safe request with these header fields, from memory; None means a cache miss."""
+        return self.accounts.get_cached(fields)
 
     def revoke(self, revoked: Revocations) -> None:
-        """Refuses the tickets of logins that were ended, and of accounts that changed."""
-        for login_id in revoked.session_ids:
-            self.tickets.revoke(login_id)
+        """Refuse the tickets of login sessions that were ended, and of accounts that changed."""
+        for login_session_id in revoked.login_session_ids:
+            self.tickets.revoke(login_session_id)
         for user_id, version in revoked.accounts.items():
             self.tickets.revoke_account(user_id, version)
 
 
-def ticket_of(request: Request) -> Ticket | None:
-    """The ticket that a request was authenticated with."""
+def ticket_of(request: Request, source: Source) -> Ticket | None:
+    """Return the ticket that a request was authenticated with, if it was by one.
+
+    Raises:
+        ApiError: AUTH_INVALID_TOKEN for a ticket that is not good for this asset.
+    """
     ticket: Ticket | None = getattr(request.state, "ticket", None)
+    if ticket is not None and not ticket.opens(source):
+        raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
     return ticket

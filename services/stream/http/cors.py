@@ -1,7 +1,7 @@
-"""What pages of another origin may read of media URLs (Fetch Standard, 3.2), where bytes have an address of their own.
+"""Headers by which pages of other origins may read media URLs (Fetch Standard, 3.2), where those have an own address.
 
 A ticket is all that such a page can bring, and it is in the URL: cookies are never accepted across origins, so that any
-origin may ask. What has no ticket is refused as everywhere.
+origin may ask. A request without a ticket is refused as everywhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ _SHARED: tuple[RawHeader, ...] = (
 
 
 def shared_headers(public_url: str) -> tuple[RawHeader, ...]:
-    """What answers carry where bytes have an address of their own; refusals, too, or a page could not tell why."""
+    """Return the headers of responses where bytes have an address of their own.
+
+    Refusals have them, too: otherwise a page could not read why.
+    """
     return _SHARED if public_url else ()
 
 
@@ -70,7 +73,7 @@ class SharedMedia:
 
 
 def preflight_router() -> APIRouter:
-    """Answers preflights of media URLs; they come without credentials."""
+    """Return the route that answers preflights of media URLs; they come without credentials."""
     router = APIRouter()
 
     @router.options(STREAM_PATH, status_code=204, include_in_schema=False)

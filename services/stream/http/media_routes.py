@@ -1,4 +1,4 @@
-"""HTTP API of stream: translates, decides nothing."""
+"""HTTP routes of a video's bytes and of their description: translate, decide nothing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from starlette.types import Receive, Scope, Send
 
 from kit.auth.authentication import CurrentCaller, client_address, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.web.addresses import client_network
 from kit.web.schemas import DECIMAL, errors
 from services.stream.clients.display_names import NameCache
 from services.stream.delivery.disposition import attachment
 from services.stream.delivery.file_response import EmptyResponse, FileBody
 from services.stream.delivery.representation import Representation
-from services.stream.delivery.responses import START_APPLIED, START_IGNORED, answer, fields_of
+from services.stream.delivery.responses import AuthorizedRequest, ResponseAssembler, fields_of
 from services.stream.delivery.transfers import Traffic
 from services.stream.http.authentication import ticket_of
-from services.stream.http.play_session_routes import STREAM_PATH, refused
+from services.stream.http.play_session_routes import STREAM_PATH, UNKNOWN_TIER, limit_error
 from services.stream.schemas import Codecs, Resolution, StreamInfo
 from services.stream.service import Streams
 from services.stream.sessions import LocalSession, Sessions, StreamLimitError, WatchTarget
@@ -38,40 +38,39 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client's copy is current."},
     412: {"description": "The file is not in the state that the request names."},
     **errors(
-        "CONTENT_NOT_FOUND",
-        "STREAM_SESSION_NOT_FOUND",
-        "CONTENT_NOT_READY",
-        "STREAM_RANGE_INVALID",
-        "STREAM_RATE_LIMITED",
-        "STREAM_FILE_UNAVAILABLE",
-        "SERVICE_UNAVAILABLE",
+        ErrorCode.CONTENT_NOT_FOUND,
+        ErrorCode.STREAM_SESSION_NOT_FOUND,
+        ErrorCode.CONTENT_NOT_READY,
+        ErrorCode.STREAM_RANGE_INVALID,
+        ErrorCode.STREAM_RATE_LIMITED,
+        ErrorCode.STREAM_FILE_UNAVAILABLE,
+        ErrorCode.SERVICE_UNAVAILABLE,
     ),
 }
 Download = Annotated[
     bool, Query(description="Whether to send `Content-Disposition`, so that a client saves it under its title.")
 ]
-_UNKNOWN_TIER = "nas"
 
 
-class _Sent(Response):
-    """An answer that sends itself, as FastAPI wants to have it."""
+class _SelfSending(Response):
+    """A response that sends itself, as FastAPI needs it."""
 
     def __init__(self, body: FileBody | EmptyResponse) -> None:
         super().__init__(status_code=body.status)
         self._send = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it."""
+        """Send the response."""
         await self._send(scope, receive, send)
 
 
 class MediaRoutes:
-    """The routes that give bytes, and say what bytes there are.
+    """The routes of a video's bytes, and of their description.
 
     Args:
         streams: finds videos and opens their files.
-        sessions: who may have bytes.
-        traffic: watches the answers.
+        sessions: the use cases of play sessions.
+        traffic: counts the responses.
         titles: of videos, for refusals.
     """
 
@@ -79,17 +78,23 @@ class MediaRoutes:
         self._streams = streams
         self._sessions = sessions
         self._traffic = traffic
+        self._assembler = ResponseAssembler(traffic)
         self._titles = titles
 
     def router(self) -> APIRouter:
-        """All of them."""
+        """Return all of them."""
         router = protected_router()
         router.add_api_route(STREAM_PATH, self.stream, methods=["GET"], response_class=Response, responses=_DOCUMENTED)
         router.add_api_route(
             STREAM_PATH, self.stream, methods=["HEAD"], response_class=Response, include_in_schema=False
         )
-        known = errors("CONTENT_NOT_FOUND", "STREAM_SESSION_NOT_FOUND", "CONTENT_NOT_READY", "SERVICE_UNAVAILABLE")
-        router.add_api_route(f"{STREAM_PATH}/info", self.info, methods=["GET"], responses=known)
+        refusals = errors(
+            ErrorCode.CONTENT_NOT_FOUND,
+            ErrorCode.STREAM_SESSION_NOT_FOUND,
+            ErrorCode.CONTENT_NOT_READY,
+            ErrorCode.SERVICE_UNAVAILABLE,
+        )
+        router.add_api_route(f"{STREAM_PATH}/info", self.info, methods=["GET"], responses=refusals)
         return router
 
     async def stream(
@@ -99,57 +104,55 @@ class MediaRoutes:
         caller: CurrentCaller,
         start: Start = None,
         download: Download = False,  # noqa: FBT002 - a query parameter
-        ticket: TicketText = None,  # noqa: ARG002 - for the documentation: `StreamAuthenticator` has looked at it
+        ticket: TicketText = None,  # noqa: ARG002 - for the documentation: `StreamAuthenticator` reads it
     ) -> Response:
-        """The bytes of a video's file: whole, or by range (RFC 9110, section 14), with validators for resuming.
+        """Send the bytes of a video's file: whole, or by range (RFC 9110, section 14), with validators for resuming.
 
         With `start` it is a file of its own, with an entity tag and ranges of its own, that begins at the key frame at
         or before that time; `start=0` is the whole film with its index first, so that it plays from its first bytes.
 
-        With `start`, `Start-Applied` says whether the answer begins there: `false` where the file can't be begun
+        With `start`, `Start-Applied` says whether the response begins there: `false` where the file can't begin
         elsewhere and is sent from its beginning.
 
         Bytes belong to a play session: the one that the ticket names or, without a ticket, one that begins by itself
         and is the same for all connections of a client. HEAD begins none.
         """
-        playing: LocalSession | None = None
+        local_session: LocalSession | None = None
         try:
             source = await self._streams.find(video_id, caller)
-            if given := ticket_of(request):
-                playing = await self._sessions.join(given)
+            if given := ticket_of(request, source):
+                local_session = await self._sessions.join(given)
             try:
-                shown, starts_as_asked = await self._streams.open(source, start)
+                representation, is_start_applied = await self._streams.open(source, start)
             except ApiError as error:
-                if error.code == "STREAM_FILE_UNAVAILABLE":
-                    await self._tell(error, playing, caller, video_id, request)
+                if error.code == ErrorCode.STREAM_FILE_UNAVAILABLE:
+                    await self._report_failure(error, local_session, caller, video_id, request)
                 raise
-            if request.method != "HEAD" and playing is None:
-                playing = await self._begin(request, caller, shown)
-        except ApiError as error:
-            self._traffic.transfer(caller.user_id, video_id, playing=playing).answered(error.entry.http_status)
-            raise
-        transfer = self._traffic.transfer(caller.user_id, video_id, playing=playing)
-        headers = [] if start is None else [START_APPLIED if starts_as_asked else START_IGNORED]
-        saved_as = None
-        if download:
-            title = (await self._titles.of([video_id])).get(video_id, "")
-            saved_as = attachment(title, shown.source.content_type, video_id)
-        try:
+            if request.method != "HEAD" and local_session is None:
+                local_session = await self._start_implicit(request, caller, representation)
+            saved_as = None
+            if download:
+                title = (await self._titles.of([video_id])).get(video_id, "")
+                saved_as = attachment(title, representation.source.content_type, video_id)
+            authorized = AuthorizedRequest(
+                caller, representation, local_session, None if start is None else is_start_applied
+            )
             fields = fields_of(request.headers.raw)
-            return _Sent(answer(request.method, fields, shown, transfer, headers=headers, saved_as=saved_as))
+            return _SelfSending(self._assembler.assemble(authorized, request.method, fields, saved_as=saved_as))
         except ApiError as error:
-            transfer.answered(error.entry.http_status)
+            transfer = self._traffic.transfer(caller.user_id, video_id, local_session=local_session)
+            transfer.end_without_body(error.code.http_status)
             raise
 
     async def info(self, video_id: str, request: Request, caller: CurrentCaller) -> StreamInfo:
-        """What is known of a stream before a byte of it is fetched."""
+        """Describe a stream before a byte of it is fetched."""
         source = await self._streams.find(video_id, caller)
-        if given := ticket_of(request):
+        if given := ticket_of(request, source):
             await self._sessions.join(given)
         path = STREAM_PATH.format(video_id=source.video_id)
         tier = await self._streams.tier(source)
         return StreamInfo(
-            stream_url=f"{path}?start=0" if await self._streams.plays_sooner_rearranged(source) else path,
+            stream_url=f"{path}?start=0" if await self._streams.is_index_last(source) else path,
             content_id=source.video_id,
             duration=source.duration_sec,
             file_size=source.size_bytes,
@@ -161,19 +164,20 @@ class MediaRoutes:
             cache_hit=tier == "ssd",
         )
 
-    async def _begin(self, request: Request, caller: Caller, shown: Representation) -> LocalSession:
-        watched = WatchTarget(shown.source.video_id, shown.file.tier)
+    async def _start_implicit(self, request: Request, caller: Caller, representation: Representation) -> LocalSession:
+        target = WatchTarget(representation.source.video_id, representation.file.tier)
         agent = request.headers.get("User-Agent", "").encode("latin-1")
         try:
-            return await self._sessions.implicit(caller, watched, client_network(client_address(request)), agent)
-        except StreamLimitError as refusal:
-            raise await refused(refusal, self._titles) from refusal
+            network = client_network(client_address(request))
+            return await self._sessions.get_or_start_implicit(caller, target, network, agent)
+        except StreamLimitError as error:
+            raise await limit_error(error, self._titles) from error
 
-    async def _tell(
-        self, error: ApiError, playing: LocalSession | None, caller: Caller, video_id: str, request: Request
+    async def _report_failure(
+        self, error: ApiError, local_session: LocalSession | None, caller: Caller, video_id: str, request: Request
     ) -> None:
-        if playing is not None:
-            self._sessions.fail(playing, error.code, str(error))
+        if local_session is not None:
+            self._sessions.fail(local_session, error.code, str(error))
         elif request.method != "HEAD":
             agent = request.headers.get("User-Agent", "")
-            await self._sessions.never_began(caller, WatchTarget(video_id, _UNKNOWN_TIER), agent, error)
+            await self._sessions.report_failed_start(caller, WatchTarget(video_id, UNKNOWN_TIER), agent, error)

@@ -1,4 +1,4 @@
-"""What a device is called, for people, and how a client without a session is recognised. No I/O."""
+"""Names of devices, for people, and keys that identify clients without a session. No I/O."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ _SYSTEMS = (
     ("Mac", r"\bMac(?:intosh| OS X)\b"),
     ("Linux", r"\bLinux\b"),
 )
-_KNOWN = [[(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in table] for table in (_PROGRAMS, _SYSTEMS)]
+_PATTERNS = [[(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in table] for table in (_PROGRAMS, _SYSTEMS)]
 
 
 def device_name(given: str | None, user_agent: str) -> str:
-    """A device's name: the one its viewer gave it, or one made of the `User-Agent`: "Firefox on Windows".
+    """Return a device's name: the one its viewer gave it, or one made of the `User-Agent`: "Firefox on Windows".
 
-    Control characters, and those that turn the direction of text, are left out: the name is shown to others.
+    Control characters, and those that change the direction of text, are removed: others see the name.
     """
     name = "".join(char for char in given or "" if not unicodedata.category(char).startswith("C")).strip()
     if name:
         return name[:MAX_NAME_CHARS]
-    program, system = (next((name for name, pattern in table if pattern.search(user_agent)), "") for table in _KNOWN)
+    program, system = (next((name for name, pattern in table if pattern.search(user_agent)), "") for table in _PATTERNS)
     if program and system:
         return f"{program} on {system}"
     return program or system or "Unknown device"
 
 
 def device_key(address: str, user_agent: str) -> str:
-    """What tells the clients of one user apart that have no session of their own."""
+    """Return a key that distinguishes a user's clients that have no session of their own."""
     return derived_id("client", address, user_agent)

@@ -1,6 +1,6 @@
-"""A line in the log, and a count, for what happens once to a session: as its event reaches the bus.
+"""A log line, and a count, for each event of a session when it reaches the bus.
 
-So a session whose replica was killed has its line, too; one told twice, after a crash, may have two.
+So a session whose replica was killed has its line, too; an event published twice, after a crash, may have two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def write(event: Event) -> None:
-    """Takes note of an event of a session."""
+    """Log and count an event of a session."""
     match event.type:
         case events.STARTED:
             metrics.STARTED.inc()

@@ -1,4 +1,4 @@
-"""What players say of how watching was, as metrics."""
+"""Metrics of the quality of experience that players report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DROPPED = prometheus_client.Counter("player_dropped_frames", "Pictures that play
 
 
 def report(
-    playing: LocalSession,
+    local_session: LocalSession,
     *,
     startup_ms: int | None,
     stalls: int,
@@ -31,23 +31,23 @@ def report(
     dropped_frames: int,
     now: datetime | None = None,
 ) -> None:
-    """Takes a player's report; what it repeats counts once.
+    """Record a player's report; what it repeats counts once.
 
     Args:
-        playing: its session.
-        startup_ms: milliseconds from play to the first picture; None when that was told, or is not known.
+        local_session: its session.
+        startup_ms: milliseconds from play to the first picture; None when that was reported, or is not known.
         stalls: how often it waited for bytes.
         stall_ms: for how many milliseconds in all.
         dropped_frames: pictures not shown in time.
         now: the time, if not the clock's.
     """
-    told = playing.experience
-    if startup_ms is not None and not told.has_started:
-        told.has_started = True
+    reported = local_session.reported_qoe
+    if startup_ms is not None and not reported.has_started:
+        reported.has_started = True
         STARTUP.observe(startup_ms / 1000)
-    elapsed = (now or datetime.now(UTC)) - playing.session.started_at
+    elapsed = (now or datetime.now(UTC)) - local_session.session.started_at
     STALL_RATIO.observe(min(stall_ms / 1000 / max(elapsed.total_seconds(), stall_ms / 1000, 0.001), 1))
-    STALLS.inc(max(stalls - told.stalls, 0))
-    DROPPED.inc(max(dropped_frames - told.dropped_frames, 0))
-    told.stalls = max(told.stalls, stalls)
-    told.dropped_frames = max(told.dropped_frames, dropped_frames)
+    STALLS.inc(max(stalls - reported.stalls, 0))
+    DROPPED.inc(max(dropped_frames - reported.dropped_frames, 0))
+    reported.stalls = max(reported.stalls, stalls)
+    reported.dropped_frames = max(reported.dropped_frames, dropped_frames)

@@ -1,4 +1,4 @@
-"""How all sessions go, told from what the store knows. No I/O."""
+"""Sums and rates over all sessions, from what the store has. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.stream.slots import Session, State
 HOT = "ssd"
 _MBIT = 1e6 / 8
 _LONGEST_SEC = 120.0
-"""A look that is older says nothing of the rate now."""
+"""An older snapshot is not used: it would not give the current rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Summary(TypedDict):
 
 
 class SessionStatistics:
-    """What all sessions come to.
+    """Sums and rates over all sessions.
 
-    The rate of one is by how much its bytes grew since a look at least one tick ago: replicas tell of bytes once a
-    tick, so that looks closer than that would see steps. A session that was not there then has its mean.
+    The rate of a session is how much its bytes grew since a snapshot at least one tick ago: replicas report bytes once
+    a tick, so that closer snapshots would see steps. A session without such a snapshot has its mean rate.
 
     Args:
-        tick_sec: how often replicas tell, in seconds.
+        tick_sec: how often replicas report bytes, in seconds.
     """
 
     def __init__(self, tick_sec: float) -> None:
@@ -55,7 +55,7 @@ class SessionStatistics:
         self._newer: ByteSnapshot | None = None
 
     def rates(self, sessions: Sequence[Session], now: datetime, at: float | None = None) -> dict[str, float]:
-        """The rates of all sessions, in Mbit/s, by id.
+        """Return the rates of all sessions, in Mbit/s, by id.
 
         Args:
             sessions: all of them, as the store has them now.
@@ -63,32 +63,32 @@ class SessionStatistics:
             at: the same on a clock that never jumps, in seconds.
         """
         at = time.monotonic() if at is None else at
-        look = ByteSnapshot(at, {each.id: each.bytes_sent for each in sessions})
+        snapshot = ByteSnapshot(at, {each.id: each.bytes_sent for each in sessions})
         if self._newer is None or at - self._newer.at >= self._tick_sec:
-            self._older, self._newer = self._newer, look
+            self._older, self._newer = self._newer, snapshot
         before = self._older if self._older and at - self._older.at <= _LONGEST_SEC else None
         return {each.id: self._rate(each, before, at, now) for each in sessions}
 
     def summary(self, sessions: Sequence[Session], now: datetime) -> Summary:
-        """The sums and means over all sessions.
+        """Return the sums and means over all sessions.
 
         Args:
             sessions: all of them, as the store has them now.
             now: the time.
         """
-        playing = [each for each in sessions if each.state is State.ACTIVE]
-        sources = Counter(each.viewing.source for each in playing)
-        seconds = sum(max((now - each.started_at).total_seconds(), 0) for each in playing)
+        active = [each for each in sessions if each.state is State.ACTIVE]
+        sources = Counter(each.request.source for each in active)
+        seconds = sum(max((now - each.started_at).total_seconds(), 0) for each in active)
         return Summary(
-            active=len(playing),
-            queued=len(sessions) - len(playing),
-            users=len({each.viewing.user_id for each in sessions}),
+            active=len(active),
+            queued=len(sessions) - len(active),
+            users=len({each.request.user_id for each in sessions}),
             replicas=len({each.replica for each in sessions}),
-            bytes_sent=sum(each.bytes_sent for each in playing),
+            bytes_sent=sum(each.bytes_sent for each in active),
             bandwidth_mbps=round(sum(self.rates(sessions, now).values()), 3),
-            avg_duration_sec=round(seconds / max(len(playing), 1), 3),
+            avg_duration_sec=round(seconds / max(len(active), 1), 3),
             sources=dict(sources),
-            cache_hit_rate=round(sources[HOT] / max(len(playing), 1), 4),
+            cache_hit_rate=round(sources[HOT] / max(len(active), 1), 4),
         )
 
     @staticmethod

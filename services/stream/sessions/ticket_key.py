@@ -15,12 +15,12 @@ from services.stream.sessions.tickets import MIN_KEY_BYTES
 
 
 def load(path: Path) -> bytes:
-    """Reads the key: base64url of 32 bytes or more. One is made, readable by its owner only, when it is not there.
+    """Read the key: base64url of 32 bytes or more. Create one, readable by its owner only, when it is missing.
 
     Replicas that share a folder and start together get the same key.
 
     Raises:
-        SettingsError: it can't be read, or can't be made.
+        SettingsError: it can't be read or created.
     """
     try:
         if not path.exists():
@@ -43,7 +43,7 @@ def _create(path: Path) -> None:
             file.write(base64.urlsafe_b64encode(secrets.token_bytes(MIN_KEY_BYTES)).decode() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # Whole or not at all, and never over one that another replica was faster to make.
+        # Whole or not at all, and never over one that another replica created first.
         with contextlib.suppress(FileExistsError):
             os.link(name, path)
     finally:

@@ -1,4 +1,4 @@
-"""Play sessions, and what a store of slots may answer about them. No I/O."""
+"""Play sessions, their limits, and what a slot store may answer about them. No I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Kind(Enum):
     """How a session came to be."""
 
     EXPLICIT = "explicit"
-    """A player asked for it, and says when it is over. It may wait in the queue."""
+    """A player asked for it, and reports when it is over. It may wait in the queue."""
     IMPLICIT = "implicit"
     """Made for a bare `GET …/stream` of curl, VLC or a plain `<video>`. It never waits."""
 
@@ -27,7 +27,7 @@ class EndReason(Enum):
     """Why a session is no more."""
 
     ENDED = "ended"
-    """Its own player said so."""
+    """Its own player ended it."""
     REPLACED = "replaced"
     """The viewer took its place over with another device."""
     STOPPED = "stopped"
@@ -39,7 +39,7 @@ class EndReason(Enum):
     EXPIRED = "expired"
     """No sign of life for the idle time."""
     UNKNOWN = "unknown"
-    """Nothing is known of it, and there is no room for it now."""
+    """The store does not know it, and there is no room for it now."""
 
 
 class Scope(Enum):
@@ -51,7 +51,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many may watch, and for how long silence is taken for life.
+    """How many may watch, and after how long without a sign of life a session ends.
 
     Raises:
         ValueError: a limit is out of range.
@@ -87,7 +87,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
-    """Who wants to watch what, and on which device."""
+    """A request for a slot: which user wants to watch which video, on which device."""
 
     session_id: str
     """A UUID. Starting the same one twice is starting it once."""
@@ -106,21 +106,21 @@ class SessionRequest:
 class Session:
     """A play session as the store knows it. Times are the store's, to the millisecond."""
 
-    viewing: SessionRequest
+    request: SessionRequest
     state: State
     replica: str
-    """The process that last told of it."""
+    """The process that last renewed it."""
     started_at: datetime
     """When it got its slot or, of a queued one, when it began to wait."""
     seen_at: datetime
-    """Its last sign of life: bytes that flowed, a heartbeat, a queued viewer who asked."""
+    """Its last sign of life: bytes that flowed, a heartbeat, a poll by a queued viewer."""
     bytes_sent: int = 0
     """Body bytes sent by all replicas, as of their last renewals."""
 
     @property
     def id(self) -> str:
-        """The session's."""
-        return self.viewing.session_id
+        """Return the session's id."""
+        return self.request.session_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Renewal:
     """Seconds since this process last saw a sign of life of it. Not a time, as clocks differ."""
     is_finished: bool = False
     """Of an implicit one: its last answer here is complete, and this process sends nothing more of it before `start`
-    says that it may. When all processes that serve it have told so, it gives way to its client's next video."""
+    says that it may. When all processes that serve it have reported so, it gives way to its client's next video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """It is over: whoever serves it stops."""
+    """It is over: a replica that serves it stops."""
 
     reason: EndReason
 
@@ -171,7 +171,7 @@ class LimitReached:
     scope: Scope
     limit: int
     sessions: tuple[Session, ...]
-    """The viewer's own, waiting ones included: what stopping one of them would make room."""
+    """The viewer's own, waiting ones included: stopping one of them would make room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +182,14 @@ class Unavailable:
 
 
 SessionStatus = Active | Queued | Ended
-Outcome = Active | Queued | LimitReached | Unavailable
+StartResult = Active | Queued | LimitReached | Unavailable
 
 
 def to_ms(moment: datetime) -> int:
-    """Milliseconds since 1970-01-01 UTC."""
+    """Return milliseconds since 1970-01-01 UTC."""
     return round(moment.timestamp() * 1000)
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """The moment so many milliseconds after 1970-01-01 UTC."""
+    """Return the moment so many milliseconds after 1970-01-01 UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

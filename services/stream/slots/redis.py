@@ -1,9 +1,12 @@
 """The slots of all replicas, in Redis: each operation is one script, and one round trip.
 
-What the scripts do is in `lua/`, one file an operation behind `book.lua`. All keys are of one hash slot and never
-expire by themselves. The guarantee is Redis's own: with `appendfsync always` and `noeviction` nothing that was granted
-is forgotten. When Redis was away or paused, or lost its data, its clock shows a gap of more than two ticks; nothing new
-is granted for one idle time then, while replicas tell whom they serve.
+The scripts are in `lua/`, one file for each operation, preceded by `session_store.lua`. All keys are of one hash slot
+and never expire by themselves. The guarantee is Redis's own: with `appendfsync always` and `noeviction` nothing that
+was granted is forgotten. When Redis was away or paused, or lost its data, its clock shows a gap of more than two ticks;
+nothing new is granted for one idle time then, while replicas report which sessions they serve.
+
+Names of keys and of stored fields are a contract between releases: during a rolling update old and new replicas share
+one Redis.
 """
 
 from __future__ import annotations
@@ -13,17 +16,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
-from redis.exceptions import NoScriptError, RedisError
 
 from kit.audit import Admin
-from services.stream.slots import Outgoing, SlotsUnavailable
-from services.stream.slots.events import NOBODY, TraceContext
+from kit.redis import RedisClient, RedisUnavailableError
+from services.stream.slots.events import NO_REQUEST, TraceContext
 from services.stream.slots.models import (
     Active,
     Ended,
@@ -31,23 +30,25 @@ from services.stream.slots.models import (
     Kind,
     LimitReached,
     Limits,
-    Outcome,
     Queued,
     Renewal,
     Scope,
     Session,
     SessionRequest,
     SessionStatus,
+    StartResult,
     State,
     Unavailable,
 )
-from services.stream.slots.rows import (
+from services.stream.slots.port import Outgoing, SlotsUnavailableError
+from services.stream.slots.redis_batch import BATCH, StartBatcher
+from services.stream.slots.redis_rows import (
     read_by_age,
     read_event,
-    read_place,
+    read_position,
     read_session,
     renewal_arguments,
-    viewing_arguments,
+    request_arguments,
 )
 
 log = structlog.get_logger()
@@ -56,10 +57,8 @@ DEADLINE_SEC = 2.0
 """For one operation, connecting and trying again included."""
 CONNECTIONS = 8
 """Redis does one thing at a time: more would only wait there instead of here."""
-BATCH = 100
-"""Sessions told of, or asked for, at a time: others get their turn after a few milliseconds."""
-OWED = 1000
-"""Sessions whose end is remembered while Redis is away; of more than those the oldest run out by themselves."""
+MAX_PENDING_STOPS = 1000
+"""Stops that are remembered while Redis is away; of more than those the oldest sessions expire by themselves."""
 KEYS = (
     "clock",
     "leases",
@@ -76,7 +75,7 @@ _LUA = Path(__file__).with_name("lua")
 
 
 class _Script(Enum):
-    """The operations; each is a file."""
+    """The operations; each is a file in `lua/`."""
 
     START = "start"
     RENEW = "renew"
@@ -85,31 +84,14 @@ class _Script(Enum):
     GET = "get"
     ALL = "all"
     PENDING = "pending"
-    OPENS = "opens"
-
-
-class _Start(NamedTuple):
-    """A start that waits to be asked for, or for its answer."""
-
-    arguments: tuple[str | int, ...]
-    reply: asyncio.Future[Any]
-
-    def answer(self, reply: object) -> None:
-        """Gives the answer to who still wants it."""
-        if not self.reply.done():
-            self.reply.set_result(reply)
-
-    def fail(self, error: SlotsUnavailable) -> None:
-        """Says that there is none."""
-        if not self.reply.done():
-            self.reply.set_exception(error)
+    SECONDS_UNTIL_ACCEPTING = "seconds_until_accepting"
 
 
 class RedisSlots:
-    """Answers `SlotStore` from Redis.
+    """Implement `SlotStore` with Redis.
 
     A start or a stop whose answer did not come may have happened. It is remembered, and the next renewal that gets
-    through sees to it that the session is over: nobody plays it, and it would hold its slot for the idle time.
+    through ends the session: it is not played, and would hold its slot for the idle time.
 
     Args:
         url: `redis://…` or `rediss://…`.
@@ -120,35 +102,21 @@ class RedisSlots:
 
     is_shared = True
     server_time: ClassVar[str] = (_LUA / "time.lua").read_text()
-    """Lua that defines `server_time`, so that tests can tell the time to the very scripts that run in production."""
+    """Lua that defines `server_time`, so that tests can set the time of the very scripts that run in production."""
 
     def __init__(self, url: str, limits: Limits, *, replica: str, prefix: str = "marquee:slots") -> None:
         self.limits = limits
         self._keys = [f"{{{prefix}}}:{name}" for name in KEYS]
-        self._owed: dict[str, tuple[str, str]] = {}
-        """Sessions that must not go on: why, and whose they must be (empty: anybody's)."""
-        self._starts: list[_Start] = []
-        """Those that wait to be asked for."""
-        self._asking: set[asyncio.Task[None]] = set()
-        self._redis = Redis.from_pool(
-            ConnectionPool.from_url(
-                url,
-                # `_within_deadline` bounds all of it. With a bound of its own the client writes by `asyncio.wait_for`,
-                # which before Python 3.12 may lose a cancellation: a loop would go on after it was told to stop.
-                socket_timeout=None,
-                socket_connect_timeout=DEADLINE_SEC,
-                # A connection kept from before Redis restarted fails at its first use. Trying once more is safe: every
-                # operation done twice is done once.
-                retry=Retry(ConstantBackoff(0.02), 1),
-                decode_responses=True,
-            )
-        )
-        # Not a pool that makes its users wait: that would serve whoever comes at the right moment first.
-        self._turns = asyncio.Semaphore(CONNECTIONS)
-        book = self.server_time + (_LUA / "book.lua").read_text()
+        self._pending_stops: dict[str, tuple[str, str]] = {}
+        """Sessions that must not go on, by id: the reason, and the user they must be of (empty: any)."""
+        # A retry is safe: every operation is idempotent.
+        self._client = RedisClient(url, deadline_sec=DEADLINE_SEC, connections=CONNECTIONS, retry_after_sec=0.02)
+        self._redis = self._client.redis
+        common = self.server_time + (_LUA / "session_store.lua").read_text()
         self._scripts = {
-            each: self._redis.register_script(book + (_LUA / f"{each.value}.lua").read_text()) for each in _Script
+            each: self._redis.register_script(common + (_LUA / f"{each.value}.lua").read_text()) for each in _Script
         }
+        self._starts = StartBatcher(self._redis, self._scripts[_Script.START], self._keys, self._within_deadline)
         times = limits.idle_sec, limits.gap_sec, limits.tombstone_sec
         self._header: tuple[str | int, ...] = (
             *(round(sec * 1000) for sec in times),
@@ -156,44 +124,45 @@ class RedisSlots:
             replica,
         )
 
-    async def start(self, viewing: SessionRequest, *, instead_of: str | None = None) -> Outcome:
-        """See `SlotStore`."""
-        waits = viewing.kind is Kind.EXPLICIT
+    async def start(self, request: SessionRequest, *, instead_of: str | None = None) -> StartResult:
+        """Implement `SlotStore`."""
+        may_wait = request.kind is Kind.EXPLICIT
+        own = (*request_arguments(request), int(may_wait), instead_of or "")
         try:
-            reply = await self._start(*viewing_arguments(viewing), int(waits), instead_of or "")
-        except SlotsUnavailable:
-            self._give_up(viewing)
+            reply = await self._starts.run(self._arguments(own, TraceContext.current()))
+        except SlotsUnavailableError:
+            self._stop_if_started(request)
             return Unavailable(self.limits.tick_sec)
         except asyncio.CancelledError:
-            self._give_up(viewing)
+            self._stop_if_started(request)
             raise
         match reply:
-            case ["refused", scope, limit, rows]:
+            case ["limit_reached", scope, limit, rows]:
                 return LimitReached(Scope(scope), limit, tuple(read_by_age(rows)))
             case ["unavailable", milliseconds]:
                 return Unavailable(milliseconds / 1000)
-            case ["there", row]:
-                return self._present(row)
+            case ["live", row]:
+                return self._read_live(row)
             case _:
-                raise AssertionError(f"an answer of start.lua that was not agreed on: {reply!r}")
+                raise AssertionError(f"start.lua gave an unknown reply: {reply!r}")
 
     async def renew(self, batch: Sequence[Renewal]) -> Mapping[str, SessionStatus]:
-        """See `SlotStore`."""
-        standings: dict[str, SessionStatus] = {}
-        for begin in range(0, max(len(batch), len(self._owed), 1), BATCH):
+        """Implement `SlotStore`."""
+        statuses: dict[str, SessionStatus] = {}
+        for begin in range(0, max(len(batch), len(self._pending_stops), 1), BATCH):
             some = batch[begin : begin + BATCH]
-            owed = dict(list(self._owed.items())[:BATCH])
+            stops = dict(list(self._pending_stops.items())[:BATCH])
             reply = await self._run(
                 _Script.RENEW,
-                len(owed),
-                *(text for session_id, terms in owed.items() for text in (session_id, *terms)),
+                len(stops),
+                *(text for session_id, stop in stops.items() for text in (session_id, *stop)),
                 *(argument for renewal in some for argument in renewal_arguments(renewal)),
             )
-            for session_id in owed:
-                self._owed.pop(session_id, None)
-            for renewal, standing in zip(some, reply, strict=True):
-                standings[renewal.session.id] = self._standing(standing)
-        return standings
+            for session_id in stops:
+                self._pending_stops.pop(session_id, None)
+            for renewal, row in zip(some, reply, strict=True):
+                statuses[renewal.session.id] = self._read_status(row)
+        return statuses
 
     async def stop(
         self,
@@ -204,148 +173,90 @@ class RedisSlots:
         bytes_sent: int | None = None,
         by: Admin | None = None,
     ) -> Session | None:
-        """See `SlotStore`."""
-        told = "" if bytes_sent is None else bytes_sent
+        """Implement `SlotStore`."""
+        sent = "" if bytes_sent is None else bytes_sent
         admin = (by.user_id, by.address) if by else ("", "")
-        arguments = session_id, reason.value, user_id or "", told, *admin
+        arguments = session_id, reason.value, user_id or "", sent, *admin
         try:
-            row = await self._run(_Script.STOP, *arguments, cause=TraceContext.here())
-        except (SlotsUnavailable, asyncio.CancelledError):
-            self._owe(session_id, reason, user_id or "")
+            row = await self._run(_Script.STOP, *arguments, trace=TraceContext.current())
+        except (SlotsUnavailableError, asyncio.CancelledError):
+            self._queue_stop(session_id, reason, user_id or "")
             raise
         return read_session(row) if row else None
 
     async def fail(self, session_id: str, error_code: str, error_message: str) -> None:
-        """See `SlotStore`."""
-        await self._run(_Script.FAIL, session_id, error_code, error_message, cause=TraceContext.here())
+        """Implement `SlotStore`."""
+        await self._run(_Script.FAIL, session_id, error_code, error_message, trace=TraceContext.current())
 
     async def get(self, session_id: str) -> SessionStatus:
-        """See `SlotStore`."""
-        return self._standing(await self._run(_Script.GET, session_id))
+        """Implement `SlotStore`."""
+        return self._read_status(await self._run(_Script.GET, session_id))
 
     async def of_user(self, user_id: str) -> list[Session]:
-        """See `SlotStore`."""
+        """Implement `SlotStore`."""
         return read_by_age(await self._run(_Script.ALL, user_id))
 
     async def all(self) -> list[Session]:
-        """See `SlotStore`."""
+        """Implement `SlotStore`."""
         rows = await self._run(_Script.ALL, "")
-        playing = [row for row in rows if not read_place(row)]
-        return [*read_by_age(playing), *map(read_session, sorted(filter(read_place, rows), key=read_place))]
+        playing = [row for row in rows if not read_position(row)]
+        return [*read_by_age(playing), *map(read_session, sorted(filter(read_position, rows), key=read_position))]
 
-    async def opens_in(self) -> float:
-        """See `SlotStore`."""
-        return int(await self._run(_Script.OPENS)) / 1000
+    async def seconds_until_accepting(self) -> float:
+        """Implement `SlotStore`."""
+        return int(await self._run(_Script.SECONDS_UNTIL_ACCEPTING)) / 1000
 
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
-        """See `SlotStore`."""
+        """Implement `SlotStore`."""
         entries = await self._run(_Script.PENDING, limit, after)
         return [
             Outgoing(receipt, read_event(dict(zip(flat[::2], flat[1::2], strict=True)))) for receipt, flat in entries
         ]
 
     async def acknowledge(self, receipts: Collection[str]) -> None:
-        """See `SlotStore`."""
+        """Implement `SlotStore`."""
         if receipts:
             await self._within_deadline(partial(self._redis.xdel, self._keys[KEYS.index("events")], *receipts))
 
     async def ping(self) -> None:
-        """See `SlotStore`."""
+        """Implement `SlotStore`."""
         await self._within_deadline(self._redis.ping)
 
     async def close(self) -> None:
-        """See `SlotStore`."""
-        await self._redis.aclose()
+        """Implement `SlotStore`."""
+        await self._client.close()
 
-    def _give_up(self, viewing: SessionRequest) -> None:
+    def _stop_if_started(self, request: SessionRequest) -> None:
         # The next request of an implicit session finds the one that may have started, and goes on with it.
-        if viewing.kind is Kind.EXPLICIT:
-            self._owe(viewing.session_id, EndReason.ENDED, "")
+        if request.kind is Kind.EXPLICIT:
+            self._queue_stop(request.session_id, EndReason.ENDED, "")
 
-    def _owe(self, session_id: str, reason: EndReason, user_id: str) -> None:
-        self._owed[session_id] = reason.value, user_id
-        if len(self._owed) > OWED:
-            del self._owed[next(iter(self._owed))]
+    def _queue_stop(self, session_id: str, reason: EndReason, user_id: str) -> None:
+        self._pending_stops[session_id] = reason.value, user_id
+        if len(self._pending_stops) > MAX_PENDING_STOPS:
+            del self._pending_stops[next(iter(self._pending_stops))]
 
-    async def _start(self, *arguments: str | int) -> Any:
-        """Runs start.lua. Those who come together ask together: a rush would pay the way to Redis a viewer each."""
-        start = _Start(self._arguments(arguments, TraceContext.here()), asyncio.get_running_loop().create_future())
-        self._starts.append(start)
-        if len(self._starts) == 1:
-            self._ask_soon()
-        return await start.reply
-
-    def _ask_soon(self) -> None:
-        asking = asyncio.create_task(self._ask_together())
-        self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
-
-    async def _ask_together(self) -> None:
-        """Asks for the starts that wait. Each is decided alone, in their order."""
-        waiting, self._starts = self._starts[:BATCH], self._starts[BATCH:]
-        if self._starts:
-            self._ask_soon()
-        # Who has given up by now gets no slot.
-        starts = [each for each in waiting if not each.reply.done()]
-        reason = SlotsUnavailable("not answered")
-        try:
-            await self._within_deadline(partial(self._ask_for, starts))
-        except SlotsUnavailable as error:
-            reason = error
-        finally:
-            # Whatever happened: nobody waits for ever.
-            for start in starts:
-                start.fail(reason)
-
-    async def _ask_for(self, starts: Sequence[_Start]) -> None:
-        script = self._scripts[_Script.START]
-        if unknown := await self._evaluate(script.sha, starts):
-            # Redis was emptied, or is another one.
-            await self._redis.script_load(script.script)
-            await self._evaluate(script.sha, unknown)
-
-    async def _evaluate(self, sha: str, starts: Sequence[_Start]) -> list[_Start]:
-        """One round trip. Answers those that Redis has no script for."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for start in starts:
-            pipeline.evalsha(sha, len(self._keys), *self._keys, *start.arguments)
-        unknown, failures = [], set[str]()
-        for start, reply in zip(starts, await pipeline.execute(raise_on_error=False), strict=True):
-            if isinstance(reply, NoScriptError):
-                unknown.append(start)
-            elif isinstance(reply, RedisError):
-                failures.add(repr(reply))
-                start.fail(SlotsUnavailable(repr(reply)))
-            else:
-                start.answer(reply)
-        for reason in failures:
-            log.warning("slots_unavailable", reason=reason)
-        return unknown
-
-    async def _run(self, script: _Script, *arguments: str | int, cause: TraceContext = NOBODY) -> Any:
+    async def _run(self, script: _Script, *arguments: str | int, trace: TraceContext = NO_REQUEST) -> Any:
         return await self._within_deadline(
-            partial(self._scripts[script], self._keys, self._arguments(arguments, cause))
+            partial(self._scripts[script], self._keys, self._arguments(arguments, trace))
         )
 
-    def _arguments(self, own: tuple[str | int, ...], cause: TraceContext) -> tuple[str | int, ...]:
-        return (*self._header, cause.traceparent, cause.request_id, *own)
+    def _arguments(self, own: tuple[str | int, ...], trace: TraceContext) -> tuple[str | int, ...]:
+        return (*self._header, trace.traceparent, trace.request_id, *own)
 
     async def _within_deadline(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            async with asyncio.timeout(DEADLINE_SEC), self._turns:
-                return await operation()
-        except (RedisError, OSError, RuntimeError) as error:
-            # A deadline that passes is an OSError. A RuntimeError is how uvloop says that a connection kept from before
-            # was reset meanwhile; the client has dropped it by now.
-            log.warning("slots_unavailable", reason=repr(error))
-            raise SlotsUnavailable(repr(error)) from error
+            return await self._client.run(operation)
+        except RedisUnavailableError as error:
+            log.warning("slots_unavailable", reason=str(error))
+            raise SlotsUnavailableError(str(error)) from error
 
-    def _standing(self, reply: Any) -> SessionStatus:
-        kind, told = reply
-        return Ended(EndReason(told)) if kind == "gone" else self._present(told)
+    def _read_status(self, reply: Any) -> SessionStatus:
+        kind, value = reply
+        return Ended(EndReason(value)) if kind == "ended" else self._read_live(value)
 
-    def _present(self, row: Any) -> Active | Queued:
+    def _read_live(self, row: Any) -> Active | Queued:
         session = read_session(row)
         if session.state is State.ACTIVE:
             return Active(session)
-        return Queued(session, read_place(row), self.limits.tick_sec)
+        return Queued(session, read_position(row), self.limits.tick_sec)

@@ -1,7 +1,6 @@
-"""Tier 1: what catalog knows of videos, asked for once and kept for a while, here and in Redis for all replicas."""
+"""Tier 1: what catalog answered about videos, cached in memory and, shared by all replicas, in Redis."""
 
-from services.stream.clients.catalog import ask_catalog
 from services.stream.sources.cache import Fetch, SharedSources, SourceCache
 from services.stream.sources.redis import RedisSources
 
-__all__ = ["Fetch", "RedisSources", "SharedSources", "SourceCache", "ask_catalog"]
+__all__ = ["Fetch", "RedisSources", "SharedSources", "SourceCache"]

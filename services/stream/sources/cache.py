@@ -1,4 +1,4 @@
-"""What catalog knows of a video, asked for once and kept for a while."""
+"""Cache what catalog answers about the sources of videos."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ from services.stream.domain import Source
 
 CAPACITY = 10_000
 LOOKUPS = prometheus_client.Counter(
-    "stream_metadata_lookups_total", "Questions for a video's facts that were not answered by the hot path.", ["answer"]
+    "stream_metadata_lookups_total", "Look-ups of a video's source that the fast path did not answer.", ["answer"]
 )
 """By where the answer was: `memory`, `redis`, or `catalog` when neither had it."""
 
 Fetch = Callable[[str], Awaitable[Source]]
+"""Asks catalog for the source of a video, by the video's id; raises ApiError."""
 
 
 class SharedSources(Protocol):
-    """What replicas share of what they learnt."""
+    """A cache of sources that all replicas share."""
 
     async def get(self, video_id: str, fetch: Fetch) -> tuple[Source, float]:
-        """A source, and for how many seconds more it may be kept; `fetch` gets it where nobody has it.
+        """Return a source and for how many seconds more it may be kept; call `fetch` when no replica has it.
 
-        However many replicas ask at a time, one of them fetches. Raises what `fetch` raises, and nothing of its own.
+        However many replicas ask at a time, one of them fetches. Raises what `fetch` raises, and nothing else.
         """
 
     async def forget(self, video_id: str) -> None:
-        """No replica gets from here what was known of a video before, also not by a fetch under way. Never raises."""
+        """Drop the source of a video for all replicas; a fetch under way is not stored. Never raises."""
 
-    def distrust(self) -> None:
-        """From now on this replica takes nothing from here that was known before."""
+    def invalidate_older(self) -> None:
+        """Have this replica ignore everything that was stored before now."""
 
     async def close(self) -> None:
-        """Lets go of connections."""
+        """Close connections."""
 
 
 class SourceCache:
-    """Keeps sources for a limited time; however many ask for one that is not here, it is fetched once.
+    """Keep the sources of videos for a limited time; concurrent look-ups of one video share a fetch.
 
-    Failures are not kept. A fetch that was under way when its video changed still answers those who wait for it, but
-    its result is not kept and nobody new joins it.
+    It is asked by the id of a video, because that is what URLs and events name; everything that is kept about the bytes
+    is keyed by the asset id in its answer. Another kind of asset has a cache of its own (ADR 21).
+
+    Failures are not kept. A fetch that was under way when its video changed still answers its callers, but
+    its result is not kept and no later caller joins it.
 
     Args:
-        fetch: gets a source.
-        ttl_sec: how long one is kept.
-        capacity: how many are kept; the one not used for longest goes first.
-        shared: what other replicas know; None where there are none.
+        fetch: asks catalog.
+        ttl_sec: how long a source is kept.
+        capacity: how many are kept; the least recently used one goes first.
+        shared: the cache of all replicas; None where there is none.
     """
 
     def __init__(
@@ -63,47 +67,47 @@ class SourceCache:
         self._fetches = SingleFlight[str, Source]()
 
     async def get(self, video_id: str) -> Source:
-        """The source of a video. Raises what `fetch` raises."""
-        if known := self.known(video_id):
+        """Return the source of a video. Raises what `fetch` raises."""
+        if source := self.get_cached(video_id):
             LOOKUPS.labels("memory").inc()
             self._kept.get(video_id)  # counts as a use
-            return known
+            return source
         return await self._fetches.run(video_id, lambda: self._fill(video_id))
 
-    def known(self, video_id: str) -> Source | None:
-        """The source of a video if it is here; None says nothing."""
-        known = self._kept.peek(video_id)
-        return known[0] if known and time.monotonic() < known[1] else None
+    def get_cached(self, video_id: str) -> Source | None:
+        """Look up a source in memory. None means a cache miss."""
+        entry = self._kept.peek(video_id)
+        return entry[0] if entry and time.monotonic() < entry[1] else None
 
     async def forget(self, video_id: str) -> None:
-        """Forgets a video that has changed, also where replicas share what they know."""
+        """Drop a video that has changed, also from what replicas share."""
         self._drop(video_id)
         if self._shared:
             await self._shared.forget(video_id)
-            # What was asked of the others before they forgot may be on its way still.
+            # An answer from before the shared cache forgot may be on its way still.
             self._drop(video_id)
 
     def clear(self) -> None:
-        """Forgets everything: changes may have been missed."""
+        """Drop everything: events may have been missed."""
         self._kept.clear()
         self._fetches.clear()
         if self._shared:
-            self._shared.distrust()
+            self._shared.invalidate_older()
 
     def _drop(self, video_id: str) -> None:
         self._kept.pop(video_id)
         self._fetches.forget(video_id)
 
     async def _fill(self, video_id: str) -> Source:
-        asked_at = time.monotonic()
+        started_at = time.monotonic()
         if self._shared:
-            source, for_sec = await self._shared.get(video_id, self._ask)
+            source, for_sec = await self._shared.get(video_id, self._fetch_counted)
         else:
-            source, for_sec = await self._ask(video_id), self._ttl_sec
+            source, for_sec = await self._fetch_counted(video_id), self._ttl_sec
         if self._fetches.is_current(video_id):
-            self._kept.put(video_id, (source, asked_at + for_sec))
+            self._kept.put(video_id, (source, started_at + for_sec))
         return source
 
-    async def _ask(self, video_id: str) -> Source:
+    async def _fetch_counted(self, video_id: str) -> Source:
         LOOKUPS.labels("catalog").inc()
         return await self._fetch(video_id)

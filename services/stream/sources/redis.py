@@ -1,9 +1,9 @@
-"""What replicas share of what catalog told them, in Redis: of many that want to know, one asks.
+"""Share among replicas, in Redis, what catalog answered: of many replicas that need a source, one fetches it.
 
-An entry counts while it bears the token of its video. Whoever is to ask catalog is given the token first, and what it
-brings is taken only if the token is the same still: a change in between has made a new one. Redis may be away at any
-time. Then each replica asks for itself; and one that could not have a video forgotten there, or may have missed that
-there was something to forget, takes nothing from there that was asked for before, by the clock of Redis.
+An entry counts while it bears the token of its video. The replica that fetches is given the token first, and its result
+is stored only if the token is still the same: a change in between has set a new one. Redis may be away at any time.
+Then each replica fetches for itself; and a replica that could not invalidate a video there, or may have missed that one
+changed, ignores everything that was stored before, by the clock of Redis.
 """
 
 from __future__ import annotations
@@ -16,28 +16,25 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
-from redis.exceptions import RedisError
 
 from kit.ids import derived_id, new_id
-from services.stream.domain import Source
+from kit.redis import RedisClient, RedisUnavailableError
+from services.stream.domain import AssetKind, Source
 from services.stream.sources.cache import LOOKUPS, Fetch
 
 log = structlog.get_logger()
 
 DEADLINE_SEC = 0.5
-"""For one operation. Then catalog is asked as if there were no Redis."""
+"""Time limit of one operation. After that, catalog is asked as if there were no Redis."""
 AWAY_SEC = 1.0
-"""For so long Redis is left alone after it has failed."""
+"""How long Redis is not called after it has failed."""
 LEASE_SEC = 1.0
-"""How long others wait for the one that asks; one that dies holds them up no longer."""
+"""How long others wait for the replica that fetches; one that dies delays them no longer."""
 POLL_SEC = 0.02
-"""How often they look whether the answer is there."""
+"""How often they look whether the result is there."""
 TOKEN_SEC = 3600
 """Life of a video's token. Longer than any fetch."""
 CONNECTIONS = 4
@@ -45,118 +42,115 @@ _LUA = Path(__file__).with_name("lua")
 _FIELDS = tuple(field.name for field in fields(Source))
 
 
-class _UnavailableError(Exception):
-    """Redis can't be asked now."""
+class _Lease(NamedTuple):
+    """The right to fetch a source, and store it."""
+
+    lookup_id: str
+    token: str
+    """The video's when the lease was given."""
+    at_ms: int
+    """When that was, by the clock of Redis."""
 
 
 class RedisSources:
-    """Answers `SharedSources` from Redis.
+    """`SharedSources` in Redis.
 
     Args:
         url: `redis://…` or `rediss://…`.
         ttl_sec: how long an entry is kept.
+        kind: of the assets that are shared.
         prefix: begins the names of all keys.
     """
 
-    def __init__(self, url: str, ttl_sec: float, *, prefix: str = "marquee:sources") -> None:
+    def __init__(
+        self, url: str, ttl_sec: float, *, kind: AssetKind = AssetKind.SOURCE, prefix: str = "marquee:sources"
+    ) -> None:
         self._ttl_sec = ttl_sec
-        # Releases that know other facts share none.
-        self._prefix = f"{{{prefix}}}:{derived_id(*_FIELDS)[:8]}"
-        self._redis = Redis.from_pool(
-            ConnectionPool.from_url(
-                url,
-                # `_run` bounds all of it.
-                socket_timeout=None,
-                socket_connect_timeout=DEADLINE_SEC,
-                # A connection kept from before Redis restarted fails at its first use.
-                retry=Retry(ConstantBackoff(0.01), 1),
-                decode_responses=True,
-            )
-        )
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        # Releases whose `Source` has other fields share nothing, so that each can read what it finds.
+        self._prefix = f"{{{prefix}}}:{derived_id(*_FIELDS)[:8]}:{kind}"
+        self._client = RedisClient(url, deadline_sec=DEADLINE_SEC, connections=CONNECTIONS, retry_after_sec=0.01)
         common = (_LUA / "token.lua").read_text()
-        self._ask, self._tell, self._forget, self._time = (
-            self._redis.register_script(common + (_LUA / f"{name}.lua").read_text())
-            for name in ("ask", "tell", "forget", "time")
+        self._look_up, self._store, self._invalidate, self._time = (
+            self._client.script(common + (_LUA / f"{name}.lua").read_text())
+            for name in ("look_up", "store", "invalidate", "time")
         )
         self._away_until = 0.0
-        self._distrusted = 0
+        self._invalidations = 0
         self._not_before_ms: int | None = None
-        """What was asked for before is not believed; None while that moment is yet to be found out."""
+        """Entries stored before this time are ignored; None while the time is yet to be read from Redis."""
 
     async def get(self, video_id: str, fetch: Fetch) -> tuple[Source, float]:
-        """See `SharedSources`."""
+        """Implement `SharedSources`."""
         try:
             return await self._get(video_id, fetch)
-        except _UnavailableError:
+        except RedisUnavailableError:
             return await fetch(video_id), self._ttl_sec
 
     async def forget(self, video_id: str) -> None:
-        """See `SharedSources`."""
+        """Implement `SharedSources`."""
         try:
-            await self._run(partial(self._forget, self._keys(video_id), (new_id(), TOKEN_SEC * 1000)))
-        except _UnavailableError:
-            self.distrust()
+            await self._run(partial(self._invalidate, self._keys(video_id), (new_id(), TOKEN_SEC * 1000)))
+        except RedisUnavailableError:
+            self.invalidate_older()
 
-    def distrust(self) -> None:
-        """See `SharedSources`."""
-        self._distrusted += 1
+    def invalidate_older(self) -> None:
+        """Implement `SharedSources`."""
+        self._invalidations += 1
         self._not_before_ms = None
 
     async def close(self) -> None:
-        """See `SharedSources`."""
-        await self._redis.aclose()
+        """Implement `SharedSources`."""
+        await self._client.close()
 
     async def _get(self, video_id: str, fetch: Fetch) -> tuple[Source, float]:
         keys = self._keys(video_id)
-        asker = new_id()
+        lookup_id = new_id()
         give_up_at = time.monotonic() + 2 * LEASE_SEC
         while time.monotonic() < give_up_at:
-            arguments = asker, round(LEASE_SEC * 1000), TOKEN_SEC * 1000, await self._not_before()
-            match await self._run(partial(self._ask, keys, arguments)):
-                case ["known", facts, left_ms]:
+            arguments = lookup_id, round(LEASE_SEC * 1000), TOKEN_SEC * 1000, await self._not_before()
+            match await self._run(partial(self._look_up, keys, arguments)):
+                case ["known", text, left_ms]:
                     LOOKUPS.labels("redis").inc()
-                    return _source(facts), max(left_ms, 0) / 1000
+                    return _parse(text), max(left_ms, 0) / 1000
                 case ["fetch", token, now_ms]:
-                    return await self._fetch(partial(fetch, video_id), keys, (asker, token, now_ms))
+                    return await self._fetch(partial(fetch, video_id), keys, _Lease(lookup_id, token, now_ms))
             await asyncio.sleep(POLL_SEC)
-        raise _UnavailableError
+        raise RedisUnavailableError("no answer from the replica that asks catalog")
 
     async def _fetch(
-        self, fetch: Callable[[], Awaitable[Source]], keys: list[str], given: tuple[str, str, int]
+        self, fetch: Callable[[], Awaitable[Source]], keys: list[str], lease: _Lease
     ) -> tuple[Source, float]:
-        facts = ""
+        text = ""
         try:
             source = await fetch()
-            facts = json.dumps(asdict(source))
+            text = json.dumps(asdict(source))
         finally:
-            with suppress(_UnavailableError):
-                await self._run(partial(self._tell, keys, (*given, facts, round(self._ttl_sec * 1000))))
+            with suppress(RedisUnavailableError):
+                await self._run(partial(self._store, keys, (*lease, text, round(self._ttl_sec * 1000))))
         return source, self._ttl_sec
 
     async def _not_before(self) -> int:
         while self._not_before_ms is None:
-            distrusted = self._distrusted
+            invalidations = self._invalidations
             now_ms = int(await self._run(partial(self._time, [])))
-            # What came to be distrusted while the clock was asked may be later than that.
-            if distrusted == self._distrusted:
+            # An invalidation that came while the clock was read may be later than that.
+            if invalidations == self._invalidations:
                 self._not_before_ms = now_ms
         return self._not_before_ms
 
     def _keys(self, video_id: str) -> list[str]:
-        return [f"{self._prefix}:{kind}:{video_id}" for kind in ("entry", "token", "lease")]
+        return [f"{self._prefix}:{name}:{video_id}" for name in ("entry", "token", "lease")]
 
     async def _run(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         if time.monotonic() < self._away_until:
-            raise _UnavailableError
+            raise RedisUnavailableError("left alone after a failure")
         try:
-            async with asyncio.timeout(DEADLINE_SEC), self._turns:
-                return await operation()
-        except (RedisError, OSError, RuntimeError) as error:  # for the last two, see `slots.redis`
+            return await self._client.run(operation)
+        except RedisUnavailableError as error:
             self._away_until = time.monotonic() + AWAY_SEC
-            log.warning("sources_redis_away", reason=repr(error))
-            raise _UnavailableError from error
+            log.warning("sources_redis_away", reason=str(error))
+            raise
 
 
-def _source(facts: str) -> Source:
-    return Source(**json.loads(facts))
+def _parse(text: str) -> Source:
+    return Source(**json.loads(text))

@@ -1,1 +1,1 @@
-"""Where the bytes of videos lie (tier 4): one port, and an adapter for each kind of place."""
+"""The stores of original files (tier 4): one port, and an adapter for each kind of store."""

@@ -1,4 +1,4 @@
-"""Originals on a disk, or on a share that is mounted: the platform's own, and films served from where they lie."""
+"""Originals on a disk, or on a share that is mounted: the platform's own, and imported films."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class FolderStore:
     """A folder of originals.
 
     Args:
-        files: opens what is there.
-        locate: where a source's original is; it may raise BadReference.
+        files: opens its files.
+        locate: returns the path of a source's original; it may raise InvalidReferenceError.
     """
 
     def __init__(self, files: OpenFileCache, locate: Callable[[Source], Path]) -> None:
@@ -24,38 +24,38 @@ class FolderStore:
         self._locate = locate
 
     async def open(self, source: Source) -> OpenFile:
-        """Opens the original.
+        """Open the original.
 
         Raises:
             OSError: it is not there, not readable, or not a regular file.
-            BadReference: it is no reference to this store.
+            InvalidReferenceError: it is no reference to this store.
         """
         return await self._files.open(self._locate(source))
 
     async def ping(self) -> None:
-        """Raises OSError when the store's root can't be read."""
+        """Raise OSError when the store's root can't be read."""
         await self._files.ping()
 
     def close(self) -> None:
-        """Lets all files go, and ends the threads once they have finished what they are doing."""
+        """Drop all files, and end the threads once they have finished their work."""
         self._files.close()
 
 
 def own_folder(root: Path, threads: int) -> FolderStore:
-    """The media store, mounted at a folder.
+    """Return the store of the media store, mounted at a folder.
 
     Args:
         root: the folder.
-        threads: reads that may wait for each of its devices.
+        threads: how many reads may wait for each of its devices.
     """
     store = MediaStore(root)
     return FolderStore(OpenFileCache(root, threads), lambda source: store.path(source.reference))
 
 
 def import_folder(root: Path, threads: int) -> FolderStore:
-    """Films that were registered where they lie.
+    """Return the store of imported films, which are served from where they lie.
 
-    Others write there, so no symbolic link is followed: one could lead out of the folder.
+    Other programs write there, so no symbolic link is followed: one could lead out of the folder.
     """
 
     def locate(source: Source) -> Path:

@@ -1,6 +1,6 @@
-"""Where the originals of videos lie (tier 4): one port, and an adapter for each kind of place.
+"""The port that all stores of media files implement.
 
-A copy nearer by (tier 2) is behind the same port: it wraps a store, and gives files with the same `state`.
+The hot cache (tier 2) is behind the same port: it wraps a store, and opens copies with the same `state`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from services.stream.domain import Source
 from services.stream.storage.virtual_file_cache import File, Identity
 
 Tier = Literal["ssd", "nas", "remote"]
-"""How far the bytes come: a copy on this machine's disk, the mounted store, another machine's HTTP or S3."""
+"""Where the bytes come from: a copy on this machine's disk, the mounted store, another machine's HTTP or S3."""
 
 
 class StoredFile(Protocol):
-    """One state of a video's bytes, shared by all who send it. It needs no closing: drop it.
+    """One state of an asset's bytes, shared by all responses that send it. It needs no closing: drop it.
 
-    It stands for that state only: when the original changes, reading fails rather than give bytes of another one.
+    It stands for that state only: when the original changes, reading fails rather than return bytes of another state.
     """
 
     @property
     def tier(self) -> Tier:
-        """Where its bytes come from."""
+        """The tier that its bytes come from."""
 
     @property
     def size(self) -> int:
@@ -32,38 +32,38 @@ class StoredFile(Protocol):
 
     @property
     def mtime_ns(self) -> int | None:
-        """When the original was changed last, in nanoseconds since 1970; None when its store does not tell."""
+        """When the original last changed, in nanoseconds since 1970; None when its store does not tell."""
 
     @property
     def state(self) -> str:
-        """Names the state of the bytes, strongly, in a few characters of an entity tag: the same on every replica."""
+        """A strong name of the state of the bytes, in characters that entity tags allow: the same on every replica."""
 
     @property
     def identity(self) -> Identity:
-        """Which state of which file it is, to this process."""
+        """Which state of which file it is, within this process."""
 
     def location(self, content_type: str, saved_as: str | None = None) -> str | None:
-        """An address from which a viewer may fetch the bytes himself for a while; None when they go through here.
+        """Return a URL from which a viewer may fetch the bytes for a while; None when they go through this service.
 
         Args:
             content_type: the media type that they are to have there.
             saved_as: the `Content-Disposition` that they are to have there.
         """
 
-    def is_fresh(self) -> bool:
-        """Whether this is still what the reference leads to, as far as that is known without waiting."""
+    def is_validated(self) -> bool:
+        """Return whether this is still what the reference leads to, as far as that is known without waiting."""
 
     def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
-        """Exactly these bytes, in blocks of 256 KiB at most, each read when it is asked for.
+        """Yield exactly these bytes, in blocks of 256 KiB at most, each read when it is asked for.
 
-        Close it (`aclose`) when it is not read to its end.
+        Close the generator (`aclose`) when it is not read to its end.
 
         Raises:
             OSError: the store failed, the original is shorter, or it has changed.
         """
 
     async def structure(self) -> Structure:
-        """Where the boxes of a film lie.
+        """Return where the boxes of a film lie.
 
         Raises:
             UnsupportedMediaError: it is no ISO base media file.
@@ -71,28 +71,29 @@ class StoredFile(Protocol):
         """
 
     async def index(self) -> File:
-        """A file on this machine to build the virtual one from that begins where the film does.
+        """Return a file on this machine to build the virtual file from that begins where the film does.
 
         It has the original's size and, where the original has them, at least the boxes that describe the film.
 
         Raises:
-            UnsupportedMediaError: this store can't give one.
+            UnsupportedMediaError: this store has none.
             OSError: the store failed.
         """
 
 
 class Store(Protocol):
-    """Opens the originals of videos."""
+    """Opens media files."""
 
     async def open(self, source: Source) -> StoredFile:
-        """Opens the original, or finds that it still is what was opened before. However many ask, it is asked once.
+        """Open a file, or find that it is still what was opened before. Concurrent calls share one look-up.
 
         Raises:
-            OSError: it is not there, or not readable; `BadReference`, which is a ValueError, for what no service makes.
+            OSError: it is not there, or not readable.
+            InvalidReferenceError: a ValueError; no service writes such a reference.
         """
 
     async def ping(self) -> None:
-        """Raises OSError when the platform's own store can't be read."""
+        """Raise OSError when the platform's own store can't be read."""
 
     def close(self) -> None:
-        """Lets everything go; what is being sent then ends early."""
+        """Close everything; responses under way end early."""

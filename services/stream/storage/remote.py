@@ -1,4 +1,4 @@
-"""Originals on other machines: bytes are relayed as they are asked for, to each viewer at his own pace."""
+"""Originals on other machines: bytes are relayed on demand, to each viewer at the viewer's own pace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.stream.storage.remote_index import RemoteIndex, fetch_boxes, fetch
 from services.stream.storage.virtual_file_cache import Identity
 
 FAILED_SEC: Final = 3.0
-"""For so long an original that could not be opened is not asked for again: whoever comes meanwhile is told at once."""
+"""How long an original that could not be opened is not tried again: requests meanwhile fail at once."""
 _NANOSECONDS: Final = 1_000_000_000
 _NO_DEVICE: Final = -1
 
@@ -30,10 +30,10 @@ class RemoteOriginal:
     """A `storage.port.StoredFile` on another machine.
 
     Args:
-        reference: what leads to it.
+        reference: its address.
         file: its state, and how to read it.
-        presign: gives viewers an address of their own for a reference, a media type and a `Content-Disposition`,
-            if they are to have one.
+        presign: makes a URL for viewers from a reference, a media type and a `Content-Disposition`; it returns None
+            where the bytes go through this service.
     """
 
     tier: Final = "remote"
@@ -44,31 +44,31 @@ class RemoteOriginal:
         self._presign = presign
         self._structure: Structure | UnsupportedMediaError | None = None
         self._fetches = SingleFlight[Literal["outline", "index"], RemoteIndex]()
-        facts = file.facts
-        self.size = facts.size
-        self.mtime_ns = None if facts.modified is None else facts.modified * _NANOSECONDS
-        self.state = facts.state
-        name = blake2b(f"{reference}\n{facts.state}".encode(), digest_size=8).digest()
+        info = file.info
+        self.size = info.size
+        self.mtime_ns = None if info.modified is None else info.modified * _NANOSECONDS
+        self.state = info.state
+        name = blake2b(f"{reference}\n{info.state}".encode(), digest_size=8).digest()
         self.identity: Identity = _NO_DEVICE, int.from_bytes(name, "big"), self.size, self.mtime_ns or 0
 
-    def is_fresh(self) -> bool:
-        """Whether it was seen in this state a short time ago."""
-        return self._file.is_fresh()
+    def is_validated(self) -> bool:
+        """Return whether it was seen in this state a short time ago."""
+        return self._file.is_validated()
 
     def location(self, content_type: str, saved_as: str | None = None) -> str | None:
-        """An address from which a viewer may fetch the bytes himself for a while; None when they go through here."""
+        """See `storage.port.StoredFile`."""
         return self._presign(self._reference, content_type, saved_as)
 
-    def confirm(self) -> None:
-        """Notes that it was seen in this state."""
-        self._file.confirm()
+    def mark_validated(self) -> None:
+        """Record that it was seen in this state."""
+        self._file.mark_validated()
 
     def blocks(self, offset: int, count: int) -> AsyncGenerator[bytes, None]:
-        """Exactly these bytes, each block read when it is asked for. Raises OriginError."""
+        """Yield exactly these bytes, each block read when it is asked for. Raises OriginError."""
         return self._file.blocks(offset, count)
 
     async def structure(self) -> Structure:
-        """Where its boxes lie: looked up once.
+        """Return where its boxes lie; fetched once.
 
         Raises:
             UnsupportedMediaError: it is no ISO base media file.
@@ -78,11 +78,11 @@ class RemoteOriginal:
             await self._fetches.run("outline", self._fetch_outline)
         if isinstance(self._structure, UnsupportedMediaError):
             raise UnsupportedMediaError(str(self._structure))
-        assert self._structure is not None  # noqa: S101 - told by `_fetch_outline`
+        assert self._structure is not None  # noqa: S101 - set by `_fetch_outline`
         return self._structure
 
     async def index(self) -> RemoteIndex:
-        """The boxes that describe it, fetched once for all who ask at a time, and not kept: they take memory.
+        """Fetch the boxes that describe it. Concurrent calls share a fetch; the result takes memory and is not kept.
 
         Raises:
             UnsupportedMediaError: it is not that kind of file.
@@ -108,17 +108,17 @@ class RemoteOriginal:
 
 
 def _never(_reference: Url | Object, _content_type: str, _saved_as: str | None) -> None:
-    """Everything goes through this service."""
+    """Have all bytes go through this service."""
 
 
 class RemoteStore:
     """Originals behind HTTP(S) addresses, and objects in S3.
 
     Args:
-        fetch: finds an original's state.
-        locate: what a source's reference leads to; it may raise BadReference.
-        presign: gives viewers an address of their own for a reference and a media type, if they are to have one.
-        capacity: originals remembered; the one not used for longest goes first.
+        fetch: looks up an original's state.
+        locate: returns the address of a source's original; it may raise InvalidReferenceError.
+        presign: see `RemoteOriginal`.
+        capacity: how many originals are remembered; the least recently used one goes first.
     """
 
     def __init__(self, fetch: Fetch, locate: Locate, presign: Presign = _never, capacity: int = CAPACITY) -> None:
@@ -130,15 +130,15 @@ class RemoteStore:
         self._opening = SingleFlight[Url | Object, RemoteOriginal]()
 
     async def open(self, source: Source) -> RemoteOriginal:
-        """Finds the original, or knows that it still is what was found before.
+        """Look up the original, or return what was found a short time ago.
 
         Raises:
             OriginError: it can't be read.
-            BadReference: it is no reference to another machine.
+            InvalidReferenceError: it is no reference to another machine.
         """
         reference = self._locate(source)
         file = self._kept.get(reference)
-        if file is not None and file.is_fresh():
+        if file is not None and file.is_validated():
             return file
         if (failure := self._failed.get(reference)) and time.monotonic() < failure[1]:
             raise type(failure[0])(str(failure[0])) from failure[0]
@@ -153,14 +153,14 @@ class RemoteStore:
             raise
         self._failed.pop(reference)
         file = self._kept.get(reference)
-        if file is not None and file.state == found.facts.state:
-            file.confirm()
+        if file is not None and file.state == found.info.state:
+            file.mark_validated()
             return file
         return self._kept.put(reference, RemoteOriginal(reference, found, self._presign))
 
     async def ping(self) -> None:
-        """Says nothing: other machines may be away without this service being of no use."""
+        """Do nothing: this service is of use also while other machines are away."""
 
     def close(self) -> None:
-        """Forgets everything."""
+        """Drop everything."""
         self._kept.clear()

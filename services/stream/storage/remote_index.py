@@ -1,4 +1,4 @@
-"""The index of a film on another machine: fetched box by box into a file of holes, without its pictures and sound."""
+"""Fetch the index of a film on another machine box by box, without its pictures and sound, into a sparse file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mp4.structure import MAX_MOOV_BYTES, MAX_PREFIX_BYTES
 from services.stream.storage.virtual_file_cache import Identity
 
 MAX_BOXES: Final = 64
-"""Outermost boxes of one file: each is a request."""
+"""Outermost boxes of one file: each takes a request."""
 _FRAGMENTS: Final = frozenset({b"moof", b"styp", b"sidx"})
 
 Blocks = Callable[[int, int], AsyncGenerator[bytes, None]]
 
 
 class RemoteIndex:
-    """A `remote index`: as long as the original, with what was fetched of it in its place. It needs no closing.
+    """A sparse file as long as the original, with what was fetched of it at its place. It needs no closing.
 
     Args:
         size: of the original.
@@ -31,27 +31,27 @@ class RemoteIndex:
     def __init__(self, size: int, identity: Identity) -> None:
         self.size = size
         self.identity = identity
-        self._file = _file_of_holes(size)
+        self._file = _sparse_file(size)
 
     def fileno(self) -> int:
-        """Its descriptor, good for as long as this object is held."""
+        """Return its descriptor, valid for as long as this object is held."""
         return self._file.fileno()
 
-    async def fill(self, blocks: Blocks, place: range) -> bytes:
-        """Fetches a part of the original; answers it. Raises OSError."""
+    async def fill(self, blocks: Blocks, span: range) -> bytes:
+        """Fetch a part of the original, and return it. Raises OSError."""
         got = bytearray()
-        async with aclosing(blocks(place.start, len(place))) as body:
+        async with aclosing(blocks(span.start, len(span))) as body:
             async for block in body:
                 got += block
-        os.pwrite(self._file.fileno(), got, place.start)
+        os.pwrite(self._file.fileno(), got, span.start)
         return bytes(got)
 
 
 async def fetch_outline(index: RemoteIndex, blocks: Blocks) -> Structure:
-    """Fetches the headers of a file's outermost boxes; answers where the boxes lie.
+    """Fetch the headers of a file's outermost boxes; return where the boxes lie.
 
     Raises:
-        UnsupportedMediaError: this is no such file.
+        UnsupportedMediaError: it is no ISO base media file.
         OSError: the original can't be read.
     """
     size = index.size
@@ -74,10 +74,10 @@ async def fetch_outline(index: RemoteIndex, blocks: Blocks) -> Structure:
 
 
 async def fetch_boxes(index: RemoteIndex, blocks: Blocks, found: Structure) -> None:
-    """Fetches what a virtual file from the film's beginning on is made of.
+    """Fetch what the virtual file from the beginning of the film is made of.
 
     Raises:
-        UnsupportedMediaError: it is too large.
+        UnsupportedMediaError: that is too large.
         OSError: the original can't be read.
     """
     if found.is_fast_start:
@@ -87,7 +87,7 @@ async def fetch_boxes(index: RemoteIndex, blocks: Blocks, found: Structure) -> N
     await index.fill(blocks, found.moov)
 
 
-def _file_of_holes(size: int) -> BinaryIO:
+def _sparse_file(size: int) -> BinaryIO:
     # In memory where the system has such files: only what is written takes room.
     if hasattr(os, "memfd_create"):
         file = os.fdopen(os.memfd_create("marquee-index", os.MFD_CLOEXEC), "w+b", buffering=0)

@@ -1,4 +1,4 @@
-"""Finds the store that a source's reference leads to."""
+"""Route each source to the store that its reference names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kit.media import BadReference, MediaStore
+from kit.media import InvalidReferenceError, MediaStore
 from kit.origins import Imported, Object, Origins, Stored, Url, parse
 from services.stream.domain import Source
 from services.stream.settings import StreamSettings
@@ -14,27 +14,27 @@ from services.stream.storage.local import import_folder, own_folder
 from services.stream.storage.port import Store, StoredFile
 from services.stream.storage.remote import Presign, RemoteStore
 
-Kind = type[Stored] | type[Imported] | type[Object] | type[Url]
+ReferenceType = type[Stored] | type[Imported] | type[Object] | type[Url]
 
 
 class StoreRouter:
-    """A `storage.port.Store` made of others.
+    """A `storage.port.Store` that hands each source to one of several others.
 
     Args:
         own: the platform's own store, where uploads go.
-        others: stores of imported films by what their references are.
+        others: stores of imported films, by the type of their references.
     """
 
-    def __init__(self, own: Store, others: Mapping[Kind, Store]) -> None:
+    def __init__(self, own: Store, others: Mapping[ReferenceType, Store]) -> None:
         self._own = own
         self._others = others
 
     async def open(self, source: Source) -> StoredFile:
-        """Opens the original.
+        """Open the original.
 
         Raises:
-            OSError: it is not there or not readable, or this service is not told where such originals are.
-            BadReference: it is nothing that any service makes.
+            OSError: it is not there or not readable, or this service has no store for such references.
+            InvalidReferenceError: no service writes such a reference.
         """
         reference = parse(source.reference)
         store = self._own if isinstance(reference, Stored) else self._others.get(type(reference))
@@ -43,25 +43,25 @@ class StoreRouter:
         return await store.open(source)
 
     async def ping(self) -> None:
-        """Raises OSError when the platform's own store can't be read: films elsewhere may be away one by one."""
+        """Raise OSError when the platform's own store can't be read: films elsewhere may be away one by one."""
         await self._own.ping()
 
     def close(self) -> None:
-        """Lets everything go."""
+        """Close all stores."""
         for store in (self._own, *self._others.values()):
             store.close()
 
 
 def build_store(settings: StreamSettings, origins: Origins) -> StoreRouter:
-    """The stores that the settings name.
+    """Return the stores that the settings name.
 
     Args:
         settings: of the service.
-        origins: asks other machines.
+        origins: reads files on other machines.
     """
     presign = _presign(settings)
     remote = RemoteStore(origins.open, _elsewhere, presign)
-    others: dict[Kind, Store] = {Url: remote, Object: remote}
+    others: dict[ReferenceType, Store] = {Url: remote, Object: remote}
     if settings.import_dir is not None:
         others[Imported] = import_folder(settings.import_dir, settings.read_threads)
     bucket = settings.media_bucket
@@ -71,9 +71,9 @@ def build_store(settings: StreamSettings, origins: Origins) -> StoreRouter:
 
 
 def is_mounted(settings: StreamSettings) -> Callable[[Source], bool]:
-    """Says whether a source's original is a file on this machine, or on a share that is mounted here.
+    """Return a predicate: whether a source's original is a file on this machine, or on a share that is mounted here.
 
-    It says the same of a hot copy of one: what is served must not depend on where it is served from.
+    It holds for a hot copy of one, too: what is served must not depend on the tier that serves it.
     """
     kinds = (Imported,) if settings.media_bucket else (Imported, Stored)
     return lambda source: isinstance(parse(source.reference), kinds)
@@ -85,7 +85,7 @@ def _presign(settings: StreamSettings) -> Presign:
     def presign(reference: Url | Object, content_type: str, saved_as: str | None) -> str | None:
         if not life_sec or not isinstance(reference, Object):
             return None
-        # As when they go through this service: the viewer's browser may keep them, nobody else may.
+        # As when they go through this service: only the viewer's browser may keep them.
         query = {"response-content-type": content_type, "response-cache-control": "private, no-cache"}
         if saved_as is not None:
             query["response-content-disposition"] = saved_as
@@ -97,11 +97,11 @@ def _presign(settings: StreamSettings) -> Presign:
 def _elsewhere(source: Source) -> Url | Object:
     reference = parse(source.reference)
     if not isinstance(reference, Url | Object):
-        raise BadReference("nothing on another machine")
+        raise InvalidReferenceError("not a file on another machine")
     return reference
 
 
 def _within(folder: Object) -> Callable[[Source], Object]:
-    """Where the platform's own originals are in a bucket, whose layout is the media store's."""
+    """Return a function that locates the platform's own originals in a bucket with the layout of the media store."""
     store = MediaStore(Path(folder.key))
     return lambda source: Object(folder.bucket, store.path(source.reference).as_posix())

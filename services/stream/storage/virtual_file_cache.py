@@ -1,4 +1,4 @@
-"""Virtual files of films, built off the event loop, once for all who ask, and kept while there is room."""
+"""Cache of virtual files, each built once, off the event loop, and kept while there is room."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ WORKERS = 2
 TIME_LIMIT_SEC = 10.0
 MEMORY_BYTES = 2**30
 FAILED_SEC = 60.0
-"""For so long nothing is tried again that could not be built."""
-_MAX_FACTS = 4096
+"""How long a file that could not be built is not tried again."""
+_MAX_REMEMBERED = 4096
 _ENTRY_BYTES = 1024
 
 Identity = tuple[int, int, int, int]
@@ -32,7 +32,7 @@ Identity = tuple[int, int, int, int]
 
 
 class Identified(Protocol):
-    """A source, known by its state."""
+    """A file, identified by its state."""
 
     @property
     def identity(self) -> Identity:
@@ -48,12 +48,12 @@ class File(Identified, Readable, Protocol):
 
 
 class VirtualFiles:
-    """Virtual files by source and asked time.
+    """Virtual files by file and start time.
 
     Args:
-        capacity_bytes: what the kept headers may take; the one not used for longest goes first.
-        workers: how many are built at a time, each by a process.
-        time_limit_sec: how long building one may take.
+        capacity_bytes: what the kept headers may take; the least recently used one goes first.
+        workers: how many are built at a time, each in a process of its own.
+        time_limit_sec: how long a build may take.
         memory_bytes: address space of the process that builds one.
     """
 
@@ -69,37 +69,37 @@ class VirtualFiles:
         self._builder = Builder(time_limit_sec, memory_bytes)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="stream-virtual")
         self._builds = SingleFlight[tuple[Identity, int], VirtualFile]()
-        self._durations_ms = LruCache[Identity, int](_MAX_FACTS)
-        # At 0 nothing is cut: a file may bear that, and not the other.
-        self._failed = LruCache[tuple[Identity, bool], tuple[str, float]](_MAX_FACTS)
+        self._durations_ms = LruCache[Identity, int](_MAX_REMEMBERED)
+        # By whether the start is 0: then nothing is cut, which may work where cutting does not.
+        self._failed = LruCache[tuple[Identity, bool], tuple[str, float]](_MAX_REMEMBERED)
 
-    def known(self, file: Identified, start_sec: float) -> VirtualFile | None:
-        """The virtual file that answers an asked time, if it is here. Raises ValueError for what is no time."""
-        return self._kept.find(file.identity, self._asked_ms(file.identity, start_sec))
+    def get_cached(self, file: Identified, start_sec: float) -> VirtualFile | None:
+        """Look up the virtual file for a start time in memory. Raises ValueError for a start that is no time."""
+        return self._kept.find(file.identity, self._start_ms(file.identity, start_sec))
 
     async def get(self, file: File, start_sec: float) -> VirtualFile:
-        """The virtual file of an open file that begins at the key frame at or before a time, in seconds.
+        """Return the virtual file of an open file that begins at the key frame at or before a time, in seconds.
 
-        However many ask for the same at a time, it is built once, and to its end even when they leave.
+        Concurrent calls for the same one share a build, which goes on to its end even when its callers leave.
 
         Raises:
             ValueError: the time is negative or not a number.
-            StartBeyondEndError: the film is over by then.
-            UnsupportedMediaError: none can be made; serve the file as it is.
+            StartBeyondEndError: the film ends before.
+            UnsupportedMediaError: none can be built; serve the file as it is.
             OSError: the store failed, or no process could be started.
         """
-        start_ms = self._asked_ms(file.identity, start_sec)
+        start_ms = self._start_ms(file.identity, start_sec)
         try:
             return await self._get(file, start_ms)
         except StartBeyondEndError:
             # Its duration is known now.
-            asked_ms = self._asked_ms(file.identity, start_sec)
-            if asked_ms == start_ms:
+            adjusted_ms = self._start_ms(file.identity, start_sec)
+            if adjusted_ms == start_ms:
                 raise
-            return await self._get(file, asked_ms)
+            return await self._get(file, adjusted_ms)
 
-    def _asked_ms(self, identity: Identity, start_sec: float) -> int:
-        """The asked time in whole milliseconds. One before the end of the film is not rounded to its end."""
+    def _start_ms(self, identity: Identity, start_sec: float) -> int:
+        """Return the start time in whole milliseconds. One before the end of the film is not rounded to its end."""
         start_ms = milliseconds(start_sec)
         is_at_end = start_ms == self._durations_ms.get(identity)
         return start_ms - 1 if is_at_end and start_sec * 1000 < start_ms else start_ms
@@ -130,13 +130,13 @@ class VirtualFiles:
         return self._kept.keep(identity, built)
 
     def close(self) -> None:
-        """Ends the processes and threads; what they were building is UnsupportedMediaError."""
+        """End the processes and threads; builds under way raise UnsupportedMediaError."""
         self._builder.close()
         self._threads.shutdown(wait=False)
 
 
 class VirtualFileLru:
-    """Virtual files in memory.
+    """Virtual files in memory, the least recently used one dropped first.
 
     Args:
         capacity_bytes: what they may take together.
@@ -149,24 +149,24 @@ class VirtualFileLru:
         self._firsts: dict[Identity, list[int]] = {}
 
     def find(self, identity: Identity, start_ms: int) -> VirtualFile | None:
-        """The one that answers an asked time."""
+        """Return the file that begins at the key frame at or before a time."""
         firsts = self._firsts.get(identity, [])
-        place = bisect_right(firsts, start_ms) - 1
-        if place < 0:
+        index = bisect_right(firsts, start_ms) - 1
+        if index < 0:
             return None
-        found = self._files[identity, firsts[place]]
+        found = self._files[identity, firsts[index]]
         if start_ms >= found.until_ms:
             return None
         self._files.move_to_end((identity, found.first_ms))
         return found
 
     def keep(self, identity: Identity, built: VirtualFile) -> VirtualFile:
-        """Puts one on the shelf; answers it, or the one with the same bytes that is there already."""
+        """Keep a file; return it, or the one with the same bytes that is already kept."""
         key = identity, built.first_ms
-        there = self._files.get(key)
-        if there is not None:
-            if there.until_ms >= built.until_ms:
-                return there
+        kept = self._files.get(key)
+        if kept is not None:
+            if kept.until_ms >= built.until_ms:
+                return kept
             self._drop(key)
         self._files[key] = built
         insort(self._firsts.setdefault(identity, []), built.first_ms)

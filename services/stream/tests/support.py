@@ -1,4 +1,4 @@
-"""What stands in for the other services in the tests of stream, and a client that speaks HTTP by hand."""
+"""The running service, and a client that speaks HTTP by hand."""
 
 from __future__ import annotations
 
@@ -10,38 +10,43 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grpc import aio
 from structlog.testing import capture_logs
 
-from kit.errors import ApiError
-from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect, timestamp
+from kit.ids import derived_id, new_id
+from kit.rpc import GrpcServer
 from kit.service import HttpServer, Role, Service, listen
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
-from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
-from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
+from marquee.catalog.v1 import catalog_pb2
 from services.stream.__main__ import build
+from services.stream.delivery.transfers import Traffic
 from services.stream.domain import Source
 from services.stream.fastpath import FastPathApp
 from services.stream.http import StreamAuthenticator
 from services.stream.sessions import SessionRegistry
 from services.stream.settings import StreamSettings
+from services.stream.tests.fakes import FakeAuth, FakeCatalog
 
 VIEWER = "viewer"
 AUTHORISED = f"X-Test-User: {VIEWER}"
 _TIME_LIMIT_SEC = 60
 
 
+def asset_of(video_id: str) -> str:
+    """Return the asset id of a video's source."""
+    return derived_id("source", video_id)
+
+
 def a_source(**changed: Any) -> Source:
-    """A source like any other."""
+    """Return the source of a video."""
+    video_id = changed.get("video_id") or new_id()
     facts: dict[str, Any] = {
-        "video_id": new_id(),
+        "asset_id": asset_of(video_id),
+        "kind": "source",
+        "video_id": video_id,
         "reference": "videos/1/source.mp4",
         "size_bytes": 1,
         "mime_type": "video/mp4",
@@ -58,7 +63,7 @@ def a_source(**changed: Any) -> Source:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits for something that happens in a thread or another process."""
+    """Wait for something that happens in a thread or another process."""
     async with asyncio.timeout(_TIME_LIMIT_SEC):
         while not condition():  # noqa: ASYNC110 - nothing tells when it happens
             await asyncio.sleep(0.005)
@@ -75,81 +80,9 @@ def open_below(folder: Path, process: int | str = "self") -> list[Path]:
     return [target for target in found if folder in target.parents]
 
 
-class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
-    """A catalog that is a dictionary."""
-
-    def __init__(self) -> None:
-        self.sources: dict[str, catalog_pb2.GetSourceResponse] = {}
-        self.titles: dict[str, str] = {}
-        self.not_ready: set[str] = set()
-        self.asked: list[str] = []
-
-    def register(self, server: aio.Server) -> None:
-        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(self, server)
-
-    async def GetSource(  # noqa: N802
-        self, request: catalog_pb2.GetSourceRequest, context: aio.ServicerContext[Any, Any]
-    ) -> catalog_pb2.GetSourceResponse:
-        del context
-        self.asked.append(request.video_id)
-        if request.video_id in self.not_ready:
-            raise ApiError("CONTENT_NOT_READY")
-        if request.video_id not in self.sources:
-            raise ApiError("CONTENT_NOT_FOUND")
-        return self.sources[request.video_id]
-
-    async def GetVideos(  # noqa: N802
-        self, request: catalog_pb2.GetVideosRequest, context: aio.ServicerContext[Any, Any]
-    ) -> catalog_pb2.GetVideosResponse:
-        del context
-        known = [each for each in request.ids if each in self.sources]
-        return catalog_pb2.GetVideosResponse(
-            videos=[catalog_pb2.Video(id=each, title=self.titles.get(each, "A film")) for each in known]
-        )
-
-
-class FakeAuth(auth_pb2_grpc.AuthServiceServicer):
-    """An auth that knows everybody's name, and revokes what a test says."""
-
-    def __init__(self) -> None:
-        self.ended_logins: list[str] = []
-        self.asked = 0
-
-    def register(self, server: aio.Server) -> None:
-        auth_pb2_grpc.add_AuthServiceServicer_to_server(self, server)
-
-    async def GetUsers(  # noqa: N802
-        self, request: auth_pb2.GetUsersRequest, context: aio.ServicerContext[Any, Any]
-    ) -> auth_pb2.GetUsersResponse:
-        del context
-        users = [auth_pb2.User(id=each, display_name=each.title()) for each in request.ids]
-        return auth_pb2.GetUsersResponse(users=users)
-
-    async def GetJwks(  # noqa: N802
-        self, request: auth_pb2.GetJwksRequest, context: aio.ServicerContext[Any, Any]
-    ) -> auth_pb2.GetJwksResponse:
-        raise NotImplementedError
-
-    async def VerifyBasic(  # noqa: N802
-        self, request: auth_pb2.VerifyBasicRequest, context: aio.ServicerContext[Any, Any]
-    ) -> auth_pb2.VerifyBasicResponse:
-        raise NotImplementedError
-
-    async def GetCorporations(  # noqa: N802
-        self, request: auth_pb2.GetCorporationsRequest, context: aio.ServicerContext[Any, Any]
-    ) -> auth_pb2.GetCorporationsResponse:
-        raise NotImplementedError
-
-    async def ListRevocations(  # noqa: N802
-        self, request: auth_pb2.ListRevocationsRequest, context: aio.ServicerContext[Any, Any]
-    ) -> auth_pb2.ListRevocationsResponse:
-        del request, context
-        return auth_pb2.ListRevocationsResponse(session_ids=self.ended_logins, as_of=timestamp(datetime.now(UTC)))
-
-
 @dataclass
 class Stage:
-    """A running stream service and what stands around it."""
+    """A running stream service and its stand-ins."""
 
     root: Path
     port: int
@@ -159,10 +92,12 @@ class Stage:
     service: Service
 
     def add(self, path: Path, **facts: Any) -> str:
-        """Tells catalog of a file that is in the store already; answers the video's id."""
+        """Add a file of the store to catalog; return the video's id."""
         video_id = new_id()
         known: dict[str, Any] = {
             "video_id": video_id,
+            "asset_id": asset_of(video_id),
+            "asset_kind": "source",
             "reference": str(path.relative_to(self.root)),
             "size_bytes": path.stat().st_size if path.exists() else 0,
             "mime_type": "video/mp4",
@@ -178,7 +113,7 @@ class Stage:
         return video_id
 
     def store(self, name: str, content: bytes, **facts: Any) -> str:
-        """Puts a file into the store and tells catalog of it; answers the video's id."""
+        """Put a file into the store and add it to catalog; return the video's id."""
         path = self.root / name
         path.write_bytes(content)
         return self.add(path, **facts)
@@ -194,20 +129,21 @@ class Stage:
         return self.add(path)
 
     @property
-    def register(self) -> SessionRegistry:
+    def registry(self) -> SessionRegistry:
         """The sessions that it serves."""
-        assert isinstance(self.service.front, FastPathApp)
-        return self.service.front._known.register
+        assert isinstance(self.service.outer_app, FastPathApp)
+        return self.service.outer_app._caches.registry
 
-    async def metrics(self) -> stream_pb2.GetMetricsResponse:
-        """The service's counters."""
-        async with connect(f"127.0.0.1:{self.service.grpc.port}") as channel:
-            return await ask(stream_pb2_grpc.StreamServiceStub(channel).GetMetrics, stream_pb2.GetMetricsRequest())
+    @property
+    def traffic(self) -> Traffic:
+        """Its counters."""
+        loops = (getattr(loop, "__self__", None) for loop in self.service.background)
+        return next(each for each in loops if isinstance(each, Traffic))
 
     async def idle(self) -> None:
         """Waits until nothing is sent; no file of the store may be open twice then."""
         async with asyncio.timeout(_TIME_LIMIT_SEC):
-            while (await self.metrics()).active_responses:  # noqa: ASYNC110 - nothing tells when they end
+            while self.traffic.active:  # noqa: ASYNC110 - nothing tells when they end
                 await asyncio.sleep(0.005)
         opened = open_below(self.root)
         assert len(opened) == len(set(opened))
@@ -234,7 +170,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
         root: the media store.
         sockets: a folder with a short name, for catalog's socket.
         drain_sec: how long a stop waits for answers in hand.
-        changed: other settings; by default nobody meets a limit.
+        changed: other settings; by default no user meets a limit.
     """
     catalog, auth, bus = FakeCatalog(), FakeAuth(), FakeBus()
     catalog_address = f"unix:{sockets}/catalog.sock"
@@ -265,7 +201,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
     viewers.accounts = HeaderAuthenticator()
     await service.start()
     listener = listen("127.0.0.1", 0)
-    server = HttpServer(service.entrance, settings)
+    server = HttpServer(service.root_app, settings)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         yield Stage(root, listener.getsockname()[1], catalog, auth, bus, service)
@@ -364,7 +300,7 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
 
 
 async def fetch(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
-    """An answer, and whether it came the short way: only the long one tells the log of each request."""
+    """Return an answer, and whether it came by the fast path: only other requests are logged."""
     with capture_logs() as logs:
         async with connected(stage.port) as line:
             line.send(method, path, **headers)

@@ -14,15 +14,15 @@ export interface RequestOptions {
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
-  /** Lets the request outlive the page; such a request is never repeated. */
+  /** Lets the request outlive the page; such a request is never retried. */
   keepalive?: boolean;
-  /** Off for log-in, where a 401 is an answer and not an expired session. */
+  /** Off for log-in, where a 401 means wrong credentials, not an expired session. */
   authenticated?: boolean;
-  /** An error status whose body is nevertheless the answer. */
+  /** An error status whose body is nevertheless the result. */
   accept?: number;
 }
 
-/** Marks requests as ours: the back end demands it of unsafe methods that a cookie authorises. */
+/** Guards against CSRF: the back end requires it of unsafe methods that a cookie authorises. */
 export const CSRF_HEADERS = { 'X-Requested-With': 'marquee-web' } as const;
 
 export class ApiClient {

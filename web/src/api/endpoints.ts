@@ -72,7 +72,7 @@ export async function deleteVideo(id: string): Promise<void> {
   await api.request(videoPath(id), { method: 'DELETE' });
 }
 
-/** Has a failed video processed again; refused when its file was of no use and is gone. */
+/** Processes a failed video again; refused when its file was unusable and has been deleted. */
 export const reprocessVideo = (id: string): Promise<VideoDetail> =>
   api.json(`${videoPath(id)}/process`, { method: 'POST' });
 
@@ -120,6 +120,6 @@ export async function approveUser(id: string): Promise<void> {
   await api.request(`/api/users/${encodeURIComponent(id)}/approve`, { method: 'POST' });
 }
 
-/** A platform that is not well says so with 503 and the same body. */
+/** An unhealthy platform answers 503 with the same body. */
 export const getHealth = (options: Abortable = {}): Promise<Health> =>
   api.json('/api/health', { ...options, accept: 503 });

@@ -8,14 +8,14 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly details: Readonly<Record<string, unknown>> = {},
-    /** When it may be worth asking again, if the server said so. */
+    /** When a retry may succeed, if the server said so. */
     readonly retryAfterSec: number | null = null,
   ) {
     super(message);
   }
 }
 
-/** The request never got an answer: offline, refused, or cut off. */
+/** The request got no response: offline, refused, or cut off. */
 export class NetworkError extends Error {
   override name = 'NetworkError';
 }
@@ -42,7 +42,7 @@ export async function apiErrorOf(response: Response): Promise<ApiError> {
 
 export function errorText(error: unknown): string {
   if (error instanceof ApiError) {
-    // The gateway refuses before any service has read the language.
+    // The gateway refuses requests without reading their language.
     if (error.code === 'RATE_LIMITED') return t('error.rateLimited');
     return error.message || t('error.unexpected', { status: error.status });
   }
@@ -55,7 +55,7 @@ export function isPassing(error: unknown): boolean {
   return error instanceof NetworkError;
 }
 
-/** Whether there is no such thing, or not any more. */
+/** Whether the resource does not exist, or no longer exists. */
 export function isMissing(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 404 || error.status === 410);
 }

@@ -11,14 +11,14 @@ const at = (id: string) => `${PATH}/${encodeURIComponent(id)}`;
 export interface PlayRequest {
   video_id: string;
   device_name: string;
-  /** A session of the same viewer that ends in the same step. */
+  /** A session of the same viewer to end in the same step. */
   instead_of?: string;
 }
 
 export const startPlaySession = (request: PlayRequest): Promise<PlaySessionAnswer> =>
   api.json(PATH, { method: 'POST', body: request });
 
-/** With its ticket, the session survives a server that lost its memory. */
+/** Sends a heartbeat. With its ticket, the session survives a server that lost its state. */
 export const sendHeartbeat = (id: string, ticket: string | null): Promise<PlaySessionAnswer> =>
   api.json(`${at(id)}/heartbeat`, { method: 'POST', body: { ticket } });
 
@@ -33,8 +33,8 @@ export const listPlaySessions = (options: Abortable = {}): Promise<Page<Watching
 const QOE_HEAD_START_MS = 300;
 
 /**
- * Ends this page's own session; works while the page goes away, and without a login. A session that is over takes no
- * report any more, so the report gets a head start, unless `closing` says that the page has no time left.
+ * Ends this page's own session; works while the page is being closed, and without a login. An ended session accepts no
+ * report, so the report is sent first, unless `closing` says that the page has no time left.
  */
 export function endPlaySession(
   id: string,
@@ -63,11 +63,11 @@ export function endPlaySession(
   setTimeout(end, QOE_HEAD_START_MS);
 }
 
-/** Asks for two bytes of the film: a media element never tells why it was refused, this does. */
+/** Requests two bytes of the film to learn why it was refused, which a media element does not report. */
 export async function probeStream(url: string): Promise<void> {
   let response: Response;
   try {
-    // The ticket in the URL says all; the bytes may be at another origin, which is to be sent nothing else.
+    // The ticket in the URL suffices; the bytes may be at another origin, which must get no credentials.
     response = await fetch(url, { headers: { Range: 'bytes=0-1' }, credentials: 'omit', cache: 'no-store' });
   } catch {
     throw new NetworkError();
@@ -76,7 +76,7 @@ export async function probeStream(url: string): Promise<void> {
   await response.body?.cancel();
 }
 
-/** Why a session is over, when that is what the error says. */
+/** Returns why a session is over, if the error says so. */
 export function endReason(error: unknown): string | null {
   if (!(error instanceof ApiError) || error.code !== 'STREAM_SESSION_NOT_FOUND') return null;
   const { reason } = error.details;
@@ -85,7 +85,7 @@ export function endReason(error: unknown): string | null {
 
 // administration
 
-/** All play sessions and how streaming goes, in one answer. */
+/** Returns all play sessions and the streaming metrics, in one response. */
 export const listStreams = (
   page: number,
   pageSize: number,

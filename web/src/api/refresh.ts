@@ -20,7 +20,7 @@ export class SessionRefresher {
 
   constructor(private readonly deps: RefreshDeps) {}
 
-  /** `notSince`: when the request that failed was sent; a refresh after that instant already cures it. */
+  /** `notSince`: when the failed request was sent; a refresh after that instant already suffices. */
   refresh(notSince: number): Promise<RefreshOutcome> {
     this.inFlight ??= this.run(notSince).finally(() => {
       this.inFlight = null;

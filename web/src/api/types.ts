@@ -57,14 +57,14 @@ interface PlaySessionFacts {
   heartbeat_sec: number;
 }
 
-/** A play session as its own player is told of it. */
+/** A play session as its own player sees it. */
 export type PlaySessionAnswer = PlaySessionFacts &
   (
     | { status: 'active'; stream_url: string; ticket: string }
     | { status: 'queued'; position: number; retry_after_sec: number }
   );
 
-/** A play session as its viewer finds it among theirs. */
+/** A play session in its viewer's list. */
 export interface WatchingDevice {
   session_id: string;
   status: PlaySessionStatus;
@@ -89,7 +89,7 @@ export interface StreamMetrics {
   queued: number;
   max_streams: number;
   stream_queue: number;
-  /** Seconds until new sessions are granted again; more than 0 while the server finds out who is playing. */
+  /** Seconds until new sessions are granted again; more than 0 while the server restores its sessions. */
   opens_in_sec: number;
   users: number;
   replicas: number;
@@ -98,7 +98,7 @@ export interface StreamMetrics {
   cache_hit_rate: number;
 }
 
-/** What the viewer of one play session lived through. */
+/** Quality of experience of one play session. */
 export interface Qoe {
   startup_ms: number | null;
   stalls: number;

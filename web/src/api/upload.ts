@@ -14,17 +14,17 @@ export interface UploadHandle {
   abort: () => void;
 }
 
-/** Every byte was sent, but the answer never came. */
+/** Every byte was sent, but no response arrived. */
 export class AnswerLostError extends NetworkError {
   override name = 'AnswerLostError';
 }
 
-/** XMLHttpRequest, because fetch reports no progress of what it sends. */
+/** Uses XMLHttpRequest, because fetch reports no upload progress. */
 export function uploadVideo(upload: UploadRequest, onProgress: (sentBytes: number) => void): UploadHandle {
   const form = new FormData();
   form.append('title', upload.title);
   form.append('description', upload.description);
-  // The file comes last: the server then knows everything about it before the first byte of it arrives.
+  // The file comes last, so that the server has all other fields before its first byte arrives.
   form.append('file', upload.file, upload.file.name);
 
   const xhr = new XMLHttpRequest();

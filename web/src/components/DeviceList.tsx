@@ -5,11 +5,11 @@ import { formatSince } from '../lib/format';
 
 interface Props {
   devices: readonly WatchingDevice[];
-  /** What can be done about one of them. */
+  /** Renders the actions of one session. */
   action: (device: WatchingDevice) => ComponentChildren;
 }
 
-/** Where a viewer is watching, and what. */
+/** Lists the devices on which a viewer is watching, with the videos. */
 export function DeviceList({ devices, action }: Props) {
   return (
     <ul class="people devices" data-testid="devices">

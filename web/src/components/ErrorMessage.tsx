@@ -5,7 +5,7 @@ import { Icon } from './Icon';
 interface Props {
   error: unknown;
   onRetry?: () => void;
-  /** What failed for a time only is tried again without the button, too. */
+  /** Retries; temporary failures are also retried without the button. */
   retries?: boolean;
 }
 

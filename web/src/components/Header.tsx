@@ -16,7 +16,7 @@ export function Brand() {
   );
 }
 
-/** Without a user while nobody can say who is logged in: the way to the pages stays. */
+/** Rendered without a user while the server can't be reached: the links to the pages stay. */
 export function Header({ user }: { user: User | null }) {
   return (
     <header class="site-header">
@@ -64,7 +64,7 @@ function UserMenu({ user }: { user: User }) {
   const toggle = useRef<HTMLButtonElement>(null);
   const { path } = useLocation();
 
-  // Whoever went to another page is done with the menu.
+  // Navigation closes the menu.
   useEffect(() => setOpen(false), [path]);
 
   useEffect(() => {

@@ -11,7 +11,7 @@ const paths = {
 
 export type IconName = keyof typeof paths;
 
-/** Decorative: the text beside it, or the button's label, says what it means. */
+/** Decorative: the text beside it, or the button's label, gives the meaning. */
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   return (
     <svg

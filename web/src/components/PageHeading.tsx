@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
 import { useArrival } from '../lib/arrival';
 
-/** What a page is about. It gets the focus when the viewer comes to the page. */
+/** The heading of a page. It gets the focus when the viewer opens the page. */
 export function PageHeading({ id, children }: { id?: string; children: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useArrival(heading);

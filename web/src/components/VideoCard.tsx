@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { VideoSummary } from '../api/types';
 import { language, t } from '../i18n';
-import { failureText } from '../i18n/told';
+import { failureText } from '../i18n/codeText';
 import { formatClock, formatDate, formatDuration } from '../lib/format';
 import { Icon, PlayIcon } from './Icon';
 
@@ -11,7 +11,7 @@ type CardVideo = Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail
 interface Props {
   video: CardVideo;
   watched?: { percent: number; completed: boolean; position: number } | undefined;
-  /** Says how much is left instead of when the video was added. */
+  /** Shows the time left instead of the date when the video was added. */
   showTimeLeft?: boolean;
 }
 

@@ -8,10 +8,10 @@ import { overallPercent } from '../upload/queue';
 
 const RELOADED_KEY = 'marquee.reloaded';
 
-/** A page is on its way, but its program can't be had right now. */
+/** Whether a page is being loaded whose code can't be fetched right now. */
 export const chunkTrouble = signal(false);
 
-/** A page whose program is loaded when it is first shown. */
+/** Makes a page whose code is loaded when it is first shown. */
 export function lazyPage<Props>(load: () => Promise<{ default: ComponentType<Props> }>) {
   const loadPage = async () => {
     const page = await loadChunk(load, {
@@ -36,7 +36,7 @@ async function isServerThere(): Promise<boolean> {
   }
 }
 
-/** Where nothing can be kept, nothing would stop the page from loading itself again and again. */
+/** Reloads once; not without working storage, as nothing would then stop the page from reloading itself endlessly. */
 function tryReload(): boolean {
   const isUploading = overallPercent.peek() !== null;
   try {
@@ -54,6 +54,6 @@ function forget(key: string): void {
   try {
     sessionStorage.removeItem(key);
   } catch {
-    // It was not kept either.
+    // Storage is blocked.
   }
 }

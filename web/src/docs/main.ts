@@ -11,7 +11,7 @@ const texts = {
   en: 'The API description has not been made yet. Run “make openapi” on the server, then open this page again.',
 };
 
-/** The site answers unknown paths with its own page, so that a missing description may arrive as 200 and HTML. */
+/** The site answers unknown paths with its own page, so a missing OpenAPI document may arrive as 200 and HTML. */
 async function loadDescription(): Promise<object | null> {
   const response = await fetch(DESCRIPTION_URL, { headers: { Accept: 'application/json' } });
   if (!response.ok || !response.headers.get('Content-Type')?.includes('json')) return null;
@@ -32,7 +32,7 @@ async function show(target: HTMLElement): Promise<void> {
     deepLinking: true,
     docExpansion: 'list',
     defaultModelsExpandDepth: 0,
-    // By default it would send the description to a validator on the Internet.
+    // By default it would send the document to a validator on the Internet.
     validatorUrl: null,
     requestInterceptor: (request) => {
       Object.assign(request.headers, { ...CSRF_HEADERS, 'Accept-Language': language.value });

@@ -221,7 +221,7 @@ export const en = {
   'streams.title': 'Live streams',
   'streams.opensIn':
     'Sessions are being counted anew after a fault. Who plays plays on; new ones start in {seconds} s.',
-  'streams.none': 'Nobody is watching right now.',
+  'streams.none': 'No one is watching right now.',
   'streams.active': 'Playing',
   'streams.queued': 'Waiting',
   'streams.users': 'Viewers',
@@ -246,7 +246,7 @@ export const en = {
 
   'admin.title': 'Administration',
   'admin.pending': 'Waiting for approval',
-  'admin.pendingNone': 'Nobody is waiting.',
+  'admin.pendingNone': 'No one is waiting.',
   'admin.approve': 'Approve',
   'admin.approveUser': 'Approve {name}',
   'admin.approved': '{name} can log in now.',

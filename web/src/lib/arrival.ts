@@ -3,12 +3,12 @@ import { useEffect } from 'preact/hooks';
 
 let isAwaited = false;
 
-/** Another page was asked for: the focus goes to it as soon as it is there, for screen readers and keyboards. */
+/** Records that another page was requested: it gets the focus once it is there, for screen readers and keyboards. */
 export function awaitPage(): void {
   isAwaited = true;
 }
 
-/** Takes the focus for a page that was asked for, unless the viewer is writing somewhere. */
+/** Focuses an element of a page that was requested, unless the viewer is typing somewhere. */
 export function arriveAt(element: HTMLElement | null | undefined): void {
   if (!isAwaited || !element) return;
   isAwaited = false;
@@ -16,7 +16,7 @@ export function arriveAt(element: HTMLElement | null | undefined): void {
   element.focus({ preventScroll: true });
 }
 
-/** For what a page begins with: its heading, or its player. */
+/** For the first element of a page: its heading, or its player. */
 export function useArrival(target: RefObject<HTMLElement | null>): void {
   useEffect(() => arriveAt(target.current), [target]);
 }

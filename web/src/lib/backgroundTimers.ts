@@ -17,7 +17,7 @@ interface Pending {
 
 /**
  * Timers that keep time while the tab is hidden: browsers let the timers of a hidden page run about once a minute, but
- * not those of its workers. Where no worker can be had, they are the page's own.
+ * not those of its workers. Where workers are unavailable, they are the page's own.
  */
 export class BackgroundTimers {
   private readonly pending = new Map<number, Pending>();

@@ -1,10 +1,10 @@
 export interface ChunkDeps {
   wait: (ms: number) => Promise<void>;
-  /** Whether the server answers at all; a page that is loaded anew without it would be the browser's error page. */
+  /** Whether the server answers at all; a reload without it would show the browser's error page. */
   isServerThere: () => Promise<boolean>;
-  /** Reloads the page, unless that has been tried in vain or would cost the viewer something. */
+  /** Reloads the page, unless that has failed before or would lose the viewer's work. */
   tryReload: () => boolean;
-  /** From now on a reload may be tried again. */
+  /** Allows another reload from now on. */
   loaded: () => void;
   onTrouble: (inTrouble: boolean) => void;
 }
@@ -13,9 +13,8 @@ const DELAYS_MS = [500, 1500];
 const LONGEST_MS = 30_000;
 
 /**
- * Loads a part of the program. One that fails is asked for again, also while the server is away. If it is there and the
- * part still can't be had, an upgrade may have renamed it: then the page is loaded anew, once. Null when that did not
- * help either.
+ * Loads a chunk of the code. A chunk that fails is requested again, also while the server is away. If the server answers
+ * and the chunk still fails, an upgrade may have renamed it: then the page is reloaded, once. Null if that did not help.
  */
 export async function loadChunk<T>(load: () => Promise<T>, deps: ChunkDeps): Promise<T | null> {
   for (let failures = 0; ; ) {
@@ -29,7 +28,7 @@ export async function loadChunk<T>(load: () => Promise<T>, deps: ChunkDeps): Pro
       deps.onTrouble(true);
     }
     if (failures > DELAYS_MS.length && (await deps.isServerThere())) {
-      // What reloads the page never comes back here.
+      // A reload of the page never returns here.
       if (deps.tryReload()) await new Promise(() => undefined);
       deps.onTrouble(false);
       return null;

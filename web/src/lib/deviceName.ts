@@ -4,7 +4,7 @@ import { storage } from './storage';
 const STORAGE_KEY = 'marquee.device_name';
 export const MAX_DEVICE_NAME_CHARS = 80;
 
-/** What a browser says of itself. `userAgentData` exists in some browsers, and in secure contexts only. */
+/** A browser's description of itself. `userAgentData` exists in some browsers, and in secure contexts only. */
 export interface BrowserFacts {
   userAgent: string;
   userAgentData?: { brands: readonly { brand: string }[]; platform: string };
@@ -30,11 +30,11 @@ const SYSTEMS: [name: string, pattern: RegExp][] = [
   ['Linux', /\bLinux\b/],
 ];
 
-/** "Chromium on Linux": enough to tell one's devices apart before they are given names. */
+/** Returns a default name such as "Chromium on Linux", to distinguish devices that have no names yet. */
 export function defaultDeviceName({ userAgent, userAgentData }: BrowserFacts): string {
   const brands = (userAgentData?.brands ?? [])
     .map(({ brand }) => brand)
-    // Browsers add a made-up brand ("Not)A;Brand"), lest anyone rely on the list.
+    // Browsers add an invented brand ("Not)A;Brand"), so that sites do not rely on the list.
     .filter((brand) => !/not.*brand/i.test(brand));
   const brand = brands.find((each) => each !== 'Chromium') ?? brands[0];
   const browser = brand?.replace(/^(?:Google|Microsoft) /, '') ?? match(BROWSERS, userAgent);
@@ -47,7 +47,7 @@ function match(table: [string, RegExp][], text: string): string | undefined {
   return table.find(([, pattern]) => pattern.test(text))?.[0];
 }
 
-/** The name that the viewer gave this device; empty when it has its default name. */
+/** Returns the name that the viewer gave this device; empty when it has its default name. */
 export function ownDeviceName(): string {
   return storage.get(STORAGE_KEY) ?? '';
 }

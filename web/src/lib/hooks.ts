@@ -18,8 +18,8 @@ export type Loaded<T> =
 
 /**
  * Loads when `deps` or the language change, and when `reload` is called; a newer load cancels the older one. Data that
- * is already there stays visible meanwhile. What fails because the server is away, or asks for less, is loaded again by
- * itself at growing intervals, while the page is in view; its error stays visible until then.
+ * is already there stays visible meanwhile. Loads that fail because the server is away or limits requests are retried
+ * at growing intervals while the page is in view; the error stays visible until then.
  */
 export function useLoad<T>(
   load: (signal: AbortSignal) => Promise<T>,
@@ -58,7 +58,7 @@ export function useLoad<T>(
 
 /**
  * Repeats `task` while `active` and the tab is visible, every `firstMs` or at intervals that grow up to `longestMs`; one
- * run never overlaps the next. While the server is away or asks for less, it is asked less often.
+ * run never overlaps the next. While the server is away or limits requests, the intervals are longer.
  */
 export function usePolling(
   task: () => Promise<void>,

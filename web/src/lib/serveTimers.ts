@@ -9,7 +9,7 @@ interface TimerScope {
   postMessage(id: number): void;
 }
 
-/** The worker's side: keeps the timers that it is told of, and says which one is due. */
+/** The worker's side: runs the timers that the page sets, and reports which one is due. */
 export function serveTimers(scope: TimerScope): void {
   const running = new Map<number, ReturnType<typeof setTimeout>>();
   scope.onmessage = ({ data: { id, delayMs } }) => {

@@ -1,4 +1,4 @@
-/** localStorage that may be missing or blocked; what cannot be kept is simply forgotten. */
+/** Wraps localStorage, which may be missing or blocked; values that can't be stored are dropped. */
 export const storage = {
   get(key: string): string | null {
     try {
@@ -11,7 +11,7 @@ export const storage = {
     try {
       localStorage.setItem(key, value);
     } catch {
-      // Nothing depends on it.
+      // No feature depends on it.
     }
   },
 };

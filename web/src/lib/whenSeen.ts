@@ -1,8 +1,8 @@
 import type { Cancel } from './backgroundTimers';
 
 /**
- * Runs `task` once, when `delayMs` are over and the page is in view: a hidden page asks for nothing. With `retries`, the
- * return of the network ends the wait.
+ * Runs `task` once, when `delayMs` have passed and the page is in view: a hidden page sends no requests. With `retries`,
+ * the return of the network ends the wait.
  */
 export function whenSeen(delayMs: number, task: () => void, { retries = false } = {}): Cancel {
   const listening = new AbortController();

@@ -3,7 +3,7 @@ import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { usePageTitle } from '../lib/hooks';
 
-/** Stands for a page whose program could not be loaded. */
+/** Shown for a page whose code could not be loaded. */
 export default function BrokenPage() {
   usePageTitle(t('broken.title'));
   return (

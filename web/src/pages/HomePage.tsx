@@ -25,7 +25,7 @@ export default function HomePage({ user }: { user: User }) {
   const [history, reloadHistory] = useLoad((signal) => getHistory(MAX_PAGE_SIZE, { signal }), []);
 
   useEffect(() => {
-    // Back from another site may show this page as it was frozen, with old positions.
+    // Going back from another site may restore this page with old positions.
     const onShow = (event: PageTransitionEvent) => {
       if (!event.persisted) return;
       reloadHistory();
@@ -80,11 +80,11 @@ function pickFeatured(started: HistoryEntry[], videos: VideoSummary[] | undefine
 
 interface VideoList {
   list: Page<VideoSummary> | undefined;
-  /** The list still answers an earlier search. */
+  /** The list still shows an earlier search. */
   stale: boolean;
   loading: boolean;
   error: unknown;
-  /** What failed is loaded again by itself. */
+  /** A failed load is retried automatically. */
   retries: boolean;
   reload: () => void;
   loadMore: () => void;

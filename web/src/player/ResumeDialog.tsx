@@ -23,7 +23,7 @@ export function ResumeDialog({ position, duration, onContinue, onRestart }: Prop
       aria-describedby="resume-text"
       data-testid="resume-dialog"
       onCancel={(event) => {
-        // Escape loses nothing: it goes on from the saved place.
+        // Escape loses nothing: playback continues from the saved position.
         event.preventDefault();
         onContinue();
       }}

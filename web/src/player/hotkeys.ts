@@ -6,7 +6,7 @@ export type PlayerCommand =
 
 interface KeyPress {
   key: string;
-  /** The key's place on the keyboard: with a Korean input method, `key` is a Hangul letter or nothing of use. */
+  /** The key's position on the keyboard: with a Korean input method, `key` is a Hangul letter or unusable. */
   code?: string;
   altKey: boolean;
   ctrlKey: boolean;
@@ -49,7 +49,7 @@ function latinKey({ key, code }: KeyPress): string {
 
 export const SPEEDS: readonly number[] = [0.5, 0.75, 1, 1.25, 1.5, 2];
 
-/** The next speed in a direction; the fastest and the slowest stay. */
+/** Returns the next speed in a direction; the fastest and the slowest stay. */
 export function nextSpeed(speed: number, by: 1 | -1): number {
   const next = by > 0 ? SPEEDS.find((each) => each > speed) : SPEEDS.findLast((each) => each < speed);
   return next ?? speed;

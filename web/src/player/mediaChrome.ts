@@ -1,4 +1,4 @@
-// Only the controls that are shown: the whole of media-chrome is three times as big.
+// Imports only the controls that are used: all of media-chrome is three times as big.
 import 'media-chrome/media-controller';
 import 'media-chrome/media-control-bar';
 import 'media-chrome/media-fullscreen-button';

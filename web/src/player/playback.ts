@@ -11,7 +11,7 @@ import { QoeMeter } from '../playsession/qoe';
 import { ProgressPolicy } from './progressPolicy';
 
 type FailureReason = { kind: 'refused'; error: ApiError } | { kind: 'network' | 'decode' | 'source' };
-/** `retries` while it is tried again by itself. */
+/** `retries` while playback is retried automatically. */
 export type PlaybackFailure = FailureReason & { retries: boolean };
 
 const SAVE_EVERY_MS = 5000;
@@ -19,7 +19,7 @@ const SEEK_SETTLES_MS = 400;
 const SESSION_CHECK_MS = 60_000;
 const SESSION_MAX_AGE_MS = 9 * 60_000;
 const AWAY_LONG_MS = 30_000;
-/** For so long after the end, the viewer may go back to a scene; then the place is free for others. */
+/** For this long after the end, the viewer may go back to a scene; then the slot is freed for others. */
 const FINISHED_MS = 60_000;
 const RECOVERED_SEC = 3;
 const ELSEWHERE_SEC = 2;
@@ -27,21 +27,21 @@ const ELSEWHERE_SEC = 2;
 interface Start {
   at: number;
   play: boolean;
-  /** `fresh` begins saving, `same` goes on saving after an interruption, `off` never saves. */
+  /** `fresh` begins saving, `same` continues saving after an interruption, `off` never saves. */
   saving: 'fresh' | 'same' | 'off';
 }
 
-/** Drives one <video>: what it plays, where it starts, when its position is saved, and how it gets over errors. */
+/** Drives one <video>: source, start position, saving of the position, and recovery from errors. */
 export class Playback {
   private policy = new ProgressPolicy(uuid7());
   private pendingStart: Start | null = null;
   private lastPosition = 0;
   private recoveringAt: number | null = null;
-  /** How often in a row the film could not be had. */
+  /** Consecutive failures to load the film. */
   private failures = 0;
   private cancelRetry: Cancel | null = null;
   private isStopped = true;
-  /** What the viewer wants; the element also pauses by itself, after an error or when the browser puts the page aside. */
+  /** The viewer's intent; the element also pauses by itself, after an error or when the browser freezes the page. */
   private isPlaying = false;
   private sources = 0;
   private meter = newMeter();
@@ -53,9 +53,9 @@ export class Playback {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly videoId: string,
-    /** Answers a URL that works now; throws SessionOverError when there is none any more. */
+    /** Returns a URL that works now; throws SessionOverError when the session is over. */
     private readonly renewSource: () => Promise<string>,
-    /** The film is over, and nobody wants to see more of it. */
+    /** Called when the film is over, and the viewer has not gone back into it. */
     private readonly onFinished: () => void,
     private readonly onFailure: (failure: PlaybackFailure | null) => void,
   ) {}
@@ -71,7 +71,7 @@ export class Playback {
     onVideo('ended', () => this.noteEnd());
     onVideo('seeked', () => this.saveAfterSeek());
     onVideo('error', () => void this.recover());
-    // Resetting the element sets its position to 0, which is nobody's place in the film.
+    // Resetting the element sets its position to 0, which is not the viewer's position.
     onVideo('emptied', () => this.policy.suspend());
     onVideo('play', () => this.notePlay());
     onVideo('playing', () => this.meter.playing());
@@ -107,7 +107,7 @@ export class Playback {
     };
   }
 
-  /** Plays from a play session's URL: from where the one before was stopped, if there was one. */
+  /** Plays from a play session's URL, from where the previous session stopped, if there was one. */
   play(url: string): void {
     this.isStopped = false;
     this.recovered();
@@ -117,7 +117,7 @@ export class Playback {
     this.show(url);
   }
 
-  /** Lets go of the film; its place is kept for the next session. */
+  /** Unloads the film; its position is kept for the next session. */
   stop(): void {
     if (this.isStopped) return;
     this.save({ keepalive: true });
@@ -128,18 +128,18 @@ export class Playback {
     this.unload();
   }
 
-  /** The viewer asked for it: what comes next plays, even if it was paused before. */
+  /** Called when the viewer asked to play: the next source plays, even if it was paused before. */
   playNext(): void {
     if (this.pendingStart) this.pendingStart.play = true;
   }
 
-  /** What the viewer lived through in the present play session. */
+  /** Returns the quality of experience of the current play session. */
   experience(): Qoe {
     this.countDropped();
     return this.meter.report();
   }
 
-  /** To be called once, when it is known where the viewer wants to start. */
+  /** Call once, when the start position that the viewer wants is known. */
   begin(at: number, options: { savePosition: boolean }): void {
     this.pendingStart = { at, play: true, saving: options.savePosition ? 'fresh' : 'off' };
     this.lastPosition = at;
@@ -208,7 +208,7 @@ export class Playback {
     this.save();
   }
 
-  /** After a jump that failed, the viewer wants to arrive where it was aimed. */
+  /** After a seek that failed, playback resumes at its target. */
   private noteTarget(): void {
     if (!this.pendingStart && !this.video.error) this.lastPosition = this.video.currentTime;
   }
@@ -242,8 +242,8 @@ export class Playback {
   }
 
   /**
-   * The viewer comes back to a page that lay still, perhaps after watching on elsewhere. The newest saved place wins,
-   * and watching on from here counts as a new session: the server ignores sessions older than the last one it saw.
+   * The viewer returns to a page that was idle, perhaps after watching elsewhere. The newest saved position wins, and
+   * watching on here counts as a new session: the server ignores sessions older than the last one it saw.
    */
   private async resync({ newSession }: { newSession: boolean }): Promise<void> {
     if (!this.policy.isTracking) return;
@@ -259,7 +259,7 @@ export class Playback {
         return;
       }
     } catch {
-      // Unknown is not different: go on as before.
+      // The position is unknown, so continue as before.
     }
     if (!this.pendingStart) this.policy.resume();
   }
@@ -267,7 +267,7 @@ export class Playback {
   private watchOnFrom(at: number): void {
     this.policy = new ProgressPolicy(uuid7());
     if (this.pendingStart) {
-      // The film is just being loaded anew, and will start there.
+      // The film is being reloaded, and will start there.
       this.pendingStart = { ...this.pendingStart, at, saving: 'fresh' };
       this.lastPosition = at;
       return;
@@ -276,7 +276,7 @@ export class Playback {
     this.policy.start(at);
   }
 
-  /** Most interruptions pass by themselves, so one silent attempt comes before the viewer hears of it. */
+  /** Most interruptions are brief, so one silent attempt precedes any message to the viewer. */
   private async recover(): Promise<void> {
     if (this.isStopped) return;
     this.policy.suspend();
@@ -299,7 +299,7 @@ export class Playback {
     this.failures = 0;
   }
 
-  /** Goes on at the same place, with a URL that is known to work. */
+  /** Continues at the same position, with a URL that is known to work. */
   private async reload(play: boolean): Promise<void> {
     const { sources } = this;
     this.cancelRetry?.();
@@ -313,7 +313,7 @@ export class Playback {
       this.onFailure(null);
       this.show(url);
     } catch (error) {
-      // Who keeps the session tells the viewer of its end.
+      // The owner of the session shows its end to the viewer.
       if (error instanceof SessionOverError || isOutdated()) return;
       const reason: FailureReason =
         error instanceof ApiError ? { kind: 'refused', error } : { kind: 'network' };
@@ -322,7 +322,7 @@ export class Playback {
     }
   }
 
-  /** The server is away, or breaks off what it sends: it is asked again, ever more slowly, and in hidden tabs, too. */
+  /** Retries while the server is away or breaks off responses, at growing intervals, also in hidden tabs. */
   private retryLater(reason: FailureReason, atLeastSec: number | null): void {
     this.failures += 1;
     this.fail({ ...reason, retries: true });

@@ -9,7 +9,7 @@ export interface Preferences {
   speed: number;
 }
 
-/** What was kept, as far as it makes sense; who never chose anything gets the player as it is. */
+/** Returns the stored preferences as far as they are valid; otherwise the player's defaults. */
 export function parsePreferences(kept: string | null): Partial<Preferences> {
   let found: unknown;
   try {
@@ -26,7 +26,7 @@ export function parsePreferences(kept: string | null): Partial<Preferences> {
   };
 }
 
-/** Gives the player the volume and the speed that the viewer chose last in this browser, and keeps what is chosen. */
+/** Applies the volume and the speed last chosen in this browser to the player, and stores changes. */
 export function keepPreferences(video: HTMLVideoElement): () => void {
   const listening = new AbortController();
   const { volume, muted, speed } = parsePreferences(storage.get(KEY));

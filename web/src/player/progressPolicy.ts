@@ -9,7 +9,7 @@ const RESUME_AFTER_SEC = 5;
 const COMPLETED_RATIO = 0.95;
 const SAME_POSITION_SEC = 0.25;
 
-/** Where to offer to go on, or null when the film simply starts from the beginning. */
+/** Returns the position to offer to resume at, or null when the film starts from the beginning. */
 export function resumePosition(record: ProgressRecord | null): number | null {
   if (!record || record.completed) return null;
   const { position, duration } = record;
@@ -20,7 +20,7 @@ export function resumePosition(record: ProgressRecord | null): number | null {
 
 /**
  * Decides which positions are worth sending. Closed until the start position is known and applied: a player that is
- * still loading, or that was just reset, reports 0, and saving that would erase the viewer's place.
+ * still loading, or that was just reset, reports 0, and saving that would erase the viewer's position.
  */
 export class ProgressPolicy {
   private open = false;
@@ -37,7 +37,7 @@ export class ProgressPolicy {
     this.lastSent = startedAt;
   }
 
-  /** Goes on after an interruption; what was saved before it stays saved. */
+  /** Continues after an interruption; positions saved before it stay saved. */
   resume(): void {
     this.open = this.started;
   }
@@ -54,7 +54,7 @@ export class ProgressPolicy {
     return this.lastSent;
   }
 
-  /** The write to send for this position, or null when there is nothing to save. */
+  /** Returns the write to send for this position, or null when there is nothing to save. */
   next({ position, duration }: Playhead): ProgressWrite | null {
     if (!this.open) return null;
     if (!Number.isFinite(position) || position < 0) return null;
@@ -70,7 +70,7 @@ export class ProgressPolicy {
     };
   }
 
-  /** The write did not arrive: the next occasion sends again, even from the same position. */
+  /** Called when a write did not arrive: the next occasion sends again, even from the same position. */
   failed(write: ProgressWrite): void {
     if (write.seq === this.seq) this.lastSent = null;
   }

@@ -32,7 +32,7 @@ function perform(command: PlayerCommand, controller: HTMLElement, video: HTMLVid
       video.muted = !video.muted;
       break;
     case 'toggle-fullscreen': {
-      // The controller knows each browser's own way into full screen.
+      // The controller knows each browser's full-screen API.
       const request = document.fullscreenElement
         ? 'mediaexitfullscreenrequest'
         : 'mediaenterfullscreenrequest';

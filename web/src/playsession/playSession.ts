@@ -9,31 +9,31 @@ import { isLapse, type PlayState, refusalOf } from './state';
 export interface PlaySessionDeps {
   start: (insteadOf: string | undefined) => Promise<PlaySessionAnswer>;
   heartbeat: (id: string, ticket: string | null) => Promise<PlaySessionAnswer>;
-  /** Ends a session for good. Must not wait for anything while the page is `closing`. */
+  /** Ends a session. Must not wait for anything while the page is `closing`. */
   end: (id: string, ticket: string | null, qoe: Qoe | null, how: { closing: boolean }) => void;
   later: (delayMs: number, task: () => void) => Cancel;
   random: () => number;
   isVisible: () => boolean;
 }
 
-/** There is no session to play with any more; `PlaySession.state` says why. */
+/** The session is over; `PlaySession.state` says why. */
 export class SessionOverError extends Error {
   override name = 'SessionOverError';
 }
 
 /**
- * This page's right to play one video: asks for it, waits for it in the queue, keeps it alive, gives it back.
+ * This page's session to play one video: requests it, waits for it in the queue, keeps it alive, ends it.
  *
- * The server is never left with a session that nobody here knows of: what is granted after it was given up is ended.
+ * The server never keeps a session that this page does not use: one granted after the page gave up is ended.
  */
 export class PlaySession {
-  /** What the player lived through since the session began; set by whoever plays. */
+  /** Quality of experience since the session began; set by the player. */
   measure: (() => Qoe) | null = null;
 
   private readonly current = signal<PlayState>({ phase: 'opening' });
-  /** What the server keeps for this page. */
+  /** The session that the server holds for this page. */
   private live: PlaySessionAnswer | null = null;
-  /** Rises when what was asked before is of no interest any more. */
+  /** Increased to discard the responses of earlier requests. */
   private round = 0;
   private failures = 0;
   private hasLived = false;
@@ -46,12 +46,12 @@ export class PlaySession {
     return this.current;
   }
 
-  /** The newest URL of the film; what is playing may go on with an older one. */
+  /** The newest URL of the film; playback may continue with an older one. */
   get streamUrl(): string | null {
     return this.live?.status === 'active' ? this.live.stream_url : null;
   }
 
-  /** Asks for a session, perhaps in the place of another one of the same viewer. */
+  /** Requests a session, perhaps in place of another one of the same viewer. */
   open(insteadOf?: string): void {
     this.release({ closing: false });
     this.current.value = { phase: 'opening' };
@@ -59,24 +59,24 @@ export class PlaySession {
   }
 
   /**
-   * Gives it back: to the next in the queue, it matters how soon. A page that is `closing` has nothing to tell its
-   * viewer; if the browser keeps it, it opens another session when it is shown again.
+   * Ends the session at once, because the next viewer in the queue waits for it. A page that is `closing` shows nothing
+   * about it; if the browser keeps the page, it opens another session when it is shown again.
    */
   close({ closing = false, isFinished = false } = {}): void {
     this.release({ closing });
     this.current.value = closing ? { phase: 'opening' } : { phase: 'closed', isFinished };
   }
 
-  /** The viewer is back at a page that lay hidden. */
+  /** Called when the viewer returns to a page that was hidden. */
   returned(): void {
     const state = this.current.peek();
     if (state.phase === 'gone' && isLapse(state.reason)) this.open();
   }
 
   /**
-   * Makes sure that the session goes on, and answers a fresh URL.
+   * Makes sure that the session continues, and returns a fresh URL.
    *
-   * Throws `SessionOverError`, or what went wrong when nobody could say.
+   * Throws `SessionOverError`, or the error of the request if the state of the session is unknown.
    */
   async renew(): Promise<string> {
     await this.beat();
@@ -107,7 +107,7 @@ export class PlaySession {
     }
   }
 
-  /** One heartbeat at a time: whoever wants another one meanwhile waits for this one. */
+  /** Sends one heartbeat at a time: concurrent callers share it. */
   private beat(): Promise<void> {
     if (this.beating) return this.beating;
     const beating = this.sendHeartbeat().finally(() => {
@@ -133,7 +133,7 @@ export class PlaySession {
         this.lose(reason);
         return;
       }
-      // What plays goes on: it has its ticket.
+      // Playback continues with its ticket.
       const soon = Math.min(this.nextAttemptMs(error), live.heartbeat_sec * 1000);
       this.schedule(soon, () => this.beatQuietly());
       throw error;

@@ -4,7 +4,7 @@ const MAX_STARTUP_MS = 600_000;
 const MAX_STALL_MS = 86_400_000;
 
 /**
- * Measures what one play session is like. A wait that follows a jump is no stall: the viewer caused it, and knows.
+ * Measures the quality of experience of one play session. A wait after a seek is no stall: the viewer caused it.
  */
 export class QoeMeter {
   private requestedAt: number | null = null;
@@ -17,12 +17,12 @@ export class QoeMeter {
 
   constructor(private readonly now: () => number) {}
 
-  /** Somebody, or something, pressed play. */
+  /** Playback was requested, by the viewer or automatically. */
   requested(): void {
     if (this.startupMs === null) this.requestedAt ??= this.now();
   }
 
-  /** The browser did not let it play: what follows is the viewer's time, not the player's. */
+  /** The browser blocked playback: the wait that follows is the viewer's, not the player's. */
   refused(): void {
     this.requestedAt = null;
   }
@@ -31,13 +31,13 @@ export class QoeMeter {
     if (this.startupMs !== null) this.stalledAt ??= this.now();
   }
 
-  /** Pictures move. */
+  /** Playback is running. */
   playing(): void {
     if (this.startupMs === null && this.requestedAt !== null) this.startupMs = this.now() - this.requestedAt;
     this.settled();
   }
 
-  /** Nobody waits any more: it was paused, or sought, or is over. */
+  /** The wait ended without playback: it was paused, or sought, or is over. */
   settled(): void {
     if (this.stalledAt === null) return;
     this.stalls += 1;
@@ -45,7 +45,7 @@ export class QoeMeter {
     this.stalledAt = null;
   }
 
-  /** Takes the element's own count, which begins again with every load. */
+  /** Takes the element's own count, which restarts with every load. */
   droppedFrames(count: number): void {
     if (count < this.droppedNow) this.droppedBefore += this.droppedNow;
     this.droppedNow = count;

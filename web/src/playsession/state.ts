@@ -2,10 +2,10 @@ import { ApiError } from '../api/errors';
 import type { WatchingDevice } from '../api/types';
 
 export interface Refusal {
-  /** Whose limit is reached. */
+  /** Which limit is reached. */
   scope: 'user' | 'server';
   limit: number | null;
-  /** The viewer's own sessions: stopping one of them makes room. */
+  /** The viewer's own sessions: stopping one of them frees a slot. */
   devices: readonly WatchingDevice[];
   retryAfterSec: number | null;
 }
@@ -17,12 +17,12 @@ export type PlayState =
   /** 1 is next. */
   | { phase: 'queued'; position: number }
   | { phase: 'refused'; refusal: Refusal }
-  /** Nobody can say now; it is tried again. */
+  /** The server can't be reached; the request is retried. */
   | { phase: 'unavailable'; error: unknown }
   | { phase: 'failed'; error: unknown }
-  /** It had a slot, or a place in the queue, and lost it. */
+  /** It lost its slot, or its place in the queue. */
   | { phase: 'gone'; reason: string }
-  /** Given up here: the viewer left, or the film was over. */
+  /** Ended by this page: the viewer left, or the film was over. */
   | { phase: 'closed'; isFinished: boolean };
 
 export function refusalOf(error: unknown): Refusal | null {
@@ -36,7 +36,7 @@ export function refusalOf(error: unknown): Refusal | null {
   };
 }
 
-/** Nobody ended it on purpose: the computer slept, the network was away, or the server forgot. */
+/** It was not ended on purpose: the computer slept, the network was down, or the server lost it. */
 export function isLapse(reason: string): boolean {
   return reason === 'expired' || reason === 'unknown' || reason === 'ended';
 }

@@ -4,13 +4,13 @@ import { backgroundTimers } from '../lib/backgroundTimers';
 import { deviceName } from '../lib/deviceName';
 import { PlaySession } from './playSession';
 
-/** A play session that lives as long as the component, and no longer than the page is shown to anybody. */
+/** Provides a play session that lives as long as the component and while the page is shown. */
 export function usePlaySession(videoId: string): PlaySession {
   const [session] = useState(() => createPlaySession(videoId));
   useEffect(() => {
     const onHide = () => session.close({ closing: true });
     const onShow = (event: PageTransitionEvent) => {
-      // Back from the browser's back/forward cache, where it kept no session.
+      // Restored from the browser's back/forward cache, where it held no session.
       if (event.persisted) session.open();
     };
     const onVisibility = () => {

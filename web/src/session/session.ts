@@ -18,7 +18,7 @@ export const session = signal<SessionState>({ phase: 'loading' });
 let failures = 0;
 let cancelRetry: Cancel = () => undefined;
 
-/** Finds out who is logged in. While the server is away, it is asked again by itself at growing intervals. */
+/** Finds out who is logged in. While the server can't be reached, retries at growing intervals. */
 export async function loadSession(): Promise<void> {
   cancelRetry();
   try {
@@ -26,7 +26,7 @@ export async function loadSession(): Promise<void> {
     failures = 0;
     session.value = { phase: 'authenticated', user };
   } catch (error) {
-    // Whoever logged in while this was under way is not to be thrown out by its answer.
+    // The response must not log out a user who logged in while the request was under way.
     if (session.peek().phase === 'authenticated') return;
     const refused = error instanceof ApiError && (error.status === 401 || error.status === 403);
     session.value = refused ? { phase: 'anonymous', expired: false } : { phase: 'unreachable', error };

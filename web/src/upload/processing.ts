@@ -41,7 +41,7 @@ export function followUploads(): void {
   });
 }
 
-/** One request for all of them, as new videos come first in the list; a second one for one that is not there. */
+/** Takes one request for all, as new videos come first in the list, and at most one more for one that is not in it. */
 async function updateUploads(): Promise<void> {
   const waiting = uploads.peek().filter(({ state }) => state.peek().phase === 'processing');
   const { items } = await listVideos({ page: 1, pageSize: NEWEST });
@@ -74,7 +74,7 @@ function settle(item: UploadItem, video: VideoSummary): void {
   if (next.phase !== 'processing') item.state.value = next;
 }
 
-/** What has become of an upload. */
+/** Returns the state of an upload. */
 export function stateOf(
   video: Pick<VideoSummary, 'id' | 'status' | 'failure_code' | 'failure_reason'>,
 ): UploadState {

@@ -12,9 +12,9 @@ export type UploadState =
   | { phase: 'draft' | 'queued' | 'cancelled' }
   | { phase: 'sending'; sent: number; speed: number | null; secondsLeft: number | null }
   | { phase: 'failed'; message: string }
-  /** On the server from here on. */
+  /** Arrived on the server. */
   | { phase: 'processing' | 'done'; videoId: string }
-  /** The server could not make a video of it. */
+  /** The server could not process it. */
   | { phase: 'unusable'; videoId: string; video: Pick<VideoSummary, 'failure_code' | 'failure_reason'> };
 
 export interface UploadItem {
@@ -87,7 +87,7 @@ export function retry(item: UploadItem): void {
   void pump();
 }
 
-/** Tries a video again that could not be processed: as it lies on the server, or sent anew when it is gone from there. */
+/** Retries a video that could not be processed: with the file on the server, or by a new upload if that is deleted. */
 export async function retryProcessing(item: UploadItem): Promise<void> {
   const state = item.state.peek();
   if (state.phase !== 'unusable') return;
@@ -101,7 +101,7 @@ export async function retryProcessing(item: UploadItem): Promise<void> {
   }
 }
 
-/** Takes a video away that could not be processed. */
+/** Removes a video that could not be processed. */
 export async function discardUpload(item: UploadItem): Promise<void> {
   const state = item.state.peek();
   if (state.phase === 'unusable') await discard(state.videoId);
@@ -127,7 +127,7 @@ export function clearFinished(): void {
   uploads.value = uploads.value.filter(({ state }) => !/^(done|cancelled)$/.test(state.value.phase));
 }
 
-/** Sends one file after the other, so that each gets the whole line and the time left means something. */
+/** Sends one file after the other, so that each gets the full bandwidth and the time left is meaningful. */
 async function pump(): Promise<void> {
   if (pumping) return;
   pumping = true;
@@ -144,7 +144,7 @@ function nextQueued(): UploadItem | undefined {
 
 async function send(item: UploadItem): Promise<void> {
   item.state.value = { phase: 'sending', sent: 0, speed: null, secondsLeft: null };
-  // A token that ends during a long upload would waste the whole of it.
+  // A token that expires during a long upload would waste all of it.
   await refresher.ensureFresh(FRESH_ENOUGH_MS);
   try {
     const videoId = await attempt(item).catch(async (error: unknown) => {

@@ -5,7 +5,7 @@ interface Sample {
 
 const WINDOW_MS = 4000;
 
-/** Speed over the last few seconds: steady enough to read, quick enough to follow a changing line. */
+/** Measures the speed over the last few seconds: steady enough to read, quick enough to follow a changing line. */
 export class TransferRate {
   private samples: Sample[] = [];
 
@@ -14,7 +14,7 @@ export class TransferRate {
     while (this.samples.length > 2 && at - (this.samples[0]?.at ?? at) > WINDOW_MS) this.samples.shift();
   }
 
-  /** Bytes a second, or null while there is too little to tell. */
+  /** Bytes per second, or null while there are too few samples. */
   get bytesPerSecond(): number | null {
     const first = this.samples[0];
     const last = this.samples.at(-1);

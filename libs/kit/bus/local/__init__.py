@@ -2,7 +2,7 @@
 
 Each work subscription has a row for each event that it still has to handle. A row leaves when it was handled, or moves
 to the dead letters, so a start finds exactly what the last run did not finish, however that run ended. Broadcasts live
-in memory: the only process there is would have forgotten its caches with them.
+in memory: when the only process ends, its caches are lost with them.
 """
 
 # ruff: noqa: D102 - the port says what the methods do
@@ -13,12 +13,12 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from kit.bus import DeadLetter, Delivery, Handler, Subscription
-from kit.bus.handling import CONNECTED, Registry
+from kit.bus.handling import CONNECTED, SubscriptionRegistry
 from kit.bus.local import rows
 from kit.bus.local.file import File
 from kit.bus.local.lanes import Broadcast, Lane, RetryClock
-from kit.bus.topics import wants
+from kit.bus.port import DeadLetter, Delivery, Handler, Subscription
+from kit.bus.topics import any_matches
 from kit.events.envelope import Event
 
 
@@ -26,7 +26,7 @@ class LocalBus:
     """Carries events between the services of one process. One instance a process has the file delivered."""
 
     def __init__(self, path: Path) -> None:
-        self._registry = Registry()
+        self._registry = SubscriptionRegistry()
         self._file = File(path)
         self._lanes: list[Lane] = []
         self._broadcasts: list[Broadcast] = []
@@ -70,7 +70,7 @@ class LocalBus:
             takers = [
                 each.subscription.name
                 for each in self._registry.of(Delivery.WORK)
-                if wants(each.subscription, event.type)
+                if any_matches(each.subscription.types, event.type)
             ]
             if takers or event.type not in required:
                 taken.append(event)

@@ -12,34 +12,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kit.bus import BusUnavailable
 from kit.bus.local.rows import SCHEMA
+from kit.bus.port import BusUnavailableError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work to do inside a transaction and who waits for its result."""
+    """Work to do inside a transaction, and the future of its result."""
 
     work: Callable[[sqlite3.Connection], Any]
     result: Future[Any]
 
     def succeed(self, result: Any) -> None:
-        """Passes the result on, unless nobody waits for it any more."""
+        """Pass the result on, unless the caller was cancelled."""
         if self.result.set_running_or_notify_cancel():
             self.result.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        """Passes the error on, unless nobody waits for it any more."""
+        """Pass the error on, unless the caller was cancelled."""
         if self.result.set_running_or_notify_cancel():
             self.result.set_exception(error)
 
 
 class File:
-    """Transactions that are on disk when they are answered.
+    """Runs transactions, which are on disk when `run` returns.
 
-    What is asked while one commits shares the next one, so that the price of a durable write (one fsync,
+    What is asked for while one commits shares the next one, so that the price of a durable write (one fsync,
     `synchronous=FULL`) is paid once for many. FULL, because publishers forget what this file confirmed: after a power
     cut it must not remember less than their outboxes do.
     """
@@ -50,10 +50,10 @@ class File:
         self._thread: threading.Thread | None = None
 
     async def open(self) -> None:
-        """Opens the file, if it isn't yet.
+        """Open the file, if it isn't open.
 
         Raises:
-            BusUnavailable: it can't be opened.
+            BusUnavailableError: it can't be opened.
         """
         if self._thread is not None:
             return
@@ -64,29 +64,29 @@ class File:
             await asyncio.wrap_future(opened)
         except (sqlite3.Error, OSError) as error:
             self._thread = None
-            raise BusUnavailable(f"{self._path}: {error}") from error
+            raise BusUnavailableError(f"{self._path}: {error}") from error
 
     async def close(self) -> None:
-        """Finishes what was asked and closes the file."""
+        """Finish what was asked for and close the file."""
         if self._thread is not None:
             thread, self._thread = self._thread, None
             self._jobs.put(None)
             await asyncio.to_thread(thread.join)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs `work` in a transaction that is on disk when this returns. It may run twice, so it only does SQL.
+        """Run `work` in a transaction that is on disk when this returns. It may run twice, so it must only do SQL.
 
         Raises:
-            BusUnavailable: the file refused it, and nothing of it is there.
+            BusUnavailableError: the file refused it, and nothing of it is there.
         """
         if self._thread is None:
-            raise BusUnavailable("the bus is not open")
+            raise BusUnavailableError("the bus is not open")
         job = Job(work, Future())
         self._jobs.put(job)
         try:
             result: T = await asyncio.wrap_future(job.result)
         except sqlite3.Error as error:
-            raise BusUnavailable(f"{self._path}: {error}") from error
+            raise BusUnavailableError(f"{self._path}: {error}") from error
         return result
 
     def _serve(self, opened: Future[None]) -> None:
@@ -94,13 +94,13 @@ class File:
             return
         try:
             file = self._connect()
-        except Exception as error:  # noqa: BLE001 - belongs to whoever opens the bus
+        except Exception as error:  # noqa: BLE001 - the caller of `open` gets it
             opened.set_exception(error)
             return
         opened.set_result(None)
         while job := self._jobs.get():
             jobs = [job]
-            # Nobody else takes from this queue, so what it holds now can be had without waiting.
+            # Only this thread takes from the queue, so what it holds now can be taken without waiting.
             for _ in range(self._jobs.qsize()):
                 if following := self._jobs.get():
                     jobs.append(following)
@@ -122,13 +122,13 @@ class File:
             file.execute("BEGIN IMMEDIATE")
             results = [job.work(file) for job in jobs]
             file.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - belongs to whoever asked, not to this thread
+        except Exception as error:  # noqa: BLE001 - the caller of `run` gets it
             if file.in_transaction:
                 file.execute("ROLLBACK")
             if len(jobs) == 1:
                 jobs[0].fail(error)
                 return
-            # One of them is to blame; the others must not pay for it.
+            # One of them failed; the others must not fail with it.
             for job in jobs:
                 self._commit(file, [job])
         else:

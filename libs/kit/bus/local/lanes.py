@@ -9,11 +9,11 @@ from contextlib import suppress
 
 import structlog
 
-from kit.bus import BusUnavailable
-from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
+from kit.bus.handling import Dead, Done, HandlingResult, Registration, Retry
 from kit.bus.local import rows
 from kit.bus.local.file import File
-from kit.bus.topics import wants
+from kit.bus.port import BusUnavailableError
+from kit.bus.topics import any_matches
 from kit.events.envelope import Event
 
 _FETCH = 32
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class Lane:
-    """One work subscription: reads its rows, runs its handler over them, writes down what became of each."""
+    """One work subscription: reads its rows, runs its handler over them, records the result of each."""
 
     def __init__(self, registration: Registration, file: File, retry_at: Callable[[float], None]) -> None:
         self.name = registration.subscription.name
@@ -43,11 +43,11 @@ class Lane:
         self._feed = asyncio.create_task(self._run())
 
     def wake(self) -> None:
-        """There may be rows to read."""
+        """Look for rows now: there may be new ones."""
         self._more.set()
 
     async def close(self, drain_sec: float) -> None:
-        """Starts nothing more, gives what runs that long to finish."""
+        """Start nothing more; give running handlers that long to finish, then cancel them."""
         self._feed.cancel()
         await asyncio.wait([self._feed])
         await _drain(self._tasks, drain_sec)
@@ -58,7 +58,7 @@ class Lane:
             in_hand = frozenset(self._in_hand)
             try:
                 found = await self._file.run(lambda file: rows.ready(file, self.name, in_hand, _FETCH))  # noqa: B023
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", subscription=self.name, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
                 continue
@@ -73,22 +73,22 @@ class Lane:
 
     async def _handle(self, row: rows.Row) -> None:
         try:
-            verdict = await self._registration.handle(row.event, row.attempts + 1)
+            result = await self._registration.handle(row.event, row.attempts + 1)
         finally:
             self._slots.release()
-        # The next event may start while this verdict is being written; the row stays in hand until it is.
+        # The next event may start while this result is being written; the row stays in hand until it is.
         while True:
             try:
-                await self._settle(row, verdict)
-            except BusUnavailable as error:
+                await self._settle(row, result)
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", subscription=self.name, event_id=row.event.id, reason=str(error))
                 await asyncio.sleep(_PAUSE_SEC)
             else:
                 self._in_hand.discard(row.seq)
                 return
 
-    async def _settle(self, row: rows.Row, verdict: Verdict) -> None:
-        match verdict:
+    async def _settle(self, row: rows.Row, result: HandlingResult) -> None:
+        match result:
             case Done():
                 await self._file.run(lambda file: rows.delete(file, row.seq))
             case Retry(delay):
@@ -109,18 +109,18 @@ class Broadcast:
         self._tasks = {asyncio.create_task(self._run()) for _ in range(registration.subscription.concurrency)}
 
     def offer(self, events: Sequence[Event]) -> None:
-        """Queues those that the subscription wants."""
+        """Queue the events that the subscription covers."""
         subscription = self._registration.subscription
         try:
             for event in events:
-                if wants(subscription, event.type):
+                if any_matches(subscription.types, event.type):
                     self._events.put_nowait(event)
         except asyncio.QueueFull:
             log.error("broadcasts_dropped", subscription=subscription.name)
             self._missed()
 
     async def close(self, drain_sec: float) -> None:
-        """Starts nothing more, gives what runs that long to finish."""
+        """Start nothing more; give running handlers that long to finish, then cancel them."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._events.join(), drain_sec)
         await _drain(self._tasks, 0)
@@ -143,13 +143,13 @@ class RetryClock:
         self._task = asyncio.create_task(self._run())
 
     def set(self, not_before: float) -> None:
-        """A row was postponed until then."""
+        """Wake up at that Unix time at the latest: a row was postponed until then."""
         if not_before < self._next:
             self._next = not_before
             self._sooner.set()
 
     async def close(self) -> None:
-        """Stops; postponed rows wait in the file."""
+        """Stop; postponed rows wait in the file."""
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -159,7 +159,7 @@ class RetryClock:
             self._next = time.time() + _LOOK_AGAIN_SEC
             try:
                 due = await self._file.run(rows.make_ready)
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_file_refuses", reason=str(error))
             else:
                 self._next = min(self._next, due)
@@ -179,7 +179,7 @@ class RetryClock:
 
 
 async def _drain(tasks: set[asyncio.Task[None]], drain_sec: float) -> None:
-    """Gives the tasks that long to finish, then cancels them."""
+    """Give the tasks that long to finish, then cancel them."""
     if pending := set(tasks):
         _, late = await asyncio.wait(pending, timeout=drain_sec)
         for task in late:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from kit.bus import DeadLetter
+from kit.bus.port import DeadLetter
 from kit.events.envelope import Event
 
 SCHEMA = """
@@ -50,7 +50,7 @@ class Row:
 
 
 def insert(file: sqlite3.Connection, deliveries: Iterable[tuple[str, Event]]) -> None:
-    """Adds events, each for the subscription of that name."""
+    """Add events, each for the subscription of that name."""
     file.executemany(
         f"INSERT INTO deliveries (subscription, {_ENVELOPE}) VALUES ({', '.join('?' * 10)})",  # noqa: S608
         [(name, *_to_columns(event)) for name, event in deliveries],
@@ -58,36 +58,36 @@ def insert(file: sqlite3.Connection, deliveries: Iterable[tuple[str, Event]]) ->
 
 
 def ready(file: sqlite3.Connection, subscription: str, besides: Collection[int], limit: int) -> list[Row]:
-    """The oldest rows that may be handled now, without those in hand."""
+    """Return the oldest rows that may be handled now, at most `limit`, without those in hand (`besides`)."""
     found = file.execute(
         f"SELECT seq, attempts, {_ENVELOPE} FROM deliveries"  # noqa: S608
         " WHERE subscription = ? AND not_before IS NULL ORDER BY seq LIMIT ?",
         (subscription, len(besides) + limit),
     )
-    # Some of those in hand may be gone from here by now: the first `limit` others are meant, not whatever is left.
+    # Some of those in hand may be deleted by now: take the first `limit` others, not all that are left.
     others = islice((found_row for found_row in found if found_row[0] not in besides), limit)
     return [Row(seq, attempts, _from_columns(columns)) for seq, attempts, *columns in others]
 
 
 def delete(file: sqlite3.Connection, seq: int) -> None:
-    """The event was handled."""
+    """Delete a row: its event was handled."""
     file.execute("DELETE FROM deliveries WHERE seq = ?", (seq,))
 
 
 def postpone(file: sqlite3.Connection, seq: int, not_before: float) -> None:
-    """An attempt failed; the next one is at that Unix time."""
+    """Record that an attempt failed; the next one is at that Unix time."""
     file.execute("UPDATE deliveries SET attempts = attempts + 1, not_before = ? WHERE seq = ?", (not_before, seq))
 
 
 def make_ready(file: sqlite3.Connection) -> float:
-    """Ends the waiting of rows whose time has come; answers when the next one's does, as Unix time."""
+    """End the waiting of rows that are due; return the Unix time when the next one is due, infinity if none is."""
     file.execute("UPDATE deliveries SET not_before = NULL WHERE not_before <= ?", (time.time(),))
     (due,) = file.execute("SELECT min(not_before) FROM deliveries WHERE not_before IS NOT NULL").fetchone()
     return float("inf") if due is None else float(due)
 
 
 def bury(file: sqlite3.Connection, seq: int, reason: str) -> None:
-    """The last attempt failed: the row becomes a dead letter."""
+    """Make a row a dead letter: its last attempt failed."""
     file.execute(
         f"INSERT INTO dead_letters (subscription, attempts, reason, died_at, {_ENVELOPE})"  # noqa: S608
         f" SELECT subscription, attempts + 1, ?, ?, {_ENVELOPE} FROM deliveries WHERE seq = ?",
@@ -97,7 +97,7 @@ def bury(file: sqlite3.Connection, seq: int, reason: str) -> None:
 
 
 def dead_letters(file: sqlite3.Connection, subscription: str | None, limit: int) -> list[DeadLetter]:
-    """The oldest dead letters, of one subscription or of all."""
+    """Return the oldest dead letters, at most `limit`, of one subscription or of all."""
     found = file.execute(
         f"SELECT subscription, attempts, reason, died_at, {_ENVELOPE} FROM dead_letters"  # noqa: S608
         " WHERE ? IS NULL OR subscription = ? ORDER BY seq LIMIT ?",
@@ -116,7 +116,7 @@ def dead_letters(file: sqlite3.Connection, subscription: str | None, limit: int)
 
 
 def replay(file: sqlite3.Connection, subscription: str, event_ids: Sequence[str] | None) -> int:
-    """Turns dead letters back into deliveries that were never attempted; answers how many."""
+    """Turn dead letters back into deliveries that were never attempted; return how many."""
     dead = file.execute("SELECT seq, id FROM dead_letters WHERE subscription = ? ORDER BY seq", (subscription,))
     chosen = [(seq,) for seq, event_id in dead if event_ids is None or event_id in event_ids]
     file.executemany(

@@ -1,7 +1,7 @@
 """The event bus of separate processes: RabbitMQ, through pika.
 
 One thread holds two connections: when the broker is short of memory it stops reading from connections that publish, and
-acknowledgements must get through all the same. Handlers run as tasks on the asyncio loop of whoever started the bus.
+acknowledgements must get through all the same. Handlers run as tasks on the asyncio loop that started the bus.
 `topology` says which queues there are and why; `message` what travels through them.
 """
 
@@ -16,13 +16,13 @@ from functools import partial
 import structlog
 from pika import SelectConnection
 
-from kit.bus import DeadLetter, Delivery, Handler, Subscription
-from kit.bus.handling import CONNECTED, Registry
+from kit.bus.handling import CONNECTED, SubscriptionRegistry
+from kit.bus.port import DeadLetter, Delivery, Handler, Subscription
 from kit.bus.rabbit import message as messages
-from kit.bus.rabbit.admin import Admin
+from kit.bus.rabbit.admin import QueueAdmin
 from kit.bus.rabbit.connection import IoThread, Link, parameters
 from kit.bus.rabbit.consumer import Consumer, Worker
-from kit.bus.rabbit.publisher import Outcome, Publisher, post
+from kit.bus.rabbit.publisher import Publisher, PublishResult, post
 from kit.bus.rabbit.topology import Topology
 from kit.events.envelope import Event
 
@@ -41,16 +41,16 @@ class RabbitBus:
         prefix: str = "",
         confirm_sec: float = 10,
     ) -> None:
-        """A bus that `start` will connect.
+        """Prepare a bus; `start` connects it.
 
         Args:
             url: `amqp://` or `amqps://`, with pika's query parameters.
-            service: what the broker's own pages call the connections.
+            service: the name of the connections on the broker's own pages.
             exchange: where events are published.
             prefix: before the names of all queues, for several installations on one virtual host.
             confirm_sec: how long the broker may take to confirm what was published.
         """
-        self._registry = Registry()
+        self._registry = SubscriptionRegistry()
         self._topology = Topology(exchange, prefix)
         self._callbacks: list[Callable[[], None]] = []
         self._consumers: list[Consumer] = []
@@ -58,7 +58,7 @@ class RabbitBus:
         self._was_connected = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._io = IoThread()
-        self._admin = Admin(parameters(url, f"{service} (admin)"), self._topology)
+        self._admin = QueueAdmin(parameters(url, f"{service} (admin)"), self._topology)
         self._publisher = Publisher(self._io, self._topology, confirm_sec, self._changed)
         Link(self._io, parameters(url, f"{service} (publishing)"), self._publisher.connected, self._publisher.lost)
         Link(self._io, parameters(url, f"{service} (consuming)"), self._consume, self._consuming_lost)
@@ -97,8 +97,10 @@ class RabbitBus:
         outcomes = await self._publisher.publish([*work, *broadcast])
         taken = set()
         for event, worked, broadcasted in zip(events, outcomes, outcomes[len(events) :], strict=False):
-            routed = worked is Outcome.CONFIRMED or (worked is Outcome.UNROUTED and event.type not in required)
-            if routed and broadcasted is Outcome.CONFIRMED:
+            routed = worked is PublishResult.CONFIRMED or (
+                worked is PublishResult.UNROUTED and event.type not in required
+            )
+            if routed and broadcasted is PublishResult.CONFIRMED:
                 taken.add(event.id)
         return frozenset(taken)
 

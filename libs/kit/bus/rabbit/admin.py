@@ -1,4 +1,4 @@
-"""What operators and migrations ask for: each question has a short, blocking connection of its own."""
+"""What operators and migrations need: each request has a short, blocking connection of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.connection import Parameters
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from kit.bus import BusUnavailable, DeadLetter, Subscription
+from kit.bus.port import BusUnavailableError, DeadLetter, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.topology import Topology
 
@@ -19,7 +19,7 @@ _NOT_FOUND = 404
 T = TypeVar("T")
 
 
-class Admin:
+class QueueAdmin:
     """Makes queues, looks into the dead letters and gives them back. Every method blocks: call it in a thread."""
 
     def __init__(self, how: Parameters, topology: Topology) -> None:
@@ -27,7 +27,7 @@ class Admin:
         self._topology = topology
 
     def declare(self, subscriptions: Iterable[Subscription]) -> None:
-        """Makes the queues of work subscriptions."""
+        """Declare the queues of work subscriptions."""
 
         def run(channel: BlockingChannel) -> None:
             for subscription in subscriptions:
@@ -36,7 +36,7 @@ class Admin:
         self._with_channel(run)
 
     def dead_letters(self, subscription: str, limit: int) -> list[DeadLetter]:
-        """Lists without taking: what is read is never acknowledged, so it returns when the channel closes."""
+        """Return dead letters and leave them there: unacknowledged, they are requeued when the channel closes."""
         queue = self._topology.dead_queue(subscription)
 
         def run(channel: BlockingChannel) -> list[DeadLetter]:
@@ -49,7 +49,7 @@ class Admin:
         return self._with_channel(run, missing=[])
 
     def replay(self, subscription: str, event_ids: Sequence[str] | None) -> int:
-        """Moves dead letters back to their own queue, each out of here once it has arrived there."""
+        """Move dead letters back to their own queue, removing each once it has arrived there. Return how many."""
         queue = self._topology.dead_queue(subscription)
 
         def run(channel: BlockingChannel) -> int:
@@ -76,9 +76,9 @@ class Admin:
         except ChannelClosedByBroker as error:
             if error.reply_code == _NOT_FOUND and missing is not None:
                 return missing
-            raise BusUnavailable(repr(error)) from error
+            raise BusUnavailableError(repr(error)) from error
         except (AMQPError, OSError) as error:
-            raise BusUnavailable(repr(error)) from error
+            raise BusUnavailableError(repr(error)) from error
 
 
 def _get(channel: BlockingChannel, queue: str) -> tuple[int, BasicProperties, bytes] | None:

@@ -1,7 +1,7 @@
 """The thread on which all of pika runs, and connections that come back.
 
 pika is not thread-safe, and its heartbeats stop whenever its loop does: so it has a loop and a thread of its own, where
-nothing of a service runs. The other side of the bus reaches it through `IoThread.call` only.
+no code of a service runs. The other side of the bus reaches it through `IoThread.call` only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 def parameters(url: str, name: str) -> Parameters:
-    """How to connect; what the URL says (`?heartbeat=…`) comes before what the bus prefers."""
+    """Return how to connect. What the URL says (`?heartbeat=…`) comes before the defaults of the bus."""
     chosen = URLParameters(url)
     if chosen.heartbeat is None:
         chosen.heartbeat = _HEARTBEAT_SEC
@@ -54,13 +54,13 @@ class Backoff:
         self._failures = 0
 
     def next_wait(self) -> float:
-        """How long to wait after one more failure."""
+        """Return how long to wait after one more failure, in seconds."""
         wait = min(_LONGEST_WAIT_SEC, _FIRST_WAIT_SEC * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
-        return wait * random.uniform(0.5, 1)  # noqa: S311 - nobody gains by guessing it
+        return wait * random.uniform(0.5, 1)  # noqa: S311 - guessing it gains nothing
 
     def reset(self) -> None:
-        """It worked."""
+        """Start again with the shortest wait: a connection was good."""
         self._failures = 0
 
 
@@ -73,18 +73,18 @@ class IoThread:
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
 
     def start(self) -> None:
-        """Begins to connect."""
+        """Begin to connect."""
         self.loop = IOLoop()
         for link in self.links:
             self.call(link.open)
         self._thread.start()
 
     def call(self, function: Callable[..., None], *args: Any) -> None:
-        """Runs the function on this thread, soon and in the order of the calls; callable from any thread."""
+        """Run the function on this thread, soon and in the order of the calls. Any thread may call this."""
         self.loop.add_callback_threadsafe(partial(function, *args))
 
     def stop(self) -> None:
-        """Closes the links and ends the thread; blocks until then, but not for long."""
+        """Close the links and end the thread. Block until then, for a few seconds at most."""
         self.call(self._hang_up)
         self._thread.join()
 
@@ -137,7 +137,7 @@ class Link:
         return self._on_closed is not None and self._connection is None
 
     def open(self) -> None:
-        """Tries to connect, unless it is connected or closed for good."""
+        """Try to connect, unless it is connected or closed for good."""
         if self._on_closed is None and self._connection is None:
             self._connection = SelectConnection(
                 copy.copy(self._how),
@@ -148,7 +148,7 @@ class Link:
             )
 
     def close(self, on_closed: Callable[[], None]) -> None:
-        """Disconnects for good."""
+        """Disconnect for good."""
         self._on_closed = on_closed
         if self._connection is None:
             on_closed()
@@ -156,7 +156,7 @@ class Link:
             self._connection.close()
 
     def reset(self) -> None:
-        """Drops the connection, in whatever state it is, and opens another."""
+        """Drop the connection, whatever its state, and open another."""
         broken, self._connection = self._connection, None
         if broken is None:
             return

@@ -11,14 +11,14 @@ from pika import BasicProperties, SelectConnection
 from pika.channel import Channel
 from pika.spec import Basic
 
-from kit.bus import BusUnavailable, Delivery, Subscription
-from kit.bus.handling import Dead, Done, Registration, Retry, Verdict
+from kit.bus.handling import Dead, Done, HandlingResult, Registration, Retry
+from kit.bus.port import BusUnavailableError, Delivery, Subscription
 from kit.bus.rabbit import message as messages
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
-from kit.bus.rabbit.publisher import Outcome, Publisher
+from kit.bus.rabbit.publisher import Publisher, PublishResult
 from kit.bus.rabbit.topology import Topology
-from kit.events.envelope import MalformedEvent
+from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
 
 _PAUSE_SEC = 0.5
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 class Received:
     """A message in hand, bound to the channel on which it came.
 
-    Once that is gone the broker gives the message to somebody else, and on a new channel its tag would mean another
-    message or none, which closes the channel. So an answer that comes too late is dropped.
+    Once that is closed the broker gives the message to another consumer, and on a new channel its tag would mean
+    another message or none, which closes the channel. So an answer that comes too late is dropped.
     """
 
     properties: BasicProperties
@@ -43,19 +43,19 @@ class Received:
 
     @property
     def is_lost(self) -> bool:
-        """Whether an answer would still reach the broker."""
+        """Whether an answer can no longer reach the broker."""
         return not self._channel.is_open
 
     def ack(self) -> None:
-        """The broker may forget it."""
+        """Acknowledge it: the broker may forget it."""
         self._io.call(self._answer, lambda: self._channel.basic_ack(self._tag))
 
     def reject(self) -> None:
-        """The broker shall move it to the dead letters by itself."""
+        """Have the broker move it to the dead letters by itself."""
         self._io.call(self._answer, lambda: self._channel.basic_nack(self._tag, requeue=False))
 
     def reopen(self) -> None:
-        """Gives back all that is in hand on this channel and has its queues declared again."""
+        """Return all that is in hand on this channel, and have its queues declared again."""
         self._io.call(self._answer, self._channel.close)
 
     def _answer(self, answer: Callable[[], None]) -> None:
@@ -84,27 +84,27 @@ class Consumer:
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._tag = ""
-        self._stopped = False
+        self._is_stopped = False
 
     def connected(self, connection: SelectConnection) -> None:
-        """There is a new connection."""
+        """Begin to consume on a new connection."""
         self._connection = connection
         self._open_channel()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Forget the connection, which is closed."""
         self._channel = None
         self._set_consuming(consuming=False)
 
     def stop(self) -> None:
-        """Takes nothing more; what is in hand can still be answered."""
-        self._stopped = True
+        """Take nothing more; what is in hand can still be answered."""
+        self._is_stopped = True
         if self.is_consuming and self._channel and self._channel.is_open:
             self._channel.basic_cancel(self._tag)
         self._set_consuming(consuming=False)
 
     def _open_channel(self) -> None:
-        if self._channel is None and self._connection and self._connection.is_open and not self._stopped:
+        if self._channel is None and self._connection and self._connection.is_open and not self._is_stopped:
             self._channel = self._connection.channel(on_open_callback=self._opened)
 
     def _opened(self, channel: Channel) -> None:
@@ -121,20 +121,20 @@ class Consumer:
         self._tag = channel.basic_consume(queue, self._received, callback=lambda _: self._consuming(channel))
 
     def _consuming(self, channel: Channel) -> None:
-        if channel is self._channel and not self._stopped:
+        if channel is self._channel and not self._is_stopped:
             self._backoff.reset()
             self._set_consuming(consuming=True)
 
     def _cancelled(self, channel: Channel) -> None:
-        """The broker ended the subscription: its queue was deleted, or moved to another node."""
-        if channel.is_open and not self._stopped:
+        """Close the channel: the broker ended the subscription, as its queue was deleted or moved to another node."""
+        if channel.is_open and not self._is_stopped:
             channel.close()
 
     def _closed(self, channel: Channel, reason: Exception) -> None:
         if channel is not self._channel:
             return
         self.lost()
-        if self._connection and self._connection.is_open and not self._stopped:
+        if self._connection and self._connection.is_open and not self._is_stopped:
             wait = self._backoff.next_wait()
             log.error("bus_channel_closed", subscription=self.subscription.name, reason=repr(reason), again_in_sec=wait)
             self._io.loop.call_later(wait, self._open_channel)
@@ -159,18 +159,18 @@ class Worker:
         # The prefetch bounds what one connection hands out. After a reconnect, handlers of the last one still run.
         self._slots = asyncio.Semaphore(self._subscription.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._is_closing = False
 
     def receive(self, received: Received) -> None:
-        """Takes a message in hand."""
-        if not self._closing:
+        """Handle a message, unless the worker is closing."""
+        if not self._is_closing:
             task = asyncio.create_task(self._handle(received))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self, drain_sec: float) -> None:
-        """Starts nothing more, gives what runs that long to finish."""
-        self._closing = True
+        """Start nothing more; give running handlers that long to finish, then cancel them."""
+        self._is_closing = True
         if pending := set(self._tasks):
             _, late = await asyncio.wait(pending, timeout=drain_sec)
             for task in late:
@@ -180,48 +180,48 @@ class Worker:
 
     async def _handle(self, received: Received) -> None:
         async with self._slots:
-            if received.is_lost or self._closing:
+            if received.is_lost or self._is_closing:
                 return
-            verdict = await self._judge(received)
-            await self._settle(received, verdict)
+            result = await self._read_and_handle(received)
+            await self._settle(received, result)
 
-    async def _judge(self, received: Received) -> Verdict:
+    async def _read_and_handle(self, received: Received) -> HandlingResult:
         try:
             event = messages.to_event(received.properties, received.body)
-        except MalformedEvent as error:
+        except MalformedEventError as error:
             return self._registration.bury(error)
         return await self._registration.handle(event, messages.attempts(received.properties) + 1)
 
-    async def _settle(self, received: Received, verdict: Verdict) -> None:
-        copy = None if self._subscription.delivery is Delivery.BROADCAST else self._copy(received, verdict)
+    async def _settle(self, received: Received, result: HandlingResult) -> None:
+        copy = None if self._subscription.delivery is Delivery.BROADCAST else self._copy(received, result)
         # First the copy, then the ack: in between there are two of it, never none.
-        outcome = await self._move(received, copy) if copy else Outcome.CONFIRMED
+        outcome = await self._move(received, copy) if copy else PublishResult.CONFIRMED
         match outcome:
-            case Outcome.CONFIRMED:
+            case PublishResult.CONFIRMED:
                 received.ack()
-            case Outcome.UNROUTED:
+            case PublishResult.UNROUTED:
                 log.error("bus_queue_missing", subscription=self._subscription.name)
                 received.reopen()
-            case Outcome.INVALID:
+            case PublishResult.INVALID:
                 received.reject()
 
-    async def _move(self, received: Received, copy: Message) -> Outcome:
-        """Publishes the copy, for as long as it takes and the original is still in hand."""
+    async def _move(self, received: Received, copy: Message) -> PublishResult:
+        """Publish the copy; try until it succeeds or the original is no longer in hand."""
         while not received.is_lost:
             try:
                 (outcome,) = await self._publisher.publish([copy])
-            except BusUnavailable as error:
+            except BusUnavailableError as error:
                 log.warning("bus_move_failed", queue=copy.routing_key, reason=str(error))
             else:
-                if outcome is not Outcome.REFUSED:
+                if outcome is not PublishResult.REFUSED:
                     return outcome
                 log.warning("bus_move_failed", queue=copy.routing_key, reason="refused by the broker")
             await asyncio.sleep(_PAUSE_SEC)
-        return Outcome.REFUSED
+        return PublishResult.REFUSED
 
-    def _copy(self, received: Received, verdict: Verdict) -> Message | None:
+    def _copy(self, received: Received, result: HandlingResult) -> Message | None:
         name = self._subscription.name
-        match verdict:
+        match result:
             case Done():
                 return None
             case Retry(delay):

@@ -9,8 +9,8 @@ from typing import Any
 
 from pika import BasicProperties, DeliveryMode
 
-from kit.bus import DeadLetter
-from kit.events.envelope import CONTENT_TYPE, Event, MalformedEvent
+from kit.bus.port import DeadLetter
+from kit.events.envelope import CONTENT_TYPE, Event, MalformedEventError
 from kit.ids import derived_id, new_id
 
 _PREFIX = "cloudEvents:"
@@ -32,7 +32,7 @@ class Message:
 
 
 def from_event(event: Event, exchange: str, *, mandatory: bool) -> Message:
-    """The event as a message for this exchange, its type as the routing key."""
+    """Return the event as a message for this exchange, with its type as the routing key."""
     headers: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
@@ -59,21 +59,21 @@ def from_event(event: Event, exchange: str, *, mandatory: bool) -> Message:
 
 
 def to_event(properties: BasicProperties, body: bytes) -> Event:
-    """The event that a message carries. Attributes that this build doesn't know are ignored.
+    """Return the event that a message carries. Attributes that this build doesn't know are ignored.
 
     Raises:
-        MalformedEvent: it doesn't carry one.
+        MalformedEventError: it doesn't carry one.
     """
     headers = _headers(properties)
     if headers.get(f"{_PREFIX}specversion") != "1.0":
-        raise MalformedEvent("not a CloudEvents 1.0 message")
+        raise MalformedEventError("not a CloudEvents 1.0 message")
     try:
         time = datetime.fromisoformat(_text(headers, "time"))
         version = int(headers.get(f"{_PREFIX}version", 0))
     except (TypeError, ValueError) as error:
-        raise MalformedEvent(f"attribute time or version: {error}") from error
+        raise MalformedEventError(f"attribute time or version: {error}") from error
     if time.tzinfo is None:
-        raise MalformedEvent("attribute time has no offset from UTC")
+        raise MalformedEventError("attribute time has no offset from UTC")
     return Event(
         type=_text(headers, "type"),
         source=_text(headers, "source"),
@@ -88,36 +88,36 @@ def to_event(properties: BasicProperties, body: bytes) -> Event:
 
 
 def attempts(properties: BasicProperties) -> int:
-    """How many attempts at handling were made so far."""
+    """Return how many attempts at handling were made so far."""
     made = _headers(properties).get(_ATTEMPTS)
     return made if isinstance(made, int) and made > 0 else 0
 
 
 def retry_copy(properties: BasicProperties, body: bytes, queue: str) -> Message:
-    """The same message after one more failed attempt, for the queue where it waits."""
+    """Return the same message after one more failed attempt, for the queue where it waits."""
     return _copy(properties, body, queue, {_ATTEMPTS: attempts(properties) + 1})
 
 
 def dead_copy(properties: BasicProperties, body: bytes, queue: str, reason: str) -> Message:
-    """The same message as a dead letter."""
+    """Return the same message as a dead letter."""
     died_at = datetime.now(UTC).isoformat()
     notes = {_ATTEMPTS: attempts(properties) + 1, _REASON: reason, _DIED_AT: died_at}
     return _copy(properties, body, queue, notes)
 
 
 def replay_copy(properties: BasicProperties, body: bytes, queue: str) -> Message:
-    """A dead letter as it was before its first attempt."""
+    """Return a dead letter as it was before its first attempt."""
     return _copy(properties, body, queue, {})
 
 
 def event_id(properties: BasicProperties, body: bytes) -> str:
-    """What an operator calls the message, also one that is no event."""
+    """Return the id by which an operator names the message, also one that is no event."""
     named = _headers(properties).get(f"{_PREFIX}id") or properties.message_id
     return str(named or derived_id(body.decode("latin-1")))
 
 
 def to_dead_letter(subscription: str, properties: BasicProperties, body: bytes) -> DeadLetter:
-    """A message of a dead-letter queue, whatever it may be and whoever put it there."""
+    """Return a message of a dead-letter queue, also one that is no event or that the broker moved there."""
     headers = _headers(properties)
     # Not every dead letter was moved there by a bus: the broker does it at the delivery limit.
     by_broker = (headers.get("x-death") or [{}])[0]
@@ -127,7 +127,7 @@ def to_dead_letter(subscription: str, properties: BasicProperties, body: bytes) 
         died_at = by_broker.get("time") or datetime.now(UTC)
     try:
         event = to_event(properties, body)
-    except MalformedEvent:
+    except MalformedEventError:
         event = Event(
             type=properties.type or "",
             source=properties.app_id or "",
@@ -166,12 +166,12 @@ def _copy(properties: BasicProperties, body: bytes, queue: str, notes: Mapping[s
 
 
 def _headers(properties: BasicProperties) -> Mapping[str, Any]:
-    """The headers whose names are text; a foreign message may have others, and none of those concerns the bus."""
+    """Return the headers whose names are text; a foreign message may have others, which the bus does not use."""
     return {name: value for name, value in (properties.headers or {}).items() if isinstance(name, str)}
 
 
 def _text(headers: Mapping[str, Any], name: str, default: str | None = None) -> str:
     value = headers.get(_PREFIX + name, default)
     if not isinstance(value, str):
-        raise MalformedEvent(f"attribute {name} is missing or no text")
+        raise MalformedEventError(f"attribute {name} is missing or no text")
     return value

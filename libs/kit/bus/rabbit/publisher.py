@@ -15,7 +15,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from pika.spec import Basic
 
-from kit.bus import BusUnavailable
+from kit.bus.port import BusUnavailableError
 from kit.bus.rabbit.connection import Backoff, IoThread
 from kit.bus.rabbit.message import Message
 from kit.bus.rabbit.topology import Topology
@@ -26,8 +26,8 @@ _WINDOW = 256
 log = structlog.get_logger()
 
 
-class Outcome(Enum):
-    """What the broker said to a message."""
+class PublishResult(Enum):
+    """The broker's answer to a message."""
 
     CONFIRMED = "confirmed"
     UNROUTED = "unrouted"
@@ -35,42 +35,46 @@ class Outcome(Enum):
     REFUSED = "refused"
     """Not now; it may take the message another time."""
     INVALID = "invalid"
-    """It was never asked: the message can't be put on the wire."""
+    """Never sent: the message can't be encoded."""
 
 
 class Batch:
-    """Messages published together and who waits for their outcomes."""
+    """Messages published together, and the future of their outcomes."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
-        self.abandoned = False
-        self._outcomes: list[Outcome] = [Outcome.REFUSED] * len(messages)
+        self.is_abandoned = False
+        self._outcomes: list[PublishResult] = [PublishResult.REFUSED] * len(messages)
         self._missing = len(messages)
         self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self._future: asyncio.Future[list[PublishResult]] = self._loop.create_future()
 
-    async def outcomes(self, within_sec: float) -> list[Outcome]:
-        """Waits for all of them."""
+    async def outcomes(self, within_sec: float) -> list[PublishResult]:
+        """Return the outcome of each message.
+
+        Raises:
+            BusUnavailableError: not all are known within that time.
+        """
         try:
             async with asyncio.timeout(within_sec):
                 return await self._future
         except TimeoutError:
-            raise BusUnavailable(f"no confirm within {within_sec} s") from None
+            raise BusUnavailableError(f"no confirm within {within_sec} s") from None
         finally:
-            self.abandoned = True
+            self.is_abandoned = True
 
-    def settle(self, index: int, outcome: Outcome) -> None:
-        """Notes one outcome. On the bus's thread, as is `fail`."""
+    def settle(self, index: int, outcome: PublishResult) -> None:
+        """Record one outcome. Called on the bus's thread, as is `fail`."""
         self._outcomes[index] = outcome
         self._missing -= 1
         if not self._missing:
             post(self._loop, self._finish, None)
 
     def fail(self, reason: str) -> None:
-        """Nothing more will be known of this batch."""
-        post(self._loop, self._finish, BusUnavailable(reason))
+        """End the batch: the outcome of the other messages is unknown."""
+        post(self._loop, self._finish, BusUnavailableError(reason))
 
-    def _finish(self, error: BusUnavailable | None) -> None:
+    def _finish(self, error: BusUnavailableError | None) -> None:
         if self._future.done():
             return
         if error:
@@ -83,7 +87,7 @@ class Batch:
 class _InFlight:
     batch: Batch
     index: int
-    returned: bool = field(default=False)
+    is_returned: bool = field(default=False)
 
     @property
     def message(self) -> Message:
@@ -101,8 +105,8 @@ class Publisher:
         self._backoff = Backoff()
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
-        self._open = False
-        self._blocked = False
+        self._is_open = False
+        self._is_blocked = False
         self._last_tag = 0
         self._queue: deque[_InFlight] = deque()
         self._in_flight: dict[int, _InFlight] = {}
@@ -110,16 +114,18 @@ class Publisher:
     @property
     def is_ready(self) -> bool:
         """Whether the broker takes messages right now."""
-        return self._open and not self._blocked
+        return self._is_open and not self._is_blocked
 
-    async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Publishes the messages and answers what became of each.
+    async def publish(self, messages: Sequence[Message]) -> list[PublishResult]:
+        """Publish the messages and return the outcome of each.
 
         Raises:
-            BusUnavailable: nothing is known about them.
+            BusUnavailableError: the outcome is unknown.
         """
         if not self.is_ready:
-            raise BusUnavailable("the broker takes no messages" if self._blocked else "not connected to the broker")
+            raise BusUnavailableError(
+                "the broker takes no messages" if self._is_blocked else "not connected to the broker"
+            )
         if not messages:
             return []
         batch = Batch(messages)
@@ -127,15 +133,15 @@ class Publisher:
         return await batch.outcomes(self._confirm_sec)
 
     def connected(self, connection: SelectConnection) -> None:
-        """There is a new connection."""
+        """Begin to publish on a new connection."""
         self._connection = connection
         connection.add_on_connection_blocked_callback(lambda *_: self._block(blocked=True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._block(blocked=False))
         self._open_channel()
 
     def lost(self) -> None:
-        """The connection is gone, and with it all knowledge of what was in flight."""
-        self._open = self._blocked = False
+        """Fail all messages in flight: their connection is closed, so their outcome is unknown."""
+        self._is_open = self._is_blocked = False
         self._channel = None
         failed = {flight.batch for flight in (*self._in_flight.values(), *self._queue)}
         self._in_flight.clear()
@@ -157,7 +163,7 @@ class Publisher:
     def _ready(self, channel: Channel) -> None:
         if channel is self._channel:
             self._last_tag = 0
-            self._open = True
+            self._is_open = True
             self._backoff.reset()
             self._on_change()
 
@@ -171,11 +177,11 @@ class Publisher:
 
     def _block(self, *, blocked: bool) -> None:
         log.warning("bus_blocked" if blocked else "bus_unblocked")
-        self._blocked = blocked
+        self._is_blocked = blocked
         self._on_change()
 
     def _accept(self, batch: Batch) -> None:
-        if not self._open:
+        if not self._is_open:
             batch.fail("not connected to the broker")
             return
         self._queue.extend(_InFlight(batch, index) for index in range(len(batch.messages)))
@@ -184,7 +190,7 @@ class Publisher:
     def _send(self) -> None:
         while self._queue and len(self._in_flight) < _WINDOW and self._channel:
             flight = self._queue.popleft()
-            if flight.batch.abandoned:
+            if flight.batch.is_abandoned:
                 continue
             message = flight.message
             try:
@@ -195,19 +201,19 @@ class Publisher:
                 flight.batch.fail(repr(error))
             except Exception:  # pika can't put it on the wire, and others wait behind it
                 log.exception("bus_message_invalid", event_id=message.properties.message_id)
-                flight.batch.settle(flight.index, Outcome.INVALID)
+                flight.batch.settle(flight.index, PublishResult.INVALID)
             else:
                 self._last_tag += 1
                 self._in_flight[self._last_tag] = flight
 
     def _returned(self, _channel: Channel, method: Basic.Return, properties: BasicProperties, _body: bytes) -> None:
-        """Comes before the confirm of the same message, without its tag."""
+        """Mark a message as returned. The return comes before the confirm of the same message, without its tag."""
         returned = (method.exchange, method.routing_key, properties.message_id)
         for flight in self._in_flight.values():
             message = flight.message
             same = (message.exchange, message.routing_key, message.properties.message_id) == returned
-            if same and not flight.returned:
-                flight.returned = True
+            if same and not flight.is_returned:
+                flight.is_returned = True
                 return
 
     def _confirmed(self, frame: Any) -> None:
@@ -216,12 +222,12 @@ class Publisher:
         refused = isinstance(frame.method, Basic.Nack)
         for tag in tags:
             if flight := self._in_flight.pop(tag, None):
-                confirmed = Outcome.UNROUTED if flight.returned else Outcome.CONFIRMED
-                flight.batch.settle(flight.index, Outcome.REFUSED if refused else confirmed)
+                confirmed = PublishResult.UNROUTED if flight.is_returned else PublishResult.CONFIRMED
+                flight.batch.settle(flight.index, PublishResult.REFUSED if refused else confirmed)
         self._send()
 
 
 def post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
-    """Runs the function on an asyncio loop. If that is closed, nobody is left to be told."""
+    """Run the function on an asyncio loop. Do nothing if the loop is closed: its tasks have ended."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(function, *args)

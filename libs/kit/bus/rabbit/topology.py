@@ -12,7 +12,7 @@
     publisher ──> marquee.events.broadcast (topic) ──> one exclusive queue a process
 
 There are two exchanges because a mandatory message counts as routed when *any* queue receives it: on one exchange a
-process that listens for broadcasts would hide that nobody is there to do the work.
+process that listens for broadcasts would hide that no consumer is there to do the work.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kit.bus import Subscription
+from kit.bus.port import Subscription
 
 _DELIVERY_LIMIT = 100
-"""Deliveries without a verdict (the process or its connection died) after which the broker gives up. Attempts are
-counted by ourselves, since one crash counts against every event in hand; this only ends a crash loop."""
+"""Deliveries without an answer (the process or its connection died) after which the broker gives up. The bus counts
+attempts itself, since one crash counts against every event in hand; this only ends a crash loop."""
 _NO_DELIVERY_LIMIT = 1_000_000_000
 """For dead letters: looking at one is a delivery, and by default RabbitMQ 4 drops a message after 20 of them."""
 
@@ -52,24 +52,24 @@ class Topology:
         return f"{self.exchange}.broadcast"
 
     def queue(self, subscription: str) -> str:
-        """The queue of a work subscription."""
+        """Return the name of a work subscription's queue."""
         return f"{self.prefix}{subscription}"
 
     def dead_queue(self, subscription: str) -> str:
-        """Where the events go that the subscription gave up on."""
+        """Return the name of the queue of events that the subscription gave up on."""
         return f"{self.queue(subscription)}.dead"
 
     def retry_queue(self, subscription: str, delay_sec: float) -> str:
-        """Where events wait this long before they return to the subscription's queue, and to no other."""
+        """Return the queue where events wait so long before they return to the subscription's queue, and only there."""
         return f"{self.queue(subscription)}.retry.{_millis(delay_sec)}"
 
     def declare_exchanges(self, channel: Declares) -> None:
-        """Makes both exchanges."""
+        """Declare both exchanges."""
         channel.exchange_declare(self.exchange, "topic", durable=True)
         channel.exchange_declare(self.broadcast_exchange, "topic", durable=True)
 
     def declare_work(self, channel: Declares, subscription: Subscription) -> None:
-        """Makes a subscription's queues; the one that receives comes last, when all that it relies on is there."""
+        """Declare a subscription's queues; the one that receives comes last, when all that it relies on exists."""
         queue = self.queue(subscription.name)
         dead = self.dead_queue(subscription.name)
         self.declare_exchanges(channel)
@@ -84,7 +84,7 @@ class Topology:
             channel.queue_bind(queue, self.exchange, pattern)
 
     def declare_broadcast(self, channel: Declares, subscription: Subscription, queue: str) -> None:
-        """Makes the queue of one process, gone with its connection."""
+        """Declare the queue of one process; it ends with the connection."""
         self.declare_exchanges(channel)
         channel.queue_declare(queue, exclusive=True, auto_delete=True)
         for pattern in subscription.types:
@@ -96,7 +96,9 @@ def _declare_quorum(channel: Declares, queue: str, arguments: dict[str, Any]) ->
 
 
 def _dead_letters_to(queue: str) -> dict[str, Any]:
-    """Through the default exchange, whose routing key is a queue's name.
+    """Return the arguments of a queue whose expired and rejected messages go to another queue.
+
+    They go through the default exchange, whose routing key is a queue's name.
 
     The message leaves only when it has arrived there (`at-least-once`, which the broker grants only to a queue that
     rejects rather than drops on overflow).

@@ -46,13 +46,13 @@ class Broken(RedisServer):
         return ["/bin/false"]
 
 
-def test_a_failing_start_is_told_to_who_asked() -> None:
+def test_a_failing_start_raises_in_each_caller() -> None:
     with SharedServers() as shared, pytest.raises(ServerError, match="did not start"):
         get_shared(shared.address, Broken)
 
 
 def test_a_port_of_one_process_is_not_handed_out_to_another() -> None:
     port = free_port()
-    code = f"import kit.testing.servers as s; print(s._reserve({port}), s._reserve(s.free_port()))"
+    code = f"import kit.testing.servers.ports as s; print(s._reserve({port}), s._reserve(s.free_port()))"
     said = subprocess.check_output([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": LIBS})  # noqa: S603
     assert said.split() == [b"False", b"True"]

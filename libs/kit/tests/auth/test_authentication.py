@@ -27,7 +27,7 @@ from kit.auth.authentication import (
     protected_router,
 )
 from kit.auth.tokens import Caller, TokenVerifier
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.web.app import create_app
 from kit.web.limits import RequestLimits
@@ -50,7 +50,7 @@ class Verifier(TokenVerifier):
         self.asked = 0
         self.verified: dict[str, Caller] = {}
 
-    def known(self, token: str) -> Caller | None:
+    def get_cached(self, token: str) -> Caller | None:
         return self.verified.get(token)
 
     async def verify(self, token: str) -> Caller:
@@ -58,7 +58,7 @@ class Verifier(TokenVerifier):
         try:
             user, status, role = token.split("/")
         except ValueError as error:
-            raise ApiError("AUTH_INVALID_TOKEN") from error
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN) from error
         self.verified[token] = Caller(user, role, status)
         return self.verified[token]
 
@@ -74,7 +74,7 @@ class Passwords:
         self.asked.append((login, password, client))
         await asyncio.sleep(0)
         if (login, password) != ("홍길동", "비밀:번호 1"):
-            raise ApiError("AUTH_INVALID_CREDENTIALS")
+            raise ApiError(ErrorCode.AUTH_INVALID_CREDENTIALS)
         return Caller("u1", "member", self.status)
 
 
@@ -126,7 +126,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("path", ["/me", "/silent", "/admin"])
-async def test_without_credentials_the_door_is_shut(client: httpx.AsyncClient, path: str) -> None:
+async def test_refuses_requests_without_credentials(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert code(answer) == (401, "AUTH_INVALID_TOKEN")
     assert answer.headers.get_list("WWW-Authenticate") == [
@@ -135,24 +135,24 @@ async def test_without_credentials_the_door_is_shut(client: httpx.AsyncClient, p
     ]
 
 
-async def test_what_is_public_asks_nobody(client: httpx.AsyncClient) -> None:
+async def test_public_routes_authenticate_no_caller(client: httpx.AsyncClient) -> None:
     assert (await client.get("/open", headers={"Authorization": "Bearer nonsense"})).json() == "hello"
 
 
 @pytest.mark.parametrize("authorization", ["Bearer old", "Bearer x", "Bearer", "Basic eDp5", "Basic", "Digest x", "x"])
-async def test_a_script_of_a_page_gets_no_challenge_that_pops_up(client: httpx.AsyncClient, authorization: str) -> None:
+async def test_script_of_a_page_gets_no_basic_challenge(client: httpx.AsyncClient, authorization: str) -> None:
     answer = await client.get("/me", headers={"Authorization": authorization, **BROWSER})
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="marquee"'
 
 
-async def test_a_bearer_token_does_in_any_case_of_its_scheme(client: httpx.AsyncClient) -> None:
+async def test_accepts_bearer_scheme_in_any_case(client: httpx.AsyncClient) -> None:
     for scheme in ("Bearer", "bearer", "BEARER"):
         answer = await client.post("/me", headers={"Authorization": f"{scheme} u1/active/member"})
         assert answer.json() == "u1"
 
 
-async def test_a_refused_token_says_no_more_than_none_at_all(client: httpx.AsyncClient) -> None:
+async def test_refused_token_is_answered_like_a_missing_one(client: httpx.AsyncClient) -> None:
     refused = await client.get("/me", headers={"Authorization": "Bearer old"})
     assert code(refused) == (401, "AUTH_INVALID_TOKEN")
     assert refused.json() == (await client.get("/me")).json()
@@ -162,7 +162,7 @@ async def test_a_refused_token_says_no_more_than_none_at_all(client: httpx.Async
     ("status", "expected"),
     [("pending", "AUTH_USER_PENDING"), ("suspended", "AUTH_USER_SUSPENDED"), ("deleted", "AUTH_USER_SUSPENDED")],
 )
-async def test_an_account_that_is_not_active_may_nothing(
+async def test_refuses_accounts_that_are_not_active(
     client: httpx.AsyncClient, passwords: Passwords, status: str, expected: str
 ) -> None:
     bearer = await client.get("/me", headers={"Authorization": f"Bearer u1/{status}/admin"})
@@ -172,7 +172,7 @@ async def test_an_account_that_is_not_active_may_nothing(
     assert code(await client.get("/me", headers=basic("홍길동", "비밀:번호 1"))) == (403, expected)
 
 
-async def test_administrators_only(client: httpx.AsyncClient) -> None:
+async def test_refuses_members_on_routes_of_administrators(client: httpx.AsyncClient) -> None:
     assert code(await client.get("/admin", headers={"Authorization": "Bearer u1/active/member"})) == (
         403,
         "AUTH_FORBIDDEN",
@@ -180,7 +180,7 @@ async def test_administrators_only(client: httpx.AsyncClient) -> None:
     assert (await client.get("/admin", headers={"Authorization": "Bearer u1/active/admin"})).json() == "u1"
 
 
-async def test_a_cookie_reads_without_and_changes_with_its_header(client: httpx.AsyncClient) -> None:
+async def test_cookie_needs_csrf_header_for_unsafe_methods_only(client: httpx.AsyncClient) -> None:
     client.cookies.set(ACCESS_COOKIE, "u1/active/member")
     assert (await client.get("/me")).json() == "u1"
     for method in ("POST", "DELETE"):
@@ -194,28 +194,28 @@ async def test_credentials_in_the_header_win_over_the_cookie(client: httpx.Async
     assert (await client.get("/me", headers={"Authorization": "Bearer x"})).status_code == 401
 
 
-async def test_basic_credentials_are_asked_about_once(client: httpx.AsyncClient, passwords: Passwords) -> None:
+async def test_basic_credentials_are_verified_once(client: httpx.AsyncClient, passwords: Passwords) -> None:
     headers = basic("홍길동", "비밀:번호 1")
     for _ in range(3):
         assert (await client.get("/me", headers=headers)).json() == "u1"
     assert passwords.asked == [("홍길동", "비밀:번호 1", "9.9.9.9")]
 
 
-async def test_connections_opened_at_once_ask_once_too(client: httpx.AsyncClient, passwords: Passwords) -> None:
+async def test_concurrent_requests_verify_basic_once(client: httpx.AsyncClient, passwords: Passwords) -> None:
     headers = basic("홍길동", "비밀:번호 1")
     answers = await asyncio.gather(*(client.get("/me", headers=headers) for _ in range(16)))
     assert [answer.status_code for answer in answers] == [200] * 16
     assert len(passwords.asked) == 1
 
 
-async def test_wrong_basic_credentials_are_never_remembered(client: httpx.AsyncClient, passwords: Passwords) -> None:
+async def test_wrong_basic_credentials_are_never_cached(client: httpx.AsyncClient, passwords: Passwords) -> None:
     for _ in range(3):
         assert code(await client.get("/me", headers=basic("홍길동", "x"))) == (401, "AUTH_INVALID_CREDENTIALS")
     assert len(passwords.asked) == 3
     assert (await client.get("/me", headers=basic("홍길동", "비밀:번호 1"))).status_code == 200
 
 
-async def test_basic_credentials_are_asked_about_again_after_seconds(
+async def test_basic_credentials_are_verified_again_after_the_cache_time(
     client: httpx.AsyncClient, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = 0.0
@@ -227,11 +227,11 @@ async def test_basic_credentials_are_asked_about_again_after_seconds(
     assert code(await client.get("/me", headers=headers)) == (403, "AUTH_USER_SUSPENDED")
 
 
-async def test_of_an_account_that_changed_nothing_is_remembered(passwords: Passwords) -> None:
+async def test_change_of_an_account_drops_its_cached_credentials(passwords: Passwords) -> None:
     authenticator = Authenticator(Verifier(), passwords.verify)
     request = a_request({b"authorization": basic("홍길동", "비밀:번호 1")["Authorization"].encode()})
     await authenticator(request)
-    authenticator.revoke_account("somebody else", 1)
+    authenticator.revoke_account("another user", 1)
     await authenticator(request)
     assert len(passwords.asked) == 1
     authenticator.revoke_account("u1", 0)
@@ -239,7 +239,7 @@ async def test_of_an_account_that_changed_nothing_is_remembered(passwords: Passw
     assert len(passwords.asked) == 2
 
 
-async def test_an_answer_from_before_a_change_is_not_remembered(passwords: Passwords) -> None:
+async def test_answer_from_before_a_change_is_not_cached(passwords: Passwords) -> None:
     authenticator = Authenticator(Verifier(), passwords.verify)
     request = a_request({b"authorization": basic("홍길동", "비밀:번호 1")["Authorization"].encode()})
     asking = asyncio.ensure_future(authenticator(request))
@@ -251,7 +251,7 @@ async def test_an_answer_from_before_a_change_is_not_remembered(passwords: Passw
     assert len(passwords.asked) == 2
 
 
-async def test_what_is_remembered_is_bounded(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cache_of_basic_credentials_is_bounded(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "_BASIC_CACHE_ENTRIES", 2)
 
     async def anybody(login: str, _password: str, _client: str) -> Caller:
@@ -309,7 +309,7 @@ def test_values_of_a_cookie_are_those_of_every_installation(field: str, values: 
     assert callers.cookie_values(field, ACCESS_COOKIE) == values
 
 
-async def test_of_several_cookies_the_first_good_one_counts(client: httpx.AsyncClient) -> None:
+async def test_first_valid_of_several_cookies_counts(client: httpx.AsyncClient) -> None:
     cookies = "marquee_access_0a=junk; marquee_access_0b=u2/active/member; marquee_access=u1/active/member"
     assert (await client.get("/me", headers={"Cookie": cookies})).json() == "u2"
     assert code(await client.get("/me", headers={"Cookie": "marquee_access_0a=junk; marquee_access=old"})) == (
@@ -318,9 +318,7 @@ async def test_of_several_cookies_the_first_good_one_counts(client: httpx.AsyncC
     )
 
 
-async def test_wrong_credentials_are_asked_about_once_a_request(
-    client: httpx.AsyncClient, passwords: Passwords
-) -> None:
+async def test_wrong_credentials_are_verified_once_a_request(client: httpx.AsyncClient, passwords: Passwords) -> None:
     app = client._transport.app  # type: ignore[attr-defined]
     app.state.limits = RequestLimits(100, 1200)
     headers = {**basic("홍길동", "x"), "X-Marquee-Limit": "address"}
@@ -349,11 +347,11 @@ GOOD = b"u1/active/member"
         {b"cookie": b"marquee_access=" + GOOD + b"; marquee_access_1f2e3d4c=" + GOOD},
     ],
 )
-async def test_who_called_before_is_known_without_waiting(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
+async def test_get_cached_returns_a_verified_caller(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
     authenticator = Authenticator(Verifier(), passwords.verify)
-    assert authenticator.known(fields) is None
+    assert authenticator.get_cached(fields) is None
     caller = await authenticator(a_request(fields))
-    assert authenticator.known(fields) == caller
+    assert authenticator.get_cached(fields) == caller
 
 
 @pytest.mark.parametrize(
@@ -371,8 +369,8 @@ async def test_who_called_before_is_known_without_waiting(passwords: Passwords, 
         {b"authorization": b"Bearer \xff\xfe", b"cookie": b"marquee_access=" + GOOD},
     ],
 )
-async def test_in_doubt_nobody_is_known(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
+async def test_get_cached_is_none_for_ambiguous_credentials(passwords: Passwords, fields: dict[bytes, bytes]) -> None:
     verifier = Verifier()
     for token in ("u1/active/member", "u2/active/admin", "u1/pending/member", "u1/suspended/member"):
         await verifier.verify(token)
-    assert Authenticator(verifier, passwords.verify).known(fields) is None
+    assert Authenticator(verifier, passwords.verify).get_cached(fields) is None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kit.bus import BusUnavailable, Delivery, Reject, Subscription
+from kit.bus import BusUnavailableError, Delivery, RejectedEventError, Subscription
 from kit.bus.local import LocalBus, lanes, rows
 from kit.bus.local.file import File
 from kit.testing.bus_contract import BusContract, Failing, Recorder, event, eventually, eventually_equal, start
@@ -95,7 +95,7 @@ async def test_work_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
 
     good = [file.run(lambda opened: rows.insert(opened, [("whole", event())])) for _ in range(5)]
     results = await asyncio.gather(file.run(fail), *good, file.run(fail), return_exceptions=True)
-    assert [type(each) for each in results] == [BusUnavailable, *[type(None)] * 5, BusUnavailable]
+    assert [type(each) for each in results] == [BusUnavailableError, *[type(None)] * 5, BusUnavailableError]
     assert len(await file.run(lambda opened: rows.ready(opened, "whole", [], 10))) == 5
     assert await file.run(lambda opened: rows.ready(opened, "half", [], 10)) == []
     await file.close()
@@ -104,11 +104,11 @@ async def test_work_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
 async def test_a_file_that_can_not_be_opened_is_an_unavailable_bus(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     bus = LocalBus(tmp_path / "file" / "bus.sqlite3")
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await bus.declare()
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await bus.publish([event()])
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await bus.start()
     await bus.close()
 
@@ -145,7 +145,7 @@ async def test_a_file_that_refuses_is_tried_again(tmp_path: Path, monkeypatch: p
 async def test_a_replay_by_another_process_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "_LOOK_AGAIN_SEC", 0.05)
     serving, operator = LocalBus(tmp_path / "bus.sqlite3"), LocalBus(tmp_path / "bus.sqlite3")
-    got = Failing(Reject("no"), times=1)
+    got = Failing(RejectedEventError("no"), times=1)
     serving.subscribe(Subscription("catalog.videos", ("#",)), got)
     await start(serving)
     await serving.publish([event()])

@@ -14,12 +14,12 @@ import pytest_asyncio
 from pika import BasicProperties, BlockingConnection, URLParameters
 from pika.adapters.blocking_connection import BlockingChannel
 
-from kit.bus import BusUnavailable, Reject, Subscription
+from kit.bus import BusUnavailableError, RejectedEventError, Subscription
 from kit.bus.handling import Registration
 from kit.bus.rabbit import RabbitBus, consumer
 from kit.bus.rabbit.connection import Backoff, parameters
 from kit.bus.rabbit.consumer import Received, Worker
-from kit.bus.rabbit.publisher import Outcome
+from kit.bus.rabbit.publisher import PublishResult
 from kit.bus.rabbit.topology import Topology
 from kit.events.envelope import Event
 from kit.testing.bus_contract import BusContract, Failing, Recorder, event, eventually, eventually_equal, start
@@ -180,7 +180,7 @@ async def test_foreign_messages_go_to_the_dead_letters(make_bus: Make, name: str
 
     letters = await bus.dead_letters()
     assert sorted(each.event.body for each in letters) == sorted(body for _, body in FOREIGN)
-    assert all(each.reason.startswith("MalformedEvent: ") and each.attempts == 1 for each in letters)
+    assert all(each.reason.startswith("MalformedEventError: ") and each.attempts == 1 for each in letters)
     ids = [each.event.id for each in letters]
     assert len(set(ids)) == len(ids)
     assert ids == [each.event.id for each in await bus.dead_letters()]
@@ -247,14 +247,14 @@ class FakeReceived:
 @pytest.mark.parametrize(
     ("outcomes", "answers"),
     [
-        ([Outcome.CONFIRMED], ["ack"]),
-        ([Outcome.REFUSED, BusUnavailable("gone"), Outcome.REFUSED, Outcome.CONFIRMED], ["ack"]),
-        ([Outcome.INVALID], ["reject"]),
-        ([Outcome.UNROUTED], ["reopen"]),
+        ([PublishResult.CONFIRMED], ["ack"]),
+        ([PublishResult.REFUSED, BusUnavailableError("gone"), PublishResult.REFUSED, PublishResult.CONFIRMED], ["ack"]),
+        ([PublishResult.INVALID], ["reject"]),
+        ([PublishResult.UNROUTED], ["reopen"]),
     ],
 )
 async def test_a_message_is_answered_when_its_copy_is_safe(
-    monkeypatch: pytest.MonkeyPatch, outcomes: list[Outcome | Exception], answers: list[str]
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[PublishResult | Exception], answers: list[str]
 ) -> None:
     monkeypatch.setattr(consumer, "_PAUSE_SEC", 0)
     publisher, received = AsyncMock(), FakeReceived()
@@ -282,7 +282,7 @@ async def test_a_deleted_queue_is_made_again(make_bus: Make, name: str, channel:
     await eventually(lambda: len(got.finished) == 1)
 
 
-@pytest.mark.parametrize(("error", "missing"), [(ValueError("no"), "retry.50"), (Reject("no"), "dead")])
+@pytest.mark.parametrize(("error", "missing"), [(ValueError("no"), "retry.50"), (RejectedEventError("no"), "dead")])
 async def test_a_move_to_a_deleted_queue_loses_nothing(
     make_bus: Make, name: str, channel: BlockingChannel, error: Exception, missing: str
 ) -> None:
@@ -302,7 +302,7 @@ async def test_a_deleted_exchange_is_made_again(make_bus: Make, name: str, chann
     bus = make_bus()
     await start(bus)
     channel.exchange_delete(name)
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await bus.publish([event()])
     await eventually(bus.is_connected)
     assert await bus.publish([event()])
@@ -322,7 +322,7 @@ async def test_a_queue_of_other_making_stops_only_its_own_subscription(
     await publisher.publish([event("media.probed")])
     await eventually(lambda: len(got.finished) == 1)
     assert not bus.is_connected()
-    with pytest.raises(BusUnavailable, match="PRECONDITION_FAILED"):
+    with pytest.raises(BusUnavailableError, match="PRECONDITION_FAILED"):
         await bus.declare()
     channel.queue_delete(f"{name}.catalog.old")
     await eventually(bus.is_connected)
@@ -342,7 +342,7 @@ async def test_a_broker_that_is_not_there(make_bus: Make) -> None:
         bus.dead_letters(),
         bus.replay("catalog.media"),
     ):
-        with pytest.raises(BusUnavailable):
+        with pytest.raises(BusUnavailableError):
             await attempt
     async with asyncio.timeout(5):
         await bus.close()
@@ -351,13 +351,13 @@ async def test_a_broker_that_is_not_there(make_bus: Make) -> None:
 async def test_wrong_credentials_do_not_end_the_trying(make_bus: Make, broker: RabbitServer) -> None:
     bus = make_bus(broker.url.replace("guest:guest", "guest:wrong"))
     await bus.start()
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await bus.declare()
     assert not bus.is_connected()
 
 
 async def test_publishing_before_the_start_is_unavailable(make_bus: Make) -> None:
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await make_bus().publish([event()])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from kit.bus import BusUnavailable, Delivery, Subscription
+from kit.bus import BusUnavailableError, Delivery, Subscription
 from kit.bus.rabbit import RabbitBus
 from kit.events.envelope import Event
 from kit.testing.bus_contract import DEADLINE_SEC, Failing, Recorder, event, eventually, eventually_equal, start
@@ -111,12 +111,12 @@ async def publish_somehow(bus: RabbitBus, events: list[Event]) -> None:
             try:
                 for taken in await bus.publish(list(left.values())):
                     del left[taken]
-            except BusUnavailable:
+            except BusUnavailableError:
                 await asyncio.sleep(0.05)
 
 
 def messages_in(broker: RabbitServer, queue: str) -> int:
-    """All messages of a queue, also those on their way out of it, which clients aren't told about."""
+    """All messages of a queue, also those on their way out of it, which clients don't see."""
     answer = broker.evaluate(
         f'{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)), '
         "[{messages, Count}] = rabbit_amqqueue:info(Queue, [messages]), Count."
@@ -143,7 +143,7 @@ async def test_an_ack_after_a_reconnect_is_harmless(make_bus: Make, wire: Wire) 
     assert bus.is_connected()
 
 
-async def test_verdicts_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wire) -> None:
+async def test_results_of_a_lost_connection_are_dropped(make_bus: Make, wire: Wire) -> None:
     bus, got = make_bus(wire), Failing(ValueError("no"), times=1)
     got.gate.clear()
     bus.subscribe(Subscription("catalog.media", ("media.*",), retry_delays_sec=(0.05,)), got)
@@ -160,7 +160,7 @@ async def test_verdicts_of_a_lost_connection_are_dropped(make_bus: Make, wire: W
     assert len(got.events) == 2
 
 
-async def test_reconnects_are_told_after_broadcasts_are_received_again(make_bus: Make, wire: Wire) -> None:
+async def test_reports_a_reconnect_after_broadcasts_are_received_again(make_bus: Make, wire: Wire) -> None:
     bus, cache, drops = make_bus(wire), Recorder(), list[int]()
     publisher = make_bus()
     bus.subscribe(Subscription("stream.cache", ("#",), Delivery.BROADCAST), cache)
@@ -181,7 +181,7 @@ async def test_a_confirm_that_does_not_come_is_unavailable(make_bus: Make, wire:
     bus = make_bus(wire, confirm_sec=0.3)
     await start(bus)
     wire.freeze()
-    with pytest.raises(BusUnavailable, match=r"no confirm within 0\.3 s"):
+    with pytest.raises(BusUnavailableError, match=r"no confirm within 0\.3 s"):
         await bus.publish([event()])
     wire.thaw()
     await publish_somehow(bus, [event()])
@@ -233,10 +233,10 @@ async def test_a_broker_short_of_memory(make_bus: Make, broker: RabbitServer) ->
     await eventually(lambda: got.running == 1)
     broker.evaluate("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")
     try:
-        with pytest.raises(BusUnavailable):
+        with pytest.raises(BusUnavailableError):
             await bus.publish([event()])
         await eventually(lambda: not bus.is_connected())
-        with pytest.raises(BusUnavailable, match="takes no messages"):
+        with pytest.raises(BusUnavailableError, match="takes no messages"):
             await bus.publish([event()])
         # Acknowledging goes on: the second event, which waited at the broker, can come only after it.
         got.gate.set()
@@ -251,14 +251,14 @@ async def test_a_broker_short_of_memory(make_bus: Make, broker: RabbitServer) ->
 async def test_a_broker_killed_in_the_middle_of_everything(make_bus: Make, broker: RabbitServer, name: str) -> None:
     publisher, consumer = make_bus(confirm_sec=2), make_bus()
     stuck, got, failing = Recorder(gate_open=False), Recorder(), Failing(ValueError("no"))
-    consumer.subscribe(Subscription("thumbnailer.jobs", ("job",), concurrency=2), stuck)
+    consumer.subscribe(Subscription("thumbnailer.jobs", ("video.process_requested",), concurrency=2), stuck)
     consumer.subscribe(Subscription("catalog.media", ("video.*",), concurrency=10), got)
-    consumer.subscribe(Subscription("stream.media", ("poison",), retry_delays_sec=(1,)), failing)
+    consumer.subscribe(Subscription("stream.media", ("media.failed",), retry_delays_sec=(1,)), failing)
     drops: list[str] = []
     consumer.on_reconnect(lambda: drops.append("caches"))
     await start(publisher, consumer)
-    jobs = [event("job") for _ in range(4)]
-    await publisher.publish([*jobs, event("poison")])
+    jobs = [event("video.process_requested") for _ in range(4)]
+    await publisher.publish([*jobs, event("media.failed")])
     await eventually(lambda: stuck.running == 2 and len(failing.events) == 1 and len(drops) == 1)
     sent = [event() for _ in range(1000)]
 
@@ -272,7 +272,7 @@ async def test_a_broker_killed_in_the_middle_of_everything(make_bus: Make, broke
     broker.evaluate("dets:sync(ra_directory_reverse).")
     await asyncio.to_thread(broker.kill)
     await eventually(lambda: not publisher.is_connected() and not consumer.is_connected())
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         await publisher.publish([event()])
     await asyncio.to_thread(broker.start)
     await publishing

@@ -36,7 +36,7 @@ class UtcDateTimeContract:
         "moment",
         [EXACT, EXACT.astimezone(SEOUL), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=SEOUL)],
     )
-    async def test_comes_back_as_the_same_moment_in_utc(self, database: Database, moment: datetime) -> None:
+    async def test_reads_the_written_time_in_utc(self, database: Database, moment: datetime) -> None:
         async with database.write() as transaction:
             await transaction.session.execute(insert(moments).values(id=1, at=moment))
         async with database.read() as session:
@@ -44,13 +44,13 @@ class UtcDateTimeContract:
         assert kept == moment
         assert kept.tzinfo is UTC
 
-    async def test_nothing_stays_nothing(self, database: Database) -> None:
+    async def test_reads_none_as_none(self, database: Database) -> None:
         async with database.write() as transaction:
             await transaction.session.execute(insert(moments).values(id=1, at=None))
         async with database.read() as session:
             assert (await session.execute(select(moments.c.at))).scalar_one() is None
 
-    async def test_refuses_a_moment_without_a_time_zone(self, database: Database) -> None:
+    async def test_refuses_a_time_without_a_time_zone(self, database: Database) -> None:
         with pytest.raises(StatementError, match="needs a time zone"):
             async with database.write() as transaction:
                 await transaction.session.execute(insert(moments).values(id=1, at=EXACT.replace(tzinfo=None)))

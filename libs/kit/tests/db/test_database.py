@@ -21,7 +21,7 @@ parts = Table("parts", metadata, Column("counter_id", ForeignKey("counters.id"),
 
 
 def an_event() -> Event:
-    return Event(type="thing.made", source="kit", subject="1", body=b"{}")
+    return Event(type="points.granted", source="kit", subject="1", body=b"{}")
 
 
 async def make_tables(database: Database) -> None:
@@ -82,7 +82,7 @@ class DatabaseContract:
         async with database.read() as session:
             assert (await session.execute(select(outbox.outbox.c.id))).all() == []
 
-    async def test_a_cancelled_write_leaves_nothing_and_blocks_nobody(self, database: Database) -> None:
+    async def test_cancelled_write_is_rolled_back_and_blocks_no_other(self, database: Database) -> None:
         written = asyncio.Event()
 
         async def hang() -> None:
@@ -112,7 +112,7 @@ class DatabaseContract:
             await transaction.session.execute(insert(counters).values(id=1, value=0))
         assert await count(database) == 1
 
-    async def test_a_read_sees_one_moment(self, database: Database) -> None:
+    async def test_read_sees_one_snapshot(self, database: Database) -> None:
         statement = select(func.count()).select_from(counters)
         async with database.read() as session:
             before = (await session.execute(statement)).scalar_one()
@@ -136,7 +136,7 @@ class DatabaseContract:
         async with other.read() as session:
             assert (await session.execute(select(func.count()).select_from(outbox.outbox))).scalar_one() == 1
 
-    async def test_callbacks_stay_away_without_an_event_or_a_commit(self, database: Database) -> None:
+    async def test_no_callback_without_an_event_or_a_commit(self, database: Database) -> None:
         seen: list[str] = []
         database.on_recorded(lambda: seen.append("called"))
         async with database.write() as transaction:
@@ -167,7 +167,7 @@ class TestSqlite(DatabaseContract):
             async with asyncio.timeout(60):
                 assert await count(database) == 0
 
-    async def test_ping_raises_while_the_file_can_not_be_had_and_recovers(self, tmp_path: Path) -> None:
+    async def test_ping_raises_while_the_file_is_missing_and_recovers(self, tmp_path: Path) -> None:
         folder = tmp_path / "share"
         database = Database(f"sqlite+aiosqlite:///{folder}/kit.db.database")
         with pytest.raises(DBAPIError):
@@ -198,7 +198,7 @@ class TestPostgres(DatabaseContract):
         assert await count(database) == 0
         await database.close()
 
-    async def test_connections_that_broke_in_the_pool_reach_no_caller(
+    async def test_broken_connections_of_the_pool_are_replaced(
         self, linked_postgres_url: str, postgres_link: Link
     ) -> None:
         database = Database(linked_postgres_url)

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from kit.db.database import Database
-from kit.db.migrations import upgrade
+from kit.db.migrations import new_revision, upgrade
 
+TEMPLATE = Path(__file__).parents[4] / "services" / "catalog" / "migrations" / "script.py.mako"
 ENVIRONMENT = """
 from kit.db.migrations import environment
 from sqlalchemy import MetaData
@@ -40,6 +41,29 @@ op.execute("INSERT INTO nowhere VALUES (1)")
 """
 ORPHANS = """
 op.execute("DELETE FROM owners")
+"""
+
+ENVIRONMENT_OF_LATER_MODELS = """
+import sqlalchemy as sa
+from kit.db.columns import UtcDateTime
+from kit.db.migrations import environment
+
+metadata = sa.MetaData()
+sa.Table(
+    "owners",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(20)),
+    sa.Column("weight", sa.Double),
+    sa.Column("seen_at", UtcDateTime),
+    sa.Column("rank", sa.Integer, nullable=False, server_default="7"),
+)
+environment(metadata)
+"""
+HAS_A_FLOAT = """
+op.create_table("owners", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(20)))
+op.add_column("owners", sa.Column("weight", sa.Float))
+op.execute("INSERT INTO owners (id, name) VALUES (1, 'one')")
 """
 
 History = Callable[..., Path]
@@ -85,7 +109,7 @@ class MigrationsContract:
     def url(self) -> str:
         raise NotImplementedError
 
-    async def test_a_history_is_gone_through_once(self, url: str, history: History) -> None:
+    async def test_each_revision_runs_once(self, url: str, history: History) -> None:
         folder = history(FIRST)
         await migrate(folder, url)
         await migrate(folder, url)
@@ -100,7 +124,7 @@ class MigrationsContract:
         assert await answer(url, "SELECT owner_id FROM things") == 1
         assert await answer(url, "SELECT name FROM owners") == "one"
 
-    async def test_of_a_revision_that_fails_nothing_remains(self, url: str, history: History) -> None:
+    async def test_failed_revision_leaves_nothing(self, url: str, history: History) -> None:
         await migrate(history(FIRST), url)
         with pytest.raises(DBAPIError):
             await migrate(history(FIRST, FAILS_HALFWAY), url)
@@ -108,19 +132,34 @@ class MigrationsContract:
         with pytest.raises(DBAPIError):
             await answer(url, "SELECT count(*) FROM half")
 
+    async def test_revision_is_written_from_what_models_have_and_tables_lack(self, url: str, history: History) -> None:
+        folder = history(HAS_A_FLOAT)
+        (folder / "script.py.mako").write_text(TEMPLATE.read_text())
+        (folder / "env.py").write_text(ENVIRONMENT_OF_LATER_MODELS)
+        await migrate(folder, url)
+        path = await asyncio.to_thread(new_revision, folder, "add_rank")
+        assert path.name == "0002_add_rank.py"
+        written = path.read_text()
+        assert "DateTime(timezone=True)" in written
+        assert "kit" not in written
+        assert "weight" not in written
+        await migrate(folder, url)
+        assert await answer(url, "SELECT version_num FROM alembic_version") == "0002"
+        assert await answer(url, "SELECT rank FROM owners WHERE seen_at IS NULL") == 7
+
 
 class TestSqlite(MigrationsContract):
     @pytest.fixture
     def url(self, sqlite_url: str) -> str:
         return sqlite_url
 
-    async def test_rows_that_refer_to_nothing_are_refused(self, url: str, history: History) -> None:
+    async def test_refuses_a_revision_that_breaks_foreign_keys(self, url: str, history: History) -> None:
         await migrate(history(FIRST), url)
         with pytest.raises(RuntimeError, match="refer to nothing"):
             await migrate(history(FIRST, ORPHANS), url)
         assert await answer(url, "SELECT count(*) FROM owners") == 1
 
-    async def test_the_folder_of_the_file_is_made(self, tmp_path: Path, history: History) -> None:
+    async def test_creates_the_folder_of_the_database_file(self, tmp_path: Path, history: History) -> None:
         url = f"sqlite+aiosqlite:///{tmp_path}/a/b/kit.db.database"
         await migrate(history(FIRST), url)
         assert await answer(url, "SELECT count(*) FROM owners") == 1

@@ -1,4 +1,4 @@
-"""Events leave with the fact they tell of, at least once, and take effect once."""
+"""Events leave with the fact that they report, at least once."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, insert, select
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
 from kit.db.database import Database
-from kit.events import outbox
+from kit.events import outbox, relay
 from kit.events.envelope import Event
-from kit.events.outbox import BATCH, KEEP_RECEIVED, KEEP_SENT, Relay
+from kit.events.inbox import KEEP_RECEIVED
+from kit.events.outbox import BATCH, KEEP_SENT
+from kit.events.outbox_relay import outbox_relay
+from kit.events.relay import Relay
 from kit.testing.fakes import FakeBus
+from kit.tests.events.support import an_event
 
 PATIENCE_SEC = 60
-
-
-def an_event(number: int = 0, type_: str = "thing.made") -> Event:
-    return Event(type=type_, source="kit", subject=str(number), body=b'{"number": %d}' % number)
 
 
 class Bus(FakeBus):
@@ -43,7 +45,7 @@ class Bus(FakeBus):
             self._changed.notify_all()
             if not self.available:
                 self.refusals += 1
-                raise BusUnavailable("switched off by the test")
+                raise BusUnavailableError("switched off by the test")
             taken = [event for event in events if event.type not in self.unrouted or event.type not in required]
             self.refusals += len(events) - len(taken)
             return await super().publish(taken)
@@ -59,8 +61,8 @@ class Bus(FakeBus):
 
 
 @asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[None]:
-    task = asyncio.create_task(relay.run())
+async def running(mover: Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(mover.run())
     try:
         yield
     finally:
@@ -89,7 +91,7 @@ async def all_marked_sent(database: Database) -> None:
 
 @asynccontextmanager
 async def looks_at_the_outbox(database: Database) -> AsyncIterator[asyncio.Semaphore]:
-    """Released once for each time that somebody reads which events are due."""
+    """Released each time that a relay reads which events are due."""
     looks = asyncio.Semaphore(0)
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -104,8 +106,8 @@ async def looks_at_the_outbox(database: Database) -> AsyncIterator[asyncio.Semap
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "POLL_SEC", 0.01)
-    monkeypatch.setattr(outbox, "MAX_PAUSE_SEC", 0.02)
+    monkeypatch.setattr(relay, "POLL_SEC", 0.01)
+    monkeypatch.setattr(relay, "MAX_PAUSE_SEC", 0.02)
     monkeypatch.setattr(outbox, "UNROUTED_RETRY", timedelta(milliseconds=20))
 
 
@@ -136,22 +138,22 @@ class OutboxContract:
             request_id="r1",
         )
         bus = Bus()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             await record(database, event)
             assert await bus.has_published(1) == [event]
             await all_marked_sent(database)
 
     async def test_a_stop_that_comes_together_with_an_event_is_a_stop(self, database: Database) -> None:
         waits = asyncio.Event()
-        relay = Relay("kit", database, Bus())
+        mover = outbox_relay("kit", database, Bus())
 
         class Wake(asyncio.Event):
             async def wait(self) -> Literal[True]:
                 waits.set()
                 return await super().wait()
 
-        relay._wake = wake = Wake()
-        task = asyncio.create_task(relay.run())
+        mover._wake = wake = Wake()
+        task = asyncio.create_task(mover.run())
         await asyncio.wait_for(waits.wait(), PATIENCE_SEC)
         wake.set()
         task.cancel()
@@ -161,7 +163,7 @@ class OutboxContract:
 
     async def test_nothing_leaves_before_the_commit(self, database: Database) -> None:
         bus = Bus()
-        async with looks_at_the_outbox(database) as looks, running(Relay("kit", database, bus)):
+        async with looks_at_the_outbox(database) as looks, running(outbox_relay("kit", database, bus)):
             for _ in range(2):  # the first round prunes, for which it would wait for the writer below
                 await asyncio.wait_for(looks.acquire(), PATIENCE_SEC)
             async with database.write() as transaction:
@@ -173,7 +175,7 @@ class OutboxContract:
 
     async def test_nothing_leaves_after_a_rollback(self, database: Database) -> None:
         bus = Bus()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error must pass through the block
                 async with database.write() as transaction:
                     await transaction.record(an_event(1))
@@ -182,9 +184,9 @@ class OutboxContract:
             assert [event.subject for event in await bus.has_published(1)] == ["2"]
 
     async def test_a_commit_wakes_the_relay(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(outbox, "POLL_SEC", 3600)
+        monkeypatch.setattr(relay, "POLL_SEC", 3600)
         bus = Bus()
-        async with looks_at_the_outbox(database) as looks, running(Relay("kit", database, bus)):
+        async with looks_at_the_outbox(database) as looks, running(outbox_relay("kit", database, bus)):
             await asyncio.wait_for(looks.acquire(), PATIENCE_SEC)
             await record(database, an_event())
             await bus.has_published(1)
@@ -198,17 +200,17 @@ class OutboxContract:
         event = an_event()
         await record(database, event)
         doomed, healthy = DiesOnce(), Bus()
-        async with running(Relay("kit", database, doomed)):
+        async with running(outbox_relay("kit", database, doomed)):
             await doomed.has_published(1)
         assert await unsent(database) == 1
-        async with running(Relay("kit", database, healthy)):
+        async with running(outbox_relay("kit", database, healthy)):
             assert [each.id for each in await healthy.has_published(1)] == [event.id]
             await all_marked_sent(database)
 
     async def test_events_wait_for_the_bus_in_order(self, database: Database) -> None:
         bus = Bus()
         bus.available = False
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             for number in range(5):
                 await record(database, an_event(number))
             await bus.has_refused(2)
@@ -218,14 +220,26 @@ class OutboxContract:
             await all_marked_sent(database)
         assert [event.subject for event in bus.published] == ["0", "1", "2", "3", "4"]
 
+    async def test_the_age_of_the_outbox_grows_while_the_bus_is_away(self, database: Database) -> None:
+        bus = Bus()
+        bus.available = False
+        await record(database, replace(an_event(), time=datetime.now(UTC) - timedelta(hours=1)))
+        async with running(outbox_relay("kit", database, bus)):
+            await bus.has_refused(1)
+            age = REGISTRY.get_sample_value("outbox_oldest_age_seconds", {"service": "kit"})
+            assert age is not None
+            assert age >= 3600
+            bus.available = True
+            await all_marked_sent(database)
+
     async def test_new_events_do_not_shorten_the_wait_for_the_bus(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outbox, "POLL_SEC", 3600)
-        monkeypatch.setattr(outbox, "MAX_PAUSE_SEC", 3600)
+        monkeypatch.setattr(relay, "POLL_SEC", 3600)
+        monkeypatch.setattr(relay, "MAX_PAUSE_SEC", 3600)
         bus = Bus()
         bus.available = False
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             await record(database, an_event())
             await bus.has_refused(1)
             for number in range(5):
@@ -243,14 +257,14 @@ class OutboxContract:
                 return await super().publish(events, required=required)
 
         bus = TripsOnce()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             await record(database, an_event())
             await bus.has_published(1)
 
-    async def test_an_event_that_nobody_receives_yet_waits_and_blocks_no_other(self, database: Database) -> None:
+    async def test_an_event_without_a_queue_waits_and_blocks_no_other(self, database: Database) -> None:
         bus = Bus()
         bus.unrouted = {"media.probed"}
-        async with running(Relay("kit", database, bus, required=["media.probed"])):
+        async with running(outbox_relay("kit", database, bus, required=["media.probed"])):
             await record(database, an_event(1, "media.probed"), an_event(2), an_event(3))
             assert [event.subject for event in await bus.has_published(2)] == ["2", "3"]
             await bus.has_refused(2)
@@ -259,10 +273,10 @@ class OutboxContract:
             assert (await bus.has_published(3))[-1].subject == "1"
             await all_marked_sent(database)
 
-    async def test_an_optional_event_that_nobody_receives_is_done_with(self, database: Database) -> None:
+    async def test_an_optional_event_without_a_queue_counts_as_sent(self, database: Database) -> None:
         bus = Bus()
-        bus.unrouted = {"thing.made"}
-        async with running(Relay("kit", database, bus)):
+        bus.unrouted = {"points.granted"}
+        async with running(outbox_relay("kit", database, bus)):
             await record(database, an_event())
             await bus.has_published(1)
             await all_marked_sent(database)
@@ -270,11 +284,11 @@ class OutboxContract:
     async def test_a_backlog_larger_than_a_batch_drains_in_order(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outbox, "POLL_SEC", 3600)
+        monkeypatch.setattr(relay, "POLL_SEC", 3600)
         total = 2 * BATCH + 50
         await record(database, *(an_event(number) for number in range(total)))
         bus = Bus()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             await bus.has_published(total)
             await all_marked_sent(database)
         assert [event.subject for event in bus.published] == [str(number) for number in range(total)]
@@ -282,7 +296,7 @@ class OutboxContract:
     async def test_the_work_in_hand_lends_its_request_and_trace(self, database: Database) -> None:
         trace = "00-" + "c" * 32 + "-" + "d" * 16 + "-01"
         bus = Bus()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             with structlog.contextvars.bound_contextvars(request_id="req-1", traceparent=trace):
                 await record(database, an_event(1))
             await record(database, an_event(2))
@@ -295,7 +309,7 @@ class OutboxContract:
             type="a.b", source="s", subject="1", body=b"{}", traceparent="the-trace", request_id="the-request"
         )
         bus = Bus()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             with structlog.contextvars.bound_contextvars(request_id="another"):
                 await record(database, an_event().caused_by(cause))
             (event,) = await bus.has_published(1)
@@ -315,7 +329,7 @@ class OutboxContract:
                 row = {"consumer": name, "event_id": "1", "received_at": received_at}
                 await transaction.session.execute(insert(outbox.inbox).values(row))
 
-        async with running(Relay("kit", database, Bus())), asyncio.timeout(PATIENCE_SEC):
+        async with running(outbox_relay("kit", database, Bus())), asyncio.timeout(PATIENCE_SEC):
             while True:
                 async with database.read() as session:
                     consumers = set((await session.execute(select(outbox.inbox.c.consumer))).scalars())
@@ -325,47 +339,6 @@ class OutboxContract:
                 await asyncio.sleep(0.005)
         assert consumers == {"kept"}
         assert ids == {kept_event.id, waiting.id}
-
-
-class InboxContract:
-    """Holds for every database; subclasses say where theirs is."""
-
-    @pytest.fixture
-    def url(self) -> str:
-        raise NotImplementedError
-
-    @pytest.fixture
-    async def database(self, url: str) -> AsyncIterator[Database]:
-        database = Database(url)
-        async with database.engine.begin() as connection:
-            await connection.run_sync(outbox.metadata.create_all)
-        yield database
-        await database.close()
-
-    async def test_of_many_at_once_one_is_the_first(self, database: Database) -> None:
-        event = an_event()
-
-        async def deliver() -> bool:
-            async with database.write() as transaction:
-                return await transaction.first_delivery("kit.test", event)
-
-        assert sorted(await asyncio.gather(*(deliver() for _ in range(20)))) == [False] * 19 + [True]
-
-    async def test_each_consumer_has_its_own_first(self, database: Database) -> None:
-        event = an_event()
-        async with database.write() as transaction:
-            assert await transaction.first_delivery("a", event)
-            assert await transaction.first_delivery("b", event)
-            assert not await transaction.first_delivery("a", event)
-
-    async def test_a_delivery_that_failed_does_not_count(self, database: Database) -> None:
-        event = an_event()
-        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error must pass through the block
-            async with database.write() as transaction:
-                assert await transaction.first_delivery("kit.test", event)
-                raise ZeroDivisionError
-        async with database.write() as transaction:
-            assert await transaction.first_delivery("kit.test", event)
 
 
 class TestSqliteOutbox(OutboxContract):
@@ -380,7 +353,7 @@ class TestSqliteOutbox(OutboxContract):
                 return await asyncio.Future()
 
         bus = Slow()
-        async with running(Relay("kit", database, bus)):
+        async with running(outbox_relay("kit", database, bus)):
             await record(database, an_event(1))
             await bus.has_published(1)
             async with asyncio.timeout(60):
@@ -404,21 +377,9 @@ class TestPostgresOutbox(OutboxContract):
         await record(database, *(an_event(number) for number in range(total)))
         other = Database(url)
         one, two = Meeting(), Meeting()
-        async with running(Relay("kit", database, one)), running(Relay("kit", other, two)):
+        async with running(outbox_relay("kit", database, one)), running(outbox_relay("kit", other, two)):
             await asyncio.gather(one.has_published(BATCH), two.has_published(BATCH))
             await all_marked_sent(database)
         await other.close()
         ids = [event.id for event in one.published + two.published]
         assert len(ids) == len(set(ids)) == total
-
-
-class TestSqliteInbox(InboxContract):
-    @pytest.fixture
-    def url(self, sqlite_url: str) -> str:
-        return sqlite_url
-
-
-class TestPostgresInbox(InboxContract):
-    @pytest.fixture
-    def url(self, postgres_url: str) -> str:
-        return postgres_url

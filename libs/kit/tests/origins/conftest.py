@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from kit.origins import Client, Guard, RemoteFile, parse
+from kit.origins import Guard, OriginClient, RemoteFile, parse
 from kit.origins.references import Url
 from kit.testing.origin import Origin
 
@@ -22,14 +22,14 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    client = Client(Guard("127.0.0.1", "*"), TIMEOUT_SEC)
+async def client() -> AsyncIterator[OriginClient]:
+    client = OriginClient(Guard("127.0.0.1", "*"), TIMEOUT_SEC)
     yield client
     await client.close()
 
 
 @pytest.fixture
-def opened(origin: Origin, client: Client) -> Open:
+def opened(origin: Origin, client: OriginClient) -> Open:
     """Opens a file of the origin."""
 
     async def open_(path: str) -> RemoteFile:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.origins import Client, Guard, Interrupted, OriginError, Refused, RemoteFile, parse
+from kit.origins import Guard, OriginBlockedError, OriginClient, OriginError, OriginInterruptedError, RemoteFile, parse
 from kit.origins.guard import Address, Resolver, is_public
 from kit.origins.references import Url
 from kit.testing.origin import Origin
@@ -67,7 +67,7 @@ def test_an_address_is_as_public_in_each_of_its_forms(address: IPv4Address) -> N
     assert is_public(IPv6Address((0x2002 << 112) | (int(address) << 80))) is is_public(address)
 
 
-def test_the_operator_makes_exceptions() -> None:
+def test_permits_what_the_operator_lists() -> None:
     guard = Guard("10.1.0.0/16, origin.lan, 192.168.7.7, fd00::/8")
     assert guard.permits("any", ip_address("10.1.255.1"))
     assert guard.permits("any", ip_address("::ffff:10.1.255.1"))
@@ -79,9 +79,9 @@ def test_the_operator_makes_exceptions() -> None:
     assert not guard.permits("any", ip_address("192.168.7.8"))
 
 
-def test_ports() -> None:
+def test_permits_listed_ports_only() -> None:
     Guard().check_port(443)
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         Guard().check_port(22)
     Guard("", "*").check_port(22)
     Guard("", "8080, 9000").check_port(9000)
@@ -90,7 +90,7 @@ def test_ports() -> None:
 @pytest.mark.parametrize(
     ("allow", "ports"), [("10.0.0.0/33", "80"), ("10.0.0.1/8", "80"), ("", "http"), ("", "0"), ("1.2.3", "80")]
 )
-def test_settings_that_make_no_sense(allow: str, ports: str) -> None:
+def test_refuses_malformed_settings(allow: str, ports: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Guard(allow, ports)
 
@@ -108,7 +108,7 @@ class Names:
         return [ip_address(address) for address in found]
 
 
-async def opened(client: Client, text: str) -> RemoteFile:
+async def opened(client: OriginClient, text: str) -> RemoteFile:
     url = parse(text)
     assert isinstance(url, Url)
     try:
@@ -118,29 +118,29 @@ async def opened(client: Client, text: str) -> RemoteFile:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-async def test_a_name_that_means_a_private_address(address: str) -> None:
+async def test_refuses_a_name_with_a_private_address(address: str) -> None:
     names = Names([address])
-    with pytest.raises(Refused):
-        await opened(Client(Guard("", "*"), 1, names), "http://films.example/a.mp4")
+    with pytest.raises(OriginBlockedError):
+        await opened(OriginClient(Guard("", "*"), 1, names), "http://films.example/a.mp4")
     assert names.asked == ["films.example"]
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{}/a", "http://[::1]:{}/a", "http://[::ffff:127.0.0.1]:{}/a", "http://localhost:{}/a"]
 )
-async def test_the_loopback_by_any_name(origin: Origin, url: str) -> None:
-    with pytest.raises(Refused):
-        await opened(Client(Guard("", "*"), 1), url.format(origin.port))
+async def test_refuses_the_loopback_in_any_spelling(origin: Origin, url: str) -> None:
+    with pytest.raises(OriginBlockedError):
+        await opened(OriginClient(Guard("", "*"), 1), url.format(origin.port))
     assert not origin.connections
 
 
-async def test_rebinding_changes_nothing(origin: Origin) -> None:
-    """The address that was judged is the one that is connected to: nobody is asked a second time."""
+async def test_dns_rebinding_changes_nothing(origin: Origin) -> None:
+    """The checked address is the one that is connected to: the name is not resolved a second time."""
     origin.files["/a"] = b"film"
     names = Names(["127.0.0.1"], ["10.0.0.1"])
-    file = await opened(Client(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
+    file = await opened(OriginClient(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
     assert names.asked == ["films.example"]
-    assert file.facts.size == 4
+    assert file.info.size == 4
     # The server saw the name, not the address.
     assert origin.asked[0].fields["host"] == f"films.example:{origin.port}"
 
@@ -148,19 +148,19 @@ async def test_rebinding_changes_nothing(origin: Origin) -> None:
 async def test_of_several_addresses_only_permitted_ones_are_tried(origin: Origin) -> None:
     origin.files["/a"] = b"film"
     names = Names(["10.0.0.1", "127.0.0.1", "::1"])
-    await opened(Client(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
+    await opened(OriginClient(Guard("127.0.0.1", "*"), 1, names), f"http://films.example:{origin.port}/a")
     assert origin.connections == 1
 
 
-async def test_each_new_connection_is_judged(origin: Origin) -> None:
+async def test_checks_each_new_connection(origin: Origin) -> None:
     origin.files["/a"] = b"film"
     names = Names(["127.0.0.1"], ["10.0.0.1"])
-    client = Client(Guard("127.0.0.1", "*"), 1, names)
+    client = OriginClient(Guard("127.0.0.1", "*"), 1, names)
     url = parse(f"http://films.example:{origin.port}/a")
     assert isinstance(url, Url)
     file = await RemoteFile.open(partial(client.get, url))
     await origin.stop()
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         async for _ in file.blocks(0, 4):
             pass
     await client.close()
@@ -179,22 +179,22 @@ async def test_each_new_connection_is_judged(origin: Origin) -> None:
         "file:///etc/passwd",
     ],
 )
-async def test_redirects_to_what_may_not_be_asked(origin: Origin, target: str) -> None:
+async def test_refuses_redirects_to_forbidden_addresses(origin: Origin, target: str) -> None:
     async def resolve(host: str, port: int) -> list[Address]:
         if host == "films.example":
             return [ip_address("127.0.0.1")]
         return await Names(["192.168.0.1"] if host == "private.example" else [host])(host, port)
 
     origin.redirects["/a"] = target
-    with pytest.raises(Refused) as refused:
-        await opened(Client(Guard("127.0.0.1", "*"), 1, resolve), f"http://films.example:{origin.port}/a")
+    with pytest.raises(OriginBlockedError) as refused:
+        await opened(OriginClient(Guard("127.0.0.1", "*"), 1, resolve), f"http://films.example:{origin.port}/a")
     assert "password" not in str(refused.value)
     assert len(origin.asked) == 1
 
 
-async def test_a_port_that_is_not_allowed(origin: Origin) -> None:
-    with pytest.raises(Refused):
-        await opened(Client(Guard("127.0.0.1"), 1), origin.url("/a"))
+async def test_refuses_a_port_that_is_not_listed(origin: Origin) -> None:
+    with pytest.raises(OriginBlockedError):
+        await opened(OriginClient(Guard("127.0.0.1"), 1), origin.url("/a"))
     assert not origin.connections
 
 
@@ -202,11 +202,11 @@ async def test_the_system_resolves() -> None:
     resolver = Resolver()
     assert ip_address("127.0.0.1") in await resolver("localhost", 80)
     assert await resolver("192.0.2.1", 80) == [ip_address("192.0.2.1")]
-    with pytest.raises(Interrupted):
-        await resolver("nobody.invalid", 80)
+    with pytest.raises(OriginInterruptedError):
+        await resolver("absent.invalid", 80)
     resolver.close()
 
 
 def test_refusals_are_errors_of_the_store() -> None:
-    assert issubclass(Refused, OriginError)
+    assert issubclass(OriginBlockedError, OriginError)
     assert issubclass(OriginError, OSError)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kit.media import BadReference
+from kit.media import InvalidReferenceError
 from kit.origins.references import MAX_CHARS, Imported, Object, Stored, Url, parse, parse_url
 
 
@@ -84,14 +84,14 @@ def test_addresses_have_one_form(text: str, normal: str) -> None:
     ],
 )
 def test_what_is_refused(text: str) -> None:
-    with pytest.raises(BadReference) as refused:
+    with pytest.raises(InvalidReferenceError) as refused:
         parse(text)
     assert "password" not in str(refused.value) or "user or a password" in str(refused.value)
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "file", "gopher", "javascript", "data"])
 def test_other_schemes_are_no_addresses(scheme: str) -> None:
-    with pytest.raises(BadReference):
+    with pytest.raises(InvalidReferenceError):
         parse_url(f"{scheme}://films.example/")
 
 
@@ -116,7 +116,7 @@ def test_redirects_lead_on(location: str, leads_to: str) -> None:
 
 @pytest.mark.parametrize("location", ["ftp://films.example/", "https://user@films.example/", "http://[", "http://0x1/"])
 def test_redirects_are_held_to_the_same_rules(location: str) -> None:
-    with pytest.raises(BadReference):
+    with pytest.raises(InvalidReferenceError):
         parse_url("https://films.example/a").joined(location)
 
 
@@ -136,7 +136,7 @@ _ODD = "".join(chr(code) for code in range(0x20)) + "@:/\\?#[]%.0x1 \u3002\u2024
 def test_whatever_comes_is_refused_or_has_one_form(text: str) -> None:
     try:
         reference = parse(text)
-    except BadReference:
+    except InvalidReferenceError:
         return
     if isinstance(reference, Stored):
         assert reference.reference == text

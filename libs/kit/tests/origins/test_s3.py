@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from kit.origins import Denied, Endpoint, Missing, Object, Origins, OriginSettings, parse
+from kit.origins import Endpoint, Object, OriginDeniedError, OriginMissingError, Origins, OriginSettings, parse
 from kit.origins.sigv4 import Credentials, encode_key, presign, sign
 from kit.testing.servers import S3Server
 
@@ -106,24 +106,24 @@ async def test_any_range_of_an_object(origins: Origins, bucket: Path, name: str)
     reference = parse(f"s3://kit-films/{name}")
     assert isinstance(reference, Object)
     file = await origins.open(reference)
-    assert file.facts.size == len(DATA)
+    assert file.info.size == len(DATA)
     for offset, count in ((0, len(DATA)), (0, 1), (1000, 5000), (len(DATA) - 1, 1)):
         assert b"".join([b async for b in file.blocks(offset, count)]) == DATA[offset : offset + count]
 
 
 async def test_objects_that_are_not_there(origins: Origins, bucket: Path) -> None:
-    for key in (f"{bucket.name}/none", "nobody/none"):
+    for key in (f"{bucket.name}/none", "absent/none"):
         reference = parse(f"s3://{key}")
         assert isinstance(reference, Object)
-        with pytest.raises(Missing):
+        with pytest.raises(OriginMissingError):
             await origins.open(reference)
 
 
-@pytest.mark.parametrize("changed", [{"s3_secret_access_key": SecretStr("wrong")}, {"s3_access_key_id": "nobody"}])
+@pytest.mark.parametrize("changed", [{"s3_secret_access_key": SecretStr("wrong")}, {"s3_access_key_id": "unknown"}])
 async def test_who_may_not_read(s3_server: S3Server, bucket: Path, changed: dict[str, object]) -> None:
     (bucket / "a.mp4").write_bytes(DATA)
     stranger = Origins(settings(s3_server, **changed))
-    with pytest.raises(Denied):
+    with pytest.raises(OriginDeniedError):
         await stranger.open(Object("kit-films", "a.mp4"))
     await stranger.close()
 

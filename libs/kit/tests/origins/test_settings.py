@@ -24,7 +24,7 @@ from kit.origins import OriginSettings
         ("s3_secret_access_key", "without an id"),
     ],
 )
-def test_what_can_not_be_meant(field: str, value: Any) -> None:
+def test_refuses_malformed_values(field: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
         OriginSettings.model_validate({field: value})
     (error,) = refused.value.errors()
@@ -38,12 +38,12 @@ def test_an_id_without_its_secret() -> None:
     assert error["loc"] == ("s3_secret_access_key",)
 
 
-def test_by_default_only_public_machines_are_asked_and_nobody_is_named() -> None:
+def test_defaults_permit_public_machines_without_credentials() -> None:
     settings = OriginSettings.model_validate({})
     assert (settings.import_dir, settings.remote_allow, settings.remote_ports) == (None, "", "80,443")
     assert settings.s3_endpoint().credentials is None
 
 
-def test_secrets_are_not_shown() -> None:
+def test_repr_hides_secrets() -> None:
     settings = OriginSettings.model_validate({"s3_access_key_id": "marquee", "s3_secret_access_key": "hidden"})
     assert "hidden" not in repr(settings)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kit.origins import Client, Guard, Interrupted, Refused, RemoteFile
+from kit.origins import Guard, OriginBlockedError, OriginClient, OriginInterruptedError, RemoteFile
 from kit.origins.guard import Address
 from kit.origins.references import parse_url
 from kit.testing.origin import Origin
@@ -60,26 +60,26 @@ async def resolve(_host: str, _port: int) -> list[Address]:
 
 
 async def opened(url: str) -> RemoteFile:
-    client = Client(Guard("127.0.0.1", "*"), 2, resolve)
+    client = OriginClient(Guard("127.0.0.1", "*"), 2, resolve)
     try:
         return await RemoteFile.open(partial(client.get, parse_url(url)))
     finally:
         await client.close()
 
 
-async def test_the_name_is_what_the_certificate_is_for(secure: Origin) -> None:
-    assert (await opened(f"https://films.example:{secure.port}/a")).facts.size == 4
+async def test_accepts_a_certificate_for_the_name(secure: Origin) -> None:
+    assert (await opened(f"https://films.example:{secure.port}/a")).info.size == 4
 
 
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
-async def test_another_name_is_not_believed(secure: Origin, host: str) -> None:
-    with pytest.raises(Interrupted):
+async def test_refuses_a_certificate_for_another_name(secure: Origin, host: str) -> None:
+    with pytest.raises(OriginInterruptedError):
         await opened(f"https://{host}:{secure.port}/a")
     assert secure.asked == []
 
 
 async def test_a_redirect_from_https_to_http_is_refused(secure: Origin) -> None:
     secure.redirects["/b"] = f"http://films.example:{secure.port}/a"
-    with pytest.raises(Refused):
+    with pytest.raises(OriginBlockedError):
         await opened(f"https://films.example:{secure.port}/b")
     assert len(secure.asked) == 1

@@ -101,7 +101,7 @@ async def test_several_fields_are_one_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("peer", "told", "scheme"),
+    ("peer", "forwarded", "scheme"),
     [
         ("10.0.0.1", "https", "https"),
         ("10.0.0.1", "HTTPS", "https"),
@@ -109,5 +109,5 @@ async def test_several_fields_are_one_list() -> None:
         ("192.0.2.1", "https", "http"),
     ],
 )
-async def test_scheme_counts_from_trusted_peers_only(peer: str, told: str, scheme: str) -> None:
-    assert (await seen("10.0.0.0/8", peer, (PROTO, told)))[1] == scheme
+async def test_scheme_counts_from_trusted_peers_only(peer: str, forwarded: str, scheme: str) -> None:
+    assert (await seen("10.0.0.0/8", peer, (PROTO, forwarded)))[1] == scheme

@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr
 from starlette.types import Scope
 from structlog.testing import capture_logs
 
-from kit.errors import CODES, ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Check, Health
 from kit.ids import is_id
 from kit.telemetry import current
@@ -66,7 +66,7 @@ def a_router() -> APIRouter:
 
     @router.get("/refuse")
     async def refuse() -> None:
-        raise ApiError("STORAGE_FULL", details={"free_bytes": 0}, headers={"Retry-After": "60"})
+        raise ApiError(ErrorCode.STORAGE_FULL, details={"free_bytes": 0}, headers={"Retry-After": "60"})
 
     @router.get("/context")
     async def context() -> dict[str, str]:
@@ -118,14 +118,14 @@ def assert_error(answer: httpx.Response, status: int, code: str) -> dict[str, An
 
 
 class TestErrors:
-    async def test_an_address_that_is_not_there(self, client: httpx.AsyncClient) -> None:
+    async def test_unknown_path_is_not_found(self, client: httpx.AsyncClient) -> None:
         assert_error(await client.get("/nothing"), 404, "CONTENT_NOT_FOUND")
 
-    async def test_an_address_is_not_guessed_at(self, client: httpx.AsyncClient) -> None:
+    async def test_trailing_slash_is_not_redirected(self, client: httpx.AsyncClient) -> None:
         """No redirect to what the client may have meant: its target would be made from the Host header."""
         assert_error(await client.get("/films/1/", headers={"Host": "evil"}), 404, "CONTENT_NOT_FOUND")
 
-    async def test_a_method_that_is_not_there(self, client: httpx.AsyncClient) -> None:
+    async def test_unknown_method_is_not_allowed(self, client: httpx.AsyncClient) -> None:
         answer = await client.delete("/films/1")
         assert_error(answer, 405, "METHOD_NOT_ALLOWED")
         assert answer.headers["Allow"] == "GET"
@@ -151,7 +151,7 @@ class TestErrors:
         assert [item["field"] for item in details["fields"]] == [query.partition("=")[0]]
 
     @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b"title=x", b'{"title": "\\ud800"}'])
-    async def test_a_body_that_is_no_json(self, client: httpx.AsyncClient, body: bytes) -> None:
+    async def test_refuses_a_body_that_is_no_json(self, client: httpx.AsyncClient, body: bytes) -> None:
         answer = await client.post("/films", content=body, headers={"Content-Type": "application/json"})
         assert_error(answer, 422, "VALIDATION_FAILED")
 
@@ -160,7 +160,7 @@ class TestErrors:
         assert_error(answer, 422, "VALIDATION_FAILED")
         assert "hunter2" not in answer.text
 
-    async def test_a_crash_tells_nothing_and_is_logged_with_its_request(self, client: httpx.AsyncClient) -> None:
+    async def test_crash_reveals_nothing_and_is_logged_with_its_request(self, client: httpx.AsyncClient) -> None:
         with capture_logs() as logs:
             answer = await client.get("/crash", headers={"X-Request-ID": "req-1"})
         assert_error(answer, 500, "INTERNAL")
@@ -182,8 +182,8 @@ class TestErrors:
         with capture_logs():
             english = (await client.get(path)).json()["error"]
             korean = (await client.get(path, headers={"Accept-Language": "ko-KR,ko;q=0.9"})).json()["error"]
-        assert english["message"] == CODES[english["code"]].en
-        assert korean["message"] == CODES[english["code"]].ko
+        assert english["message"] == ErrorCode[english["code"]].en
+        assert korean["message"] == ErrorCode[english["code"]].ko
 
 
 class TestBodies:
@@ -226,7 +226,7 @@ class TestAnswers:
         assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
         assert headers["Cache-Control"] == "no-store"
 
-    async def test_a_route_may_say_otherwise(self, client: httpx.AsyncClient) -> None:
+    async def test_route_may_override_the_headers(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/cached")
         assert answer.headers["Cache-Control"] == "max-age=60"
         assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"]
@@ -239,7 +239,7 @@ class TestAnswers:
         assert context["traceparent"][:36] == TRACE[:36]
 
     @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "é"])
-    async def test_a_strange_request_id_is_replaced(self, client: httpx.AsyncClient, given: str) -> None:
+    async def test_harmful_request_id_is_replaced(self, client: httpx.AsyncClient, given: str) -> None:
         answer = await client.get("/context", headers=[(b"x-request-id", given.encode("latin-1"))])
         assert is_id(answer.headers["X-Request-ID"])
         assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
@@ -254,7 +254,7 @@ class TestAnswers:
 
 
 class TestOperations:
-    async def test_alive_is_not_ready(self) -> None:
+    async def test_live_process_is_not_ready_before_its_checks(self) -> None:
         working = {"database": True, "broker": True}
 
         def check(name: str, *, required: bool) -> Check:
@@ -268,7 +268,7 @@ class TestOperations:
         async with client_of(make_app(health)) as client:
 
             async def ready() -> tuple[int, dict[str, bool]]:
-                await health.look()
+                await health.run_checks()
                 answer = await client.get("/readyz")
                 return answer.status_code, answer.json()["checks"]
 
@@ -298,7 +298,7 @@ class TestOperations:
 
 
 class TestLog:
-    async def test_a_request_is_logged_once_with_what_matters(self, client: httpx.AsyncClient) -> None:
+    async def test_request_is_logged_once(self, client: httpx.AsyncClient) -> None:
         with capture_logs() as logs:
             await client.get("/cached")
         (entry,) = logs
@@ -332,7 +332,7 @@ class TestLog:
 
 
 def test_the_documentation_of_a_route_names_its_errors() -> None:
-    answers = errors("AUTH_USER_PENDING", "AUTH_FORBIDDEN", "CONTENT_NOT_FOUND")
+    answers = errors(ErrorCode.AUTH_USER_PENDING, ErrorCode.AUTH_FORBIDDEN, ErrorCode.CONTENT_NOT_FOUND)
     assert answers[403]["description"] == "`AUTH_USER_PENDING`, `AUTH_FORBIDDEN`"
     assert set(answers) == {403, 404}
     schema = make_app().openapi()

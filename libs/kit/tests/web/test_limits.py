@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request
 
 from kit.auth.authentication import ACCESS_COOKIE, CurrentCaller, has_credentials, protected_router
 from kit.auth.tokens import Caller
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from kit.health import Health
 from kit.web import limits
 from kit.web.app import create_app
 from kit.web.limits import RateLimit, RequestLimits
 
-ALICE = Caller("alice", "member", "active", session_id="tv")
-ALICES_PHONE = Caller("alice", "member", "active", session_id="phone")
+ALICE = Caller("alice", "member", "active", login_session_id="tv")
+ALICES_PHONE = Caller("alice", "member", "active", login_session_id="phone")
 
 
 class Clock:
@@ -32,32 +32,32 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_as_many_at_once_as_in_a_minute_then_one_each_step(clock: Clock) -> None:
+def test_allows_a_burst_then_one_request_each_step(clock: Clock) -> None:
     limit = RateLimit(5, clock)
     counts = [limit.take("a") for _ in range(7)]
-    assert [(count.is_taken, count.left) for count in counts] == [
+    assert [(count.is_allowed, count.left) for count in counts] == [
         *((True, left) for left in (4, 3, 2, 1, 0)),
         (False, 0),
         (False, 0),
     ]
     assert counts[-1].wait_sec == pytest.approx(12, abs=0.001)
-    assert limit.take("b").is_taken
+    assert limit.take("b").is_allowed
     clock.now += 12
-    assert limit.take("a").is_taken
-    assert not limit.take("a").is_taken
+    assert limit.take("a").is_allowed
+    assert not limit.take("a").is_allowed
     clock.now += 60
-    assert [limit.take("a").is_taken for _ in range(6)] == [True] * 5 + [False]
+    assert [limit.take("a").is_allowed for _ in range(6)] == [True] * 5 + [False]
 
 
 @pytest.mark.parametrize("per_minute", [1, 7, 100, 1200, 999_999])
 def test_no_rounding_costs_a_request(per_minute: int, clock: Clock) -> None:
     limit = RateLimit(per_minute, clock)
     sent = min(per_minute, 3_000)
-    assert all(limit.take("a").is_taken for _ in range(sent))
-    assert limit.take("a").is_taken == (per_minute > sent)
+    assert all(limit.take("a").is_allowed for _ in range(sent))
+    assert limit.take("a").is_allowed == (per_minute > sent)
 
 
-def test_what_is_counted_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_keys_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_KEYS", 3)
     limit = RateLimit(2, clock)
     for key in "abcdabcd":
@@ -67,9 +67,9 @@ def test_what_is_counted_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatc
 
 def test_ipv6_counts_by_64(clock: Clock) -> None:
     requests = RequestLimits(5, 10, clock)
-    taken = [requests.count_anonymous("address", f"2001:db8:1:2::{host:x}").is_taken for host in range(7)]
+    taken = [requests.count_anonymous("address", f"2001:db8:1:2::{host:x}").is_allowed for host in range(7)]
     assert taken == [True] * 5 + [False] * 2
-    assert requests.count_anonymous("address", "2001:db8:1:3::1").is_taken
+    assert requests.count_anonymous("address", "2001:db8:1:3::1").is_allowed
 
 
 def test_a_user_is_not_refused_for_what_others_at_the_address_do(clock: Clock) -> None:
@@ -77,23 +77,25 @@ def test_a_user_is_not_refused_for_what_others_at_the_address_do(clock: Clock) -
     for _ in range(10):
         requests.count_refused("address", "203.0.113.1")
         requests.count_anonymous("address", "203.0.113.1")
-    assert [requests.count_verified("address", ALICE, "203.0.113.1").is_taken for _ in range(6)] == [True] * 5 + [False]
-    assert requests.count_verified("address", ALICES_PHONE, "203.0.113.1").is_taken, "a household shares an account"
+    assert [requests.count_verified("address", ALICE, "203.0.113.1").is_allowed for _ in range(6)] == [True] * 5 + [
+        False
+    ]
+    assert requests.count_verified("address", ALICES_PHONE, "203.0.113.1").is_allowed, "a household shares an account"
 
 
-def test_wrong_credentials_leave_room_for_logging_in(clock: Clock) -> None:
+def test_wrong_credentials_do_not_use_up_the_limit_of_logins(clock: Clock) -> None:
     requests = RequestLimits(5, 10, clock)
-    assert [requests.count_refused("address", "203.0.113.1").is_taken for _ in range(6)] == [True] * 5 + [False]
-    assert requests.count_anonymous("address", "203.0.113.1").is_taken
+    assert [requests.count_refused("address", "203.0.113.1").is_allowed for _ in range(6)] == [True] * 5 + [False]
+    assert requests.count_anonymous("address", "203.0.113.1").is_allowed
 
 
 def test_many_logins_of_a_user_have_one_limit_together(clock: Clock) -> None:
     requests = RequestLimits(5, 12, clock)
-    logins = [Caller("alice", "member", "active", session_id=str(number)) for number in range(4)]
+    logins = [Caller("alice", "member", "active", login_session_id=str(number)) for number in range(4)]
     verdicts = [requests.count_verified("address", login, "203.0.113.1") for login in logins for _ in range(4)]
-    assert [verdict.is_taken for verdict in verdicts] == [True] * 12 + [False] * 4
+    assert [verdict.is_allowed for verdict in verdicts] == [True] * 12 + [False] * 4
     assert verdicts[-1].headers["RateLimit-Policy"] == '"user";q=12;w=60'
-    assert not requests.count_verified("user", ALICE, "203.0.113.2").is_taken
+    assert not requests.count_verified("user", ALICE, "203.0.113.2").is_allowed
 
 
 class Tokens:
@@ -106,10 +108,10 @@ class Tokens:
         self.asked += 1
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not token.startswith("good"):
-            raise ApiError("AUTH_INVALID_TOKEN")
-        return Caller(token, "member", "active", session_id=token)
+            raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
+        return Caller(token, "member", "active", login_session_id=token)
 
-    def known(self, fields: object) -> Caller | None:
+    def get_cached(self, fields: object) -> Caller | None:
         raise AssertionError
 
 
@@ -155,12 +157,12 @@ async def test_made_up_tokens_share_the_limit_of_their_address(client: httpx.Asy
     assert (good.status_code, good.headers["RateLimit"]) == (200, '"login";r=4;t=12')
 
 
-async def test_a_public_route_lets_no_made_up_token_through(client: httpx.AsyncClient) -> None:
+async def test_public_route_counts_made_up_tokens(client: httpx.AsyncClient) -> None:
     answers = [await client.post("/login", headers=counted("address", f"junk-{n}")) for n in range(7)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
 
 
-async def test_what_comes_by_the_dozen_counts_by_user(client: httpx.AsyncClient) -> None:
+async def test_requests_limited_by_user_count_by_user(client: httpx.AsyncClient) -> None:
     answers = [await client.get("/mine", headers=counted("user", "good-one")) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     assert answers[-1].headers["RateLimit-Policy"] == '"user";q=10;w=60'
@@ -168,7 +170,7 @@ async def test_what_comes_by_the_dozen_counts_by_user(client: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("limited", ["", "nonsense"])
-async def test_what_the_gateway_does_not_count_is_not_counted(client: httpx.AsyncClient, limited: str) -> None:
+async def test_requests_without_limit_header_are_not_counted(client: httpx.AsyncClient, limited: str) -> None:
     answers = [await client.get("/mine", headers=counted(limited, "good")) for _ in range(12)]
     assert {answer.status_code for answer in answers} == {200}
     assert "RateLimit" not in answers[0].headers

@@ -14,7 +14,7 @@ from kit.tests.processes import DEADLINE_SEC, REQUEST, read_all, started, until
 from kit.web.server import OPEN_FILES
 
 
-def test_what_is_being_sent_is_finished(tmp_path: Path) -> None:
+def test_running_responses_are_completed(tmp_path: Path) -> None:
     with started(tmp_path) as server:
         sock = server.connect("/file", receive_bytes=4096)
         first = sock.recv(1000)
@@ -27,7 +27,7 @@ def test_what_is_being_sent_is_finished(tmp_path: Path) -> None:
         assert "answers_cut_off" not in server.actions()
 
 
-def test_it_takes_more_descriptors_than_the_usual_limit(tmp_path: Path) -> None:
+def test_raises_the_limit_of_open_files(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     try:
@@ -39,7 +39,7 @@ def test_it_takes_more_descriptors_than_the_usual_limit(tmp_path: Path) -> None:
     assert allowed > 1024
 
 
-def test_it_answers_during_the_notice_and_says_that_it_leaves(tmp_path: Path) -> None:
+def test_answers_during_the_notice_with_connection_close(tmp_path: Path) -> None:
     with started(tmp_path, drain_notice_sec="300") as server:
         kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE_SEC)
         kept.request("GET", "/readyz")
@@ -68,7 +68,7 @@ def test_idle_connections_are_closed(tmp_path: Path) -> None:
         sock.close()
 
 
-def test_a_request_after_one_that_is_being_answered_is_the_last(tmp_path: Path) -> None:
+def test_pipelined_request_after_a_stop_is_the_last(tmp_path: Path) -> None:
     with started(tmp_path, drain_sec="300") as server:
         sock = server.connect("/file", receive_bytes=4096)
         first = sock.recv(1000)
@@ -86,7 +86,7 @@ def test_a_request_after_one_that_is_being_answered_is_the_last(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("path", ["/file", "/deaf"])
-def test_what_takes_too_long_is_cut_off(tmp_path: Path, path: str) -> None:
+def test_slow_response_is_cut_off(tmp_path: Path, path: str) -> None:
     with started(tmp_path, drain_sec="0.3") as server:
         sock = server.connect(path, receive_bytes=4096)
         if path == "/file":
@@ -105,7 +105,7 @@ def test_what_takes_too_long_is_cut_off(tmp_path: Path, path: str) -> None:
         assert actions[-1] == "service_stopped"
 
 
-def test_a_thread_that_hangs_does_not_hold_it_up(tmp_path: Path) -> None:
+def test_hanging_thread_does_not_delay_the_end(tmp_path: Path) -> None:
     with started(tmp_path, drain_sec="0.1") as server:
         sock = server.connect("/dead-share")
         until(lambda: "asked" in server.actions())
@@ -118,7 +118,7 @@ def test_a_thread_that_hangs_does_not_hold_it_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("notice", ["0", "300"])
-def test_a_second_signal_does_not_wait(tmp_path: Path, number: signal.Signals, notice: str) -> None:
+def test_second_signal_stops_at_once(tmp_path: Path, number: signal.Signals, notice: str) -> None:
     with started(tmp_path, drain_sec="300", drain_notice_sec=notice) as server:
         sock = server.connect("/file", receive_bytes=4096)
         sock.recv(1)

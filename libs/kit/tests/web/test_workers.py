@@ -55,7 +55,7 @@ def answering(server: Running) -> set[int]:
         return set(pool.map(lambda _: pid(server), range(60)))
 
 
-def test_all_of_them_answer(lasting_server: Running) -> None:
+def test_every_worker_answers(lasting_server: Running) -> None:
     workers = children(lasting_server.process.pid)
     assert len(workers) == COUNT
     seen: set[int] = set()
@@ -67,13 +67,13 @@ def test_all_of_them_answer(lasting_server: Running) -> None:
     until(have_all_answered)
 
 
-def test_every_byte_is_right(lasting_server: Running) -> None:
+def test_workers_send_the_right_bytes(lasting_server: Running) -> None:
     with ThreadPoolExecutor(4) as pool:
         bodies = list(pool.map(lambda _: lasting_server.get("/file").read(), range(12)))
     assert all(body == lasting_server.content for body in bodies)
 
 
-def test_one_that_dies_comes_back(server: Running) -> None:
+def test_dead_worker_is_replaced(server: Running) -> None:
     before = children(server.process.pid)
     victim = pid(server)
     os.kill(victim, signal.SIGKILL)
@@ -89,7 +89,7 @@ def test_one_that_dies_comes_back(server: Running) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_all_when_they_are_done(server: Running, number: signal.Signals) -> None:
+def test_signal_stops_workers_after_their_responses(server: Running, number: signal.Signals) -> None:
     workers = children(server.process.pid)
     socks = [server.connect("/file", receive_bytes=4096) for _ in range(6)]
     first = [sock.recv(1000) for sock in socks]
@@ -103,7 +103,7 @@ def test_a_signal_stops_all_when_they_are_done(server: Running, number: signal.S
     assert "Traceback" not in server.raw_log()
 
 
-def test_a_parent_that_is_killed_takes_all_along(server: Running) -> None:
+def test_workers_stop_when_the_parent_is_killed(server: Running) -> None:
     workers = children(server.process.pid)
     sock = server.connect("/file", receive_bytes=4096)
     begun = sock.recv(1000)
@@ -116,7 +116,7 @@ def test_a_parent_that_is_killed_takes_all_along(server: Running) -> None:
     assert server.actions().count("parent_gone") == COUNT
 
 
-def test_metrics_are_those_of_all(lasting_server: Running) -> None:
+def test_metrics_are_summed_over_workers(lasting_server: Running) -> None:
     with ThreadPoolExecutor(20) as pool:
         statuses = list(pool.map(lambda _: lasting_server.get("/healthz").status, range(200)))
     assert statuses == [200] * 200
@@ -130,7 +130,7 @@ def test_metrics_are_those_of_all(lasting_server: Running) -> None:
     assert [counted() for _ in range(10)] == [[200]] * 10
 
 
-async def test_they_share_the_port_of_grpc(lasting_server: Running) -> None:
+async def test_workers_share_the_grpc_port(lasting_server: Running) -> None:
     ports = [entry["grpc_port"] for entry in lasting_server.log() if entry["action"] == "service_started"]
     assert ports == ports[:1] * COUNT
     for _ in range(10):
@@ -138,7 +138,7 @@ async def test_they_share_the_port_of_grpc(lasting_server: Running) -> None:
             assert await probe(channel) is not None
 
 
-async def test_one_that_fails_again_and_again_is_given_longer_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pause_grows_for_a_worker_that_keeps_failing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_own_command", lambda: [sys.executable, "-c", "raise SystemExit(3)"])
     monkeypatch.setattr(workers, "FIRST_PAUSE_SEC", 0.01)
     monkeypatch.setattr(workers, "LONGEST_PAUSE_SEC", 0.04)
@@ -146,7 +146,7 @@ async def test_one_that_fails_again_and_again_is_given_longer_pauses(monkeypatch
         parent = workers._Workers([listener], str(Path.cwd()))
         running = asyncio.ensure_future(parent.run(1, 10))
         async with asyncio.timeout(60):
-            while len(deaths := [entry for entry in logs if entry["event"] == "worker_died"]) < 4:  # noqa: ASYNC110 - logs wake nobody
+            while len(deaths := [entry for entry in logs if entry["event"] == "worker_died"]) < 4:  # noqa: ASYNC110 - logs wake no task
                 await asyncio.sleep(0.01)
             parent._stop()
             assert await running == 0
@@ -154,7 +154,7 @@ async def test_one_that_fails_again_and_again_is_given_longer_pauses(monkeypatch
     assert {entry["status"] for entry in deaths} == {3}
 
 
-async def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_worker_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sign = tmp_path / "deaf"
     script = (
         "import pathlib, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -172,7 +172,7 @@ async def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch,
     assert [entry["log_level"] for entry in logs if entry["event"] == "workers_killed"] == ["error"]
 
 
-def test_what_can_not_be_had_ends_all_with_a_sentence(tmp_path: Path) -> None:
+def test_unusable_settings_end_all_workers_with_a_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         with started(tmp_path, http_workers="2", grpc_bind=bind) as server:

@@ -105,7 +105,7 @@ def test_a_server_that_never_answers_does_not_hold_the_client() -> None:
     assert (result.responses, result.bytes, result.first_byte.p99_ms) == (0, 0, None)
 
 
-def test_nobody_listening_is_an_error() -> None:
+def test_server_that_does_not_listen_is_an_error() -> None:
     with serving() as target:
         pass
     with pytest.raises(OSError, match="refused"):

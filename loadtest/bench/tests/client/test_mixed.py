@@ -69,7 +69,7 @@ def test_probes_come_at_their_moments_on_kept_and_on_fresh_connections() -> None
     assert len(opened) > 5  # more than the two that are kept
 
 
-def test_newcomers_come_once_each_and_then_no_more() -> None:
+def test_each_new_viewer_starts_once() -> None:
     connections = list[int]()
 
     def note(connection: socket.socket, first: int, last: int) -> None:

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from loadtest.bench.client.pace import Pace
 
 
-def test_a_viewer_takes_what_has_been_watched() -> None:
+def test_paced_viewer_reads_at_its_pace() -> None:
     pace = Pace(1000, started=50)
     assert pace.allowance(50, 0) == 0
     assert pace.allowance(52.5, 0) == 2500
     assert pace.allowance(52.5, 2400) == 100
 
 
-def test_whoever_has_more_than_was_watched_takes_nothing() -> None:
+def test_viewer_ahead_of_its_pace_reads_nothing() -> None:
     assert Pace(1000, started=0).allowance(1, 1500) == 0
 
 
@@ -25,7 +25,7 @@ def test_a_second_of_film_is_tolerated() -> None:
 
 
 @given(rate=st.floats(1, 1e7), visits=st.lists(st.floats(0, 0.9), min_size=1, max_size=50), start=st.floats(0, 1e6))
-def test_a_viewer_who_gets_all_that_is_allowed_is_never_behind(rate: float, visits: list[float], start: float) -> None:
+def test_viewer_that_gets_everything_is_never_behind(rate: float, visits: list[float], start: float) -> None:
     pace, now, received = Pace(rate, start), start, 0
     for pause in visits:
         now += pause

@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Makes the first tables."""
+    """Create the first tables."""
     moment = sa.DateTime(timezone=True)
     op.create_table(
         "users",

@@ -1,4 +1,4 @@
-"""Revoked logins are asked for by time."""
+"""Index revoked refresh tokens by time."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the index."""
+    """Create the index."""
     op.create_index("ix_refresh_tokens_revoked_at", "refresh_tokens", ["revoked_at"])

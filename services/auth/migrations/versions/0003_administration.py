@@ -1,4 +1,4 @@
-"""What administrators do with accounts: search, rights, resets, corporations, audit, alerts."""
+"""Add the administration of accounts: search, rights, resets, corporations, audit, alerts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds columns to accounts, and the new tables."""
+    """Add columns to accounts, and create the new tables."""
     moment = sa.DateTime(timezone=True)
     op.add_column("users", sa.Column("search_text", sa.Text, nullable=False, server_default=""))
     op.add_column("users", sa.Column("claims_version", sa.Integer, nullable=False, server_default="1"))
@@ -82,6 +82,6 @@ def _fill_search_text() -> None:
 
 
 def _folded(text: str) -> str:
-    """As `services.auth.domain.login_key` was when this revision was written."""
+    """Fold text as `services.auth.domain.login_key` did when this revision was written."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded).strip()

@@ -1,4 +1,4 @@
-"""What tells this installation from others: the names of its cookies are made from it."""
+"""Add the identity of the installation, from which the names of its cookies are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the table; the first start fills it in."""
+    """Create the table; the first start fills it in."""
     op.create_table(
         "instance",
         sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),

@@ -13,7 +13,7 @@ import pytest
 
 from kit.errors import ApiError
 from kit.testing.servers import RedisServer, free_port
-from services.auth import attempts
+from services.auth.credentials import login_attempts
 from services.auth.tests.support import ADMIN, BROWSER, PASSWORD, Auth, StartAuth, basic, problem
 
 LIMIT = 4
@@ -31,7 +31,7 @@ class AttemptsContract:
     @pytest.fixture(autouse=True)
     def patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Redis is slow where the machine is busy; what happens when it is too slow has tests of its own."""
-        monkeypatch.setattr(attempts, "REDIS_DEADLINE_SEC", 60.0)
+        monkeypatch.setattr(login_attempts, "REDIS_DEADLINE_SEC", 60.0)
 
     @pytest.fixture
     async def auth(self, start_auth: StartAuth, redis_url: str | None) -> AsyncIterator[Auth]:
@@ -54,7 +54,7 @@ class AttemptsContract:
         for _ in range(times):
             assert problem(await auth.log_in(login, "wrong", client)) == (401, "AUTH_INVALID_CREDENTIALS")
 
-    async def test_after_the_limit_the_right_password_is_refused_too(
+    async def test_right_password_is_refused_after_limit(
         self, auth: Auth, home: httpx.AsyncClient, checked: list[bytes]
     ) -> None:
         await self.fail(auth, home, times=LIMIT)
@@ -65,24 +65,24 @@ class AttemptsContract:
         assert len(checked) == LIMIT
         assert len(await auth.events("auth.login_failed")) == LIMIT
 
-    async def test_every_spelling_of_a_login_counts_as_one(self, auth: Auth, home: httpx.AsyncClient) -> None:
+    async def test_all_spellings_of_a_login_count_together(self, auth: Auth, home: httpx.AsyncClient) -> None:
         for login in ("admin", "ADMIN", " Admin ", "\uff41\uff44\uff4d\uff49\uff4e"):
             await self.fail(auth, home, login)
         assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
 
-    async def test_other_accounts_and_other_addresses_go_on(self, auth: Auth, home: httpx.AsyncClient) -> None:
+    async def test_other_accounts_and_addresses_are_not_limited(self, auth: Auth, home: httpx.AsyncClient) -> None:
         await auth.register("alice")
         await self.fail(auth, home, times=LIMIT)
         assert (await auth.log_in("alice", PASSWORD, home)).status_code == 200
         assert (await auth.log_in(ADMIN, PASSWORD, auth.browser(str(uuid.uuid4())))).status_code == 200
 
-    async def test_an_address_that_tries_many_accounts_is_refused(self, auth: Auth, home: httpx.AsyncClient) -> None:
+    async def test_address_that_tries_many_accounts_is_refused(self, auth: Auth, home: httpx.AsyncClient) -> None:
         for number in range(ADDRESS_LIMIT):
-            await self.fail(auth, home, f"nobody-{number}")
+            await self.fail(auth, home, f"unknown-{number}")
         assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
         assert (await auth.log_in(ADMIN, PASSWORD, auth.browser(str(uuid.uuid4())))).status_code == 200
 
-    async def test_an_account_that_is_tried_from_everywhere_is_closed_for_a_while(
+    async def test_account_tried_from_many_addresses_is_closed_temporarily(
         self, start_auth: StartAuth, redis_url: str | None
     ) -> None:
         name = f"user-{uuid.uuid4()}"
@@ -105,9 +105,7 @@ class AttemptsContract:
             await self.fail(auth, auth.browser(f"{network}::{host + 1}"))
         assert problem(await auth.log_in(ADMIN, PASSWORD, auth.browser(f"{network}:ffff::1")))[0] == 429
 
-    async def test_a_device_that_logged_in_before_is_not_kept_out(
-        self, start_auth: StartAuth, redis_url: str | None
-    ) -> None:
+    async def test_known_device_is_not_locked_out(self, start_auth: StartAuth, redis_url: str | None) -> None:
         name = f"user-{uuid.uuid4()}"
         async with start_auth(
             registration="open",
@@ -124,14 +122,14 @@ class AttemptsContract:
                 await self.fail(auth, auth.browser(str(uuid.uuid4())), name, times=LIMIT)
             assert problem(await auth.log_in(name, PASSWORD, auth.browser(str(uuid.uuid4()))))[0] == 429
             for number in range(ADDRESS_LIMIT):
-                await self.fail(auth, stranger, f"nobody-{number}-{name}")
+                await self.fail(auth, stranger, f"unknown-{number}-{name}")
             assert problem(await auth.log_in(name, PASSWORD, stranger))[0] == 429
             assert (await device.post("/api/auth/logout", headers=BROWSER)).status_code == 204
             assert (await auth.log_in(name, PASSWORD, device)).status_code == 200
             await self.fail(auth, device, name, times=LIMIT)
             assert problem(await auth.log_in(name, PASSWORD, device))[0] == 429, "its own failures keep it out"
 
-    async def test_a_device_is_known_for_those_who_logged_in_there_only(self, auth: Auth) -> None:
+    async def test_device_is_known_only_for_its_own_logins(self, auth: Auth) -> None:
         name = f"user-{uuid.uuid4()}"
         await auth.register(name)
         device = auth.browser(str(uuid.uuid4()))
@@ -139,7 +137,7 @@ class AttemptsContract:
         await self.fail(auth, device, times=LIMIT)
         assert problem(await auth.log_in(ADMIN, PASSWORD, device))[0] == 429
 
-    async def test_a_client_with_basic_credentials_is_known_by_its_address(
+    async def test_address_of_basic_credentials_is_trusted_after_success(
         self, start_auth: StartAuth, redis_url: str | None
     ) -> None:
         name = f"user-{uuid.uuid4()}"
@@ -167,19 +165,19 @@ class AttemptsContract:
         await self.fail(auth, home, times=LIMIT - 1)
         assert (await auth.log_in(ADMIN, PASSWORD, home)).status_code == 200
 
-    async def test_checking_is_trying(self, auth: Auth, home: httpx.AsyncClient) -> None:
+    async def test_checks_count_as_attempts(self, auth: Auth, home: httpx.AsyncClient) -> None:
         body = {"login_id": ADMIN, "password": "wrong"}
         for _ in range(LIMIT):
             assert (await home.post("/api/auth/check", json=body)).status_code == 401
         assert problem(await home.post("/api/auth/check", json=body)) == (429, "AUTH_RATE_LIMITED")
         assert problem(await auth.log_in(ADMIN, PASSWORD, home)) == (429, "AUTH_RATE_LIMITED")
 
-    async def test_guesses_sent_all_at_once_do_not_slip_through(
+    async def test_concurrent_guesses_do_not_exceed_limit(
         self, auth: Auth, home: httpx.AsyncClient, checked: list[bytes]
     ) -> None:
         answers = await asyncio.gather(*(auth.log_in(ADMIN, f"guess-{number}", home) for number in range(40)))
         assert {answer.status_code for answer in answers} == {401, 429}
-        assert LIMIT <= len(checked) < LIMIT + attempts.SIDE_BY_SIDE
+        assert LIMIT <= len(checked) < LIMIT + login_attempts.SIDE_BY_SIDE
 
 
 class TestMemory(AttemptsContract):
@@ -187,18 +185,18 @@ class TestMemory(AttemptsContract):
     def redis_url(self) -> str | None:
         return None
 
-    async def test_one_address_alone_never_closes_an_account(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_one_address_can_not_close_an_account(self, monkeypatch: pytest.MonkeyPatch) -> None:
         real, ahead_sec = time.time, 0.0
         monkeypatch.setattr(time, "time", lambda: real() + ahead_sec)
-        counter = attempts.LoginAttempts(None, per_account=10, per_address=30, per_account_everywhere=100)
+        counter = login_attempts.LoginAttempts(None, per_account=10, per_address=30, per_account_everywhere=100)
         failures: list[float] = []
         for _ in range(5 * 60):
             with contextlib.suppress(ApiError):
                 for _ in range(12):
-                    await counter.require_room(ADMIN, "203.0.113.9")
-                    await counter.failed(ADMIN, "203.0.113.9")
+                    await counter.check_limits(ADMIN, "203.0.113.9")
+                    await counter.record_failure(ADMIN, "203.0.113.9")
                     failures.append(ahead_sec)
-            await counter.require_room(ADMIN, "198.51.100.7")
+            await counter.check_limits(ADMIN, "198.51.100.7")
             ahead_sec += 60
         assert max(sum(0 <= at - begin < 3_600 for at in failures) for begin in failures) == 20
         await counter.close()
@@ -209,7 +207,7 @@ class TestRedis(AttemptsContract):
     def redis_url(self, redis_server: RedisServer) -> str | None:
         return redis_server.url
 
-    async def test_replicas_count_together(self, start_auth: StartAuth, auth: Auth, redis_url: str) -> None:
+    async def test_replicas_share_counts(self, start_auth: StartAuth, auth: Auth, redis_url: str) -> None:
         address = str(uuid.uuid4())
         async with start_auth(redis_url=redis_url, login_attempts=LIMIT, login_attempts_per_account=10_000) as other:
             for number in range(LIMIT):
@@ -218,24 +216,25 @@ class TestRedis(AttemptsContract):
             for replica in (auth, other):
                 assert problem(await replica.log_in(ADMIN, PASSWORD, replica.browser(address)))[0] == 429
 
-    async def test_its_health_is_told(self, auth: Auth) -> None:
+    async def test_health_reports_redis(self, auth: Auth) -> None:
         assert (await auth.client.get("/readyz")).json()["checks"]["redis"] is True
 
 
 class TestRedisAway:
-    async def test_nobody_logs_in_while_attempts_can_not_be_counted(self, start_auth: StartAuth) -> None:
+    async def test_logins_are_refused_while_redis_is_away(self, start_auth: StartAuth) -> None:
         async with start_auth(redis_url=f"redis://127.0.0.1:{free_port()}") as auth:
             for password in (PASSWORD, "wrong"):
                 answer = await auth.log_in(ADMIN, password)
                 assert problem(answer) == (503, "SERVICE_UNAVAILABLE")
+                assert answer.json()["error"]["details"] == {"dependency": "redis"}
                 assert answer.headers["Retry-After"]
             ready = await auth.client.get("/readyz")
             assert (ready.status_code, ready.json()["checks"]["redis"]) == (200, False)
 
-    async def test_a_redis_that_hangs_is_not_waited_for_long(
+    async def test_hanging_redis_is_abandoned_after_deadline(
         self, start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(attempts, "REDIS_DEADLINE_SEC", 0.1)
+        monkeypatch.setattr(login_attempts, "REDIS_DEADLINE_SEC", 0.1)
 
         async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -249,7 +248,7 @@ class TestRedisAway:
             assert time.monotonic() - started < 2
         server.close()
 
-    async def test_who_gives_up_waiting_for_it_is_let_go_at_once(self, start_auth: StartAuth) -> None:
+    async def test_cancelled_request_does_not_wait_for_redis(self, start_auth: StartAuth) -> None:
         asked = asyncio.Event()
 
         async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -260,15 +259,15 @@ class TestRedisAway:
 
         server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        counter = attempts.LoginAttempts(f"redis://127.0.0.1:{port}", LIMIT, LIMIT, LIMIT)
+        counter = login_attempts.LoginAttempts(f"redis://127.0.0.1:{port}", LIMIT, LIMIT, LIMIT)
         for _ in range(20):
             asked.clear()
-            counting = asyncio.ensure_future(counter.failed("alice", "10.0.0.1"))
+            counting = asyncio.ensure_future(counter.record_failure("alice", "10.0.0.1"))
             await asked.wait()
             counting.cancel()
             started = time.monotonic()
             with pytest.raises(asyncio.CancelledError):
                 await counting
-            assert time.monotonic() - started < attempts.REDIS_DEADLINE_SEC / 2
+            assert time.monotonic() - started < login_attempts.REDIS_DEADLINE_SEC / 2
         await counter.close()
         server.close()

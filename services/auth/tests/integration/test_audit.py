@@ -1,12 +1,10 @@
-"""The audit log, alerts, and the webhook that hears of them."""
+"""The audit log, and the alerts that it raises, on both databases."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,25 +12,19 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from kit.audit import Act, Admin
+from kit.audit import Admin, AuditAction
 from kit.db.database import Database
-from kit.events.envelope import MalformedEvent
+from kit.events.envelope import MalformedEventError
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus
 from kit.testing.queries import count_queries
-from services.auth import sweep, webhook
-from services.auth.attempts import LoginAttempts
+from services.auth.clients.webhook import Webhook
 from services.auth.consumers import subscribe
-from services.auth.keys import KeyRing
 from services.auth.models import AccountChange, Alert, AuditEntry
-from services.auth.passwords import PasswordHasher
-from services.auth.service import Audit, Corporations, Logins, utc_now
+from services.auth.service import Audit, utc_now
 from services.auth.service.audit import BURST_WINDOW, DELIVERIES, FIRST_RETRY
-from services.auth.sweep import Sweep
+from services.auth.tests.integration.audit_support import BURST, a_hook, audit_of, maintenance_of
 from services.auth.tests.support import ADMIN, Auth, Clock, problem
-from services.auth.webhook import Webhook, WebhookFailed
-
-BURST = 5
 
 
 class AuditContract:
@@ -45,7 +37,7 @@ class AuditContract:
         assert body["total"] >= len(body["items"])
         return list(body["items"])
 
-    async def test_who_did_what_to_whom_from_where_and_when(self, auth: Auth, clock: Clock) -> None:
+    async def test_entry_has_actor_target_address_and_time(self, auth: Auth, clock: Clock) -> None:
         user_id = (await auth.register("alice")).json()["id"]
         headers = await auth.bearer()
         admin_id = (await auth.client.get("/api/users/me", headers=headers)).json()["id"]
@@ -64,7 +56,7 @@ class AuditContract:
             "details": {"changed": ["role"], "role": "admin", "corporation_id": None},
         }
 
-    async def test_every_administrative_act_is_written_down(self, auth: Auth) -> None:
+    async def test_every_administrative_action_is_recorded(self, auth: Auth) -> None:
         user_id = (await auth.register("alice")).json()["id"]
         headers = await auth.bearer()
         for path in ("suspend", "approve", "password-reset"):
@@ -75,7 +67,7 @@ class AuditContract:
         await auth.client.put(f"{path}/plan", json={"plan": "paid"}, headers=headers)
         await auth.client.delete(path, headers=headers)
         await auth.client.delete(f"/api/users/{user_id}", headers=headers)
-        await auth.log_in("nobody", "wrong")
+        await auth.log_in("unknown", "wrong")
         await auth.client.post("/api/auth/logout", headers=headers)
         actions = [entry["action"] for entry in reversed(await self.read(auth, page_size="100"))]
         assert actions == [
@@ -95,21 +87,23 @@ class AuditContract:
             "login.succeeded",
         ]
 
-    async def test_what_other_services_tell_is_written_down_once(self, auth: Auth, database: Database) -> None:
+    async def test_repeated_event_is_recorded_once(self, auth: Auth, database: Database) -> None:
         admin_id = await self.admin_id(auth)
         video_id = new_id()
-        act = Act(Admin(admin_id, "192.0.2.7"), "video.deleted", "video", video_id, {"title": "영화", "left": 3})
+        act = AuditAction(
+            Admin(admin_id, "192.0.2.7"), "video.deleted", "video", video_id, {"title": "영화", "left": 3}
+        )
         events = [act.event("catalog", at=datetime(2026, 3, 1, 12, 0, second, tzinfo=UTC)) for second in range(3)]
         bus = listening(auth, database)
         await asyncio.gather(*(bus.deliver(event) for event in [*events, *events, *reversed(events)]))
-        told = await self.read(auth, action="video.deleted", actor_id=admin_id, target_id=video_id)
-        assert [entry["at"] for entry in told] == [f"2026-03-01T12:00:0{second}Z" for second in (2, 1, 0)]
-        assert told[0] | {"target_kind": "video", "client_address": "192.0.2.7"} == told[0]
-        assert told[0]["details"] == {"title": "영화", "left": 3}
+        entries = await self.read(auth, action="video.deleted", actor_id=admin_id, target_id=video_id)
+        assert [entry["at"] for entry in entries] == [f"2026-03-01T12:00:0{second}Z" for second in (2, 1, 0)]
+        assert entries[0] | {"target_kind": "video", "client_address": "192.0.2.7"} == entries[0]
+        assert entries[0]["details"] == {"title": "영화", "left": 3}
         assert await self.read(auth, action="video.deleted", since="2026-03-01T12:00:03Z") == []
 
-    async def test_of_persons_who_are_gone_nothing_is_kept(self, auth: Auth, database: Database) -> None:
-        """Whether an act is told before the erasure, after it, or in the same moment."""
+    async def test_personal_data_of_erased_users_is_removed(self, auth: Auth, database: Database) -> None:
+        """The event arrives before the erasure, after it, or at the same time."""
         headers = await auth.bearer()
         bus = listening(auth, database)
         for number, when in enumerate(("before", "at once", "after")):
@@ -117,7 +111,9 @@ class AuditContract:
             boss, ann = made
             await auth.client.patch(f"/api/users/{boss}", json={"role": "admin"}, headers=headers)
             acts = [
-                Act(Admin(boss, "192.0.2.7"), "points.adjusted", "user", ann, {"reason": "for Ann"}).event("progress")
+                AuditAction(Admin(boss, "192.0.2.7"), "points.adjusted", "user", ann, {"reason": "for Ann"}).event(
+                    "progress"
+                )
                 for _ in range(4)
             ]
 
@@ -140,24 +136,24 @@ class AuditContract:
             assert len(entries) == 4
             assert {(entry["client_address"], *entry["details"]) for entry in entries} == {("",)}, when
 
-    async def test_what_is_no_act_becomes_a_dead_letter(self, auth: Auth, database: Database) -> None:
+    async def test_malformed_event_becomes_a_dead_letter(self, auth: Auth, database: Database) -> None:
         admin = Admin(new_id(), "192.0.2.7")
         bus = listening(auth, database)
-        sound = Act(admin, "video.deleted", "video", new_id()).event("catalog")
+        sound = AuditAction(admin, "video.deleted", "video", new_id()).event("catalog")
         broken = [
-            Act(Admin("root"), "video.deleted", "video", new_id()).event("catalog"),
-            Act(admin, "DROP TABLE", "video", new_id()).event("catalog"),
-            Act(admin, "video." + "x" * 50, "video", new_id()).event("catalog"),
-            Act(admin, "video.deleted", "Video 1", new_id()).event("catalog"),
-            Act(admin, "video.deleted", "video", "../etc").event("catalog"),
-            Act(admin, "video.deleted", "video", new_id(), {"title": "x" * 10_000}).event("catalog"),
+            AuditAction(Admin("root"), "video.deleted", "video", new_id()).event("catalog"),
+            AuditAction(admin, "DROP TABLE", "video", new_id()).event("catalog"),
+            AuditAction(admin, "video." + "x" * 50, "video", new_id()).event("catalog"),
+            AuditAction(admin, "video.deleted", "Video 1", new_id()).event("catalog"),
+            AuditAction(admin, "video.deleted", "video", "../etc").event("catalog"),
+            AuditAction(admin, "video.deleted", "video", new_id(), {"title": "x" * 10_000}).event("catalog"),
             replace(sound, body=b"{}"),
             replace(sound, body=b"\xff"),
             replace(sound, body=sound.body.replace(b'"{}"', b'"[]"')),
             replace(sound, id="1"),
         ]
         for event in broken:
-            with pytest.raises(MalformedEvent):
+            with pytest.raises(MalformedEventError):
                 await bus.deliver(event)
         await bus.deliver(sound)
         assert len(await self.read(auth, actor_id=admin.user_id)) == 1
@@ -165,7 +161,7 @@ class AuditContract:
     async def admin_id(self, auth: Auth) -> str:
         return str((await auth.client.get("/api/users/me", headers=await auth.bearer())).json()["id"])
 
-    async def test_what_failed_names_the_account_but_not_what_was_typed(self, auth: Auth) -> None:
+    async def test_failed_login_records_account_but_not_typed_login(self, auth: Auth) -> None:
         admin_id = (await self.read(auth, action="user.registered"))[0]["target_id"]
         await auth.log_in(ADMIN, "wrong")
         await auth.log_in("hunter2hunter2", "wrong")
@@ -174,7 +170,7 @@ class AuditContract:
         assert (unknown["actor_id"], unknown["target_id"]) == (None, None)
         assert "hunter2" not in json.dumps([known, unknown])
 
-    async def test_a_stolen_token_that_is_tried_is_written_down(self, auth: Auth, clock: Clock) -> None:
+    async def test_reused_token_is_recorded(self, auth: Auth, clock: Clock) -> None:
         token = (await auth.log_in()).json()["refresh_token"]
         await auth.refresh(token)
         clock.advance(seconds=60)
@@ -183,11 +179,11 @@ class AuditContract:
         (entry,) = await self.read(auth, action="token.reused")
         assert entry["actor_id"] is None
 
-    async def test_entries_are_filtered_and_paged_at_the_same_cost(self, auth: Auth, clock: Clock) -> None:
+    async def test_filtered_pages_take_two_queries(self, auth: Auth, clock: Clock) -> None:
         began = clock()
         for number in range(5):
             clock.advance(seconds=1)
-            await auth.log_in(f"nobody-{number}", "wrong")
+            await auth.log_in(f"unknown-{number}", "wrong")
         since = (began + timedelta(seconds=2)).isoformat()
         until = (began + timedelta(seconds=4)).isoformat()
         assert len(await self.read(auth, action="login.failed", since=since, until=until)) == 2
@@ -199,10 +195,10 @@ class AuditContract:
             answer = await auth.client.get(f"/api/admin/audit?{bad}", headers=headers)
             assert problem(answer) == (422, "VALIDATION_FAILED")
 
-    async def test_what_was_kept_long_enough_goes(self, auth: Auth, database: Database, clock: Clock) -> None:
+    async def test_entries_older_than_retention_are_removed(self, auth: Auth, database: Database, clock: Clock) -> None:
         user_id = (await auth.register("alice")).json()["id"]
         await auth.client.post(f"/api/users/{user_id}/suspend", headers=await auth.bearer())
-        sweep = sweep_of(auth, database, clock)
+        sweep = maintenance_of(auth, database, clock)
         clock.advance(seconds=auth.settings.access_ttl_sec)
         await sweep.once(prune=True)
         assert await kept(database) == (4, 1)
@@ -213,37 +209,33 @@ class AuditContract:
         await sweep.once(prune=True)
         assert await kept(database) == (0, 0)
 
-    async def test_many_failures_raise_one_alert_whoever_looks(
-        self, auth: Auth, database: Database, clock: Clock
-    ) -> None:
+    async def test_replicas_raise_one_alert_for_a_burst(self, auth: Auth, database: Database, clock: Clock) -> None:
         for number in range(BURST - 1):
-            await auth.log_in("nobody", "wrong", auth.browser(f"192.0.2.{number}"))
+            await auth.log_in("unknown", "wrong", auth.browser(f"192.0.2.{number}"))
         audits = [audit_of(Database(database.url.render_as_string(False)), clock) for _ in range(4)]
-        assert not await audits[0].look_for_burst()
-        await auth.log_in("nobody", "wrong", auth.browser("192.0.2.0"))
-        raised = await asyncio.gather(*(audit.look_for_burst() for audit in audits for _ in range(3)))
+        assert not await audits[0].detect_failure_burst()
+        await auth.log_in("unknown", "wrong", auth.browser("192.0.2.0"))
+        raised = await asyncio.gather(*(audit.detect_failure_burst() for audit in audits for _ in range(3)))
         assert sum(raised) == 1
         (event,) = await auth.events("auth.failures_burst")
         assert (event["failures"], event["window_sec"]) == (str(BURST), "300")
         assert event["addresses"][0] == "192.0.2.0: 2"
 
         clock.advance(seconds=BURST_WINDOW.total_seconds() + 1)
-        assert not await audits[0].look_for_burst(), "they are over"
+        assert not await audits[0].detect_failure_burst(), "they are over"
         for _ in range(BURST):
-            await auth.log_in("nobody", "wrong", auth.browser("192.0.2.9"))
-        assert await audits[0].look_for_burst()
+            await auth.log_in("unknown", "wrong", auth.browser("192.0.2.9"))
+        assert await audits[0].detect_failure_burst()
         assert len(await auth.events("auth.failures_burst")) == 2
         for audit in audits:
             await audit._database.close()
 
-    async def test_an_alert_is_posted_until_somebody_takes_it(
-        self, auth: Auth, database: Database, clock: Clock
-    ) -> None:
+    async def test_alert_is_posted_until_delivered(self, auth: Auth, database: Database, clock: Clock) -> None:
         async with a_hook() as hook:
             hook.status = 500
-            rounds = sweep_of(auth, database, clock, Webhook(hook.url("/secret?token=s3cret")))
+            rounds = maintenance_of(auth, database, clock, Webhook(hook.url("/secret?token=s3cret")))
             for _ in range(BURST):
-                await auth.log_in("nobody", "wrong")
+                await auth.log_in("unknown", "wrong")
             with capture_logs() as logs:
                 await rounds.once()
                 await rounds.once()
@@ -258,16 +250,16 @@ class AuditContract:
         line, headers, body = hook.requests[-1]
         assert line == "POST /secret?token=s3cret HTTP/1.1"
         assert headers["content-type"] == "application/json"
-        told = json.loads(body)
-        assert (told["kind"], told["failures"], told["window_sec"]) == ("auth.failures_burst", BURST, 300)
-        assert f"{BURST} logins failed" in told["text"]
+        alert = json.loads(body)
+        assert (alert["kind"], alert["failures"], alert["window_sec"]) == ("auth.failures_burst", BURST, 300)
+        assert f"{BURST} logins failed" in alert["text"]
 
-    async def test_an_alert_that_nobody_takes_is_given_up(self, auth: Auth, database: Database, clock: Clock) -> None:
+    async def test_undelivered_alert_is_given_up(self, auth: Auth, database: Database, clock: Clock) -> None:
         async with a_hook() as hook:
             hook.status = 503
-            rounds = sweep_of(auth, database, clock, Webhook(hook.url()))
+            rounds = maintenance_of(auth, database, clock, Webhook(hook.url()))
             for _ in range(BURST):
-                await auth.log_in("nobody", "wrong")
+                await auth.log_in("unknown", "wrong")
             for _ in range(2 * DELIVERIES):
                 await rounds.once()
                 async with database.read() as session:
@@ -292,23 +284,6 @@ async def kept(database: Database) -> tuple[int, int]:
         return len(entries), len((await session.scalars(select(AccountChange))).all())
 
 
-def audit_of(database: Database, clock: Clock) -> Audit:
-    return Audit(database, retention_days=30, burst=BURST, clock=clock)
-
-
-def sweep_of(auth: Auth, database: Database, clock: Clock, hook: Webhook | None = None) -> Sweep:
-    logins = Logins(
-        database,
-        PasswordHasher(4, ""),
-        KeyRing(auth.settings.signing_key_file),
-        LoginAttempts(None, 1, 1, 1),
-        access_ttl_sec=auth.settings.access_ttl_sec,
-        refresh_ttl_sec=auth.settings.refresh_ttl_sec,
-        clock=clock,
-    )
-    return Sweep(Corporations(database, clock), audit_of(database, clock), logins, hook)
-
-
 class TestSqlite(AuditContract):
     @pytest.fixture
     def database_url(self, sqlite_url: str) -> str:
@@ -319,104 +294,3 @@ class TestPostgres(AuditContract):
     @pytest.fixture
     def database_url(self, postgres_url: str) -> str:
         return postgres_url
-
-
-@dataclass
-class Hook:
-    """An address that takes alerts."""
-
-    port: int = 0
-    status: int = 200
-    headers: str = ""
-    silent: bool = False
-    requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
-
-    def url(self, target: str = "/hook") -> str:
-        return f"http://127.0.0.1:{self.port}{target}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.requests.append((head[0], headers, body.decode()))
-        if self.silent:
-            await reader.read()
-        else:
-            writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\n{self.headers}\r\n".encode())
-        writer.close()
-
-
-@asynccontextmanager
-async def a_hook() -> AsyncIterator[Hook]:
-    hook = Hook()
-    server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
-    hook.port = server.sockets[0].getsockname()[1]
-    async with AsyncExitStack() as stack:
-        stack.callback(server.close)
-        yield hook
-
-
-async def test_a_redirect_is_not_followed() -> None:
-    async with a_hook() as hook, a_hook() as elsewhere:
-        hook.status, hook.headers = 307, f"Location: {elsewhere.url()}\r\n"
-        with pytest.raises(WebhookFailed, match="status 307"):
-            await Webhook(hook.url()).post("{}")
-    assert (len(hook.requests), elsewhere.requests) == (1, [])
-
-
-async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_hook() as hook, a_hook() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url(""))
-        await Webhook(hook.url()).post("{}")
-    assert (len(hook.requests), proxy.requests) == (1, [])
-
-
-async def test_one_that_hangs_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "TIMEOUT_SEC", 0.1)
-    async with a_hook() as hook:
-        hook.silent = True
-        with pytest.raises(WebhookFailed, match="TimeoutError"):
-            await Webhook(hook.url()).post("{}")
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/s3cret", "https://127.0.0.1:1/s3cret", "http://[::1]:1/s3cret"])
-async def test_a_failure_tells_no_address(url: str) -> None:
-    with pytest.raises(WebhookFailed) as caught:
-        await Webhook(url).post("{}")
-    assert "s3cret" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-async def test_a_step_that_fails_holds_up_no_other(
-    auth: Auth, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(_self: object) -> int:
-        raise ConnectionError
-
-    monkeypatch.setattr(Corporations, "expire_plans", fail)
-    for _ in range(BURST):
-        await auth.log_in("nobody", "wrong")
-    with capture_logs() as logs:
-        await sweep_of(auth, database, clock).once()
-    assert [entry["event"] for entry in logs if entry["log_level"] in ("error", "warning")] == [
-        "sweep_failed",
-        "login_failures_burst",
-    ]
-
-
-async def test_it_goes_on_and_on(auth: Auth, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds: list[bool] = []
-    done = asyncio.Event()
-
-    async def once(_self: Sweep, *, prune: bool = False) -> None:
-        rounds.append(prune)
-        if len(rounds) == sweep.PRUNE_EVERY + 1:
-            done.set()
-
-    monkeypatch.setattr(Sweep, "once", once)
-    monkeypatch.setattr(sweep, "EVERY_SEC", 0)
-    running = asyncio.ensure_future(sweep_of(auth, database, clock).run())
-    async with asyncio.timeout(60):
-        await done.wait()
-    running.cancel()
-    assert rounds == [True, *[False] * (sweep.PRUNE_EVERY - 1), True]

@@ -35,7 +35,7 @@ async def me(client: httpx.AsyncClient) -> int:
     return (await client.get("/api/users/me")).status_code
 
 
-async def test_two_installations_on_one_host_leave_each_others_logins_alone(auth: Auth, other: Auth) -> None:
+async def test_installations_on_one_host_keep_separate_cookies(auth: Auth, other: Auth) -> None:
     here = auth.browser()
     there = sharing(other, here)
     for service, client in ((auth, here), (other, there)):
@@ -49,21 +49,21 @@ async def test_two_installations_on_one_host_leave_each_others_logins_alone(auth
     assert (await there.post("/api/auth/refresh", headers=BROWSER)).status_code == 200
 
 
-async def test_only_another_installations_cookies_are_no_login(auth: Auth, other: Auth) -> None:
+async def test_cookies_of_another_installation_do_not_log_in(auth: Auth, other: Auth) -> None:
     client = auth.browser()
     await other.log_in(client=sharing(other, client))
     assert problem(await client.get("/api/users/me")) == (401, "AUTH_INVALID_TOKEN")
     assert problem(await client.post("/api/auth/refresh", headers=BROWSER)) == (401, "AUTH_INVALID_TOKEN")
 
 
-async def test_names_are_the_same_after_a_restart_and_in_every_replica(auth: Auth, start_auth: StartAuth) -> None:
+async def test_cookie_names_survive_restarts_and_are_shared_by_replicas(auth: Auth, start_auth: StartAuth) -> None:
     await auth.log_in(client=auth.client)
     async with start_auth() as replica:
         await replica.log_in(client=replica.client)
         assert set(replica.client.cookies) == set(auth.client.cookies)
 
 
-async def test_names_of_an_earlier_version_still_do(auth: Auth) -> None:
+async def test_bare_cookie_names_still_work(auth: Auth) -> None:
     tokens = (await auth.log_in()).json()
     client = auth.browser()
     client.cookies.set(ACCESS_COOKIE, tokens["access_token"], domain="marquee.test")
@@ -76,7 +76,7 @@ async def test_names_of_an_earlier_version_still_do(auth: Auth) -> None:
     assert await me(client) == 401
 
 
-async def test_of_two_cookies_with_one_name_each_is_tried(auth: Auth) -> None:
+async def test_both_of_two_cookies_with_one_name_are_tried(auth: Auth) -> None:
     tokens = (await auth.log_in(client=auth.client)).json()
     access = named(ACCESS_COOKIE, auth.client.cookies)
     refresh = named(REFRESH_COOKIE, auth.client.cookies)
@@ -87,7 +87,7 @@ async def test_of_two_cookies_with_one_name_each_is_tried(auth: Auth) -> None:
     assert (await auth.browser().post("/api/auth/refresh", headers=headers)).status_code == 200
 
 
-async def test_a_used_refresh_token_beside_a_good_one_ends_no_login(auth: Auth, clock: Clock) -> None:
+async def test_used_token_beside_a_usable_one_ends_no_login_session(auth: Auth, clock: Clock) -> None:
     used = (await auth.log_in(client=auth.client)).json()["refresh_token"]
     good = (await auth.refresh(used)).json()["refresh_token"]
     name = named(REFRESH_COOKIE, auth.client.cookies)

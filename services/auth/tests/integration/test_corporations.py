@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from kit.db.database import Database
 from kit.ids import new_id
-from kit.rpc import ask
+from kit.rpc import call
 from kit.testing.queries import count_queries
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
-from services.auth.domain import plan_at
+from services.auth.domain import effective_plan
 from services.auth.service import Corporations
 from services.auth.tests.support import PASSWORD, Auth, Clock, basic, problem
 
@@ -55,7 +55,7 @@ class CorporationsContract:
         body = {"plan": plan, "expires_at": expires_at.isoformat() if expires_at else None}
         return await auth.client.put(f"/api/corporations/{corporation_id}/plan", json=body, headers=headers)
 
-    async def test_one_is_made_found_renamed_and_deleted(self, auth: Auth, headers: dict[str, str]) -> None:
+    async def test_corporation_is_created_found_renamed_and_deleted(self, auth: Auth, headers: dict[str, str]) -> None:
         made = await self.make(auth, headers, " 주식회사 마키 ")
         body = made.json()
         assert (made.status_code, body["name"], body["plan"], body["plan_expires_at"]) == (
@@ -82,7 +82,7 @@ class CorporationsContract:
         ):
             assert problem(answer) == (404, "CONTENT_NOT_FOUND")
 
-    async def test_a_name_is_given_once(self, auth: Auth, headers: dict[str, str], corporation_id: str) -> None:
+    async def test_name_is_unique(self, auth: Auth, headers: dict[str, str], corporation_id: str) -> None:
         assert problem(await self.make(auth, headers, "ACME")) == (409, "CORPORATION_NAME_TAKEN")
         other = (await self.make(auth, headers, "Other")).json()["id"]
         answer = await auth.client.patch(f"/api/corporations/{other}", json={"name": "acme"}, headers=headers)
@@ -91,10 +91,10 @@ class CorporationsContract:
         assert same.json()["name"] == "ACME"
 
     @pytest.mark.parametrize("name", ["", " ", "a\0b", "x" * 101, "ﷺ" * 30])
-    async def test_a_name_that_can_not_be_is_refused(self, auth: Auth, headers: dict[str, str], name: str) -> None:
+    async def test_invalid_name_is_refused(self, auth: Auth, headers: dict[str, str], name: str) -> None:
         assert problem(await self.make(auth, headers, name)) == (422, "VALIDATION_FAILED")
 
-    async def test_a_list_costs_two_questions(self, auth: Auth, headers: dict[str, str]) -> None:
+    async def test_list_takes_two_queries(self, auth: Auth, headers: dict[str, str]) -> None:
         for number in range(3):
             await self.make(auth, headers, f"c-{number}")
         with count_queries() as counted:
@@ -102,7 +102,7 @@ class CorporationsContract:
         assert ([item["name"] for item in body["items"]], body["total"]) == (["c-2", "c-1"], 3)
         assert counted.count == 2
 
-    async def test_members_see_their_own_and_no_other(
+    async def test_members_see_only_their_own_corporation(
         self, auth: Auth, headers: dict[str, str], corporation_id: str
     ) -> None:
         body = {"login_id": "bob", "password": PASSWORD, "display_name": "Bob", "corporation_id": corporation_id}
@@ -118,7 +118,7 @@ class CorporationsContract:
         answer = await auth.client.delete(f"/api/corporations/{corporation_id}", headers=headers)
         assert problem(answer) == (409, "CORPORATION_NOT_EMPTY")
 
-    async def test_who_joins_one_that_is_being_deleted_is_in_none(self, auth: Auth, headers: dict[str, str]) -> None:
+    async def test_joining_during_deletion_leaves_no_corporation(self, auth: Auth, headers: dict[str, str]) -> None:
         user_id = (await auth.register("alice")).json()["id"]
         for number in range(6):
             corporation_id = (await self.make(auth, headers, f"c-{number}")).json()["id"]
@@ -129,7 +129,7 @@ class CorporationsContract:
             assert joined.is_success != deleted.is_success
             assert {joined.status_code, deleted.status_code} in ({200, 409}, {422, 204})
 
-    async def test_who_is_moved_gets_tokens_that_say_so(
+    async def test_moved_member_gets_tokens_with_new_corporation(
         self, auth: Auth, headers: dict[str, str], corporation_id: str, stub: AuthServiceAsyncStub
     ) -> None:
         user_id = (await auth.register("alice")).json()["id"]
@@ -141,8 +141,8 @@ class CorporationsContract:
             tokens = (await auth.refresh(tokens["refresh_token"])).json()
             after = self.claims(tokens["access_token"])
             assert (after["corporation_id"], after["ver"] - before["ver"]) == (changes, int(moved))
-            told = (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).accounts
-            assert [(each.user_id, each.claims_version) for each in told] == [(user_id, after["ver"])]
+            accounts = (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).accounts
+            assert [(each.user_id, each.claims_version) for each in accounts] == [(user_id, after["ver"])]
         revoked = await auth.events("auth.token_revoked")
         assert [(event["user_id"], event["claims_version"]) for event in revoked] == [(user_id, "2"), (user_id, "3")]
 
@@ -151,7 +151,7 @@ class CorporationsContract:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
         return claims
 
-    async def test_a_plan_is_set_and_told_of_once(
+    async def test_same_plan_emits_one_event(
         self, auth: Auth, headers: dict[str, str], corporation_id: str, clock: Clock, stub: AuthServiceAsyncStub
     ) -> None:
         ends = clock() + timedelta(seconds=MONTH)
@@ -166,10 +166,10 @@ class CorporationsContract:
         assert await self.plans(stub, corporation_id, new_id(), "x") == {corporation_id: "free"}
 
     async def plans(self, stub: AuthServiceAsyncStub, *ids: str) -> dict[str, str]:
-        answer = await ask(stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=ids))
+        answer = await call(stub.GetCorporations, auth_pb2.GetCorporationsRequest(ids=ids))
         return {each.id: each.plan for each in answer.corporations}
 
-    async def test_an_end_that_makes_no_sense_is_refused(
+    async def test_invalid_end_of_plan_is_refused(
         self, auth: Auth, headers: dict[str, str], corporation_id: str, clock: Clock
     ) -> None:
         for plan, ends in (("paid", clock()), ("free", clock() + timedelta(days=1)), ("gold", None)):
@@ -179,7 +179,7 @@ class CorporationsContract:
         answer = await auth.client.put(f"/api/corporations/{corporation_id}/plan", json=body, headers=headers)
         assert problem(answer) == (422, "VALIDATION_FAILED"), "without a time zone it could mean two moments"
 
-    async def test_an_overdue_plan_is_free_at_once_and_told_of_once_whoever_sweeps(
+    async def test_overdue_plan_is_free_at_once_and_emits_one_event(
         self, auth: Auth, headers: dict[str, str], database: Database, clock: Clock, stub: AuthServiceAsyncStub
     ) -> None:
         ends = clock() + timedelta(seconds=MONTH)
@@ -199,7 +199,7 @@ class CorporationsContract:
         body = (await auth.client.get(f"/api/corporations/{ids[0]}", headers=headers)).json()
         assert (body["plan"], body["plan_expires_at"]) == ("free", None)
 
-    async def test_a_renewal_at_the_last_moment_is_not_swept_away(
+    async def test_renewal_concurrent_with_expiry_is_kept(
         self, auth: Auth, headers: dict[str, str], corporation_id: str, database: Database, clock: Clock
     ) -> None:
         corporations = Corporations(database, clock)
@@ -216,7 +216,7 @@ class CorporationsContract:
     async def test_too_many_ids_are_refused(self, stub: AuthServiceAsyncStub) -> None:
         request = auth_pb2.GetCorporationsRequest(ids=[new_id() for _ in range(101)])
         with pytest.raises(Exception, match="VALIDATION_FAILED"):
-            await ask(stub.GetCorporations, request)
+            await call(stub.GetCorporations, request)
 
 
 class TestSqlite(CorporationsContract):
@@ -233,7 +233,7 @@ class TestPostgres(CorporationsContract):
 
 @given(plan=st.sampled_from(["free", "paid"]), ends_in=st.none() | st.integers(-5, 5), at=st.integers(-5, 5))
 @settings(suppress_health_check=list(HealthCheck))
-def test_a_plan_is_paid_until_its_end_and_not_a_moment_longer(plan: str, ends_in: int | None, at: int) -> None:
+def test_plan_is_paid_until_exactly_its_end(plan: str, ends_in: int | None, at: int) -> None:
     ends = None if ends_in is None else NOW + timedelta(seconds=ends_in)
     is_paid = plan == "paid" and (ends_in is None or at < ends_in)
-    assert (plan_at(plan, ends, NOW + timedelta(seconds=at)) == "paid") == is_paid
+    assert (effective_plan(plan, ends, NOW + timedelta(seconds=at)) == "paid") == is_paid

@@ -61,7 +61,7 @@ SUCCEED: dict[str, Callable[[set[str]], set[str]]] = {
     "member": lambda _routes: PUBLIC | OWN,
     "admin": lambda routes: routes - {"POST /api/auth/reset"},
 }
-"""Which routes have something for whom; nobody has a code for a new password."""
+"""Which routes succeed for which caller; no caller has a code for a new password."""
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def listening(auth: Auth) -> AsyncIterator[str]:
 
 
 class Callers:
-    """Makes somebody for each route: what one does to their account must not be in the way of the others."""
+    """Create a user for each route, so that what one route does to an account does not affect the others."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -155,7 +155,7 @@ class Target:
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "member", "admin"])
-async def test_whatever_is_sent_the_answer_is_one_of_the_document(kind: str, start_auth: StartAuth) -> None:
+async def test_any_request_gets_a_documented_response(kind: str, start_auth: StartAuth) -> None:
     unlimited = {"login_attempts": MANY, "login_attempts_per_address": MANY, "login_attempts_per_account": MANY}
     async with start_auth(registration="open", **unlimited) as auth, listening(auth) as base_url:
         callers = Callers(auth)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.events.outbox import Relay
+from kit.events.relay import Relay
 from kit.service import Role
 from kit.settings import SettingsError
 from kit.testing.fakes import FakeBus
@@ -19,7 +19,7 @@ from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, proble
 class FirstStartContract:
     """Holds for every database; subclasses say where theirs is."""
 
-    async def test_of_many_replicas_one_makes_the_administrator(self, start_auth: StartAuth) -> None:
+    async def test_one_of_several_replicas_creates_the_administrator(self, start_auth: StartAuth) -> None:
         async with AsyncExitStack() as stack:
             replicas = await asyncio.gather(*(stack.enter_async_context(start_auth()) for _ in range(5)))
             auth: Auth = replicas[0]
@@ -36,7 +36,7 @@ class FirstStartContract:
             assert (await auth.log_in(ADMIN, PASSWORD)).status_code == 200
             assert problem(await auth.log_in("other", "another password")) == (401, "AUTH_INVALID_CREDENTIALS")
 
-    async def test_the_first_start_needs_a_password_and_later_ones_do_not(self, start_auth: StartAuth) -> None:
+    async def test_only_first_start_needs_admin_password(self, start_auth: StartAuth) -> None:
         with pytest.raises(SettingsError, match=r"^MARQUEE_ADMIN_PASSWORD is not set; [^\n]+\.$"):
             async with start_auth(admin_password=None):
                 pass
@@ -58,7 +58,7 @@ class TestPostgres(FirstStartContract):
         return postgres_url
 
 
-def test_a_broken_key_file_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
+def test_broken_key_file_stops_the_start_with_a_message(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, {"database_url": f"sqlite+aiosqlite:///{tmp_path}/auth.db"})
     settings.signing_key_file.write_text("not a key")
     with pytest.raises(SettingsError, match=r"^MARQUEE_SIGNING_KEY_FILE can't be used: .*\.$"):
@@ -66,7 +66,7 @@ def test_a_broken_key_file_stops_the_start_with_a_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("role", "relays"), [(Role.SERVE, 1), (Role.API, 0), (Role.WORKER, 1)])
-async def test_events_are_relayed_where_work_is_done(tmp_path: Path, sqlite_url: str, role: Role, relays: int) -> None:
+async def test_only_workers_relay_events(tmp_path: Path, sqlite_url: str, role: Role, relays: int) -> None:
     service = build(settings_of(tmp_path, {"database_url": sqlite_url}), role, FakeBus())
     assert sum(getattr(loop, "__func__", None) is Relay.run for loop in service.background) == relays
     await service.stop(0)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from kit.auth import client as auth_client
-from services.auth.keys import SigningKeys
+from services.auth.credentials.keys import SigningKeys
 from services.auth.models import User
 from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic
 
@@ -57,7 +57,7 @@ class Stage:
 
     def name(self) -> str:
         self.number += 1
-        return f"somebody-{self.number}"
+        return f"user-{self.number}"
 
     async def account(self, **facts: Any) -> tuple[str, dict[str, str]]:
         """A new account's id and credentials."""
@@ -147,7 +147,7 @@ def line(route: str, statuses: list[int]) -> str:
     return f"{method:7}{path:42}" + "".join(f"{status:<11}" for status in statuses).rstrip()
 
 
-async def test_every_route_answers_every_kind_of_caller_as_the_table_says(stage: Stage) -> None:
+async def test_every_route_answers_every_caller_like_the_table(stage: Stage) -> None:
     expected = table()
     assert set(expected) == routes(stage.auth)
     wrong = []

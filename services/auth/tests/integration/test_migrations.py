@@ -39,7 +39,7 @@ class MigrationsContract:
     def url(self) -> str:
         raise NotImplementedError
 
-    async def test_make_what_the_code_expects_and_nothing_more(self, url: str) -> None:
+    async def test_migrated_schema_equals_models(self, url: str) -> None:
         for _ in range(2):
             await asyncio.to_thread(upgrade, MIGRATIONS, url)
         database = Database(url)

@@ -1,4 +1,4 @@
-"""Plans, set, swept and left alone at random: what counts is what was bought, and each end is told of once."""
+"""Plans set, expired and left alone at random: the plan in effect is the one bought, and each end emits one event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from kit.db.database import Database
 from kit.events.outbox import outbox
-from services.auth.domain import Plan, plan_at
+from services.auth.domain import Plan, effective_plan
 from services.auth.service import Actor, Corporations
 from services.auth.tests.support import Clock
 
@@ -99,16 +99,16 @@ class Plans(RuleBasedStateMachine):
             found = await self.replicas[1].by_ids(list(self.bought))
             async with self.databases[1].read() as session:
                 chosen = select(outbox.c.subject).where(outbox.c.type == "corporation.plan_expired")
-                told = list((await session.execute(chosen)).scalars())
-            paid = {each.id: plan_at(each.plan, each.plan_expires_at, self.clock()) == "paid" for each in found}
-            return paid, {corporation_id: told.count(corporation_id) for corporation_id in self.bought}
+                expiries = list((await session.execute(chosen)).scalars())
+            paid = {each.id: effective_plan(each.plan, each.plan_expires_at, self.clock()) == "paid" for each in found}
+            return paid, {corporation_id: expiries.count(corporation_id) for corporation_id in self.bought}
 
-        paid, told = self.runner.run(look())
+        paid, expired = self.runner.run(look())
         assert paid == {corporation_id: each.counts(self.clock()) for corporation_id, each in self.bought.items()}
-        assert told == {corporation_id: len(each.ends) for corporation_id, each in self.bought.items()}
+        assert expired == {corporation_id: len(each.ends) for corporation_id, each in self.bought.items()}
 
 
-def test_plans_end_when_they_were_bought_to(migrated_file: Path) -> None:
+def test_plans_end_when_bought_to_end(migrated_file: Path) -> None:
     Plans.template = migrated_file
     case = Plans.TestCase
     case.settings = settings(

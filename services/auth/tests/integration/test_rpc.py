@@ -14,7 +14,7 @@ from kit.auth.authentication import Authenticator
 from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import ask, probe
+from kit.rpc import call, probe
 from marquee.auth.v1 import auth_pb2
 from marquee.auth.v1.auth_pb2_grpc import AuthServiceStub
 from services.auth.service import COMMIT_MARGIN
@@ -48,34 +48,32 @@ class RpcContract:
         """What another service knows of its callers."""
         return authenticator(await auth.channel())
 
-    async def test_a_right_password_names_the_account(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+    async def test_right_password_returns_account(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         registered = (await auth.register("홍길동", name="길동")).json()
         request = auth_pb2.VerifyBasicRequest(login_id="홍길동", password=PASSWORD, client_address="9.9.9.9")
-        user = (await ask(stub.VerifyBasic, request)).user
+        user = (await call(stub.VerifyBasic, request)).user
         assert (user.id, user.login_id, user.display_name) == (registered["id"], "홍길동", "길동")
         assert (user.role, user.status, user.corporation_id) == ("member", "active", "")
         assert user.created_at.ToJsonString()[:19] == registered["created_at"][:19]
 
-    @pytest.mark.parametrize("login", [ADMIN, "nobody", "no\0body", ""])
-    async def test_a_wrong_one_is_refused_and_recorded(
+    @pytest.mark.parametrize("login", [ADMIN, "unknown", "no\0body", ""])
+    async def test_wrong_password_is_refused_and_recorded(
         self, auth: Auth, stub: AuthServiceAsyncStub, login: str
     ) -> None:
         request = auth_pb2.VerifyBasicRequest(login_id=login, password="wrong", client_address="9.9.9.9")
         with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS"):
-            await ask(stub.VerifyBasic, request)
+            await call(stub.VerifyBasic, request)
         (event,) = await auth.events("auth.login_failed")
         assert event["client_address"] == "9.9.9.9"
 
-    async def test_other_services_know_callers_by_password_and_by_token(
-        self, auth: Auth, remote: Authenticator
-    ) -> None:
+    async def test_other_services_authenticate_by_password_and_token(self, auth: Auth, remote: Authenticator) -> None:
         by_password = await remote(a_request(basic(ADMIN, PASSWORD)))
         by_token = await remote(a_request(await auth.bearer()))
         assert by_password.user_id == by_token.user_id
         assert by_password.is_admin
         assert by_token.is_admin
-        assert by_token.session_id
-        assert not by_password.session_id
+        assert by_token.login_session_id
+        assert not by_password.login_session_id
 
     async def test_other_services_refuse_what_auth_refuses(self, remote: Authenticator) -> None:
         with pytest.raises(ApiError, match="AUTH_INVALID_CREDENTIALS") as caught:
@@ -92,28 +90,28 @@ class RpcContract:
             await remote(a_request(basic(ADMIN, PASSWORD)))
         assert (await remote(a_request(basic(ADMIN, PASSWORD), "8.8.8.8"))).is_admin
 
-    async def test_ended_logins_are_told(self, auth: Auth, stub: AuthServiceAsyncStub, clock: Clock) -> None:
+    async def test_ended_login_sessions_are_listed(self, auth: Auth, stub: AuthServiceAsyncStub, clock: Clock) -> None:
         bearer = await auth.bearer()
-        nothing = await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())
+        nothing = await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())
         assert not nothing.session_ids
         clock.advance(seconds=60)
         assert (await auth.browser().post("/api/auth/logout", headers=bearer)).status_code == 204
         since = auth_pb2.ListRevocationsRequest(since=nothing.as_of)
-        (session_id,) = (await ask(stub.ListRevocations, since)).session_ids
+        (session_id,) = (await call(stub.ListRevocations, since)).session_ids
         claims = jwt.decode(bearer["Authorization"].split()[1], options={"verify_signature": False})
         assert session_id == claims["sid"]
         clock.advance(seconds=5)
-        later = await ask(stub.ListRevocations, since)
+        later = await call(stub.ListRevocations, since)
         assert later.session_ids == [session_id]
-        assert (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids == [session_id]
+        assert (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids == [session_id]
         clock.advance(seconds=COMMIT_MARGIN.total_seconds() + 1)
         again = auth_pb2.ListRevocationsRequest(since=later.as_of)
-        assert (await ask(stub.ListRevocations, again)).session_ids == [session_id], "it was just being written"
+        assert (await call(stub.ListRevocations, again)).session_ids == [session_id], "it was just being written"
         clock.advance(seconds=auth.settings.access_ttl_sec)
-        assert not (await ask(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids
-        assert not (await ask(stub.ListRevocations, since)).session_ids
+        assert not (await call(stub.ListRevocations, auth_pb2.ListRevocationsRequest())).session_ids
+        assert not (await call(stub.ListRevocations, since)).session_ids
 
-    async def test_another_service_refuses_the_token_of_an_ended_login(
+    async def test_another_service_refuses_token_of_ended_login_session(
         self, auth: Auth, remote: Authenticator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(auth_client, "REVOCATIONS_SEC", 0.01)
@@ -122,30 +120,30 @@ class RpcContract:
         bearer, other = await auth.bearer(), await auth.bearer()
         fields = {b"authorization": bearer["Authorization"].encode()}
         await remote(a_request(bearer))
-        assert remote.known(fields)
+        assert remote.get_cached(fields)
         await auth.browser().post("/api/auth/logout", headers=bearer)
         async with asyncio.timeout(60):
-            while remote.known(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
+            while remote.get_cached(fields):  # noqa: ASYNC110 - nothing tells when it is noticed
                 await asyncio.sleep(0.01)
         with pytest.raises(ApiError, match="AUTH_INVALID_TOKEN"):
             await remote(a_request(bearer))
         assert (await remote(a_request(other))).is_admin
         following.cancel()
 
-    async def test_several_users_come_in_one_answer(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
+    async def test_several_users_are_returned_at_once(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
         ids = [(await auth.register(f"user-{number}")).json()["id"] for number in range(3)]
-        asked = [ids[2], new_id(), "nobody", "no\0body", ids[0], ids[0]]
-        users = (await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=asked))).users
+        asked = [ids[2], new_id(), "unknown", "no\0body", ids[0], ids[0]]
+        users = (await call(stub.GetUsers, auth_pb2.GetUsersRequest(ids=asked))).users
         assert {user.id: user.login_id for user in users} == {ids[0]: "user-0", ids[2]: "user-2"}
         assert len(users) == 2
-        assert not (await ask(stub.GetUsers, auth_pb2.GetUsersRequest())).users
+        assert not (await call(stub.GetUsers, auth_pb2.GetUsersRequest())).users
 
     async def test_too_many_users_are_refused(self, stub: AuthServiceAsyncStub) -> None:
         with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-            await ask(stub.GetUsers, auth_pb2.GetUsersRequest(ids=[new_id() for _ in range(101)]))
+            await call(stub.GetUsers, auth_pb2.GetUsersRequest(ids=[new_id() for _ in range(101)]))
 
     async def test_keys_are_the_same_as_over_http(self, auth: Auth, stub: AuthServiceAsyncStub) -> None:
-        document = (await ask(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+        document = (await call(stub.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
         assert auth.service.name == "auth"
         response = await auth.client.get("/.well-known/jwks.json")
         assert response.text.replace(" ", "") == document.replace(" ", "")
@@ -164,7 +162,7 @@ class TestPostgres(RpcContract):
         return postgres_url
 
 
-async def test_an_account_that_waits_is_refused(start_auth: StartAuth) -> None:
+async def test_pending_account_is_refused(start_auth: StartAuth) -> None:
     async with start_auth(registration="approval") as auth:
         await auth.register("alice")
         remote = authenticator(await auth.channel())
@@ -172,6 +170,6 @@ async def test_an_account_that_waits_is_refused(start_auth: StartAuth) -> None:
             await remote(a_request(basic("alice", PASSWORD)))
 
 
-async def test_health_is_told(auth: Auth) -> None:
+async def test_health_service_answers(auth: Auth) -> None:
     channel = await auth.channel()
     assert await probe(channel, "nothing") is None

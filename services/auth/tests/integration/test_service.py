@@ -20,12 +20,12 @@ from sqlalchemy import func, select, text
 
 from kit.db.database import Database
 from kit.errors import ApiError
-from services.auth import keys as keys_module
-from services.auth.attempts import LoginAttempts
+from services.auth.credentials import keys as keys_module
+from services.auth.credentials.keys import MAX_KEYS, KeyRing, rotate
+from services.auth.credentials.login_attempts import LoginAttempts
+from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import REUSE_GRACE
-from services.auth.keys import MAX_KEYS, KeyRing, rotate
 from services.auth.models import RefreshToken
-from services.auth.passwords import PasswordHasher
 from services.auth.repository import UserRepository
 from services.auth.service import Accounts, Actor, Logins
 from services.auth.tests.support import PASSWORD, Clock
@@ -95,7 +95,7 @@ class RacesContract:
         yield wired
         await wired.close()
 
-    async def test_a_family_that_is_revoked_while_it_grows_is_revoked_whole(self, wired: Wired) -> None:
+    async def test_family_revoked_during_refresh_is_revoked_entirely(self, wired: Wired) -> None:
         for _ in range(10):
             old = await wired.log_in()
             current = await wired.refresh(old)
@@ -105,7 +105,7 @@ class RacesContract:
             assert await wired.refresh(grown) == "AUTH_INVALID_TOKEN"
         assert await wired.working() == []
 
-    async def test_a_logout_while_a_token_is_traded_ends_both(self, wired: Wired) -> None:
+    async def test_logout_during_refresh_ends_login_session(self, wired: Wired) -> None:
         user_id = (await wired.logins.verify("alice", PASSWORD, "10.0.0.1")).id
         for _ in range(10):
             token = await wired.log_in()
@@ -121,14 +121,14 @@ class RacesContract:
             )
             assert await wired.working() == []
 
-    async def test_one_token_traded_by_many_at_once_has_one_successor(self, wired: Wired) -> None:
+    async def test_concurrent_refreshes_of_one_token_have_one_successor(self, wired: Wired) -> None:
         for _ in range(5):
             token = await wired.log_in()
             successors = set(await asyncio.gather(*(wired.refresh(token) for _ in range(8))))
             assert len(successors) == 1
         assert await wired.working() == [1] * 5
 
-    async def test_logins_and_refreshes_of_one_account_side_by_side_all_succeed(self, wired: Wired) -> None:
+    async def test_concurrent_logins_and_refreshes_of_one_account_succeed(self, wired: Wired) -> None:
         tokens = await asyncio.gather(*(wired.log_in() for _ in range(8)))
         wired.clock.advance(seconds=TTL_SEC / 2)
         answers = await asyncio.gather(*(wired.refresh(token) for token in tokens), *(wired.log_in() for _ in tokens))
@@ -147,14 +147,14 @@ class TestPostgres(RacesContract):
     def database_url(self, postgres_url: str) -> str:
         return postgres_url
 
-    async def test_a_logout_waits_for_a_trade_in_hand(self, wired: Wired) -> None:
+    async def test_logout_waits_for_refresh_in_progress(self, wired: Wired) -> None:
         token = await wired.log_in()
         async with wired.database.read() as session:
             first = await session.get(RefreshToken, hashlib.sha256(token.encode()).hexdigest())
         assert first
 
         async with wired.database.write() as trade:
-            await UserRepository(trade.session).locked(first.user_id)
+            await UserRepository(trade.session).get_for_update(first.user_id)
             successor = RefreshToken(
                 token_hash="successor",
                 family_id=first.family_id,
@@ -166,13 +166,13 @@ class TestPostgres(RacesContract):
             await trade.session.flush()
             logout = asyncio.create_task(wired.logins.log_out(first.user_id, first.family_id, "10.0.0.1"))
             async with asyncio.timeout(60):
-                while not logout.done() and not await self.somebody_waits_for_a_lock(wired.database):  # noqa: ASYNC110
+                while not logout.done() and not await self.a_transaction_waits_for_a_lock(wired.database):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         await logout
         assert await wired.working() == []
 
     @staticmethod
-    async def somebody_waits_for_a_lock(database: Database) -> bool:
+    async def a_transaction_waits_for_a_lock(database: Database) -> bool:
         async with database.read() as session:
             waiting = await session.scalar(
                 text(
@@ -242,7 +242,7 @@ class RefreshFamilies(RuleBasedStateMachine):
         if len(self.wired.keys.current.jwks()["keys"]) < MAX_KEYS:
             with patch.object(keys_module, "LEAD_SEC", 0):
                 rotate(self.folder / "keys.json")
-            self.wired.keys.look()
+            self.wired.keys.reload_if_changed()
 
     @precondition(lambda self: self.families)
     @rule(data=st.data())
@@ -292,7 +292,7 @@ class RefreshFamilies(RuleBasedStateMachine):
             assert self.runner.run(self.wired.working()) == [1] * len(alive)
 
 
-def test_whatever_is_traded_when_a_login_has_one_token_that_works(migrated_file: Path) -> None:
+def test_login_session_has_at_most_one_usable_token(migrated_file: Path) -> None:
     RefreshFamilies.template = migrated_file
     case = RefreshFamilies.TestCase
     case.settings = settings(

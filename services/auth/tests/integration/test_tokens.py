@@ -22,9 +22,9 @@ from kit.auth.authentication import Authenticator
 from kit.auth.client import authenticator, follow_revocations, revocations
 from kit.auth.tokens import TOKEN_TYPE
 from kit.web.server import HttpServer, listen
-from services.auth import keys as keys_module
+from services.auth.credentials import keys as keys_module
+from services.auth.credentials.keys import KeyRing, rotate
 from services.auth.http.login import FORM_TYPE
-from services.auth.keys import KeyRing, rotate
 from services.auth.tests.integration.test_rpc import a_request
 from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth, basic, problem
 
@@ -61,7 +61,7 @@ class Forge:
         text = f"{part(self.header | {'alg': 'HS256'})}.{part(self.claims)}"
         return f"{text}.{b64(hmac.digest(self.key['x'].encode(), text.encode(), hashlib.sha256))}"
 
-    def by_somebody_else(self, **header: Any) -> str:
+    def by_another_key(self, **header: Any) -> str:
         text = f"{part(self.header | header)}.{part(self.claims)}"
         return f"{text}.{b64(Ed25519PrivateKey.generate().sign(text.encode()))}"
 
@@ -74,10 +74,10 @@ HOSTILE: dict[str, Callable[[Forge], str]] = {
     "alg=none": lambda forge: forge.unsigned("none"),
     "alg=NONE": lambda forge: forge.unsigned("NONE"),
     "HS256 with the public key": lambda forge: forge.by_public_key(),
-    "another key, the same kid": lambda forge: forge.by_somebody_else(),
-    "another key, unknown kid": lambda forge: forge.by_somebody_else(kid="unknown"),
-    "no kid": lambda forge: forge.by_somebody_else(kid=None),
-    "its own key in the header": lambda forge: forge.by_somebody_else(jwk={"kty": "OKP", "crv": "Ed25519", "x": "AA"}),
+    "another key, the same kid": lambda forge: forge.by_another_key(),
+    "another key, unknown kid": lambda forge: forge.by_another_key(kid="unknown"),
+    "no kid": lambda forge: forge.by_another_key(kid=None),
+    "its own key in the header": lambda forge: forge.by_another_key(jwk={"kty": "OKP", "crv": "Ed25519", "x": "AA"}),
     "another type": lambda forge: forge.signed({"typ": "JWT"}),
     "no type": lambda forge: forge.signed({"typ": None}),
     "wrong aud": lambda forge: forge.signed(aud="another"),
@@ -85,7 +85,7 @@ HOSTILE: dict[str, Callable[[Forge], str]] = {
     "expired": lambda forge: forge.signed(exp=int(time.time()) - 1),
     "not yet valid": lambda forge: forge.signed(nbf=int(time.time()) + 3600),
     "altered role": lambda forge: forge.altered(role="admin"),
-    "altered subject": lambda forge: forge.altered(sub="somebody-else"),
+    "altered subject": lambda forge: forge.altered(sub="another-user"),
     "cut short": lambda forge: forge.good[:-2],
     "very long": lambda forge: forge.signed(padding="x" * 8_000),
     "no token": lambda _forge: "x",
@@ -98,12 +98,12 @@ class TestHostileTokens:
     async def forge(self, auth: Auth) -> Forge:
         return Forge(auth, (await auth.log_in()).json()["access_token"])
 
-    async def test_the_forge_can_make_good_ones(self, auth: Auth, forge: Forge) -> None:
+    async def test_forge_makes_valid_tokens(self, auth: Auth, forge: Forge) -> None:
         assert forge.header["typ"] == TOKEN_TYPE
         answer = await auth.client.get("/api/users/me", headers={"Authorization": f"Bearer {forge.signed()}"})
         assert answer.status_code == 200
 
-    async def test_all_are_refused_in_the_same_words(self, auth: Auth, forge: Forge) -> None:
+    async def test_all_forgeries_get_same_error(self, auth: Auth, forge: Forge) -> None:
         bodies: dict[str, set[bytes]] = {"AUTH_INVALID_TOKEN": set(), "AUTH_TOKEN_EXPIRED": set()}
         with capture_logs() as logs:
             for name, make in HOSTILE.items():
@@ -125,7 +125,7 @@ class OAuthContract:
     async def ask(self, auth: Auth, **form: str) -> httpx.Response:
         return await auth.client.post("/api/auth/token", data=form)
 
-    async def test_a_login_and_password_give_tokens(self, auth: Auth) -> None:
+    async def test_password_grant_returns_tokens(self, auth: Auth) -> None:
         answer = await self.ask(auth, grant_type="password", username=ADMIN, password=PASSWORD, scope="")
         body = answer.json()
         assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in"}
@@ -137,7 +137,7 @@ class OAuthContract:
         renewed = await self.ask(auth, grant_type="refresh_token", refresh_token=body["refresh_token"])
         assert renewed.json()["refresh_token"] != body["refresh_token"]
 
-    async def test_wrong_ones_are_refused_and_counted(self, auth: Auth) -> None:
+    async def test_wrong_credentials_are_refused_and_counted(self, auth: Auth) -> None:
         for _ in range(auth.settings.login_attempts):
             answer = await self.ask(auth, grant_type="password", username=ADMIN, password="wrong")
             assert problem(answer) == (401, "AUTH_INVALID_CREDENTIALS")
@@ -170,12 +170,12 @@ class OAuthContract:
             ),
         ],
     )
-    async def test_what_is_malformed_is_named(self, auth: Auth, content: bytes, type_: str, field: str) -> None:
+    async def test_malformed_fields_are_named(self, auth: Auth, content: bytes, type_: str, field: str) -> None:
         answer = await auth.client.post("/api/auth/token", content=content, headers={"Content-Type": type_})
         assert problem(answer) == (422, "VALIDATION_FAILED")
         assert [item["field"] for item in answer.json()["error"]["details"]["fields"]] == [field]
 
-    async def test_the_document_says_how_to_log_in(self, auth: Auth) -> None:
+    async def test_openapi_describes_the_token_endpoint(self, auth: Auth) -> None:
         document = auth.service.app.openapi()
         flow = document["components"]["securitySchemes"]["password"]["flows"]["password"]
         assert flow["tokenUrl"] in document["paths"]
@@ -211,7 +211,7 @@ class TestRotation:
                 if jwt.get_unverified_header(tokens["access_token"])["kid"] == kid:
                     return str(tokens["refresh_token"])
 
-    async def test_nobody_is_logged_out(self, start_auth: StartAuth) -> None:
+    async def test_rotation_keeps_login_sessions(self, start_auth: StartAuth) -> None:
         async with start_auth() as one, start_auth() as other:
             elsewhere = authenticator(await other.channel())
             tokens = [(await one.log_in()).json() for _ in range(4)]
@@ -231,7 +231,7 @@ class TestRotation:
             assert [key["kid"] for key in published][:3] == kids[::-1]
             assert len(published) == 4
 
-    async def test_what_a_stolen_key_signs_is_refused_soon_and_logins_go_on(
+    async def test_tokens_of_leaked_key_are_refused_and_login_sessions_continue(
         self, start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(auth_client, "REVOCATIONS_SEC", 0.01)
@@ -243,28 +243,28 @@ class TestRotation:
             tokens = (await auth.log_in()).json()
             stolen = {b"authorization": f"Bearer {tokens['access_token']}".encode()}
             await elsewhere(a_request({"Authorization": f"Bearer {tokens['access_token']}"}))
-            assert elsewhere.known(stolen)
+            assert elsewhere.get_cached(stolen)
             done = rotate(auth.settings.signing_key_file, compromised=True)
             assert len(done.removed) == 1
             await self.until_signed_by(auth, done.kid)
             async with asyncio.timeout(60):
-                while elsewhere.known(stolen):  # noqa: ASYNC110 - nothing tells when it is noticed
+                while elsewhere.get_cached(stolen):  # noqa: ASYNC110 - nothing tells when it is noticed
                     await asyncio.sleep(0.01)
             assert (await auth.refresh(tokens["refresh_token"])).status_code == 200
             following.cancel()
 
-    async def test_a_broken_file_changes_nothing(self, start_auth: StartAuth) -> None:
+    async def test_broken_key_file_keeps_current_keys(self, start_auth: StartAuth) -> None:
         async with start_auth() as auth:
             ring = KeyRing(auth.settings.signing_key_file)
             before = ring.current.jwks()
             for content in ("", "{}", '{"keys": []}'):
                 auth.settings.signing_key_file.write_text(content)
                 with capture_logs() as logs:
-                    ring.look()
+                    ring.reload_if_changed()
                 assert [entry["event"] for entry in logs] == ["signing_keys_unusable"]
                 assert ring.current.jwks() == before
             auth.settings.signing_key_file.unlink()
-            ring.look()
+            ring.reload_if_changed()
             assert ring.current.jwks() == before
             assert (await auth.log_in()).status_code == 200
 
@@ -285,11 +285,11 @@ class RevocationContract:
     async def until_forgotten(self, elsewhere: Authenticator, *credentials: str) -> None:
         async with asyncio.timeout(60):
             for each in credentials:
-                while elsewhere.known({b"authorization": each.encode()}):  # noqa: ASYNC110 - nothing tells when
+                while elsewhere.get_cached({b"authorization": each.encode()}):  # noqa: ASYNC110 - nothing tells when
                     await asyncio.sleep(0.01)
 
     @pytest.mark.parametrize("act", ["suspend", "delete", "demote", "password", "reset", "leave"])
-    async def test_a_change_of_an_account_is_everywhere_soon(
+    async def test_change_of_account_reaches_other_services(
         self, auth: Auth, elsewhere: Authenticator, act: str
     ) -> None:
         headers = await auth.bearer()
@@ -300,7 +300,7 @@ class RevocationContract:
         others = headers["Authorization"]
         for credentials in (bearer, by_password, others):
             await elsewhere(a_request({"Authorization": credentials}))
-            assert elsewhere.known({b"authorization": credentials.encode()})
+            assert elsewhere.get_cached({b"authorization": credentials.encode()})
         match act:
             case "suspend":
                 await auth.client.post(f"/api/users/{user_id}/suspend", headers=headers)
@@ -320,9 +320,9 @@ class RevocationContract:
         await self.until_forgotten(elsewhere, bearer, by_password)
         with pytest.raises(Exception, match="AUTH_INVALID_TOKEN"):
             await elsewhere(a_request({"Authorization": bearer}))
-        assert elsewhere.known({b"authorization": others.encode()})
+        assert elsewhere.get_cached({b"authorization": others.encode()})
 
-    async def test_the_login_that_changed_its_password_goes_on(self, auth: Auth, elsewhere: Authenticator) -> None:
+    async def test_login_session_that_changed_password_continues(self, auth: Auth, elsewhere: Authenticator) -> None:
         await auth.register("alice")
         bearer = await auth.bearer("alice")
         await elsewhere(a_request(bearer))
@@ -331,7 +331,7 @@ class RevocationContract:
         await elsewhere(a_request({"Authorization": other}))
         assert (await auth.client.patch("/api/users/me", json=body, headers=bearer)).status_code == 200
         await self.until_forgotten(elsewhere, other)
-        assert elsewhere.known({b"authorization": bearer["Authorization"].encode()})
+        assert elsewhere.get_cached({b"authorization": bearer["Authorization"].encode()})
 
 
 class TestRevocationSqlite(RevocationContract):
@@ -347,7 +347,7 @@ class TestRevocationPostgres(RevocationContract):
 
 
 class TestForwardedAddress:
-    """Who limits are counted for can't be made up by whoever is limited."""
+    """A client can't choose which address its failures are counted for."""
 
     @pytest.mark.parametrize(
         ("trusted", "forwarded", "seen"),
@@ -360,18 +360,18 @@ class TestForwardedAddress:
             ("127.0.0.1", "6.6.6.6, nonsense", "nonsense"),
         ],
     )
-    async def test_only_what_trusted_proxies_say_counts(
+    async def test_only_trusted_proxies_name_the_client(
         self, start_auth: StartAuth, trusted: str, forwarded: str, seen: str
     ) -> None:
         async with start_auth(trusted_proxies=trusted) as auth:
             listener = listen("127.0.0.1", 0)
-            server = HttpServer(auth.service.entrance, auth.settings)
+            server = HttpServer(auth.service.root_app, auth.settings)
             port = listener.getsockname()[1]
             serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             try:
                 async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
                     headers = {"X-Forwarded-For": forwarded, "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
-                    body = {"login_id": "nobody", "password": "wrong"}
+                    body = {"login_id": "unknown", "password": "wrong"}
                     await client.post("/api/auth/login", json=body, headers=headers)
             finally:
                 server.should_exit = True

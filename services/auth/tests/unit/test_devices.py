@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.devices import MAX_LOGINS, known_device, remember_login
+from services.auth.credentials.devices import MAX_LOGINS, known_device, remember_login
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
 
-def test_known_for_the_login_that_succeeded_and_no_other() -> None:
+def test_device_is_known_only_for_login_that_succeeded() -> None:
     cookie = remember_login(KEY, [], "Alice")
     device = known_device(KEY, [cookie], " ALICE ")
     assert device == cookie.split(".")[0]
@@ -19,19 +19,19 @@ def test_known_for_the_login_that_succeeded_and_no_other() -> None:
     assert known_device(OTHER, [cookie], "alice") is None
 
 
-def test_of_several_cookies_each_is_tried() -> None:
+def test_each_of_several_cookies_is_tried() -> None:
     cookie = remember_login(KEY, [], "alice")
     assert known_device(KEY, ["", "junk", remember_login(OTHER, [], "alice"), cookie], "alice")
 
 
-def test_device_stays_the_same_and_known_for_others_who_use_it() -> None:
+def test_device_keeps_id_and_other_logins() -> None:
     first = remember_login(KEY, [], "alice")
     second = remember_login(KEY, [first], "bob")
     assert known_device(KEY, [second], "alice") == known_device(KEY, [second], "bob") == first.split(".")[0]
     assert remember_login(KEY, [second], "bob") == second
 
 
-def test_the_login_of_longest_ago_is_forgotten() -> None:
+def test_oldest_login_is_dropped() -> None:
     cookie = remember_login(KEY, [], "user-0")
     for number in range(1, MAX_LOGINS + 1):
         cookie = remember_login(KEY, [cookie], f"user-{number}")
@@ -41,13 +41,13 @@ def test_the_login_of_longest_ago_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("change", [-1, 0, 23, 30])
-def test_a_cookie_that_was_changed_proves_nothing(change: int) -> None:
+def test_altered_cookie_is_ignored(change: int) -> None:
     letters = list(remember_login(KEY, [], "alice"))
     letters[change] = "A" if letters[change] != "A" else "Q"
     assert known_device(KEY, ["".join(letters)], "alice") is None
 
 
 @given(st.text(), st.text())
-def test_no_cookie_breaks_a_login(cookie: str, login: str) -> None:
+def test_malformed_cookies_are_ignored(cookie: str, login: str) -> None:
     assert known_device(KEY, [cookie], login) is None
     assert known_device(KEY, [remember_login(KEY, [cookie], login)], login)

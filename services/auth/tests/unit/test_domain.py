@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.auth.credentials.passwords import common_passwords
 from services.auth.domain import (
     REUSE_GRACE,
     RefreshState,
-    judge_refresh,
+    decide_refresh,
+    initial_status,
     login_key,
     login_problem,
     name_problem,
     password_problem,
     searchable,
-    status_of_new_account,
 )
-from services.auth.passwords import common_passwords
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 FRESH = RefreshState(
@@ -43,12 +43,12 @@ MOMENT = timedelta(microseconds=1)
         ("\u1e9e", "ss"),
     ],
 )
-def test_logins_that_look_alike_are_the_same(one: str, two: str) -> None:
+def test_equivalent_logins_have_same_key(one: str, two: str) -> None:
     assert login_key(one) == login_key(two)
 
 
 @given(st.text())
-def test_the_form_that_is_compared_is_settled(text: str) -> None:
+def test_login_key_is_idempotent(text: str) -> None:
     key = login_key(text)
     assert key == key.strip()
     assert unicodedata.is_normalized("NFKC", key)
@@ -57,7 +57,7 @@ def test_the_form_that_is_compared_is_settled(text: str) -> None:
 
 
 @given(st.text())
-def test_composition_tells_nobody_apart(text: str) -> None:
+def test_composition_does_not_distinguish_logins(text: str) -> None:
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         assert login_key(unicodedata.normalize(form, text)) == login_key(text)
 
@@ -76,7 +76,7 @@ def test_unusable_logins(login: str) -> None:
 
 
 @given(st.text())
-def test_what_is_usable_fits_its_columns(text: str) -> None:
+def test_usable_logins_fit_their_columns(text: str) -> None:
     if login_problem(text) is None:
         assert 1 <= len(login_key(text)) <= 64
         assert len(text) <= 64
@@ -110,7 +110,7 @@ COMMON = frozenset({"password1", "비밀번호비밀번호"})
         "\0" * 8,
     ],
 )
-def test_passwords_of_any_composition_do(password: str) -> None:
+def test_passwords_of_any_composition_are_accepted(password: str) -> None:
     assert password_problem(password, "alice", COMMON) is None
 
 
@@ -130,11 +130,11 @@ def test_passwords_of_any_composition_do(password: str) -> None:
         "abcdefg\ud800",
     ],
 )
-def test_short_long_and_guessable_passwords_do_not(password: str) -> None:
+def test_short_long_and_common_passwords_are_refused(password: str) -> None:
     assert password_problem(password, "Alice-in-wonder", COMMON)
 
 
-def test_the_list_is_in_the_form_that_is_compared() -> None:
+def test_common_passwords_are_in_normalised_form() -> None:
     words = common_passwords()
     assert len(words) > 8_000
     assert {"password", "12345678", "qwertyuiop"} <= words
@@ -142,49 +142,47 @@ def test_the_list_is_in_the_form_that_is_compared() -> None:
 
 
 @given(st.text(), st.text())
-def test_a_search_finds_every_part(login: str, name: str) -> None:
+def test_search_text_contains_every_part(login: str, name: str) -> None:
     text = searchable(login, name)
     assert searchable(login) in text
     assert searchable(name) in text
 
 
-def test_a_new_account_waits_unless_registration_is_open() -> None:
-    assert status_of_new_account("open") == "active"
-    assert status_of_new_account("approval") == "pending"
+def test_new_account_is_pending_unless_registration_is_open() -> None:
+    assert initial_status("open") == "active"
+    assert initial_status("approval") == "pending"
 
 
-def test_an_unused_token_is_traded() -> None:
-    assert judge_refresh(FRESH, NOW) == "rotate"
+def test_unused_token_is_rotated() -> None:
+    assert decide_refresh(FRESH, NOW) == "rotate"
 
 
-def test_a_token_ends_exactly_when_it_says() -> None:
-    assert judge_refresh(FRESH, FRESH.expires_at - MOMENT) == "rotate"
-    assert judge_refresh(FRESH, FRESH.expires_at) == "expired"
+def test_token_expires_exactly_at_expiry() -> None:
+    assert decide_refresh(FRESH, FRESH.expires_at - MOMENT) == "rotate"
+    assert decide_refresh(FRESH, FRESH.expires_at) == "expired"
 
 
-def test_a_used_token_was_stolen_unless_its_answer_may_have_been_lost() -> None:
+def test_used_token_is_reuse_except_within_grace() -> None:
     used = replace(FRESH, used_at=NOW)
     predecessor = replace(used, is_latest_predecessor=True)
-    assert judge_refresh(used, NOW) == "reused"
-    assert judge_refresh(predecessor, NOW) == "repeat"
-    assert judge_refresh(predecessor, NOW + REUSE_GRACE) == "repeat"
-    assert judge_refresh(predecessor, NOW + REUSE_GRACE + MOMENT) == "reused"
+    assert decide_refresh(used, NOW) == "reused"
+    assert decide_refresh(predecessor, NOW) == "repeat"
+    assert decide_refresh(predecessor, NOW + REUSE_GRACE) == "repeat"
+    assert decide_refresh(predecessor, NOW + REUSE_GRACE + MOMENT) == "reused"
 
 
 def test_another_replicas_clock_may_be_ahead() -> None:
-    assert judge_refresh(replace(FRESH, used_at=NOW + MOMENT, is_latest_predecessor=True), NOW) == "repeat"
+    assert decide_refresh(replace(FRESH, used_at=NOW + MOMENT, is_latest_predecessor=True), NOW) == "repeat"
 
 
 @given(
     used_sec_ago=st.none() | st.integers(-5, 10**6), predecessor=st.booleans(), expires_in_sec=st.integers(-100, 100)
 )
-def test_of_a_revoked_family_nothing_is_traded(
-    used_sec_ago: int | None, predecessor: bool, expires_in_sec: int
-) -> None:
+def test_token_of_revoked_family_is_reuse(used_sec_ago: int | None, predecessor: bool, expires_in_sec: int) -> None:
     state = RefreshState(
         expires_at=NOW + timedelta(seconds=expires_in_sec),
         used_at=None if used_sec_ago is None else NOW - timedelta(seconds=used_sec_ago),
         family_revoked=True,
         is_latest_predecessor=predecessor,
     )
-    assert judge_refresh(state, NOW) == "reused"
+    assert decide_refresh(state, NOW) == "reused"

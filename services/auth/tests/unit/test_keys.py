@@ -25,8 +25,8 @@ from jwt.algorithms import RSAAlgorithm
 from kit.auth.tokens import Caller, TokenVerifier
 from kit.errors import ApiError
 from kit.settings import SettingsError
-from services.auth import keys as keys_module
-from services.auth.keys import KEEP_SEC, LEAD_SEC, MAX_KEYS, SigningKeys, rotate
+from services.auth.credentials import keys as keys_module
+from services.auth.credentials.keys import KEEP_SEC, LEAD_SEC, MAX_KEYS, SigningKeys, rotate
 from services.auth.models import User
 from services.auth.rotate import main as command
 
@@ -70,27 +70,27 @@ def rewrite(path: Path, change: Callable[[list[dict[str, Any]]], object]) -> Non
     path.write_text(json.dumps(document))
 
 
-async def test_a_token_says_what_it_should(path: Path) -> None:
+async def test_token_has_claims_of_account(path: Path) -> None:
     keys = SigningKeys.load(path)
     token = keys.mint(a_user("c1"), "family", 900)
     assert await verifier_of(keys).verify(token) == Caller("u1", "member", "active", "c1", "family")
     assert (await verifier_of(keys).verify(keys.mint(a_user(), "f", 900))).corporation_id == ""
 
 
-async def test_a_token_lives_as_long_as_it_is_told(path: Path) -> None:
+async def test_token_expires_after_its_ttl(path: Path) -> None:
     keys = SigningKeys.load(path)
     with pytest.raises(ApiError, match="AUTH_TOKEN_EXPIRED"):
         await verifier_of(keys).verify(keys.mint(a_user(), "f", -1))
 
 
-def test_a_key_file_is_made_once_and_for_its_owner_only(path: Path) -> None:
+def test_key_file_is_created_once_and_private(path: Path) -> None:
     keys = SigningKeys.load(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert SigningKeys.load(path).jwks() == keys.jwks()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_of_many_starts_at_once_one_makes_the_keys(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_starts_create_one_key_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each finds no file, like replicas that share a volume; in containers they even have the same process id."""
     create = keys_module._create
     with monkeypatch.context() as patch, ThreadPoolExecutor(8) as threads:
@@ -101,7 +101,7 @@ def test_of_many_starts_at_once_one_makes_the_keys(path: Path, monkeypatch: pyte
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_what_a_crash_left_behind_does_not_stop_the_next_start(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftover_of_crash_does_not_stop_next_start(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
 
@@ -115,7 +115,7 @@ def test_what_a_crash_left_behind_does_not_stop_the_next_start(path: Path, monke
     assert SigningKeys.load(path).jwks()["keys"]
 
 
-def test_nothing_private_is_published(path: Path) -> None:
+def test_private_keys_are_not_published(path: Path) -> None:
     SigningKeys.load(path)
     rewrite(path, lambda keys: keys[0].update(note="written by hand", k="c2VjcmV0"))
     (public,) = SigningKeys.load(path).jwks()["keys"]
@@ -160,7 +160,7 @@ RSA = json.loads(RSAAlgorithm.to_jwk(generate_private_key(65537, 2048)))
         json.dumps({"keys": [{**RSA, "kid": "1"}]}).encode(),
     ],
 )
-def test_a_file_that_is_no_key_set_stops_the_start_with_a_sentence(path: Path, content: bytes) -> None:
+def test_invalid_key_file_stops_the_start_with_a_message(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"(?s)^MARQUEE_SIGNING_KEY_FILE can't be used: keys\.json .*\.$"):
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_key_set_stops_the_start_with_a_sentence(path: Path, c
         lambda keys: keys.append({name: value for name, value in keys[0].items() if name != "d"}),
     ],
 )
-def test_a_key_that_can_not_sign_stops_the_start(path: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:
+def test_unusable_key_stops_the_start(path: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:
     SigningKeys.load(path)
     private = json.loads(path.read_text())["keys"][0]["d"]
     rewrite(path, change)
@@ -191,7 +191,7 @@ def test_a_key_that_can_not_sign_stops_the_start(path: Path, change: Callable[[l
     assert private not in str(caught.value)
 
 
-def test_a_file_that_can_not_be_had_stops_the_start(tmp_path: Path) -> None:
+def test_unreadable_key_file_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^MARQUEE_SIGNING_KEY_FILE can't be used"):
         SigningKeys.load(tmp_path)
     (tmp_path / "file").write_text("")
@@ -199,7 +199,7 @@ def test_a_file_that_can_not_be_had_stops_the_start(tmp_path: Path) -> None:
         SigningKeys.load(tmp_path / "file" / "keys.json")
 
 
-def test_a_successor_is_always_the_same_and_needs_the_keys(path: Path, tmp_path: Path) -> None:
+def test_successor_is_deterministic_and_needs_the_keys(path: Path, tmp_path: Path) -> None:
     keys, others = SigningKeys.load(path), SigningKeys.load(tmp_path / "others.json")
     (successor,) = keys.successors("token")
     assert [successor] == SigningKeys.load(path).successors("token")
@@ -235,7 +235,7 @@ class TestRotation:
         now.sec += 1
         assert self.signer(path) == done.kid
 
-    def test_an_old_key_stays_while_any_token_of_its_can_live(self, path: Path, now: SimpleNamespace) -> None:
+    def test_old_key_stays_while_its_tokens_can_live(self, path: Path, now: SimpleNamespace) -> None:
         (first,) = self.kids(path)
         second = rotate(path)
         now.sec = second.signs_from + KEEP_SEC - 1
@@ -248,9 +248,7 @@ class TestRotation:
 
     @given(waits=st.lists(st.integers(0, 2 * KEEP_SEC), max_size=12))
     @settings(suppress_health_check=list(HealthCheck), deadline=None)
-    def test_whenever_keys_are_rotated_every_token_that_lives_is_believed(
-        self, now: SimpleNamespace, waits: list[int]
-    ) -> None:
+    def test_valid_tokens_verify_through_any_rotations(self, now: SimpleNamespace, waits: list[int]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "keys.json"
             SigningKeys.load(path)
@@ -263,7 +261,7 @@ class TestRotation:
                 living = {kid for kid, moment in minted if now.sec - moment < LONGEST_LIFE_SEC}
                 assert living <= set(self.kids(path))
 
-    def test_keys_in_wrong_hands_are_worth_nothing(self, path: Path, now: SimpleNamespace) -> None:
+    def test_compromised_keys_are_removed(self, path: Path, now: SimpleNamespace) -> None:
         (first,) = self.kids(path)
         second = rotate(path).kid
         done = rotate(path, compromised=True)
@@ -271,21 +269,21 @@ class TestRotation:
         assert self.kids(path) == [done.kid] == [self.signer(path)]
         assert done.signs_from == now.sec
 
-    def test_of_two_who_rotate_at_once_both_do(self, path: Path) -> None:
+    def test_concurrent_rotations_both_add_a_key(self, path: Path) -> None:
         SigningKeys.load(path)
         with ThreadPoolExecutor(8) as threads:
             done = list(threads.map(lambda _: rotate(path), range(8)))
         assert set(self.kids(path)) > {each.kid for each in done}
         assert [each.name for each in path.parent.iterdir()] == [path.name]
 
-    def test_who_may_read_the_file_stays_as_it_was(self, path: Path) -> None:
+    def test_rotation_keeps_owner_and_mode(self, path: Path) -> None:
         SigningKeys.load(path)
         path.chmod(0o640)
         rotate(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
     @pytest.mark.parametrize("content", [None, "", "{}", '{"keys": []}'])
-    def test_a_file_that_can_not_be_used_stays_as_it_was(self, path: Path, content: str | None) -> None:
+    def test_unusable_file_is_left_unchanged(self, path: Path, content: str | None) -> None:
         path.parent.mkdir()
         if content is not None:
             path.write_text(content)
@@ -294,14 +292,14 @@ class TestRotation:
         assert content is None or path.read_text() == content
         assert len(list(path.parent.iterdir())) == (content is not None)
 
-    def test_more_keys_than_anybody_needs_are_refused(self, path: Path) -> None:
+    def test_too_many_keys_are_refused(self, path: Path) -> None:
         SigningKeys.load(path)
         for _ in range(MAX_KEYS - 1):
             rotate(path)
         with pytest.raises(SettingsError, match=f"{MAX_KEYS} keys"):
             rotate(path)
 
-    def test_the_command_says_what_it_did(
+    def test_command_prints_new_and_removed_keys(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         SigningKeys.load(path)
@@ -326,16 +324,14 @@ class TestRotation:
         lambda keys: keys.append(dict(keys[0])),
     ],
 )
-def test_keys_that_can_not_be_told_apart_stop_the_start(
-    path: Path, change: Callable[[list[dict[str, Any]]], object]
-) -> None:
+def test_duplicate_key_ids_stop_the_start(path: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:
     SigningKeys.load(path)
     rewrite(path, change)
     with pytest.raises(SettingsError):
         SigningKeys.load(path)
 
 
-def test_every_token_is_one_of_its_kind(path: Path) -> None:
+def test_every_token_is_unique(path: Path) -> None:
     keys = SigningKeys.load(path)
     started = time.time()
     tokens = {keys.mint(a_user(), "f", 900) for _ in range(20)}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import bcrypt
 import pytest
 
-from services.auth.passwords import PasswordHasher
+from services.auth.credentials.passwords import PasswordHasher
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def hasher() -> Iterator[PasswordHasher]:
 
 
 @pytest.mark.parametrize("password", ["correct horse", "비밀번호", " spaces ", "\0nul", "x" * 256, "😀" * 64])
-async def test_a_password_fits_its_own_hash_only(hasher: PasswordHasher, password: str) -> None:
+async def test_password_matches_only_its_own_hash(hasher: PasswordHasher, password: str) -> None:
     kept = await hasher.hash(password)
     assert await hasher.verify(password, kept)
     assert not await hasher.verify(password + "x", kept)
@@ -30,29 +30,29 @@ async def test_a_password_fits_its_own_hash_only(hasher: PasswordHasher, passwor
 
 
 @pytest.mark.parametrize("common", ["x" * 72, "가" * 24, "가" * 200])
-async def test_what_comes_after_72_bytes_counts(hasher: PasswordHasher, common: str) -> None:
+async def test_bytes_after_72_count(hasher: PasswordHasher, common: str) -> None:
     kept = await hasher.hash(common + "a")
     assert not await hasher.verify(common + "b", kept)
     assert not await hasher.verify(common, kept)
 
 
-async def test_what_comes_after_a_nul_counts(hasher: PasswordHasher) -> None:
+async def test_bytes_after_nul_count(hasher: PasswordHasher) -> None:
     assert not await hasher.verify("same\0b", await hasher.hash("same\0a"))
 
 
-async def test_the_keyboard_that_composes_otherwise_types_the_same_password(hasher: PasswordHasher) -> None:
+async def test_decomposed_password_matches(hasher: PasswordHasher) -> None:
     kept = await hasher.hash("비밀번호é")
     assert await hasher.verify(unicodedata.normalize("NFD", "비밀번호é"), kept)
 
 
-async def test_equal_passwords_have_different_hashes_of_the_asked_cost(hasher: PasswordHasher) -> None:
+async def test_hashes_are_salted_and_have_configured_cost(hasher: PasswordHasher) -> None:
     one, two = await hasher.hash("same"), await hasher.hash("same")
     assert one != two
     assert one.startswith("$2b$04$")
     assert len(one) <= 100
 
 
-async def test_without_the_pepper_a_hash_is_worth_nothing(hasher: PasswordHasher) -> None:
+async def test_hash_does_not_match_without_pepper(hasher: PasswordHasher) -> None:
     kept = await hasher.hash("correct horse")
     for pepper in ("", "Pepper"):
         other = PasswordHasher(4, pepper)
@@ -61,9 +61,7 @@ async def test_without_the_pepper_a_hash_is_worth_nothing(hasher: PasswordHasher
 
 
 @pytest.mark.parametrize("password", ["no such account", "anything"])
-async def test_without_an_account_the_same_work_is_done(
-    hasher: PasswordHasher, checked: list[bytes], password: str
-) -> None:
+async def test_unknown_account_takes_same_work(hasher: PasswordHasher, checked: list[bytes], password: str) -> None:
     kept = await hasher.hash("correct horse")
     assert not await hasher.verify(password, kept)
     assert not await hasher.verify(password, None)
@@ -72,7 +70,7 @@ async def test_without_an_account_the_same_work_is_done(
     assert with_account == without == ["2b", "04"]
 
 
-async def test_an_older_hash_takes_as_long_to_refuse(checked: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cheaper_hash_takes_same_work_to_refuse(checked: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     older, newer = PasswordHasher(4, ""), PasswordHasher(7, "")
     kept = {cost: await hasher.hash("right") for cost, hasher in ((4, older), (7, newer))}
     costs: list[int] = []
@@ -96,7 +94,7 @@ async def test_an_older_hash_takes_as_long_to_refuse(checked: list[bytes], monke
     newer.close()
 
 
-async def test_hashing_holds_up_nobody(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hashing_does_not_block_event_loop(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
     go_on = threading.Event()
 

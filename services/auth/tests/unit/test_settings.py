@@ -18,7 +18,7 @@ def loaded(folder: Path, **changes: Any) -> AuthSettings:
     return settings_of(folder, DATABASE | changes)
 
 
-def test_the_prefixed_variables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefixed_variables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARQUEE_REGISTRATION", "closed")
     monkeypatch.setenv("REGISTRATION", "open")
     monkeypatch.setenv("MARQUEE_REDIS_URL", "")
@@ -55,13 +55,13 @@ def test_the_prefixed_variables_are_read(tmp_path: Path, monkeypatch: pytest.Mon
         {"alert_login_failures": 0},
     ],
 )
-def test_a_value_that_makes_no_sense_stops_the_start(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_invalid_value_stops_the_start(tmp_path: Path, changes: dict[str, Any]) -> None:
     (name,) = changes
     with pytest.raises(SettingsError, match=rf"^MARQUEE_{name.upper()} can't be used: [^\n]+\.$"):
         loaded(tmp_path, **changes)
 
 
-def test_the_pepper_may_be_in_a_file(tmp_path: Path) -> None:
+def test_pepper_is_read_from_file(tmp_path: Path) -> None:
     file = tmp_path / "pepper"
     file.write_text("  s3cret \n")
     assert loaded(tmp_path, password_pepper_file=file).pepper() == "s3cret"
@@ -76,7 +76,7 @@ def test_the_pepper_may_be_in_a_file(tmp_path: Path) -> None:
         loaded(tmp_path, password_pepper="x", password_pepper_file=file)
 
 
-def test_an_access_token_ends_before_its_login_is_forgotten(tmp_path: Path) -> None:
+def test_refresh_ttl_is_at_least_access_ttl(tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"^MARQUEE_REFRESH_TTL_SEC can't be used: must not be less than MARQUEE_ACCESS_TTL_SEC\.$"
     ):
@@ -84,7 +84,7 @@ def test_an_access_token_ends_before_its_login_is_forgotten(tmp_path: Path) -> N
     assert loaded(tmp_path, access_ttl_sec=300, refresh_ttl_sec=300).refresh_ttl_sec == 300
 
 
-def test_secrets_do_not_show(tmp_path: Path) -> None:
+def test_secrets_are_not_printed(tmp_path: Path) -> None:
     text = repr(
         loaded(
             tmp_path,

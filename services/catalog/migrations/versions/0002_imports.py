@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Makes room for addresses."""
+    """Make room for addresses."""
     with op.batch_alter_table("video_files") as files:
         files.alter_column("reference", type_=sa.String(2000), existing_type=sa.String(300), existing_nullable=False)
     op.create_index("ux_video_files_reference", "video_files", ["reference"], unique=True)

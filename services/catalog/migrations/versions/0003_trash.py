@@ -12,6 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the column."""
+    """Add the column."""
     op.add_column("videos", sa.Column("deleted_at", sa.DateTime(timezone=True)))
     op.create_index("ix_videos_deleted_at", "videos", ["deleted_at"])

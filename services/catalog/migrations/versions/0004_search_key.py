@@ -19,7 +19,7 @@ _SPACE_BESIDE_CJK = re.compile(f" (?={_CJK})|(?<={_CJK}) ")
 
 
 def upgrade() -> None:
-    """Adds the column and fills it."""
+    """Add the column and fill it."""
     op.add_column("videos", sa.Column("search_key", sa.Text, nullable=False, server_default=""))
     videos = sa.table("videos", sa.column("id"), sa.column("title"), sa.column("search_key"))
     fill = sa.update(videos).where(videos.c.id == sa.bindparam("video")).values(search_key=sa.bindparam("key"))

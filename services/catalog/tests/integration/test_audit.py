@@ -1,4 +1,4 @@
-"""What administrators do to videos is told to the audit log, in the transaction of the act."""
+"""What administrators do to videos is recorded for the audit log, in the transaction of the act."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from kit.audit import ADMIN_ACTED
 from kit.events.outbox import outbox
 from kit.testing.fakes import as_user
-from services.catalog import changes
+from services.catalog.service import editing
 from services.catalog.tests.support import ADMIN, Catalog
 
 ADDRESS = "192.0.2.7"
@@ -56,7 +56,7 @@ async def test_what_members_do_with_their_own_is_no_act(catalog: Catalog, upload
     assert await recorded(catalog) == []
 
 
-async def test_an_act_that_fails_is_not_told_and_one_that_can_not_be_told_does_not_happen(
+async def test_action_and_audit_event_are_committed_together_or_not_at_all(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video_id = await catalog.ready()
@@ -67,14 +67,14 @@ async def test_an_act_that_fails_is_not_told_and_one_that_can_not_be_told_does_n
             raise ConnectionError
 
         with monkeypatch.context() as broken:
-            broken.setattr(changes, "act_event", fail)
+            broken.setattr(editing, "audit_event", fail)
             assert (await admin.delete(f"/api/videos/{video_id}")).status_code == 500
         assert (await admin.get(f"/api/videos/{video_id}")).status_code == 200
     assert await recorded(catalog) == []
 
 
 async def recorded(catalog: Catalog) -> list[str]:
-    """Actions of all acts in the outbox, told or not."""
+    """Return the actions of all acts in the outbox, published or not."""
     async with catalog.database.read() as session:
         bodies = await session.scalars(select(outbox.c.body).where(outbox.c.type == ADMIN_ACTED))
         return [json.loads(body)["action"] for body in bodies]

@@ -14,7 +14,7 @@ from google.protobuf import json_format
 from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from kit.testing.queries import count_queries
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
@@ -26,19 +26,20 @@ from services.catalog.service import Sweep
 from services.catalog.tests.support import ADMIN, ANN, Catalog
 
 
-async def test_an_upload_is_stored_listed_and_told(catalog: Catalog) -> None:
+async def test_an_upload_is_stored_listed_and_published(catalog: Catalog) -> None:
     response = await catalog.upload({"title": "Night Train", "description": "d", "tags": "a, b"}, b"0123456789")
     assert response.status_code == 201
     video = response.json()
     assert (video["status"], video["title"], video["tags"]) == ("processing", "Night Train", ["a", "b"])
-    assert video["files"] == [{"size": 10, "bitrate": None, "resolution": None}]
+    (file,) = video["files"]
+    assert file == {"id": file["id"], "kind": "source", "size": 10, "bitrate": None, "resolution": None}
     assert (catalog.media / "videos" / video["id"] / "source").read_bytes() == b"0123456789"
-    assert await catalog.told(1) == ["video.uploaded"]
+    assert await catalog.event_types(1) == ["video.uploaded"]
     event = catalog.bus.published[0]
-    told = event.read(video_pb2.VideoUploaded)
-    assert (event.subject, told.video_id, told.size_bytes) == (video["id"], video["id"], 10)
-    assert (catalog.media / told.reference).is_file()
-    assert str(catalog.media) not in json_format.MessageToJson(told)
+    message = event.read(video_pb2.VideoUploaded)
+    assert (event.subject, message.video_id, message.size_bytes) == (video["id"], video["id"], 10)
+    assert (catalog.media / message.reference).is_file()
+    assert str(catalog.media) not in json_format.MessageToJson(message)
     listed = await catalog.get("/api/videos")
     assert [item["id"] for item in listed["items"]] == [video["id"]]
     assert (listed["page"], listed["page_size"], listed["total"]) == (1, 20, 1)
@@ -59,7 +60,7 @@ async def test_facts_and_thumbnail_make_it_ready_in_any_order(catalog: Catalog, 
     video = await catalog.get(f"/api/videos/{video_id}", ANN)
     assert (video["status"], video["duration_sec"], video["width"]) == ("ready", 12.5, 1280)
     assert video["files"][0]["resolution"] == "1280x720"
-    assert await catalog.told(2) == ["video.uploaded", "video.ready"]
+    assert await catalog.event_types(2) == ["video.uploaded", "video.ready"]
     picture = await catalog.http.get(video["thumbnail_url"], headers=ANN)
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
     again = await catalog.http.get(video["thumbnail_url"], headers={**ANN, "If-None-Match": picture.headers["etag"]})
@@ -98,14 +99,14 @@ async def test_a_report_that_comes_twice_counts_once(catalog: Catalog) -> None:
     await asyncio.gather(*(catalog.report_probed(video_id, event) for _ in range(5)))
     assert await catalog.get(f"/api/videos/{video_id}") == once
     assert before["updated_at"] < once["updated_at"]
-    assert await catalog.told(3) == ["video.uploaded", "video.ready", "video.updated"]
+    assert await catalog.event_types(3) == ["video.uploaded", "video.ready", "video.updated"]
 
 
 async def test_both_reports_at_once_make_it_ready_once(catalog: Catalog) -> None:
     video_id = await catalog.uploaded()
     await asyncio.gather(catalog.report_probed(video_id), catalog.report_thumbnail(video_id))
     assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "ready"
-    assert (await catalog.told(2)).count("video.ready") == 1
+    assert (await catalog.event_types(2)).count("video.ready") == 1
 
 
 async def test_what_can_never_play_fails_with_a_reason_and_leaves_nothing(catalog: Catalog) -> None:
@@ -116,7 +117,7 @@ async def test_what_can_never_play_fails_with_a_reason_and_leaves_nothing(catalo
     assert video["failure_reason"] == "This is a text."
     assert video["files"] == []
     assert not (catalog.media / "videos" / video_id).exists()
-    assert await catalog.told(2) == ["video.uploaded", "video.failed"]
+    assert await catalog.event_types(2) == ["video.uploaded", "video.failed"]
     refused = await catalog.http.get(f"/api/videos/{video_id}", headers=ANN)
     assert refused.status_code == 404
 
@@ -128,7 +129,7 @@ async def test_a_failure_that_may_pass_keeps_the_file(catalog: Catalog) -> None:
     response = await catalog.http.post("/api/videos/process", headers=ADMIN)
     assert response.json() == {"requested": 1}
     assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
-    assert (await catalog.told(3))[-1] == "video.process_requested"
+    assert (await catalog.event_types(3))[-1] == "video.process_requested"
 
 
 async def test_reprocesses_one_failed_video_that_kept_its_file(catalog: Catalog) -> None:
@@ -142,8 +143,8 @@ async def test_reprocesses_one_failed_video_that_kept_its_file(catalog: Catalog)
     assert (answer.json()["status"], answer.json()["failure_code"]) == ("processing", None)
     assert (await catalog.http.post(path, headers=ADMIN)).json()["status"] == "processing", "it may be said twice"
     assert (await catalog.get(f"/api/videos/{other}"))["status"] == "failed"
-    told = await catalog.told(5)
-    assert sorted(told) == ["video.failed"] * 2 + ["video.process_requested"] + ["video.uploaded"] * 2
+    types = await catalog.event_types(5)
+    assert sorted(types) == ["video.failed"] * 2 + ["video.process_requested"] + ["video.uploaded"] * 2
 
 
 async def test_refuses_to_reprocess_a_video_without_a_file(catalog: Catalog) -> None:
@@ -209,10 +210,10 @@ async def test_the_list_shows_what_the_rule_allows(catalog: Catalog) -> None:
     ]
     async with catalog.database.read() as session:
         rows: list[Video] = list(await VideoRepository(session).by_ids(videos))
-        for viewer in viewers:
-            visible = VisibleVideoRepository(session, viewer)
+        for principal in viewers:
+            visible = VisibleVideoRepository(session, principal)
             listed, total = await visible.page(query="", sort="title", offset=0, limit=100)
-            assert {video.id for video in listed} == {video.id for video in rows if may_see(viewer, video)}
+            assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
             assert total == len(listed)
 
 
@@ -227,16 +228,16 @@ async def test_other_services_get_the_source(catalog: Catalog, tmp_path: Path) -
     ready, unready = await catalog.ready(title="t"), await catalog.uploaded()
     channel = connect(f"unix:{tmp_path / 'grpc'}")
     stub = CatalogServiceStub(channel)
-    source = await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=ready))
+    source = await call(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=ready))
     assert (source.reference, source.size_bytes, source.video_codec) == (f"videos/{ready}/source", 4, "H.264")
     for video_id, code in ((unready, "CONTENT_NOT_READY"), (new_id(), "CONTENT_NOT_FOUND"), ("x", "CONTENT_NOT_FOUND")):
         with pytest.raises(ApiError) as refused:
-            await ask(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
+            await call(stub.GetSource, catalog_pb2.GetSourceRequest(video_id=video_id))
         assert refused.value.code == code
-    answer = await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[ready, unready, new_id()]))
+    answer = await call(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[ready, unready, new_id()]))
     assert {video.id: video.status for video in answer.videos} == {ready: "ready", unready: "processing"}
     with pytest.raises(ApiError) as too_many:
-        await ask(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[new_id()] * 101))
+        await call(stub.GetVideos, catalog_pb2.GetVideosRequest(ids=[new_id()] * 101))
     assert too_many.value.code == "VALIDATION_FAILED"
     await channel.close()
 
@@ -252,7 +253,7 @@ async def test_a_failed_commit_leaves_no_file(catalog: Catalog, monkeypatch: pyt
     assert not list((catalog.media / "incoming").iterdir())
 
 
-async def test_the_sweep_removes_only_what_nobody_owns(catalog: Catalog) -> None:
+async def test_the_sweep_removes_only_files_without_a_video(catalog: Catalog) -> None:
     kept = await catalog.ready()
     orphan = catalog.media / "videos" / new_id()
     orphan.mkdir()
@@ -282,7 +283,7 @@ async def test_an_upload_needs_no_broker(catalog: Catalog) -> None:
     video_id = await catalog.uploaded()
     assert catalog.bus.published == []
     catalog.bus.available = True
-    assert await catalog.told(1) == ["video.uploaded"]
+    assert await catalog.event_types(1) == ["video.uploaded"]
     assert catalog.bus.published[0].subject == video_id
 
 
@@ -290,4 +291,4 @@ async def test_no_path_of_the_server_leaves_it(catalog: Catalog) -> None:
     video_id = await catalog.ready()
     shown = json.dumps([await catalog.get("/api/videos"), await catalog.get(f"/api/videos/{video_id}")])
     assert str(catalog.media) not in shown
-    assert "source" not in shown
+    assert f"{video_id}/source" not in shown

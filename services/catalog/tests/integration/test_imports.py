@@ -54,7 +54,7 @@ class Running:
         assert field["field"] == "location"
         return str(field["problem"])
 
-    async def told(self, type_: str) -> Event:
+    async def published(self, type_: str) -> Event:
         """The first event of a type, once it has left the outbox."""
         async with asyncio.timeout(60):
             while type_ not in self.bus.types():
@@ -90,7 +90,7 @@ async def catalog(database_url: str, tmp_path: Path, s3_server: S3Server) -> Asy
         broker_url="local:",
         media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
-        auth_address=f"unix:{tmp_path / 'nobody'}",
+        auth_address=f"unix:{tmp_path / 'absent'}",
         import_dir=folder,
         remote_allow="127.0.0.1",
         remote_ports="*",
@@ -115,15 +115,15 @@ async def test_an_address(catalog: Running, origin: Origin, tmp_path: Path) -> N
     assert (video["title"], video["description"], video["tags"]) == ("A film", "Old.", ["noir", "1949"])
     assert (video["status"], video["mime_type"]) == ("processing", "video/mp4")
     assert [file["size"] for file in video["files"]] == [len(FILM)]
-    message = (await catalog.told("video.uploaded")).read(video_pb2.VideoUploaded)
+    message = (await catalog.published("video.uploaded")).read(video_pb2.VideoUploaded)
     assert (message.video_id, message.reference, message.size_bytes) == (
         video["id"],
         origin.url("/films/A%20film.mp4"),
         len(FILM),
     )
-    act = (await catalog.told(ADMIN_ACTED)).read(admin_pb2.AdminActed)
+    act = (await catalog.published(ADMIN_ACTED)).read(admin_pb2.AdminActed)
     assert (act.actor_id, act.action, act.subject_id) == ("root", "video.imported", video["id"])
-    assert json.loads(act.details) == {"title": "A film"}, "where films are is nobody's business"
+    assert json.loads(act.details) == {"title": "A film"}, "where films are is not audited"
     # One byte was asked for, and nothing is kept here.
     assert origin.sent == 1
     assert not (tmp_path / "media" / "videos").exists()
@@ -135,7 +135,7 @@ async def test_a_path(catalog: Running, tmp_path: Path) -> None:
     (catalog.folder / "누아르" / "The_Film (1949).mkv").write_bytes(FILM)
     video = await catalog.imported("누아르/The_Film (1949).mkv", title="제3의 사나이")
     assert video["title"] == "제3의 사나이"
-    uploaded = await catalog.told("video.uploaded")
+    uploaded = await catalog.published("video.uploaded")
     assert uploaded.read(video_pb2.VideoUploaded).reference == "import:누아르/The_Film (1949).mkv"
     assert not (tmp_path / "media" / "videos").exists()
 
@@ -167,7 +167,7 @@ async def test_at_the_same_time_it_is_imported_once(catalog: Running, origin: Or
 async def test_it_is_processed_again_where_it_lies(catalog: Running, origin: Origin) -> None:
     video = await catalog.imported(origin.url("/films/A film.mp4"))
     await catalog.http.post("/api/videos/process", headers=ADMIN)
-    message = (await catalog.told("video.process_requested")).read(video_pb2.VideoProcessRequested)
+    message = (await catalog.published("video.process_requested")).read(video_pb2.VideoProcessRequested)
     assert (message.video_id, message.reference) == (video["id"], origin.url("/films/A%20film.mp4"))
 
 
@@ -205,7 +205,7 @@ async def test_what_fails_for_good_is_left_alone(catalog: Running) -> None:
         "http://user:password@127.0.0.1/a.mp4",
         "http://2130706433/a.mp4",
         "http://[::1/a.mp4",
-        "s3://Nobody/a.mp4",
+        "s3://Absent/a.mp4",
         "http://169.254.169.254/latest/meta-data/",
         "http://10.0.0.1/a.mp4",
         "http://[::ffff:10.0.0.1]/a.mp4",
@@ -231,7 +231,7 @@ async def test_what_is_refused(catalog: Running, location: str, tmp_path: Path) 
         ({"status": 404}, "the origin answers 404"),
         ({"status": 500}, "the origin answers 500"),
         ({"etag": None, "modified": None}, "a change would go unnoticed"),
-        ({"takes_ranges": False, "length_is_told": False}, "does not tell how long"),
+        ({"takes_ranges": False, "sends_length": False}, "does not tell how long"),
         ({"hangs": asyncio.Event()}, "does not answer in time"),
         ({"fields": {"Content-Encoding": "gzip"}}, "compresses"),
     ],

@@ -1,4 +1,4 @@
-"""Nobody without a right sees or restores a video, whatever happens in whatever order.
+"""No user without a right sees or restores a video, whatever happens in whatever order.
 
 Random interleavings of plan changes, sweeps, time, deletions, restorations and moves are played against the real
 repository on SQLite and against a model that is nothing but a few dictionaries. A restoration can be overtaken: between
@@ -19,12 +19,12 @@ from sqlalchemy import delete
 from kit.auth.tokens import Caller
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.catalog.__main__ import MIGRATIONS
-from services.catalog.changes import Changes, Edit
 from services.catalog.domain import Plan
-from services.catalog.models import Video, VideoFile
+from services.catalog.models import Asset, Video
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.service.editing import Edit, VideoEditor
 
 A, B = (f"00000000-0000-7000-8000-00000000000{letter}" for letter in "ab")
 ADMIN = Caller("root", "admin", "active")
@@ -60,10 +60,10 @@ class World:
     meanwhile: Callable[[], None] | None = None
     asked: dict[str, Plan] = field(default_factory=dict)
 
-    async def of(self, corporation_id: str) -> Plan | None:
+    async def get(self, corporation_id: str) -> Plan | None:
         """What auth answers: the row as it is, also where the sweep is yet to come. Then something else happens."""
         if self.auth_is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         answer = self.plans.get(corporation_id)
         self.asked[corporation_id] = answer or Plan(is_paid=False, expires_at=None)
         if self.meanwhile:
@@ -77,7 +77,7 @@ class World:
                 self.plans[corporation_id] = Plan(is_paid=False, expires_at=None)
 
     def seen_by(self, who: Caller) -> set[str]:
-        """What somebody has a right to see."""
+        """Return what a caller has a right to see."""
         return {
             id_
             for id_, film in self.films.items()
@@ -85,7 +85,7 @@ class World:
         }
 
     def trashed_for(self, who: Caller) -> set[str]:
-        """What somebody has a right to see in the trash."""
+        """Return what a caller has a right to see in the trash."""
         return {
             id_
             for id_, film in self.films.items()
@@ -93,7 +93,7 @@ class World:
         }
 
     def may_restore(self, who: Caller, video_id: str) -> bool:
-        """Whether somebody has a right to take a film out of the trash now, as far as auth has told."""
+        """Whether a caller has a right to restore a film now, by the plan that auth last answered."""
         film = self.films[video_id]
         if video_id not in self.trashed_for(who):
             return False
@@ -157,12 +157,12 @@ class Play:
     def __init__(self, database: Database, world: World) -> None:
         self.database = database
         self.world = world
-        self.changes = Changes(database, world, lambda: world.now)
+        self.changes = VideoEditor(database, world, lambda: world.now)
 
     async def stock(self) -> None:
         """Makes the films of the model real."""
         async with self.database.write() as transaction:
-            for table in (VideoFile, Video):
+            for table in (Asset, Video):
                 await transaction.session.execute(delete(table))
             for id_, film in self.world.films.items():
                 VideoRepository(transaction.session).add(_row(id_, film))
@@ -219,13 +219,13 @@ class Play:
         assert home is None or isinstance(home, str)
         film = self.world.films[id_]
         if film.deleted:
-            # Nobody can by the API; a row that somebody repairs by hand must not open a way, either.
+            # The API never makes such a row; one that was repaired by hand must not open a way, either.
             async with self.database.write() as transaction:
-                video = await VideoRepository(transaction.session).locked(id_)
+                video = await VideoRepository(transaction.session).get_locked(id_)
                 assert video is not None
                 video.corporation_id = home
         else:
-            asked = Changes(self.database, _Everybody(), lambda: self.world.now)
+            asked = VideoEditor(self.database, _Everybody(), lambda: self.world.now)
             await asked.edit(id_, Edit(moves=True, corporation_id=home), ADMIN)
         self.world.films[id_] = replace(film, corporation=home)
 
@@ -243,11 +243,11 @@ class Play:
 class _Everybody:
     """An auth in which every corporation exists."""
 
-    async def of(self, corporation_id: str) -> Plan | None:
+    async def get(self, corporation_id: str) -> Plan | None:
         return Plan(is_paid=False, expires_at=None)
 
 
-def test_nobody_without_a_right_sees_or_restores_a_video(tmp_path: Path) -> None:
+def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
     upgrade(MIGRATIONS, url)
     outcomes = {"restored": 0, "refused": 0}
@@ -301,6 +301,6 @@ def _row(id_: str, film: Film) -> Video:
         updated_at=BEGINNING,
         deleted_at=BEGINNING if film.deleted else None,
         version=1,
-        files=[],
+        assets=[],
         artworks=[],
     )

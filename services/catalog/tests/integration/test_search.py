@@ -74,6 +74,7 @@ async def test_titles_of_before_are_found_after_the_upgrade(catalog: Catalog, da
     database = Database(database_url)
     async with database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE videos DROP COLUMN search_key"))
+        await connection.execute(text("ALTER TABLE video_files DROP COLUMN kind"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
         columns = "title, description, tags, status, uploader_id, mime_type, created_at, updated_at, version"
         copy = f"INSERT INTO videos (id, {columns}) SELECT :id, {columns} FROM videos LIMIT 1"  # noqa: S608 - constants

@@ -15,10 +15,10 @@ from services.catalog.domain import (
     UNTITLED,
     Plan,
     clean_text,
-    home_of_upload,
     may_see,
     may_see_in_trash,
     may_upload,
+    owner_of_upload,
     parse_tags,
     refusal_to_restore,
     title_from_file_name,
@@ -43,7 +43,7 @@ class Film:
 
 
 @pytest.mark.parametrize(
-    ("viewer", "film", "seen"),
+    ("principal", "film", "seen"),
     [
         (Person("ann"), Film(), True),
         (Person("ann"), Film(status="processing"), False),
@@ -60,12 +60,12 @@ class Film:
         (Person("root", is_admin=True), Film(deleted_at=NOW), False),
     ],
 )
-def test_who_may_see_what(viewer: Person, film: Film, seen: bool) -> None:
-    assert may_see(viewer, film) is seen
+def test_who_may_see_what(principal: Person, film: Film, seen: bool) -> None:
+    assert may_see(principal, film) is seen
 
 
 @pytest.mark.parametrize(
-    ("viewer", "film", "seen"),
+    ("principal", "film", "seen"),
     [
         (Person("root", is_admin=True), Film(deleted_at=NOW, corporation_id="acme"), True),
         (Person("uploader"), Film(deleted_at=NOW), True),
@@ -76,8 +76,8 @@ def test_who_may_see_what(viewer: Person, film: Film, seen: bool) -> None:
         (Person("root", is_admin=True), Film(), False),
     ],
 )
-def test_who_sees_what_in_the_trash(viewer: Person, film: Film, seen: bool) -> None:
-    assert may_see_in_trash(viewer, film) is seen
+def test_who_sees_what_in_the_trash(principal: Person, film: Film, seen: bool) -> None:
+    assert may_see_in_trash(principal, film) is seen
 
 
 PAID = Plan(is_paid=True, expires_at=None)
@@ -86,7 +86,7 @@ OWN = Film(deleted_at=NOW, corporation_id="acme")
 
 
 @pytest.mark.parametrize(
-    ("viewer", "film", "plan", "refusal"),
+    ("principal", "film", "plan", "refusal"),
     [
         (OWNER, OWN, PAID, None),
         (OWNER, OWN, Plan(is_paid=True, expires_at=NOW + timedelta(seconds=1)), None),
@@ -102,12 +102,12 @@ OWN = Film(deleted_at=NOW, corporation_id="acme")
         (Person("root", is_admin=True), Film(), NO_PLAN, "CONTENT_NOT_FOUND"),
     ],
 )
-def test_who_may_restore_what(viewer: Person, film: Film, plan: Plan, refusal: str | None) -> None:
-    assert refusal_to_restore(viewer, film, plan, NOW) == refusal
+def test_who_may_restore_what(principal: Person, film: Film, plan: Plan, refusal: str | None) -> None:
+    assert refusal_to_restore(principal, film, plan, NOW) == refusal
 
 
 @pytest.mark.parametrize(
-    ("viewer", "wanted", "home"),
+    ("principal", "wanted", "home"),
     [
         (Person("ann"), None, None),
         (OWNER, None, "acme"),
@@ -116,14 +116,14 @@ def test_who_may_restore_what(viewer: Person, film: Film, plan: Plan, refusal: s
         (Person("root", is_admin=True), "acme", "acme"),
     ],
 )
-def test_whose_an_upload_is(viewer: Person, wanted: str | None, home: str | None) -> None:
-    assert home_of_upload(viewer, wanted) == home
+def test_whose_an_upload_is(principal: Person, wanted: str | None, home: str | None) -> None:
+    assert owner_of_upload(principal, wanted) == home
 
 
-@pytest.mark.parametrize("viewer", [Person("ann"), Person("ann", corporation_id="other")])
-def test_members_upload_for_nobody_else(viewer: Person) -> None:
+@pytest.mark.parametrize("principal", [Person("ann"), Person("ann", corporation_id="other")])
+def test_members_upload_for_no_other_corporation(principal: Person) -> None:
     with pytest.raises(PermissionError):
-        home_of_upload(viewer, "acme")
+        owner_of_upload(principal, "acme")
 
 
 def test_who_may_upload() -> None:

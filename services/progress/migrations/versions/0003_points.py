@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Makes the tables."""
+    """Create the tables."""
     moment = sa.DateTime(timezone=True)
     op.create_table(
         "viewers",

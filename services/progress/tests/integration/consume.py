@@ -41,5 +41,5 @@ async def consume(database_url: str, events: list[Event]) -> None:
 
 if __name__ == "__main__":
     lines = Path(sys.argv[2]).read_text().splitlines()
-    told = [json.loads(line) for line in lines]
-    asyncio.run(consume(sys.argv[1], [Event(**{**each, "body": each["body"].encode()}) for each in told]))
+    events = [json.loads(line) for line in lines]
+    asyncio.run(consume(sys.argv[1], [Event(**{**each, "body": each["body"].encode()}) for each in events]))

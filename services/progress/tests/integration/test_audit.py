@@ -1,4 +1,4 @@
-"""Points that administrators adjust are told to the audit log, in the transaction of the ledger."""
+"""Adjustments of points are sent to the audit log, in the transaction of the ledger."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kit.events.outbox import outbox
 from kit.testing.servers import PostgresServer
 from services.progress.__main__ import MIGRATIONS
 from services.progress.service import Points
-from services.progress.tests.fakes import ADMIN, MEMBER, FakePeople
+from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts
 
 
 class DatabaseContract:
     """What must hold on any database."""
 
-    async def test_an_adjustment_is_told_and_one_that_is_refused_is_not(self, database: Database) -> None:
-        points = Points(database, FakePeople(ann=MEMBER.user_id), per_view=10)
+    async def test_only_accepted_adjustment_is_audited(self, database: Database) -> None:
+        points = Points(database, FakeAccounts(ann=MEMBER.user_id), per_view=10)
         await points.adjust(MEMBER.user_id, 7, "a prize", by=ADMIN.user_id, address="192.0.2.7")
         with pytest.raises(ApiError):
             await points.adjust(MEMBER.user_id, -8, "too much", by=ADMIN.user_id, address="192.0.2.7")

@@ -31,7 +31,7 @@ from services.progress.consumers import subscribe
 from services.progress.domain import Report, ViewFilter
 from services.progress.models import PointEntry, View, Viewer
 from services.progress.service import Points, Recorder, ViewLog, Views
-from services.progress.tests.fakes import ADMIN, MEMBER, FakeCatalog, FakePeople, a_view_log, make_video
+from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts, FakeCatalog, a_view_log, make_video
 
 SESSIONS = 100
 LIVES = 3
@@ -50,30 +50,30 @@ def began(user_id: str, video_id: str, moment: datetime = NOW, session_id: str |
 
 def ended(start: Event, seconds: float, bytes_sent: int) -> Event:
     """The same session's end."""
-    told = start.read(stream_pb2.StreamStarted)
+    started = start.read(stream_pb2.StreamStarted)
     message = stream_pb2.StreamStopped(
-        session_id=told.session_id, user_id=told.user_id, video_id=told.video_id, source=told.source,
+        session_id=started.session_id, user_id=started.user_id, video_id=started.video_id, source=started.source,
         duration_seconds=seconds, bytes_transferred=bytes_sent, reason="ended",
     )  # fmt: skip
-    message.timestamp.FromDatetime(told.timestamp.ToDatetime(UTC) + timedelta(seconds=seconds))
+    message.timestamp.FromDatetime(started.timestamp.ToDatetime(UTC) + timedelta(seconds=seconds))
     return event_of("stream.stopped", message)
 
 
-class Stage:
+class ServiceHarness:
     """Progress without its neighbours, and the means to look at what it has written."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.bus = FakeBus()
-        self.people = FakePeople(ann=MEMBER.user_id)
+        self.accounts = FakeAccounts(ann=MEMBER.user_id)
         self.catalog = FakeCatalog()
-        self.points = Points(database, self.people, per_view=10)
+        self.points = Points(database, self.accounts, per_view=10)
         self.views = Views(database)
-        self.log = ViewLog(database, self.points, self.views, self.catalog, self.people)
+        self.log = ViewLog(database, self.points, self.views, self.catalog, self.accounts)
         subscribe(self.bus, database, self.log)
 
     async def ledger(self, user_id: str = MEMBER.user_id) -> tuple[int, list[PointEntry]]:
-        """Somebody's balance and lines, oldest first."""
+        """Return a user's balance and lines, oldest first."""
         ledger = await self.points.ledger(user_id, offset=0, limit=100)
         assert ledger.total == len(ledger.entries)
         return ledger.balance, list(ledger.entries)[::-1]
@@ -82,8 +82,8 @@ class Stage:
         """The view log."""
         return [line.view for line in (await self.log.page(wanted, offset=0, limit=100))[0]]
 
-    async def told(self, message: type[Message]) -> list[Message]:
-        """What was told of points."""
+    async def recorded_events(self, message: type[Message]) -> list[Message]:
+        """Return the recorded events of points."""
         async with self.database.read() as session:
             rows = await session.execute(select(outbox).where(outbox.c.type == "points.granted").order_by(outbox.c.id))
             return [
@@ -92,85 +92,87 @@ class Stage:
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
-    return Stage(database)
+def harness(database: Database) -> ServiceHarness:
+    return ServiceHarness(database)
 
 
 class DatabaseContract:
     """What must hold on any database."""
 
-    async def test_a_first_view_earns_points_and_a_second_does_not(self, stage: Stage) -> None:
+    async def test_only_first_view_earns_points(self, harness: ServiceHarness) -> None:
         first, second = new_id(), new_id()
         for video_id in (first, first, second, first):
-            await stage.bus.deliver(began(MEMBER.user_id, video_id))
-        balance, entries = await stage.ledger()
+            await harness.bus.deliver(began(MEMBER.user_id, video_id))
+        balance, entries = await harness.ledger()
         assert balance == 20
         assert [(each.number, each.points, each.balance, each.video_id) for each in entries] == [
             (1, 10, 10, first),
             (2, 10, 20, second),
         ]
-        assert len(await stage.logged()) == 4
-        told = await stage.told(points_pb2.PointsGranted)
-        assert told == [
+        assert len(await harness.logged()) == 4
+        events = await harness.recorded_events(points_pb2.PointsGranted)
+        assert events == [
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=10, video_id=first),
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=20, video_id=second),
         ]
-        assert await stage.points.contradictions() == []
+        assert await harness.points.contradictions() == []
 
-    async def test_first_views_at_once_earn_once(self, stage: Stage) -> None:
+    async def test_concurrent_first_views_earn_once(self, harness: ServiceHarness) -> None:
         video_id = new_id()
         events = [began(MEMBER.user_id, video_id) for _ in range(SESSIONS)] * 3
         Random(3).shuffle(events)
-        await asyncio.gather(*(stage.bus.deliver(event) for event in events))
-        balance, entries = await stage.ledger()
+        await asyncio.gather(*(harness.bus.deliver(event) for event in events))
+        balance, entries = await harness.ledger()
         assert (balance, len(entries)) == (10, 1)
-        assert (await stage.log.page(EVERYTHING, offset=0, limit=1))[1] == SESSIONS
-        assert len(await stage.told(points_pb2.PointsGranted)) == 1
+        assert (await harness.log.page(EVERYTHING, offset=0, limit=1))[1] == SESSIONS
+        assert len(await harness.recorded_events(points_pb2.PointsGranted)) == 1
 
-    async def test_first_views_of_many_by_many_at_once(self, stage: Stage) -> None:
+    async def test_concurrent_first_views_of_many_viewers_earn_once_each(self, harness: ServiceHarness) -> None:
         users, videos = [new_id() for _ in range(5)], [new_id() for _ in range(5)]
         events = [began(user, video) for user in users for video in videos] * 3
         Random(5).shuffle(events)
-        await asyncio.gather(*(stage.bus.deliver(event) for event in events))
+        await asyncio.gather(*(harness.bus.deliver(event) for event in events))
         for user in users:
-            assert (await stage.ledger(user))[0] == 50
-        assert await stage.points.contradictions() == []
+            assert (await harness.ledger(user))[0] == 50
+        assert await harness.points.contradictions() == []
 
-    async def test_killed_consumers_give_points_once(self, stage: Stage, database_url: str, tmp_path: Path) -> None:
-        """100 sessions, each told three times over by each of two processes that are killed again and again."""
+    async def test_killed_consumers_grant_points_once(
+        self, harness: ServiceHarness, database_url: str, tmp_path: Path
+    ) -> None:
+        """100 sessions, each delivered three times by each of two processes that are killed repeatedly."""
         video_id = new_id()
         events = [began(MEMBER.user_id, video_id, datetime.now(UTC)) for _ in range(SESSIONS)]
         file = tmp_path / "events"
         file.write_text("\n".join(json.dumps(_plain(event)) for event in events))
         await asyncio.gather(*(asyncio.to_thread(_consume, database_url, file, Random(seed)) for seed in range(2)))
-        balance, entries = await stage.ledger()
+        balance, entries = await harness.ledger()
         assert (balance, len(entries)) == (10, 1)
-        assert (await stage.log.page(EVERYTHING, offset=0, limit=1))[1] == SESSIONS
-        assert await stage.views.of([video_id], 7) == {video_id: SESSIONS}
-        assert len(await stage.told(points_pb2.PointsGranted)) == 1
-        assert await stage.points.contradictions() == []
+        assert (await harness.log.page(EVERYTHING, offset=0, limit=1))[1] == SESSIONS
+        assert await harness.views.by_videos([video_id], 7) == {video_id: SESSIONS}
+        assert len(await harness.recorded_events(points_pb2.PointsGranted)) == 1
+        assert await harness.points.contradictions() == []
 
-    async def test_a_session_is_one_line_in_whatever_order_it_is_told(self, stage: Stage) -> None:
+    async def test_session_is_one_line_in_any_order_of_events(self, harness: ServiceHarness) -> None:
         for order in permutations(range(2)):
             session_id, user_id = new_id(), new_id()
             start = began(user_id, new_id(), session_id=session_id)
             events = [start, ended(start, 90.5, 2**40)]
             for index in order:
-                await stage.bus.deliver(events[index])
-            (view,) = await stage.logged(ViewFilter(user_id=user_id))
+                await harness.bus.deliver(events[index])
+            (view,) = await harness.logged(ViewFilter(user_id=user_id))
             assert (view.session_id, view.source, view.started_at) == (session_id, "nas", NOW)
             assert (view.stopped_at, view.seconds, view.bytes) == (NOW + timedelta(seconds=90.5), 90.5, 2**40)
-            assert (await stage.ledger(user_id))[0] == 10
+            assert (await harness.ledger(user_id))[0] == 10
 
-    async def test_an_end_alone_says_when_it_began_and_earns_nothing_yet(self, stage: Stage) -> None:
-        await stage.bus.deliver(ended(began(MEMBER.user_id, new_id()), 60.0, 1))
-        (view,) = await stage.logged()
+    async def test_end_alone_sets_start_and_earns_nothing(self, harness: ServiceHarness) -> None:
+        await harness.bus.deliver(ended(began(MEMBER.user_id, new_id()), 60.0, 1))
+        (view,) = await harness.logged()
         assert view.started_at == NOW
-        assert await stage.ledger() == (0, [])
-        assert await stage.points.contradictions() == []
+        assert await harness.ledger() == (0, [])
+        assert await harness.points.contradictions() == []
 
-    async def test_a_view_that_could_not_be_written_earns_nothing_until_it_is_told_again(
-        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    async def test_failed_view_earns_points_at_redelivery(
+        self, harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         event = began(MEMBER.user_id, new_id())
 
@@ -180,13 +182,13 @@ class DatabaseContract:
         with monkeypatch.context() as broken:
             broken.setattr(Views, "count", fail)
             with pytest.raises(ConnectionError):
-                await stage.bus.deliver(event)
-        assert (await stage.ledger(), await stage.logged()) == ((0, []), [])
-        await stage.bus.deliver(event)
-        assert (await stage.ledger())[0] == 10
+                await harness.bus.deliver(event)
+        assert (await harness.ledger(), await harness.logged()) == ((0, []), [])
+        await harness.bus.deliver(event)
+        assert (await harness.ledger())[0] == 10
 
-    async def test_the_table_itself_takes_a_first_view_once(self, stage: Stage, database: Database) -> None:
-        await stage.bus.deliver(began(MEMBER.user_id, video_id := new_id()))
+    async def test_table_refuses_second_line_of_a_view(self, harness: ServiceHarness, database: Database) -> None:
+        await harness.bus.deliver(began(MEMBER.user_id, video_id := new_id()))
         line = {"user_id": MEMBER.user_id, "points": 10, "balance": 20, "created_at": NOW}
         with pytest.raises(IntegrityError):
             async with database.write() as transaction:
@@ -197,69 +199,69 @@ class DatabaseContract:
             async with database.write() as transaction:
                 await transaction.session.execute(insert(PointEntry).values({**line, "number": 2, "reason": "gift"}))
 
-    async def test_no_points_a_view_leave_a_line_and_tell_nobody(self, database: Database) -> None:
+    async def test_zero_points_add_line_without_event(self, database: Database) -> None:
         bus = FakeBus()
         subscribe(bus, database, a_view_log(database, per_view=0))
         await bus.deliver(began(MEMBER.user_id, new_id()))
-        stage = Stage(database)
-        assert (await stage.ledger())[0] == 0
-        assert await stage.told(points_pb2.PointsGranted) == []
-        assert await stage.points.contradictions() == []
+        harness = ServiceHarness(database)
+        assert (await harness.ledger())[0] == 0
+        assert await harness.recorded_events(points_pb2.PointsGranted) == []
+        assert await harness.points.contradictions() == []
 
-    async def test_adjustments_add_up_with_views(self, stage: Stage) -> None:
-        await stage.bus.deliver(began(MEMBER.user_id, new_id()))
-        await stage.points.adjust(MEMBER.user_id, 5, "a prize", by=ADMIN.user_id)
-        await stage.points.adjust(MEMBER.user_id, -15, "a mistake", by=ADMIN.user_id)
-        balance, entries = await stage.ledger()
+    async def test_balance_sums_views_and_adjustments(self, harness: ServiceHarness) -> None:
+        await harness.bus.deliver(began(MEMBER.user_id, new_id()))
+        await harness.points.adjust(MEMBER.user_id, 5, "a prize", by=ADMIN.user_id)
+        await harness.points.adjust(MEMBER.user_id, -15, "a mistake", by=ADMIN.user_id)
+        balance, entries = await harness.ledger()
         assert balance == 0
         assert [(each.points, each.balance, each.reason, each.adjusted_by) for each in entries] == [
             (10, 10, None, None),
             (5, 15, "a prize", ADMIN.user_id),
             (-15, 0, "a mistake", ADMIN.user_id),
         ]
-        assert len(await stage.told(points_pb2.PointsGranted)) == 3
+        assert len(await harness.recorded_events(points_pb2.PointsGranted)) == 3
 
-    async def test_many_who_take_away_at_once_never_leave_less_than_nothing(self, stage: Stage) -> None:
-        await stage.points.adjust(MEMBER.user_id, 50, "a start", by=ADMIN.user_id)
+    async def test_concurrent_adjustments_never_go_below_zero(self, harness: ServiceHarness) -> None:
+        await harness.points.adjust(MEMBER.user_id, 50, "a start", by=ADMIN.user_id)
         taken = await asyncio.gather(
-            *(stage.points.adjust(MEMBER.user_id, -20, "a fee", by=ADMIN.user_id) for _ in range(10)),
+            *(harness.points.adjust(MEMBER.user_id, -20, "a fee", by=ADMIN.user_id) for _ in range(10)),
             return_exceptions=True,
         )
         refused = [each for each in taken if isinstance(each, ApiError)]
         assert ([each.code for each in refused], len(taken)) == (["VALIDATION_FAILED"] * 8, 10)
-        assert (await stage.ledger())[0] == 10
-        assert await stage.points.contradictions() == []
+        assert (await harness.ledger())[0] == 10
+        assert await harness.points.contradictions() == []
 
-    async def test_nobody_can_be_given_points_who_has_no_account(self, stage: Stage) -> None:
+    async def test_adjustment_of_unknown_user_is_refused(self, harness: ServiceHarness) -> None:
         with pytest.raises(ApiError) as refused:
-            await stage.points.adjust(new_id(), 5, "who?", by=ADMIN.user_id)
+            await harness.points.adjust(new_id(), 5, "who?", by=ADMIN.user_id)
         assert refused.value.code == "CONTENT_NOT_FOUND"
-        stage.people.is_away = True
+        harness.accounts.is_away = True
         with pytest.raises(ApiError) as refused:
-            await stage.points.adjust(MEMBER.user_id, 5, "who?", by=ADMIN.user_id)
+            await harness.points.adjust(MEMBER.user_id, 5, "who?", by=ADMIN.user_id)
         assert refused.value.code == "SERVICE_UNAVAILABLE"
-        assert (await stage.ledger())[0] == 0
+        assert (await harness.ledger())[0] == 0
 
     @pytest.mark.parametrize(
         "damage", [{"points": 11}, {"balance": 11}, {"number": 3}, {"video_id": new_id()}], ids=lambda each: str(*each)
     )
-    async def test_a_ledger_that_was_tampered_with_is_found(
-        self, stage: Stage, database: Database, damage: dict[str, object]
+    async def test_tampered_ledger_is_reported(
+        self, harness: ServiceHarness, database: Database, damage: dict[str, object]
     ) -> None:
-        await stage.bus.deliver(began(MEMBER.user_id, new_id()))
+        await harness.bus.deliver(began(MEMBER.user_id, new_id()))
         async with database.write() as transaction:
             await transaction.session.execute(update(PointEntry).values(damage))
-        (found,) = await stage.points.contradictions()
+        (found,) = await harness.points.contradictions()
         assert found.startswith(MEMBER.user_id)
 
-    async def test_filters_of_the_view_log(self, stage: Stage) -> None:
+    async def test_view_log_filters(self, harness: ServiceHarness) -> None:
         other, film = new_id(), new_id()
         for later, user_id in enumerate((MEMBER.user_id, other, MEMBER.user_id)):
-            await stage.bus.deliver(began(user_id, film, NOW + timedelta(hours=later)))
-        await stage.bus.deliver(began(other, new_id(), NOW))
+            await harness.bus.deliver(began(user_id, film, NOW + timedelta(hours=later)))
+        await harness.bus.deliver(began(other, new_id(), NOW))
 
         async def hours(**wanted: object) -> list[float]:
-            found = await stage.logged(ViewFilter(**wanted))  # type: ignore[arg-type]
+            found = await harness.logged(ViewFilter(**wanted))  # type: ignore[arg-type]
             return [(view.started_at - NOW) / timedelta(hours=1) for view in found]
 
         assert await hours() == [2, 1, 0, 0]
@@ -269,54 +271,54 @@ class DatabaseContract:
         assert await hours(begin=NOW + timedelta(hours=1)) == [2, 1]
         assert await hours(begin=NOW, end=NOW + timedelta(hours=1)) == [0, 0]
 
-    async def test_a_long_log_is_read_in_pieces_without_gaps(self, stage: Stage) -> None:
+    async def test_long_log_is_read_in_batches_without_gaps(self, harness: ServiceHarness) -> None:
         # Many of one moment: the session's id tells them apart.
         users = [new_id() for _ in range(3)]
         events = [began(users[n % 3], new_id(), NOW + timedelta(seconds=n // 50)) for n in range(250)]
-        await asyncio.gather(*(stage.bus.deliver(event) for event in events))
-        read = [line.view.session_id async for lines in stage.log.all(EVERYTHING) for line in lines]
+        await asyncio.gather(*(harness.bus.deliver(event) for event in events))
+        read = [line.view.session_id async for lines in harness.log.all(EVERYTHING) for line in lines]
         assert sorted(read) == sorted(event.read(stream_pb2.StreamStarted).session_id for event in events)
         assert len(set(read)) == 250
 
-    async def test_names_come_from_those_who_know_them(self, stage: Stage) -> None:
-        video = stage.catalog.add(make_video(title="Night Train"))
-        await stage.bus.deliver(began(MEMBER.user_id, video.id))
-        (line,), _ = await stage.log.page(EVERYTHING, offset=0, limit=1)
+    async def test_titles_and_logins_come_from_catalog_and_auth(self, harness: ServiceHarness) -> None:
+        video = harness.catalog.add(make_video(title="Night Train"))
+        await harness.bus.deliver(began(MEMBER.user_id, video.id))
+        (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == ("ann", "Night Train")
-        stage.people.is_away = stage.catalog.is_away = True
-        (line,), _ = await stage.log.page(EVERYTHING, offset=0, limit=1)
+        harness.accounts.is_away = harness.catalog.is_away = True
+        (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == (None, None)
 
-    async def test_who_was_erased_is_remembered_for_a_month_only(self, stage: Stage, database: Database) -> None:
-        await stage.bus.deliver(event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id)))
+    async def test_erasures_are_removed_after_a_month(self, harness: ServiceHarness, database: Database) -> None:
+        await harness.bus.deliver(event_of("user.deleted", user_pb2.UserDeleted(user_id=MEMBER.user_id)))
         for age, left in ((29, 1), (31, 0)):
             async with database.write() as transaction:
                 await transaction.session.execute(update(Viewer).values(erased_at=datetime.now(UTC) - timedelta(age)))
-            await stage.views.trim()
+            await harness.views.trim()
             async with database.read() as session:
                 assert await session.scalar(select(func.count()).select_from(Viewer)) == left
 
-    async def test_a_purged_video_leaves_what_it_earned(self, stage: Stage, database: Database) -> None:
-        video, other = (stage.catalog.add(make_video()) for _ in range(2))
-        recorder = Recorder(database, stage.catalog)
+    async def test_purged_video_keeps_log_and_points(self, harness: ServiceHarness, database: Database) -> None:
+        video, other = (harness.catalog.add(make_video()) for _ in range(2))
+        recorder = Recorder(database, harness.catalog)
         for each in (video, other):
-            await stage.bus.deliver(began(MEMBER.user_id, each.id, datetime.now(UTC)))
-            await recorder.take(MEMBER, each.id, Report(1.0, 100.0))
-        await stage.bus.deliver(event_of("video.purged", video_pb2.VideoPurged(video_id=video.id)))
-        assert await stage.views.of([video.id, other.id], 1) == {other.id: 1}
-        assert await recorder.take(MEMBER, other.id, None) is not None
-        assert await recorder.take(MEMBER, video.id, None) is None
-        assert (await stage.ledger())[0] == 20
-        assert len(await stage.logged()) == 2
+            await harness.bus.deliver(began(MEMBER.user_id, each.id, datetime.now(UTC)))
+            await recorder.record(MEMBER, each.id, Report(1.0, 100.0))
+        await harness.bus.deliver(event_of("video.purged", video_pb2.VideoPurged(video_id=video.id)))
+        assert await harness.views.by_videos([video.id, other.id], 1) == {other.id: 1}
+        assert await recorder.record(MEMBER, other.id, None) is not None
+        assert await recorder.record(MEMBER, video.id, None) is None
+        assert (await harness.ledger())[0] == 20
+        assert len(await harness.logged()) == 2
 
-    async def test_pages_are_read_from_an_index(self, database: Database) -> None:
+    async def test_pages_use_an_index(self, database: Database) -> None:
         raise NotImplementedError
 
 
 class TestSqlite(DatabaseContract):
     """A file."""
 
-    async def test_pages_are_read_from_an_index(self, database: Database) -> None:
+    async def test_pages_use_an_index(self, database: Database) -> None:
         assert all("USING INDEX" in plan and "TEMP B-TREE" not in plan for plan in await self.plans(database))
 
     @staticmethod
@@ -334,7 +336,7 @@ class TestPostgres(DatabaseContract):
         upgrade(MIGRATIONS, url)
         return url
 
-    async def test_pages_are_read_from_an_index(self, database: Database) -> None:
+    async def test_pages_use_an_index(self, database: Database) -> None:
         async with database.read() as session:
             # An empty table is cheapest to read from end to end.
             for setting in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):

@@ -63,7 +63,7 @@ def test_percent_is_the_exact_floor(position: float, duration: float) -> None:
 
 
 @pytest.mark.parametrize("whole", range(101))
-def test_whole_percents_are_themselves(whole: int) -> None:
+def test_whole_percents_are_exact(whole: int) -> None:
     assert percent(float(whole), 100.0) == whole
 
 
@@ -86,7 +86,7 @@ def test_completed_is_95_percent(position: float, duration: float) -> None:
 
 
 @pytest.mark.parametrize(("position", "completed"), [(94.999, False), (95.0, True), (100.0, True), (250.0, True)])
-def test_where_completed_begins(position: float, completed: bool) -> None:
+def test_completed_threshold_is_exact(position: float, completed: bool) -> None:
     assert begin(Report(position, 100.0), 0.0, NOW).completed is completed
 
 
@@ -105,7 +105,7 @@ def test_the_newest_session_wins_in_any_order(began: list[int], random: Random) 
 
 
 @given(st.lists(reports, min_size=1, max_size=8), v7_ids | st.just("tab-1"), st.integers(0, 9))
-def test_the_same_numbered_report_counts_once(before: list[Report], session_id: str, seq: int) -> None:
+def test_repeated_sequence_number_counts_once(before: list[Report], session_id: str, seq: int) -> None:
     report = Report(1.0, 10.0, session_id, seq)
     known = play([*before, report])[-1]
     assert advance(known, report, NOW) is None or known.session_id != session_id
@@ -125,13 +125,13 @@ def test_without_a_session_the_last_report_wins(before: list[Report], position: 
 
 
 @given(st.lists(reports, min_size=2, max_size=12))
-def test_the_newest_session_never_gets_older(reports_: list[Report]) -> None:
+def test_newest_session_start_never_decreases(reports_: list[Report]) -> None:
     starts = [state.session_started_at or datetime.min.replace(tzinfo=UTC) for state in play(reports_)]
     assert starts == sorted(starts)
 
 
 @given(st.lists(reports, min_size=2, max_size=12))
-def test_numbers_never_fall_within_a_session(reports_: list[Report]) -> None:
+def test_sequence_numbers_never_decrease_within_a_session(reports_: list[Report]) -> None:
     states = play(reports_)
     for earlier, later in pairwise(states):
         if earlier.session_id == later.session_id and earlier.seq is not None:
@@ -139,7 +139,7 @@ def test_numbers_never_fall_within_a_session(reports_: list[Report]) -> None:
             assert later.seq >= earlier.seq
 
 
-def test_a_late_report_of_an_older_session_changes_nothing_even_after_one_without_a_session() -> None:
+def test_older_session_is_ignored_after_report_without_session() -> None:
     new, old = session_at(NOW_MS), session_at(NOW_MS - 60_000)
     known = play([Report(50.0, 100.0, new, 7), Report(20.0, 100.0)])[-1]
     assert advance(known, Report(90.0, 100.0, old, 99), NOW) is None
@@ -154,7 +154,7 @@ def test_two_sessions_of_one_moment_are_not_ordered() -> None:
     assert after.position_sec == 5.0
 
 
-def test_watching_again_makes_it_unfinished() -> None:
+def test_watching_again_clears_completed() -> None:
     states = play([Report(99.0, 100.0), Report(50.0, 100.0)])
     assert [state.completed for state in states] == [True, False]
 
@@ -181,7 +181,7 @@ def test_a_beginning_that_was_never_completed_is_not_completed() -> None:
     assert [state.completed for state in play([Report(50.0, 100.0), Report(1.0, 100.0)])] == [False, False]
 
 
-def test_completed_can_be_said() -> None:
+def test_report_can_set_completed() -> None:
     reports_ = [
         Report(99.0, 100.0, completed=False),
         Report(3.0, completed=True),
@@ -193,24 +193,24 @@ def test_completed_can_be_said() -> None:
     assert states[1].duration_sec == 100.0
 
 
-def test_a_report_without_a_duration_takes_what_stands_in() -> None:
+def test_report_without_duration_uses_default() -> None:
     assert begin(Report(200.0), 100.0, NOW).position_sec == 100.0
     assert begin(Report(200.0), 0.0, NOW).position_sec == 200.0
 
 
 @given(st.text(max_size=64) | st.uuids().map(str))
-def test_any_other_session_id_tells_nothing(session_id: str) -> None:
+def test_other_session_ids_have_no_start(session_id: str) -> None:
     started = session_started_at(session_id, NOW)
     assert started is None or session_id[14] == "7"
 
 
 @given(moments, st.integers(0, 2**62 - 1))
-def test_a_uuid7_tells_when_it_was_made(milliseconds: int, salt: int) -> None:
+def test_uuid7_contains_its_time(milliseconds: int, salt: int) -> None:
     started = session_started_at(session_at(milliseconds, salt), NOW)
     assert started == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
-def test_ids_of_the_platform_tell_when_they_were_made() -> None:
+def test_platform_ids_contain_their_time() -> None:
     now = datetime.now(UTC)
     started = session_started_at(new_id(), now)
     assert started is not None
@@ -218,11 +218,11 @@ def test_ids_of_the_platform_tell_when_they_were_made() -> None:
 
 
 @given(st.integers(NOW_MS + int(MAX_CLOCK_SKEW.total_seconds() * 1000) + 1, 2**48 - 1))
-def test_a_session_from_the_future_tells_nothing(milliseconds: int) -> None:
+def test_session_from_the_future_has_no_start(milliseconds: int) -> None:
     assert session_started_at(session_at(milliseconds), NOW) is None
 
 
-def test_who_may_see_what() -> None:
+def test_visibility_by_role_and_corporation() -> None:
     platform, theirs = make_video(), make_video(corporation_id=COLLEAGUE.corporation_id)
     assert all(may_see(caller, platform) for caller in (MEMBER, COLLEAGUE, ADMIN))
     assert [may_see(caller, theirs) for caller in (MEMBER, COLLEAGUE, ADMIN)] == [False, True, True]

@@ -23,8 +23,8 @@ from services.progress.tests.fakes import (
     ADMIN,
     COLLEAGUE,
     MEMBER,
+    FakeAccounts,
     FakeCatalog,
-    FakePeople,
     make_video,
     now_ms,
     session_at,
@@ -34,10 +34,10 @@ NOT_IDS = ["1", "not-an-id", "00000000-0000-4000-8000-00000000000G", new_id().up
 
 
 @pytest.fixture
-def app(database: Database, catalog: FakeCatalog, people: FakePeople) -> FastAPI:
+def app(database: Database, catalog: FakeCatalog, accounts: FakeAccounts) -> FastAPI:
     """Progress without its neighbours."""
-    points = Points(database, people, per_view=10)
-    view_log = ViewLog(database, points, Views(database), catalog, people)
+    points = Points(database, accounts, per_view=10)
+    view_log = ViewLog(database, points, Views(database), catalog, accounts)
     routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
     return create_app(
         "progress", title="progress", health=Health(), authenticate=HeaderAuthenticator(), routers=routers
@@ -45,7 +45,7 @@ def app(database: Database, catalog: FakeCatalog, people: FakePeople) -> FastAPI
 
 
 class Client:
-    """Calls as somebody."""
+    """Sends requests as a given caller."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -105,7 +105,7 @@ async def test_every_route_needs_credentials(app: FastAPI, http: httpx.AsyncClie
         assert refusal(response) == (401, "AUTH_INVALID_TOKEN"), (method, path)
 
 
-async def test_a_report_is_read_back(call: Client, catalog: FakeCatalog) -> None:
+async def test_report_is_read_back(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
     assert await call.report(video.id, 17.25) == {"success": True, "progress_percent": 17}
     body = (await call("GET", f"/api/progress/{video.id}")).json()
@@ -120,7 +120,7 @@ async def test_a_report_is_read_back(call: Client, catalog: FakeCatalog) -> None
     }
 
 
-async def test_what_was_never_watched_is_empty(call: Client, catalog: FakeCatalog) -> None:
+async def test_never_watched_video_is_204(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
     await call.report(video.id, 17, caller=COLLEAGUE)
     for path in (f"/api/progress/{video.id}", f"/api/users/me/history?video_id={video.id}"):
@@ -154,7 +154,7 @@ async def test_late_reports_are_answered_and_change_nothing(call: Client, catalo
     assert (await call.report(video.id, 0, session_id=new, seq=4))["progress_percent"] == 0
 
 
-async def test_completed_comes_and_goes(call: Client, catalog: FakeCatalog) -> None:
+async def test_completed_is_set_and_cleared(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
     for position, percent, completed in ((95, 95, True), (140, 100, True), (2, 2, True), (50, 50, False)):
         assert (await call.report(video.id, position))["progress_percent"] == percent
@@ -162,7 +162,7 @@ async def test_completed_comes_and_goes(call: Client, catalog: FakeCatalog) -> N
         assert (body["position"], body["completed"]) == (min(position, 100), completed)
 
 
-async def test_a_position_can_be_set(call: Client, catalog: FakeCatalog) -> None:
+async def test_position_can_be_set(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video(duration_sec=50))
     path = f"/api/videos/{video.id}/progress"
     states = []
@@ -210,7 +210,7 @@ async def test_the_first_report_needs_a_video(
     assert (await answer(theirs.id, ADMIN))[0] < 300
 
 
-async def test_later_reports_do_without_catalog(call: Client, catalog: FakeCatalog) -> None:
+async def test_later_reports_work_without_catalog(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
     catalog.is_away = True
     response = await call("PUT", f"/api/progress/{video.id}", {"position": 1, "duration": 2})
@@ -224,7 +224,7 @@ async def test_later_reports_do_without_catalog(call: Client, catalog: FakeCatal
 
 
 @pytest.mark.parametrize("id_", NOT_IDS)
-async def test_what_is_no_id_names_nothing(call: Client, catalog: FakeCatalog, id_: str) -> None:
+async def test_invalid_id_is_not_found(call: Client, catalog: FakeCatalog, id_: str) -> None:
     bodies = {"PUT": {"position": 1, "duration": 2}, "POST": {"position_sec": 1}}
     for method, path in (
         ("PUT", f"/api/progress/{id_}"),
@@ -260,14 +260,14 @@ async def test_what_is_no_id_names_nothing(call: Client, catalog: FakeCatalog, i
         ('{"position": 1, "duration": 2, "sequence": 1}', "sequence"),
     ],
 )
-async def test_malformed_reports_are_named(call: Client, catalog: FakeCatalog, body: str, field: str) -> None:
+async def test_malformed_fields_of_reports_are_named(call: Client, catalog: FakeCatalog, body: str, field: str) -> None:
     video = catalog.add(make_video())
     response = await call("PUT", f"/api/progress/{video.id}", text=body)
     assert refusal(response) == (422, "VALIDATION_FAILED")
     assert [item["field"] for item in response.json()["error"]["details"]["fields"]] == [field]
 
 
-async def test_extreme_reports_are_kept(call: Client, catalog: FakeCatalog) -> None:
+async def test_extreme_values_are_stored(call: Client, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video())
     for position, duration, percent in (
         (MAX_FILM_SEC, MAX_FILM_SEC, 100),
@@ -280,7 +280,7 @@ async def test_extreme_reports_are_kept(call: Client, catalog: FakeCatalog) -> N
         await call("DELETE", "/api/users/me/history")
 
 
-async def test_history_is_newest_first_with_facts_from_one_question(call: Client, catalog: FakeCatalog) -> None:
+async def test_history_is_newest_first_with_one_call_of_catalog(call: Client, catalog: FakeCatalog) -> None:
     videos = [catalog.add(make_video(title=f"Hand {n}")) for n in range(5)]
     for n, video in enumerate(videos):
         await call.report(video.id, n)
@@ -315,13 +315,13 @@ async def test_history_is_newest_first_with_facts_from_one_question(call: Client
     assert one == {**first, "updated_at": one["updated_at"]}
 
 
-async def test_history_survives_its_videos_and_catalog(call: Client, catalog: FakeCatalog) -> None:
+async def test_history_works_without_videos_and_catalog(call: Client, catalog: FakeCatalog) -> None:
     gone, theirs, there = (
         catalog.add(make_video(corporation_id=corporation)) for corporation in ("", COLLEAGUE.corporation_id, "")
     )
     for video in (gone, theirs, there):
         await call.report(video.id, 5, caller=COLLEAGUE)
-    del catalog.known[gone.id]
+    del catalog.by_id[gone.id]
     left = Caller(user_id=COLLEAGUE.user_id, role="member", status="active")
 
     async def titled(caller: Caller) -> list[bool]:
@@ -336,13 +336,13 @@ async def test_history_survives_its_videos_and_catalog(call: Client, catalog: Fa
     assert (one.status_code, one.json()["video"]) == (200, None)
 
 
-async def test_an_empty_history_asks_nobody(call: Client, catalog: FakeCatalog) -> None:
+async def test_empty_history_does_not_call_catalog(call: Client, catalog: FakeCatalog) -> None:
     page = (await call("GET", "/api/users/me/history")).json()
     assert page == {"items": [], "page": 1, "page_size": 20, "total": 0}
     assert catalog.questions == []
 
 
-async def test_history_can_be_forgotten(call: Client, catalog: FakeCatalog) -> None:
+async def test_history_can_be_deleted(call: Client, catalog: FakeCatalog) -> None:
     videos = [catalog.add(make_video()) for _ in range(3)]
     for video in videos:
         await call.report(video.id, 5)

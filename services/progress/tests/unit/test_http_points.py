@@ -19,7 +19,7 @@ from marquee.events.v1 import stream_pb2
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers
 from services.progress.service import History, Points, Recorder, ViewLog, Views
-from services.progress.tests.fakes import ADMIN, MEMBER, FakeCatalog, FakePeople, make_video
+from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts, FakeCatalog, make_video
 
 AS_ADMIN = as_user(ADMIN.user_id, "admin")
 AS_MEMBER = as_user(MEMBER.user_id)
@@ -33,12 +33,12 @@ def bus() -> FakeBus:
 
 @pytest.fixture
 async def http(
-    database: Database, catalog: FakeCatalog, people: FakePeople, bus: FakeBus
+    database: Database, catalog: FakeCatalog, accounts: FakeAccounts, bus: FakeBus
 ) -> AsyncIterator[httpx.AsyncClient]:
-    points = Points(database, people, per_view=10)
-    view_log = ViewLog(database, points, Views(database), catalog, people)
+    points = Points(database, accounts, per_view=10)
+    view_log = ViewLog(database, points, Views(database), catalog, accounts)
     subscribe(bus, database, view_log)
-    people.known[MEMBER.user_id] = "ann"
+    accounts.by_id[MEMBER.user_id] = "ann"
     routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
     app = create_app("progress", title="p", health=Health(), authenticate=HeaderAuthenticator(), routers=routers)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://progress") as client:
@@ -63,12 +63,12 @@ async def test_points_are_paged_newest_first(http: httpx.AsyncClient, bus: FakeB
     assert [(each["number"], each["kind"], each["points"], each["balance"]) for each in first] == [(1, "view", 10, 10)]
 
 
-async def test_who_never_watched_has_nothing(http: httpx.AsyncClient) -> None:
+async def test_viewer_without_views_has_no_points(http: httpx.AsyncClient) -> None:
     body = (await http.get("/api/users/me/points", headers=AS_MEMBER)).json()
     assert (body["balance"], body["items"], body["total"]) == (0, [], 0)
 
 
-async def test_an_adjustment_says_who_and_why(http: httpx.AsyncClient) -> None:
+async def test_adjustment_records_administrator_and_reason(http: httpx.AsyncClient) -> None:
     path = f"/api/admin/points/{MEMBER.user_id}/adjustments"
     made = await http.post(path, json={"points": 7, "reason": " a prize "}, headers=AS_ADMIN)
     assert made.status_code == 201
@@ -96,20 +96,20 @@ async def test_an_adjustment_says_who_and_why(http: httpx.AsyncClient) -> None:
         {"points": 1, "reason": "x", "user_id": "y"},
     ],
 )
-async def test_adjustments_that_make_no_sense_are_refused(http: httpx.AsyncClient, body: dict[str, object]) -> None:
+async def test_invalid_adjustments_are_refused(http: httpx.AsyncClient, body: dict[str, object]) -> None:
     refused = await http.post(f"/api/admin/points/{MEMBER.user_id}/adjustments", json=body, headers=AS_ADMIN)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_FAILED")
     assert (await http.get("/api/users/me/points", headers=AS_MEMBER)).json()["total"] == 0
 
 
 @pytest.mark.parametrize("user_id", ["x", new_id()])
-async def test_nobody_else_is_adjusted(http: httpx.AsyncClient, user_id: str) -> None:
+async def test_unknown_user_is_not_adjusted(http: httpx.AsyncClient, user_id: str) -> None:
     body = {"points": 1, "reason": "x"}
     refused = await http.post(f"/api/admin/points/{user_id}/adjustments", json=body, headers=AS_ADMIN)
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, "CONTENT_NOT_FOUND")
 
 
-async def test_what_is_for_administrators_is_for_them_alone(http: httpx.AsyncClient) -> None:
+async def test_members_are_refused_admin_routes(http: httpx.AsyncClient) -> None:
     ledger = f"/api/admin/points/{MEMBER.user_id}"
     for method, path in (("GET", "/api/admin/views"), ("GET", ledger), ("POST", f"{ledger}/adjustments")):
         refused = await http.request(method, path, json={"points": 1, "reason": "x"}, headers=AS_MEMBER)
@@ -130,20 +130,20 @@ async def test_the_view_log_is_filtered_and_paged(http: httpx.AsyncClient, bus: 
         return int((await http.get(f"/api/admin/views?{query}", headers=AS_ADMIN)).json()["total"])
 
     assert await total(f"user_id={MEMBER.user_id}") == 1
-    assert await total("user_id=nobody") == 0
+    assert await total("user_id=unknown") == 0
     assert await total("from=2026-03-01T12:00:00Z") == 2
     assert await total("to=2026-03-01T12:00:00Z") == 0
     assert await total("from=2026-03-01T21:00:00%2B09:00&to=2026-03-01T21:00:01%2B09:00") == 2
 
 
 @pytest.mark.parametrize("query", ["from=yesterday", "to=2026-03-01T12:00:00", "format=xls", "page=0"])
-async def test_filters_that_make_no_sense_are_refused(http: httpx.AsyncClient, query: str) -> None:
+async def test_invalid_filters_are_refused(http: httpx.AsyncClient, query: str) -> None:
     refused = await http.get(f"/api/admin/views?{query}", headers=AS_ADMIN)
     assert refused.status_code == 422
     assert refused.json()["error"]["details"]["fields"][0]["field"] == query.partition("=")[0]
 
 
-async def test_the_whole_log_can_be_had_as_a_table(http: httpx.AsyncClient, bus: FakeBus, catalog: FakeCatalog) -> None:
+async def test_whole_log_as_csv(http: httpx.AsyncClient, bus: FakeBus, catalog: FakeCatalog) -> None:
     video = catalog.add(make_video(title='=HYPERLINK("http://evil";"심야, 열차")'))
     for _ in range(120):
         await watch(bus, video.id)

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from kit.events.outbox import Relay
+from kit.events.relay import Relay
 from kit.ids import new_id
-from kit.rpc import ask, connect
+from kit.rpc import call, connect
 from kit.service import Role, Service
 from kit.settings import load
 from kit.testing.fakes import FakeBus
@@ -17,7 +17,6 @@ from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.progress.__main__ import build, migrate
 from services.progress.settings import ProgressSettings
-from services.progress.tests.fakes import MEMBER
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ async def service(settings: ProgressSettings, bus: FakeBus) -> AsyncIterator[Ser
     await service.stop(0)
 
 
-async def test_it_answers_http_and_grpc(service: Service) -> None:
+async def test_service_answers_http_and_grpc(service: Service) -> None:
     transport = httpx.ASGITransport(service.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://progress") as http:
         ready = await http.get("/readyz")
@@ -57,12 +56,12 @@ async def test_it_answers_http_and_grpc(service: Service) -> None:
         assert refused.status_code == 401
         assert "WWW-Authenticate" in refused.headers
     async with connect(f"127.0.0.1:{service.grpc.port}") as channel:
-        request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[new_id()])
-        assert not (await ask(ProgressServiceStub(channel).GetProgress, request)).records
+        request = progress_pb2.GetViewsRequest(days=1, video_ids=[new_id()])
+        assert not (await call(ProgressServiceStub(channel).GetViews, request)).videos
 
 
 @pytest.mark.parametrize(("role", "relays"), [(Role.SERVE, 1), (Role.WORKER, 1), (Role.API, 0)])
-async def test_who_relays_events(settings: ProgressSettings, role: Role, relays: int) -> None:
+async def test_only_workers_relay_events(settings: ProgressSettings, role: Role, relays: int) -> None:
     service = build(settings, role, FakeBus())
     assert sum(getattr(loop, "__func__", None) is Relay.run for loop in service.background) == relays
     await service.resources.aclose()

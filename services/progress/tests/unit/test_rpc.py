@@ -13,15 +13,14 @@ from grpc import aio
 from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
-from kit.rpc import GrpcServer, ask, connect
+from kit.rpc import GrpcServer, call, connect
 from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.progress.clients.catalog import CatalogClient
-from services.progress.domain import Report, Video
+from services.progress.domain import Video
 from services.progress.rpc import ProgressServicer, register
-from services.progress.service import History, Recorder, Views
-from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, make_video
+from services.progress.service import Views
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
@@ -30,7 +29,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def GetSource(  # noqa: N802
         self, request: catalog_pb2.GetSourceRequest, context: aio.ServicerContext[Any, Any]
     ) -> catalog_pb2.GetSourceResponse:
-        """Nobody here asks for it."""
+        """Not called by these tests."""
         raise NotImplementedError
 
     async def GetVideos(  # noqa: N802
@@ -54,9 +53,9 @@ def add_catalog(server: aio.Server) -> None:
 
 
 @pytest.fixture
-async def channel(database: Database, catalog: FakeCatalog) -> AsyncIterator[aio.Channel]:
+async def channel(database: Database) -> AsyncIterator[aio.Channel]:
     """A connection to progress and to a catalog."""
-    servicer = ProgressServicer(History(database, catalog), Views(database))
+    servicer = ProgressServicer(Views(database))
     server = GrpcServer("progress", "127.0.0.1:0", [partial(register, servicer), add_catalog])
     await server.start()
     async with connect(f"127.0.0.1:{server.port}") as channel:
@@ -64,33 +63,7 @@ async def channel(database: Database, catalog: FakeCatalog) -> AsyncIterator[aio
     await server.stop(0)
 
 
-async def test_get_progress_answers_for_several_videos(
-    channel: aio.Channel, database: Database, catalog: FakeCatalog
-) -> None:
-    recorder = Recorder(database, catalog)
-    videos = [catalog.add(make_video()) for _ in range(3)]
-    for video in videos:
-        await recorder.take(MEMBER, video.id, Report(96.0, 100.0))
-        await recorder.take(COLLEAGUE, video.id, Report(1.0, 100.0))
-    request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[videos[0].id, videos[2].id, new_id()])
-    answer = await ask(ProgressServiceStub(channel).GetProgress, request)
-    records = {record.video_id: record for record in answer.records}
-    assert records.keys() == {videos[0].id, videos[2].id}
-    record = records[videos[0].id]
-    assert (record.position_sec, record.duration_sec, record.completed) == (96.0, 100.0, True)
-    assert record.updated_at.seconds > 0
-
-
-async def test_get_progress_takes_100_videos(channel: aio.Channel) -> None:
-    stub = ProgressServiceStub(channel)
-    request = progress_pb2.GetProgressRequest(user_id=MEMBER.user_id, video_ids=[new_id() for _ in range(100)])
-    assert not (await ask(stub.GetProgress, request)).records
-    request.video_ids.append(new_id())
-    with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-        await ask(stub.GetProgress, request)
-
-
-async def test_the_client_of_catalog_understands_it(channel: aio.Channel) -> None:
+async def test_catalog_client_reads_its_answers(channel: aio.Channel) -> None:
     known, unknown = new_id(), new_id()
     assert await CatalogClient(channel).videos([known, unknown]) == {
         known: Video(
@@ -104,27 +77,19 @@ async def test_the_client_of_catalog_understands_it(channel: aio.Channel) -> Non
     }
 
 
-async def test_views_of_several_videos_and_of_the_most_watched(channel: aio.Channel, database: Database) -> None:
+async def test_answers_views_of_several_videos(channel: aio.Channel, database: Database) -> None:
     now, views = datetime.now(UTC), Views(database)
     popular, other = new_id(), new_id()
     async with database.write() as transaction:
         for video_id in (popular, other, popular):
             await views.count(transaction, video_id, now)
     stub = ProgressServiceStub(channel)
-    top = await ask(stub.TopVideos, progress_pb2.TopVideosRequest(days=7, limit=10))
-    assert [(each.video_id, each.views) for each in top.videos] == [(popular, 2), (other, 1)]
-    asked = await ask(stub.GetViews, progress_pb2.GetViewsRequest(days=1, video_ids=[other, new_id()]))
-    assert [(each.video_id, each.views) for each in asked.videos] == [(other, 1)]
-
-
-@pytest.mark.parametrize(("days", "limit"), [(0, 1), (8, 1), (1, 0), (1, 101)])
-async def test_top_videos_knows_its_ranges(channel: aio.Channel, days: int, limit: int) -> None:
-    with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-        await ask(ProgressServiceStub(channel).TopVideos, progress_pb2.TopVideosRequest(days=days, limit=limit))
+    asked = await call(stub.GetViews, progress_pb2.GetViewsRequest(days=1, video_ids=[popular, other, new_id()]))
+    assert {each.video_id: each.views for each in asked.videos} == {popular: 2, other: 1}
 
 
 @pytest.mark.parametrize(("days", "count"), [(0, 1), (8, 1), (1, 101)])
-async def test_get_views_knows_its_ranges(channel: aio.Channel, days: int, count: int) -> None:
+async def test_get_views_refuses_values_out_of_range(channel: aio.Channel, days: int, count: int) -> None:
     request = progress_pb2.GetViewsRequest(days=days, video_ids=[new_id() for _ in range(count)])
     with pytest.raises(ApiError, match="VALIDATION_FAILED"):
-        await ask(ProgressServiceStub(channel).GetViews, request)
+        await call(ProgressServiceStub(channel).GetViews, request)

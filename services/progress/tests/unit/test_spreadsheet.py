@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.progress.spreadsheet import lines
+from services.progress.http.spreadsheet import csv_lines
 
 FORMULAS = [
     "=1+1",
@@ -33,16 +33,16 @@ def read(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_text_is_never_a_formula(formula: str) -> None:
-    assert read(lines([[formula, 1]])) == [[f"'{formula}", "1"]]
+    assert read(csv_lines([[formula, 1]])) == [[f"'{formula}", "1"]]
 
 
 def test_numbers_stay_numbers() -> None:
-    assert lines([[-1, 2.5, None]]) == '-1,2.5,""\r\n'
+    assert csv_lines([[-1, 2.5, None]]) == '-1,2.5,""\r\n'
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
-def test_text_comes_back_whole_and_in_its_column(row: list[str]) -> None:
-    (cells,) = read(lines([row]))
+def test_text_is_read_back_in_its_column(row: list[str]) -> None:
+    (cells,) = read(csv_lines([row]))
     assert len(cells) == len(row)
     for cell, text in zip(cells, row, strict=True):
         assert cell in (text, f"'{text}")

@@ -1,4 +1,4 @@
--- Sessions: a user's or, without one, everybody's. Argument: user or nothing.
+-- Return the sessions of a user or, without one, all. Argument: user or empty.
 advance()
-if ARGV[FIRST] ~= '' then return sessions(own(ARGV[FIRST])) end
-return sessions(redis.call('ZRANGE', LEASES, 0, -1))
+if ARGV[FIRST] ~= '' then return session_rows(ids_of_user(ARGV[FIRST])) end
+return session_rows(redis.call('ZRANGE', LEASES, 0, -1))

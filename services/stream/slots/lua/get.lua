@@ -1,3 +1,3 @@
--- How a session stands. Argument: session.
+-- Return the status of a session. Argument: session.
 advance()
-return standing(ARGV[FIRST])
+return status_of(ARGV[FIRST])

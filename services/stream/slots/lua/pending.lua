@@ -1,4 +1,4 @@
--- The oldest events, for the one replica that relays them. Arguments: how many, after which or nothing.
+-- Return the oldest events to the one replica that relays them. Arguments: how many, after which receipt or empty.
 advance()
 local relay = redis.call('HMGET', CLOCK, 'relay', 'relay_until')
 if relay[1] and relay[1] ~= REPLICA and now < tonumber(relay[2]) and tonumber(relay[2]) <= now + GAP then return {} end

@@ -1,2 +1,2 @@
--- The clock that all replicas share.
+-- Returns the time of the clock that all replicas share.
 return server_time()

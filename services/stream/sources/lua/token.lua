@@ -1,5 +1,5 @@
--- An entry counts while it bears its video's token, which changes when the video does. Tokens are made of what askers
--- give, so that a Redis which lost its data never has one again that it had before.
+-- An entry counts while it bears the token of its video; a change of the video sets a new token. Tokens are ids that
+-- callers make, so that a Redis which lost its data never has one again that it had before.
 -- KEYS: entry, token, lease.
 
 local function server_time()

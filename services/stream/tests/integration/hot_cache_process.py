@@ -15,12 +15,15 @@ from pathlib import Path
 
 from services.stream.domain import Source
 from services.stream.hotcache import CopyDirectory, HotStore, Promoter, promoter
+from services.stream.hotcache.store import WantedCopy
 from services.stream.storage.local import own_folder
 
 
 def a_source(video_id: str) -> Source:
     """The source of a film that lies below its id."""
     return Source(
+        asset_id=video_id,
+        kind="source",
         video_id=video_id,
         reference=video_id,
         size_bytes=0,
@@ -53,14 +56,14 @@ async def promote(root: Path, budget: int, nas: Path, bytes_per_sec: int, films:
     sys.stdout.flush()
     while True:
         await store.refresh()
-        store.wanted.update(dict.fromkeys(films, asyncio.get_running_loop().time()))
+        store.wanted.update({film: WantedCopy(film, asyncio.get_running_loop().time()) for film in films})
         await feeder.promote_some()
 
 
 def read(root: Path, video_id: str) -> None:
     """Holds a copy open until the process is ended."""
     folder = CopyDirectory(root, 2**40)
-    copy = folder.copies()[video_id]
+    copy = next(copy for copy in folder.copies().values() if copy.manifest.video_id == video_id)
     if folder.open(copy) is not None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()

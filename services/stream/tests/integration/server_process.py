@@ -1,4 +1,5 @@
-"""The service in a process of its own, so that its memory can be watched: prints its ports, runs until its input ends.
+"""The service in a process of its own, so that its memory can be watched: prints its port and the
+id of its film, then a line of counters (answers being sent, bytes sent) for each line of its input, and ends with it.
 
 python -m services.stream.tests.integration.server_process <store> <folder for sockets> <file> [<settings as JSON>]
 """
@@ -18,9 +19,11 @@ async def main(root: Path, sockets: Path, name: str, settings: str = "{}") -> No
     """Serves one file of the store."""
     configure_logging("warning", "json")
     async with running(root, sockets, **json.loads(settings)) as stage:
-        sys.stdout.write(f"{stage.port} {stage.service.grpc.port} {stage.add(root / name)}\n")
+        sys.stdout.write(f"{stage.port} {stage.add(root / name)}\n")
         sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.read)
+        while await asyncio.to_thread(sys.stdin.readline):
+            sys.stdout.write(f"{stage.traffic.active} {stage.traffic.bytes_sent}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from kit.errors import ApiError, ErrorCode
 from services.stream.tests.support import Stage, connected, running, stream_path, until
 
 DATA = os.urandom(600_000)
@@ -88,6 +90,20 @@ async def test_a_range_beyond_the_end(stage: Stage, film: str) -> None:
     await stage.idle()
 
 
+async def test_range_request_names_the_catalog_that_does_not_answer(stage: Stage, film: str) -> None:
+    class Away(dict[str, Any]):
+        def __contains__(self, _: object) -> bool:
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
+
+    stage.catalog.sources = Away()
+    with capture_logs() as logs:
+        answer = await stage.get(film, range="bytes=0-1")
+    assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.json()["error"]["details"] == {"dependency": "catalog"}
+    (line,) = [entry for entry in logs if entry["event"] == "grpc_call_failed"]
+    assert line["method"] == "/marquee.catalog.v1.CatalogService/GetSource"
+
+
 async def test_several_ranges(stage: Stage, film: str) -> None:
     answer = await stage.get(film, range="bytes=500000-599999,0-0,9999999-,-1,100-300099")
     assert answer.status == 206
@@ -152,7 +168,7 @@ async def test_a_failed_precondition(stage: Stage, film: str) -> None:
 async def test_resuming_a_file_that_has_changed_begins_anew(
     stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.stream.storage.open_files.LOOK_SEC", 0)
+    monkeypatch.setattr("services.stream.storage.open_files.STAT_SEC", 0)
     etag = (await stage.get(film, range="bytes=0-1")).headers["etag"]
     resumed = await stage.get(film, range="bytes=500000-", if_range=etag)
     assert (resumed.status, resumed.body) == (206, DATA[500_000:])
@@ -242,9 +258,9 @@ async def test_a_store_that_is_away_makes_the_service_unready(stage: Stage, stor
     async with connected(stage.port) as line:
         assert (await line.ask("GET", "/readyz", x_test_user="")).status == 200
         stage.bus.available = False
-        await stage.service.health.look()
+        await stage.service.health.run_checks()
         assert (await line.ask("GET", "/readyz")).status == 200, "the broker is not needed to stream"
         store.rename(store.with_name("unmounted"))  # noqa: ASYNC240 - this disk is not slow
-        await stage.service.health.look()
+        await stage.service.health.run_checks()
         answer = await line.ask("GET", "/readyz")
         assert (answer.status, json.loads(answer.body)["checks"]) == (503, {"media": False, "broker": False})

@@ -27,7 +27,7 @@ FILM = os.urandom(700_000)
 
 
 class FakeProgress(progress_pb2_grpc.ProgressServiceServicer):
-    """Has counted as many views as it is told."""
+    """Has counted as many views as the test sets."""
 
     def __init__(self) -> None:
         self.views: dict[str, int] = {}
@@ -45,18 +45,8 @@ class FakeProgress(progress_pb2_grpc.ProgressServiceServicer):
         videos = [progress_pb2.VideoViews(video_id=each, views=views) for each, views in found.items()]
         return progress_pb2.GetViewsResponse(videos=videos)
 
-    async def GetProgress(  # noqa: N802
-        self, request: progress_pb2.GetProgressRequest, context: aio.ServicerContext[Any, Any]
-    ) -> progress_pb2.GetProgressResponse:
-        raise NotImplementedError
 
-    async def TopVideos(  # noqa: N802
-        self, request: progress_pb2.TopVideosRequest, context: aio.ServicerContext[Any, Any]
-    ) -> progress_pb2.TopVideosResponse:
-        raise NotImplementedError
-
-
-class Theatre:
+class HotCacheHarness:
     """The service, the store that it reads, the hot cache, and who counts views."""
 
     def __init__(self, folder: Path, sockets: Path) -> None:
@@ -101,23 +91,23 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def theatre(tmp_path: Path, sockets: Path) -> Theatre:
-    return Theatre(tmp_path, sockets)
+def theatre(tmp_path: Path, sockets: Path) -> HotCacheHarness:
+    return HotCacheHarness(tmp_path, sockets)
 
 
 async def info(stage: Stage, video_id: str) -> dict[str, Any]:
     answer = await stage.call("GET", f"/api/videos/{video_id}/stream/info")
     assert answer.status == 200
-    told: dict[str, Any] = answer.json()
-    return told
+    info: dict[str, Any] = answer.json()
+    return info
 
 
 async def tier(stage: Stage, video_id: str) -> tuple[str | None, bool]:
-    told = await info(stage, video_id)
-    return told["source"], told["cache_hit"]
+    answer = await info(stage, video_id)
+    return answer["source"], answer["cache_hit"]
 
 
-async def promoted(theatre: Theatre, stage: Stage, video_id: str) -> None:
+async def promoted(theatre: HotCacheHarness, stage: Stage, video_id: str) -> None:
     """Waits until a film comes from its copy."""
     theatre.progress.views[video_id] = 5
     await stage.get(video_id, range="bytes=0-0")
@@ -131,7 +121,7 @@ def facts(answer: Answer) -> tuple[object, ...]:
     return answer.status, answer.body, *(answer.headers.get(name) for name in names)
 
 
-async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(theatre: Theatre) -> None:
+async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(theatre: HotCacheHarness) -> None:
     async with theatre.open() as stage:
         film, cold = stage.store("film.mp4", FILM), stage.store("cold.mp4", b"cold film")
         ways: tuple[dict[str, str], ...] = (
@@ -156,23 +146,23 @@ async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(t
         assert unchanged.status == 304
         assert await tier(stage, film) == ("ssd", True)
 
-        # What has no copy is out of reach, and said to be; nobody else is held up by it.
+        # A film without a copy is unavailable, and answered so; no other request waits for it.
         refused = await stage.get(cold)
         assert (refused.status, refused.code) == (503, "STREAM_FILE_UNAVAILABLE")
         await until(lambda: "stream.error" in stage.bus.types())
         (error,) = (each for each in stage.bus.published if each.type == "stream.error")
-        told = error.read(stream_pb2.StreamError)
-        assert (told.video_id, told.error_code) == (cold, "STREAM_FILE_UNAVAILABLE")
+        message = error.read(stream_pb2.StreamError)
+        assert (message.video_id, message.error_code) == (cold, "STREAM_FILE_UNAVAILABLE")
         assert await tier(stage, cold) == (None, False)
         ready = await stage.call("GET", "/readyz")
         assert ready.status == 200
 
         metrics = (await stage.call("GET", "/metrics")).body.decode()
-        told_of = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("stream_"))
-        assert float(told_of['stream_hot_cache_requests_total{result="hit"}']) > 0
-        assert float(told_of["stream_hot_cache_promoted_total"]) > 0
-        assert float(told_of["stream_hot_cache_bytes"]) == len(FILM)
-        assert float(told_of["stream_hot_cache_budget_bytes"]) == 64 * 2**30
+        metric = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("stream_"))
+        assert float(metric['stream_hot_cache_requests_total{result="hit"}']) > 0
+        assert float(metric["stream_hot_cache_promoted_total"]) > 0
+        assert float(metric["stream_hot_cache_bytes"]) == len(FILM)
+        assert float(metric["stream_hot_cache_budget_bytes"]) == 64 * 2**30
 
         theatre.put_back()
         assert (await stage.get(cold)).body == b"cold film"
@@ -182,7 +172,7 @@ async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(t
 
 
 @pytest.mark.parametrize("start", ["0", "1.5"])
-async def test_a_film_that_begins_elsewhere_is_the_same_from_the_copy(theatre: Theatre, start: str) -> None:
+async def test_a_film_that_begins_elsewhere_is_the_same_from_the_copy(theatre: HotCacheHarness, start: str) -> None:
     async with theatre.open() as stage:
         film = stage.add(await make_movie(theatre.root / "film.mp4"))
         path = f"/api/videos/{film}/stream?start={start}"
@@ -192,7 +182,7 @@ async def test_a_film_that_begins_elsewhere_is_the_same_from_the_copy(theatre: T
         assert facts(await stage.call("GET", path)) == before
 
 
-async def test_copies_are_there_after_a_restart_while_the_store_is_away(theatre: Theatre) -> None:
+async def test_copies_are_there_after_a_restart_while_the_store_is_away(theatre: HotCacheHarness) -> None:
     async with theatre.open() as stage:
         film = stage.store("film.mp4", FILM)
         before = facts(await stage.get(film))
@@ -208,7 +198,7 @@ async def test_copies_are_there_after_a_restart_while_the_store_is_away(theatre:
 
 
 @pytest.mark.parametrize("type_", ["video.purged", "video.deleted"])
-async def test_a_deleted_film_has_no_copy(theatre: Theatre, type_: str) -> None:
+async def test_a_deleted_film_has_no_copy(theatre: HotCacheHarness, type_: str) -> None:
     async with theatre.open() as stage:
         film = stage.store("film.mp4", FILM)
         await promoted(theatre, stage, film)
@@ -218,7 +208,7 @@ async def test_a_deleted_film_has_no_copy(theatre: Theatre, type_: str) -> None:
         await until(lambda: not theatre.names())
 
 
-async def test_a_new_version_is_served_at_once(theatre: Theatre) -> None:
+async def test_a_new_version_is_served_at_once(theatre: HotCacheHarness) -> None:
     async with theatre.open() as stage:
         film = stage.store("film.mp4", FILM)
         before = await stage.get(film)
@@ -233,7 +223,7 @@ async def test_a_new_version_is_served_at_once(theatre: Theatre) -> None:
         assert (await stage.get(film)).body == b"another film"
 
 
-async def test_who_is_watching_keeps_a_copy_from_being_evicted(theatre: Theatre) -> None:
+async def test_who_is_watching_keeps_a_copy_from_being_evicted(theatre: HotCacheHarness) -> None:
     with capture_logs() as logs:
         async with theatre.open(hot_cache_bytes=2**20) as stage:
             film, other = stage.store("film.mp4", FILM), stage.store("other.mp4", FILM)
@@ -249,7 +239,7 @@ async def test_who_is_watching_keeps_a_copy_from_being_evicted(theatre: Theatre)
     ]
 
 
-async def test_a_folder_that_can_not_be_used_stops_the_start(theatre: Theatre) -> None:
+async def test_a_folder_that_can_not_be_used_stops_the_start(theatre: HotCacheHarness) -> None:
     theatre.hot.write_text("no folder")
     with pytest.raises(SettingsError, match="MARQUEE_HOT_CACHE_DIR can't be used"):
         async with theatre.open():

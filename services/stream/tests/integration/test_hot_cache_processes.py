@@ -16,7 +16,7 @@ import pytest
 
 from services.stream.hotcache.directory import CopyDirectory
 from services.stream.tests.integration import hot_cache_process
-from services.stream.tests.unit.hotcache.support import FILMS, MIB, facts_of, names, put
+from services.stream.tests.unit.hotcache.support import FILMS, MIB, copied, manifest_of, names, put
 
 REPOSITORY = Path(__file__).parents[4]
 TIME_LIMIT_SEC = 60
@@ -64,7 +64,7 @@ def nas(tmp_path: Path) -> Nas:
 
 def all_whole(folder: CopyDirectory, nas: Nas) -> int:
     """How many copies there are, after a look at each byte of them."""
-    copies = folder.copies()
+    copies = copied(folder)
     for film, copy in copies.items():
         descriptor = folder.open(copy)
         if descriptor is None:
@@ -101,10 +101,10 @@ def test_processes_that_promote_at_a_time_keep_to_one_budget(root: Path, nas: Na
     with process(*arguments), process(*arguments):
         deadline = time.monotonic() + TIME_LIMIT_SEC
         while (looks < 200 or seen != set(FILMS)) and time.monotonic() < deadline:
-            seen |= folder.copies().keys()
+            seen |= copied(folder).keys()
             all_whole(folder, nas)
             # While nothing is renamed to make room.
-            with folder._room():
+            with folder._space_lock():
                 most = max(most, folder.used_bytes())
             looks += 1
     assert seen == set(FILMS)
@@ -116,18 +116,18 @@ def test_what_another_process_reads_is_not_evicted_until_it_ends_or_dies(root: P
     folder.prepare()
     first, second, third, fourth = FILMS
     for film in (first, second, third):
-        put(folder, facts_of(film, 3 * MIB))
-    for age_sec, copy in enumerate(folder.copies().values()):
+        put(folder, manifest_of(film, 3 * MIB))
+    for age_sec, copy in enumerate(copied(folder).values()):
         os.utime(copy.path / "facts.json", (0, 1000 - age_sec))
-    os.utime(folder.copies()[first].path / "facts.json", (0, 0))
+    os.utime(copied(folder)[first].path / "facts.json", (0, 0))
     with process("read", root, first):
-        part, evicted = folder.reserve(facts_of(fourth, 6 * MIB))
+        part, evicted = folder.reserve(manifest_of(fourth, 6 * MIB))
         assert part is not None
         assert {each.manifest.video_id for each in evicted} == {second, third}
         part.abandon()
-        put(folder, facts_of(second, 3 * MIB))
+        put(folder, manifest_of(second, 3 * MIB))
     # Killed: the kernel has let go for it.
-    part, evicted = folder.reserve(facts_of(fourth, 6 * MIB))
+    part, evicted = folder.reserve(manifest_of(fourth, 6 * MIB))
     assert part is not None
     assert evicted[0].manifest.video_id == first
     part.abandon()
@@ -140,7 +140,7 @@ def test_only_one_of_two_processes_copies_a_film(root: Path, nas: Nas) -> None:
             time.sleep(0.005)
         folder = CopyDirectory(root, 100 * MIB)
         folder.prepare()
-        assert folder.reserve(facts_of(FILMS[0], nas.size)) == (None, [])
-    part, _ = folder.reserve(facts_of(FILMS[0], nas.size))
+        assert folder.reserve(manifest_of(FILMS[0], nas.size)) == (None, [])
+    part, _ = folder.reserve(manifest_of(FILMS[0], nas.size))
     assert part is not None
     part.abandon()

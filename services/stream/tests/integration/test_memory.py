@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from grpc import aio
 
-from kit.rpc import ask, connect
-from marquee.stream.v1 import stream_pb2, stream_pb2_grpc
 from services.stream.tests.support import connected, open_below, stream_path
 
 SIZE = 2 * 10**9
@@ -25,20 +22,22 @@ SLOW_READERS = 40
 class Server:
     """A server process."""
 
-    pid: int
+    process: asyncio.subprocess.Process
     port: int
     video_id: str
-    channel: aio.Channel
 
     def resident(self) -> int:
         """Bytes of memory that it has."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
-    async def metrics(self) -> stream_pb2.GetMetricsResponse:
-        """Its counters."""
-        stub = stream_pb2_grpc.StreamServiceStub(self.channel)
-        return await ask(stub.GetMetrics, stream_pb2.GetMetricsRequest())
+    async def counters(self) -> tuple[int, int]:
+        """Return the answers that it is sending, and the bytes that it has sent."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(b"\n")
+        active, sent = (await self.process.stdout.readline()).split()
+        return int(active), int(sent)
 
 
 @pytest.fixture
@@ -55,13 +54,11 @@ async def server(store: Path, sockets: Path) -> AsyncIterator[Server]:
     assert process.stdin
     assert process.stdout
     async with asyncio.timeout(60):
-        port, grpc_port, video_id = (await process.stdout.readline()).decode().split()
-    channel = connect(f"127.0.0.1:{grpc_port}")
-    server = Server(process.pid, int(port), video_id, channel)
+        port, video_id = (await process.stdout.readline()).decode().split()
+    server = Server(process, int(port), video_id)
     async with connected(server.port) as line:
         await line.ask("GET", stream_path(video_id), range=f"bytes=0-{16 * MIB}")
     yield server
-    await channel.close()
     process.stdin.close()
     async with asyncio.timeout(60):
         assert await process.wait() == 0
@@ -89,14 +86,14 @@ async def test_slow_readers_are_waited_for(server: Server, store: Path) -> None:
             await line.head()
         sent = -1
         async with asyncio.timeout(60):
-            while (now := (await server.metrics()).bytes_sent) != sent:
+            while (now := (await server.counters())[1]) != sent:
                 sent = now
                 # Long enough for a server that reads ahead to be caught at it.
                 await asyncio.sleep(0.3)
-        assert (await server.metrics()).active_responses == SLOW_READERS
+        assert (await server.counters())[0] == SLOW_READERS
         assert sent < SLOW_READERS * 10 * MIB + 17 * MIB
         assert server.resident() - before < SLOW_READERS * MIB
     async with asyncio.timeout(60):
-        while (await server.metrics()).active_responses:  # noqa: ASYNC110 - nothing tells when they end
+        while (await server.counters())[0]:  # noqa: ASYNC110 - nothing tells when they end
             await asyncio.sleep(0.01)
-    assert len(open_below(store, server.pid)) == 1
+    assert len(open_below(store, server.process.pid)) == 1

@@ -58,8 +58,8 @@ async def test_aria2c_fetches_over_sixteen_connections(stage: Stage, film: str, 
     )
     assert content(tmp_path / "parallel") == DATA
     await stage.idle()
-    (session,) = stage.register.all()
-    assert (session.bytes_sent >= len(DATA), session.session.viewing.device_name) == (True, "aria2")
+    (session,) = stage.registry.all()
+    assert (session.bytes_sent >= len(DATA), session.session.request.device_name) == (True, "aria2")
 
 
 @pytest.fixture(params=["moov first", "moov last"])

@@ -32,13 +32,13 @@ REPLICAS = 4
 
 @pytest.fixture
 def server(servers_directory: Path) -> Iterator[RedisServer]:
-    """One of the test's own, that it may hurt."""
+    """A Redis of the test's own, that it may break."""
     with RedisServer(servers_directory / str(uuid.uuid4())) as server:
         yield server
 
 
 async def let_in(url: str) -> None:
-    """Ends the time in which a new Redis grants nothing because replicas may be serving."""
+    """End the time in which a new Redis grants nothing because replicas may be serving."""
     async with Redis.from_url(url) as client:
         await client.hset("{marquee:slots}:clock", "grace", "0")
 
@@ -61,7 +61,7 @@ async def replicas(store: Path, server: RedisServer, count: int, **settings: Any
             if stages:
                 stage.catalog.sources = stages[0].catalog.sources
             stages.append(stage)
-        await asyncio.gather(*(stage.register.renew() for stage in stages))
+        await asyncio.gather(*(stage.registry.renew() for stage in stages))
         await let_in(server.url)
         yield stages
 
@@ -114,9 +114,7 @@ async def test_a_rush_of_many_over_four_replicas_grants_a_hundred_and_queues_fif
         assert sorted(positions) == list(range(1, 51))
 
 
-async def test_what_one_replica_started_the_others_serve_and_the_bytes_are_summed(
-    store: Path, server: RedisServer
-) -> None:
+async def test_all_replicas_serve_a_session_and_bytes_are_summed(store: Path, server: RedisServer) -> None:
     async with replicas(store, server, 2) as stages:
         film = stages[0].store("film.mp4", DATA)
         session = (await start(stages[0], film)).json()
@@ -124,14 +122,14 @@ async def test_what_one_replica_started_the_others_serve_and_the_bytes_are_summe
             for _ in range(2):
                 answer = await stage.call("GET", session["stream_url"], x_test_user="", range="bytes=0-999")
                 assert answer.body == DATA[:1000]
-        await asyncio.gather(*(stage.register.renew() for stage in stages))
+        await asyncio.gather(*(stage.registry.renew() for stage in stages))
         assert [each["bytes_sent"] for each in await taken(stages[1])] == [4000]
         await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")
-        await stages[0].register.renew()
+        await stages[0].registry.renew()
         for stage in stages:
             answer = await stage.call("GET", session["stream_url"], x_test_user="")
             assert (answer.status, answer.json()["error"]["details"]) == (404, {"reason": "stopped"})
-        stopped = await told(stages, "stream.stopped")
+        stopped = await events_of(stages, "stream.stopped")
         assert [(each.bytes_transferred, each.reason) for each in stopped] == [(4000, "stopped")]
 
 
@@ -148,21 +146,22 @@ async def test_a_downloader_with_connections_to_all_replicas_is_one_session(stor
 async def test_a_start_is_one_question_to_redis_and_a_range_is_none(
     store: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[object] = []
+    ask_redis = redis.RedisSlots._within_deadline
+
+    async def counted(self: redis.RedisSlots, operation: Any) -> Any:
+        # The relay asks twice a second, whatever is played.
+        is_asked = any(kind in repr(operation) for kind in ("Script", "_evaluate_all"))
+        if is_asked and redis._Script.PENDING not in _scripts(self, operation):
+            asked.append(operation)
+        return await ask_redis(self, operation)
+
+    monkeypatch.setattr(redis.RedisSlots, "_within_deadline", counted)
     async with replicas(store, server, 1, session_idle_sec=600) as (stage,):
         film = stage.store("film.mp4", DATA)
         await start(stage, film)  # what is cold warms up
         await until(lambda: "stream.started" in stage.bus.types())
-        asked: list[object] = []
-        ask_redis = redis.RedisSlots._within_deadline
-
-        async def counted(self: redis.RedisSlots, operation: Any) -> Any:
-            # The relay asks twice a second, whoever plays.
-            is_asked = any(kind in repr(operation) for kind in ("Script", "_ask_for"))
-            if is_asked and redis._Script.PENDING not in _scripts(self, operation):
-                asked.append(operation)
-            return await ask_redis(self, operation)
-
-        monkeypatch.setattr(redis.RedisSlots, "_within_deadline", counted)
+        asked.clear()
         catalog_asked = len(stage.catalog.asked)
         session = (await start(stage, film)).json()
         assert len(asked) == 1
@@ -181,8 +180,8 @@ def _scripts(slots: redis.RedisSlots, operation: Any) -> set[redis._Script]:
     return {name for name, script in slots._scripts.items() if script is operation.func}
 
 
-async def told(stages: list[Stage], type_: str) -> list[Any]:
-    """The events of a type that the replicas gave to the bus, once all of them must have come."""
+async def events_of(stages: list[Stage], type_: str) -> list[Any]:
+    """Return the events of a type that the replicas published, once there are any."""
     await asyncio.sleep(0)
     message = {"stream.stopped": stream_pb2.StreamStopped, "stream.started": stream_pb2.StreamStarted}[type_]
 
@@ -207,7 +206,7 @@ async def another_process(store: Path, name: str, settings: dict[str, Any]) -> A
         )
         try:
             assert process.stdout is not None
-            port, _, film = (await process.stdout.readline()).decode().split()
+            port, film = (await process.stdout.readline()).decode().split()
             yield int(port), film, process
         finally:
             if process.returncode is None:
@@ -215,7 +214,7 @@ async def another_process(store: Path, name: str, settings: dict[str, Any]) -> A
             await process.wait()
 
 
-async def test_a_replica_that_is_killed_frees_its_slots_and_keeps_those_who_go_on_elsewhere(
+async def test_killed_replica_frees_its_slots_except_of_sessions_served_elsewhere(
     store: Path, server: RedisServer, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -255,9 +254,9 @@ async def test_a_replica_that_is_killed_frees_its_slots_and_keeps_those_who_go_o
         while {each["session_id"] for each in await taken(survivor)} != kept:
             assert loop.time() - killed_at < IDLE_SEC + 5
             await asyncio.sleep(0.05)
-        stopped = await told([survivor], "stream.stopped")
+        stopped = await events_of([survivor], "stream.stopped")
         await until(lambda: len([each for each in survivor.bus.types() if each == "stream.stopped"]) == 15)
-        stopped = await told([survivor], "stream.stopped")
+        stopped = await events_of([survivor], "stream.stopped")
         assert {each.session_id for each in stopped} == {each["session_id"] for each in sessions[5:]}
         assert {each.reason for each in stopped} == {"expired"}
         assert all(each.bytes_transferred >= 1_000_000 for each in stopped), "exact to the last flush"
@@ -271,7 +270,7 @@ async def test_a_replica_that_is_killed_frees_its_slots_and_keeps_those_who_go_o
 
 
 async def until_sent(stage: Stage, count: int) -> None:
-    """Waits until so many bytes are told of each session."""
+    """Wait until so many bytes are reported of each session."""
     async with asyncio.timeout(60):
         while min(each["bytes_sent"] for each in await taken(stage)) < count:  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
@@ -287,7 +286,7 @@ async def play_on(line: Any, session: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fault", ["paused", "killed", "restarted", "emptied"])
-async def test_whatever_happens_to_redis_who_plays_goes_on_and_newcomers_are_told(
+async def test_redis_fault_keeps_playing_sessions_and_answers_newcomers(
     store: Path, server: RedisServer, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis, "DEADLINE_SEC", 0.4)
@@ -315,7 +314,7 @@ async def test_whatever_happens_to_redis_who_plays_goes_on_and_newcomers_are_tol
                 assert int(refused.headers["retry-after"]) > 0
                 assert (await stages[1].get(film, user_agent="curl/8")).status == 503
             if fault in {"paused", "killed"}:
-                await stages[0].service.health.look()
+                await stages[0].service.health.run_checks()
                 ready = await stages[0].call("GET", "/readyz", x_test_user="")
                 assert (ready.status, ready.json()["checks"]["redis"]) == (200, False)
                 await asyncio.sleep(IDLE_SEC * 1.3)  # longer than any lease
@@ -341,7 +340,7 @@ async def test_whatever_happens_to_redis_who_plays_goes_on_and_newcomers_are_tol
             await asyncio.gather(*watching, return_exceptions=True)
 
 
-async def test_a_stop_tells_the_last_bytes(store: Path, server: RedisServer) -> None:
+async def test_stopped_replica_reports_last_bytes(store: Path, server: RedisServer) -> None:
     async with replicas(store, server, 1, session_idle_sec=600) as stages:
         (other,) = stages
         async with replicas(store, server, 1, session_idle_sec=600) as (leaving,):
@@ -350,8 +349,8 @@ async def test_a_stop_tells_the_last_bytes(store: Path, server: RedisServer) -> 
             session = (await start(leaving, film)).json()
             await leaving.call("GET", session["stream_url"], x_test_user="")
             await leaving.idle()
-        (told_of,) = await taken(other)
-        assert told_of["bytes_sent"] == len(DATA)
+        (reported,) = await taken(other)
+        assert reported["bytes_sent"] == len(DATA)
 
 
 async def test_fetches_film_after_film_from_whichever_replica(store: Path, server: RedisServer) -> None:
@@ -369,7 +368,7 @@ async def test_ticket_of_session_that_is_over_opens_nothing_anywhere(store: Path
         film = stages[0].store("film.mp4", DATA)
         session = (await start(stages[0], film)).json()
         assert (await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")).status == 204
-        await stages[0].register.renew()
+        await stages[0].registry.renew()
         for stage in stages:
             for method, rest in (("GET", ""), ("HEAD", ""), ("GET", "/info")):
                 async with connected(stage.port) as line:

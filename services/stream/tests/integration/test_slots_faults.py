@@ -23,12 +23,12 @@ from services.stream.slots import (
     Renewal,
     Session,
     SessionRequest,
-    SlotsUnavailable,
+    SlotsUnavailableError,
     Unavailable,
     redis,
 )
 from services.stream.slots.redis import RedisSlots
-from services.stream.tests.unit.slots.support import a_viewing
+from services.stream.tests.unit.slots.support import a_request
 
 LIMITS = Limits(platform=20, per_user=3, queue=0, idle_sec=2.4, tombstone_sec=60)
 PLAYING = 12
@@ -36,28 +36,28 @@ REPLICAS = 4
 
 
 class Replica:
-    """Serves sessions and tells the store of them, as often as it must, whatever happens to the store."""
+    """Serves sessions and renews them as often as it must, whatever happens to the store."""
 
     def __init__(self, url: str, number: int, prefix: str) -> None:
         self.store = RedisSlots(url, LIMITS, replica=f"replica-{number}", prefix=prefix)
         self.serves: dict[str, Session] = {}
         self.gone: list[str] = []
-        self.outcomes: Counter[str] = Counter()
+        self.results: Counter[str] = Counter()
 
-    async def start(self, viewing: SessionRequest) -> None:
-        """A viewer comes."""
-        outcome = await self.store.start(viewing)
-        self.outcomes[type(outcome).__name__] += 1
-        if isinstance(outcome, Active):
-            self.serves[outcome.session.id] = outcome.session
+    async def start(self, request: SessionRequest) -> None:
+        """Start a session."""
+        result = await self.store.start(request)
+        self.results[type(result).__name__] += 1
+        if isinstance(result, Active):
+            self.serves[result.session.id] = result.session
 
     async def tick(self) -> None:
-        """Renews until cancelled, somewhat more often than it must."""
+        """Renew until cancelled, somewhat more often than it must."""
         while True:
-            with suppress(SlotsUnavailable):
-                standings = await self.store.renew([Renewal(each) for each in self.serves.values()])
-                for session_id, standing in standings.items():
-                    if isinstance(standing, Ended):
+            with suppress(SlotsUnavailableError):
+                statuses = await self.store.renew([Renewal(each) for each in self.serves.values()])
+                for session_id, status in statuses.items():
+                    if isinstance(status, Ended):
                         self.gone.append(session_id)
                         self.serves.pop(session_id, None)
             await asyncio.sleep(LIMITS.tick_sec / 2)
@@ -73,36 +73,36 @@ class Platform:
 
     @property
     def served(self) -> set[str]:
-        """By all replicas."""
+        """Return the sessions that all replicas serve."""
         return {each for replica in self.replicas for each in replica.serves}
 
     @property
     def gone(self) -> list[str]:
-        """Sessions that replicas were told are over."""
+        """Return the sessions that the store reported to replicas as ended."""
         return [each for replica in self.replicas for each in replica.gone]
 
     @property
     def refused(self) -> int:
-        """Newcomers who were told that a limit is reached."""
-        return sum(each.outcomes["LimitReached"] for each in self.replicas)
+        """Return how many newcomers met a limit."""
+        return sum(each.results["LimitReached"] for each in self.replicas)
 
     async def fill(self, count: int) -> set[str]:
-        """Lets so many in; waits until any are let in."""
+        """Start so many sessions; wait until any are granted."""
         async with asyncio.timeout(60):
             for number in range(count):
                 while len(self.served) <= number:
-                    await self.replicas[number % REPLICAS].start(a_viewing())
+                    await self.replicas[number % REPLICAS].start(a_request())
                     await asyncio.sleep(0.01)
         return self.served
 
     async def try_to_come_in(self) -> None:
-        """Newcomers, one after the other, everywhere."""
+        """Try to start sessions, one after the other, on random replicas."""
         while True:
-            await random.choice(self.replicas).start(a_viewing())
+            await random.choice(self.replicas).start(a_request())
             await asyncio.sleep(0.01)
 
     async def watch(self) -> None:
-        """Counts."""
+        """Record the most sessions served at a time."""
         while True:
             self.most_served = max(self.most_served, len(self.served))
             await asyncio.sleep(0.005)
@@ -126,7 +126,7 @@ async def running(url: str) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 def server(servers_directory: Path) -> Iterator[RedisServer]:
-    """One of the test's own, that it may hurt."""
+    """A Redis of the test's own, that it may break."""
     folder = servers_directory / str(uuid.uuid4())
     with RedisServer(folder) as server:
         yield server
@@ -167,7 +167,7 @@ async def killed_and_emptied(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("fault", [paused, killed, restarted, emptied, killed_and_emptied])
-async def test_who_plays_goes_on_and_no_slot_is_given_twice(
+async def test_redis_fault_keeps_sessions_and_grants_no_slot_twice(
     server: RedisServer, fault: Callable[[RedisServer], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis, "DEADLINE_SEC", 0.4)
@@ -184,7 +184,7 @@ async def test_who_plays_goes_on_and_no_slot_is_given_twice(
         await asyncio.gather(*newcomers, return_exceptions=True)
         assert before <= platform.served
         assert platform.most_served == LIMITS.platform
-        # Nothing leaks either: the store holds whom the replicas serve and nobody else.
+        # Nothing leaks either: the store holds the sessions that the replicas serve, and no others.
         store = platform.replicas[0].store
         async with asyncio.timeout(60):
             while {each.id for each in await store.all()} != platform.served:  # noqa: ASYNC110 - nothing tells when
@@ -192,18 +192,18 @@ async def test_who_plays_goes_on_and_no_slot_is_given_twice(
         assert not set(platform.gone) & before
 
 
-async def test_nothing_is_granted_before_the_replicas_had_time_to_tell(server: RedisServer) -> None:
+async def test_grants_nothing_before_replicas_had_time_to_report(server: RedisServer) -> None:
     async with running(server.url) as platform:
         before = await platform.fill(LIMITS.platform)
         await emptied(server)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        outcome = await platform.replicas[0].store.start(a_viewing())
-        assert isinstance(outcome, Unavailable)
-        assert 0 < outcome.retry_after_sec <= LIMITS.idle_sec
+        result = await platform.replicas[0].store.start(a_request())
+        assert isinstance(result, Unavailable)
+        assert 0 < result.retry_after_sec <= LIMITS.idle_sec
         async with asyncio.timeout(60):
             while not platform.refused:
-                await platform.replicas[0].start(a_viewing())
+                await platform.replicas[0].start(a_request())
                 await asyncio.sleep(0.02)
         assert loop.time() - began > LIMITS.idle_sec - LIMITS.tick_sec
         assert platform.served == before
@@ -218,21 +218,21 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     await store.renew([])
     async with Redis.from_url(server.url) as client:
         await client.hset("{marquee:slots}:clock", "grace", "0")
-    own = await store.start(a_viewing("ann"))
-    theirs = await store.start(a_viewing("cid"))
+    own = await store.start(a_request("ann"))
+    theirs = await store.start(a_request("cid"))
     assert isinstance(own, Active)
     assert isinstance(theirs, Active)
 
     monkeypatch.setattr(redis, "DEADLINE_SEC", 0.2)
-    viewings = [a_viewing() for _ in range(3)]
+    requests = [a_request() for _ in range(3)]
     server.pause()
-    hung_up = asyncio.create_task(store.start(viewings[0]))
-    assert isinstance(await store.start(viewings[1]), Unavailable)
-    with pytest.raises(SlotsUnavailable):
+    hung_up = asyncio.create_task(store.start(requests[0]))
+    assert isinstance(await store.start(requests[1]), Unavailable)
+    with pytest.raises(SlotsUnavailableError):
         await store.stop(own.session.id, EndReason.ENDED, user_id="ann")
-    for not_bobs in (theirs.session.id, viewings[2].session_id):
-        with pytest.raises(SlotsUnavailable):
-            await store.stop(not_bobs, EndReason.STOPPED, user_id="bob")
+    for other_users in (theirs.session.id, requests[2].session_id):
+        with pytest.raises(SlotsUnavailableError):
+            await store.stop(other_users, EndReason.STOPPED, user_id="bob")
     hung_up.cancel()
     await asyncio.gather(hung_up, return_exceptions=True)
     server.resume()
@@ -240,28 +240,28 @@ async def test_a_start_without_an_answer_leaves_no_slot_behind(
     monkeypatch.undo()
     await store.renew([])
     assert [each.id for each in await store.all()] == [theirs.session.id]
-    for viewing in (*viewings[:2], own.session.viewing):
-        assert await store.get(viewing.session_id) == Ended(EndReason.ENDED)
-        assert isinstance(await store.start(viewing), Unavailable)
-    assert isinstance(await store.start(viewings[2]), Active)
+    for request in (*requests[:2], own.session.request):
+        assert await store.get(request.session_id) == Ended(EndReason.ENDED)
+        assert isinstance(await store.start(request), Unavailable)
+    assert isinstance(await store.start(requests[2]), Active)
     await store.close()
 
 
 async def test_an_outage_however_long_fills_no_memory(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis, "OWED", 2)
+    monkeypatch.setattr(redis, "MAX_PENDING_STOPS", 2)
     store = RedisSlots(server.url, LIMITS, replica="a")
     server.kill()
-    viewings = [a_viewing() for _ in range(3)]
-    for viewing in viewings:
-        assert isinstance(await store.start(viewing), Unavailable)
+    requests = [a_request() for _ in range(3)]
+    for request in requests:
+        assert isinstance(await store.start(request), Unavailable)
     server.start()
     await store.renew([])
-    reasons = [await store.get(each.session_id) for each in viewings]
+    reasons = [await store.get(each.session_id) for each in requests]
     assert reasons == [Ended(EndReason.UNKNOWN), Ended(EndReason.ENDED), Ended(EndReason.ENDED)]
     await store.close()
 
 
-async def test_while_it_is_away_everything_says_so_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreachable_redis_fails_every_operation_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -271,7 +271,7 @@ async def test_while_it_is_away_everything_says_so_soon(monkeypatch: pytest.Monk
     for port in (free_port(), silent.sockets[0].getsockname()[1]):
         store = RedisSlots(f"redis://127.0.0.1:{port}", LIMITS, replica="a")
         async with asyncio.timeout(60):
-            assert await store.start(a_viewing()) == Unavailable(LIMITS.tick_sec)
+            assert await store.start(a_request()) == Unavailable(LIMITS.tick_sec)
             for operation in (
                 store.renew([]),
                 store.stop("a", EndReason.ENDED),
@@ -281,10 +281,10 @@ async def test_while_it_is_away_everything_says_so_soon(monkeypatch: pytest.Monk
                 store.all(),
                 store.pending(1),
                 store.acknowledge(["1-0"]),
-                store.opens_in(),
+                store.seconds_until_accepting(),
                 store.ping(),
             ):
-                with pytest.raises(SlotsUnavailable):
+                with pytest.raises(SlotsUnavailableError):
                     await operation
         await store.close()
     silent.close()

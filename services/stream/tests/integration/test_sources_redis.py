@@ -1,4 +1,4 @@
-"""What replicas share of what catalog told them, in a real Redis: also in one that is stopped, killed and emptied."""
+"""Replicas share what catalog answered in a real Redis, also in one that is stopped, killed and emptied."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from kit.ids import derived_id
 from kit.testing.servers import RedisServer
+from services.stream.domain import Source
 from services.stream.sources import RedisSources, SourceCache, redis
+from services.stream.tests.support import a_source
 from services.stream.tests.unit.sources.contract import TTL_SEC, SourcesContract, World
 
 REPLICAS = 4
@@ -95,7 +98,7 @@ class TestRedis(SourcesContract):
         world.catalog.version = 2
         late.clear()
         assert (await late.get("a")).version == 2
-        # It was told to nobody, and those who were there all along are right to keep what they know.
+        # No event came, so that the replicas that were connected all along may keep what they have.
         assert (await first.get("a")).version == 1
 
     async def test_one_that_asks_and_dies_holds_the_others_up_for_its_lease_only(
@@ -126,9 +129,7 @@ async def test_while_redis_is_away_each_asks_for_itself(own_server: RedisServer,
         assert await world.versions("a") == {3}
 
 
-async def test_what_redis_kept_while_it_could_not_be_told_of_a_change_is_not_believed(
-    own_server: RedisServer, impatient: None
-) -> None:
+async def test_ignores_entries_from_before_a_change_that_redis_missed(own_server: RedisServer, impatient: None) -> None:
     async with a_world(own_server.url) as world:
         await world.versions("a")
         own_server.pause()
@@ -169,3 +170,32 @@ async def test_releases_that_know_other_facts_share_none(
     assert ours._keys("a") != theirs._keys("a")
     await ours.close()
     await theirs.close()
+
+
+async def test_shares_nothing_with_releases_before_assets(redis_server: RedisServer) -> None:
+    before_assets = ["video_id", "reference", "size_bytes", "mime_type", "duration_sec", "video_codec", "audio_codec"]
+    before_assets += ["width", "height", "bitrate_bps", "version", "corporation_id"]
+    prefix = str(uuid.uuid4())
+    client = Redis.from_url(redis_server.url)
+    old = f"{{{prefix}}}:{derived_id(*before_assets)[:8]}"
+    await client.set(f"{old}:token:a", "t")
+    await client.hset(f"{old}:entry:a", mapping={"token": "t", "at": 2**52, "facts": "{}"})
+    source = a_source(video_id="a")
+
+    async def fetch(_: str) -> Source:
+        return source
+
+    shared, other = (RedisSources(redis_server.url, TTL_SEC, prefix=prefix) for _ in range(2))
+    await other._not_before()
+    assert (await shared.get("a", fetch))[0] == source
+    # What this release stored says which asset it is, and does not touch what the other one shares.
+    assert (await other.get("a", no_fetch))[0] == source
+    assert await client.hget(f"{old}:entry:a", "facts") == b"{}"
+    assert await client.exists(f"{other._prefix}:entry:a")
+    await client.aclose()
+    await shared.close()
+    await other.close()
+
+
+async def no_fetch(_: str) -> Source:
+    raise AssertionError("another replica has it")

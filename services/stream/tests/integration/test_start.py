@@ -104,12 +104,12 @@ class Stream:
 def probe(path: Path) -> dict[str, Stream]:
     """What FFmpeg reads of a film: its streams by track id."""
     command = ("ffprobe", "-v", "error", "-show_streams", "-show_packets", "-show_data_hash", "md5", "-of", "json")
-    told = json.loads(run(*command, path))
+    info = json.loads(run(*command, path))
     found = {}
-    for stream in told["streams"]:
+    for stream in info["streams"]:
         packets = tuple(
             Packet(packet["data_hash"], float(packet["pts_time"]), "K" in packet["flags"], "D" in packet["flags"])
-            for packet in told["packets"]
+            for packet in info["packets"]
             if packet["stream_index"] == stream["index"]
         )
         found[stream["id"]] = Stream(stream["codec_type"], stream.get("codec_name", "?"), packets)
@@ -303,15 +303,15 @@ def test_chapters_and_time_code_stay(films: Films, tmp_path: Path) -> None:
     source = films.get("everything.mp4")
     virtual = build_of(source, 3.7)
     target = save(source, virtual, tmp_path / "cut.mp4")
-    told = json.loads(
+    info = json.loads(
         run("ffprobe", "-v", "error", "-show_chapters", "-show_format", "-show_streams", "-of", "json", target)
     )
-    chapters = [(float(chapter["start_time"]), chapter["tags"]["title"]) for chapter in told["chapters"]]
+    chapters = [(float(chapter["start_time"]), chapter["tags"]["title"]) for chapter in info["chapters"]]
     assert chapters == [(0.0, "둘"), (pytest.approx(6.2 - virtual.start_sec, abs=0.001), "Trois")]
-    assert told["format"]["tags"]["title"] == "Film"
-    kinds = [stream["codec_type"] for stream in told["streams"]]
+    assert info["format"]["tags"]["title"] == "Film"
+    kinds = [stream["codec_type"] for stream in info["streams"]]
     assert sorted(kinds) == ["audio", "audio", "data", "data", "subtitle", "video"]
-    assert told["streams"][0]["tags"]["timecode"] == "01:00:00:00"
+    assert info["streams"][0]["tags"]["timecode"] == "01:00:00:00"
 
 
 def test_one_key_frame_is_one_tag(films: Films) -> None:

@@ -98,7 +98,7 @@ async def test_a_film_that_needs_nothing_is_the_source(stage: Stage, store: Path
     assert begun.headers["start-applied"] == "true"
 
 
-async def test_each_way_of_answering_says_that_the_start_was_applied(stage: Stage, film: str) -> None:
+async def test_every_way_of_answering_has_start_applied(stage: Stage, film: str) -> None:
     path = f"{stream_path(film)}?start=6.5"
     first, was_short = await fetch(stage, path)
     assert (first.headers["start-applied"], was_short) == ("true", False)
@@ -153,9 +153,7 @@ async def test_ffmpeg_plays_it_and_seeks_in_it(stage: Stage, film: str) -> None:
     assert sought.splitlines()[-1].split(b",")[-1] == expected[200]
 
 
-async def test_players_are_told_to_ask_for_the_index_first_where_it_comes_last(
-    stage: Stage, store: Path, film: str
-) -> None:
+async def test_info_and_sessions_use_start_0_where_the_index_comes_last(stage: Stage, store: Path, film: str) -> None:
     fast = stage.add(await make_movie(store / "fast.mp4", "-movflags", "+faststart"))
     missing = stage.add(store / "missing.mp4")
     for video, expected in (

@@ -1,4 +1,4 @@
-"""What a request for bytes is answered with, and who may see what."""
+"""How a request for bytes is answered, and which callers may see a video."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from services.stream.delivery.multipart import frame
 from services.stream.delivery.preconditions import Conditions, PreconditionResult, Validators, evaluate_preconditions
 from services.stream.delivery.ranges import ByteRange
-from services.stream.domain import Decision, Outcome, decide
+from services.stream.domain import Decision, ResponseStatus, decide
 from services.stream.tests.support import a_source
 
 SIZE = 1000
 VALIDATORS = Validators.of(state="3e8-1", mtime_ns=10**18, version=1, now=2e9)
-WHOLE = Decision(Outcome.WHOLE, (ByteRange(0, SIZE - 1),))
+WHOLE = Decision(ResponseStatus.WHOLE, (ByteRange(0, SIZE - 1),))
 STALE = Conditions(if_range='"stale"')
 
 
@@ -20,17 +20,17 @@ STALE = Conditions(if_range='"stale"')
     ("method", "range_header", "conditions", "expected"),
     [
         ("GET", None, Conditions(), WHOLE),
-        ("GET", "bytes=0-1", Conditions(), Decision(Outcome.PARTIAL, (ByteRange(0, 1),))),
+        ("GET", "bytes=0-1", Conditions(), Decision(ResponseStatus.PARTIAL, (ByteRange(0, 1),))),
         ("HEAD", "bytes=0-1", Conditions(), WHOLE),
         ("HEAD", "bytes=5000-", Conditions(), WHOLE),
         ("GET", "furlongs=0-1", Conditions(), WHOLE),
-        ("GET", "bytes=5000-", Conditions(), Decision(Outcome.NOT_SATISFIABLE)),
+        ("GET", "bytes=5000-", Conditions(), Decision(ResponseStatus.NOT_SATISFIABLE)),
         ("GET", "bytes=5000-", STALE, WHOLE),
-        ("GET", "bytes=5000-", Conditions(if_range=VALIDATORS.etag), Decision(Outcome.NOT_SATISFIABLE)),
-        ("GET", "bytes=5000-", Conditions(if_none_match="*"), Decision(Outcome.NOT_MODIFIED)),
-        ("GET", "bytes=5000-", Conditions(if_match='"x"'), Decision(Outcome.PRECONDITION_FAILED)),
+        ("GET", "bytes=5000-", Conditions(if_range=VALIDATORS.etag), Decision(ResponseStatus.NOT_SATISFIABLE)),
+        ("GET", "bytes=5000-", Conditions(if_none_match="*"), Decision(ResponseStatus.NOT_MODIFIED)),
+        ("GET", "bytes=5000-", Conditions(if_match='"x"'), Decision(ResponseStatus.PRECONDITION_FAILED)),
         ("GET", "bytes=0-1", STALE, WHOLE),
-        ("HEAD", None, Conditions(if_none_match=VALIDATORS.etag), Decision(Outcome.NOT_MODIFIED)),
+        ("HEAD", None, Conditions(if_none_match=VALIDATORS.etag), Decision(ResponseStatus.NOT_MODIFIED)),
     ],
 )
 def test_conditions_come_before_ranges(
@@ -40,9 +40,9 @@ def test_conditions_come_before_ranges(
 
 
 def test_an_empty_file_is_whole_or_out_of_range() -> None:
-    assert decide("GET", None, PreconditionResult.PROCEED, 0) == Decision(Outcome.WHOLE)
-    assert decide("GET", "bytes=-5", PreconditionResult.PROCEED, 0) == Decision(Outcome.WHOLE)
-    assert decide("GET", "bytes=0-", PreconditionResult.PROCEED, 0) == Decision(Outcome.NOT_SATISFIABLE)
+    assert decide("GET", None, PreconditionResult.PROCEED, 0) == Decision(ResponseStatus.WHOLE)
+    assert decide("GET", "bytes=-5", PreconditionResult.PROCEED, 0) == Decision(ResponseStatus.WHOLE)
+    assert decide("GET", "bytes=0-", PreconditionResult.PROCEED, 0) == Decision(ResponseStatus.NOT_SATISFIABLE)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_corporations_video_is_for_its_own_people(owner: str, viewer: str, *, 
 
 
 @pytest.mark.parametrize(
-    ("told", "served"),
+    ("stored", "served"),
     [
         ("video/mp4", "video/mp4"),
         ("audio/x-m4a", "audio/x-m4a"),
@@ -70,8 +70,8 @@ def test_a_corporations_video_is_for_its_own_people(owner: str, viewer: str, *, 
         ("", "application/octet-stream"),
     ],
 )
-def test_a_browser_is_only_told_media_types(told: str, served: str) -> None:
-    assert a_source(mime_type=told).content_type == served
+def test_content_type_is_always_a_media_type(stored: str, served: str) -> None:
+    assert a_source(mime_type=stored).content_type == served
 
 
 def test_a_multipart_body_is_as_long_as_it_says() -> None:

@@ -1,4 +1,4 @@
-"""Artwork of films that lie elsewhere: what is fetched of them, and what is told when they can't be had."""
+"""Thumbnails of films on other machines: what is fetched of them, and what is published when they can't be read."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from kit.origins import Origins, OriginSettings
 from kit.testing.fakes import FakeBus
 from kit.testing.origin import Origin
 from marquee.events.v1 import media_pb2, video_pb2
-from services.thumbnailer import domain, originals
-from services.thumbnailer.media import DEFAULT_LIMITS
-from services.thumbnailer.originals import Originals, StoreAway
-from services.thumbnailer.service import Artist
+from services.thumbnailer import domain
+from services.thumbnailer.media import originals
+from services.thumbnailer.media.errors import StoreUnavailableError
+from services.thumbnailer.media.inspection import DEFAULT_LIMITS
+from services.thumbnailer.media.originals import Originals
+from services.thumbnailer.service import MediaProcessor
 from services.thumbnailer.tests.unit.films import Film
 
 
 def noise(second: float, width: int, height: int) -> list[bytes]:
-    """Pictures that take room."""
+    """Return pictures that are hard to compress."""
     dice = random.Random(second)
     return [dice.randbytes(width) for _ in range(height)]
 
 
 def noisy(path: Path, **container: str) -> bytes:
-    """Large enough to have a middle that nobody needs; its index is at the end."""
+    """Make a film large enough to have a middle that is not needed; its index is at the end."""
     return Film(seconds=4, size=(64, 36), paint=noise, container=container).save(path).read_bytes()
 
 
@@ -70,8 +72,8 @@ def bus() -> FakeBus:
 
 
 @pytest.fixture
-def artist(store: MediaStore, found: Originals, bus: FakeBus) -> Artist:
-    return Artist(store, found, bus, DEFAULT_LIMITS)
+def processor(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcessor:
+    return MediaProcessor(store, found, bus, DEFAULT_LIMITS)
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def a_job(reference: str) -> tuple[Event, str, str]:
     video_id = new_id()
     message = video_pb2.VideoUploaded(video_id=video_id, reference=reference)
-    return Event.of("video.uploaded", message, source="catalog", subject=video_id), video_id, reference
+    return Event.of(message, source="catalog", subject=video_id), video_id, reference
 
 
 def left_in(store: MediaStore) -> list[str]:
@@ -96,11 +98,11 @@ def left_in(store: MediaStore) -> list[str]:
 
 
 async def test_a_film_on_another_machine(
-    artist: Artist, bus: FakeBus, store: MediaStore, origin: Origin, film: bytes
+    processor: MediaProcessor, bus: FakeBus, store: MediaStore, origin: Origin, film: bytes
 ) -> None:
     origin.files["/film.mp4"] = film
     job, video_id, reference = a_job(origin.url("/film.mp4"))
-    await artist.process(job, video_id, reference)
+    await processor.process(job, video_id, reference)
     assert bus.types() == ["media.probed", "media.thumbnail_ready"]
     probed = bus.published[0].read(media_pb2.MediaProbed)
     assert probed.reference == reference
@@ -111,10 +113,10 @@ async def test_a_film_on_another_machine(
 
 
 @pytest.mark.usefixtures("_small_parts")
-async def test_only_its_ends_are_fetched(artist: Artist, bus: FakeBus, origin: Origin, film: bytes) -> None:
+async def test_only_its_ends_are_fetched(processor: MediaProcessor, bus: FakeBus, origin: Origin, film: bytes) -> None:
     assert len(film) > 3 * (originals.HEAD_BYTES + originals.TAIL_BYTES)
     origin.files["/film.mp4"] = film
-    await artist.process(*a_job(origin.url("/film.mp4")))
+    await processor.process(*a_job(origin.url("/film.mp4")))
     assert bus.types() == ["media.probed", "media.thumbnail_ready"]
     assert origin.sent <= originals.HEAD_BYTES + originals.TAIL_BYTES + 1
 
@@ -122,10 +124,10 @@ async def test_only_its_ends_are_fetched(artist: Artist, bus: FakeBus, origin: O
 @pytest.mark.usefixtures("_small_parts")
 @pytest.mark.parametrize("trailer", [b"SEFH" + b"\xff" * 500, b"\0\0\x10\0free", b"ID3"])
 async def test_bytes_behind_a_film_do_not_matter(
-    artist: Artist, bus: FakeBus, origin: Origin, film: bytes, trailer: bytes
+    processor: MediaProcessor, bus: FakeBus, origin: Origin, film: bytes, trailer: bytes
 ) -> None:
     origin.files["/film.mp4"] = film + trailer
-    await artist.process(*a_job(origin.url("/film.mp4")))
+    await processor.process(*a_job(origin.url("/film.mp4")))
     assert bus.types() == ["media.probed", "media.thumbnail_ready"]
     assert origin.sent <= originals.HEAD_BYTES + originals.TAIL_BYTES + 1
 
@@ -136,49 +138,53 @@ async def test_bytes_behind_a_film_do_not_matter(
     [(".mp4", {"movflags": "frag_keyframe"}), (".mp4", {"movflags": "frag_keyframe+empty_moov"}), (".mkv", {})],
 )
 async def test_a_film_whose_middle_is_needed_is_fetched_whole(
-    artist: Artist, bus: FakeBus, origin: Origin, tmp_path: Path, ending: str, container: dict[str, str]
+    processor: MediaProcessor, bus: FakeBus, origin: Origin, tmp_path: Path, ending: str, container: dict[str, str]
 ) -> None:
     film = noisy(tmp_path / f"film{ending}", **container)
     origin.files["/film"] = film
-    await artist.process(*a_job(origin.url("/film")))
+    await processor.process(*a_job(origin.url("/film")))
     assert bus.types() == ["media.probed", "media.thumbnail_ready"]
     assert bus.published[0].read(media_pb2.MediaProbed).duration_sec == pytest.approx(4, abs=0.1)
     assert origin.sent >= len(film)
 
 
 @pytest.mark.usefixtures("_small_parts")
-async def test_there_is_a_limit_to_that(artist: Artist, bus: FakeBus, store: MediaStore, origin: Origin) -> None:
+async def test_film_above_the_staging_limit_is_not_fetched(
+    processor: MediaProcessor, bus: FakeBus, store: MediaStore, origin: Origin
+) -> None:
     origin.files["/film.mp4"] = b"\0\0\0\x18ftypisom" + bytes(2**20 + 1)
-    await artist.process(*a_job(origin.url("/film.mp4")))
+    await processor.process(*a_job(origin.url("/film.mp4")))
     failed = bus.published[0].read(media_pb2.MediaFailed)
     assert (failed.code, failed.permanent) == (domain.TOO_LARGE_TO_STAGE, False)
     assert left_in(store) == []
 
 
 async def test_a_film_in_the_folder_of_imports(
-    artist: Artist, bus: FakeBus, import_dir: Path, film: bytes, tmp_path: Path
+    processor: MediaProcessor, bus: FakeBus, import_dir: Path, film: bytes, tmp_path: Path
 ) -> None:
     (import_dir / "영화").mkdir()
     (import_dir / "영화" / "a film.mp4").write_bytes(film)
-    await artist.process(*a_job("import:영화/a film.mp4"))
+    await processor.process(*a_job("import:영화/a film.mp4"))
     assert bus.types() == ["media.probed", "media.thumbnail_ready"]
     (tmp_path / "secret.mp4").write_bytes(film)
     (import_dir / "link.mp4").symlink_to(tmp_path / "secret.mp4")
-    with pytest.raises(StoreAway):
-        await artist.process(*a_job("import:link.mp4"))
+    with pytest.raises(StoreUnavailableError):
+        await processor.process(*a_job("import:link.mp4"))
 
 
 @pytest.mark.parametrize("status", [403, 404])
-async def test_an_origin_that_refuses(artist: Artist, bus: FakeBus, origin: Origin, status: int) -> None:
+async def test_origin_that_refuses_is_reported(
+    processor: MediaProcessor, bus: FakeBus, origin: Origin, status: int
+) -> None:
     origin.status = status
-    await artist.process(*a_job(origin.url("/film.mp4")))
+    await processor.process(*a_job(origin.url("/film.mp4")))
     failed = bus.published[0].read(media_pb2.MediaFailed)
     assert (failed.code, failed.permanent) == (domain.ORIGIN_REFUSES, False)
 
 
-async def test_a_private_origin(store: MediaStore, bus: FakeBus, origin: Origin) -> None:
+async def test_private_origin_is_refused(store: MediaStore, bus: FakeBus, origin: Origin) -> None:
     origins = Origins(OriginSettings.model_validate({"remote_ports": "*"}))
-    await Artist(store, Originals(store, origins, None, 0), bus, DEFAULT_LIMITS).process(
+    await MediaProcessor(store, Originals(store, origins, None, 0), bus, DEFAULT_LIMITS).process(
         *a_job(origin.url("/film.mp4"))
     )
     await origins.close()
@@ -187,21 +193,21 @@ async def test_a_private_origin(store: MediaStore, bus: FakeBus, origin: Origin)
 
 
 async def test_an_origin_that_is_away_is_asked_again_later(
-    artist: Artist, bus: FakeBus, store: MediaStore, origin: Origin, film: bytes
+    processor: MediaProcessor, bus: FakeBus, store: MediaStore, origin: Origin, film: bytes
 ) -> None:
     origin.files["/film.mp4"] = film
     origin.hangs = asyncio.Event()
-    with pytest.raises(StoreAway):
-        await artist.process(*a_job(origin.url("/film.mp4")))
+    with pytest.raises(StoreUnavailableError):
+        await processor.process(*a_job(origin.url("/film.mp4")))
     origin.hangs, origin.breaks_off_after = None, 100
-    with pytest.raises(StoreAway):
-        await artist.process(*a_job(origin.url("/film.mp4")))
+    with pytest.raises(StoreUnavailableError):
+        await processor.process(*a_job(origin.url("/film.mp4")))
     assert bus.published == []
     assert left_in(store) == []
 
 
 async def test_without_a_folder_of_imports_there_are_none(store: MediaStore, found: Originals) -> None:
     found._import_dir = None
-    with pytest.raises(StoreAway, match="MARQUEE_IMPORT_DIR"):
-        async with found.at_hand("import:film.mp4"):
+    with pytest.raises(StoreUnavailableError, match="MARQUEE_IMPORT_DIR"):
+        async with found.provide("import:film.mp4"):
             pass

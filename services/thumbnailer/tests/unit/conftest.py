@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the films are that several tests look at."""
+    """Return the folder of films that several tests use."""
     return tmp_path_factory.mktemp("library")
 
 
@@ -35,7 +35,7 @@ def webm(library: Path) -> Path:
 
 @pytest.fixture
 def artwork(tmp_path: Path) -> Path:
-    """The folder that thumbnails go to."""
+    """Return the folder for thumbnails."""
     folder = tmp_path / "artwork"
     folder.mkdir()
     return folder

@@ -1,4 +1,4 @@
-"""Makes small films for the tests, and reads thumbnails back. Needs no program, only PyAV."""
+"""Make small films for the tests, and read thumbnails back. Needs only PyAV."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SOUND_SAMPLES = 960
 
 
 def luma_at(second: float) -> int:
-    """How bright every pixel of a film is at a time, of 16 (black) to 235 (white); it changes each second."""
+    """Return the brightness of a film at a time, of 16 (black) to 235 (white); it changes each second."""
     return 40 + 9 * int(second)
 
 
 def clock(second: float, width: int, height: int) -> list[bytes]:
-    """A picture whose brightness is its time."""
+    """Return a picture whose brightness is its time."""
     return [bytes([luma_at(second)]) * width] * height
 
 
 def white_corner(_second: float, width: int, height: int) -> list[bytes]:
-    """Black, but for a white quarter at the top left."""
+    """Return a black picture with a white quarter at the top left."""
     half = width // 2
     lit, dark = bytes([235]) * half + bytes([16]) * (width - half), bytes([16]) * width
     return [lit] * (height // 2) + [dark] * (height - height // 2)
@@ -46,7 +46,7 @@ def white_corner(_second: float, width: int, height: int) -> list[bytes]:
 
 @contextmanager
 def kept_scheduling() -> Iterator[None]:
-    """Undoes what SVT-AV1 does to a process of root: real-time priority, which every later child would inherit.
+    """Undo the real-time priority that SVT-AV1 gives a process of root, and every later child would inherit.
 
     A program that spins while it waits, as Go's runtime does, then starves the machine.
     """
@@ -59,7 +59,7 @@ def kept_scheduling() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Film:
-    """How to make a film."""
+    """The properties of a film to make."""
 
     seconds: float = 20
     codec: str | None = "libx264"
@@ -79,7 +79,7 @@ class Film:
     format: str | None = None
 
     def save(self, path: Path) -> Path:
-        """Makes the film; its name's ending chooses the container unless `format` does."""
+        """Make the film; the extension of its name chooses the container unless `format` does."""
         with kept_scheduling(), av.open(str(path), "w", format=self.format, options=self.container) as output:
             # The first packet fixes the tracks: both must be there by then.
             pictures = self._pictures(output, self.codec) if self.codec else None
@@ -142,7 +142,7 @@ class Thumbnail:
 
     @classmethod
     def read(cls, path: Path) -> Thumbnail:
-        """Decodes a JPEG.
+        """Decode a JPEG.
 
         Raises:
             av.error.FFmpegError: it is none.
@@ -155,6 +155,6 @@ class Thumbnail:
         return cls(frame.width, frame.height, [pixels[start : start + frame.width] for start in starts])
 
     def shade(self, across: float = 0.5, down: float = 0.5) -> int:
-        """How bright the pixel at these fractions of width and height is, of 16 to 235 as in a film."""
+        """Return the brightness of the pixel at these fractions of width and height, of 16 to 235 as in a film."""
         full_range = self.rows[int(self.height * down)][int(self.width * across)]
         return round(16 + full_range * 219 / 255)

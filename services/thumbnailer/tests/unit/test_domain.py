@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.thumbnailer import domain
-from services.thumbnailer.domain import MediaFacts, MediaFailure
+from services.thumbnailer.domain import MediaFailure
 
 CODES = {value for name, value in vars(domain).items() if isinstance(value, str) and name == value}
 
@@ -16,17 +16,17 @@ CODES = {value for name, value in vars(domain).items() if isinstance(value, str)
     ("duration_sec", "expected"), [(7200, 5), (50, 5), (49, 4.9), (20, 2), (0.2, 0.02), (0.04, 0.004), (0, 0)]
 )
 def test_thumbnail_is_taken_at_a_tenth_but_no_later_than_five_seconds(duration_sec: float, expected: float) -> None:
-    assert domain.thumbnail_time(duration_sec) == pytest.approx(expected)
+    assert domain.thumbnail_times(duration_sec)[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("duration_sec", [-1, math.nan, math.inf, -math.inf])
 def test_thumbnail_of_a_senseless_duration_is_the_first_picture(duration_sec: float) -> None:
-    assert domain.thumbnail_time(duration_sec) == 0
+    assert domain.thumbnail_times(duration_sec)[0] == 0
 
 
 @given(st.floats(min_value=0, max_value=1e7))
 def test_thumbnail_time_is_inside_the_film(duration_sec: float) -> None:
-    assert 0 <= domain.thumbnail_time(duration_sec) <= min(5, duration_sec)
+    assert 0 <= domain.thumbnail_times(duration_sec)[0] <= min(5, duration_sec)
 
 
 @pytest.mark.parametrize(
@@ -86,18 +86,3 @@ def test_only_what_another_time_may_change_is_worth_a_retry() -> None:
         domain.INTERRUPTED,
         domain.SERVER_BUSY,
     }
-
-
-def test_a_film_without_audio_codec_is_silent() -> None:
-    silent = MediaFacts(
-        duration_sec=1,
-        mime_type="video/mp4",
-        container="MP4",
-        video_codec="H.264",
-        audio_codec=None,
-        width=320,
-        height=180,
-        bitrate_bps=1,
-        isolated=True,
-    )
-    assert not silent.has_audio

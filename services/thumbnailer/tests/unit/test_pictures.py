@@ -15,24 +15,25 @@ import av
 import pytest
 from PIL import Image, ImageStat
 
-from services.thumbnailer import domain, media, tone_map
+from services.thumbnailer import domain
+from services.thumbnailer.media import inspection, tone_map
 from services.thumbnailer.tests.unit.films import Film, white_corner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from services.thumbnailer.domain import MediaFacts
+    from services.thumbnailer.domain import MediaInfo
     from services.thumbnailer.tests.unit.films import Painter
 
 Colour = tuple[float, float, float]
 SMALL = (64, 36)
 
 
-def picture_of(source: Path, artwork: Path) -> tuple[MediaFacts, Image.Image]:
-    facts = asyncio.run(media.process(source, artwork / "thumbnail.jpg"))
+def picture_of(source: Path, artwork: Path) -> tuple[MediaInfo, Image.Image]:
+    info = asyncio.run(inspection.process(source, artwork / "thumbnail.jpg"))
     with Image.open(artwork / "thumbnail.jpg") as picture:
-        return facts, picture.convert("RGB")
+        return info, picture.convert("RGB")
 
 
 def contrast(picture: Image.Image) -> float:
@@ -134,7 +135,7 @@ def test_takes_the_best_there_is_where_little_is_shown(tmp_path: Path, artwork: 
     assert brightest(picture) > 200
 
 
-def test_what_was_not_fetched_is_no_picture(tmp_path: Path, artwork: Path) -> None:
+def test_holes_of_a_staged_film_are_no_picture(tmp_path: Path, artwork: Path) -> None:
     """The middle of a staged film is a hole."""
     film = Film(seconds=40, codec="mpeg4", paint=beginning(12, plain(16))).save(tmp_path / "film.mp4")
     data = bytearray(film.read_bytes())
@@ -167,8 +168,8 @@ def test_a_film_with_an_edit_without_duration_has_a_picture(
 ) -> None:
     film = Film(seconds=4, paint=white_corner, sound=sound).save(tmp_path / "film.mp4")
     film.write_bytes(with_edits(film.read_bytes(), edits))
-    facts, picture = picture_of(film, artwork)
-    assert 3.9 < facts.duration_sec < 4.8
+    info, picture = picture_of(film, artwork)
+    assert 3.9 < info.duration_sec < 4.8
     assert min(colour(picture, (80, 45))) > 220
     assert max(colour(picture, (240, 135))) < 30
 
@@ -297,8 +298,8 @@ def test_colours_of_a_wide_film_are_those_of_bt709(
 
 
 def test_a_turned_film_of_high_dynamic_range_is_turned_and_mapped(tmp_path: Path, artwork: Path) -> None:
-    facts, picture = picture_of(DeepFilm(pq_signal, "smpte2084", turned=180).save(tmp_path / "film.mp4"), artwork)
-    assert (facts.width, facts.height) == (320, 180)
+    info, picture = picture_of(DeepFilm(pq_signal, "smpte2084", turned=180).save(tmp_path / "film.mp4"), artwork)
+    assert (info.width, info.height) == (320, 180)
     for place, patch in zip(QUARTERS, reversed(PATCHES), strict=True):
         assert colour(picture, place) == pytest.approx(patch, abs=10)
 
@@ -331,8 +332,8 @@ def test_plain_high_definition_keeps_its_colours(tmp_path: Path, artwork: Path) 
 def test_an_interlaced_film_shows_both_fields(order: str, tmp_path: Path, artwork: Path) -> None:
     options = {"x264-params": f"{order}=1", "flags": "+ildct+ilme"}
     film = Film(seconds=2, size=(640, 360), paint=white_corner, options=options).save(tmp_path / "film.mp4")
-    facts, picture = picture_of(film, artwork)
-    assert (facts.width, facts.height, picture.size) == (640, 360, (320, 180))
+    info, picture = picture_of(film, artwork)
+    assert (info.width, info.height, picture.size) == (640, 360, (320, 180))
     assert min(colour(picture, (80, 45))) > 220
     assert max(max(colour(picture, place)) for place in QUARTERS[1:]) < 30
 

@@ -4,7 +4,7 @@ import { TextField } from '../../components/TextField';
 import { t } from '../../i18n';
 import { deviceName, MAX_DEVICE_NAME_CHARS, setOwnDeviceName } from '../../lib/deviceName';
 
-/** What this device is called where the viewer's devices are listed. The name stays in this browser. */
+/** The name of this device in the list of the viewer's devices. It is stored in this browser only. */
 export function DevicePanel() {
   const [name, setName] = useState(deviceName);
   const [isSaved, setSaved] = useState(false);

@@ -26,7 +26,7 @@ export function WatchingPanel() {
       await stopPlaySession(device.session_id);
       setStopped(device.device_name);
     } catch (error) {
-      // It may have ended by itself meanwhile.
+      // It may have ended meanwhile.
       if (!(error instanceof ApiError && error.status === 404)) setProblem(error);
     }
     await refresh().catch(setProblem);

@@ -3,7 +3,7 @@ import { getHealth } from '../../api/endpoints';
 import type { Health } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { language, t } from '../../i18n';
-import { healthText, partText } from '../../i18n/told';
+import { healthText, partText } from '../../i18n/codeText';
 import { useLoad, usePolling } from '../../lib/hooks';
 
 const POLL = { firstMs: 30_000 };

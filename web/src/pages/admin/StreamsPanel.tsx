@@ -4,7 +4,7 @@ import { listStreams, stopStream } from '../../api/playSessions';
 import type { LiveStream, StreamMetrics } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { language, t } from '../../i18n';
-import { sourceText } from '../../i18n/told';
+import { sourceText } from '../../i18n/codeText';
 import { formatBitrate, formatBytes, formatPercent, formatSince } from '../../lib/format';
 import { useLoad, usePolling } from '../../lib/hooks';
 
@@ -18,7 +18,7 @@ interface Live {
   metrics: StreamMetrics;
 }
 
-/** Who is watching now. */
+/** The viewers who are watching now. */
 export function StreamsPanel() {
   const [pages, setPages] = useState(1);
   const [loaded, reload] = useLoad((signal) => load(pages, signal), [pages]);
@@ -36,7 +36,7 @@ export function StreamsPanel() {
       await stopStream(stream.session_id);
       setStopped(nameOf(stream));
     } catch (error) {
-      // It may have ended by itself meanwhile.
+      // It may have ended meanwhile.
       if (!(error instanceof ApiError && error.status === 404)) setProblem(error);
     }
     await refresh().catch(setProblem);
@@ -88,7 +88,7 @@ async function load(pages: number, signal?: AbortSignal): Promise<Live> {
   return { pages, metrics, streams: [first, ...more].flatMap(({ items }) => items), total };
 }
 
-/** Takes its place before the figures are there, so that nothing below it moves. */
+/** Takes its space before the figures arrive, so that nothing below it moves. */
 function Totals({ metrics }: { metrics: StreamMetrics | undefined }) {
   const entries: [string, string | undefined][] = [
     [t('streams.active'), metrics && `${metrics.active} / ${metrics.max_streams}`],

@@ -3,7 +3,7 @@ import { ErrorMessage } from '../../components/ErrorMessage';
 import { Icon } from '../../components/Icon';
 import { TextField } from '../../components/TextField';
 import { language, t } from '../../i18n';
-import { failureText } from '../../i18n/told';
+import { failureText } from '../../i18n/codeText';
 import { formatBytes, formatDuration } from '../../lib/format';
 import {
   cancel,
@@ -106,7 +106,7 @@ interface UnusableProps {
   name: string;
 }
 
-/** Says why a video could not be processed, and offers what can be done about it. */
+/** Shows why a video could not be processed, and offers the possible actions. */
 function Unusable({ item, video, name }: UnusableProps) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);

@@ -3,7 +3,7 @@ import { PageHeading } from '../../components/PageHeading';
 import { t } from '../../i18n';
 import { usePageTitle } from '../../lib/hooks';
 
-/** Stands for a film that was deleted, or that never was, or that this viewer may not know of. */
+/** Shown for a film that was deleted, never existed, or is not visible to this viewer. */
 export function MissingFilm() {
   usePageTitle(t('missing.title'));
   return (

@@ -10,7 +10,7 @@ import type { PlayState, Refusal } from '../../playsession/state';
 
 interface Props {
   session: PlaySession;
-  /** The viewer wants to watch here, perhaps in the place of another session. */
+  /** Called when the viewer wants to watch here, perhaps in place of another session. */
   onPlayHere: (insteadOf?: string) => void;
   /** Whether it lies over the player. */
   covers: boolean;
@@ -52,7 +52,7 @@ function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
         </>
       );
     case 'refused':
-      return <Refused refusal={state.refusal} onPlayHere={onPlayHere} />;
+      return <RefusalNotice refusal={state.refusal} onPlayHere={onPlayHere} />;
     case 'unavailable':
       return (
         <>
@@ -96,7 +96,7 @@ function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
   }
 }
 
-function Refused({ refusal, onPlayHere }: { refusal: Refusal } & Pick<Props, 'onPlayHere'>) {
+function RefusalNotice({ refusal, onPlayHere }: { refusal: Refusal } & Pick<Props, 'onPlayHere'>) {
   const { scope, devices } = refusal;
   return (
     <>
@@ -127,7 +127,7 @@ function Refused({ refusal, onPlayHere }: { refusal: Refusal } & Pick<Props, 'on
   );
 }
 
-/** Says when it is worth trying; the seconds are for the eyes, as a screen reader would read out each. */
+/** Shows when to try again; the seconds are hidden from screen readers, which would read out each. */
 function TryAgain({ afterSec, onClick }: { afterSec: number; onClick: () => void }) {
   const [left, setLeft] = useState(Math.ceil(afterSec));
   useEffect(() => {
@@ -163,7 +163,7 @@ function Actions({ children }: { children: ComponentChildren }) {
   return <div class="session-actions">{children}</div>;
 }
 
-/** What a screen reader says when the state has changed. */
+/** The announcement for screen readers when the state has changed. */
 export function announcement(state: PlayState): string {
   switch (state.phase) {
     case 'opening':

@@ -5,7 +5,7 @@ import { isMissing as isMissingError, isPassing, retryAfterOf } from '../../api/
 import type { ProgressRecord, VideoDetail } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { t } from '../../i18n';
-import { failureText } from '../../i18n/told';
+import { failureText } from '../../i18n/codeText';
 import { arriveAt } from '../../lib/arrival';
 import type { Cancel } from '../../lib/backgroundTimers';
 import { retryDelayMs } from '../../lib/retry';
@@ -19,11 +19,11 @@ const LOGIN_MAX_AGE_MS = 9 * 60_000;
 
 interface Props {
   video: VideoDetail;
-  /** The film turned out to be gone. */
+  /** Called when the film turns out to be deleted. */
   onMissing: () => void;
 }
 
-/** Where the film is shown, or why it is not. */
+/** Shows the film, or why it can't be shown. */
 export function Stage({ video, onMissing }: Props) {
   if (video.status === 'ready') return <ReadyStage video={video} onMissing={onMissing} />;
   return (
@@ -48,7 +48,7 @@ function ReadyStage({ video, onMissing }: Props) {
   const record = useSavedPosition(video.id);
   const state = session.state.value;
   const isActive = state.phase === 'active';
-  // Once it has played, the player stays: it knows the place to go on from.
+  // Once it has played, the player stays mounted: it knows the position to continue from.
   const wasActive = useRef(false);
   wasActive.current ||= isActive;
   const hasPlayer = wasActive.current && record !== 'loading';
@@ -57,7 +57,7 @@ function ReadyStage({ video, onMissing }: Props) {
     isAskedFor.current = true;
     session.open(insteadOf);
   };
-  // The player may come later than its session, when the saved position is late.
+  // The player may be mounted later than its session, when the saved position is late.
   useKeptFocus(stage, `${state.phase} ${hasPlayer}`);
   useEffect(() => arriveAt(stage.current?.querySelector<HTMLElement>(SHOWN)), []);
   const isMissing = state.phase === 'failed' && isMissingError(state.error);
@@ -84,7 +84,7 @@ function ReadyStage({ video, onMissing }: Props) {
 
 const READ_ATTEMPTS = 3;
 
-/** `unknown` when it could not be read, and when the server was away for longer than the film should wait for that. */
+/** `unknown` when it could not be read, and when the server was away for longer than the film should wait. */
 function useSavedPosition(videoId: string): ProgressRecord | null | 'unknown' | 'loading' {
   const [record, setRecord] = useState<ProgressRecord | null | 'unknown' | 'loading'>('loading');
   useEffect(() => {

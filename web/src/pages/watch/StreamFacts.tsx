@@ -1,6 +1,6 @@
 import type { StreamInfo } from '../../api/types';
 import { t } from '../../i18n';
-import { sourceText } from '../../i18n/told';
+import { sourceText } from '../../i18n/codeText';
 import { formatBitrate, formatBytes } from '../../lib/format';
 
 export function StreamFacts({ info }: { info: StreamInfo }) {

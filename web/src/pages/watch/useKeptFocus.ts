@@ -1,12 +1,12 @@
 import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
-/** What the stage shows now, that can have the focus. */
+/** Selects the focusable element that the stage shows now. */
 export const SHOWN = '.session-panel, media-controller:not([inert])';
 
 /**
- * When the stage shows something else, what had the focus there may vanish or become inert. The focus then goes to what
- * took its place, and not to the top of the page; a focus elsewhere is left alone.
+ * When the stage changes, the focused element in it may vanish or become inert. The focus then goes to its replacement,
+ * and not to the top of the page; a focus elsewhere is left alone.
  */
 export function useKeptFocus(stage: RefObject<HTMLElement | null>, shows: string): void {
   const isWithin = useRef(false);

@@ -314,7 +314,7 @@ Global___ListRevocationsResponse: _TypeAlias = ListRevocationsResponse  # noqa: 
 
 @_typing.final
 class ChangedAccount(_message.Message):
-    """An account about which no answer of before may be relied on."""
+    """An account of which earlier answers are outdated."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Answers who somebody is. Only auth holds accounts and signing keys.
+    """Answers who a user is. Only auth has accounts and signing keys.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Answers who somebody is. Only auth holds accounts and signing keys.
+    """Answers who a user is. Only auth has accounts and signing keys.
     """
 
     def GetJwks(self, request, context):
@@ -82,7 +82,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUsers(self, request, context):
-        """Display facts of several users; unknown ids are left out of the answer.
+        """Logins, names and rights of several users; unknown ids are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +139,7 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Answers who somebody is. Only auth holds accounts and signing keys.
+    """Answers who a user is. Only auth has accounts and signing keys.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Answers who somebody is. Only auth holds accounts and signing keys."""
+    """Answers who a user is. Only auth has accounts and signing keys."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +40,7 @@ class AuthServiceStub:
     UNAUTHENTICATED when they are wrong, PERMISSION_DENIED when the account may not be used.
     """
     GetUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]
-    """Display facts of several users; unknown ids are left out of the answer."""
+    """Logins, names and rights of several users; unknown ids are left out of the answer."""
     GetCorporations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetCorporationsRequest, _auth_pb2.GetCorporationsResponse]
     """Plans of several corporations; unknown ids are left out of the answer."""
     ListRevocations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]
@@ -48,7 +48,7 @@ class AuthServiceStub:
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """Answers who somebody is. Only auth holds accounts and signing keys."""
+    """Answers who a user is. Only auth has accounts and signing keys."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetJwksRequest, _auth_pb2.GetJwksResponse]  # type: ignore[assignment]
@@ -58,14 +58,14 @@ class AuthServiceAsyncStub(AuthServiceStub):
     UNAUTHENTICATED when they are wrong, PERMISSION_DENIED when the account may not be used.
     """
     GetUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUsersRequest, _auth_pb2.GetUsersResponse]  # type: ignore[assignment]
-    """Display facts of several users; unknown ids are left out of the answer."""
+    """Logins, names and rights of several users; unknown ids are left out of the answer."""
     GetCorporations: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetCorporationsRequest, _auth_pb2.GetCorporationsResponse]  # type: ignore[assignment]
     """Plans of several corporations; unknown ids are left out of the answer."""
     ListRevocations: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListRevocationsRequest, _auth_pb2.ListRevocationsResponse]  # type: ignore[assignment]
     """Logins that were ended while their access tokens may still be alive: those must be refused."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers who somebody is. Only auth holds accounts and signing keys."""
+    """Answers who a user is. Only auth has accounts and signing keys."""
 
     @_abc_1.abstractmethod
     def GetJwks(
@@ -91,7 +91,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetUsersResponse, _abc.Awaitable[_auth_pb2.GetUsersResponse]]:
-        """Display facts of several users; unknown ids are left out of the answer."""
+        """Logins, names and rights of several users; unknown ids are left out of the answer."""
 
     @_abc_1.abstractmethod
     def GetCorporations(

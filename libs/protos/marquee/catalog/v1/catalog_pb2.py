@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n marquee/catalog/v1/catalog.proto\x12\x12marquee.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"$\n\x10GetSourceRequest\x12\x10\n\x08video_id\x18\x01 \x01(\t\"\x91\x02\n\x11GetSourceResponse\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x05 \x01(\x01\x12\x13\n\x0bvideo_codec\x18\x06 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x07 \x01(\t\x12\r\n\x05width\x18\x08 \x01(\x05\x12\x0e\n\x06height\x18\t \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\n \x01(\x03\x12\x0f\n\x07version\x18\x0b \x01(\x03\x12\x16\n\x0e\x63orporation_id\x18\x0c \x01(\t\x12\x13\n\x0buploader_id\x18\r \x01(\t\"\x1f\n\x10GetVideosRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\">\n\x11GetVideosResponse\x12)\n\x06videos\x18\x01 \x03(\x0b\x32\x19.marquee.catalog.v1.Video\"\xbc\x01\n\x05Video\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x04 \x01(\x01\x12\x15\n\rthumbnail_url\x18\x05 \x01(\t\x12\x16\n\x0e\x63orporation_id\x18\x06 \x01(\t\x12\x13\n\x0buploader_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc4\x01\n\x0e\x43\x61talogService\x12X\n\tGetSource\x12$.marquee.catalog.v1.GetSourceRequest\x1a%.marquee.catalog.v1.GetSourceResponse\x12X\n\tGetVideos\x12$.marquee.catalog.v1.GetVideosRequest\x1a%.marquee.catalog.v1.GetVideosResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n marquee/catalog/v1/catalog.proto\x12\x12marquee.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"$\n\x10GetSourceRequest\x12\x10\n\x08video_id\x18\x01 \x01(\t\"\xb7\x02\n\x11GetSourceResponse\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x05 \x01(\x01\x12\x13\n\x0bvideo_codec\x18\x06 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x07 \x01(\t\x12\r\n\x05width\x18\x08 \x01(\x05\x12\x0e\n\x06height\x18\t \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\n \x01(\x03\x12\x0f\n\x07version\x18\x0b \x01(\x03\x12\x16\n\x0e\x63orporation_id\x18\x0c \x01(\t\x12\x13\n\x0buploader_id\x18\r \x01(\t\x12\x10\n\x08\x61sset_id\x18\x0e \x01(\t\x12\x12\n\nasset_kind\x18\x0f \x01(\t\"\x1f\n\x10GetVideosRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\">\n\x11GetVideosResponse\x12)\n\x06videos\x18\x01 \x03(\x0b\x32\x19.marquee.catalog.v1.Video\"\xbc\x01\n\x05Video\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x04 \x01(\x01\x12\x15\n\rthumbnail_url\x18\x05 \x01(\t\x12\x16\n\x0e\x63orporation_id\x18\x06 \x01(\t\x12\x13\n\x0buploader_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc4\x01\n\x0e\x43\x61talogService\x12X\n\tGetSource\x12$.marquee.catalog.v1.GetSourceRequest\x1a%.marquee.catalog.v1.GetSourceResponse\x12X\n\tGetVideos\x12$.marquee.catalog.v1.GetVideosRequest\x1a%.marquee.catalog.v1.GetVideosResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSOURCEREQUEST']._serialized_start=89
   _globals['_GETSOURCEREQUEST']._serialized_end=125
   _globals['_GETSOURCERESPONSE']._serialized_start=128
-  _globals['_GETSOURCERESPONSE']._serialized_end=401
-  _globals['_GETVIDEOSREQUEST']._serialized_start=403
-  _globals['_GETVIDEOSREQUEST']._serialized_end=434
-  _globals['_GETVIDEOSRESPONSE']._serialized_start=436
-  _globals['_GETVIDEOSRESPONSE']._serialized_end=498
-  _globals['_VIDEO']._serialized_start=501
-  _globals['_VIDEO']._serialized_end=689
-  _globals['_CATALOGSERVICE']._serialized_start=692
-  _globals['_CATALOGSERVICE']._serialized_end=888
+  _globals['_GETSOURCERESPONSE']._serialized_end=439
+  _globals['_GETVIDEOSREQUEST']._serialized_start=441
+  _globals['_GETVIDEOSREQUEST']._serialized_end=472
+  _globals['_GETVIDEOSRESPONSE']._serialized_start=474
+  _globals['_GETVIDEOSRESPONSE']._serialized_end=536
+  _globals['_VIDEO']._serialized_start=539
+  _globals['_VIDEO']._serialized_end=727
+  _globals['_CATALOGSERVICE']._serialized_start=730
+  _globals['_CATALOGSERVICE']._serialized_end=926
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,8 @@ class GetSourceResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CORPORATION_ID_FIELD_NUMBER: _builtins.int
     UPLOADER_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    ASSET_KIND_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
     """A reference in the media store; never a path outside it, never shown to a viewer."""
@@ -72,6 +74,10 @@ class GetSourceResponse(_message.Message):
     corporation_id: _builtins.str
     """Empty for platform videos."""
     uploader_id: _builtins.str
+    asset_id: _builtins.str
+    """The file that the reference leads to: an asset of the video. Empty from replicas that know no assets."""
+    asset_kind: _builtins.str
+    """What the asset is: "source" for the file that was uploaded or imported."""
     def __init__(
         self,
         *,
@@ -88,10 +94,12 @@ class GetSourceResponse(_message.Message):
         version: _builtins.int = ...,
         corporation_id: _builtins.str = ...,
         uploader_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        asset_kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_codec", b"audio_codec", "bitrate_bps", b"bitrate_bps", "corporation_id", b"corporation_id", "duration_sec", b"duration_sec", "height", b"height", "mime_type", b"mime_type", "reference", b"reference", "size_bytes", b"size_bytes", "uploader_id", b"uploader_id", "version", b"version", "video_codec", b"video_codec", "video_id", b"video_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "asset_kind", b"asset_kind", "audio_codec", b"audio_codec", "bitrate_bps", b"bitrate_bps", "corporation_id", b"corporation_id", "duration_sec", b"duration_sec", "height", b"height", "mime_type", b"mime_type", "reference", b"reference", "size_bytes", b"size_bytes", "uploader_id", b"uploader_id", "version", b"version", "video_codec", b"video_codec", "video_id", b"video_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,7 +52,7 @@ class CatalogServiceServicer:
     """
 
     def GetSource(self, request, context):
-        """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+        """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
         FAILED_PRECONDITION while it is not ready.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -60,7 +60,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetVideos(self, request, context):
-        """Facts of several videos for lists; unknown ids are left out of the answer.
+        """What lists show of several videos; unknown ids are left out of the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

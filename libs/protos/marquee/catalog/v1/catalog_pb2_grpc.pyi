@@ -34,11 +34,11 @@ class CatalogServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
     GetSource: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetSourceRequest, _catalog_pb2.GetSourceResponse]
-    """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+    """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
     FAILED_PRECONDITION while it is not ready.
     """
     GetVideos: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetVideosRequest, _catalog_pb2.GetVideosResponse]
-    """Facts of several videos for lists; unknown ids are left out of the answer."""
+    """What lists show of several videos; unknown ids are left out of the answer."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -46,11 +46,11 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSource: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetSourceRequest, _catalog_pb2.GetSourceResponse]  # type: ignore[assignment]
-    """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+    """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
     FAILED_PRECONDITION while it is not ready.
     """
     GetVideos: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetVideosRequest, _catalog_pb2.GetVideosResponse]  # type: ignore[assignment]
-    """Facts of several videos for lists; unknown ids are left out of the answer."""
+    """What lists show of several videos; unknown ids are left out of the answer."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers what there is to watch. Only catalog knows which videos exist and who may see them."""
@@ -61,7 +61,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.GetSourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.GetSourceResponse, _abc.Awaitable[_catalog_pb2.GetSourceResponse]]:
-        """Where the bytes of a video are and what they are. NOT_FOUND for an unknown video,
+        """Where the bytes of a video's source are and what they are. NOT_FOUND for an unknown video,
         FAILED_PRECONDITION while it is not ready.
         """
 
@@ -71,6 +71,6 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.GetVideosRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.GetVideosResponse, _abc.Awaitable[_catalog_pb2.GetVideosResponse]]:
-        """Facts of several videos for lists; unknown ids are left out of the answer."""
+        """What lists show of several videos; unknown ids are left out of the answer."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

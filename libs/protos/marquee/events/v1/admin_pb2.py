@@ -23,15 +23,18 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/admin.proto\x12\x11marquee.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n\nAdminActed\x12\x10\n\x08\x61\x63tor_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x14\n\x0csubject_type\x18\x03 \x01(\t\x12\x12\n\nsubject_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x0f\n\x07\x64\x65tails\x18\x06 \x01(\t\x12/\n\x0boccurred_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/admin.proto\x12\x11marquee.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmarquee/events/v1/options.proto\"\xdf\x01\n\nAdminActed\x12\x10\n\x08\x61\x63tor_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x14\n\x0csubject_type\x18\x03 \x01(\t\x12\x12\n\nsubject_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x0f\n\x07\x64\x65tails\x18\x06 \x01(\t\x12/\n\x0boccurred_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:2\x8a\xb5\x18.\n\x0b\x61\x64min.acted\x12\x07\x63\x61talog\x12\x08progress\x12\x06stream\x1a\x04\x61uthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.events.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADMINACTED']._serialized_start=86
-  _globals['_ADMINACTED']._serialized_end=257
+  _globals['_ADMINACTED']._loaded_options = None
+  _globals['_ADMINACTED']._serialized_options = b'\212\265\030.\n\013admin.acted\022\007catalog\022\010progress\022\006stream\032\004auth'
+  _globals['_ADMINACTED']._serialized_start=119
+  _globals['_ADMINACTED']._serialized_end=342
 # @@protoc_insertion_point(module_scope)

@@ -23,19 +23,26 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#marquee/events/v1/corporation.proto\x12\x11marquee.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\x16\x43orporationPlanChanged\x12\x16\n\x0e\x63orporation_id\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x16\x43orporationPlanExpired\x12\x16\n\x0e\x63orporation_id\x18\x01 \x01(\t\x12.\n\nexpired_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x12\x43orporationDeleted\x12\x16\n\x0e\x63orporation_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#marquee/events/v1/corporation.proto\x12\x11marquee.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmarquee/events/v1/options.proto\"\x94\x01\n\x16\x43orporationPlanChanged\x12\x16\n\x0e\x63orporation_id\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:$\x8a\xb5\x18 \n\x18\x63orporation.plan_changed\x12\x04\x61uth\"\x86\x01\n\x16\x43orporationPlanExpired\x12\x16\n\x0e\x63orporation_id\x18\x01 \x01(\t\x12.\n\nexpired_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:$\x8a\xb5\x18 \n\x18\x63orporation.plan_expired\x12\x04\x61uth\"M\n\x12\x43orporationDeleted\x12\x16\n\x0e\x63orporation_id\x18\x01 \x01(\t:\x1f\x8a\xb5\x18\x1b\n\x13\x63orporation.deleted\x12\x04\x61uthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.events.v1.corporation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CORPORATIONPLANCHANGED']._serialized_start=91
-  _globals['_CORPORATIONPLANCHANGED']._serialized_end=201
-  _globals['_CORPORATIONPLANEXPIRED']._serialized_start=203
-  _globals['_CORPORATIONPLANEXPIRED']._serialized_end=299
-  _globals['_CORPORATIONDELETED']._serialized_start=301
-  _globals['_CORPORATIONDELETED']._serialized_end=345
+  _globals['_CORPORATIONPLANCHANGED']._loaded_options = None
+  _globals['_CORPORATIONPLANCHANGED']._serialized_options = b'\212\265\030 \n\030corporation.plan_changed\022\004auth'
+  _globals['_CORPORATIONPLANEXPIRED']._loaded_options = None
+  _globals['_CORPORATIONPLANEXPIRED']._serialized_options = b'\212\265\030 \n\030corporation.plan_expired\022\004auth'
+  _globals['_CORPORATIONDELETED']._loaded_options = None
+  _globals['_CORPORATIONDELETED']._serialized_options = b'\212\265\030\033\n\023corporation.deleted\022\004auth'
+  _globals['_CORPORATIONPLANCHANGED']._serialized_start=125
+  _globals['_CORPORATIONPLANCHANGED']._serialized_end=273
+  _globals['_CORPORATIONPLANEXPIRED']._serialized_start=276
+  _globals['_CORPORATIONPLANEXPIRED']._serialized_end=410
+  _globals['_CORPORATIONDELETED']._serialized_start=412
+  _globals['_CORPORATIONDELETED']._serialized_end=489
 # @@protoc_insertion_point(module_scope)

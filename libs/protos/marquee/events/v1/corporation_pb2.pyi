@@ -75,7 +75,7 @@ Global___CorporationPlanExpired: _TypeAlias = CorporationPlanExpired  # noqa: Y0
 
 @_typing.final
 class CorporationDeleted(_message.Message):
-    """corporation.deleted: it has no members any more and never will."""
+    """corporation.deleted: it was deleted; it has no members and never will again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

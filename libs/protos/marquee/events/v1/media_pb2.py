@@ -22,19 +22,26 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/media.proto\x12\x11marquee.events.v1\"\xb9\x01\n\x0bMediaProbed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x13\n\x0bvideo_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x06 \x01(\t\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\t \x01(\x03\":\n\x13MediaThumbnailReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\"P\n\x0bMediaFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpermanent\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/media.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\xe3\x01\n\x0bMediaProbed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x13\n\x0bvideo_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x06 \x01(\t\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\t \x01(\x03:(\x8a\xb5\x18$\n\x0cmedia.probed\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"m\n\x13MediaThumbnailReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t:1\x8a\xb5\x18-\n\x15media.thumbnail_ready\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"z\n\x0bMediaFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpermanent\x18\x04 \x01(\x08:(\x8a\xb5\x18$\n\x0cmedia.failed\x12\x0bthumbnailer\x1a\x07\x63\x61talogb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.events.v1.media_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MEDIAPROBED']._serialized_start=53
-  _globals['_MEDIAPROBED']._serialized_end=238
-  _globals['_MEDIATHUMBNAILREADY']._serialized_start=240
-  _globals['_MEDIATHUMBNAILREADY']._serialized_end=298
-  _globals['_MEDIAFAILED']._serialized_start=300
-  _globals['_MEDIAFAILED']._serialized_end=380
+  _globals['_MEDIAPROBED']._loaded_options = None
+  _globals['_MEDIAPROBED']._serialized_options = b'\212\265\030$\n\014media.probed\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIATHUMBNAILREADY']._loaded_options = None
+  _globals['_MEDIATHUMBNAILREADY']._serialized_options = b'\212\265\030-\n\025media.thumbnail_ready\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIAFAILED']._loaded_options = None
+  _globals['_MEDIAFAILED']._serialized_options = b'\212\265\030$\n\014media.failed\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIAPROBED']._serialized_start=86
+  _globals['_MEDIAPROBED']._serialized_end=313
+  _globals['_MEDIATHUMBNAILREADY']._serialized_start=315
+  _globals['_MEDIATHUMBNAILREADY']._serialized_end=424
+  _globals['_MEDIAFAILED']._serialized_start=426
+  _globals['_MEDIAFAILED']._serialized_end=548
 # @@protoc_insertion_point(module_scope)

@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emarquee/events/v1/points.proto\x12\x11marquee.events.v1\"c\n\rPointsGranted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x03 \x01(\x03\x12\x10\n\x08video_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emarquee/events/v1/points.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\x83\x01\n\rPointsGranted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x03 \x01(\x03\x12\x10\n\x08video_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t:\x1e\x8a\xb5\x18\x1a\n\x0epoints.granted\x12\x08progressb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.events.v1.points_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POINTSGRANTED']._serialized_start=53
-  _globals['_POINTSGRANTED']._serialized_end=152
+  _globals['_POINTSGRANTED']._loaded_options = None
+  _globals['_POINTSGRANTED']._serialized_options = b'\212\265\030\032\n\016points.granted\022\010progress'
+  _globals['_POINTSGRANTED']._serialized_start=87
+  _globals['_POINTSGRANTED']._serialized_end=218
 # @@protoc_insertion_point(module_scope)

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PointsGranted(_message.Message):
-    """points.granted: points were added to somebody's ledger, or taken away by an administrator."""
+    """points.granted: points were added to a user's ledger, or taken away by an administrator."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

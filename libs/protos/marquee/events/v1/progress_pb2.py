@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n marquee/events/v1/progress.proto\x12\x11marquee.events.v1\"L\n\x11ProgressCompleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08video_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n marquee/events/v1/progress.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"p\n\x11ProgressCompleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08video_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01:\"\x8a\xb5\x18\x1e\n\x12progress.completed\x12\x08progressb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.events.v1.progress_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROGRESSCOMPLETED']._serialized_start=55
-  _globals['_PROGRESSCOMPLETED']._serialized_end=131
+  _globals['_PROGRESSCOMPLETED']._loaded_options = None
+  _globals['_PROGRESSCOMPLETED']._serialized_options = b'\212\265\030\036\n\022progress.completed\022\010progress'
+  _globals['_PROGRESSCOMPLETED']._serialized_start=88
+  _globals['_PROGRESSCOMPLETED']._serialized_end=200
 # @@protoc_insertion_point(module_scope)

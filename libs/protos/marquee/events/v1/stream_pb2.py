@@ -23,19 +23,26 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emarquee/events/v1/stream.proto\x12\x11marquee.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\rStreamStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xca\x01\n\rStreamStopped\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64uration_seconds\x18\x06 \x01(\x01\x12\x19\n\x11\x62ytes_transferred\x18\x07 \x01(\x03\x12\x0e\n\x06reason\x18\x08 \x01(\t\"\xae\x01\n\x0bStreamError\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nerror_code\x18\x06 \x01(\t\x12\x15\n\rerror_message\x18\x07 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emarquee/events/v1/stream.proto\x12\x11marquee.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmarquee/events/v1/options.proto\"\xad\x01\n\rStreamStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:&\x8a\xb5\x18\"\n\x0estream.started\x12\x06stream\x1a\x08progress\"\xe8\x01\n\rStreamStopped\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64uration_seconds\x18\x06 \x01(\x01\x12\x19\n\x11\x62ytes_transferred\x18\x07 \x01(\x03\x12\x0e\n\x06reason\x18\x08 \x01(\t:\x1c\x8a\xb5\x18\x18\n\x0estream.stopped\x12\x06stream\"\xca\x01\n\x0bStreamError\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08video_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nerror_code\x18\x06 \x01(\t\x12\x15\n\rerror_message\x18\x07 \x01(\t:\x1a\x8a\xb5\x18\x16\n\x0cstream.error\x12\x06streamb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.events.v1.stream_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMSTARTED']._serialized_start=87
-  _globals['_STREAMSTARTED']._serialized_end=220
-  _globals['_STREAMSTOPPED']._serialized_start=223
-  _globals['_STREAMSTOPPED']._serialized_end=425
-  _globals['_STREAMERROR']._serialized_start=428
-  _globals['_STREAMERROR']._serialized_end=602
+  _globals['_STREAMSTARTED']._loaded_options = None
+  _globals['_STREAMSTARTED']._serialized_options = b'\212\265\030\"\n\016stream.started\022\006stream\032\010progress'
+  _globals['_STREAMSTOPPED']._loaded_options = None
+  _globals['_STREAMSTOPPED']._serialized_options = b'\212\265\030\030\n\016stream.stopped\022\006stream'
+  _globals['_STREAMERROR']._loaded_options = None
+  _globals['_STREAMERROR']._serialized_options = b'\212\265\030\026\n\014stream.error\022\006stream'
+  _globals['_STREAMSTARTED']._serialized_start=120
+  _globals['_STREAMSTARTED']._serialized_end=293
+  _globals['_STREAMSTOPPED']._serialized_start=296
+  _globals['_STREAMSTOPPED']._serialized_end=528
+  _globals['_STREAMERROR']._serialized_start=531
+  _globals['_STREAMERROR']._serialized_end=733
 # @@protoc_insertion_point(module_scope)

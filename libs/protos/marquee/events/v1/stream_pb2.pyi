@@ -77,7 +77,7 @@ class StreamStopped(_message.Message):
     """Stable, for programs: "ended", "replaced", "stopped", "admin", "revoked", "expired"."""
     @_builtins.property
     def timestamp(self) -> _timestamp_pb2.Timestamp:
-        """When it ended: of one that fell silent, its last sign of life."""
+        """When it ended; for a session that expired, its last sign of life."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ Global___StreamStopped: _TypeAlias = StreamStopped  # noqa: Y015
 
 @_typing.final
 class StreamError(_message.Message):
-    """stream.error: a session could not be served. Told once for each code."""
+    """stream.error: a session could not be served. Sent once for each session and code."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

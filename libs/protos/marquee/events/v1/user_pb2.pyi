@@ -89,7 +89,7 @@ Global___UserSuspended: _TypeAlias = UserSuspended  # noqa: Y015
 
 @_typing.final
 class UserDeleted(_message.Message):
-    """user.deleted: an account is gone. Whoever keeps anything about this person erases it."""
+    """user.deleted: an account is gone. Services that keep data about this person erase it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,7 +110,7 @@ Global___UserDeleted: _TypeAlias = UserDeleted  # noqa: Y015
 
 @_typing.final
 class LoginSucceeded(_message.Message):
-    """auth.login_succeeded"""
+    """auth.login_succeeded: a login with a password succeeded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,7 +134,7 @@ Global___LoginSucceeded: _TypeAlias = LoginSucceeded  # noqa: Y015
 
 @_typing.final
 class LoginFailed(_message.Message):
-    """auth.login_failed"""
+    """auth.login_failed: a login failed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,7 +191,7 @@ Global___TokenRevoked: _TypeAlias = TokenRevoked  # noqa: Y015
 
 @_typing.final
 class FailuresBurst(_message.Message):
-    """auth.failures_burst: more logins failed in a short time than the operator wants to sleep through."""
+    """auth.failures_burst: more logins failed in a short time than the operator's threshold allows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class VideoUploaded(_message.Message):
-    """video.uploaded: the whole file is safely in the media store; nobody has looked inside yet."""
+    """video.uploaded: the whole file is safely in the media store; it has not been inspected yet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -52,7 +52,7 @@ Global___VideoUploaded: _TypeAlias = VideoUploaded  # noqa: Y015
 
 @_typing.final
 class VideoProcessRequested(_message.Message):
-    """video.process_requested: make facts and artwork again."""
+    """video.process_requested: its media information and artwork are to be made again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -151,7 +151,7 @@ Global___VideoFailed: _TypeAlias = VideoFailed  # noqa: Y015
 
 @_typing.final
 class VideoDeleted(_message.Message):
-    """video.deleted: it was put into the trash; nobody watches it any more."""
+    """video.deleted: it was put into the trash, and can't be watched any more."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

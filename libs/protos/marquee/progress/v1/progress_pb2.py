@@ -22,32 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"marquee/progress/v1/progress.proto\x12\x13marquee.progress.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x12GetProgressRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tvideo_ids\x18\x02 \x03(\t\"E\n\x13GetProgressResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.marquee.progress.v1.Progress\"\x8b\x01\n\x08Progress\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x14\n\x0cposition_sec\x18\x02 \x01(\x01\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tcompleted\x18\x04 \x01(\x08\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x10TopVideosRequest\x12\x0c\n\x04\x64\x61ys\x18\x01 \x01(\x05\x12\r\n\x05limit\x18\x02 \x01(\x05\"D\n\x11TopVideosResponse\x12/\n\x06videos\x18\x01 \x03(\x0b\x32\x1f.marquee.progress.v1.VideoViews\"2\n\x0fGetViewsRequest\x12\x11\n\tvideo_ids\x18\x01 \x03(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\"C\n\x10GetViewsResponse\x12/\n\x06videos\x18\x01 \x03(\x0b\x32\x1f.marquee.progress.v1.VideoViews\"-\n\nVideoViews\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05views\x18\x02 \x01(\x03\x32\xa8\x02\n\x0fProgressService\x12`\n\x0bGetProgress\x12\'.marquee.progress.v1.GetProgressRequest\x1a(.marquee.progress.v1.GetProgressResponse\x12Z\n\tTopVideos\x12%.marquee.progress.v1.TopVideosRequest\x1a&.marquee.progress.v1.TopVideosResponse\x12W\n\x08GetViews\x12$.marquee.progress.v1.GetViewsRequest\x1a%.marquee.progress.v1.GetViewsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"marquee/progress/v1/progress.proto\x12\x13marquee.progress.v1\"2\n\x0fGetViewsRequest\x12\x11\n\tvideo_ids\x18\x01 \x03(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\"C\n\x10GetViewsResponse\x12/\n\x06videos\x18\x01 \x03(\x0b\x32\x1f.marquee.progress.v1.VideoViews\"-\n\nVideoViews\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05views\x18\x02 \x01(\x03\x32j\n\x0fProgressService\x12W\n\x08GetViews\x12$.marquee.progress.v1.GetViewsRequest\x1a%.marquee.progress.v1.GetViewsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'marquee.progress.v1.progress_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPROGRESSREQUEST']._serialized_start=92
-  _globals['_GETPROGRESSREQUEST']._serialized_end=148
-  _globals['_GETPROGRESSRESPONSE']._serialized_start=150
-  _globals['_GETPROGRESSRESPONSE']._serialized_end=219
-  _globals['_PROGRESS']._serialized_start=222
-  _globals['_PROGRESS']._serialized_end=361
-  _globals['_TOPVIDEOSREQUEST']._serialized_start=363
-  _globals['_TOPVIDEOSREQUEST']._serialized_end=410
-  _globals['_TOPVIDEOSRESPONSE']._serialized_start=412
-  _globals['_TOPVIDEOSRESPONSE']._serialized_end=480
-  _globals['_GETVIEWSREQUEST']._serialized_start=482
-  _globals['_GETVIEWSREQUEST']._serialized_end=532
-  _globals['_GETVIEWSRESPONSE']._serialized_start=534
-  _globals['_GETVIEWSRESPONSE']._serialized_end=601
-  _globals['_VIDEOVIEWS']._serialized_start=603
-  _globals['_VIDEOVIEWS']._serialized_end=648
-  _globals['_PROGRESSSERVICE']._serialized_start=651
-  _globals['_PROGRESSSERVICE']._serialized_end=947
+  _globals['_GETVIEWSREQUEST']._serialized_start=59
+  _globals['_GETVIEWSREQUEST']._serialized_end=109
+  _globals['_GETVIEWSRESPONSE']._serialized_start=111
+  _globals['_GETVIEWSRESPONSE']._serialized_end=178
+  _globals['_VIDEOVIEWS']._serialized_start=180
+  _globals['_VIDEOVIEWS']._serialized_end=225
+  _globals['_PROGRESSSERVICE']._serialized_start=227
+  _globals['_PROGRESSSERVICE']._serialized_end=333
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -18,127 +17,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-@_typing.final
-class GetProgressRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    USER_ID_FIELD_NUMBER: _builtins.int
-    VIDEO_IDS_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.str
-    @_builtins.property
-    def video_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At most 100."""
-
-    def __init__(
-        self,
-        *,
-        user_id: _builtins.str = ...,
-        video_ids: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id", "video_ids", b"video_ids"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProgressRequest: _TypeAlias = GetProgressRequest  # noqa: Y015
-
-@_typing.final
-class GetProgressResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RECORDS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Progress]: ...
-    def __init__(
-        self,
-        *,
-        records: _abc.Iterable[Global___Progress] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProgressResponse: _TypeAlias = GetProgressResponse  # noqa: Y015
-
-@_typing.final
-class Progress(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VIDEO_ID_FIELD_NUMBER: _builtins.int
-    POSITION_SEC_FIELD_NUMBER: _builtins.int
-    DURATION_SEC_FIELD_NUMBER: _builtins.int
-    COMPLETED_FIELD_NUMBER: _builtins.int
-    UPDATED_AT_FIELD_NUMBER: _builtins.int
-    video_id: _builtins.str
-    position_sec: _builtins.float
-    duration_sec: _builtins.float
-    completed: _builtins.bool
-    @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp: ...
-    def __init__(
-        self,
-        *,
-        video_id: _builtins.str = ...,
-        position_sec: _builtins.float = ...,
-        duration_sec: _builtins.float = ...,
-        completed: _builtins.bool = ...,
-        updated_at: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "duration_sec", b"duration_sec", "position_sec", b"position_sec", "updated_at", b"updated_at", "video_id", b"video_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Progress: _TypeAlias = Progress  # noqa: Y015
-
-@_typing.final
-class TopVideosRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DAYS_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
-    days: _builtins.int
-    """Calendar days in UTC, today included: 1 to 7."""
-    limit: _builtins.int
-    """1 to 100."""
-    def __init__(
-        self,
-        *,
-        days: _builtins.int = ...,
-        limit: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "limit", b"limit"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TopVideosRequest: _TypeAlias = TopVideosRequest  # noqa: Y015
-
-@_typing.final
-class TopVideosResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VIDEOS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def videos(self) -> _containers.RepeatedCompositeFieldContainer[Global___VideoViews]: ...
-    def __init__(
-        self,
-        *,
-        videos: _abc.Iterable[Global___VideoViews] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["videos", b"videos"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TopVideosResponse: _TypeAlias = TopVideosResponse  # noqa: Y015
 
 @_typing.final
 class GetViewsRequest(_message.Message):

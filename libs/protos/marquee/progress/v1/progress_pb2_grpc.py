@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ProgressServiceStub:
-    """Answers how far a viewer has come, and what is watched.
+    """Answers what is watched.
     """
 
     def __init__(self, channel):
@@ -35,16 +35,6 @@ class ProgressServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.GetProgress = channel.unary_unary(
-                '/marquee.progress.v1.ProgressService/GetProgress',
-                request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressRequest.SerializeToString,
-                response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressResponse.FromString,
-                _registered_method=True)
-        self.TopVideos = channel.unary_unary(
-                '/marquee.progress.v1.ProgressService/TopVideos',
-                request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosRequest.SerializeToString,
-                response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosResponse.FromString,
-                _registered_method=True)
         self.GetViews = channel.unary_unary(
                 '/marquee.progress.v1.ProgressService/GetViews',
                 request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.SerializeToString,
@@ -53,25 +43,12 @@ class ProgressServiceStub:
 
 
 class ProgressServiceServicer:
-    """Answers how far a viewer has come, and what is watched.
+    """Answers what is watched.
     """
 
-    def GetProgress(self, request, context):
-        """A viewer's records for several videos; videos never watched are left out of the answer.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def TopVideos(self, request, context):
-        """The videos watched most often lately, the first one most. A view is a play session that got its slot.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def GetViews(self, request, context):
-        """How often several videos were watched lately; those that nobody watched are left out of the answer.
+        """How often several videos were watched lately; those without views are left out of the answer.
+        A view is a play session that got its slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,16 +57,6 @@ class ProgressServiceServicer:
 
 def add_ProgressServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'GetProgress': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetProgress,
-                    request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressRequest.FromString,
-                    response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressResponse.SerializeToString,
-            ),
-            'TopVideos': grpc.unary_unary_rpc_method_handler(
-                    servicer.TopVideos,
-                    request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosRequest.FromString,
-                    response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosResponse.SerializeToString,
-            ),
             'GetViews': grpc.unary_unary_rpc_method_handler(
                     servicer.GetViews,
                     request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.FromString,
@@ -104,62 +71,8 @@ def add_ProgressServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProgressService:
-    """Answers how far a viewer has come, and what is watched.
+    """Answers what is watched.
     """
-
-    @staticmethod
-    def GetProgress(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/marquee.progress.v1.ProgressService/GetProgress',
-            marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressRequest.SerializeToString,
-            marquee_dot_progress_dot_v1_dot_progress__pb2.GetProgressResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def TopVideos(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/marquee.progress.v1.ProgressService/TopVideos',
-            marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosRequest.SerializeToString,
-            marquee_dot_progress_dot_v1_dot_progress__pb2.TopVideosResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
 
     @staticmethod
     def GetViews(request,

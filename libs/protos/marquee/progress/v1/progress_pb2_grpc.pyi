@@ -27,49 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProgressServiceStub:
-    """Answers how far a viewer has come, and what is watched."""
+    """Answers what is watched."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProgressServiceAsyncStub: ...
-    GetProgress: _grpc.UnaryUnaryMultiCallable[_progress_pb2.GetProgressRequest, _progress_pb2.GetProgressResponse]
-    """A viewer's records for several videos; videos never watched are left out of the answer."""
-    TopVideos: _grpc.UnaryUnaryMultiCallable[_progress_pb2.TopVideosRequest, _progress_pb2.TopVideosResponse]
-    """The videos watched most often lately, the first one most. A view is a play session that got its slot."""
     GetViews: _grpc.UnaryUnaryMultiCallable[_progress_pb2.GetViewsRequest, _progress_pb2.GetViewsResponse]
-    """How often several videos were watched lately; those that nobody watched are left out of the answer."""
+    """How often several videos were watched lately; those without views are left out of the answer.
+    A view is a play session that got its slot.
+    """
 
 @_typing.type_check_only
 class ProgressServiceAsyncStub(ProgressServiceStub):
-    """Answers how far a viewer has come, and what is watched."""
+    """Answers what is watched."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetProgress: _aio.UnaryUnaryMultiCallable[_progress_pb2.GetProgressRequest, _progress_pb2.GetProgressResponse]  # type: ignore[assignment]
-    """A viewer's records for several videos; videos never watched are left out of the answer."""
-    TopVideos: _aio.UnaryUnaryMultiCallable[_progress_pb2.TopVideosRequest, _progress_pb2.TopVideosResponse]  # type: ignore[assignment]
-    """The videos watched most often lately, the first one most. A view is a play session that got its slot."""
     GetViews: _aio.UnaryUnaryMultiCallable[_progress_pb2.GetViewsRequest, _progress_pb2.GetViewsResponse]  # type: ignore[assignment]
-    """How often several videos were watched lately; those that nobody watched are left out of the answer."""
+    """How often several videos were watched lately; those without views are left out of the answer.
+    A view is a play session that got its slot.
+    """
 
 class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers how far a viewer has come, and what is watched."""
-
-    @_abc_1.abstractmethod
-    def GetProgress(
-        self,
-        request: _progress_pb2.GetProgressRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_progress_pb2.GetProgressResponse, _abc.Awaitable[_progress_pb2.GetProgressResponse]]:
-        """A viewer's records for several videos; videos never watched are left out of the answer."""
-
-    @_abc_1.abstractmethod
-    def TopVideos(
-        self,
-        request: _progress_pb2.TopVideosRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_progress_pb2.TopVideosResponse, _abc.Awaitable[_progress_pb2.TopVideosResponse]]:
-        """The videos watched most often lately, the first one most. A view is a play session that got its slot."""
+    """Answers what is watched."""
 
     @_abc_1.abstractmethod
     def GetViews(
@@ -77,6 +57,8 @@ class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _progress_pb2.GetViewsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_progress_pb2.GetViewsResponse, _abc.Awaitable[_progress_pb2.GetViewsResponse]]:
-        """How often several videos were watched lately; those that nobody watched are left out of the answer."""
+        """How often several videos were watched lately; those without views are left out of the answer.
+        A view is a play session that got its slot.
+        """
 
 def add_ProgressServiceServicer_to_server(servicer: ProgressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,4 +1,4 @@
-"""The short way of a request answers exactly as the long one does, and is taken only when nothing must be asked."""
+"""The fast path answers exactly as the ordinary route does, and is taken only when everything is in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("never_stale")
 DATA = os.urandom(600_000)
 UNIQUE = {"date", "x-request-id"}
 OF_PAGES = {"referrer-policy", "content-security-policy"}
-"""They mean nothing for bytes that no page renders."""
+"""Headers without a meaning for bytes that no page renders."""
 BOUNDARY = re.compile(rb"[0-9a-f]{32}")
 
 
@@ -37,16 +37,16 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     call = MinimalRoute.__call__
 
-    def noted(self: MinimalRoute, claim: CachedRequest, *channel: Any) -> Awaitable[None]:
-        found.append(claim.video_id)
-        return call(self, claim, *channel)
+    def noted(self: MinimalRoute, cached: CachedRequest, *channel: Any) -> Awaitable[None]:
+        found.append(cached.video_id)
+        return call(self, cached, *channel)
 
     monkeypatch.setattr(MinimalRoute, "__call__", noted)
     return found
 
 
 def comparable(answer: Answer) -> tuple[Any, ...]:
-    """What must be the same in both."""
+    """Return what must be the same in both."""
     headers = {name: value for name, value in answer.headers.items() if name not in UNIQUE | OF_PAGES}
     if "multipart" in headers.get("content-type", ""):
         headers["content-type"] = "multipart/byteranges"
@@ -114,7 +114,7 @@ async def test_without_the_framework_the_first_answer_is_the_same(
 
 async def test_a_ticket_begins_without_the_framework_too(stage: Stage, direct: list[str], film: str) -> None:
     session = (await stage.call("POST", "/api/play-sessions", {"video_id": film}, x_test_user=VIEWER)).json()
-    stage.register._kept.clear()
+    stage.registry._sessions.clear()
     answer, is_short = await fetch(stage, session["stream_url"], x_test_user="", range="bytes=5-9")
     assert (answer.status, answer.body, is_short) == (206, DATA[5:10], False)
     assert direct == [film]
@@ -134,16 +134,14 @@ async def test_a_file_that_fails_at_its_first_byte_is_unavailable_without_the_fr
 
 
 @pytest.mark.parametrize("path", ["/api/videos/stream", "/api/videos/a/b/stream", "/api/videos/a%2Fb/stream"])
-async def test_what_is_no_path_of_a_video_is_for_the_framework(stage: Stage, direct: list[str], path: str) -> None:
+async def test_framework_answers_paths_that_are_no_videos(stage: Stage, direct: list[str], path: str) -> None:
     answer, _ = await fetch(stage, path, x_test_user="")
     assert answer.status == 404
     assert direct == []
 
 
 @pytest.mark.parametrize("path", [stream_path(new_id()), stream_path("no-id")])
-async def test_what_is_not_there_is_not_found_without_the_framework_either(
-    stage: Stage, direct: list[str], path: str
-) -> None:
+async def test_missing_video_is_404_without_the_framework(stage: Stage, direct: list[str], path: str) -> None:
     answer, _ = await fetch(stage, path)
     assert len(direct) == 1
     around, _ = await fetch(stage, f"{path}?x=1")
@@ -152,7 +150,7 @@ async def test_what_is_not_there_is_not_found_without_the_framework_either(
     assert answer.json()["error"]["code"] == "CONTENT_NOT_FOUND"
 
 
-async def test_a_viewer_who_seeks_takes_it(stage: Stage, film: str) -> None:
+async def test_seeking_viewer_takes_the_short_way(stage: Stage, film: str) -> None:
     await fetch(stage, stream_path(film), range="bytes=0-1")
     for first in (500_000, 3, 70_000):
         answer, is_short = await fetch(stage, stream_path(film), range=f"bytes={first}-{first + 9}")
@@ -171,7 +169,7 @@ async def test_a_viewer_who_seeks_takes_it(stage: Stage, film: str) -> None:
         ("", {"content_length": "0"}, 200),
     ],
 )
-async def test_what_needs_more_goes_the_long_way(
+async def test_unusual_request_goes_the_long_way(
     stage: Stage, film: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     await fetch(stage, stream_path(film))
@@ -182,7 +180,7 @@ async def test_what_needs_more_goes_the_long_way(
     assert is_short is (headers.get("x_test_user") == "someone:member:other"), "who may see it is decided there, too"
 
 
-async def test_it_is_not_for_those_who_may_not_see_the_video(stage: Stage) -> None:
+async def test_refuses_viewer_who_may_not_see_the_video(stage: Stage) -> None:
     theirs = stage.store("theirs.mp4", b"secret", corporation_id="acme")
     insider = {"x_test_user": "someone:member:acme"}
     await fetch(stage, stream_path(theirs), **insider)
@@ -191,8 +189,8 @@ async def test_it_is_not_for_those_who_may_not_see_the_video(stage: Stage) -> No
     assert (answer.status, is_short) == (404, False)
 
 
-async def test_what_changed_is_asked_for_again(stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.stream.storage.open_files.LOOK_SEC", 0)
+async def test_changed_file_is_opened_again(stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.stream.storage.open_files.STAT_SEC", 0)
     await fetch(stage, stream_path(film))
     event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
     await stage.bus.deliver(event)

@@ -27,7 +27,7 @@ def film(stage: Stage) -> str:
 
 @pytest.fixture
 def repeated(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The ranges that were answered again."""
+    """The ranges that were replayed."""
     seen: list[bytes] = []
     call = RangeReplayer.__call__
 
@@ -55,7 +55,7 @@ async def test_every_range_is_answered_as_on_the_short_way(stage: Stage, film: s
     asked = ["bytes=5-9", "bytes=2999999-", "bytes=100-2500000", "bytes=-7", "bytes=2000000-9999999"]
     async with connected(stage.port) as line:
         await warmed(stage, line, film)
-        before = await stage.metrics()
+        sent_before, total_before = stage.traffic.bytes_sent, stage.traffic.total
         for value in asked:
             again = await line.ask("GET", stream_path(film), range=value)
             short, _ = await fetch(stage, stream_path(film), range=value)
@@ -63,10 +63,9 @@ async def test_every_range_is_answered_as_on_the_short_way(stage: Stage, film: s
             assert again.headers["x-request-id"] != short.headers["x-request-id"]
         assert repeated == [value.encode() for value in asked]
         await stage.idle()
-        after = await stage.metrics()
     sent = 2 * (5 + 1 + 2_499_901 + 7 + 1_000_000)
-    assert after.bytes_sent - before.bytes_sent == sent
-    assert after.total_responses - before.total_responses == 2 * len(asked)
+    assert stage.traffic.bytes_sent - sent_before == sent
+    assert stage.traffic.total - total_before == 2 * len(asked)
 
 
 @pytest.mark.parametrize("start", ["0", "2.5"])
@@ -124,7 +123,7 @@ async def test_a_slow_viewer_is_counted_until_the_end(stage: Stage, repeated: li
         await warmed(stage, line, film)
         line.send("GET", stream_path(film), range="bytes=1-")
         await line.head()
-        assert (await stage.metrics()).active_responses == 1
+        assert stage.traffic.active == 1
         assert repeated == [b"bytes=1-"]
     await stage.idle()
 
@@ -142,7 +141,7 @@ async def test_a_film_that_changed_is_not_repeated(stage: Stage, film: str, repe
         assert len(repeated) == 1
 
 
-async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeated: list[bytes]) -> None:
+async def test_refuses_viewer_who_may_no_longer_see_the_video(stage: Stage, repeated: list[bytes]) -> None:
     video_id = stage.store("own.mp4", DATA, corporation_id="corporation")
     async with connected(stage.port) as line:
         await warmed(stage, line, video_id, x_test_user="someone:member:corporation")
@@ -156,21 +155,21 @@ async def test_somebody_who_may_no_longer_see_it_is_refused(stage: Stage, repeat
         assert len(repeated) == 1
 
 
-async def test_a_session_that_ends_ends_what_is_repeated_for_it(stage: Stage, repeated: list[bytes]) -> None:
+async def test_ended_session_ends_its_repeated_ranges(stage: Stage, repeated: list[bytes]) -> None:
     film = stage.sparse("long.mp4", 2**33)
     answer = await stage.call("POST", "/api/play-sessions", {"video_id": film})
     session = answer.json()
-    url, nobody = session["stream_url"], {"x_test_user": ""}
+    url, anonymous = session["stream_url"], {"x_test_user": ""}
     async with connected(stage.port, receive_buffer=4096) as slow, connected(stage.port) as idle:
         for line in (slow, idle):
             for _ in range(2):
-                await line.ask("GET", url, **nobody, range="bytes=0-0")
-            assert (await line.ask("GET", url, **nobody, range="bytes=1-2")).status == 206
-        slow.send("GET", url, **nobody, range="bytes=1-")
+                await line.ask("GET", url, **anonymous, range="bytes=0-0")
+            assert (await line.ask("GET", url, **anonymous, range="bytes=1-2")).status == 206
+        slow.send("GET", url, **anonymous, range="bytes=1-")
         await slow.head()
         assert repeated[-1] == b"bytes=1-"
         assert (await stage.call("DELETE", f"/api/play-sessions/{session['session_id']}")).status == 204
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await slow.reader.readexactly(2**32)
-        assert (await idle.ask("GET", url, **nobody, range="bytes=3-4")).status == 404
+        assert (await idle.ask("GET", url, **anonymous, range="bytes=3-4")).status == 404
     await stage.idle()

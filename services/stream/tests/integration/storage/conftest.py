@@ -41,7 +41,7 @@ class Place(ABC):
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Nobody can read from it meanwhile."""
+        """Make it unreadable in the block."""
         raise NotImplementedError
         yield
 
@@ -129,7 +129,7 @@ def bucket(s3_server: S3Server) -> str:
 
 @pytest.fixture
 def settings(s3_server: S3Server, tmp_path: Path) -> dict[str, Any]:
-    """What the service must be told to read from all places."""
+    """Return the settings with which the service reads from all stores."""
     (tmp_path / "imports").mkdir()
     return {
         "import_dir": tmp_path / "imports",

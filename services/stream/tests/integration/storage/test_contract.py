@@ -83,7 +83,7 @@ async def test_a_state_has_one_name_on_every_replica(build: Build, source: Sourc
     first, second = await build().open(source), await build().open(source)
     assert first.state == second.state
     assert first.mtime_ns == second.mtime_ns
-    assert first.is_fresh()
+    assert first.is_validated()
 
 
 async def test_opened_twice_it_is_one_file(build: Build, source: Source) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from services.stream.hotcache import janitor, promoter, store
 from services.stream.tests.integration.storage.conftest import Place, tell_catalog
-from services.stream.tests.integration.test_hot_cache import Theatre, facts, promoted
+from services.stream.tests.integration.test_hot_cache import HotCacheHarness, facts, promoted
 from services.stream.tests.support import make_movie
 
 
@@ -27,7 +27,7 @@ async def test_a_copy_stands_in_for_its_origin(
 ) -> None:
     movie = await make_movie(tmp_path / "film.mp4")
     place.put("film", movie.read_bytes())
-    theatre = Theatre(tmp_path / "theatre", sockets)
+    theatre = HotCacheHarness(tmp_path / "theatre", sockets)
     async with theatre.open(**settings) as stage:
         film = tell_catalog(stage, place.reference("film"))
         path = f"/api/videos/{film}/stream"

@@ -88,8 +88,8 @@ async def test_what_is_not_there_is_said_and_others_go_on(stage: Stage, film: st
     assert answer.status == 503
     assert b"STREAM_FILE_UNAVAILABLE" in answer.body
     assert int(answer.headers["retry-after"]) > 0
-    told = [entry for entry in logs if entry["event"] == "stream_file_unavailable"]
-    assert [entry["content_id"] for entry in told] == [gone]
+    errors = [entry for entry in logs if entry["event"] == "stream_file_unavailable"]
+    assert [entry["content_id"] for entry in errors] == [gone]
     assert (await stage.get(film)).body == DATA
 
 
@@ -112,12 +112,12 @@ async def test_the_start_parameter_gives_a_playable_film(
         assert content != path.read_bytes()
 
 
-async def test_players_are_told_where_it_comes_from(stage: Stage, film: str, place: Place) -> None:
-    told = json.loads((await stage.call("GET", f"{stream_path(film)}/info")).body)
-    assert (told["source"], told["cache_hit"]) == (place.tier, False)
+async def test_info_names_the_tier(stage: Stage, film: str, place: Place) -> None:
+    info = json.loads((await stage.call("GET", f"{stream_path(film)}/info")).body)
+    assert (info["source"], info["cache_hit"]) == (place.tier, False)
     missing = tell_catalog(stage, place.reference("missing"))
-    told = json.loads((await stage.call("GET", f"{stream_path(missing)}/info")).body)
-    assert told["source"] is None
+    info = json.loads((await stage.call("GET", f"{stream_path(missing)}/info")).body)
+    assert info["source"] is None
 
 
 # --- Remote origins only ------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ async def test_an_origin_that_goes_away_before_the_first_byte_is_a_503(
     assert "retry-after" in answer.headers
 
 
-async def test_a_hanging_origin_holds_up_nobody_else(stage: Stage, remote: str, store: Path) -> None:
+async def test_a_hanging_origin_delays_no_other_film(stage: Stage, remote: str, store: Path) -> None:
     local = stage.store("local.mp4", DATA)
     async with Origin({"/film": DATA}, hangs=asyncio.Event()) as hanging:
         stuck = [tell_catalog(stage, hanging.url("/film")) for _ in range(20)]
@@ -238,7 +238,7 @@ async def test_private_origins_are_refused_unless_allowed(store: Path, sockets: 
 
 
 @pytest.mark.parametrize("reference", ["http://me:hidden@films.example/", "import:../secret", "s3://x", "../secret"])
-async def test_references_that_nobody_makes(stage: Stage, reference: str) -> None:
+async def test_references_that_no_service_makes(stage: Stage, reference: str) -> None:
     with capture_logs() as logs:
         assert (await stage.get(tell_catalog(stage, reference))).status == 503
     assert "hidden" not in str([entry for entry in logs if entry["event"] == "stream_file_unavailable"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.clients.display_names import BATCH, NameCache
 
 
@@ -18,7 +18,7 @@ class Fetch:
     async def __call__(self, ids: Sequence[str]) -> Mapping[str, str]:
         self.asked.append(list(ids))
         if self.is_away:
-            raise ApiError("SERVICE_UNAVAILABLE")
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         return {each: each.upper() for each in ids if each != "gone"}
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from services.stream.delivery.file_response import FileBody, Part
+from services.stream.delivery.file_response import FileBody, FileSegment
 from services.stream.delivery.transfers import Traffic
 from services.stream.sessions import LocalSession
 from services.stream.slots import Active, EndReason, Session, State
 from services.stream.storage.open_files import OpenFileCache
-from services.stream.tests.unit.slots.support import a_viewing
+from services.stream.tests.unit.slots.support import a_request
 from zerocopy import EXTENSION
 
 DATA = os.urandom(1_000_000)
@@ -47,18 +47,18 @@ class Stalled:
             await asyncio.Event().wait()
 
 
-def a_playing() -> LocalSession:
-    return LocalSession(Active(Session(a_viewing(), State.ACTIVE, "r", NOW, NOW)), "")
+def a_local_session() -> LocalSession:
+    return LocalSession(Active(Session(a_request(), State.ACTIVE, "r", NOW, NOW)), "")
 
 
 @pytest.mark.parametrize("extensions", [{EXTENSION: {}}, {}], ids=["by the kernel", "by reading"])
-async def test_it_ends_quietly_and_its_task_goes_on(
+async def test_cut_off_response_ends_and_its_task_continues(
     files: OpenFileCache, tmp_path: Path, extensions: dict[str, Any]
 ) -> None:
     (tmp_path / "film").write_bytes(DATA)
-    playing, traffic, client = a_playing(), Traffic(), Stalled()
-    transfer = traffic.transfer("ann", "film", playing=playing)
-    body = FileBody(200, [], await files.open(tmp_path / "film"), [Part(0, len(DATA))], meter=transfer)
+    local_session, traffic, client = a_local_session(), Traffic(), Stalled()
+    transfer = traffic.transfer("ann", "film", local_session=local_session)
+    body = FileBody(200, [], await files.open(tmp_path / "film"), [FileSegment(0, len(DATA))], meter=transfer)
 
     async def serve() -> str:
         await body({"type": "http", "method": "GET", "extensions": extensions}, client.receive, client.send)
@@ -67,13 +67,13 @@ async def test_it_ends_quietly_and_its_task_goes_on(
 
     serving = asyncio.create_task(serve())
     await client.waits.wait()
-    assert playing.responses == {transfer}
-    waiting = asyncio.create_task(playing.quiet())
-    playing.end(EndReason.STOPPED)
+    assert local_session.responses == {transfer}
+    waiting = asyncio.create_task(local_session.wait_until_idle())
+    local_session.end(EndReason.STOPPED)
     async with asyncio.timeout(60):
         assert await serving == "the connection's next request"
         await waiting
-    assert not playing.responses
+    assert not local_session.responses
     assert (traffic.active, traffic.total) == (0, 1)
 
 
@@ -82,36 +82,36 @@ async def test_a_process_that_stops_is_no_session_that_ends(
     files: OpenFileCache, tmp_path: Path, extensions: dict[str, Any]
 ) -> None:
     (tmp_path / "film").write_bytes(DATA)
-    playing, client = a_playing(), Stalled()
-    transfer = Traffic().transfer("ann", "film", playing=playing)
-    body = FileBody(200, [], await files.open(tmp_path / "film"), [Part(0, len(DATA))], meter=transfer)
+    local_session, client = a_local_session(), Stalled()
+    transfer = Traffic().transfer("ann", "film", local_session=local_session)
+    body = FileBody(200, [], await files.open(tmp_path / "film"), [FileSegment(0, len(DATA))], meter=transfer)
     scope = {"type": "http", "method": "GET", "extensions": extensions}
     serving = asyncio.ensure_future(body(scope, client.receive, client.send))
     await client.waits.wait()
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
-    assert not playing.responses
+    assert not local_session.responses
 
 
 async def test_bytes_and_requests_are_signs_of_life() -> None:
-    playing, traffic = a_playing(), Traffic()
-    playing.seen_at = 0
-    transfer = traffic.transfer("ann", "film", playing=playing)
-    assert playing.seen_at > 0
-    playing.seen_at = 0
+    local_session, traffic = a_local_session(), Traffic()
+    local_session.seen_at = 0
+    transfer = traffic.transfer("ann", "film", local_session=local_session)
+    assert local_session.seen_at > 0
+    local_session.seen_at = 0
     transfer.begin(200)
     transfer.sent(7)
-    assert (playing.seen_at > 0, playing.bytes_sent, traffic.bytes_sent) == (True, 7, 7)
+    assert (local_session.seen_at > 0, local_session.bytes_sent, traffic.bytes_sent) == (True, 7, 7)
     transfer.end(completed=True)
     transfer.cut_off()
-    assert not playing.responses
+    assert not local_session.responses
 
 
-async def test_a_failure_is_told_with_its_session() -> None:
-    told: list[tuple[LocalSession, str]] = []
-    traffic = Traffic(lambda playing, code, _message: told.append((playing, code)))
-    playing = a_playing()
-    traffic.transfer("ann", "film", playing=playing).failed("STREAM_FILE_UNAVAILABLE", "")
+async def test_failure_is_reported_with_its_session() -> None:
+    reported: list[tuple[LocalSession, str]] = []
+    traffic = Traffic(lambda local_session, code, _message: reported.append((local_session, code)))
+    local_session = a_local_session()
+    traffic.transfer("ann", "film", local_session=local_session).failed("STREAM_FILE_UNAVAILABLE", "")
     traffic.transfer("ann", "film").failed("STREAM_FILE_UNAVAILABLE", "")
-    assert told == [(playing, "STREAM_FILE_UNAVAILABLE")]
+    assert reported == [(local_session, "STREAM_FILE_UNAVAILABLE")]

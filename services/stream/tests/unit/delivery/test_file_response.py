@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Message, Send
 
 from kit.errors import ApiError
-from services.stream.delivery.file_response import FileBody, Part
+from services.stream.delivery.file_response import FileBody, FileSegment
 from services.stream.storage.open_files import BLOCK_BYTES, OpenFile, OpenFileCache
 from services.stream.tests.support import open_below, until
 from zerocopy import EXTENSION
@@ -36,7 +36,7 @@ class Tape:
     def sent(self, count: int) -> None:
         self.bytes += count
 
-    def answered(self, status: int) -> None:
+    def end_without_body(self, status: int) -> None:
         self.events.append(f"answered {status}")
 
     def failed(self, code: str, message: str) -> None:
@@ -85,7 +85,7 @@ async def files(tmp_path: Path) -> AsyncIterator[OpenFileCache]:
 
 
 async def deliver(
-    file: OpenFile, parts: Sequence[Part], client: Client, *, tail: bytes = b"", send: Send | None = None
+    file: OpenFile, parts: Sequence[FileSegment], client: Client, *, tail: bytes = b"", send: Send | None = None
 ) -> Tape:
     tape = Tape()
     body = FileBody(206, [(b"content-length", b"1")], file, parts, tail=tail, meter=tape)
@@ -95,7 +95,11 @@ async def deliver(
 
 async def test_parts_come_in_order_with_heads_and_tail(files: OpenFileCache, path: Path) -> None:
     client = Client()
-    parts = [Part(BLOCK_BYTES - 1, BLOCK_BYTES + 2, b"one:"), Part(0, 3, b"two:"), Part(len(DATA) - 1, 1)]
+    parts = [
+        FileSegment(BLOCK_BYTES - 1, BLOCK_BYTES + 2, b"one:"),
+        FileSegment(0, 3, b"two:"),
+        FileSegment(len(DATA) - 1, 1),
+    ]
     tape = await deliver(await files.open(path), parts, client, tail=b"end")
     expected = b"one:" + DATA[BLOCK_BYTES - 1 : 2 * BLOCK_BYTES + 1] + b"two:" + DATA[:3] + DATA[-1:] + b"end"
     assert client.body == expected
@@ -107,7 +111,7 @@ async def test_parts_come_in_order_with_heads_and_tail(files: OpenFileCache, pat
 
 async def test_one_block_at_a_time(files: OpenFileCache, path: Path) -> None:
     client = Client()
-    await deliver(await files.open(path), [Part(0, len(DATA))], client)
+    await deliver(await files.open(path), [FileSegment(0, len(DATA))], client)
     sizes = [len(message["body"]) for message in client.messages[1:]]
     assert client.body == DATA
     assert max(sizes) == BLOCK_BYTES
@@ -122,14 +126,14 @@ async def test_an_empty_body(files: OpenFileCache, path: Path) -> None:
 
 async def test_a_file_that_shrinks_ends_the_answer_short(files: OpenFileCache, path: Path) -> None:
     client = Client(on_body=lambda _: os.truncate(path, 2 * BLOCK_BYTES))
-    tape = await deliver(await files.open(path), [Part(0, len(DATA))], client)
+    tape = await deliver(await files.open(path), [FileSegment(0, len(DATA))], client)
     assert client.body == DATA[: 2 * BLOCK_BYTES]
     assert not client.is_complete
     assert tape.events == ["begin 206", "aborted"]
     await until(lambda: not open_below(path.parent))
 
 
-async def test_a_file_that_can_not_be_read_is_told_before_the_headers(
+async def test_unreadable_file_is_reported_before_the_headers(
     files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:
@@ -139,7 +143,7 @@ async def test_a_file_that_can_not_be_read_is_told_before_the_headers(
     monkeypatch.setattr("services.stream.storage.open_files.os.pread", broken)
     client = Client()
     with pytest.raises(ApiError, match="STREAM_FILE_UNAVAILABLE"):
-        await deliver(file, [Part(0, 1)], client)
+        await deliver(file, [FileSegment(0, 1)], client)
     assert client.messages == []
     del file
     await until(lambda: not open_below(path.parent))
@@ -155,7 +159,7 @@ async def test_a_client_that_leaves_stops_the_reading(files: OpenFileCache, path
             # A real server waits here for the client to take the bytes, which it will never do.
             await asyncio.Event().wait()
 
-    tape = await deliver(await files.open(path), [Part(0, len(DATA))], client, send=send)
+    tape = await deliver(await files.open(path), [FileSegment(0, len(DATA))], client, send=send)
     assert client.body == DATA[:BLOCK_BYTES]
     assert tape.events == ["begin 206", "aborted"]
     await until(lambda: not open_below(path.parent))
@@ -166,7 +170,7 @@ async def test_a_server_that_reports_a_lost_client_as_an_error(files: OpenFileCa
         if message["type"] == "http.response.body":
             raise BrokenPipeError
 
-    tape = await deliver(await files.open(path), [Part(0, len(DATA))], Client(), send=send)
+    tape = await deliver(await files.open(path), [FileSegment(0, len(DATA))], Client(), send=send)
     assert tape.events == ["begin 206", "aborted"]
 
 
@@ -176,7 +180,7 @@ async def test_a_fault_of_our_own_is_not_hidden(files: OpenFileCache, path: Path
 
     file = await files.open(path)
     with pytest.raises(ZeroDivisionError):
-        await deliver(file, [Part(0, 1)], Client(), send=send)
+        await deliver(file, [FileSegment(0, 1)], Client(), send=send)
     del file
     await until(lambda: not open_below(path.parent))
 
@@ -203,7 +207,7 @@ async def test_leaving_a_stuck_file_is_noticed_at_once_and_its_descriptor_outliv
 ) -> None:
     stuck = StuckReads(monkeypatch, path)
     client = Client()
-    delivery = asyncio.ensure_future(deliver(await files.open(path), [Part(0, 9)], client))
+    delivery = asyncio.ensure_future(deliver(await files.open(path), [FileSegment(0, 9)], client))
     await until(stuck.entered.is_set)
     client.gone.set()
     async with asyncio.timeout(60):
@@ -220,11 +224,11 @@ async def test_a_stuck_file_keeps_no_other_waiting(
     other = path.with_name("other")
     other.write_bytes(DATA)
     stuck = StuckReads(monkeypatch, path)
-    waiting = asyncio.ensure_future(deliver(await files.open(path), [Part(0, 9)], Client()))
+    waiting = asyncio.ensure_future(deliver(await files.open(path), [FileSegment(0, 9)], Client()))
     await until(stuck.entered.is_set)
     client = Client()
     async with asyncio.timeout(60):
-        await deliver(await files.open(other), [Part(0, len(DATA))], client)
+        await deliver(await files.open(other), [FileSegment(0, len(DATA))], client)
     assert client.body == DATA
     stuck.release.set()
     assert (await waiting).events == ["begin 206", "completed"]
@@ -237,7 +241,7 @@ async def test_being_cancelled_closes_the_file(files: OpenFileCache, path: Path)
         held.set()
         await asyncio.Event().wait()
 
-    delivery = asyncio.ensure_future(deliver(await files.open(path), [Part(0, 9)], Client(), send=send))
+    delivery = asyncio.ensure_future(deliver(await files.open(path), [FileSegment(0, 9)], Client(), send=send))
     await held.wait()
     delivery.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -303,7 +307,7 @@ class KernelClient(Client):
         self.messages.append(message)
 
 
-async def deliver_by_kernel(file: OpenFile, parts: Sequence[Part], client: Client, tail: bytes = b"") -> Tape:
+async def deliver_by_kernel(file: OpenFile, parts: Sequence[FileSegment], client: Client, tail: bytes = b"") -> Tape:
     tape = Tape()
     body = FileBody(206, [(b"content-length", b"1")], file, parts, tail=tail, meter=tape)
     await body({"type": "http", "extensions": {EXTENSION: {}}}, client.receive, client.send)
@@ -313,15 +317,15 @@ async def deliver_by_kernel(file: OpenFile, parts: Sequence[Part], client: Clien
 @pytest.mark.parametrize(
     ("parts", "tail"),
     [
-        ([Part(5, 3 * BLOCK_BYTES)], b""),
-        ([Part(BLOCK_BYTES - 1, 2, b"one:"), Part(0, 3, b"two:"), Part(len(DATA) - 1, 1)], b"end"),
-        ([Part(0, 0, b"only in memory")], b""),
-        ([Part(0, 0, b"header"), Part(7, 9)], b""),
+        ([FileSegment(5, 3 * BLOCK_BYTES)], b""),
+        ([FileSegment(BLOCK_BYTES - 1, 2, b"one:"), FileSegment(0, 3, b"two:"), FileSegment(len(DATA) - 1, 1)], b"end"),
+        ([FileSegment(0, 0, b"only in memory")], b""),
+        ([FileSegment(0, 0, b"header"), FileSegment(7, 9)], b""),
         ([], b""),
     ],
 )
-async def test_the_kernel_sends_what_reading_would(
-    files: OpenFileCache, path: Path, parts: list[Part], tail: bytes
+async def test_kernel_sends_the_same_bytes_as_reading(
+    files: OpenFileCache, path: Path, parts: list[FileSegment], tail: bytes
 ) -> None:
     read, sent = Client(), KernelClient()
     tapes = [
@@ -336,7 +340,9 @@ async def test_the_kernel_sends_what_reading_would(
 
 async def test_a_client_that_leaves_the_kernel_is_counted_to_the_byte(files: OpenFileCache, path: Path) -> None:
     client = KernelClient(limit=BLOCK_BYTES + 5)
-    tape = await deliver_by_kernel(await files.open(path), [Part(0, len(DATA)), Part(0, 1)], client, b"tail")
+    tape = await deliver_by_kernel(
+        await files.open(path), [FileSegment(0, len(DATA)), FileSegment(0, 1)], client, b"tail"
+    )
     assert tape.events == ["begin 206", "aborted"]
     assert tape.bytes == len(client.body) == BLOCK_BYTES + 5
     assert not client.is_complete
@@ -346,13 +352,13 @@ async def test_a_file_that_shrinks_under_the_kernel_ends_the_answer_short(files:
     file = await files.open(path)
     os.truncate(path, BLOCK_BYTES)
     client = KernelClient()
-    tape = await deliver_by_kernel(file, [Part(0, len(DATA))], client)
+    tape = await deliver_by_kernel(file, [FileSegment(0, len(DATA))], client)
     assert tape.events == ["begin 206", "aborted"]
     assert client.body == DATA[:BLOCK_BYTES]
     assert not client.is_complete
 
 
-async def test_a_file_on_a_share_that_can_not_be_read_is_told_before_the_headers(
+async def test_unreadable_file_on_a_share_is_reported_before_the_headers(
     files: OpenFileCache, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_descriptor: int, _count: int, _offset: int) -> bytes:
@@ -363,5 +369,5 @@ async def test_a_file_on_a_share_that_can_not_be_read_is_told_before_the_headers
     monkeypatch.setattr("services.stream.storage.open_files.os.pread", broken)
     client = KernelClient()
     with pytest.raises(ApiError, match="STREAM_FILE_UNAVAILABLE"):
-        await deliver_by_kernel(file, [Part(0, 1)], client)
+        await deliver_by_kernel(file, [FileSegment(0, 1)], client)
     assert client.messages == []

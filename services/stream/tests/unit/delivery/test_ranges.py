@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.stream.delivery.ranges import MAX_RANGES, ByteRange, RangeNotSatisfiable, select
+from services.stream.delivery.ranges import MAX_RANGES, ByteRange, RangeNotSatisfiableError, select
 
 IGNORED = "ignored"
 REFUSED = "refused"
@@ -52,7 +52,7 @@ def reference(header: str, size: int) -> Result:
 def parsed(header: str, size: int) -> Result:
     try:
         ranges = select(header, size)
-    except RangeNotSatisfiable:
+    except RangeNotSatisfiableError:
         return REFUSED
     return IGNORED if ranges is None else [(span.first, span.last) for span in ranges]
 
@@ -81,13 +81,13 @@ header = st.one_of(
 @example(header="bytes=0-1", size=40)
 @example(header="bytes=-5", size=0)
 @example(header="bytes=0-9,-10,100000-", size=40)
-def test_it_reads_what_the_rfc_says(header: str, size: int) -> None:
+def test_matches_a_literal_reading_of_the_rfc(header: str, size: int) -> None:
     assert parsed(header, size) == reference(header, size)
 
 
 @settings(max_examples=300, deadline=None)
 @given(header=header, size=st.integers(1, 2**63))
-def test_what_it_selects_is_inside_the_file_and_disjoint(header: str, size: int) -> None:
+def test_selected_ranges_are_inside_the_file_and_disjoint(header: str, size: int) -> None:
     result = parsed(header, size)
     if isinstance(result, str):
         return

@@ -29,8 +29,10 @@ async def file(tmp_path: Path) -> AsyncIterator[OpenFile]:
     files.close()
 
 
-def sent(shown: Representation, wanted: ByteRange, head: bytes = b"") -> bytes:
-    return b"".join(part.head + DATA[part.offset : part.offset + part.count] for part in shown.parts(wanted, head))
+def sent(representation: Representation, wanted: ByteRange, head: bytes = b"") -> bytes:
+    return b"".join(
+        part.head + DATA[part.offset : part.offset + part.count] for part in representation.segments(wanted, head)
+    )
 
 
 def spans_of(cuts: list[int]) -> tuple[Span, ...]:
@@ -50,19 +52,19 @@ async def test_any_range_of_a_virtual_file(
 ) -> None:
     virtual = VirtualFile.made(header, spans_of(cuts), start_sec=0, first_ms=0, until_ms=1)
     whole = header + b"".join(DATA[span.offset : span.offset + span.count] for span in virtual.spans)
-    shown = Representation(a_source(), file, virtual)
-    assert shown.size == len(whole)
+    representation = Representation(a_source(), file, virtual)
+    assert representation.size == len(whole)
     if not whole:
         return
     first = data.draw(st.integers(0, len(whole) - 1))
     last = data.draw(st.integers(first, len(whole) - 1))
-    assert sent(shown, ByteRange(first, last), head) == head + whole[first : last + 1]
+    assert sent(representation, ByteRange(first, last), head) == head + whole[first : last + 1]
 
 
 async def test_a_file_is_sent_as_it_is(file: OpenFile) -> None:
-    shown = Representation(a_source(), file)
-    assert shown.size == 1000
-    assert sent(shown, ByteRange(3, 999), b"head") == b"head" + DATA[3:]
+    representation = Representation(a_source(), file)
+    assert representation.size == 1000
+    assert sent(representation, ByteRange(3, 999), b"head") == b"head" + DATA[3:]
 
 
 async def test_a_virtual_file_has_a_tag_of_its_own(file: OpenFile) -> None:
@@ -71,10 +73,10 @@ async def test_a_virtual_file_has_a_tag_of_its_own(file: OpenFile) -> None:
         VirtualFile.made(header, (span,), start_sec=0, first_ms=0, until_ms=1)
         for header, span in ((HEADER, Span(0, 10)), (HEADER, Span(1, 10)), (HEADER[::-1], Span(0, 10)))
     ]
-    shown = [Representation(source, file), *(Representation(source, file, virtual) for virtual in virtuals)]
-    tags = {dict(each.headers)[b"etag"] for each in shown}
+    representation = [Representation(source, file), *(Representation(source, file, virtual) for virtual in virtuals)]
+    tags = {dict(each.headers)[b"etag"] for each in representation}
     assert len(tags) == 4
-    assert dict(shown[1].headers)[b"etag"] == dict(Representation(source, file, virtuals[0]).headers)[b"etag"]
+    assert dict(representation[1].headers)[b"etag"] == dict(Representation(source, file, virtuals[0]).headers)[b"etag"]
     assert all(tag.startswith(b'"') for tag in tags)
 
 
@@ -83,7 +85,7 @@ async def test_a_date_becomes_strong_when_it_has_settled(file: OpenFile, monkeyp
     modified = file.mtime_ns / 1e9
     for age, is_strong in ((0.0, False), (1.5, True), (100.0, True)):
         monkeypatch.setattr("services.stream.delivery.representation.time.time", lambda age=age: modified + age)
-        shown = Representation(a_source(), file)
-        assert shown.validators().modified_is_strong is is_strong
+        representation = Representation(a_source(), file)
+        assert representation.validators().modified_is_strong is is_strong
         monkeypatch.setattr("services.stream.delivery.representation.time.time", lambda: modified + 1000)
-        assert shown.validators().modified_is_strong
+        assert representation.validators().modified_is_strong

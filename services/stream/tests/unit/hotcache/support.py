@@ -8,15 +8,21 @@ from pathlib import Path
 from services.stream.hotcache.copy_writer import Copy, CopyWriter
 from services.stream.hotcache.directory import CopyDirectory
 from services.stream.hotcache.manifest import CopyManifest
+from services.stream.tests.support import asset_of
 
 MIB = 2**20
 FILMS = tuple(f"00000000-0000-4000-8000-{number:012d}" for number in range(4))
 
 
-def facts_of(video_id: str, size: int, version: int = 1) -> CopyManifest:
+def manifest_of(video_id: str, size: int, version: int = 1) -> CopyManifest:
     """The manifest of a film of this size."""
     return CopyManifest(
-        video_id=video_id, version=version, state=f"{size:x}-{version:x}", size=size, modified_ns=version
+        asset_id=asset_of(video_id),
+        video_id=video_id,
+        version=version,
+        state=f"{size:x}-{version:x}",
+        size=size,
+        modified_ns=version,
     )
 
 
@@ -45,6 +51,11 @@ def die(part: CopyWriter) -> None:
     assert part._descriptor is not None
     os.close(part._descriptor)
     part._descriptor = None
+
+
+def copied(folder: CopyDirectory) -> dict[str, Copy]:
+    """Return the whole copies by video."""
+    return {copy.manifest.video_id: copy for copy in folder.copies().values()}
 
 
 def names(root: Path) -> set[str]:

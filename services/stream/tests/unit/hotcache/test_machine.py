@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE, Copy, CopyWriter
 from services.stream.hotcache.directory import HIGH_WATER, CacheFullError, CopyDirectory
 from services.stream.hotcache.manifest import CopyManifest
-from services.stream.tests.unit.hotcache.support import FILMS, content_of, die, facts_of, names
+from services.stream.tests.unit.hotcache.support import FILMS, content_of, copied, die, manifest_of, names
 
 BUDGET = 6_000
 PROCESSES = (0, 1)
@@ -27,12 +27,12 @@ versions = st.integers(1, 3)
 
 def state_of(video_id: str, version: int) -> CopyManifest:
     """Each state of each film has a size of its own; some are larger than the budget."""
-    return facts_of(video_id, (FILMS.index(video_id) + 1) * 900 * version, version)
+    return manifest_of(video_id, (FILMS.index(video_id) + 1) * 900 * version, version)
 
 
 @dataclass(eq=False)
 class Reader:
-    """Somebody who has a copy open."""
+    """A process that has a copy open."""
 
     process: int
     copy: Copy
@@ -45,7 +45,7 @@ class FolderMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.root = Path(tempfile.mkdtemp())
-        self.stranger = self.root / "somebody's.copy"
+        self.stranger = self.root / "foreign.copy"
         self.stranger.write_bytes(bytes(BUDGET))
         self.folders = {process: CopyDirectory(self.root, BUDGET) for process in PROCESSES}
         self.folders[0].prepare()
@@ -119,7 +119,7 @@ class FolderMachine(RuleBasedStateMachine):
 
     @rule(process=processes, video_id=films)
     def open(self, process: int, video_id: str) -> None:
-        copy = self.folders[process].copies().get(video_id)
+        copy = copied(self.folders[process]).get(video_id)
         assert copy == self.copies.get(video_id)
         if copy:
             descriptor = self.folders[process].open(copy)
@@ -155,7 +155,7 @@ class FolderMachine(RuleBasedStateMachine):
 
     @invariant()
     def only_whole_copies_are_found(self) -> None:
-        assert self.folders[0].copies() == self.folders[1].copies() == self.copies
+        assert copied(self.folders[0]) == copied(self.folders[1]) == self.copies
         for copy in self.copies.values():
             assert (copy.path / FILM).read_bytes() == content_of(copy.manifest)
 

@@ -44,6 +44,6 @@ def test_it_is_short_and_has_no_controls(given_name: str, agent: str) -> None:
     assert not set(name) & {"\n", "\x00", "\u202e", "\u200f"}
 
 
-def test_clients_are_told_apart_by_address_and_program() -> None:
+def test_address_and_program_distinguish_clients() -> None:
     keys = {device_key(*each) for each in (("1", "a"), ("2", "a"), ("1", "b"), ("1a", ""), ("1", "a"))}
     assert len(keys) == 4

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.stream.sessions import SessionStatistics
 from services.stream.slots import Session, State
-from services.stream.tests.unit.slots.support import a_viewing
+from services.stream.tests.unit.slots.support import a_request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MBIT = 125_000
@@ -16,7 +16,7 @@ TICK = 5.0
 
 def a_session(bytes_sent: int = 0, *, state: State = State.ACTIVE, source: str = "nas", user: str = "") -> Session:
     began = NOW - timedelta(seconds=100)
-    return Session(a_viewing(user, source=source), state, "r1", began, NOW, bytes_sent)
+    return Session(a_request(user, source=source), state, "r1", began, NOW, bytes_sent)
 
 
 def test_a_rate_is_how_much_the_bytes_grew_since_a_tick_ago() -> None:
@@ -40,7 +40,7 @@ def test_looks_that_are_too_old_say_nothing_and_bytes_lost_are_no_negative_rate(
     assert overview.rates([session], NOW, at=1000)[session.id] == 1
 
 
-def test_the_summary_counts_who_plays_and_who_waits() -> None:
+def test_summary_counts_playing_and_waiting_sessions() -> None:
     sessions = [
         a_session(MBIT, user="ann", source="ssd"),
         a_session(MBIT, user="ann"),

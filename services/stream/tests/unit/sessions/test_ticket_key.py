@@ -11,7 +11,7 @@ from kit.settings import SettingsError
 from services.stream.sessions import ticket_key
 
 
-def test_it_is_made_for_its_owner_only_and_read_again(tmp_path: Path) -> None:
+def test_key_file_is_created_for_its_owner_only_and_read_again(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "tickets.key"
     key = ticket_key.load(path)
     assert len(key) == 32
@@ -27,14 +27,14 @@ def test_replicas_that_start_together_agree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "short", "\N{SNOWMAN}" * 50])
-def test_what_is_no_key_stops_the_start(tmp_path: Path, content: str) -> None:
+def test_unusable_key_stops_the_start(tmp_path: Path, content: str) -> None:
     path = tmp_path / "tickets.key"
     path.write_text(content)
     with pytest.raises(SettingsError, match="MARQUEE_TICKET_KEY_FILE"):
         ticket_key.load(path)
 
 
-def test_what_openssl_makes_is_one(tmp_path: Path) -> None:
+def test_accepts_key_made_by_openssl(tmp_path: Path) -> None:
     path = tmp_path / "tickets.key"
     path.write_text("+/+/" * 10 + "AAA=\n")
     assert len(ticket_key.load(path)) == 32

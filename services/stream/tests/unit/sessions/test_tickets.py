@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
+import json
 import string
 
 import pytest
@@ -12,7 +15,9 @@ from hypothesis import strategies as st
 from kit.auth.tokens import Caller
 from kit.errors import ApiError
 from kit.ids import new_id
-from services.stream.sessions.tickets import MAX_DEVICE_CHARS, TICKET_SEC, Ticket, Tickets
+from services.stream.domain import AssetKind
+from services.stream.sessions.tickets import MAX_DEVICE_CHARS, MAX_TICKET_CHARS, TICKET_SEC, Ticket, Tickets
+from services.stream.tests.support import a_source
 
 KEY = b"k" * 32
 NOW = 1_700_000_000.0
@@ -44,6 +49,7 @@ def some_tickets(draw: st.DrawFn) -> Ticket:
         source=draw(st.sampled_from(["ssd", "nas", "remote"])),
         device_name=draw(text)[:MAX_DEVICE_CHARS],
         expires_at=draw(st.integers(int(NOW) + 1, 2**40)),
+        asset_id=draw(st.one_of(st.just(""), ids)),
     )
 
 
@@ -64,9 +70,9 @@ def test_what_is_issued_is_what_is_read(ticket: Ticket) -> None:
     issued = tickets().issue(ticket)
     assert set(issued) <= URL_SAFE
     another = tickets()
-    assert another.known(issued.encode()) is None
+    assert another.get_cached(issued.encode()) is None
     assert another.verify(issued) == ticket
-    assert another.known(issued.encode()) == ticket
+    assert another.get_cached(issued.encode()) == ticket
     assert code_of(issued, tickets(b"another key" * 3)) == "AUTH_INVALID_TOKEN"
 
 
@@ -105,16 +111,81 @@ def test_a_signed_payload_of_another_release_is_no_fault() -> None:
         assert code_of((encoded + b"." + keeper._signature(encoded)).decode(), keeper) == "AUTH_INVALID_TOKEN"
 
 
+def payload_of(issued: str) -> list[object]:
+    text = issued.partition(".")[0]
+    payload: list[object] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return payload
+
+
+def signed(keeper: Tickets, payload: list[object]) -> str:
+    encoded = base64.urlsafe_b64encode(json.dumps(payload).encode()).rstrip(b"=")
+    return (encoded + b"." + keeper._signature(encoded)).decode()
+
+
+def test_opens_the_source_with_a_ticket_from_before_assets() -> None:
+    keeper = tickets()
+    source = a_source()
+    before = payload_of(keeper.issue(a_ticket(video_id=source.video_id)))
+    session, video, user, role, corporation, login, started_ms, expires_at, tier, device_name = before
+    old = [session, video, user, role, corporation, login, started_ms, expires_at, tier, device_name]
+    ticket = keeper.verify(signed(keeper, old))
+    assert (ticket.asset_id, ticket.opens(source)) == ("", True)
+    assert not ticket.opens(a_source())
+    assert not ticket.opens(a_source(video_id=source.video_id, kind="pack"))
+
+
+def test_a_ticket_of_a_source_has_the_ten_fields_that_releases_before_assets_read() -> None:
+    assert len(payload_of(tickets().issue(a_ticket()))) == 10
+
+
+def test_a_ticket_that_names_an_asset_opens_only_that_one() -> None:
+    source = a_source()
+    pack = a_source(video_id=source.video_id, asset_id=new_id(), kind="pack")
+    keeper = tickets()
+    issued = keeper.issue(a_ticket(video_id=source.video_id, asset_id=pack.asset_id))
+    ticket = keeper.verify(issued)
+    assert (ticket.opens(pack), ticket.opens(source)) == (True, False)
+    of_source = a_ticket(video_id=source.video_id, asset_id=source.asset_id)
+    assert (of_source.opens(pack), of_source.opens(source)) == (False, True)
+    assert not a_ticket(video_id=new_id(), asset_id=source.asset_id).opens(source)
+    assert source.kind == AssetKind.SOURCE
+
+
+@pytest.mark.parametrize("rest", [[None], [""], [1], ["~a", "~b"]])
+def test_refuses_a_claim_of_assets_that_it_does_not_know(rest: list[object]) -> None:
+    keeper = tickets()
+    assert code_of(signed(keeper, [*payload_of(keeper.issue(a_ticket())), *rest]), keeper) == "AUTH_INVALID_TOKEN"
+
+
 def test_it_ends() -> None:
     clock = Clock()
     keeper = tickets(clock=clock)
     issued = keeper.issue(a_ticket(expires_at=keeper.expiry()))
     keeper.verify(issued)
     clock.now += TICKET_SEC - 1
-    assert keeper.known(issued.encode())
+    assert keeper.get_cached(issued.encode())
     clock.now += 1
-    assert keeper.known(issued.encode()) is None
+    assert keeper.get_cached(issued.encode()) is None
     assert code_of(issued, keeper) == "AUTH_TOKEN_EXPIRED"
+
+
+def test_ticket_that_is_longer_than_the_limit_is_refused_although_it_was_signed() -> None:
+    keeper = tickets()
+    long = keeper.issue(a_ticket(source="n" * MAX_TICKET_CHARS))
+    assert len(long) > MAX_TICKET_CHARS
+    assert code_of(long, keeper) == "AUTH_INVALID_TOKEN"
+
+
+def test_ticket_carries_the_beginning_of_a_long_device_name() -> None:
+    keeper = tickets()
+    assert keeper.verify(keeper.issue(a_ticket(device_name="TV " * 50))).device_name == ("TV " * 50)[:MAX_DEVICE_CHARS]
+
+
+def test_signature_that_the_key_made_for_another_purpose_is_refused() -> None:
+    keeper = tickets()
+    payload = keeper.issue(a_ticket()).partition(".")[0]
+    plain = base64.urlsafe_b64encode(hmac.digest(KEY, payload.encode(), hashlib.sha256)).rstrip(b"=").decode()
+    assert code_of(f"{payload}.{plain}", keeper) == "AUTH_INVALID_TOKEN"
 
 
 def test_an_ended_login_ends_its_tickets_known_or_not() -> None:
@@ -124,7 +195,7 @@ def test_an_ended_login_ends_its_tickets_known_or_not() -> None:
     other = keeper.issue(a_ticket(caller=Caller("ann", "member", "active", "", "")))
     keeper.revoke("login")
     keeper.revoke("")
-    assert keeper.known(known.encode()) is None
+    assert keeper.get_cached(known.encode()) is None
     assert {code_of(each, keeper) for each in (known, unknown)} == {"AUTH_INVALID_TOKEN"}
     assert keeper.verify(other).caller.user_id == "ann"
 
@@ -137,7 +208,7 @@ def test_an_account_that_changed_needs_new_tickets() -> None:
     keeper.verify(before)
     clock.now += 10
     keeper.revoke_account("ann", 5)
-    assert keeper.known(before.encode()) is None
+    assert keeper.get_cached(before.encode()) is None
     assert code_of(before, keeper) == "AUTH_INVALID_TOKEN"
     after = keeper.issue(a_ticket(caller=ann, expires_at=keeper.expiry()))
     clock.now += 10

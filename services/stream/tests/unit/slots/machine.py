@@ -1,4 +1,4 @@
-"""Does whatever comes to mind to a store and to the model of it, and compares every answer."""
+"""Performs random operations on a store and on its model, and compares every answer."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from services.stream.slots import (
     EndReason,
     Kind,
     LimitReached,
-    Outcome,
     Queued,
     Renewal,
     Session,
     SessionStatus,
+    StartResult,
     State,
 )
 from services.stream.slots.models import from_ms, to_ms
 from services.stream.tests.unit.slots.model import Model, Summary
-from services.stream.tests.unit.slots.support import LIMITS, World, a_viewing
+from services.stream.tests.unit.slots.support import LIMITS, World, a_request
 
 USERS = ("ann", "bob", "cid", "dee", "eve", "fay")
 CLIENTS = ("curl", "VLC")
 
 
 class SlotsMachine(RuleBasedStateMachine):
-    """Does things to a world and to the model. A subclass makes the world."""
+    """Performs operations on a world and on the model. A subclass makes the world."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.known: dict[str, Session] = {}
-        """All sessions that ever were, as they were told last."""
+        """All sessions that ever were, as the store last answered."""
         self.sent: Counter[tuple[str, int]] = Counter()
         """Bytes by session and replica."""
-        self.told: Counter[Summary] = Counter()
+        self.events: Counter[Summary] = Counter()
 
     @abstractmethod
     async def new_world(self) -> World:
@@ -71,16 +71,16 @@ class SlotsMachine(RuleBasedStateMachine):
         return round(self.world.now * 1000)
 
     def act(self, operation: Callable[[], Any]) -> Any:
-        """Has the store do something, at a time that the model comes to first."""
+        """Perform an operation of the store, at a time that the model is brought to first."""
         self.model.come_to(self.now)
         return self.runner.run(operation())
 
     def some(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.known)) if self.known else st.just("nobody's"))
+        return data.draw(st.sampled_from(sorted(self.known)) if self.known else st.just("unknown"))
 
-    def summary(self, outcome: Outcome | SessionStatus) -> Summary:
-        """Of what a store answered; remembers the session."""
-        match outcome:
+    def summary(self, result: StartResult | SessionStatus) -> Summary:
+        """Return the summary of an answer; remember the session."""
+        match result:
             case Active(session):
                 self.known[session.id] = session
                 return described(session, 0)
@@ -107,12 +107,12 @@ class SlotsMachine(RuleBasedStateMachine):
     def start(
         self, data: st.DataObject, user: str, kind: Kind, device_key: str, takes_over: bool, again: bool, replica: int
     ) -> None:
-        viewing = a_viewing(user, kind=kind, device_key=device_key)
+        request = a_request(user, kind=kind, device_key=device_key)
         if again and self.known:
-            viewing = self.known[self.some(data)].viewing
+            request = self.known[self.some(data)].request
         old = self.some(data) if takes_over else None
-        outcome = self.act(lambda: self.store(replica).start(viewing, instead_of=old))
-        assert self.summary(outcome) == self.model.start(viewing, old)
+        result = self.act(lambda: self.store(replica).start(request, instead_of=old))
+        assert self.summary(result) == self.model.start(request, old)
 
     @rule(data=st.data(), replica=st.integers(0, 3))
     def renew(self, data: st.DataObject, replica: int) -> None:
@@ -122,9 +122,9 @@ class SlotsMachine(RuleBasedStateMachine):
             self.sent[session_id, replica] += data.draw(st.sampled_from([0, 1, 10**6]))
             silence = data.draw(st.sampled_from([0.0, 0.0, 0.001, 5.0, LIMITS.idle_sec - 0.001, LIMITS.idle_sec]))
             renewals.append(Renewal(self.known[session_id], self.sent[session_id, replica], silence))
-        standings = self.act(lambda: self.store(replica).renew(renewals))
+        statuses = self.act(lambda: self.store(replica).renew(renewals))
         expected = self.model.renew(renewals, replica % len(self.world.stores))
-        assert {each: self.summary(standing) for each, standing in standings.items()} == expected
+        assert {each: self.summary(status) for each, status in statuses.items()} == expected
 
     @rule(
         data=st.data(),
@@ -153,13 +153,13 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @rule(ticks=st.integers(4, 8), keep=st.booleans())
     def watch(self, ticks: int, keep: bool) -> None:
-        """Everybody, or nobody, goes on for about the idle time."""
+        """All sessions, or none, are renewed for about the idle time."""
         for _ in range(ticks):
             self.runner.run(self.world.jump(LIMITS.tick_sec))
-            renewals = [Renewal(self.known[each.id]) for each in self.model.there] if keep else []
-            standings = self.act(lambda: self.world.store.renew(renewals))  # noqa: B023 - done at once
+            renewals = [Renewal(self.known[each.id]) for each in self.model.entries] if keep else []
+            statuses = self.act(lambda: self.world.store.renew(renewals))  # noqa: B023 - done at once
             expected = self.model.renew(renewals, 0)
-            assert {each: self.summary(standing) for each, standing in standings.items()} == expected
+            assert {each: self.summary(status) for each, status in statuses.items()} == expected
 
     @rule(sec=st.sampled_from([-100.0, -0.001, LIMITS.gap_sec + 0.001, LIMITS.idle_sec, 10_000.0]))
     def leap(self, sec: float) -> None:
@@ -170,14 +170,14 @@ class SlotsMachine(RuleBasedStateMachine):
     def forget(self) -> None:
         self.runner.run(self.world.forget())
         self.model.forget(self.now)
-        self.told.clear()
+        self.events.clear()
 
     @rule()
     def relay(self) -> None:
-        self.told += self.drained()
+        self.events += self.drained()
 
     def drained(self) -> Counter[Summary]:
-        """What the store has told; the model must have, too."""
+        """Return the events of the store; the model must have them, too."""
 
         async def drain() -> list[Event]:
             events = []
@@ -186,7 +186,7 @@ class SlotsMachine(RuleBasedStateMachine):
                 events += [each.event for each in batch]
             return events
 
-        return Counter(map(told, self.act(drain)))
+        return Counter(map(summary_of, self.act(drain)))
 
     @invariant()
     def everybody_is_where_they_should_be(self) -> None:
@@ -202,25 +202,25 @@ class SlotsMachine(RuleBasedStateMachine):
         assert all(each <= LIMITS.per_user for each in Counter(each.user for each in playing).values())
 
     @invariant()
-    def everything_is_told_once(self) -> None:
+    def every_event_is_published_once(self) -> None:
         if hasattr(self, "world"):
             self.relay()
-            assert self.told == self.model.told
+            assert self.events == self.model.events
 
     def store(self, replica: int) -> Any:
         return self.world.stores[replica % len(self.world.stores)]
 
 
 def described(session: Session, position: int) -> Summary:
-    """As the model describes it."""
+    """Return a session as the model describes it."""
     assert (session.state is State.QUEUED) == bool(position)
     started, seen = to_ms(session.started_at), to_ms(session.seen_at)
     assert (from_ms(started), from_ms(seen)) == (session.started_at, session.seen_at)
-    return session.id, session.viewing.user_id, position, started, seen, session.bytes_sent
+    return session.id, session.request.user_id, position, started, seen, session.bytes_sent
 
 
-def told(event: Event) -> Summary:
-    """As the model tells it."""
+def summary_of(event: Event) -> Summary:
+    """Return an event as the model has it."""
     at = to_ms(event.time)
     if event.type != "stream.stopped":
         return event.id, at, 0, 0, ""

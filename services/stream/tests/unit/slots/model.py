@@ -1,4 +1,4 @@
-"""What the slots are, said as plainly as possible: lists that are searched from end to end, and no thought of speed."""
+"""The rules of the slots as plain as possible: lists that are searched from end to end, slow and obvious."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TOMBSTONE_MS = round(LIMITS.tombstone_sec * 1000)
 class Entry:
     """A session of the model."""
 
-    viewing: SessionRequest
+    request: SessionRequest
     started: int
     seen: int
     lease: int
-    place: int
+    rank: int
     """In the queue; 0 of one that plays."""
     bytes: Counter[int] = field(default_factory=Counter)
     """By replica."""
@@ -35,11 +35,11 @@ class Entry:
 
     @property
     def id(self) -> str:
-        return self.viewing.session_id
+        return self.request.session_id
 
     @property
     def user(self) -> str:
-        return self.viewing.user_id
+        return self.request.user_id
 
 
 class Model:
@@ -51,34 +51,34 @@ class Model:
         self.forget(now)
 
     def forget(self, now: int) -> None:
-        """All that is known is lost, or never was."""
+        """Begin with no sessions, or lose all of them."""
         self.now = now
         self.closed_until = 0
-        self.there: list[Entry] = []
+        self.entries: list[Entry] = []
         self.ended: dict[str, tuple[str, int]] = {}
         self.settling: list[tuple[int, int, str, Entry]] = []
-        self.told: Counter[Summary] = Counter()
+        self.events: Counter[Summary] = Counter()
         self.is_cold = self.refuses_after_gap
 
     # What is there
 
     def playing(self, user: str | None = None) -> list[Entry]:
-        return [each for each in self.there if not each.place and user in (None, each.user)]
+        return [each for each in self.entries if not each.rank and user in (None, each.user)]
 
     def waiting(self) -> list[Entry]:
-        return sorted((each for each in self.there if each.place), key=lambda each: (each.place, each.id))
+        return sorted((each for each in self.entries if each.rank), key=lambda each: (each.rank, each.id))
 
-    def own(self, user: str) -> list[Entry]:
-        return [each for each in self.there if each.user == user]
+    def entries_of_user(self, user: str) -> list[Entry]:
+        return [each for each in self.entries if each.user == user]
 
     def find(self, session_id: str) -> Entry | None:
-        return next((each for each in self.there if each.id == session_id), None)
+        return next((each for each in self.entries if each.id == session_id), None)
 
     def describe(self, entry: Entry) -> Summary:
-        position = self.waiting().index(entry) + 1 if entry.place else 0
+        position = self.waiting().index(entry) + 1 if entry.rank else 0
         return entry.id, entry.user, position, entry.started, entry.seen, entry.bytes.total()
 
-    def standing(self, session_id: str) -> Summary:
+    def status(self, session_id: str) -> Summary:
         if entry := self.find(session_id):
             return self.describe(entry)
         return "gone", self.ended.get(session_id, ("unknown", 0))[0]
@@ -92,13 +92,13 @@ class Model:
             self.closed_until = now + IDLE_MS if self.refuses_after_gap else 0
             self.ended = {each: (reason, now + TOMBSTONE_MS) for each, (reason, _) in self.ended.items()}
             self.settling = [(now + self.settle_ms, *rest) for _, *rest in self.settling]  # type: ignore[misc]
-            for entry in self.there:
+            for entry in self.entries:
                 entry.lease, entry.seen = now + IDLE_MS, min(entry.seen, now)
-        for entry in [each for each in self.there if each.lease <= now]:
+        for entry in [each for each in self.entries if each.lease <= now]:
             self.finish(entry, "expired", entry.seen)
         for one in [each for each in self.settling if each[0] <= now]:
             self.settling.remove(one)
-            self.tell_stopped(*one[1:])
+            self.emit_stopped(*one[1:])
         self.ended = {each: (reason, until) for each, (reason, until) in self.ended.items() if until > now}
         self.promote()
 
@@ -110,56 +110,56 @@ class Model:
             self.grant(eligible[0])
 
     def grant(self, entry: Entry) -> None:
-        entry.place = 0
+        entry.rank = 0
         entry.started = entry.seen = self.now
         entry.lease = self.now + IDLE_MS
-        self.tell_started(entry)
+        self.emit_started(entry)
 
     def finish(self, entry: Entry, reason: str, at: int) -> None:
-        self.there.remove(entry)
+        self.entries.remove(entry)
         self.ended[entry.id] = (reason, self.now + TOMBSTONE_MS)
-        if entry.place:
+        if entry.rank:
             return
         if reason == "expired" or not self.settle_ms:
-            self.tell_stopped(at, reason, entry)
+            self.emit_stopped(at, reason, entry)
         else:
             self.settling.append((self.now + self.settle_ms, at, reason, entry))
 
-    def tell_started(self, entry: Entry) -> None:
-        self.told[derived_id(entry.id, "stream.started"), entry.started, 0, 0, ""] += 1
+    def emit_started(self, entry: Entry) -> None:
+        self.events[derived_id(entry.id, "stream.started"), entry.started, 0, 0, ""] += 1
 
-    def tell_stopped(self, at: int, reason: str, entry: Entry) -> None:
+    def emit_stopped(self, at: int, reason: str, entry: Entry) -> None:
         lasted = max(at - entry.started, 0)
-        self.told[derived_id(entry.id, "stream.stopped"), at, lasted, entry.bytes.total(), reason] += 1
+        self.events[derived_id(entry.id, "stream.stopped"), at, lasted, entry.bytes.total(), reason] += 1
 
     # What is asked for
 
-    def start(self, viewing: SessionRequest, instead_of: str | None) -> Summary:
-        client = viewing.user_id, viewing.video_id, viewing.device_key
-        for entry in self.there:
-            asked = entry.viewing
-            same_client = (asked.user_id, asked.video_id, asked.device_key) == client
-            if entry.id == viewing.session_id or (asked.kind is viewing.kind is Kind.IMPLICIT and same_client):
+    def start(self, request: SessionRequest, instead_of: str | None) -> Summary:
+        client = request.user_id, request.video_id, request.device_key
+        for entry in self.entries:
+            known_request = entry.request
+            same_client = (known_request.user_id, known_request.video_id, known_request.device_key) == client
+            if entry.id == request.session_id or (known_request.kind is request.kind is Kind.IMPLICIT and same_client):
                 self.touch(entry, self.now)
                 return self.describe(entry)
-        if viewing.session_id in self.ended or self.closed_until > self.now:
+        if request.session_id in self.ended or self.closed_until > self.now:
             return ("unavailable",)
         old = self.find(instead_of or "")
-        if old and old.user != viewing.user_id:
+        if old and old.user != request.user_id:
             old = None
-        others = [each for each in self.there if each is not old]
-        own = {each.id for each in self.own(viewing.user_id)}
-        if sum(each.user == viewing.user_id for each in others) >= LIMITS.per_user:
+        others = [each for each in self.entries if each is not old]
+        own = {each.id for each in self.entries_of_user(request.user_id)}
+        if sum(each.user == request.user_id for each in others) >= LIMITS.per_user:
             return "refused", "user", own
-        plays = len(self.playing()) < LIMITS.platform or (old is not None and not old.place)
-        has_place = sum(bool(each.place) for each in others) < LIMITS.queue
-        if not plays and (viewing.kind is Kind.IMPLICIT or not has_place):
+        plays = len(self.playing()) < LIMITS.platform or (old is not None and not old.rank)
+        has_place = sum(bool(each.rank) for each in others) < LIMITS.queue
+        if not plays and (request.kind is Kind.IMPLICIT or not has_place):
             return "refused", "server", own
-        place = max([self.now * 1000, *(each.place + 1 for each in self.there)])
-        entry = Entry(viewing, self.now, self.now, self.now + IDLE_MS, (old and old.place) or place)
+        rank = max([self.now * 1000, *(each.rank + 1 for each in self.entries)])
+        entry = Entry(request, self.now, self.now, self.now + IDLE_MS, (old and old.rank) or rank)
         if old:
             self.finish(old, "replaced", self.now)
-        self.there.append(entry)
+        self.entries.append(entry)
         if plays:
             self.grant(entry)
         return self.describe(entry)
@@ -168,28 +168,28 @@ class Model:
         renewals = list(renewals)
         for renewal in renewals:
             session_id, seen = renewal.session.id, self.now - round(renewal.idle_sec * 1000)
-            entry = self.find(session_id) or self.take_back(renewal.session, seen)
+            entry = self.find(session_id) or self.restore(renewal.session, seen)
             if entry:
                 self.touch(entry, seen)
             settling = [each for *_, each in self.settling if each.id == session_id]
             for each in [entry] if entry else settling:
                 each.bytes[replica] = max(each.bytes[replica], renewal.bytes_sent)
         self.promote()
-        return {renewal.session.id: self.standing(renewal.session.id) for renewal in renewals}
+        return {renewal.session.id: self.status(renewal.session.id) for renewal in renewals}
 
-    def take_back(self, session: Session, seen: int) -> Entry | None:
-        user, started = session.viewing.user_id, to_ms(session.started_at)
+    def restore(self, session: Session, seen: int) -> Entry | None:
+        user, started = session.request.user_id, to_ms(session.started_at)
         if session.id in self.ended or seen + IDLE_MS <= self.now:
             return None
         if session.state is State.QUEUED:
-            if len(self.waiting()) >= LIMITS.queue or len(self.own(user)) >= LIMITS.per_user:
+            if len(self.waiting()) >= LIMITS.queue or len(self.entries_of_user(user)) >= LIMITS.per_user:
                 return None
         elif len(self.playing()) >= LIMITS.platform or len(self.playing(user)) >= LIMITS.per_user:
             return None
-        place = started * 1000 if session.state is State.QUEUED else 0
-        self.there.append(entry := Entry(session.viewing, started, seen, seen + IDLE_MS, place))
-        if not place:
-            self.tell_started(entry)
+        rank = started * 1000 if session.state is State.QUEUED else 0
+        self.entries.append(entry := Entry(session.request, started, seen, seen + IDLE_MS, rank))
+        if not rank:
+            self.emit_started(entry)
         return entry
 
     @staticmethod
@@ -210,4 +210,4 @@ class Model:
         entry = self.find(session_id)
         if entry and code not in entry.errors:
             entry.errors.add(code)
-            self.told[derived_id(session_id, "stream.error", code), self.now, 0, 0, ""] += 1
+            self.events[derived_id(session_id, "stream.error", code), self.now, 0, 0, ""] += 1

@@ -1,4 +1,4 @@
-"""StreamAuthenticator, and a world in which time is told to go by."""
+"""Requests for slots, and a world whose clock a test sets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from kit.ids import new_id
 from services.stream.slots import Active, Kind, Limits, Queued, Renewal, Session, SessionRequest, SlotStore
 
 LIMITS = Limits(platform=4, per_user=2, queue=3, idle_sec=30, tombstone_sec=600)
+IDLE = LIMITS.idle_sec
+TICK = LIMITS.tick_sec
 BEGINNING_SEC = 1_700_000_000.0
 
 
-def a_viewing(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> SessionRequest:
-    """Somebody, or this user, who wants to watch something."""
+def a_request(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> SessionRequest:
+    """A request of this user, or of a new one."""
     return SessionRequest(
         session_id=facts.get("session_id") or new_id(),
         user_id=user or new_id(),
@@ -26,13 +28,18 @@ def a_viewing(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> Se
     )
 
 
+def of_client(user: str, device: str) -> SessionRequest:
+    """An implicit session of another video."""
+    return a_request(user, video_id=new_id(), kind=Kind.IMPLICIT, device_key=device)
+
+
 class World(ABC):
     """Replicas, what they share, and its clock."""
 
     refuses_after_gap: bool
-    """Whether nothing new is granted until replicas had the time to tell whom they serve."""
+    """Whether nothing new is granted until replicas had the time to report which sessions they serve."""
     settle_sec: float
-    """How long after a session was stopped its event may be told."""
+    """Seconds after a session was stopped until its event must be there."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -49,11 +56,11 @@ class World(ABC):
 
     @abstractmethod
     async def jump(self, sec: float) -> None:
-        """The clock goes on, or back, and no replica says anything."""
+        """Set the clock forward, or back, without any renewal."""
 
     @abstractmethod
     async def forget(self) -> None:
-        """All data is lost, and the replicas go on."""
+        """Lose all data; the replicas go on."""
 
     @property
     def store(self) -> SlotStore:
@@ -61,7 +68,7 @@ class World(ABC):
         return self.stores[0]
 
     async def wait(self, sec: float) -> None:
-        """Time goes by, and replicas that serve nobody tick."""
+        """Let time pass while replicas that serve no session renew."""
         tick = self.limits.tick_sec
         while sec > 0:
             await self.jump(min(tick, sec))
@@ -69,13 +76,13 @@ class World(ABC):
             sec -= tick
 
     async def open(self) -> None:
-        """Waits until newcomers are let in again."""
+        """Wait until new sessions are granted again."""
         await self.store.renew([])
         if self.refuses_after_gap:
             await self.wait(self.limits.idle_sec)
 
     async def play(self, *sessions: Session, sec: float = 0) -> None:
-        """Time goes by, and these sessions are being watched, or wait, all along."""
+        """Let time pass while these sessions are renewed."""
         tick = self.limits.tick_sec
         while True:
             await self.store.renew([Renewal(session) for session in sessions])
@@ -84,27 +91,27 @@ class World(ABC):
             await self.jump(min(tick, sec))
             sec -= tick
 
-    async def granted(self, viewing: SessionRequest) -> Session:
-        """Starts a session that gets a slot."""
-        outcome = await self.store.start(viewing)
-        assert isinstance(outcome, Active), outcome
-        return outcome.session
+    async def granted(self, request: SessionRequest) -> Session:
+        """Start a session that gets a slot."""
+        result = await self.store.start(request)
+        assert isinstance(result, Active), result
+        return result.session
 
-    async def queued(self, viewing: SessionRequest) -> Session:
-        """Starts a session that has to wait."""
-        outcome = await self.store.start(viewing)
-        assert isinstance(outcome, Queued), outcome
-        return outcome.session
+    async def queued(self, request: SessionRequest) -> Session:
+        """Start a session that has to wait."""
+        result = await self.store.start(request)
+        assert isinstance(result, Queued), result
+        return result.session
 
     async def fill(self) -> list[Session]:
-        """Takes every free slot of the platform, each for another user."""
-        return [await self.granted(a_viewing()) for _ in range(self.limits.platform - len(await self.store.all()))]
+        """Take every free slot of the platform, each for another user."""
+        return [await self.granted(a_request()) for _ in range(self.limits.platform - len(await self.store.all()))]
 
     async def events(self) -> list[Event]:
-        """What was told since the last time, in order; once all of it must have been."""
+        """Return the events since the last call, in order, once all of them must be there."""
         await self.wait(self.settle_sec)
-        told = []
+        events: list[Event] = []
         while batch := await self.store.pending(2):
             await self.store.acknowledge([each.receipt for each in batch])
-            told += [each.event for each in batch]
-        return told
+            events += [each.event for each in batch]
+        return events

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.stream.slots import Limits, SlotStore
+from services.stream.slots import Ended, EndReason, Limits, SlotStore
 from services.stream.slots.memory import MemorySlots
 from services.stream.tests.unit.slots.contract import SlotsContract
 from services.stream.tests.unit.slots.machine import SlotsMachine, check
-from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World
+from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, World, a_request
 
 
 class MemoryWorld(World):
@@ -42,6 +42,14 @@ class TestMemorySlots(SlotsContract):
     async def world(self) -> World:
         return MemoryWorld()
 
+    async def test_forgets_why_a_session_ended_after_the_tombstone_time(self, world: World) -> None:
+        session = await world.granted(a_request())
+        await world.store.stop(session.id, EndReason.STOPPED)
+        await world.wait(LIMITS.tombstone_sec - 1)
+        assert await world.store.get(session.id) == Ended(EndReason.STOPPED)
+        await world.wait(1)
+        assert await world.store.get(session.id) == Ended(EndReason.UNKNOWN)
+
 
 class MemoryMachine(SlotsMachine):
     async def new_world(self) -> World:
@@ -51,5 +59,5 @@ class MemoryMachine(SlotsMachine):
         pass
 
 
-def test_whatever_is_done_is_what_the_model_does() -> None:
+def test_random_operations_match_the_model() -> None:
     check(MemoryMachine, examples=100, steps=50)

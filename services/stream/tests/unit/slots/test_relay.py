@@ -8,18 +8,19 @@ from collections.abc import Collection, Sequence
 import pytest
 from prometheus_client import REGISTRY
 
-from kit.bus import BusUnavailable
+from kit.bus import BusUnavailableError
+from kit.events import relay as kit_relay
 from kit.events.envelope import Event
 from kit.testing.bus_contract import eventually
 from kit.testing.fakes import FakeBus
-from services.stream.slots import EndReason, Outgoing, SlotsUnavailable, relay
+from services.stream.slots import EndReason, Outgoing, SlotsUnavailableError, relay
 from services.stream.slots.memory import MemorySlots
-from services.stream.slots.relay import SlotsRelay
-from services.stream.tests.unit.slots.support import LIMITS, a_viewing
+from services.stream.slots.relay import slots_relay
+from services.stream.tests.unit.slots.support import LIMITS, a_request
 
 
 class PickyBus(FakeBus):
-    """Takes charge of some types only."""
+    """A bus that takes charge of some types only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,13 +31,13 @@ class PickyBus(FakeBus):
 
 
 class UncertainSlots(MemorySlots):
-    """Can be out of reach."""
+    """A store that can be out of reach."""
 
     away = False
 
     async def pending(self, limit: int, *, after: str = "") -> list[Outgoing]:
         if self.away:
-            raise SlotsUnavailable("switched off by the test")
+            raise SlotsUnavailableError("switched off by the test")
         return await super().pending(limit, after=after)
 
 
@@ -55,11 +56,11 @@ def oldest_age() -> float | None:
 
 
 async def play(store: MemorySlots) -> str:
-    """A session from start to end."""
-    viewing = a_viewing()
-    await store.start(viewing)
-    await store.stop(viewing.session_id, EndReason.ENDED)
-    return viewing.session_id
+    """Start and stop a session; return its id."""
+    request = a_request()
+    await store.start(request)
+    await store.stop(request.session_id, EndReason.ENDED)
+    return request.session_id
 
 
 async def test_everything_is_published_in_order_and_acknowledged(
@@ -67,19 +68,19 @@ async def test_everything_is_published_in_order_and_acknowledged(
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 3)
     sessions = [await play(store) for _ in range(4)]
-    assert await SlotsRelay(store, bus).relay()
+    assert await slots_relay(store, bus).relay()
     assert [each.subject for each in bus.published] == [each for each in sessions for _ in range(2)]
     assert bus.types() == ["stream.started", "stream.stopped"] * 4
     assert await store.pending(10) == []
     assert oldest_age() == 0
 
 
-async def test_what_nobody_takes_stays_and_holds_nothing_up(
+async def test_unroutable_event_stays_and_delays_no_other(
     store: UncertainSlots, bus: PickyBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 1)
     bus.unrouted = {"stream.stopped"}
-    mover = SlotsRelay(store, bus, required=["stream.stopped"])
+    mover = slots_relay(store, bus, required=["stream.stopped"])
     for _ in range(2):
         await play(store)
     assert not await mover.relay()
@@ -93,12 +94,12 @@ async def test_what_nobody_takes_stays_and_holds_nothing_up(
 async def test_nothing_is_lost_while_the_bus_or_the_store_is_away(
     store: UncertainSlots, bus: PickyBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "POLL_SEC", 0.005)
-    monkeypatch.setattr(relay, "MAX_PAUSE_SEC", 0.01)
+    monkeypatch.setattr(kit_relay, "POLL_SEC", 0.005)
+    monkeypatch.setattr(kit_relay, "MAX_PAUSE_SEC", 0.01)
     bus.available = False
     await play(store)
-    mover = SlotsRelay(store, bus)
-    with pytest.raises(BusUnavailable):
+    mover = slots_relay(store, bus)
+    with pytest.raises(BusUnavailableError):
         await mover.relay()
     running = asyncio.create_task(mover.run())
     bus.available, store.away = True, True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from kit.errors import ApiError
+from kit.errors import ApiError, ErrorCode
 from services.stream.domain import Source
 from services.stream.sources import SourceCache
 from services.stream.tests.support import a_source, until
@@ -18,7 +18,7 @@ TTL_SEC = 60.0
 
 
 class Catalog:
-    """Answers when it is told to, as it was when it was asked."""
+    """Answers when the test lets it, with the state of the time of the question."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -91,10 +91,10 @@ class SourcesContract:
             assert video_id == "a"
             return whole
 
-        world.catalog.__class__ = type("Told", (Catalog,), {"__call__": staticmethod(answer)})
+        world.catalog.__class__ = type("Fixed", (Catalog,), {"__call__": staticmethod(answer)})
         for replica in world.replicas:
             assert await replica.get("a") == whole
-            assert replica.known("a") == whole
+            assert replica.get_cached("a") == whole
 
     async def test_the_first_to_ask_may_hang_up(self, world: World) -> None:
         world.catalog.open.clear()
@@ -106,7 +106,7 @@ class SourcesContract:
         assert world.catalog.asked == ["a"]
 
     async def test_a_failure_is_not_kept(self, world: World) -> None:
-        world.catalog.error = ApiError("CONTENT_NOT_READY")
+        world.catalog.error = ApiError(ErrorCode.CONTENT_NOT_READY)
         for replica in world.replicas:
             with pytest.raises(ApiError, match="CONTENT_NOT_READY"):
                 await replica.get("a")
@@ -135,7 +135,7 @@ class SourcesContract:
         assert await world.versions("a") == {2}
 
     @pytest.mark.parametrize("seed", range(20))
-    async def test_whenever_it_changes_nobody_keeps_what_was_before(self, world: World, seed: int) -> None:
+    async def test_after_a_change_no_replica_keeps_the_old_source(self, world: World, seed: int) -> None:
         chance = random.Random(seed)
 
         async def at_some_time(do: Callable[[], object]) -> None:
@@ -172,8 +172,8 @@ class SourcesContract:
         for replica in replicas:
             await replica.get("a")
         world.catalog.version = 2
-        await until(lambda: all(replica.known("a") is None for replica in replicas))
-        # What others know is no younger for having been told again.
+        await until(lambda: all(replica.get_cached("a") is None for replica in replicas))
+        # An entry is no younger for having been shared.
         async with asyncio.timeout(60):
             while {(await replica.get("a")).version for replica in replicas} != {2}:  # noqa: ASYNC110 - time goes by
                 await asyncio.sleep(0.005)

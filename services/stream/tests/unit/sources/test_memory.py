@@ -50,6 +50,6 @@ async def test_with_no_time_to_keep_it_nothing_is_kept() -> None:
 async def test_what_is_known_is_answered_without_waiting() -> None:
     catalog = Catalog()
     cache = SourceCache(catalog, TTL_SEC)
-    assert cache.known("a") is None
+    assert cache.get_cached("a") is None
     source = await cache.get("a")
-    assert cache.known("a") is source
+    assert cache.get_cached("a") is source

@@ -22,7 +22,7 @@ def number() -> int:
     return os.open(os.devnull, os.O_RDONLY)
 
 
-async def test_one_that_is_collected_while_work_is_handed_to_a_thread_holds_nobody_up(number: int) -> None:
+async def test_collecting_a_descriptor_while_a_thread_gets_work_does_not_deadlock(number: int) -> None:
     with ThreadPoolExecutor(1) as pool:
         closer = Closer(pool)
 

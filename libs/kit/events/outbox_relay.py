@@ -1,0 +1,72 @@
+"""The relay of an outbox: a database as the source of events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy.exc import OperationalError
+
+from kit.bus import Bus
+from kit.db.database import Database
+from kit.events import inbox, outbox
+from kit.events.relay import Publish, Relay
+
+PRUNE_EVERY_SEC = 3600
+
+
+def outbox_relay(service: str, database: Database, bus: Bus, *, required: Collection[str] | None = None) -> Relay:
+    """Return the relay of a service's outbox; see `Relay` for `required`. A commit that records events wakes it."""
+    relay = Relay(service, OutboxSource(database), bus, required=required)
+    database.on_recorded(relay.wake)
+    return relay
+
+
+class OutboxSource:
+    """Answers `EventSource` from a database. Rows that were sent or received long ago are deleted from time to time."""
+
+    unavailable: type[Exception] = OperationalError
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._prune_at = 0.0
+
+    async def drain(self, publish: Publish) -> datetime | None:
+        """See `EventSource`."""
+        publish_batch = self._publish_unlocked if self._database.is_sqlite else self._publish_locked
+        while await publish_batch(publish) == outbox.BATCH:
+            pass
+        async with self._database.read() as session:
+            oldest = await outbox.oldest_waiting(session)
+        now = asyncio.get_running_loop().time()
+        if now >= self._prune_at:
+            await self._prune()
+            self._prune_at = now + PRUNE_EVERY_SEC
+        return oldest
+
+    async def _publish_locked(self, publish: Publish) -> int:
+        """PostgreSQL: the rows stay locked while they are published, so no other relay sends them too."""
+        async with self._database.write() as transaction:
+            events = await outbox.due(transaction.session, lock=True)
+            if events:
+                sent = await publish(events)
+                await outbox.mark_sent(transaction.session, sent)
+                await outbox.postpone(transaction.session, [event.id for event in events if event.id not in sent])
+        return len(events)
+
+    async def _publish_unlocked(self, publish: Publish) -> int:
+        """SQLite: publishing must not hold its only write lock; one process owns the file, so no other relay sends."""
+        async with self._database.read() as session:
+            events = await outbox.due(session, lock=False)
+        if events:
+            sent = await publish(events)
+            async with self._database.write() as transaction:
+                await outbox.mark_sent(transaction.session, sent)
+                await outbox.postpone(transaction.session, [event.id for event in events if event.id not in sent])
+        return len(events)
+
+    async def _prune(self) -> None:
+        async with self._database.write() as transaction:
+            await outbox.prune_sent(transaction.session)
+            await inbox.prune_received(transaction.session)

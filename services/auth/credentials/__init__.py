@@ -1,0 +1,1 @@
+"""How credentials are checked and made: passwords, signing keys, known devices, limits on failed logins."""

@@ -1,0 +1,64 @@
+"""Routes that change videos: edit, delete, process, restore, and the trash."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from kit.auth.authentication import ClientAddress, CurrentCaller, protected_router
+from kit.errors import ErrorCode
+from kit.web.schemas import Page, Paging, errors, paging
+from services.catalog.schemas import EditRequest, TrashedVideoView, VideoDetailView
+from services.catalog.service import VideoEditor
+
+
+def build_router(editor: VideoEditor) -> APIRouter:
+    """Return the routes."""
+    router = protected_router()
+
+    @router.patch(
+        "/api/videos/{video_id}",
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
+    )
+    async def edit_video(
+        video_id: str, edit: EditRequest, caller: CurrentCaller, address: ClientAddress
+    ) -> VideoDetailView:
+        """Change a video's labels: for its uploader and administrators. Only the latter can set `corporation_id`."""
+        return VideoDetailView.of(await editor.edit(video_id, edit.edit(), caller, address))
+
+    @router.delete("/api/videos/{video_id}", status_code=204, responses=errors(ErrorCode.CONTENT_NOT_FOUND))
+    async def delete_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> None:
+        """Put a video into the trash: for its uploader and administrators."""
+        await editor.delete(video_id, caller, address)
+
+    @router.post(
+        "/api/videos/{video_id}/process",
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.UPLOAD_INVALID_MEDIA),
+    )
+    async def process_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
+        """Have media info and artwork of a video made again: for its uploader and administrators.
+
+        A failed video is `processing` again. One whose file was removed, because it can never be played, is refused.
+        """
+        return VideoDetailView.of(await editor.reprocess(video_id, caller, address))
+
+    @router.post(
+        "/api/videos/{video_id}/restore",
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.PLAN_REQUIRED, ErrorCode.SERVICE_UNAVAILABLE),
+    )
+    async def restore_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
+        """Take a video out of the trash.
+
+        Administrators may always; the uploader when it is their corporation's, and the corporation is on a paid plan.
+        """
+        return VideoDetailView.of(await editor.restore(video_id, caller, address))
+
+    @router.get("/api/trash")
+    async def trash(caller: CurrentCaller, page: Annotated[Paging, Depends(paging)]) -> Page[TrashedVideoView]:
+        """List what was deleted, the last first: the caller's own uploads, for administrators everything."""
+        found, total = await editor.trash(caller, offset=page.offset, limit=page.page_size)
+        items = [TrashedVideoView.of(video) for video in found]
+        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+
+    return router

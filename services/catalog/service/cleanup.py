@@ -1,0 +1,93 @@
+"""Remove leftovers of crashes from the media store, and empty the trash."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from kit.db.database import Database
+from kit.media import MediaStore
+from marquee.events.v1 import video_pb2
+from services.catalog.domain import folder_reference
+from services.catalog.repository import VideoRepository
+from services.catalog.service.events import touch, video_event
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_SEC = 600.0
+ABANDONED_AFTER_SEC = 3600.0
+PURGE_EVERY_SEC = 600.0
+PURGE_BATCH = 20
+
+
+class Sweep:
+    """Removes what a crash has left in the media store: unfinished uploads, and folders of no video."""
+
+    def __init__(self, database: Database, store: MediaStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self.once(datetime.now(UTC).timestamp() - ABANDONED_AFTER_SEC)
+            except Exception:
+                log.exception("sweep_failed")
+            await asyncio.sleep(SWEEP_EVERY_SEC)
+
+    async def once(self, older_than: float) -> None:
+        """Remove leftovers whose last change is before `older_than`, in seconds since 1970."""
+        for name in await asyncio.to_thread(self._store.clear_incoming, older_than):
+            log.info("abandoned_upload_removed", name=name)
+        old = [name for name, changed in await asyncio.to_thread(self._folders) if changed < older_than]
+        for start in range(0, len(old), 500):
+            batch = old[start : start + 500]
+            async with self._database.read() as session:
+                owned = await VideoRepository(session).with_files(batch)
+            for name in batch:
+                if name not in owned:
+                    await asyncio.to_thread(self._store.remove, folder_reference(name))
+                    log.info("orphaned_folder_removed", content_id=name)
+
+    def _folders(self) -> list[tuple[str, float]]:
+        return list(self._store.folders("videos"))
+
+
+class Purge:
+    """Empties the trash: removes for good what has been there for the retention time."""
+
+    def __init__(self, database: Database, store: MediaStore, retention: timedelta) -> None:
+        self._database = database
+        self._store = store
+        self._retention = retention
+
+    async def run(self) -> None:
+        """Purge until cancelled."""
+        while True:
+            try:
+                while await self.once(datetime.now(UTC) - self._retention) == PURGE_BATCH:
+                    pass
+            except Exception:
+                log.exception("purge_failed")
+            await asyncio.sleep(PURGE_EVERY_SEC)
+
+    async def once(self, deleted_before: datetime) -> int:
+        """Remove a batch of what was deleted before a moment; return its size.
+
+        Rows and events are written in one transaction, and the files removed after that; the sweep removes those that a
+        crash leaves behind. An imported film stays where it lies.
+        """
+        async with self._database.write() as transaction:
+            videos = VideoRepository(transaction.session)
+            gone = await videos.deleted_before(deleted_before, PURGE_BATCH)
+            for video in gone:
+                touch(video)
+                await transaction.record(video_event(video_pb2.VideoPurged(video_id=video.id), video))
+                await videos.remove(video)
+        for video in gone:
+            await asyncio.to_thread(self._store.remove, folder_reference(video.id))
+            log.info("video_purged", content_id=video.id)
+        return len(gone)

@@ -1,0 +1,1 @@
+"""Look into video files: get originals to this machine, and probe and decode them in a confined child process."""

@@ -1,0 +1,166 @@
+"""Probe a video file and decode a picture of it. Part of the confined child: every byte here is foreign."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import TYPE_CHECKING, Final, TypedDict
+
+import av
+
+# PyAV imports these when it first meets a subtitle track; by then this process can't open a file any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+from av.stream import Discard, Disposition
+
+from services.thumbnailer import domain
+from services.thumbnailer.media.containers import BOXED, check_whole, sniff
+from services.thumbnailer.media.errors import UnusableFileError
+from services.thumbnailer.media.picture_choice import choose_picture, packets
+from services.thumbnailer.media.picture_output import is_quarter_turn, jpeg_of, turns_of
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+    from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
+
+# Old and exotic decoders have the most memory errors: only these are ever run, and none for sound.
+VIDEO_DECODERS: Final = {
+    "h264": "h264",
+    "hevc": "hevc",
+    "vp8": "vp8",
+    "vp9": "vp9",
+    "av1": "libdav1d,av1",
+    "mpeg1video": "mpeg1video",
+    "mpeg2video": "mpeg2video",
+    "mpeg4": "mpeg4",
+    "h263": "h263",
+    "prores": "prores",
+    "dnxhd": "dnxhd",
+    "mjpeg": "mjpeg",
+}
+MIN_ROOM: Final = 16 * 2**20
+
+
+class Job(TypedDict):
+    """The job that the parent passes as JSON."""
+
+    parent_pid: int
+    cpu_sec: int
+    memory_bytes: int
+    answer_bytes: int
+    max_pixels: int
+    max_duration_sec: int
+    width: int
+
+
+def probe(fd: int, job: Job) -> dict[str, object]:
+    """Return information and thumbnail of an open file.
+
+    Raises:
+        UnusableFileError: the file can't be used.
+        OSError: it could not be read.
+        MemoryError: it needs more than is allowed.
+    """
+    # Parts of FFmpeg report a failed allocation as a damaged file: fail here if there is hardly any memory.
+    bytearray(MIN_ROOM)
+    size = os.fstat(fd).st_size
+    kind = sniff(os.pread(fd, 1024, 0))
+    check_whole(fd, size, kind)
+    try:
+        return _probe(fd, size, kind, job)
+    except UnusableFileError as error:
+        if error.code != domain.NO_PICTURE or kind not in BOXED:
+            raise
+    # FFmpeg drops all samples if the only edit has no duration; browsers show them.
+    os.lseek(fd, 0, os.SEEK_SET)
+    return _probe(fd, size, kind, job, obey_edits=False)
+
+
+def _probe(fd: int, size: int, kind: str, job: Job, *, obey_edits: bool = True) -> dict[str, object]:
+    with _open(fd, kind, job["max_pixels"], obey_edits=obey_edits) as container:
+        stream = _video_stream(container)
+        context = stream.codec_context
+        if not 0 < context.width * context.height <= job["max_pixels"]:
+            raise UnusableFileError("UNSUPPORTED_RESOLUTION")
+        _check_samples(container, size)
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        duration = container.duration / av.time_base if container.duration else _measured_duration(container, stream)
+        if duration > job["max_duration_sec"]:
+            raise UnusableFileError("DAMAGED")
+        frame = choose_picture(container, stream, domain.thumbnail_times(duration), job["max_pixels"])
+        width, height = context.width, context.height
+        if is_quarter_turn(turns_of(frame)):
+            width, height = height, width
+        return {
+            "container": kind,
+            "duration_sec": max(duration, 0.0),
+            "video_codec": context.codec.canonical_name,
+            "audio_codec": _audio_codec(container),
+            "width": width,
+            "height": height,
+            "jpeg": base64.b64encode(jpeg_of(frame, stream, job["width"])).decode(),
+        }
+
+
+def _open(fd: int, kind: str, max_pixels: int, *, obey_edits: bool) -> InputContainer:
+    """Open with the demuxer for the recognised container, by descriptor, so that no other file can be opened."""
+    options = {
+        "fd": str(fd),
+        "protocol_whitelist": "fd",
+        "codec_whitelist": ",".join(VIDEO_DECODERS.values()),
+        "max_pixels": str(max_pixels),
+        "threads": "1",
+    }
+    return av.open(
+        "fd:",
+        mode="r",
+        format="mov" if kind in BOXED else "matroska",
+        options=options if obey_edits else options | {"advanced_editlist": "0"},
+        metadata_errors="replace",
+    )
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    """Return the film: the default track, or else the first that is neither cover art nor a still."""
+    no_film = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    films = [stream for stream in container.streams.video if not stream.disposition & no_film]
+    if not films:
+        raise UnusableFileError("NO_VIDEO_TRACK")
+    film = next((stream for stream in films if stream.disposition & Disposition.default), films[0])
+    # Contrary to its type stubs, PyAV has no context if FFmpeg has no decoder.
+    context: VideoCodecContext | None = film.codec_context
+    if context is None:
+        raise UnusableFileError("UNSUPPORTED_CODEC")
+    if context.codec.canonical_name not in VIDEO_DECODERS:
+        raise UnusableFileError("UNSUPPORTED_CODEC")
+    return film
+
+
+def _audio_codec(container: InputContainer) -> str | None:
+    for stream in container.streams.audio:
+        context: AudioCodecContext | None = stream.codec_context  # see _video_stream
+        return context.codec.canonical_name if context is not None else "unknown"
+    return None
+
+
+def _check_samples(container: InputContainer, size: int) -> None:
+    """Check that the last sample of each track is in the file: an `mdat` "to the end of the file" hides a cut."""
+    for stream in container.streams:
+        entries = stream.index_entries
+        if len(entries) and (last := entries[len(entries) - 1]).pos + last.size > size:
+            raise UnusableFileError("TRUNCATED")
+
+
+def _measured_duration(container: InputContainer, stream: VideoStream) -> float:
+    """Return the seconds from the first packet to the end of the last, for recordings without a duration."""
+    first: int | None = None
+    end = 0
+    for packet in packets(container, stream):
+        if packet.pts is not None:
+            first = packet.pts if first is None else min(first, packet.pts)
+            end = max(end, packet.pts + (packet.duration or 0))
+    return float((end - (first or 0)) * (stream.time_base or 0))
