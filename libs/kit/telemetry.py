@@ -33,6 +33,11 @@ GRPC_CLIENT_FAILURES = Counter(
     "gRPC calls to other services that did not end with the status OK.",
     ["service", "target", "method", "status"],
 )
+DATABASE_FAILURES = Counter(
+    "database_failures_total",
+    "Uses of a database that ended because it was away, full, or busy for too long.",
+    ["database", "code"],
+)
 OUTBOX_AGE = Gauge(
     "outbox_oldest_age_seconds",
     "Age of the oldest event not yet published.",

@@ -9,20 +9,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import event, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from kit.db.failures import DatabaseUnavailableError, unavailable
 from kit.events.envelope import Event
 from kit.events.inbox import first_delivery
 from kit.events.outbox import outbox, store
 from kit.settings import SettingsError
+from kit.telemetry import DATABASE_FAILURES
+
+log = structlog.get_logger()
 
 BUSY_TIMEOUT_SEC = 15
+"""Seconds that SQLite waits for a lock which another process holds."""
+CONNECT_TIMEOUT_SEC = 5
+POOL_SIZE = 10
+POOL_OVERFLOW = 10
+"""Connections to PostgreSQL beyond `POOL_SIZE`, closed after use."""
+POOL_TIMEOUT_SEC = 20
+"""Seconds that a use case waits for a connection while others hold them all."""
 
 
 class Transaction:
@@ -54,7 +67,14 @@ class Database:
             # One connection writes, so writers of this process queue here, in order, instead of polling a locked file.
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1)
         else:
-            self._reader = self._writer = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+            self._reader = self._writer = create_async_engine(
+                url,
+                pool_size=POOL_SIZE,
+                max_overflow=POOL_OVERFLOW,
+                pool_pre_ping=True,
+                pool_timeout=POOL_TIMEOUT_SEC,
+                connect_args={"connect_timeout": CONNECT_TIMEOUT_SEC},
+            )
 
     @property
     def engine(self) -> AsyncEngine:
@@ -72,8 +92,12 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Open a session with a consistent snapshot; writing in it is an error."""
-        async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
+        """Open a session with a consistent snapshot; writing in it is an error.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, or busy for too long.
+        """
+        async with self._translated(), AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
             if not self.is_sqlite:
                 options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
                 await session.connection(execution_options=options)
@@ -81,14 +105,32 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that is committed at the end of the block, or rolled back when it raises."""
-        async with AsyncSession(self._writer, expire_on_commit=False) as session:
+        """Open a transaction that is committed at the end of the block, or rolled back when it raises.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, full, or busy for too long. Lost during the commit itself,
+                the transaction may have been committed.
+        """
+        async with self._translated(), AsyncSession(self._writer, expire_on_commit=False) as session:
             transaction = Transaction(session)
             async with session.begin():
                 yield transaction
         if transaction.recorded:
             for callback in self._on_recorded:
                 callback()
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        """Raise the errors that a client may wait out as what they are answered with."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            failure = unavailable(error)
+            if failure is None:
+                raise
+            DATABASE_FAILURES.labels(Path(self.url.database or "").stem, failure.code).inc()
+            log.warning("database_unavailable", code=failure.code, reason=failure.reason)
+            raise failure from error
 
     async def ping(self) -> None:
         """Run a trivial query; raise what the driver raises."""
@@ -104,9 +146,9 @@ class Database:
         try:
             async with self.read() as session:
                 await session.execute(select(outbox.c.id).limit(1))
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, DatabaseUnavailableError) as error:
             place = self.url.render_as_string(hide_password=True)
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            reason = error.reason if isinstance(error, DatabaseUnavailableError) else _first_line(error)
             raise SettingsError(
                 f"The database {place} can't be used ({reason}); see that it is up, and run this service's migrate."
             ) from error
@@ -117,9 +159,17 @@ class Database:
         await self._writer.dispose()
 
 
+def _first_line(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
 def _sqlite_engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=60, connect_args={"timeout": BUSY_TIMEOUT_SEC}
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SEC,
+        connect_args={"timeout": BUSY_TIMEOUT_SEC},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy.exc import OperationalError
-
 from kit.bus import Bus
 from kit.db.database import Database
+from kit.db.failures import DatabaseUnavailableError
 from kit.events import inbox, outbox
 from kit.events.relay import Publish, Relay
 
@@ -26,7 +25,7 @@ def outbox_relay(service: str, database: Database, bus: Bus, *, required: Collec
 class OutboxSource:
     """Answers `EventSource` from a database. Rows that were sent or received long ago are deleted from time to time."""
 
-    unavailable: type[Exception] = OperationalError
+    unavailable: type[Exception] = DatabaseUnavailableError
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -11,6 +11,8 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, func, inser
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kit.db.database import Database
+from kit.db.failures import DatabaseUnavailableError
+from kit.errors import ErrorCode
 from kit.events import outbox
 from kit.events.envelope import Event
 from kit.tests.conftest import Link
@@ -147,6 +149,27 @@ class DatabaseContract:
                 await transaction.session.execute(insert(counters).values(id=1, value=0))
         assert seen == []
 
+    async def test_pool_without_a_free_connection_is_answered_503(
+        self, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kit.db.database.POOL_TIMEOUT_SEC", 0.05)
+        monkeypatch.setattr("kit.db.database.POOL_SIZE", 1)
+        monkeypatch.setattr("kit.db.database.POOL_OVERFLOW", 0)
+        busy = Database(url)
+        async with busy.write() as transaction:
+            await transaction.session.execute(select(1))
+            with pytest.raises(DatabaseUnavailableError) as caught:
+                await increment(busy)
+        assert caught.value.code == ErrorCode.SERVICE_UNAVAILABLE
+        assert caught.value.details == {"dependency": "database"}
+        assert int(caught.value.headers["Retry-After"]) > 0
+        await busy.close()
+
+    async def test_wrong_statement_stays_a_defect(self, database: Database) -> None:
+        with pytest.raises(DBAPIError):
+            async with database.read() as session:
+                await session.execute(text("SELECT nothing FROM nowhere"))
+
     async def test_ping_answers(self, database: Database) -> None:
         await database.ping()
 
@@ -166,6 +189,30 @@ class TestSqlite(DatabaseContract):
             await transaction.session.execute(insert(counters).values(id=1, value=0))
             async with asyncio.timeout(60):
                 assert await count(database) == 0
+
+    async def test_full_disk_is_answered_507_and_leaves_nothing(self, database: Database) -> None:
+        async with database.write() as transaction:
+            pages = (await transaction.session.execute(text("PRAGMA page_count"))).scalar_one()
+            await transaction.session.execute(text(f"PRAGMA max_page_count = {pages}"))
+        with pytest.raises(DatabaseUnavailableError) as caught:
+            async with database.write() as transaction:
+                await transaction.session.execute(
+                    insert(counters), [{"id": each, "value": each} for each in range(100_000)]
+                )
+        assert caught.value.code == ErrorCode.STORAGE_FULL
+        assert await count(database) == 0
+
+    async def test_lock_of_another_process_is_answered_503(
+        self, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kit.db.database.BUSY_TIMEOUT_SEC", 0.05)
+        waiting = Database(url)
+        async with database.write() as transaction:
+            await transaction.session.execute(insert(counters).values(id=1, value=0))
+            with pytest.raises(DatabaseUnavailableError) as caught:
+                await increment(waiting)
+        assert caught.value.code == ErrorCode.SERVICE_UNAVAILABLE
+        await waiting.close()
 
     async def test_ping_raises_while_the_file_is_missing_and_recovers(self, tmp_path: Path) -> None:
         folder = tmp_path / "share"
@@ -192,6 +239,9 @@ class TestPostgres(DatabaseContract):
         await postgres_link.cut()
         with pytest.raises(DBAPIError):
             await database.ping()
+        with pytest.raises(DatabaseUnavailableError) as caught:
+            await increment(database)
+        assert caught.value.code == ErrorCode.SERVICE_UNAVAILABLE
 
         await postgres_link.mend()
         await database.ping()

@@ -7,29 +7,18 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from kit.db.database import Database
 from kit.db.migrations import upgrade
-from kit.events import outbox
+from kit.testing.schema import schema_differences
 from kit.testing.servers import PostgresServer
 from services.auth.__main__ import MIGRATIONS
 from services.auth.models import Base
 
 MIGRATE = "import sys, pathlib; from kit.db.migrations import upgrade; upgrade(pathlib.Path(sys.argv[1]), sys.argv[2])"
-
-
-def differences(connection: Connection) -> list[Any]:
-    options = {"compare_type": True, "compare_server_default": True}
-    context = MigrationContext.configure(connection, opts=options)
-    # A list of metadata is taken, but missing from the types.
-    expected: Any = [Base.metadata, outbox.metadata]
-    return [*compare_metadata(context, expected)]
 
 
 class MigrationsContract:
@@ -43,8 +32,7 @@ class MigrationsContract:
         for _ in range(2):
             await asyncio.to_thread(upgrade, MIGRATIONS, url)
         database = Database(url)
-        async with database.engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
+        assert await schema_differences(database, Base.metadata) == []
         await database.close()
 
     async def test_may_run_in_several_processes_and_threads_at_once(self, url: str) -> None:
@@ -63,8 +51,7 @@ class MigrationsContract:
         database = Database(url)
         async with database.read() as session:
             assert len((await session.execute(text("SELECT version_num FROM alembic_version"))).all()) == 1
-        async with database.engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
+        assert await schema_differences(database, Base.metadata) == []
         await database.close()
 
 

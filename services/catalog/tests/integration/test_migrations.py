@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
 
 from kit.db.database import Database
-from kit.db.migrations import compare_type, upgrade
-from kit.events import outbox
+from kit.db.migrations import upgrade
+from kit.testing.schema import schema_differences
 from services.catalog.__main__ import MIGRATIONS
 from services.catalog.models import Base
-
-
-def differences(connection: Connection) -> list[Any]:
-    options = {"compare_type": compare_type, "compare_server_default": True}
-    context = MigrationContext.configure(connection, opts=options)
-    # A list of metadata is taken, but missing from the types.
-    expected: Any = [Base.metadata, outbox.metadata]
-    return [*compare_metadata(context, expected)]
 
 
 async def test_migrated_schema_equals_models(database_url: str) -> None:
     await asyncio.to_thread(upgrade, MIGRATIONS, database_url)
     database = Database(database_url)
-    async with database.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await schema_differences(database, Base.metadata) == []
     await database.close()

@@ -10,9 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, Row, select, text
+from sqlalchemy import Connection, Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.db.database import Database
@@ -23,6 +21,7 @@ from kit.events.envelope import Event
 from kit.ids import new_id
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
+from kit.testing.schema import schema_differences
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import stream_pb2, user_pb2
 from services.progress.__main__ import MIGRATIONS
@@ -333,14 +332,7 @@ class DatabaseContract:
             assert await ViewCountRepository(session).by_videos(["film"], today - timedelta(days=100)) == {"film": 7}
 
     async def test_migrated_schema_equals_models(self, database: Database) -> None:
-        def differences(connection: Connection) -> list[Any]:
-            whole = MetaData()
-            for table in (*Base.metadata.sorted_tables, *outbox.metadata.sorted_tables):
-                table.to_metadata(whole)
-            return list(compare_metadata(MigrationContext.configure(connection), whole))
-
-        async with database.engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
+        assert await schema_differences(database, Base.metadata) == []
 
     def test_migrating_again_changes_nothing(self, database_url: str) -> None:
         upgrade(MIGRATIONS, database_url)
