@@ -9,6 +9,7 @@ import { uuid7 } from '../lib/uuid7';
 import { SessionOverError } from '../playsession/playSession';
 import { QoeMeter } from '../playsession/qoe';
 import { ProgressPolicy } from './progressPolicy';
+import { StallWatchdog } from './stallWatchdog';
 
 type FailureReason = { kind: 'refused'; error: ApiError } | { kind: 'network' | 'decode' | 'source' };
 /** `retries` while playback is retried automatically. */
@@ -45,6 +46,7 @@ export class Playback {
   private isPlaying = false;
   private sources = 0;
   private meter = newMeter();
+  private watchdog = new StallWatchdog(() => void this.askAgain());
   private hiddenSince: number | null = null;
   private finishTimer: ReturnType<typeof setTimeout> | undefined;
   private seekTimer: ReturnType<typeof setTimeout> | undefined;
@@ -81,6 +83,22 @@ export class Playback {
     for (const type of ['pause', 'seeking', 'emptied', 'ended', 'error'] as const) {
       onVideo(type, () => this.meter.settled());
     }
+    for (const type of ['loadstart', 'seeking', 'waiting'] as const) {
+      onVideo(type, () => this.watchdog.waiting());
+    }
+    onVideo('progress', () => this.watchdog.progress());
+    for (const type of [
+      'playing',
+      'seeked',
+      'canplay',
+      'pause',
+      'suspend',
+      'emptied',
+      'ended',
+      'error',
+    ] as const) {
+      onVideo(type, () => this.watchdog.settled());
+    }
     document.addEventListener('visibilitychange', () => this.onVisibility(), { signal });
     window.addEventListener('pagehide', () => this.save({ keepalive: true }), { signal });
     window.addEventListener('online', () => this.cancelRetry && void this.reload(this.isPlaying), { signal });
@@ -103,6 +121,7 @@ export class Playback {
       clearTimeout(this.seekTimer);
       clearTimeout(this.finishTimer);
       this.cancelRetry?.();
+      this.watchdog.settled();
       this.unload();
     };
   }
@@ -290,6 +309,14 @@ export class Playback {
     this.recoveringAt = this.lastPosition;
     if (isFirst) await this.reload(this.isPlaying);
     else this.retryLater({ kind: 'network' }, null);
+  }
+
+  /** The film's connection is silent: ask on a new one, which the gateway may lead to another replica. */
+  private async askAgain(): Promise<void> {
+    if (this.isStopped || this.cancelRetry) return;
+    this.policy.suspend();
+    this.recoveringAt ??= this.lastPosition;
+    await this.reload(this.isPlaying);
   }
 
   private recovered(): void {
