@@ -15,6 +15,7 @@ from loadtest.bench.client.process import LoadClient
 from loadtest.bench.media import make_media
 from loadtest.bench.peers import Peer, Place
 from loadtest.bench.peers.asgi import FileResponsePeer, GeneratorPeer
+from loadtest.bench.peers.gateway import GatewayPeer
 from loadtest.bench.peers.marquee import MarqueePeer
 from loadtest.bench.peers.nginx import NginxAccel, NginxStatic
 from loadtest.bench.plan import Plan
@@ -25,7 +26,7 @@ from loadtest.bench.results import Results
 from loadtest.bench.slow_disk import slow_disk
 
 PEERS: dict[str, type[Peer]] = {
-    peer.name: peer for peer in (MarqueePeer, NginxStatic, NginxAccel, FileResponsePeer, GeneratorPeer)
+    peer.name: peer for peer in (MarqueePeer, GatewayPeer, NginxStatic, NginxAccel, FileResponsePeer, GeneratorPeer)
 }
 """The servers in the order of their turns."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.stream.tests.support import Stage, running
+from services.stream.tests.support import ServiceHarness, running
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def stage(store: Path, sockets: Path) -> AsyncIterator[Stage]:
+async def harness(store: Path, sockets: Path) -> AsyncIterator[ServiceHarness]:
     """The running service."""
-    async with running(store, sockets) as stage:
-        yield stage
+    async with running(store, sockets) as harness:
+        yield harness

@@ -43,7 +43,7 @@ def asset_of(video_id: str) -> str:
 def a_source(**changed: Any) -> Source:
     """Return the source of a video."""
     video_id = changed.get("video_id") or new_id()
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "asset_id": asset_of(video_id),
         "kind": "source",
         "video_id": video_id,
@@ -59,7 +59,7 @@ def a_source(**changed: Any) -> Source:
         "version": 1,
         "corporation_id": "",
     }
-    return Source(**facts | changed)
+    return Source(**fields | changed)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -81,7 +81,7 @@ def open_below(folder: Path, process: int | str = "self") -> list[Path]:
 
 
 @dataclass
-class Stage:
+class ServiceHarness:
     """A running stream service and its stand-ins."""
 
     root: Path
@@ -91,7 +91,7 @@ class Stage:
     bus: FakeBus
     service: Service
 
-    def add(self, path: Path, **facts: Any) -> str:
+    def add(self, path: Path, **fields: Any) -> str:
         """Add a file of the store to catalog; return the video's id."""
         video_id = new_id()
         known: dict[str, Any] = {
@@ -109,14 +109,14 @@ class Stage:
             "bitrate_bps": 400_000,
             "version": 1,
         }
-        self.catalog.sources[video_id] = catalog_pb2.GetSourceResponse(**known | facts)
+        self.catalog.sources[video_id] = catalog_pb2.GetSourceResponse(**known | fields)
         return video_id
 
-    def store(self, name: str, content: bytes, **facts: Any) -> str:
+    def store(self, name: str, content: bytes, **fields: Any) -> str:
         """Put a file into the store and add it to catalog; return the video's id."""
         path = self.root / name
         path.write_bytes(content)
-        return self.add(path, **facts)
+        return self.add(path, **fields)
 
     def sparse(self, name: str, size: int, islands: dict[int, bytes] | None = None) -> str:
         """A file of holes, with something in a few places."""
@@ -163,7 +163,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed: Any) -> AsyncIterator[Stage]:
+async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed: Any) -> AsyncIterator[ServiceHarness]:
     """The whole service on real sockets; only auth, catalog and the bus are stand-ins.
 
     Args:
@@ -204,7 +204,7 @@ async def running(root: Path, sockets: Path, *, drain_sec: float = 1, **changed:
     server = HttpServer(service.root_app, settings)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
-        yield Stage(root, listener.getsockname()[1], catalog, auth, bus, service)
+        yield ServiceHarness(root, listener.getsockname()[1], catalog, auth, bus, service)
     finally:
         server.should_exit = True
         await serving
@@ -299,15 +299,15 @@ async def connected(port: int, *, receive_buffer: int | None = None) -> AsyncIte
         writer.transport.abort()
 
 
-async def fetch(stage: Stage, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
+async def fetch(harness: ServiceHarness, path: str, method: str = "GET", **headers: str) -> tuple[Answer, bool]:
     """Return an answer, and whether it came by the fast path: only other requests are logged."""
     with capture_logs() as logs:
-        async with connected(stage.port) as line:
+        async with connected(harness.port) as line:
             line.send(method, path, **headers)
             answer = await line.head()
             if method != "HEAD" and answer.status != 304:
                 answer.body = await line.reader.readexactly(int(answer.headers["content-length"]))
-        await stage.idle()
+        await harness.idle()
     return answer, not any(entry["event"] == "http_request" for entry in logs)
 
 
@@ -322,9 +322,9 @@ async def run(*command: str | Path) -> bytes:
     return output
 
 
-def url(stage: Stage, video_id: str) -> str:
+def url(harness: ServiceHarness, video_id: str) -> str:
     """Where a real client finds a video's bytes."""
-    return f"http://127.0.0.1:{stage.port}{stream_path(video_id)}"
+    return f"http://127.0.0.1:{harness.port}{stream_path(video_id)}"
 
 
 async def make_movie(path: Path, *options: str) -> Path:

@@ -40,7 +40,7 @@ BODIES: dict[str, Any] = {
 """What is sent to routes that take something."""
 
 
-class Stage:
+class CallerMatrix:
     """Callers of every kind, and what they call."""
 
     def __init__(self, auth: Auth) -> None:
@@ -59,10 +59,10 @@ class Stage:
         self.number += 1
         return f"user-{self.number}"
 
-    async def account(self, **facts: Any) -> tuple[str, dict[str, str]]:
+    async def account(self, **fields: Any) -> tuple[str, dict[str, str]]:
         """A new account's id and credentials."""
         login = self.name()
-        body = {"login_id": login, "password": PASSWORD, "display_name": login, **facts}
+        body = {"login_id": login, "password": PASSWORD, "display_name": login, **fields}
         made = await self.act("POST", "/api/users", body)
         return str(made["id"]), basic(login, PASSWORD)
 
@@ -120,12 +120,12 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def matrix(start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CallerMatrix]:
     monkeypatch.setattr(auth_client, "REVOCATIONS_SEC", 0.01)
     async with start_auth(registration="approval") as auth:
-        stage = Stage(auth)
-        await stage.set_up()
-        yield stage
+        matrix = CallerMatrix(auth)
+        await matrix.set_up()
+        yield matrix
 
 
 def routes(auth: Auth) -> set[str]:
@@ -147,12 +147,12 @@ def line(route: str, statuses: list[int]) -> str:
     return f"{method:7}{path:42}" + "".join(f"{status:<11}" for status in statuses).rstrip()
 
 
-async def test_every_route_answers_every_caller_like_the_table(stage: Stage) -> None:
+async def test_every_route_answers_every_caller_like_the_table(matrix: CallerMatrix) -> None:
     expected = table()
-    assert set(expected) == routes(stage.auth)
+    assert set(expected) == routes(matrix.auth)
     wrong = []
     for route in sorted(expected):
-        statuses = [await stage.ask(route, caller) for caller in CALLERS]
+        statuses = [await matrix.ask(route, caller) for caller in CALLERS]
         if statuses != expected[route]:
             wrong.append(line(route, statuses))
     assert not wrong, "\n".join(wrong)

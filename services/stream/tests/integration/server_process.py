@@ -18,11 +18,11 @@ from services.stream.tests.support import running
 async def main(root: Path, sockets: Path, name: str, settings: str = "{}") -> None:
     """Serves one file of the store."""
     configure_logging("warning", "json")
-    async with running(root, sockets, **json.loads(settings)) as stage:
-        sys.stdout.write(f"{stage.port} {stage.add(root / name)}\n")
+    async with running(root, sockets, **json.loads(settings)) as harness:
+        sys.stdout.write(f"{harness.port} {harness.add(root / name)}\n")
         sys.stdout.flush()
         while await asyncio.to_thread(sys.stdin.readline):
-            sys.stdout.write(f"{stage.traffic.active} {stage.traffic.bytes_sent}\n")
+            sys.stdout.write(f"{harness.traffic.active} {harness.traffic.bytes_sent}\n")
             sys.stdout.flush()
 
 

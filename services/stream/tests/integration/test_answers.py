@@ -14,25 +14,25 @@ import pytest
 from structlog.testing import capture_logs
 
 from kit.errors import ApiError, ErrorCode
-from services.stream.tests.support import Stage, connected, running, stream_path, until
+from services.stream.tests.support import ServiceHarness, connected, running, stream_path, until
 
 DATA = os.urandom(600_000)
 
 
 @pytest.fixture(params=[True, False], ids=["fast path", "without it"])
-async def stage(request: pytest.FixtureRequest, store: Path, sockets: Path) -> AsyncIterator[Stage]:
+async def harness(request: pytest.FixtureRequest, store: Path, sockets: Path) -> AsyncIterator[ServiceHarness]:
     """The running service, with the short way for requests that need no waiting and without."""
-    async with running(store, sockets, fast_path=request.param) as stage:
-        yield stage
+    async with running(store, sockets, fast_path=request.param) as harness:
+        yield harness
 
 
 @pytest.fixture
-def film(stage: Stage) -> str:
-    return stage.store("film.mp4", DATA)
+def film(harness: ServiceHarness) -> str:
+    return harness.store("film.mp4", DATA)
 
 
-async def test_the_whole_file(stage: Stage, film: str) -> None:
-    answer = await stage.get(film)
+async def test_the_whole_file(harness: ServiceHarness, film: str) -> None:
+    answer = await harness.get(film)
     assert answer.status == 200
     assert answer.body == DATA
     assert answer.headers["accept-ranges"] == "bytes"
@@ -54,58 +54,58 @@ async def test_the_whole_file(stage: Stage, film: str) -> None:
         ("bytes=5-9, 7-20,21-30", 5, 30),
     ],
 )
-async def test_one_range(stage: Stage, film: str, asked: str, first: int, last: int) -> None:
-    answer = await stage.get(film, range=asked)
+async def test_one_range(harness: ServiceHarness, film: str, asked: str, first: int, last: int) -> None:
+    answer = await harness.get(film, range=asked)
     assert answer.status == 206
     assert answer.headers["content-range"] == f"bytes {first}-{last}/600000"
     assert answer.headers["content-length"] == str(last - first + 1)
     assert answer.body == DATA[first : last + 1]
 
 
-async def test_the_probe_of_safari_gets_two_bytes(stage: Stage, film: str) -> None:
-    answer = await stage.get(film, range="bytes=0-1", accept_encoding="identity")
+async def test_the_probe_of_safari_gets_two_bytes(harness: ServiceHarness, film: str) -> None:
+    answer = await harness.get(film, range="bytes=0-1", accept_encoding="identity")
     assert (answer.status, answer.body) == (206, DATA[:2])
 
 
 @pytest.mark.parametrize("asked", ["bytes=1_0-20", "bytes=+1-2", "seconds=0-1", "bytes=5-4", "bytes 0-1", "bytes=a-"])
-async def test_what_is_no_range_is_ignored(stage: Stage, film: str, asked: str) -> None:
-    answer = await stage.get(film, range=asked)
+async def test_what_is_no_range_is_ignored(harness: ServiceHarness, film: str, asked: str) -> None:
+    answer = await harness.get(film, range=asked)
     assert (answer.status, answer.length) == (200, len(DATA))
 
 
-async def test_a_header_given_twice_is_ignored(stage: Stage, film: str) -> None:
-    async with connected(stage.port) as line:
+async def test_a_header_given_twice_is_ignored(harness: ServiceHarness, film: str) -> None:
+    async with connected(harness.port) as line:
         line.send("GET", stream_path(film), range="bytes=0-1\r\nrange: bytes=2-3")
         assert (await line.answer()).status == 200
 
 
-async def test_a_range_beyond_the_end(stage: Stage, film: str) -> None:
+async def test_a_range_beyond_the_end(harness: ServiceHarness, film: str) -> None:
     for asked in ("bytes=600000-", "bytes=-0", "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 600, 2))):
-        answer = await stage.get(film, range=asked, accept_language="ko")
+        answer = await harness.get(film, range=asked, accept_language="ko")
         assert answer.status == 416
         assert answer.headers["content-range"] == "bytes */600000"
         error = json.loads(answer.body)["error"]
         assert error["code"] == "STREAM_RANGE_INVALID"
         assert "범위" in error["message"]
-    await stage.idle()
+    await harness.idle()
 
 
-async def test_range_request_names_the_catalog_that_does_not_answer(stage: Stage, film: str) -> None:
+async def test_range_request_names_the_catalog_that_does_not_answer(harness: ServiceHarness, film: str) -> None:
     class Away(dict[str, Any]):
         def __contains__(self, _: object) -> bool:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
 
-    stage.catalog.sources = Away()
+    harness.catalog.sources = Away()
     with capture_logs() as logs:
-        answer = await stage.get(film, range="bytes=0-1")
+        answer = await harness.get(film, range="bytes=0-1")
     assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
     assert answer.json()["error"]["details"] == {"dependency": "catalog"}
     (line,) = [entry for entry in logs if entry["event"] == "grpc_call_failed"]
     assert line["method"] == "/marquee.catalog.v1.CatalogService/GetSource"
 
 
-async def test_several_ranges(stage: Stage, film: str) -> None:
-    answer = await stage.get(film, range="bytes=500000-599999,0-0,9999999-,-1,100-300099")
+async def test_several_ranges(harness: ServiceHarness, film: str) -> None:
+    answer = await harness.get(film, range="bytes=500000-599999,0-0,9999999-,-1,100-300099")
     assert answer.status == 206
     assert "content-range" not in answer.headers
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(
@@ -122,8 +122,8 @@ async def test_several_ranges(stage: Stage, film: str) -> None:
     ]
 
 
-async def test_head_ignores_ranges(stage: Stage, film: str) -> None:
-    async with connected(stage.port) as line:
+async def test_head_ignores_ranges(harness: ServiceHarness, film: str) -> None:
+    async with connected(harness.port) as line:
         for asked in ("", "bytes=0-1", "bytes=99999999-"):
             await line.ask("GET", stream_path(film))
             head = await line.ask("HEAD", stream_path(film), range=asked)
@@ -137,18 +137,18 @@ async def test_head_ignores_ranges(stage: Stage, film: str) -> None:
         }
 
 
-async def test_an_empty_file(stage: Stage) -> None:
-    empty = stage.store("empty.mp4", b"")
+async def test_an_empty_file(harness: ServiceHarness) -> None:
+    empty = harness.store("empty.mp4", b"")
     for asked in ("", "bytes=-1"):
-        answer = await stage.get(empty, range=asked)
+        answer = await harness.get(empty, range=asked)
         assert (answer.status, answer.headers["content-length"]) == (200, "0")
-    assert (await stage.get(empty, range="bytes=0-")).status == 416
+    assert (await harness.get(empty, range="bytes=0-")).status == 416
 
 
-async def test_a_current_copy_is_not_sent_again(stage: Stage, film: str) -> None:
-    first = await stage.get(film, range="bytes=0-1")
+async def test_a_current_copy_is_not_sent_again(harness: ServiceHarness, film: str) -> None:
+    first = await harness.get(film, range="bytes=0-1")
     etag, date = first.headers["etag"], first.headers["last-modified"]
-    async with connected(stage.port) as line:
+    async with connected(harness.port) as line:
         for headers in ({"if_none_match": etag}, {"if_modified_since": date}, {"if_none_match": f'"x", W/{etag}'}):
             line.send("GET", stream_path(film), range="bytes=0-1", **headers)
             answer = await line.answer(has_body=False)
@@ -159,33 +159,33 @@ async def test_a_current_copy_is_not_sent_again(stage: Stage, film: str) -> None
         assert answer.status == 200
 
 
-async def test_a_failed_precondition(stage: Stage, film: str) -> None:
+async def test_a_failed_precondition(harness: ServiceHarness, film: str) -> None:
     for headers in ({"if_match": '"other"'}, {"if_unmodified_since": "Thu, 01 Jan 2015 00:00:00 GMT"}):
-        assert (await stage.get(film, range="bytes=0-1", **headers)).status == 412
-    await stage.idle()
+        assert (await harness.get(film, range="bytes=0-1", **headers)).status == 412
+    await harness.idle()
 
 
 async def test_resuming_a_file_that_has_changed_begins_anew(
-    stage: Stage, film: str, monkeypatch: pytest.MonkeyPatch
+    harness: ServiceHarness, film: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.stream.storage.open_files.STAT_SEC", 0)
-    etag = (await stage.get(film, range="bytes=0-1")).headers["etag"]
-    resumed = await stage.get(film, range="bytes=500000-", if_range=etag)
+    etag = (await harness.get(film, range="bytes=0-1")).headers["etag"]
+    resumed = await harness.get(film, range="bytes=500000-", if_range=etag)
     assert (resumed.status, resumed.body) == (206, DATA[500_000:])
-    replacement = stage.root / "new"
+    replacement = harness.root / "new"
     replacement.write_bytes(DATA[::-1])
-    replacement.replace(stage.root / "film.mp4")
-    anew = await stage.get(film, range="bytes=500000-", if_range=etag)
+    replacement.replace(harness.root / "film.mp4")
+    anew = await harness.get(film, range="bytes=500000-", if_range=etag)
     assert (anew.status, anew.body) == (200, DATA[::-1])
     assert anew.headers["etag"] != etag
 
 
-async def test_who_may_see_what(stage: Stage) -> None:
-    theirs = stage.store("theirs.mp4", b"secret", corporation_id="acme")
+async def test_who_may_see_what(harness: ServiceHarness) -> None:
+    theirs = harness.store("theirs.mp4", b"secret", corporation_id="acme")
     people = ("", "someone", "someone:member:other", "someone:member:acme", "someone:admin")
-    seen = {who: (await stage.get(theirs, x_test_user=who)).status for who in people}
+    seen = {who: (await harness.get(theirs, x_test_user=who)).status for who in people}
     assert list(seen.values()) == [401, 404, 404, 200, 200]
-    async with connected(stage.port) as line:
+    async with connected(harness.port) as line:
         info = stream_path(theirs) + "/info"
         assert (await line.ask("GET", info)).status == 404
         assert (await line.ask("GET", info, x_test_user="")).status == 401
@@ -194,13 +194,13 @@ async def test_who_may_see_what(stage: Stage) -> None:
         assert hidden.status == 404
 
 
-async def test_what_can_not_be_served(stage: Stage) -> None:
-    missing = stage.add(stage.root / "missing.mp4")
-    processing = stage.store("processing.mp4", DATA)
-    stage.catalog.not_ready.add(processing)
-    escaping = stage.store("inside.mp4", DATA, reference="../../etc/passwd")
-    (stage.root / "folder").mkdir()
-    folder = stage.add(stage.root / "folder")
+async def test_what_can_not_be_served(harness: ServiceHarness) -> None:
+    missing = harness.add(harness.root / "missing.mp4")
+    processing = harness.store("processing.mp4", DATA)
+    harness.catalog.not_ready.add(processing)
+    escaping = harness.store("inside.mp4", DATA, reference="../../etc/passwd")
+    (harness.root / "folder").mkdir()
+    folder = harness.add(harness.root / "folder")
     for video_id, status, code in (
         (missing, 503, "STREAM_FILE_UNAVAILABLE"),
         (folder, 503, "STREAM_FILE_UNAVAILABLE"),
@@ -210,14 +210,14 @@ async def test_what_can_not_be_served(stage: Stage) -> None:
         (missing.upper(), 404, "CONTENT_NOT_FOUND"),
         ("..%2F..%2Fetc%2Fpasswd", 404, "CONTENT_NOT_FOUND"),
     ):
-        answer = await stage.get(video_id)
+        answer = await harness.get(video_id)
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (status, code)
         assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_info(stage: Stage, film: str) -> None:
-    silent = stage.store("silent.mp4", b"12345", audio_codec="")
-    async with connected(stage.port) as line:
+async def test_info(harness: ServiceHarness, film: str) -> None:
+    silent = harness.store("silent.mp4", b"12345", audio_codec="")
+    async with connected(harness.port) as line:
         assert json.loads((await line.ask("GET", stream_path(film) + "/info")).body) == {
             "content_id": film,
             "duration": 10.0,
@@ -233,15 +233,15 @@ async def test_info(stage: Stage, film: str) -> None:
         assert json.loads((await line.ask("GET", stream_path(silent) + "/info")).body)["codecs"]["audio"] is None
 
 
-@pytest.mark.parametrize("stage", [True], indirect=True, ids=["fast path"])
+@pytest.mark.parametrize("harness", [True], indirect=True, ids=["fast path"])
 async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
-    stage: Stage, film: str, caplog: pytest.LogCaptureFixture
+    harness: ServiceHarness, film: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "services.stream.delivery.transfers")
     with capture_logs() as logs:
-        await stage.get(film, range="bytes=0-99", x_request_id="first")
-        await stage.get(film, range="bytes=0-99", x_request_id="again")
-        await stage.get(film, range="bytes=700000-")
+        await harness.get(film, range="bytes=0-99", x_request_id="first")
+        await harness.get(film, range="bytes=0-99", x_request_id="again")
+        await harness.get(film, range="bytes=700000-")
         await until(lambda: sum(line["event"] == "stream_response" for line in logs) == 3)
     lines = [line for line in logs if line["event"] == "stream_response"]
     assert all(line.pop("ttfb_ms") > 0 for line in lines)
@@ -254,13 +254,13 @@ async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
     ]
 
 
-async def test_a_store_that_is_away_makes_the_service_unready(stage: Stage, store: Path) -> None:
-    async with connected(stage.port) as line:
+async def test_a_store_that_is_away_makes_the_service_unready(harness: ServiceHarness, store: Path) -> None:
+    async with connected(harness.port) as line:
         assert (await line.ask("GET", "/readyz", x_test_user="")).status == 200
-        stage.bus.available = False
-        await stage.service.health.run_checks()
+        harness.bus.available = False
+        await harness.service.health.run_checks()
         assert (await line.ask("GET", "/readyz")).status == 200, "the broker is not needed to stream"
         store.rename(store.with_name("unmounted"))  # noqa: ASYNC240 - this disk is not slow
-        await stage.service.health.run_checks()
+        await harness.service.health.run_checks()
         answer = await line.ask("GET", "/readyz")
         assert (answer.status, json.loads(answer.body)["checks"]) == (503, {"media": False, "broker": False})

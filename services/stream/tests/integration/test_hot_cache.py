@@ -21,7 +21,7 @@ from marquee.events.v1 import stream_pb2, video_pb2
 from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
 from services.stream.hotcache import janitor, promoter, store
 from services.stream.storage import open_files as files
-from services.stream.tests.support import Answer, Stage, make_movie, running, until
+from services.stream.tests.support import Answer, ServiceHarness, make_movie, running, until
 
 FILM = os.urandom(700_000)
 
@@ -57,13 +57,13 @@ class HotCacheHarness:
         (self.root / "incoming").mkdir(parents=True)
 
     @asynccontextmanager
-    async def open(self, **changed: Any) -> AsyncIterator[Stage]:
+    async def open(self, **changed: Any) -> AsyncIterator[ServiceHarness]:
         address = f"unix:{self._sockets}/progress.sock"
         server = GrpcServer("progress", address, [self.progress.register])
         await server.start()
         settings: dict[str, Any] = {"hot_cache_dir": self.hot, "progress_address": address} | changed
-        async with running(self.root, self._sockets, **settings) as stage:
-            yield stage
+        async with running(self.root, self._sockets, **settings) as harness:
+            yield harness
         await server.stop(0)
 
     def pull(self) -> None:
@@ -95,69 +95,69 @@ def theatre(tmp_path: Path, sockets: Path) -> HotCacheHarness:
     return HotCacheHarness(tmp_path, sockets)
 
 
-async def info(stage: Stage, video_id: str) -> dict[str, Any]:
-    answer = await stage.call("GET", f"/api/videos/{video_id}/stream/info")
+async def info(harness: ServiceHarness, video_id: str) -> dict[str, Any]:
+    answer = await harness.call("GET", f"/api/videos/{video_id}/stream/info")
     assert answer.status == 200
     info: dict[str, Any] = answer.json()
     return info
 
 
-async def tier(stage: Stage, video_id: str) -> tuple[str | None, bool]:
-    answer = await info(stage, video_id)
+async def tier(harness: ServiceHarness, video_id: str) -> tuple[str | None, bool]:
+    answer = await info(harness, video_id)
     return answer["source"], answer["cache_hit"]
 
 
-async def promoted(theatre: HotCacheHarness, stage: Stage, video_id: str) -> None:
+async def promoted(theatre: HotCacheHarness, harness: ServiceHarness, video_id: str) -> None:
     """Waits until a film comes from its copy."""
     theatre.progress.views[video_id] = 5
-    await stage.get(video_id, range="bytes=0-0")
+    await harness.get(video_id, range="bytes=0-0")
     async with asyncio.timeout(60):
-        while await tier(stage, video_id) != ("ssd", True):  # noqa: ASYNC110 - nothing tells when it happens
+        while await tier(harness, video_id) != ("ssd", True):  # noqa: ASYNC110 - nothing tells when it happens
             await asyncio.sleep(0.01)
 
 
-def facts(answer: Answer) -> tuple[object, ...]:
+def compared(answer: Answer) -> tuple[object, ...]:
     names = ("etag", "last-modified", "content-length", "content-range", "content-type", "accept-ranges")
     return answer.status, answer.body, *(answer.headers.get(name) for name in names)
 
 
 async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(theatre: HotCacheHarness) -> None:
-    async with theatre.open() as stage:
-        film, cold = stage.store("film.mp4", FILM), stage.store("cold.mp4", b"cold film")
+    async with theatre.open() as harness:
+        film, cold = harness.store("film.mp4", FILM), harness.store("cold.mp4", b"cold film")
         ways: tuple[dict[str, str], ...] = (
             {},
             {"range": "bytes=1000-1999"},
             {"range": "bytes=-5"},
             {"range": "bytes=0-1,600000-"},
         )
-        before = [facts(await stage.get(film, **way)) for way in ways[:3]]
-        assert await tier(stage, film) == ("nas", False)
-        await promoted(theatre, stage, film)
+        before = [compared(await harness.get(film, **way)) for way in ways[:3]]
+        assert await tier(harness, film) == ("nas", False)
+        await promoted(theatre, harness, film)
         assert theatre.progress.days == {7}
-        assert [facts(await stage.get(film, **way)) for way in ways[:3]] == before
-        several = await stage.get(film, **ways[3])
+        assert [compared(await harness.get(film, **way)) for way in ways[:3]] == before
+        several = await harness.get(film, **ways[3])
         assert (several.status, FILM[600_000:] in several.body) == (206, True)
 
         theatre.pull()
-        assert [facts(await stage.get(film, **way)) for way in ways[:3]] == before
-        resumed = await stage.get(film, range="bytes=1000-", if_range=str(before[0][2]))
+        assert [compared(await harness.get(film, **way)) for way in ways[:3]] == before
+        resumed = await harness.get(film, range="bytes=1000-", if_range=str(before[0][2]))
         assert (resumed.status, resumed.body) == (206, FILM[1000:])
-        unchanged = await stage.get(film, if_none_match=str(before[0][2]))
+        unchanged = await harness.get(film, if_none_match=str(before[0][2]))
         assert unchanged.status == 304
-        assert await tier(stage, film) == ("ssd", True)
+        assert await tier(harness, film) == ("ssd", True)
 
         # A film without a copy is unavailable, and answered so; no other request waits for it.
-        refused = await stage.get(cold)
+        refused = await harness.get(cold)
         assert (refused.status, refused.code) == (503, "STREAM_FILE_UNAVAILABLE")
-        await until(lambda: "stream.error" in stage.bus.types())
-        (error,) = (each for each in stage.bus.published if each.type == "stream.error")
+        await until(lambda: "stream.error" in harness.bus.types())
+        (error,) = (each for each in harness.bus.published if each.type == "stream.error")
         message = error.read(stream_pb2.StreamError)
         assert (message.video_id, message.error_code) == (cold, "STREAM_FILE_UNAVAILABLE")
-        assert await tier(stage, cold) == (None, False)
-        ready = await stage.call("GET", "/readyz")
+        assert await tier(harness, cold) == (None, False)
+        ready = await harness.call("GET", "/readyz")
         assert ready.status == 200
 
-        metrics = (await stage.call("GET", "/metrics")).body.decode()
+        metrics = (await harness.call("GET", "/metrics")).body.decode()
         metric = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("stream_"))
         assert float(metric['stream_hot_cache_requests_total{result="hit"}']) > 0
         assert float(metric["stream_hot_cache_promoted_total"]) > 0
@@ -165,74 +165,76 @@ async def test_a_film_is_the_same_from_its_copy_and_plays_on_without_the_store(t
         assert float(metric["stream_hot_cache_budget_bytes"]) == 64 * 2**30
 
         theatre.put_back()
-        assert (await stage.get(cold)).body == b"cold film"
-        assert [facts(await stage.get(film, **way)) for way in ways[:3]] == before
-        started = {each.read(stream_pb2.StreamStarted).source for each in stage.bus.published if "started" in each.type}
+        assert (await harness.get(cold)).body == b"cold film"
+        assert [compared(await harness.get(film, **way)) for way in ways[:3]] == before
+        started = {
+            each.read(stream_pb2.StreamStarted).source for each in harness.bus.published if "started" in each.type
+        }
         assert started == {"nas"}
 
 
 @pytest.mark.parametrize("start", ["0", "1.5"])
 async def test_a_film_that_begins_elsewhere_is_the_same_from_the_copy(theatre: HotCacheHarness, start: str) -> None:
-    async with theatre.open() as stage:
-        film = stage.add(await make_movie(theatre.root / "film.mp4"))
+    async with theatre.open() as harness:
+        film = harness.add(await make_movie(theatre.root / "film.mp4"))
         path = f"/api/videos/{film}/stream?start={start}"
-        before = facts(await stage.call("GET", path))
-        await promoted(theatre, stage, film)
+        before = compared(await harness.call("GET", path))
+        await promoted(theatre, harness, film)
         theatre.pull()
-        assert facts(await stage.call("GET", path)) == before
+        assert compared(await harness.call("GET", path)) == before
 
 
 async def test_copies_are_there_after_a_restart_while_the_store_is_away(theatre: HotCacheHarness) -> None:
-    async with theatre.open() as stage:
-        film = stage.store("film.mp4", FILM)
-        before = facts(await stage.get(film))
-        await promoted(theatre, stage, film)
-        sources = stage.catalog.sources
+    async with theatre.open() as harness:
+        film = harness.store("film.mp4", FILM)
+        before = compared(await harness.get(film))
+        await promoted(theatre, harness, film)
+        sources = harness.catalog.sources
     theatre.pull()
-    async with theatre.open() as stage:
-        stage.catalog.sources = sources
-        assert facts(await stage.get(film)) == before
-        await until(lambda: "stream.started" in stage.bus.types())
-        (started,) = (each for each in stage.bus.published if each.type == "stream.started")
+    async with theatre.open() as harness:
+        harness.catalog.sources = sources
+        assert compared(await harness.get(film)) == before
+        await until(lambda: "stream.started" in harness.bus.types())
+        (started,) = (each for each in harness.bus.published if each.type == "stream.started")
         assert started.read(stream_pb2.StreamStarted).source == "ssd"
 
 
 @pytest.mark.parametrize("type_", ["video.purged", "video.deleted"])
 async def test_a_deleted_film_has_no_copy(theatre: HotCacheHarness, type_: str) -> None:
-    async with theatre.open() as stage:
-        film = stage.store("film.mp4", FILM)
-        await promoted(theatre, stage, film)
-        del stage.catalog.sources[film]
-        await stage.bus.deliver(event_of(type_, video_pb2.VideoUpdated(video_id=film), subject=film))
-        assert (await stage.get(film)).status == 404
+    async with theatre.open() as harness:
+        film = harness.store("film.mp4", FILM)
+        await promoted(theatre, harness, film)
+        del harness.catalog.sources[film]
+        await harness.bus.deliver(event_of(type_, video_pb2.VideoUpdated(video_id=film), subject=film))
+        assert (await harness.get(film)).status == 404
         await until(lambda: not theatre.names())
 
 
 async def test_a_new_version_is_served_at_once(theatre: HotCacheHarness) -> None:
-    async with theatre.open() as stage:
-        film = stage.store("film.mp4", FILM)
-        before = await stage.get(film)
-        await promoted(theatre, stage, film)
+    async with theatre.open() as harness:
+        film = harness.store("film.mp4", FILM)
+        before = await harness.get(film)
+        await promoted(theatre, harness, film)
         (theatre.root / "film.mp4").write_bytes(b"another film")
-        stage.catalog.sources[film].version = 2
-        await stage.bus.deliver(event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film))
-        after = await stage.get(film)
+        harness.catalog.sources[film].version = 2
+        await harness.bus.deliver(event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film))
+        after = await harness.get(film)
         assert (after.status, after.body) == (200, b"another film")
         assert after.headers["etag"] != before.headers["etag"]
-        await promoted(theatre, stage, film)
-        assert (await stage.get(film)).body == b"another film"
+        await promoted(theatre, harness, film)
+        assert (await harness.get(film)).body == b"another film"
 
 
 async def test_who_is_watching_keeps_a_copy_from_being_evicted(theatre: HotCacheHarness) -> None:
     with capture_logs() as logs:
-        async with theatre.open(hot_cache_bytes=2**20) as stage:
-            film, other = stage.store("film.mp4", FILM), stage.store("other.mp4", FILM)
-            await promoted(theatre, stage, film)
+        async with theatre.open(hot_cache_bytes=2**20) as harness:
+            film, other = harness.store("film.mp4", FILM), harness.store("other.mp4", FILM)
+            await promoted(theatre, harness, film)
             theatre.progress.views[other] = 9
-            await stage.get(other, range="bytes=0-0")
+            await harness.get(other, range="bytes=0-0")
             await until(lambda: any(each["event"] == "hot_cache_not_promoted" for each in logs))
-            assert await tier(stage, other) == ("nas", False)
-            assert await tier(stage, film) == ("ssd", True)
+            assert await tier(harness, other) == ("nas", False)
+            assert await tier(harness, film) == ("ssd", True)
     assert [each["event"] for each in logs if "hot_cache" in each["event"]] == [
         "hot_cache_promoted",
         "hot_cache_not_promoted",

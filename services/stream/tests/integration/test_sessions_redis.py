@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from kit.testing.servers import RedisServer
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import redis
-from services.stream.tests.support import Answer, Stage, connected, running, until
+from services.stream.tests.support import Answer, ServiceHarness, connected, running, until
 
 pytestmark = pytest.mark.usefixtures("never_stale")
 
@@ -44,7 +44,9 @@ async def let_in(url: str) -> None:
 
 
 @asynccontextmanager
-async def replicas(store: Path, server: RedisServer, count: int, **settings: Any) -> AsyncIterator[list[Stage]]:
+async def replicas(
+    store: Path, server: RedisServer, count: int, **settings: Any
+) -> AsyncIterator[list[ServiceHarness]]:
     """Replicas that know the same films, users and ticket key."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mq-")))
@@ -53,26 +55,26 @@ async def replicas(store: Path, server: RedisServer, count: int, **settings: Any
             "ticket_key_file": folder / "tickets.key",
             "session_idle_sec": IDLE_SEC,
         }
-        stages: list[Stage] = []
+        stages: list[ServiceHarness] = []
         for number in range(count):
             sockets = folder / str(number)
             sockets.mkdir()
-            stage = await stack.enter_async_context(running(store, sockets, **shared | settings))
+            harness = await stack.enter_async_context(running(store, sockets, **shared | settings))
             if stages:
-                stage.catalog.sources = stages[0].catalog.sources
-            stages.append(stage)
-        await asyncio.gather(*(stage.registry.renew() for stage in stages))
+                harness.catalog.sources = stages[0].catalog.sources
+            stages.append(harness)
+        await asyncio.gather(*(harness.registry.renew() for harness in stages))
         await let_in(server.url)
         yield stages
 
 
-async def start(stage: Stage, film: str, user: str = "viewer", **body: Any) -> Answer:
-    return await stage.call("POST", SESSIONS, {"video_id": film} | body, x_test_user=user)
+async def start(harness: ServiceHarness, film: str, user: str = "viewer", **body: Any) -> Answer:
+    return await harness.call("POST", SESSIONS, {"video_id": film} | body, x_test_user=user)
 
 
-async def taken(stage: Stage) -> list[dict[str, Any]]:
+async def taken(harness: ServiceHarness) -> list[dict[str, Any]]:
     """Every session of the platform."""
-    answer = await stage.call("GET", "/api/admin/streams?page_size=100", x_test_user="root:admin")
+    answer = await harness.call("GET", "/api/admin/streams?page_size=100", x_test_user="root:admin")
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
 
@@ -118,16 +120,16 @@ async def test_all_replicas_serve_a_session_and_bytes_are_summed(store: Path, se
     async with replicas(store, server, 2) as stages:
         film = stages[0].store("film.mp4", DATA)
         session = (await start(stages[0], film)).json()
-        for stage in stages:
+        for harness in stages:
             for _ in range(2):
-                answer = await stage.call("GET", session["stream_url"], x_test_user="", range="bytes=0-999")
+                answer = await harness.call("GET", session["stream_url"], x_test_user="", range="bytes=0-999")
                 assert answer.body == DATA[:1000]
-        await asyncio.gather(*(stage.registry.renew() for stage in stages))
+        await asyncio.gather(*(harness.registry.renew() for harness in stages))
         assert [each["bytes_sent"] for each in await taken(stages[1])] == [4000]
         await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")
         await stages[0].registry.renew()
-        for stage in stages:
-            answer = await stage.call("GET", session["stream_url"], x_test_user="")
+        for harness in stages:
+            answer = await harness.call("GET", session["stream_url"], x_test_user="")
             assert (answer.status, answer.json()["error"]["details"]) == (404, {"reason": "stopped"})
         stopped = await events_of(stages, "stream.stopped")
         assert [(each.bytes_transferred, each.reason) for each in stopped] == [(4000, "stopped")]
@@ -157,36 +159,36 @@ async def test_a_start_is_one_question_to_redis_and_a_range_is_none(
         return await ask_redis(self, operation)
 
     monkeypatch.setattr(redis.RedisSlots, "_within_deadline", counted)
-    async with replicas(store, server, 1, session_idle_sec=600) as (stage,):
-        film = stage.store("film.mp4", DATA)
-        await start(stage, film)  # what is cold warms up
-        await until(lambda: "stream.started" in stage.bus.types())
+    async with replicas(store, server, 1, session_idle_sec=600) as (harness,):
+        film = harness.store("film.mp4", DATA)
+        await start(harness, film)  # what is cold warms up
+        await until(lambda: "stream.started" in harness.bus.types())
         asked.clear()
-        catalog_asked = len(stage.catalog.asked)
-        session = (await start(stage, film)).json()
+        catalog_asked = len(harness.catalog.asked)
+        session = (await start(harness, film)).json()
         assert len(asked) == 1
         for n in range(5):
-            answer = await stage.call("GET", session["stream_url"], x_test_user="", range=f"bytes={n}-{n}")
+            answer = await harness.call("GET", session["stream_url"], x_test_user="", range=f"bytes={n}-{n}")
             assert answer.body == DATA[n : n + 1]
-        await stage.call("POST", f"{SESSIONS}/{session['session_id']}/heartbeat")
+        await harness.call("POST", f"{SESSIONS}/{session['session_id']}/heartbeat")
         assert len(asked) == 1
         for n in range(5):
-            await stage.get(film, range=f"bytes={n}-{n}", user_agent="curl/8")
+            await harness.get(film, range=f"bytes={n}-{n}", user_agent="curl/8")
         assert len(asked) == 2, "an implicit session is one question, too, and then none"
-        assert len(stage.catalog.asked) == catalog_asked
+        assert len(harness.catalog.asked) == catalog_asked
 
 
 def _scripts(slots: redis.RedisSlots, operation: Any) -> set[redis._Script]:
     return {name for name, script in slots._scripts.items() if script is operation.func}
 
 
-async def events_of(stages: list[Stage], type_: str) -> list[Any]:
+async def events_of(stages: list[ServiceHarness], type_: str) -> list[Any]:
     """Return the events of a type that the replicas published, once there are any."""
     await asyncio.sleep(0)
     message = {"stream.stopped": stream_pb2.StreamStopped, "stream.started": stream_pb2.StreamStarted}[type_]
 
     def found() -> list[Any]:
-        return [each.read(message) for stage in stages for each in stage.bus.published if each.type == type_]
+        return [each.read(message) for harness in stages for each in harness.bus.published if each.type == type_]
 
     await until(found)
     return found()
@@ -269,10 +271,10 @@ async def test_killed_replica_frees_its_slots_except_of_sessions_served_elsewher
         await asyncio.gather(*moving, return_exceptions=True)
 
 
-async def until_sent(stage: Stage, count: int) -> None:
+async def until_sent(harness: ServiceHarness, count: int) -> None:
     """Wait until so many bytes are reported of each session."""
     async with asyncio.timeout(60):
-        while min(each["bytes_sent"] for each in await taken(stage)) < count:  # noqa: ASYNC110 - nothing tells when
+        while min(each["bytes_sent"] for each in await taken(harness)) < count:  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
 
 
@@ -357,8 +359,8 @@ async def test_fetches_film_after_film_from_whichever_replica(store: Path, serve
     async with replicas(store, server, 2, max_streams_per_user=3, session_idle_sec=600) as stages:
         films = [stages[0].store(f"film-{number}.mp4", DATA) for number in range(7)]
         for film in films:
-            for stage in stages:
-                answer = await stage.get(film, user_agent="curl")
+            for harness in stages:
+                answer = await harness.get(film, user_agent="curl")
                 assert (answer.status, answer.body) == (200, DATA)
         assert len(await taken(stages[0])) == 3
 
@@ -369,8 +371,8 @@ async def test_ticket_of_session_that_is_over_opens_nothing_anywhere(store: Path
         session = (await start(stages[0], film)).json()
         assert (await stages[1].call("DELETE", f"{SESSIONS}/{session['session_id']}")).status == 204
         await stages[0].registry.renew()
-        for stage in stages:
+        for harness in stages:
             for method, rest in (("GET", ""), ("HEAD", ""), ("GET", "/info")):
-                async with connected(stage.port) as line:
+                async with connected(harness.port) as line:
                     path = f"/api/videos/{film}/stream{rest}?ticket={session['ticket']}"
                     assert (await line.ask(method, path, x_test_user="")).status == 404

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import services.stream
-from services.stream.tests.support import Stage, connected, fetch, stream_path
+from services.stream.tests.support import ServiceHarness, connected, fetch, stream_path
 
 pytestmark = pytest.mark.usefixtures("never_stale")
 
@@ -53,10 +53,10 @@ def recorded_walk() -> Iterator[list[Path]]:
 
 
 @pytest.mark.parametrize("is_replayed", [False, True])
-async def test_range_header_visits_each_file_at_most_twice(stage: Stage, *, is_replayed: bool) -> None:
-    path = stream_path(stage.store("film.mp4", DATA))
-    await fetch(stage, path, range="bytes=0-9")
-    async with connected(stage.port) as line:
+async def test_range_header_visits_each_file_at_most_twice(harness: ServiceHarness, *, is_replayed: bool) -> None:
+    path = stream_path(harness.store("film.mp4", DATA))
+    await fetch(harness, path, range="bytes=0-9")
+    async with connected(harness.port) as line:
         if is_replayed:
             assert (await line.ask("GET", path, range="bytes=0-9")).status == 206
         line.send("GET", path, range=SINGLE)

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from services.stream.tests.integration.play_sessions.support import DATA, LIMITS
-from services.stream.tests.support import Stage, running
+from services.stream.tests.support import ServiceHarness, running
 
 
 @pytest.fixture
-async def stage(store: Path, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def harness(store: Path, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServiceHarness]:
     monkeypatch.setattr("kit.auth.client.REVOCATIONS_SEC", 0.1)
-    async with running(store, sockets, **LIMITS) as stage:
-        yield stage
+    async with running(store, sockets, **LIMITS) as harness:
+        yield harness
 
 
 @pytest.fixture
-def film(stage: Stage) -> str:
-    return stage.store("film.mp4", DATA)
+def film(harness: ServiceHarness) -> str:
+    return harness.store("film.mp4", DATA)

@@ -15,13 +15,13 @@ from kit.ids import new_id
 from kit.testing.origin import MODIFIED, Origin
 from kit.testing.servers import S3Server
 from marquee.catalog.v1 import catalog_pb2
-from services.stream.tests.support import Stage, running
+from services.stream.tests.support import ServiceHarness, running
 
-PLACES = ("nas", "import", "http", "s3")
+ORIGIN_KINDS = ("nas", "import", "http", "s3")
 
 
-class Place(ABC):
-    """Where originals lie."""
+class Originals(ABC):
+    """One kind of store that originals lie in."""
 
     tier = "remote"
 
@@ -46,7 +46,7 @@ class Place(ABC):
         yield
 
 
-class FolderPlace(Place):
+class FolderOriginals(Originals):
     tier = "nas"
 
     def __init__(self, root: Path, prefix: str) -> None:
@@ -68,7 +68,7 @@ class FolderPlace(Place):
         os.truncate(self._root / name, size)
 
 
-class HttpPlace(Place):
+class HttpOriginals(Originals):
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
 
@@ -91,7 +91,7 @@ class HttpPlace(Place):
         self.put(name, self._origin.files[f"/{name}"][:size])
 
 
-class S3Place(FolderPlace):
+class S3Originals(FolderOriginals):
     tier = "remote"
 
     def __init__(self, server: S3Server, bucket: str) -> None:
@@ -142,30 +142,30 @@ def settings(s3_server: S3Server, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(params=PLACES)
-def place(
+@pytest.fixture(params=ORIGIN_KINDS)
+def originals(
     request: pytest.FixtureRequest, store: Path, tmp_path: Path, origin: Origin, s3_server: S3Server, bucket: str
-) -> Place:
+) -> Originals:
     match request.param:
         case "nas":
             (store / "videos").mkdir()
-            return FolderPlace(store / "videos", "videos/")
+            return FolderOriginals(store / "videos", "videos/")
         case "import":
             (tmp_path / "imports").mkdir(exist_ok=True)
-            return FolderPlace(tmp_path / "imports", "import:")
+            return FolderOriginals(tmp_path / "imports", "import:")
         case "http":
-            return HttpPlace(origin)
+            return HttpOriginals(origin)
         case _:
-            return S3Place(s3_server, bucket)
+            return S3Originals(s3_server, bucket)
 
 
 @pytest.fixture
-async def stage(store: Path, sockets: Path, settings: dict[str, Any]) -> AsyncIterator[Stage]:
-    async with running(store, sockets, **settings) as stage:
-        yield stage
+async def harness(store: Path, sockets: Path, settings: dict[str, Any]) -> AsyncIterator[ServiceHarness]:
+    async with running(store, sockets, **settings) as harness:
+        yield harness
 
 
-def tell_catalog(stage: Stage, reference: str, **facts: Any) -> str:
+def tell_catalog(harness: ServiceHarness, reference: str, **fields: Any) -> str:
     """Makes a video of an original; answers its id."""
     video_id = new_id()
     known: dict[str, Any] = {
@@ -177,5 +177,5 @@ def tell_catalog(stage: Stage, reference: str, **facts: Any) -> str:
         "video_codec": "h264",
         "version": 1,
     }
-    stage.catalog.sources[video_id] = catalog_pb2.GetSourceResponse(**known | facts)
+    harness.catalog.sources[video_id] = catalog_pb2.GetSourceResponse(**known | fields)
     return video_id

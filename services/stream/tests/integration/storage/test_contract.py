@@ -22,7 +22,7 @@ from services.stream.settings import StreamSettings
 from services.stream.storage.port import Store, StoredFile
 from services.stream.storage.router import build_store
 from services.stream.storage.virtual_file_cache import VirtualFiles
-from services.stream.tests.integration.storage.conftest import Place
+from services.stream.tests.integration.storage.conftest import Originals
 from services.stream.tests.support import a_source
 
 DATA = os.urandom(1_000_000)
@@ -50,18 +50,18 @@ async def build(store: Path, tmp_path: Path, settings: dict[str, Any]) -> AsyncI
 
 
 @pytest.fixture
-def source(place: Place) -> Source:
-    place.put("film", DATA)
-    return a_source(reference=place.reference("film"))
+def source(originals: Originals) -> Source:
+    originals.put("film", DATA)
+    return a_source(reference=originals.reference("film"))
 
 
 async def read(file: StoredFile, offset: int, count: int) -> bytes:
     return b"".join([block async for block in file.blocks(offset, count)])
 
 
-async def test_the_same_bytes(build: Build, source: Source, place: Place) -> None:
+async def test_the_same_bytes(build: Build, source: Source, originals: Originals) -> None:
     file = await build().open(source)
-    assert (file.size, file.tier) == (len(DATA), place.tier)
+    assert (file.size, file.tier) == (len(DATA), originals.tier)
     for offset, count in ((0, len(DATA)), (0, 1), (1, 300_000), (262_144, 262_144), (999_999, 1), (500_000, 500_000)):
         assert await read(file, offset, count) == DATA[offset : offset + count]
 
@@ -74,9 +74,9 @@ async def test_blocks_are_small(build: Build, source: Source) -> None:
 
 async def test_readers_do_not_disturb_each_other(build: Build, source: Source) -> None:
     file = await build().open(source)
-    places_ = [(at, 100_000) for at in range(0, 900_000, 90_000)]
-    got = await asyncio.gather(*(read(file, *place) for place in places_))
-    assert got == [DATA[at : at + count] for at, count in places_]
+    ranges = [(at, 100_000) for at in range(0, 900_000, 90_000)]
+    got = await asyncio.gather(*(read(file, *span) for span in ranges))
+    assert got == [DATA[at : at + count] for at, count in ranges]
 
 
 async def test_a_state_has_one_name_on_every_replica(build: Build, source: Source) -> None:
@@ -93,10 +93,10 @@ async def test_opened_twice_it_is_one_file(build: Build, source: Source) -> None
 
 
 async def test_a_new_state_has_a_new_name_and_the_old_one_gives_no_new_bytes(
-    build: Build, source: Source, place: Place
+    build: Build, source: Source, originals: Originals
 ) -> None:
     before = await build().open(source)
-    place.put("film", OTHER)
+    originals.put("film", OTHER)
     after = await build().open(source)
     assert after.state != before.state
     assert await read(after, 0, after.size) == OTHER
@@ -107,11 +107,11 @@ async def test_a_new_state_has_a_new_name_and_the_old_one_gives_no_new_bytes(
     assert got == DATA[1000:2000]
 
 
-async def test_a_change_while_reading_mixes_nothing(build: Build, source: Source, place: Place) -> None:
+async def test_a_change_while_reading_mixes_nothing(build: Build, source: Source, originals: Originals) -> None:
     file = await build().open(source)
     async with aclosing(file.blocks(0, file.size)) as blocks:
         got = await anext(blocks)
-        place.put("film", OTHER)
+        originals.put("film", OTHER)
         try:
             async for block in blocks:
                 got += block
@@ -121,11 +121,11 @@ async def test_a_change_while_reading_mixes_nothing(build: Build, source: Source
     assert got == DATA
 
 
-async def test_what_is_cut_short_is_an_error(build: Build, source: Source, place: Place) -> None:
+async def test_what_is_cut_short_is_an_error(build: Build, source: Source, originals: Originals) -> None:
     file = await build().open(source)
     async with aclosing(file.blocks(0, len(DATA))) as blocks:
         got = await anext(blocks)
-        place.shorten("film", 400_000)
+        originals.shorten("film", 400_000)
         try:
             async for block in blocks:
                 got += block
@@ -134,32 +134,32 @@ async def test_what_is_cut_short_is_an_error(build: Build, source: Source, place
         else:
             # An answer that was under way may still be the old state's.
             assert got == DATA
-            assert place.tier == "remote"
+            assert originals.tier == "remote"
     with pytest.raises(OSError, match=r"."):
         await read(file, 0, len(DATA))
 
 
-async def test_what_is_not_there(build: Build, source: Source, place: Place) -> None:
-    place.remove("film")
+async def test_what_is_not_there(build: Build, source: Source, originals: Originals) -> None:
+    originals.remove("film")
     with pytest.raises(OSError, match=r"."):
         await build().open(source)
 
 
 async def test_what_comes_back_is_found_again(
-    build: Build, source: Source, place: Place, monkeypatch: pytest.MonkeyPatch
+    build: Build, source: Source, originals: Originals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.stream.storage.remote.FAILED_SEC", 0)
     store = build()
-    place.remove("film")
+    originals.remove("film")
     with pytest.raises(OSError, match=r"."):
         await store.open(source)
-    place.put("film", DATA)
+    originals.put("film", DATA)
     assert await read(await store.open(source), 0, 10) == DATA[:10]
 
 
 @pytest.mark.parametrize("index_first", [True, False])
 async def test_the_index_of_a_film_gives_the_same_virtual_file(
-    build: Build, place: Place, store: Path, tmp_path: Path, index_first: bool
+    build: Build, originals: Originals, store: Path, tmp_path: Path, index_first: bool
 ) -> None:
     path = tmp_path / "film.mp4"
     flags = ("-movflags", "+faststart") if index_first else ()
@@ -167,10 +167,10 @@ async def test_the_index_of_a_film_gives_the_same_virtual_file(
     ffmpeg(*pictures(), "-vf", "noise=alls=80:allf=t", "-c:v", "libx264", "-qp", "10", *flags, path)
     content = path.read_bytes()
     assert len(content) > 2 * MAX_PREFIX_BYTES
-    place.put("film", content)
+    originals.put("film", content)
     (store / "copy").write_bytes(content)
     stores, virtual_files = build(), VirtualFiles()
-    file = await stores.open(a_source(reference=place.reference("film")))
+    file = await stores.open(a_source(reference=originals.reference("film")))
     copy = await stores.open(a_source(reference="copy"))
     assert (await file.structure()) == (await copy.structure())
     assert (await file.structure()).is_fast_start is index_first
@@ -187,17 +187,17 @@ async def test_what_is_no_film_has_no_structure(build: Build, source: Source) ->
             await file.structure()
 
 
-@pytest.mark.parametrize("place", ["http"], indirect=True)
+@pytest.mark.parametrize("originals", ["http"], indirect=True)
 async def test_however_many_ask_the_boxes_are_fetched_once(
-    build: Build, place: Place, origin: Origin, tmp_path: Path
+    build: Build, originals: Originals, origin: Origin, tmp_path: Path
 ) -> None:
     path = tmp_path / "film.mp4"
     ffmpeg(*pictures(), "-c:v", "libx264", path)
-    place.put("film", path.read_bytes())
-    place.put("none", DATA)
+    originals.put("film", path.read_bytes())
+    originals.put("none", DATA)
     store = build()
-    film = await store.open(a_source(reference=place.reference("film")))
-    none = await store.open(a_source(reference=place.reference("none")))
+    film = await store.open(a_source(reference=originals.reference("film")))
+    none = await store.open(a_source(reference=originals.reference("none")))
     before = len(origin.asked)
     await asyncio.gather(*(film.structure() for _ in range(20)))
     await film.structure()

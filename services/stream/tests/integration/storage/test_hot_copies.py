@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.stream.hotcache import janitor, promoter, store
-from services.stream.tests.integration.storage.conftest import Place, tell_catalog
-from services.stream.tests.integration.test_hot_cache import HotCacheHarness, facts, promoted
+from services.stream.tests.integration.storage.conftest import Originals, tell_catalog
+from services.stream.tests.integration.test_hot_cache import HotCacheHarness, compared, promoted
 from services.stream.tests.support import make_movie
 
 
@@ -21,15 +21,15 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "FRESH_SEC", 0)
 
 
-@pytest.mark.parametrize("place", ["http", "s3"], indirect=True)
+@pytest.mark.parametrize("originals", ["http", "s3"], indirect=True)
 async def test_a_copy_stands_in_for_its_origin(
-    tmp_path: Path, sockets: Path, settings: dict[str, Any], place: Place
+    tmp_path: Path, sockets: Path, settings: dict[str, Any], originals: Originals
 ) -> None:
     movie = await make_movie(tmp_path / "film.mp4")
-    place.put("film", movie.read_bytes())
+    originals.put("film", movie.read_bytes())
     theatre = HotCacheHarness(tmp_path / "theatre", sockets)
-    async with theatre.open(**settings) as stage:
-        film = tell_catalog(stage, place.reference("film"))
+    async with theatre.open(**settings) as harness:
+        film = tell_catalog(harness, originals.reference("film"))
         path = f"/api/videos/{film}/stream"
         asked: tuple[tuple[str, dict[str, str]], ...] = (
             (path, {}),
@@ -38,8 +38,8 @@ async def test_a_copy_stands_in_for_its_origin(
             # It is not cut at its origin, and so its copy isn't either: a player may be in the middle of it.
             (f"{path}?start=1.5", {}),
         )
-        before = [facts(await stage.call("GET", *way[:1], **way[1])) for way in asked]
-        await promoted(theatre, stage, film)
-        assert [facts(await stage.call("GET", *way[:1], **way[1])) for way in asked] == before
-        with place.away():
-            assert [facts(await stage.call("GET", *way[:1], **way[1])) for way in asked] == before
+        before = [compared(await harness.call("GET", *way[:1], **way[1])) for way in asked]
+        await promoted(theatre, harness, film)
+        assert [compared(await harness.call("GET", *way[:1], **way[1])) for way in asked] == before
+        with originals.away():
+            assert [compared(await harness.call("GET", *way[:1], **way[1])) for way in asked] == before

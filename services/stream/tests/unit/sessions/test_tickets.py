@@ -55,8 +55,8 @@ def some_tickets(draw: st.DrawFn) -> Ticket:
 
 def a_ticket(**changed: object) -> Ticket:
     caller = Caller(new_id(), "member", "active", new_id(), "login")
-    facts = {"session_id": new_id(), "video_id": new_id(), "caller": caller, "started_ms": 1, "source": "nas"}
-    return Ticket(**facts | {"device_name": "TV", "expires_at": int(NOW + TICKET_SEC)} | changed)  # type: ignore[arg-type]
+    fields = {"session_id": new_id(), "video_id": new_id(), "caller": caller, "started_ms": 1, "source": "nas"}
+    return Ticket(**fields | {"device_name": "TV", "expires_at": int(NOW + TICKET_SEC)} | changed)  # type: ignore[arg-type]
 
 
 def code_of(given: str, keeper: Tickets | None = None) -> str:

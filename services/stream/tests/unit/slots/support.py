@@ -15,16 +15,16 @@ TICK = LIMITS.tick_sec
 BEGINNING_SEC = 1_700_000_000.0
 
 
-def a_request(user: str = "", *, kind: Kind = Kind.EXPLICIT, **facts: str) -> SessionRequest:
+def a_request(user: str = "", *, kind: Kind = Kind.EXPLICIT, **fields: str) -> SessionRequest:
     """A request of this user, or of a new one."""
     return SessionRequest(
-        session_id=facts.get("session_id") or new_id(),
+        session_id=fields.get("session_id") or new_id(),
         user_id=user or new_id(),
-        video_id=facts.get("video_id", "film"),
+        video_id=fields.get("video_id", "film"),
         kind=kind,
-        device_name=facts.get("device_name", "거실 TV 📺"),
-        device_key=facts.get("device_key", ""),
-        source=facts.get("source", "nas"),
+        device_name=fields.get("device_name", "거실 TV 📺"),
+        device_key=fields.get("device_key", ""),
+        source=fields.get("source", "nas"),
     )
 
 
