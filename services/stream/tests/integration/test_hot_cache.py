@@ -14,6 +14,7 @@ import pytest
 from grpc import aio
 from structlog.testing import capture_logs
 
+from kit.events.envelope import Event
 from kit.rpc import GrpcServer
 from kit.settings import SettingsError
 from kit.testing.fakes import event_of
@@ -199,13 +200,15 @@ async def test_copies_are_there_after_a_restart_while_the_store_is_away(theatre:
         assert started.read(stream_pb2.StreamStarted).source == "ssd"
 
 
-@pytest.mark.parametrize("type_", ["video.purged", "video.deleted"])
-async def test_a_deleted_film_has_no_copy(theatre: HotCacheHarness, type_: str) -> None:
+@pytest.mark.parametrize("message", [video_pb2.VideoPurged, video_pb2.VideoDeleted])
+async def test_a_deleted_film_has_no_copy(
+    theatre: HotCacheHarness, message: type[video_pb2.VideoPurged | video_pb2.VideoDeleted]
+) -> None:
     async with theatre.open() as harness:
         film = harness.store("film.mp4", FILM)
         await promoted(theatre, harness, film)
         del harness.catalog.sources[film]
-        await harness.bus.deliver(event_of(type_, video_pb2.VideoUpdated(video_id=film), subject=film))
+        await harness.bus.deliver(Event.of(message(video_id=film), source="catalog", subject=film))
         assert (await harness.get(film)).status == 404
         await until(lambda: not theatre.names())
 
