@@ -41,10 +41,8 @@ http {{
             proxy_bind {proxy_address};
             proxy_http_version 1.1;
             proxy_request_buffering off;
-            proxy_buffer_size 64k;
-            proxy_buffers 16 64k;
-            proxy_busy_buffers_size 512k;
-            proxy_max_temp_file_size 0;
+            proxy_buffering off;
+            proxy_buffer_size 256k;
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
