@@ -43,6 +43,7 @@ http {{
             proxy_request_buffering off;
             proxy_buffering off;
             proxy_buffer_size 256k;
+            proxy_buffers 8 256k;
             proxy_set_header Host $http_host;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
