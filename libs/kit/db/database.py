@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 BUSY_TIMEOUT_SEC = 15
 """Seconds that SQLite waits for a lock which another process holds."""
-CONNECT_TIMEOUT_SEC = 5
+CONNECT_TIMEOUT_SEC = 10
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 """Connections to PostgreSQL beyond `POOL_SIZE`, closed after use."""
