@@ -37,7 +37,7 @@ def run(client: httpx.Client, locations: Iterable[str]) -> None:
         if answer.status_code == HTTPStatus.CREATED:
             _say(f"{location}: imported")
         elif answer.status_code == HTTPStatus.CONFLICT:
-            _say(f"{location}: already there")
+            _say(f"{location}: there already")
         else:
             refused += 1
             _say(f"{location}: {_reason(answer)}")
