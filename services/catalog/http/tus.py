@@ -105,7 +105,9 @@ def build_router(uploads: ResumableUploads, who_uploads: Literal["admin", "membe
         tus_headers.check_version(request.headers)
         upload = await uploads.get(upload_id, caller)
         if upload.status == UploadStatus.REFUSED:
-            raise duplicate_error(upload.duplicate_of)
+            refusal = duplicate_error(upload.duplicate_of)
+            refusal.headers["Marquee-Duplicate-Of"] = upload.duplicate_of or ""
+            raise refusal
         return Response(status_code=200, headers=_description(upload) | _state(upload))
 
     @router.patch(
