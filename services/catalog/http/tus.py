@@ -140,9 +140,9 @@ def build_router(uploads: ResumableUploads, who_uploads: Literal["admin", "membe
 
 
 def _check(request: Request, caller: Caller, who_uploads: Literal["admin", "members"]) -> None:
-    tus_headers.check_version(request.headers)
     if not may_upload(caller, who_uploads):
         raise ApiError(ErrorCode.AUTH_FORBIDDEN)
+    tus_headers.check_version(request.headers)
 
 
 async def _create(uploads: ResumableUploads, request: Request, caller: Caller) -> ResumableUpload:
