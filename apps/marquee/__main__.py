@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from apps.marquee.upload_options import upload_options
 from kit.settings import SettingsError, stop_start
 
 
@@ -21,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _connection_options(demo)
     reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
     _connection_options(reprocess)
-    upload = commands.add_parser("upload", help="upload films to a running Marquee")
-    upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
+    upload = commands.add_parser("upload", help="upload films, going on where an earlier run ended")
+    upload_options(upload)
     _connection_options(upload)
     importing = commands.add_parser("import", help="register films where they are, without copying them")
     importing.add_argument(

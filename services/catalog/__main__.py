@@ -22,13 +22,18 @@ from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
 from services.catalog.http import build_routers, max_body_bytes
+from services.catalog.http.tus import TusProtocol
 from services.catalog.rpc import CatalogServicer, register
 from services.catalog.service import (
+    Admission,
     HealthOverview,
     Imports,
+    Limits,
     Processing,
     Purge,
+    ResumableUploads,
     Sweep,
+    UploadSweep,
     VideoEditor,
     Videos,
 )
@@ -56,7 +61,15 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "progress": connect(settings.progress_address),
         "thumbnailer": connect(settings.thumbnailer_address),
     }
-    videos = Videos(database, store)
+    videos = Videos(database, store, settings.duplicates)
+    admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
+    resumable = ResumableUploads(
+        database,
+        store,
+        admission,
+        duplicates=settings.duplicates,
+        expiry=timedelta(hours=settings.upload_expiry_hours),
+    )
     origins = Origins(settings, only_probes=True)
     health = Health(
         {
@@ -69,6 +82,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
+        background.append(UploadSweep(database, store).run)
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
@@ -81,11 +95,13 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
             store,
+            admission,
+            resumable,
             uploads=settings.uploads,
-            upload_max_bytes=settings.upload_max_bytes,
         ),
         max_body_bytes=max_body_bytes,
     )
+    app.add_middleware(TusProtocol)
     if role.works:
         consumers.subscribe(bus, database, Processing(store))
     service = Service(
@@ -99,6 +115,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     )
     for channel in peers.values():
         service.resources.push_async_callback(channel.close)
+    service.resources.callback(resumable.close)
     service.resources.push_async_callback(origins.close)
     service.resources.push_async_callback(database.close)
     return service

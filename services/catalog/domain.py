@@ -14,6 +14,8 @@ from typing import Final, Literal, Protocol
 from kit.errors import ErrorCode
 
 VideoStatus = Literal["processing", "ready", "failed"]
+Duplicates = Literal["allow", "refuse"]
+"""What happens to an upload whose bytes a video has already."""
 
 MAX_TITLE_CHARS = 200
 MAX_DESCRIPTION_CHARS = 5000
@@ -44,6 +46,16 @@ class AssetKind(StrEnum):
 
     SOURCE = "source"
     """The file that was uploaded or imported; a video has one."""
+
+
+class UploadStatus(StrEnum):
+    """What has become of a resumable upload."""
+
+    RECEIVING = "receiving"
+    FINISHED = "finished"
+    """All bytes have arrived, and the video exists."""
+    REFUSED = "refused"
+    """All bytes had arrived, but a video has them already, and duplicates are refused."""
 
 
 class Principal(Protocol):

@@ -45,6 +45,39 @@ class VideoRepository:
         """Return the id of the video that has this file; None if none has."""
         return await self._session.scalar(select(Asset.video_id).where(Asset.reference == reference))
 
+    async def lock_content(self, sha256: str) -> None:
+        """Let no other transaction add the same bytes until this one ends; SQLite has one writer anyway."""
+        if self._session.get_bind().dialect.name == "postgresql":
+            key = int(sha256[:16], 16) - (1 << 63)
+            await self._session.execute(select(func.pg_advisory_xact_lock(key)))
+
+    async def find_duplicate(self, sha256: str, corporation_id: str | None) -> str | None:
+        """Return the oldest video with these bytes that the viewers of a corporation's video may know of, too.
+
+        Args:
+            sha256: of the source.
+            corporation_id: the owner of the new video; platform videos are compared with each other only.
+        """
+        owners: ColumnElement[bool] = Video.corporation_id.is_(None)
+        if corporation_id is not None:
+            owners = or_(owners, Video.corporation_id == corporation_id)
+        return await self._session.scalar(
+            select(Video.id)
+            .join(Asset)
+            .where(Asset.kind == AssetKind.SOURCE, Asset.sha256 == sha256, Video.deleted_at.is_(None), owners)
+            .order_by(Video.id)
+            .limit(1)
+        )
+
+    async def stored_bytes(self, corporation_id: str) -> int:
+        """Return the size of a corporation's uploaded sources; imports lie elsewhere."""
+        total = await self._session.scalar(
+            select(func.sum(Asset.size_bytes))
+            .join(Video)
+            .where(Video.corporation_id == corporation_id, Asset.reference.startswith("videos/"))
+        )
+        return int(total or 0)
+
     async def get(self, video_id: str) -> Video | None:
         """Return a video with its assets and artwork."""
         return await self._session.scalar(_select_video().where(Video.id == video_id))

@@ -14,11 +14,12 @@ from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TAGS,
     MAX_TITLE_CHARS,
+    UploadStatus,
     VideoStatus,
     clean_tags,
     clean_text,
 )
-from services.catalog.models import Video
+from services.catalog.models import ResumableUpload, Video
 from services.catalog.service import Edit, Import
 
 
@@ -46,6 +47,7 @@ class VideoView(View):
     thumbnail_url: str | None
     uploader_id: str
     corporation_id: str | None
+    duplicate_of: str | None = Field(description="The video that had the same bytes when this one arrived.")
     created_at: datetime
     updated_at: datetime
 
@@ -93,6 +95,37 @@ class VideoDetailView(VideoView):
                 )
                 for asset in video.assets
             ],
+        )
+
+
+class UploadView(View):
+    """A resumable upload."""
+
+    id: str
+    status: Literal["receiving", "finished", "refused"] = Field(
+        description="`refused`: a video has these bytes already, and duplicates are refused."
+    )
+    title: str
+    offset: int = Field(description="Bytes that have arrived.")
+    length: int | None = Field(description="Of the whole file; null until the client declares it.")
+    video_id: str | None = Field(description="Once the upload is finished.")
+    duplicate_of: str | None = Field(description="The video that has the same bytes.")
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, upload: ResumableUpload) -> UploadView:
+        """Return an upload as the API shows it."""
+        return cls(
+            id=upload.id,
+            status=UploadStatus(upload.status).value,
+            title=upload.title,
+            offset=upload.received_bytes,
+            length=upload.length_bytes,
+            video_id=upload.video_id if upload.status == UploadStatus.FINISHED else None,
+            duplicate_of=upload.duplicate_of,
+            created_at=upload.created_at,
+            expires_at=upload.expires_at,
         )
 
 

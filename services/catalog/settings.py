@@ -8,6 +8,7 @@ from pydantic import Field
 
 from kit.origins import OriginSettings
 from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
+from services.catalog.domain import Duplicates
 
 
 class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings, OriginSettings):
@@ -16,6 +17,19 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
     uploads: Literal["admin", "members"] = Field("admin", description="Who may upload videos.")
     upload_max_bytes: int = Field(
         100 * 2**30, ge=1, description="The largest upload taken, in bytes; 100 GiB by default."
+    )
+    upload_expiry_hours: int = Field(
+        72, ge=1, le=8760, description="Hours after its last byte at which an unfinished upload is removed."
+    )
+    corporation_quota_bytes: int = Field(
+        0,
+        ge=0,
+        description="Bytes that a corporation's uploaded videos may take, trash included; 0 for no limit.",
+    )
+    duplicates: Duplicates = Field(
+        "allow",
+        description="What happens to an upload whose bytes a video has already: `allow` marks the new video with "
+        "`duplicate_of`, `refuse` answers `UPLOAD_CONFLICT` with the other's id.",
     )
     trash_retention_days: int = Field(
         30, ge=1, le=36_500, description="Days after which what is in the trash is removed for good."

@@ -187,7 +187,7 @@ def test_every_caller_gets_status_of_the_table(crowd: Crowd) -> None:
                 wrong.append(
                     f"{row.method} {row.path} as {kind}: {answer.status_code}, not {expected}: {answer.text[:200]}"
                 )
-            elif answer.status_code >= 400:
+            elif answer.status_code >= 400 and row.method != "HEAD":
                 assert set(answer.json()["error"]) == {"code", "message", "details"}
             if answer.status_code == 401:
                 assert "WWW-Authenticate" in answer.headers, (row, kind)
@@ -199,7 +199,7 @@ def ask(crowd: Crowd, row: Row, kind: str, number: int) -> httpx.Response:
     credentials = crowd.spare(kind, number) if row.subject == "spare" else crowd.credentials[kind]
     subject = {"film": crowd.film, "acme": crowd.acme}.get(row.subject, new_id())
     path = row.path
-    for placeholder in ("video_id", "user_id", "session_id", "corporation_id"):
+    for placeholder in ("video_id", "user_id", "session_id", "corporation_id", "upload_id"):
         path = path.replace(f"{{{placeholder}}}", subject)
     assert "{" not in path, f"tests/contract/test_access.py does not know what to put into {row.path}"
     body = None if row.body == "-" else json.loads(row.body.replace('"film"', f'"{crowd.film}"'))

@@ -8,17 +8,18 @@ from fastapi import APIRouter
 from starlette.types import Scope
 
 from kit.media import MediaStore
-from services.catalog.http import edits, health
+from services.catalog.http import edits, health, tus
 from services.catalog.http import imports as import_routes
 from services.catalog.http import videos as videos_routes
-from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
+from services.catalog.service import Admission, HealthOverview, Imports, ResumableUploads, VideoEditor, Videos
 
 __all__ = ["build_routers", "max_body_bytes"]
 
 
 def max_body_bytes(scope: Scope) -> int | None:
     """Return the limit of a request's body; None for uploads, which have a limit of their own."""
-    return None if (scope["method"], scope["path"]) == ("POST", "/api/videos") else 1 << 20
+    is_upload = scope["method"] in ("POST", "PATCH") and tus.PATHS.fullmatch(scope["path"])
+    return None if is_upload or (scope["method"], scope["path"]) == ("POST", "/api/videos") else 1 << 20
 
 
 def build_routers(
@@ -27,13 +28,15 @@ def build_routers(
     imports: Imports,
     overview: HealthOverview,
     store: MediaStore,
+    admission: Admission,
+    resumable: ResumableUploads,
     *,
     uploads: Literal["admin", "members"],
-    upload_max_bytes: int,
 ) -> dict[str, APIRouter]:
     """Return the routes of catalog, by tag."""
     return {
-        "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
+        "videos": videos_routes.build_router(videos, store, admission, uploads),
+        "uploads": tus.build_router(resumable, uploads),
         "changes": edits.build_router(editor),
         "imports": import_routes.build_router(imports),
         "health": health.build_router(overview),

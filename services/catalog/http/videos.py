@@ -13,9 +13,9 @@ from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
 from kit.web.schemas import Page, Paging, errors, paging
 from services.catalog.domain import SORTS, may_upload, owner_of_upload
-from services.catalog.http.multipart_upload import receive
+from services.catalog.http.multipart_upload import MAX_ENVELOPE_BYTES, receive
 from services.catalog.schemas import ProcessingView, VideoDetailView, VideoView
-from services.catalog.service import Videos
+from services.catalog.service import Admission, Videos
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
 NEWEST_FIRST = Sort("-created_at")
@@ -44,7 +44,7 @@ _UPLOAD_BODY: dict[str, Any] = {
 
 
 def build_router(
-    videos: Videos, store: MediaStore, uploads: Literal["admin", "members"], upload_max_bytes: int
+    videos: Videos, store: MediaStore, admission: Admission, uploads: Literal["admin", "members"]
 ) -> APIRouter:
     """Return the routes."""
     router = protected_router()
@@ -68,6 +68,8 @@ def build_router(
         responses=errors(
             ErrorCode.UPLOAD_INVALID_MEDIA,
             ErrorCode.UPLOAD_TOO_LARGE,
+            ErrorCode.UPLOAD_QUOTA_EXCEEDED,
+            ErrorCode.UPLOAD_CONFLICT,
             ErrorCode.STORAGE_FULL,
             ErrorCode.STREAM_FILE_UNAVAILABLE,
         ),
@@ -79,11 +81,14 @@ def build_router(
         """
         if not may_upload(caller, uploads):
             raise ApiError(ErrorCode.AUTH_FORBIDDEN)
-        async with receive(request.headers, request.stream(), store, upload_max_bytes) as upload:
+        own = None if caller.is_admin else caller.corporation_id or None
+        await _check_announced(request, admission, own)
+        async with receive(request.headers, request.stream(), store, admission.limits.max_bytes) as upload:
             try:
                 owner = owner_of_upload(caller, upload.corporation_id)
             except PermissionError as error:
                 raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
+            await admission.check_quota(upload.size_bytes, owner)
             return VideoDetailView.of(await videos.add(replace(upload, corporation_id=owner), caller.user_id))
 
     @router.post("/api/videos/process")
@@ -120,3 +125,14 @@ def build_router(
         return Response(await videos.read_artwork(artwork), media_type="image/jpeg", headers=headers)
 
     return router
+
+
+async def _check_announced(request: Request, admission: Admission, corporation_id: str | None) -> None:
+    """Check the size that a client announces, before a byte of the body is read."""
+    announced = request.headers.get("Content-Length", "")
+    if announced.isascii() and announced.isdigit():
+        # The file has at least so many bytes.
+        size = max(0, int(announced) - MAX_ENVELOPE_BYTES)
+        admission.check_size(size)
+        await admission.check_quota(size, corporation_id)
+        await admission.check_space(size)

@@ -13,6 +13,7 @@ from marquee.events.v1 import video_pb2
 from services.catalog.domain import folder_reference
 from services.catalog.repository import VideoRepository
 from services.catalog.service.events import touch, video_event
+from services.catalog.uploads.repository import UploadRepository
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class Sweep:
             batch = old[start : start + 500]
             async with self._database.read() as session:
                 owned = await VideoRepository(session).with_files(batch)
+                owned |= await UploadRepository(session).promised(batch)
             for name in batch:
                 if name not in owned:
                     await asyncio.to_thread(self._store.remove, folder_reference(name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import structlog
 
@@ -13,9 +12,10 @@ from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from kit.media import MediaStore
-from services.catalog.domain import AssetKind, Labels, Principal, folder_reference, source_reference
+from services.catalog.domain import Duplicates, Labels, Principal, folder_reference, source_reference
 from services.catalog.models import Artwork, Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
+from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
 from services.catalog.service.events import audit_event, process_requested_event, uploaded_event
 from services.catalog.service.uploads import Upload, storage_error
 
@@ -23,26 +23,35 @@ log = structlog.get_logger()
 
 
 class Videos:
-    """Add videos to the library, and read them."""
+    """Add videos to the library, and read them.
 
-    def __init__(self, database: Database, store: MediaStore) -> None:
+    Args:
+        database: where the videos are.
+        store: where their files are.
+        duplicates: whether bytes that a video has already are refused.
+    """
+
+    def __init__(self, database: Database, store: MediaStore, duplicates: Duplicates = "allow") -> None:
         self._database = database
         self._store = store
+        self._duplicates = duplicates
 
     async def add(self, upload: Upload, uploader_id: str) -> Video:
         """Take a whole, synced upload into the library: move the file, then write row and event in one transaction.
 
         Raises:
-            ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; nothing has changed.
+            ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; UPLOAD_CONFLICT, with `video_id`, when a video has these
+                bytes and duplicates are refused. Nothing has changed then.
         """
         video_id = new_id()
-        video = _new_video(
+        video = new_video(
             video_id,
             source_reference(video_id),
             size_bytes=upload.size_bytes,
-            mime_type="video/mp4",
+            mime_type=UPLOAD_TYPE,
             labels=upload,
             uploader_id=uploader_id,
+            sha256=upload.sha256,
         )
         try:
             await asyncio.to_thread(self._store.adopt, upload.path, source_reference(video_id))
@@ -50,8 +59,10 @@ class Videos:
             raise storage_error(error) from error
         try:
             async with self._database.write() as transaction:
-                VideoRepository(transaction.session).add(video)
-                await transaction.record(uploaded_event(video, video.assets[0]))
+                duplicate_of = await find_duplicate(transaction, upload.sha256, video.corporation_id)
+                if duplicate_of is not None and self._duplicates == "refuse":
+                    raise duplicate_error(duplicate_of)
+                await add_arrived(transaction, video, duplicate_of)
         except Exception:
             await asyncio.to_thread(self._store.remove, folder_reference(video_id))
             raise
@@ -72,7 +83,7 @@ class Videos:
         Raises:
             ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already.
         """
-        video = _new_video(
+        video = new_video(
             new_id(),
             reference,
             size_bytes=size_bytes,
@@ -164,30 +175,3 @@ class Videos:
                 await transaction.record(process_requested_event(video_id, reference))
             await transaction.record(audit_event(admin, "video.process_requested", videos=len(sources)))
         return len(sources)
-
-
-def _new_video(
-    video_id: str,
-    reference: str,
-    *,
-    size_bytes: int,
-    mime_type: str,
-    labels: Labels,
-    uploader_id: str,
-) -> Video:
-    now = datetime.now(UTC)
-    return Video(
-        id=video_id,
-        title=labels.title,
-        description=labels.description,
-        tags=labels.tags,
-        status="processing",
-        uploader_id=uploader_id,
-        corporation_id=labels.corporation_id,
-        mime_type=mime_type,
-        created_at=now,
-        updated_at=now,
-        version=1,
-        assets=[Asset(id=new_id(), kind=AssetKind.SOURCE, reference=reference, size_bytes=size_bytes, created_at=now)],
-        artworks=[],
-    )

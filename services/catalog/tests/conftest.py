@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,15 @@ def uploads() -> str:
 
 
 @pytest.fixture
-async def catalog(database_url: str, tmp_path: Path, uploads: str) -> AsyncIterator[Catalog]:
+def catalog_settings() -> dict[str, Any]:
+    """Other settings; some tests override it."""
+    return {}
+
+
+@pytest.fixture
+async def catalog(
+    database_url: str, tmp_path: Path, uploads: str, catalog_settings: dict[str, Any]
+) -> AsyncIterator[Catalog]:
     settings = load(
         CatalogSettings,
         database_url=database_url,
@@ -43,6 +52,7 @@ async def catalog(database_url: str, tmp_path: Path, uploads: str) -> AsyncItera
         media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
         auth_address=f"unix:{tmp_path / 'absent'}",
+        **catalog_settings,
     )
     await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
