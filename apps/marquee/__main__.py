@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from apps.marquee import dead_letters
 from kit.settings import SettingsError, stop_start
 
 
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="https://host/film.mp4, s3://bucket/key, a file or a folder below MARQUEE_IMPORT_DIR, or - for a list",
     )
     _connection_options(importing)
+    letters = commands.add_parser("dead-letters", help="list, show and replay events that were given up")
+    for each in dead_letters.add_command(letters):
+        _connection_options(each)
     keys = commands.add_parser("keys", help="manage the keys that sign access tokens")
     rotate = keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate", help="sign with a new key; logins stay valid"

@@ -16,7 +16,7 @@ from typing import BinaryIO, Self, cast
 
 import httpx
 
-from apps.marquee import importing
+from apps.marquee import dead_letters, importing
 from apps.marquee.demo import SampleError, make_samples
 from kit.settings import SettingsError
 
@@ -25,7 +25,7 @@ _CONNECT_SEC = 10.0
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run `upload`, `import`, `demo` or `reprocess`.
+    """Run `upload`, `import`, `demo`, `dead-letters` or `reprocess`.
 
     Raises:
         SettingsError: the command failed; the text says what to do.
@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
                 _await_ready(client, [_upload(client, Path(name), None, "") for name in arguments.files])
             case "import":
                 importing.run(client, arguments.locations)
+            case "dead-letters":
+                dead_letters.run(client, arguments)
             case "reprocess":
                 requested = _checked(client.post("/api/videos/process")).json()["requested"]
                 _say(f"Media information and artwork of {requested} videos are being made again.")

@@ -32,6 +32,7 @@ from services.catalog.service import (
     VideoEditor,
     Videos,
 )
+from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.settings import CatalogSettings
 
 NAME = "catalog"
@@ -81,6 +82,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
             store,
+            DeadLetters(database, bus),
             uploads=settings.uploads,
             upload_max_bytes=settings.upload_max_bytes,
         ),

@@ -8,10 +8,12 @@ from fastapi import APIRouter
 from starlette.types import Scope
 
 from kit.media import MediaStore
+from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health
 from services.catalog.http import imports as import_routes
 from services.catalog.http import videos as videos_routes
 from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
+from services.catalog.service.dead_letters import DeadLetters
 
 __all__ = ["build_routers", "max_body_bytes"]
 
@@ -27,6 +29,7 @@ def build_routers(
     imports: Imports,
     overview: HealthOverview,
     store: MediaStore,
+    dead_letters: DeadLetters,
     *,
     uploads: Literal["admin", "members"],
     upload_max_bytes: int,
@@ -36,5 +39,6 @@ def build_routers(
         "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
         "changes": edits.build_router(editor),
         "imports": import_routes.build_router(imports),
+        "dead letters": dead_letter_routes.build_router(dead_letters),
         "health": health.build_router(overview),
     }
