@@ -33,6 +33,7 @@ from services.catalog.service import (
     Videos,
 )
 from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.subtitles import Subtitles
 from services.catalog.settings import CatalogSettings
 
 NAME = "catalog"
@@ -83,6 +84,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             HealthOverview(health, peers),
             store,
             DeadLetters(database, bus),
+            Subtitles(database, store),
             uploads=settings.uploads,
             upload_max_bytes=settings.upload_max_bytes,
         ),

@@ -265,3 +265,31 @@ class MediaInfo:
     width: int
     height: int
     bitrate_bps: int
+
+
+class SubtitleSource(StrEnum):
+    """Where subtitles come from. A person's take the place of all others, a sidecar's of the embedded ones."""
+
+    EMBEDDED = "embedded"
+    """A track of the film."""
+    SIDECAR = "sidecar"
+    """A file beside an imported film."""
+    UPLOADED = "uploaded"
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    IMPORT = "import"
+    REPROCESS = "reprocess"
+
+
+class JobStatus(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """By an administrator, who may have it go on."""
+    FINISHED = "finished"
+    FAILED = "failed"

@@ -11,9 +11,11 @@ from kit.media import MediaStore
 from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health
 from services.catalog.http import imports as import_routes
+from services.catalog.http import subtitles as subtitle_routes
 from services.catalog.http import videos as videos_routes
 from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
 from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.subtitles import Subtitles
 
 __all__ = ["build_routers", "max_body_bytes"]
 
@@ -30,6 +32,7 @@ def build_routers(
     overview: HealthOverview,
     store: MediaStore,
     dead_letters: DeadLetters,
+    subtitles: Subtitles,
     *,
     uploads: Literal["admin", "members"],
     upload_max_bytes: int,
@@ -39,6 +42,7 @@ def build_routers(
         "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
         "changes": edits.build_router(editor),
         "imports": import_routes.build_router(imports),
+        "subtitles": subtitle_routes.build_router(subtitles),
         "dead letters": dead_letter_routes.build_router(dead_letters),
         "health": health.build_router(overview),
     }
