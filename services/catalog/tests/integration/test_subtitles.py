@@ -48,7 +48,7 @@ async def test_srt_becomes_webvtt_with_etag(catalog: Catalog) -> None:
     assert len(list((catalog.media / "videos" / video_id / "subtitles").iterdir())) == 1, "the former file is removed"
 
 
-async def test_tracks_of_a_language_are_told_apart_by_flags(catalog: Catalog) -> None:
+async def test_tracks_of_a_language_are_distinguished_by_flags(catalog: Catalog) -> None:
     video_id = await catalog.ready()
     await stored(catalog, video_id, "en", VTT)
     await stored(catalog, video_id, "en", VTT, forced=True)
