@@ -21,6 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
     reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
+    reprocess.add_argument(
+        "--kind",
+        action="append",
+        choices=("facts", "thumbnail", "posters", "storyboard", "subtitles"),
+        help="only this part; may be given more than once",
+    )
+    reprocess.add_argument("--wait", action="store_true", help="wait until all were requested, and show how far it is")
     _connection_options(reprocess)
     upload = commands.add_parser("upload", help="upload films to a running Marquee")
     upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
@@ -32,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="LOCATION",
         help="https://host/film.mp4, s3://bucket/key, a file or a folder below MARQUEE_IMPORT_DIR, or - for a list",
     )
+    importing.add_argument("--prune", action="store_true", help="put the videos of missing files into the trash")
+    importing.add_argument("--rescan", action="store_true", help="process every film again, changed or not")
+    importing.add_argument("--json", action="store_true", help="print the report as JSON, for scripts")
     _connection_options(importing)
     letters = commands.add_parser("dead-letters", help="list, show and replay events that were given up")
     for each in dead_letters.add_command(letters):

@@ -16,7 +16,7 @@ from typing import BinaryIO, Self, cast
 
 import httpx
 
-from apps.marquee import dead_letters, importing
+from apps.marquee import dead_letters, importing, jobs
 from apps.marquee.demo import SampleError, make_samples
 from kit.settings import SettingsError
 
@@ -37,12 +37,18 @@ def run(arguments: argparse.Namespace) -> None:
             case "upload":
                 _await_ready(client, [_upload(client, Path(name), None, "") for name in arguments.files])
             case "import":
-                importing.run(client, arguments.locations)
+                options = {"prune": arguments.prune, "rescan": arguments.rescan}
+                importing.run(client, arguments.locations, options, as_json=arguments.json)
             case "dead-letters":
                 dead_letters.run(client, arguments)
             case "reprocess":
-                requested = _checked(client.post("/api/videos/process")).json()["requested"]
-                _say(f"Media information and artwork of {requested} videos are being made again.")
+                kinds = [("kind", kind) for kind in arguments.kind or ()]
+                job = _checked(client.post("/api/videos/process", params=kinds)).json()
+                _say(
+                    f"Media information and artwork of {job['requested']} videos are being made again: job {job['id']}."
+                )
+                if arguments.wait:
+                    jobs.await_end(client, job["id"])
 
 
 def _upload_samples(client: httpx.Client) -> list[str]:

@@ -277,6 +277,32 @@ class SubtitleSource(StrEnum):
     UPLOADED = "uploaded"
 
 
+SOURCE_MISSING: Final = "SOURCE_MISSING"
+"""Failure code of a video whose imported file is not there; it is ready again when the file is back."""
+
+
+class ImportState(StrEnum):
+    """Whether the file of an imported film is there."""
+
+    PRESENT = "present"
+    VANISHED = "vanished"
+    """Not seen by a scan that is still running: it may turn up under another name."""
+    MISSING = "missing"
+    """Its video is hidden."""
+    PRUNED = "pruned"
+    """Its video was put into the trash because the file is missing."""
+
+
+class ProcessingKind(StrEnum):
+    """What thumbnailer can make of a film again."""
+
+    FACTS = "facts"
+    THUMBNAIL = "thumbnail"
+    POSTERS = "posters"
+    STORYBOARD = "storyboard"
+    SUBTITLES = "subtitles"
+
+
 class JobKind(StrEnum):
     """What a job does."""
 

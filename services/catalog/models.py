@@ -127,7 +127,10 @@ class ImportFile(Base):
     """A film below the folder of imported films, as the last scan saw it."""
 
     __tablename__ = "import_files"
-    __table_args__ = (Index("ix_import_files_folder", "folder_key", "id"),)
+    __table_args__ = (
+        Index("ix_import_files_folder", "folder_key", "id"),
+        Index("ix_import_files_state", "state", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     """`imports.tree.key` of the path: paths are too long for an index."""
@@ -141,9 +144,8 @@ class ImportFile(Base):
     fingerprint: Mapped[str] = mapped_column(String(32), index=True)
     sidecars: Mapped[str] = mapped_column(String(32))
     """Digest of names, sizes and times of the subtitle files beside it; empty without any."""
-    missing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    is_pruned: Mapped[bool] = mapped_column()
-    """Whether its video was put into the trash because the file is missing."""
+    state: Mapped[str] = mapped_column(String(10))
+    """A `domain.ImportState`."""
 
 
 class JobRecord(Base):

@@ -60,6 +60,10 @@ class Titles:
     def __init__(self, words: Mapping[str, str] | None = None) -> None:
         self._words = dict(words or {})
 
+    def learn(self, words: Mapping[str, str]) -> None:
+        """Add words: those of the operator's dictionary, at the start."""
+        self._words.update(words)
+
     def of(self, name: str) -> str:
         """Return a title for a file, at most `domain.MAX_TITLE_CHARS` long and never empty.
 
@@ -81,6 +85,10 @@ class Titles:
             words = _POKER_WORDS | words
         for index, token in enumerate(tokens):
             yield words.get(token) or (_numbered(token) if index else token)
+
+
+TITLES: Final = Titles()
+"""What uploads and imports of this process use."""
 
 
 def parse_dictionary(text: str) -> dict[str, str]:

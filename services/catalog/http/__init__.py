@@ -11,10 +11,13 @@ from kit.media import MediaStore
 from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health
 from services.catalog.http import imports as import_routes
+from services.catalog.http import jobs as job_routes
 from services.catalog.http import subtitles as subtitle_routes
 from services.catalog.http import videos as videos_routes
 from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
 from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.jobs import Jobs
+from services.catalog.service.scans import Scans
 from services.catalog.service.subtitles import Subtitles
 
 __all__ = ["build_routers", "max_body_bytes"]
@@ -33,16 +36,19 @@ def build_routers(
     store: MediaStore,
     dead_letters: DeadLetters,
     subtitles: Subtitles,
+    jobs: Jobs,
+    scans: Scans,
     *,
     uploads: Literal["admin", "members"],
     upload_max_bytes: int,
 ) -> dict[str, APIRouter]:
     """Return the routes of catalog, by tag."""
     return {
-        "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
+        "videos": videos_routes.build_router(videos, jobs, store, uploads, upload_max_bytes),
         "changes": edits.build_router(editor),
-        "imports": import_routes.build_router(imports),
+        "imports": import_routes.build_router(imports, scans),
         "subtitles": subtitle_routes.build_router(subtitles),
+        "jobs": job_routes.build_router(jobs),
         "dead letters": dead_letter_routes.build_router(dead_letters),
         "health": health.build_router(overview),
     }

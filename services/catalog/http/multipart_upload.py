@@ -21,9 +21,9 @@ from services.catalog.domain import (
     MAX_TITLE_CHARS,
     clean_text,
     parse_tags,
-    title_from_file_name,
 )
 from services.catalog.service.uploads import Upload, storage_error
+from services.catalog.titles import TITLES
 
 WRITE_BLOCK = 1 << 20
 MAX_FIELD_BYTES = 64 << 10
@@ -189,7 +189,7 @@ class _Form:
         description = self._text("description").replace("\x00", "").strip()
         if len(description) > MAX_DESCRIPTION_CHARS:
             raise invalid_field("description", f"has at most {MAX_DESCRIPTION_CHARS} characters")
-        title = clean_text(self._text("title"), MAX_TITLE_CHARS) or title_from_file_name(self._file_name)
+        title = clean_text(self._text("title"), MAX_TITLE_CHARS) or TITLES.of(self._file_name)
         return Upload(path, self.size, title, description, tags, corporation_id or None)
 
     def _text(self, name: str) -> str:

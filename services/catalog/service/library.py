@@ -16,7 +16,8 @@ from kit.media import MediaStore
 from services.catalog.domain import AssetKind, Labels, Principal, folder_reference, source_reference
 from services.catalog.models import Artwork, Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
-from services.catalog.service.events import audit_event, process_requested_event, uploaded_event
+from services.catalog.service.events import audit_event, uploaded_event
+from services.catalog.service.import_changes import process_anew
 from services.catalog.service.uploads import Upload, storage_error
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ class Videos:
             ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; nothing has changed.
         """
         video_id = new_id()
-        video = _new_video(
+        video = new_video(
             video_id,
             source_reference(video_id),
             size_bytes=upload.size_bytes,
@@ -70,9 +71,10 @@ class Videos:
         """Add a film to the library that stays where it is.
 
         Raises:
-            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already.
+            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already. If that one has failed,
+                and the file has another size now, it is processed again instead.
         """
-        video = _new_video(
+        video = new_video(
             new_id(),
             reference,
             size_bytes=size_bytes,
@@ -86,10 +88,14 @@ class Videos:
                 await transaction.record(uploaded_event(video, video.assets[0]))
                 await transaction.record(audit_event(importer, "video.imported", video.id, title=video.title))
         except ReferenceTakenError as error:
-            async with self._database.read() as session:
-                owner = await VideoRepository(session).video_id_of(reference)
-            message = "This file is a video of the library already."
-            raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"video_id": owner}) from error
+            async with self._database.write() as transaction:
+                owner = await VideoRepository(transaction.session).owner_of(reference, lock=True)
+                source = owner.source if owner else None
+                if owner is None or source is None or owner.status != "failed" or source.size_bytes == size_bytes:
+                    raise _conflict(owner) from error
+                # It was broken and has other bytes now: the same video gets another chance.
+                await process_anew(transaction, owner, reference, size_bytes)
+            return owner
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
@@ -154,19 +160,18 @@ class Videos:
             log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
             raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
 
-    async def request_processing(self, admin: Admin) -> int:
-        """Request that media info and artwork of every video are made again; return how many there are."""
-        async with self._database.write() as transaction:
-            videos = VideoRepository(transaction.session)
-            sources = await videos.all_sources()
-            await videos.retry_failed()
-            for video_id, reference in sources:
-                await transaction.record(process_requested_event(video_id, reference))
-            await transaction.record(audit_event(admin, "video.process_requested", videos=len(sources)))
-        return len(sources)
+
+def _conflict(owner: Video | None) -> ApiError:
+    """Return the answer to the import of a file that a video has."""
+    message = "This file is a video of the library already."
+    details = {"video_id": owner.id if owner else None}
+    if owner is not None and owner.status == "failed":
+        message = f"This file is there already, failed: {owner.failure_reason}"
+        details |= {"failure_code": owner.failure_code, "failure_reason": owner.failure_reason}
+    return ApiError(ErrorCode.UPLOAD_CONFLICT, message, details=details)
 
 
-def _new_video(
+def new_video(
     video_id: str,
     reference: str,
     *,
@@ -175,6 +180,7 @@ def _new_video(
     labels: Labels,
     uploader_id: str,
 ) -> Video:
+    """Return a video with its source, to be processed."""
     now = datetime.now(UTC)
     return Video(
         id=video_id,

@@ -44,14 +44,14 @@ def upgrade() -> None:
         sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.String(length=32), nullable=False),
         sa.Column("sidecars", sa.String(length=32), nullable=False),
-        sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("is_pruned", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
         sa.ForeignKeyConstraint(["video_id"], ["videos.id"], ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("import_files", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_import_files_fingerprint"), ["fingerprint"], unique=False)
         batch_op.create_index("ix_import_files_folder", ["folder_key", "id"], unique=False)
+        batch_op.create_index("ix_import_files_state", ["state", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_import_files_video_id"), ["video_id"], unique=False)
 
     op.create_table(
