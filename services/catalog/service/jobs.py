@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
@@ -116,7 +117,7 @@ class JobRunner:
                 while await self.once():
                     pass
             except Exception:
-                log.exception("job_not_claimed", kind=self._kind)
+                log.exception("job_not_done", kind=self._kind)
             await asyncio.sleep(LOOK_EVERY_SEC)
 
     async def once(self) -> bool:
@@ -135,6 +136,10 @@ class JobRunner:
             # Another process, or the next start of this one, goes on at once.
             with suppress(Exception):
                 await asyncio.shield(self._release(handle))
+            raise
+        except DBAPIError:
+            # The database was away, or another process wrote the same: the job goes on when its lease has ended.
+            log.warning("job_interrupted", job_id=handle.id)
             raise
         except Exception as error:
             log.exception("job_crashed", job_id=handle.id)
