@@ -40,8 +40,8 @@ db-init: $(VENV)/embedded ## make or migrate the embedded databases without serv
 	@marquee migrate
 
 .PHONY: thumb
-thumb: $(VENV)/embedded ## make media information and artwork of every video again, by a running Marquee
-	@marquee reprocess
+thumb: $(VENV)/embedded ## make media information and artwork of every video again, by a running Marquee; KIND=thumbnail: only that
+	@marquee reprocess $(addprefix --kind ,$(KIND))
 
 .PHONY: services
 services: $(VENV)/dev web/dist/index.html ## run five processes on temporary PostgreSQL, RabbitMQ and Redis

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from apps.marquee import dead_letters
 from apps.marquee.upload_options import upload_options
 from kit.settings import SettingsError, stop_start
 
@@ -21,6 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
     reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
+    reprocess.add_argument(
+        "--kind",
+        action="append",
+        choices=("facts", "thumbnail", "posters", "storyboard", "subtitles"),
+        help="only this part; may be given more than once",
+    )
+    reprocess.add_argument("--wait", action="store_true", help="wait until all were requested, and show how far it is")
     _connection_options(reprocess)
     upload = commands.add_parser("upload", help="upload films, going on where an earlier run ended")
     upload_options(upload)
@@ -32,7 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="LOCATION",
         help="https://host/film.mp4, s3://bucket/key, a file or a folder below MARQUEE_IMPORT_DIR, or - for a list",
     )
+    importing.add_argument("--prune", action="store_true", help="put the videos of missing files into the trash")
+    importing.add_argument("--rescan", action="store_true", help="process every film again, changed or not")
+    importing.add_argument("--json", action="store_true", help="print the report as JSON, for scripts")
     _connection_options(importing)
+    letters = commands.add_parser("dead-letters", help="list, show and replay events that were given up")
+    for each in dead_letters.add_command(letters):
+        _connection_options(each)
     keys = commands.add_parser("keys", help="manage the keys that sign access tokens")
     rotate = keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate", help="sign with a new key; logins stay valid"

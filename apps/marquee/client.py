@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from apps.marquee import importing, uploading
+from apps.marquee import dead_letters, importing, jobs, uploading
 from apps.marquee.demo import SampleError, make_samples
 from kit.settings import SettingsError
 
@@ -22,7 +22,7 @@ _UPLOAD_TIMEOUT = httpx.Timeout(connect=_CONNECT_SEC, write=60.0, read=900.0, po
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run `upload`, `import`, `demo` or `reprocess`.
+    """Run `upload`, `import`, `demo`, `dead-letters` or `reprocess`.
 
     Raises:
         SettingsError: the command failed; the text says what to do.
@@ -36,10 +36,18 @@ def run(arguments: argparse.Namespace) -> None:
                 login = _checked(client.get("/api/users/me")).json()["login_id"]
                 uploading.run(client, login, arguments)
             case "import":
-                importing.run(client, arguments.locations)
+                options = {"prune": arguments.prune, "rescan": arguments.rescan}
+                importing.run(client, arguments.locations, options, as_json=arguments.json)
+            case "dead-letters":
+                dead_letters.run(client, arguments)
             case "reprocess":
-                requested = _checked(client.post("/api/videos/process")).json()["requested"]
-                _say(f"Media information and artwork of {requested} videos are being made again.")
+                kinds = [("kind", kind) for kind in arguments.kind or ()]
+                job = _checked(client.post("/api/videos/process", params=kinds)).json()
+                _say(
+                    f"Media information and artwork of {job['requested']} videos are being made again: job {job['id']}."
+                )
+                if arguments.wait:
+                    jobs.await_end(client, job["id"])
 
 
 def _upload_samples(client: httpx.Client) -> list[str]:

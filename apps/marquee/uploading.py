@@ -32,10 +32,12 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from apps.marquee.importing import FILMS
 from apps.marquee.tus_client import Arrived, StoppedError, Transfer, TusClient, UploadError
 from apps.marquee.upload_state import Remembered, UploadState
 from kit.settings import SettingsError
+
+FILMS = frozenset({".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+"""Suffixes of the files that are taken from a folder; a file named on the command line needs none of them."""
 
 READY_SEC = 120.0
 _POLL_SEC = 0.5

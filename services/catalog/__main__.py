@@ -18,9 +18,11 @@ from kit.media import MediaStore
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
+from kit.settings import SettingsError
 from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
+from services.catalog.domain import JobKind
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.http.tus import TusProtocol
 from services.catalog.rpc import CatalogServicer, register
@@ -37,7 +39,14 @@ from services.catalog.service import (
     VideoEditor,
     Videos,
 )
+from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.import_tree import ImportTree
+from services.catalog.service.jobs import JobRunner, Jobs
+from services.catalog.service.reprocessing import reprocess
+from services.catalog.service.scans import Scans, ScanSchedule
+from services.catalog.service.subtitles import Subtitles
 from services.catalog.settings import CatalogSettings
+from services.catalog.titles import TITLES, parse_dictionary
 
 NAME = "catalog"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -70,6 +79,9 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         duplicates=settings.duplicates,
         expiry=timedelta(hours=settings.upload_expiry_hours),
     )
+    subtitles = Subtitles(database, store)
+    jobs = Jobs(database)
+    TITLES.learn(_dictionary(settings.title_dictionary))
     origins = Origins(settings, only_probes=True)
     health = Health(
         {
@@ -83,6 +95,11 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
         background.append(UploadSweep(database, store).run)
+        background.append(JobRunner(database, JobKind.REPROCESS, reprocess).run)
+        tree = ImportTree(database, settings.import_dir, subtitles)
+        background.append(JobRunner(database, JobKind.IMPORT, tree.run).run)
+        if settings.import_scan_hours:
+            background.append(ScanSchedule(database, timedelta(hours=settings.import_scan_hours)).run)
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
@@ -97,6 +114,10 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             store,
             admission,
             resumable,
+            DeadLetters(database, bus),
+            subtitles,
+            jobs,
+            Scans(jobs, settings.import_dir),
             uploads=settings.uploads,
         ),
         max_body_bytes=max_body_bytes,
@@ -119,6 +140,13 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     service.resources.push_async_callback(origins.close)
     service.resources.push_async_callback(database.close)
     return service
+
+
+def _dictionary(path: Path | None) -> dict[str, str]:
+    try:
+        return parse_dictionary(path.read_text()) if path else {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"MARQUEE_TITLE_DICTIONARY: {path}: {error}") from error
 
 
 def migrate(settings: CatalogSettings) -> None:

@@ -277,3 +277,57 @@ class MediaInfo:
     width: int
     height: int
     bitrate_bps: int
+
+
+class SubtitleSource(StrEnum):
+    """Where subtitles come from. A person's take the place of all others, a sidecar's of the embedded ones."""
+
+    EMBEDDED = "embedded"
+    """A track of the film."""
+    SIDECAR = "sidecar"
+    """A file beside an imported film."""
+    UPLOADED = "uploaded"
+
+
+SOURCE_MISSING: Final = "SOURCE_MISSING"
+"""Failure code of a video whose imported file is not there; it is ready again when the file is back."""
+
+
+class ImportState(StrEnum):
+    """Whether the file of an imported film is there."""
+
+    PRESENT = "present"
+    VANISHED = "vanished"
+    """Not seen by a scan that is still running: it may turn up under another name."""
+    MISSING = "missing"
+    """Its video is hidden."""
+    PRUNED = "pruned"
+    """Its video was put into the trash because the file is missing."""
+
+
+class ProcessingKind(StrEnum):
+    """What thumbnailer can make of a film again."""
+
+    FACTS = "facts"
+    THUMBNAIL = "thumbnail"
+    POSTERS = "posters"
+    STORYBOARD = "storyboard"
+    SUBTITLES = "subtitles"
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    IMPORT = "import"
+    REPROCESS = "reprocess"
+
+
+class JobStatus(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """By an administrator, who may have it go on."""
+    FINISHED = "finished"
+    FAILED = "failed"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
@@ -41,9 +41,11 @@ class VideoRepository:
         except IntegrityError as error:
             raise ReferenceTakenError from error
 
-    async def video_id_of(self, reference: str) -> str | None:
-        """Return the id of the video that has this file; None if none has."""
-        return await self._session.scalar(select(Asset.video_id).where(Asset.reference == reference))
+    async def owner_of(self, reference: str, *, lock: bool = False) -> Video | None:
+        """Return the video that has this file, with `lock` locked until the transaction ends; None if none has."""
+        owner = select(Asset.video_id).where(Asset.reference == reference).scalar_subquery()
+        statement = _select_video().where(Video.id == owner)
+        return await self._session.scalar(statement.with_for_update(of=Video) if lock else statement)
 
     async def lock_content(self, sha256: str) -> None:
         """Let no other transaction add the same bytes until this one ends; SQLite has one writer anyway."""
@@ -95,17 +97,6 @@ class VideoRepository:
         """Return which of these videos exist, without those that failed and whose file is to be removed."""
         keeps_file = or_(Video.status != "failed", _has_source())
         return set(await self._session.scalars(select(Video.id).where(Video.id.in_(ids), keeps_file)))
-
-    async def all_sources(self) -> Sequence[tuple[str, str]]:
-        """Return id and reference of all videos that have a source."""
-        sources = select(Asset.video_id, Asset.reference).where(Asset.kind == AssetKind.SOURCE).order_by(Asset.id)
-        return [(video_id, reference) for video_id, reference in await self._session.execute(sources)]
-
-    async def retry_failed(self) -> None:
-        """Set failed videos that still have their source to processing."""
-        await self._session.execute(
-            update(Video).where(Video.status == "failed", _has_source()).values(status="processing")
-        )
 
     async def remove_assets(self, video: Video) -> None:
         """Delete the assets of a video."""

@@ -177,12 +177,6 @@ class EditRequest(Schema):
         )
 
 
-class ProcessingView(View):
-    """How many videos are processed."""
-
-    requested: int
-
-
 class HealthView(View):
     """The health of the platform."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -33,6 +34,12 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
     )
     trash_retention_days: int = Field(
         30, ge=1, le=36_500, description="Days after which what is in the trash is removed for good."
+    )
+    title_dictionary: Path | None = Field(
+        None, description="A file of abbreviations for titles made of file names: one `ABBREVIATION = words` a line."
+    )
+    import_scan_hours: float = Field(
+        0, ge=0, le=8760, description="Hours between scans of the folder of imported films; 0 for none."
     )
     stream_address: str = Field("127.0.0.1:50051", description="gRPC address of stream, for the health overview.")
     progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress, for the health overview.")

@@ -199,8 +199,10 @@ def ask(crowd: Crowd, row: Row, kind: str, number: int) -> httpx.Response:
     credentials = crowd.spare(kind, number) if row.subject == "spare" else crowd.credentials[kind]
     subject = {"film": crowd.film, "acme": crowd.acme}.get(row.subject, new_id())
     path = row.path
-    for placeholder in ("video_id", "user_id", "session_id", "corporation_id", "upload_id"):
+    placeholders = ("video_id", "user_id", "session_id", "corporation_id", "upload_id", "letter_id", "job_id")
+    for placeholder in placeholders:
         path = path.replace(f"{{{placeholder}}}", subject)
+    path = path.replace("{lang}", "ko")
     assert "{" not in path, f"tests/contract/test_access.py does not know what to put into {row.path}"
     body = None if row.body == "-" else json.loads(row.body.replace('"film"', f'"{crowd.film}"'))
     crowd.http.cookies.clear()

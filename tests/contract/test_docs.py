@@ -35,6 +35,10 @@ NOT_RUN = {
     "kubectl apply -k deploy/k8s/base": "needs a cluster; test_manifests.py checks what it would send",
     "marquee import https://films.example/noir/1.mp4 s3://bucket/noir/2.mp4": "needs those machines; "
     "tests/e2e/test_imports.py imports from an origin and from S3 of its own",
+    "marquee dead-letters list": "needs dead letters; test_dead_letter_commands.py has its own",
+    "marquee dead-letters show thumbnailer.jobs:EVENT": "likewise",
+    "marquee dead-letters replay thumbnailer.jobs:EVENT": "likewise",
+    "marquee dead-letters replay --queue thumbnailer.jobs": "likewise",
     "docker compose logs --no-log-prefix | grep REQUEST_ID": "needs containers; tests/stacks/compose.py reads logs",
 }
 MAKE_TESTED_BY = {

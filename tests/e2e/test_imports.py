@@ -146,7 +146,7 @@ def test_operators_import_from_the_command_line(
     three = origin.url("/three.mp4")
     first = run(str(nas / "noir"), "-", stdin=f"{three}\n\n")
     assert first.returncode == 0, first.stderr
-    lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", f"{three}: imported"]
+    lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", "added 2", f"{three}: imported"]
     assert first.stdout.splitlines() == lines
     listed = operator.http.get("/api/videos", params={"page_size": 100}).json()["items"]
     assert {"two", "하나", "three"} <= {video["title"] for video in listed}

@@ -8,10 +8,17 @@ from fastapi import APIRouter
 from starlette.types import Scope
 
 from kit.media import MediaStore
+from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health, tus
 from services.catalog.http import imports as import_routes
+from services.catalog.http import jobs as job_routes
+from services.catalog.http import subtitles as subtitle_routes
 from services.catalog.http import videos as videos_routes
 from services.catalog.service import Admission, HealthOverview, Imports, ResumableUploads, VideoEditor, Videos
+from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.jobs import Jobs
+from services.catalog.service.scans import Scans
+from services.catalog.service.subtitles import Subtitles
 
 __all__ = ["build_routers", "max_body_bytes"]
 
@@ -30,14 +37,21 @@ def build_routers(
     store: MediaStore,
     admission: Admission,
     resumable: ResumableUploads,
+    dead_letters: DeadLetters,
+    subtitles: Subtitles,
+    jobs: Jobs,
+    scans: Scans,
     *,
     uploads: Literal["admin", "members"],
 ) -> dict[str, APIRouter]:
     """Return the routes of catalog, by tag."""
     return {
-        "videos": videos_routes.build_router(videos, store, admission, uploads),
+        "videos": videos_routes.build_router(videos, jobs, store, admission, uploads),
         "uploads": tus.build_router(resumable, uploads),
         "changes": edits.build_router(editor),
-        "imports": import_routes.build_router(imports),
+        "imports": import_routes.build_router(imports, scans),
+        "subtitles": subtitle_routes.build_router(subtitles),
+        "jobs": job_routes.build_router(jobs),
+        "dead letters": dead_letter_routes.build_router(dead_letters),
         "health": health.build_router(overview),
     }

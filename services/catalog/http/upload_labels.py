@@ -12,8 +12,8 @@ from services.catalog.domain import (
     MAX_TITLE_CHARS,
     clean_text,
     parse_tags,
-    title_from_file_name,
 )
+from services.catalog.titles import TITLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +49,5 @@ def parse_labels(fields: Mapping[str, str], file_name: str) -> UploadLabels:
     description = fields.get("description", "").replace("\x00", "").strip()
     if len(description) > MAX_DESCRIPTION_CHARS:
         raise invalid_field("description", f"has at most {MAX_DESCRIPTION_CHARS} characters")
-    title = clean_text(fields.get("title", ""), MAX_TITLE_CHARS) or title_from_file_name(file_name)
+    title = clean_text(fields.get("title", ""), MAX_TITLE_CHARS) or TITLES.of(file_name)
     return UploadLabels(title, description, tags, corporation_id or None)

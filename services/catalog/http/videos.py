@@ -7,15 +7,18 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
 from kit.web.schemas import Page, Paging, errors, paging
-from services.catalog.domain import SORTS, may_upload, owner_of_upload
+from services.catalog.domain import SORTS, ProcessingKind, may_upload, owner_of_upload
+from services.catalog.http.jobs import JobView
 from services.catalog.http.multipart_upload import MAX_ENVELOPE_BYTES, receive
-from services.catalog.schemas import ProcessingView, VideoDetailView, VideoView
+from services.catalog.schemas import VideoDetailView, VideoView
 from services.catalog.service import Admission, Videos
+from services.catalog.service.jobs import Jobs
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
 NEWEST_FIRST = Sort("-created_at")
@@ -43,8 +46,14 @@ _UPLOAD_BODY: dict[str, Any] = {
 }
 
 
+class ProcessingView(JobView):
+    """A job that has videos processed again."""
+
+    requested: int = Field(description="How many videos.")
+
+
 def build_router(
-    videos: Videos, store: MediaStore, admission: Admission, uploads: Literal["admin", "members"]
+    videos: Videos, jobs: Jobs, store: MediaStore, admission: Admission, uploads: Literal["admin", "members"]
 ) -> APIRouter:
     """Return the routes."""
     router = protected_router()
@@ -91,10 +100,16 @@ def build_router(
             await admission.check_quota(upload.size_bytes, owner)
             return VideoDetailView.of(await videos.add(replace(upload, corporation_id=owner), caller.user_id))
 
-    @router.post("/api/videos/process")
-    async def process_all(admin: ActingAdmin) -> ProcessingView:
-        """Have media info and artwork of every video made again, also of those that failed but kept their file."""
-        return ProcessingView(requested=await videos.request_processing(admin))
+    @router.post("/api/videos/process", status_code=202)
+    async def process_all(
+        admin: ActingAdmin, kind: Annotated[list[ProcessingKind] | None, Query(description="Only these parts.")] = None
+    ) -> ProcessingView:
+        """Have media info and artwork of every video made again, also of those that failed but kept their file.
+
+        The answer is the job that does it, some videos at a time: `GET /api/admin/jobs/{id}` shows how far it is.
+        """
+        job = await jobs.reprocess(list(dict.fromkeys(kind or ())), admin)
+        return ProcessingView.model_validate(JobView.of(job).model_dump() | {"requested": job.total})
 
     @router.get("/api/videos/{video_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED))
     async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:

@@ -16,7 +16,8 @@ from services.catalog.domain import Duplicates, Labels, Principal, folder_refere
 from services.catalog.models import Artwork, Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
-from services.catalog.service.events import audit_event, process_requested_event, uploaded_event
+from services.catalog.service.events import audit_event, uploaded_event
+from services.catalog.service.import_changes import process_anew
 from services.catalog.service.uploads import Upload, storage_error
 
 log = structlog.get_logger()
@@ -81,7 +82,8 @@ class Videos:
         """Add a film to the library that stays where it is.
 
         Raises:
-            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already.
+            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already. If that one has failed,
+                and the file has another size now, it is processed again instead.
         """
         video = new_video(
             new_id(),
@@ -97,10 +99,14 @@ class Videos:
                 await transaction.record(uploaded_event(video, video.assets[0]))
                 await transaction.record(audit_event(importer, "video.imported", video.id, title=video.title))
         except ReferenceTakenError as error:
-            async with self._database.read() as session:
-                owner = await VideoRepository(session).video_id_of(reference)
-            message = "This file is a video of the library already."
-            raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"video_id": owner}) from error
+            async with self._database.write() as transaction:
+                owner = await VideoRepository(transaction.session).owner_of(reference, lock=True)
+                source = owner.source if owner else None
+                if owner is None or source is None or owner.status != "failed" or source.size_bytes == size_bytes:
+                    raise _conflict(owner) from error
+                # It was broken and has other bytes now: the same video gets another chance.
+                await process_anew(transaction, owner, reference, size_bytes)
+            return owner
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
@@ -165,13 +171,12 @@ class Videos:
             log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
             raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
 
-    async def request_processing(self, admin: Admin) -> int:
-        """Request that media info and artwork of every video are made again; return how many there are."""
-        async with self._database.write() as transaction:
-            videos = VideoRepository(transaction.session)
-            sources = await videos.all_sources()
-            await videos.retry_failed()
-            for video_id, reference in sources:
-                await transaction.record(process_requested_event(video_id, reference))
-            await transaction.record(audit_event(admin, "video.process_requested", videos=len(sources)))
-        return len(sources)
+
+def _conflict(owner: Video | None) -> ApiError:
+    """Return the answer to the import of a file that a video has."""
+    message = "This file is a video of the library already."
+    details = {"video_id": owner.id if owner else None}
+    if owner is not None and owner.status == "failed":
+        message = f"This file is there already, failed: {owner.failure_reason}"
+        details |= {"failure_code": owner.failure_code, "failure_reason": owner.failure_reason}
+    return ApiError(ErrorCode.UPLOAD_CONFLICT, message, details=details)

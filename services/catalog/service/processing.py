@@ -10,8 +10,9 @@ import structlog
 from kit.db.database import Transaction
 from kit.ids import new_id
 from kit.media import MediaStore
+from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
-from services.catalog.domain import MediaInfo, folder_reference
+from services.catalog.domain import SOURCE_MISSING, MediaInfo, folder_reference
 from services.catalog.models import THUMBNAIL, Artwork, Video
 from services.catalog.repository import VideoRepository
 from services.catalog.service.events import touch, video_event
@@ -61,13 +62,16 @@ class Processing:
             return False
         video.status = "failed"
         video.failure_code, video.failure_reason = code[:50], reason[:500]
-        if permanent:
+        source = video.source
+        # An imported film keeps its reference, or the next import would make another video of the same broken file.
+        discards = permanent and (source is None or isinstance(parse(source.reference), Stored))
+        if discards:
             await VideoRepository(transaction.session).remove_assets(video)
         touch(video)
         message = video_pb2.VideoFailed(video_id=video_id, code=code, reason=reason)
         await transaction.record(video_event(message, video))
         log.warning("video_failed", content_id=video_id, failure_code=code, reason=reason)
-        return permanent
+        return discards
 
     async def discard(self, video_id: str) -> None:
         """Remove the bytes of a video that failed for good; after a crash in between, the sweep does it."""
@@ -81,6 +85,8 @@ class Processing:
 
     async def _settle(self, transaction: Transaction, video: Video) -> None:
         """Make a video ready once it has media info and a thumbnail, in whatever order they came."""
+        if video.failure_code == SOURCE_MISSING:
+            return
         becomes_ready = video.status != "ready" and video.duration_sec is not None and video.thumbnail is not None
         touch(video)
         if becomes_ready:

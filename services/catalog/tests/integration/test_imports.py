@@ -181,9 +181,17 @@ async def test_what_fails_for_good_is_left_alone(catalog: Running) -> None:
     shown = (await catalog.http.get(f"/api/videos/{video['id']}", headers=ADMIN)).json()
     assert shown["status"] == "failed"
     assert path.read_bytes() == b"This is a text."
-    # Put right, it can be imported anew.
+    again = await catalog.ask("text.mp4")
+    assert again.status_code == 409, "the same broken file is no new video"
+    assert again.json()["error"]["details"] == {
+        "video_id": video["id"],
+        "failure_code": "NOT_A_VIDEO",
+        "failure_reason": "A text.",
+    }
+    # Put right, it can be imported anew, as the same video.
     path.write_bytes(FILM)
-    await catalog.imported("text.mp4")
+    repaired = await catalog.imported("text.mp4")
+    assert (repaired["id"], repaired["status"]) == (video["id"], "processing")
 
 
 @pytest.mark.parametrize(
