@@ -28,6 +28,8 @@ from services.catalog.service import (
     Imports,
     Processing,
     Purge,
+    Search,
+    SearchIndexer,
     Sweep,
     VideoEditor,
     Videos,
@@ -69,6 +71,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
+        background.append(SearchIndexer(database).run)
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
@@ -79,6 +82,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             videos,
             VideoEditor(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
+            Search(database),
             HealthOverview(health, peers),
             store,
             uploads=settings.uploads,

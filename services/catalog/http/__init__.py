@@ -10,8 +10,9 @@ from starlette.types import Scope
 from kit.media import MediaStore
 from services.catalog.http import edits, health
 from services.catalog.http import imports as import_routes
+from services.catalog.http import search as search_routes
 from services.catalog.http import videos as videos_routes
-from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
+from services.catalog.service import HealthOverview, Imports, Search, VideoEditor, Videos
 
 __all__ = ["build_routers", "max_body_bytes"]
 
@@ -25,6 +26,7 @@ def build_routers(
     videos: Videos,
     editor: VideoEditor,
     imports: Imports,
+    search: Search,
     overview: HealthOverview,
     store: MediaStore,
     *,
@@ -36,5 +38,6 @@ def build_routers(
         "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
         "changes": edits.build_router(editor),
         "imports": import_routes.build_router(imports),
+        "search": search_routes.build_router(search),
         "health": health.build_router(overview),
     }

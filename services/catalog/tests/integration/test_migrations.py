@@ -10,14 +10,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from kit.db.database import Database
-from kit.db.migrations import compare_type, upgrade
+from kit.db.migrations import compare_type, modelled, upgrade
 from kit.events import outbox
 from services.catalog.__main__ import MIGRATIONS
-from services.catalog.models import Base
+from services.catalog.models import UNMODELLED, Base
 
 
 def differences(connection: Connection) -> list[Any]:
-    options = {"compare_type": compare_type, "compare_server_default": True}
+    options = {"compare_type": compare_type, "compare_server_default": True, "include_name": modelled(UNMODELLED)}
     context = MigrationContext.configure(connection, opts=options)
     # A list of metadata is taken, but missing from the types.
     expected: Any = [Base.metadata, outbox.metadata]

@@ -73,6 +73,8 @@ async def test_titles_of_before_are_found_after_the_upgrade(catalog: Catalog, da
     await catalog.uploaded(title="ÄRGER im 한글 영화")
     database = Database(database_url)
     async with database.engine.begin() as connection:
+        for table in ("search_documents", "search_words", *(["search_index"] if database.is_sqlite else [])):
+            await connection.execute(text(f"DROP TABLE {table}"))
         await connection.execute(text("ALTER TABLE videos DROP COLUMN search_key"))
         await connection.execute(text("ALTER TABLE video_files DROP COLUMN kind"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
