@@ -8,64 +8,16 @@ from functools import lru_cache
 from typing import Final
 
 _INITIALS: Final = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
-_VOWELS: Final = [
-    "ㅏ",
-    "ㅐ",
-    "ㅑ",
-    "ㅒ",
-    "ㅓ",
-    "ㅔ",
-    "ㅕ",
-    "ㅖ",
-    "ㅗ",
-    "ㅗㅏ",
-    "ㅗㅐ",
-    "ㅗㅣ",
-    "ㅛ",
-    "ㅜ",
-    "ㅜㅓ",
-    "ㅜㅔ",
-    "ㅜㅣ",
-    "ㅠ",
-    "ㅡ",
-    "ㅡㅣ",
-    "ㅣ",
-]
-_FINALS: Final = [
-    "ㄱ",
-    "ㄲ",
-    "ㄱㅅ",
-    "ㄴ",
-    "ㄴㅈ",
-    "ㄴㅎ",
-    "ㄷ",
-    "ㄹ",
-    "ㄹㄱ",
-    "ㄹㅁ",
-    "ㄹㅂ",
-    "ㄹㅅ",
-    "ㄹㅌ",
-    "ㄹㅍ",
-    "ㄹㅎ",
-    "ㅁ",
-    "ㅂ",
-    "ㅂㅅ",
-    "ㅅ",
-    "ㅆ",
-    "ㅇ",
-    "ㅈ",
-    "ㅊ",
-    "ㅋ",
-    "ㅌ",
-    "ㅍ",
-    "ㅎ",
-]
+_VOWELS: Final = "ㅏ ㅐ ㅑ ㅒ ㅓ ㅔ ㅕ ㅖ ㅗ ㅗㅏ ㅗㅐ ㅗㅣ ㅛ ㅜ ㅜㅓ ㅜㅔ ㅜㅣ ㅠ ㅡ ㅡㅣ ㅣ"
+_FINALS: Final = (
+    "ㄱ ㄲ ㄱㅅ ㄴ ㄴㅈ ㄴㅎ ㄷ ㄹ ㄹㄱ ㄹㅁ ㄹㅂ ㄹㅅ ㄹㅌ ㄹㅍ ㄹㅎ ㅁ ㅂ ㅂㅅ ㅅ ㅆ ㅇ ㅈ ㅊ ㅋ ㅌ ㅍ ㅎ"
+)
 # As they are typed on a Korean keyboard: ㅘ is ㅗ then ㅏ, ㄳ is ㄱ then ㅅ. A consonant is one letter wherever it
 # stands, so that 한 matches what becomes 하나.
 _LETTERS: Final = {
     **{chr(0x1100 + n): letter for n, letter in enumerate(_INITIALS)},
-    **{chr(0x1161 + n): letters for n, letters in enumerate(_VOWELS)},
-    **{chr(0x11A8 + n): letters for n, letters in enumerate(_FINALS)},
+    **{chr(0x1161 + n): letters for n, letters in enumerate(_VOWELS.split())},
+    **{chr(0x11A8 + n): letters for n, letters in enumerate(_FINALS.split())},
 }
 _APOSTROPHES: Final = frozenset("'\u2019\u02bc\uff07")
 _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3

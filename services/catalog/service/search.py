@@ -133,9 +133,7 @@ def _sorted(found: dict[int, Found], ranks: dict[int, Rank | None]) -> list[Foun
 
 
 def _corrected(query: Query, best: Found, near: Near) -> str | None:
-    """Return the query with the words of the best result for those that were mistyped; None if only letters of
-    Hangul were.
-    """
+    """Return the query with the best result's words for those mistyped; None if it has other scripts."""
     existing = set(best.folded.split())
     words: list[str] = []
     for chunk in query.chunks:

@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Row, Select, and_, cast, column, func, or_, select, table, text, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    and_,
+    cast,
+    column,
+    func,
+    or_,
+    select,
+    table,
+    text,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import literal
@@ -81,7 +95,7 @@ class TokenIndex(Protocol):
     def in_body(self, word: str) -> ColumnElement[bool]:
         """Return whether the longer text has a word of a dense script that begins so."""
 
-    async def newest(self, session: AsyncSession, chosen: Select[Any]) -> Sequence[Row[Any]] | None:
+    async def newest(self, session: AsyncSession, chosen: Executable) -> Sequence[Row[Any]] | None:
         """Return the newest of more matches than are counted; None if `matching` gave the newest already."""
 
 
@@ -108,7 +122,7 @@ class SqliteIndex:
         """See `TokenIndex`."""
         return (literal(" ") + SearchDocument.terms).contains(f" {BODY_RUN}{word}", autoescape=True)
 
-    async def newest(self, session: AsyncSession, chosen: Select[Any]) -> Sequence[Row[Any]] | None:
+    async def newest(self, session: AsyncSession, chosen: Executable) -> Sequence[Row[Any]] | None:
         """See `TokenIndex`."""
 
 
@@ -127,10 +141,10 @@ class PostgresIndex:
         """See `TokenIndex`."""
         return _matches(Token(BODY_RUN + word, is_prefix=True))
 
-    async def newest(self, session: AsyncSession, chosen: Select[Any]) -> Sequence[Row[Any]] | None:
+    async def newest(self, session: AsyncSession, chosen: Executable) -> Sequence[Row[Any]] | None:
         """See `TokenIndex`. What matches so much is met soon from the newest backwards."""
         await session.execute(text("SET LOCAL enable_bitmapscan = off"))
-        rows = (await session.execute(chosen)).all()
+        rows: Sequence[Row[Any]] = (await session.execute(chosen)).all()
         await session.execute(text("SET LOCAL enable_bitmapscan = on"))
         return rows
 
@@ -188,10 +202,10 @@ class SearchRepository:
             .order_by((key == query.key).desc(), SearchDocument.id.desc())
             .limit(limit)
         )
-        return (await self._session.execute(chosen)).all()  # type: ignore[return-value]
+        return (await self._session.execute(chosen)).all()
 
     async def strict(self, query: Query, limit: int) -> tuple[Sequence[Found], int]:
-        """Return the newest documents that hold every term as it was typed, and how many there are up to `MAX_TOTAL`."""
+        """Return the newest documents that hold every term as typed, and how many there are up to `MAX_TOTAL`."""
         expression = strict(query)
         checks = [*map(self._verified, terms_to_verify(query)), self._visible]
         hits = self._index.matching(expression).where(*checks).limit(MAX_TOTAL + 1)
@@ -209,7 +223,7 @@ class SearchRepository:
         if count > MAX_TOTAL:
             every = self._index.matching(expression).where(*checks).with_only_columns(*_COLUMNS)
             rows = await self._index.newest(self._session, every.order_by(newest_first).limit(limit)) or rows
-        return rows, min(count, MAX_TOTAL)  # type: ignore[return-value]
+        return rows, min(count, MAX_TOTAL)
 
     async def tolerant(self, query: Query, near: Near) -> Sequence[Found]:
         """Return documents that may match with typos; `scoring.rank` decides."""
@@ -219,7 +233,7 @@ class SearchRepository:
         ]
         ids = union_all(*(select(part.c.id) for part in each)).cte("maybe")
         chosen = select(*_COLUMNS).where(SearchDocument.id.in_(select(ids.c.id)))
-        return (await self._session.execute(chosen)).all()  # type: ignore[return-value]
+        return (await self._session.execute(chosen)).all()
 
     async def near(self, words: Sequence[str]) -> Near:
         """Return for each word the existing words that it may be a typo of."""
@@ -244,9 +258,8 @@ def _may_be(word: str) -> Sequence[Select[str]]:
     edits, length = allowed_edits(word), len(word)
     half = (length + 1) // 2
     # Letters that changed places across the middle spare the letters before.
-    head, tail = (
-        (word[: half - 1], word[half:]) if edits == 1 else (word[: length // 3 + 1], word[-(length // 3 + 1) :])
-    )
+    third = length // 3 + 1
+    head, tail = (word[: half - 1], word[half:]) if edits == 1 else (word[:third], word[-third:])
     fits = func.length(SearchWord.word).between(length - edits, length + edits)
     backwards = tail[::-1]
     return (
