@@ -27,8 +27,8 @@ from services.catalog.domain import AssetKind, search_key
 
 THUMBNAIL = "thumbnail"
 """A kind of artwork."""
-UNMODELLED: Final = ("search_index", "ix_search_documents_terms")
-"""Beginnings of names that only one database has: see `SearchDocument`."""
+UNMODELLED: Final = ("search_index", "ix_search_documents_terms", "ix_videos_list_")
+"""Beginnings of names of tables and indexes that revision 0009 makes differently on each database."""
 
 
 class Base(DeclarativeBase):
@@ -56,7 +56,7 @@ class Video(Base):
     duration_sec: Mapped[float | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
 
@@ -83,7 +83,11 @@ class Asset(Base):
     """A file of a video that can be served; of which kind, `domain.AssetKind` says."""
 
     __tablename__ = "video_files"
-    __table_args__ = (Index("ux_video_files_reference", "reference", unique=True),)
+    __table_args__ = (
+        Index("ux_video_files_reference", "reference", unique=True),
+        Index("ix_video_files_codec", "video_codec", "video_id"),
+        Index("ix_video_files_height", "height", "video_id"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), index=True)
@@ -167,3 +171,13 @@ class SearchWord(Base):
     word: Mapped[str] = mapped_column(_ByCodePoint, primary_key=True)
     backwards: Mapped[str] = mapped_column(_ByCodePoint)
     """The same from its last letter to its first."""
+
+
+class VideoTag(Base):
+    """A tag of a video, for lists of one tag: a copy of `Video.tags`."""
+
+    __tablename__ = "video_tags"
+    __table_args__ = (Index("ix_video_tags_video_id", "video_id"),)
+
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)

@@ -11,10 +11,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
-from kit.web.schemas import Page, Paging, errors, paging
+from kit.web.conditional import conditional_json
+from kit.web.schemas import Paging, errors, paging
 from services.catalog.domain import SORTS, may_upload, owner_of_upload
+from services.catalog.http.list_criteria import list_criteria
 from services.catalog.http.multipart_upload import receive
-from services.catalog.schemas import ProcessingView, VideoDetailView, VideoView
+from services.catalog.listing.criteria import Criteria
+from services.catalog.schemas import ProcessingView, VideoDetailView, VideoPageView, VideoView
 from services.catalog.service import Videos
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
@@ -49,17 +52,31 @@ def build_router(
     """Return the routes."""
     router = protected_router()
 
-    @router.get("/api/videos")
+    @router.get(
+        "/api/videos", response_model=VideoPageView, responses={304: {"description": "The caller has this page."}}
+    )
     async def list_videos(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
-        query: Annotated[str, Query(max_length=1000, description="Words of a title, or parts of them.")] = "",
+        criteria: Annotated[Criteria, Depends(list_criteria)],
+        request: Request,
         sort: Annotated[Sort, Query()] = NEWEST_FIRST,
-    ) -> Page[VideoView]:
-        """List videos. Members see what is ready and their own uploads, administrators everything."""
-        found, total = await videos.page(caller, query=query, sort=sort.value, offset=page.offset, limit=page.page_size)
+        cursor: Annotated[
+            str | None, Query(max_length=1500, description="`next_cursor` of the page before, instead of `page`.")
+        ] = None,
+    ) -> Response:
+        """List videos. Members see what is ready and their own uploads, administrators everything.
+
+        `next_cursor` leads through a list of any length at the same cost a page; `total` counts up to 10000.
+        """
+        found, total, next_cursor = await videos.page(
+            caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
+        )
         items = [VideoView.of(video) for video in found]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+        listed = VideoPageView(
+            items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=next_cursor
+        )
+        return conditional_json(request, listed)
 
     @router.post(
         "/api/videos",

@@ -55,8 +55,13 @@ def _to_hangul(text: str) -> str | None:
         return None
     if any(character.isalpha() and character.lower() not in _KEYS for character in text):
         return None
-    written = compose("".join(_KEYS.get(each) or _KEYS.get(each.lower(), each) for each in text))
+    written = typed_as_hangul(text)
     return None if any("\u3131" <= letter <= "\u3163" for letter in written) else written
+
+
+def typed_as_hangul(text: str) -> str:
+    """Return what the keys of a Latin text write on a Korean keyboard; single letters may remain."""
+    return compose("".join(_KEYS.get(each) or _KEYS.get(each.lower(), each) for each in text))
 
 
 def compose(letters: str) -> str:

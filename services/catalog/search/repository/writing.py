@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, inspect, or_, select
+from sqlalchemy import Connection, delete, event, inspect, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
 
-from services.catalog.models import SearchDocument, SearchWord, Video
+from services.catalog.models import SearchDocument, SearchWord, Video, VideoTag
 from services.catalog.search.document import indexed_text
 
 VIDEO: Final = "video"
@@ -57,7 +57,7 @@ class SearchIndexRepository:
 
 
 def _write(connection: Connection, videos: Sequence[Video]) -> None:
-    """Write the documents of videos."""
+    """Write the documents and tags of videos."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     rows: list[dict[str, Any]] = []
     words: set[str] = set()
@@ -80,6 +80,9 @@ def _write(connection: Connection, videos: Sequence[Video]) -> None:
     statement = insert(SearchDocument)
     changed = {name: statement.excluded[name] for name in ("title", "title_key", "folded", "initials", "terms")}
     connection.execute(statement.on_conflict_do_update(index_elements=["kind", "item_id"], set_=changed), rows)
+    connection.execute(delete(VideoTag).where(VideoTag.video_id.in_([video.id for video in videos])))
+    if tags := [{"tag": tag, "video_id": video.id} for video in videos for tag in video.tags]:
+        connection.execute(insert(VideoTag).on_conflict_do_nothing(), tags)
     if words:
         # In one order: two transactions that add the same words must not wait for each other.
         new = [{"word": word, "backwards": word[::-1]} for word in sorted(words)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
@@ -22,8 +23,13 @@ from kit.db.migrations import upgrade
 from kit.errors import ApiError, ErrorCode
 from services.catalog.__main__ import MIGRATIONS
 from services.catalog.domain import Plan
+from services.catalog.listing.criteria import Criteria
+from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Asset, Video
 from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.search.query import parse
+from services.catalog.search.repository import SearchRepository
+from services.catalog.service import Search
 from services.catalog.service.editing import Edit, VideoEditor
 
 A, B = (f"00000000-0000-7000-8000-00000000000{letter}" for letter in "ab")
@@ -234,10 +240,31 @@ class Play:
         async with self.database.read() as session:
             for who in PEOPLE:
                 visible = VisibleVideoRepository(session, who)
-                seen, _ = await visible.page(query="", sort="title", offset=0, limit=100)
+                listed = VideoListRepository(session, who)
+                for sort in ("title", "-created_at", "duration_sec"):
+                    seen, total = await listed.page(Criteria(), sort=sort, limit=100)
+                    assert {video.id for video in seen} == self.world.seen_by(who)
+                    assert total == len(seen)
+                await self._search(session, who)
                 trashed, _ = await visible.trash(offset=0, limit=100)
-                assert {video.id for video in seen} == self.world.seen_by(who)
                 assert {video.id for video in trashed} == self.world.trashed_for(who)
+
+    async def _search(self, session: AsyncSession, who: Caller) -> None:
+        """Search finds and counts what the model says, by every way to find something."""
+        documents = SearchRepository(session, who)
+        await documents.prepare()
+        for text in ("film", "fil", "flim", "f"):
+            query = parse(text)
+            found, total = await documents.strict(query, 100)
+            by_title = await documents.by_title(query, 100)
+            maybe = await documents.tolerant(query, await documents.near(query.words))
+            seen = self.world.seen_by(who)
+            assert {each.video_id for each in found} == (set() if text == "flim" else seen)
+            assert total == len(found)
+            assert {each.video_id for each in by_title} == (set() if text == "flim" else seen)
+            assert {each.video_id for each in maybe} == seen
+        results = await Search(self.database).find(who, "film", offset=0, limit=100)
+        assert ({result.video.id for result in results.results}, results.total) == (seen, len(seen))
 
 
 class _Everybody:
