@@ -89,7 +89,7 @@ def _join_korean(source: random.Random, words: list[str]) -> str:
 
 
 class Queries:
-    """Makes queries for titles. Only such that at most ten titles can be meant: the others can't be told apart."""
+    """Makes queries for titles. Only such that at most ten titles can be meant: the others are ambiguous."""
 
     def __init__(self, titles: list[str], seed: int = 2) -> None:
         self._titles = titles

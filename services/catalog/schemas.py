@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from kit.errors import invalid_field
-from kit.web.schemas import Page, Schema, View
+from kit.web.schemas import Schema, View
 from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TAGS,
@@ -53,12 +53,6 @@ class VideoView(View):
     def of(cls, video: Video) -> VideoView:
         """Return a loaded video as the API shows it."""
         return cls(**_plain(video))
-
-
-class VideoPageView(Page[VideoView]):
-    """A page of a list of videos."""
-
-    next_cursor: str | None = Field(description="Where the next page begins; null on the last one.")
 
 
 class TrashedVideoView(VideoView):

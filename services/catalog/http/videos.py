@@ -12,12 +12,12 @@ from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
 from kit.web.conditional import conditional_json
-from kit.web.schemas import Paging, errors, paging
+from kit.web.schemas import Cursor, CursorPage, Paging, errors, paging
 from services.catalog.domain import SORTS, may_upload, owner_of_upload
 from services.catalog.http.list_criteria import list_criteria
 from services.catalog.http.multipart_upload import receive
 from services.catalog.listing.criteria import Criteria
-from services.catalog.schemas import ProcessingView, VideoDetailView, VideoPageView, VideoView
+from services.catalog.schemas import ProcessingView, VideoDetailView, VideoView
 from services.catalog.service import Videos
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
@@ -53,7 +53,9 @@ def build_router(
     router = protected_router()
 
     @router.get(
-        "/api/videos", response_model=VideoPageView, responses={304: {"description": "The caller has this page."}}
+        "/api/videos",
+        response_model=CursorPage[VideoView],
+        responses={304: {"description": "The caller has this page."}},
     )
     async def list_videos(
         caller: CurrentCaller,
@@ -61,9 +63,7 @@ def build_router(
         criteria: Annotated[Criteria, Depends(list_criteria)],
         request: Request,
         sort: Annotated[Sort, Query()] = NEWEST_FIRST,
-        cursor: Annotated[
-            str | None, Query(max_length=1500, description="`next_cursor` of the page before, instead of `page`.")
-        ] = None,
+        cursor: Cursor = None,
     ) -> Response:
         """List videos. Members see what is ready and their own uploads, administrators everything.
 
@@ -73,7 +73,7 @@ def build_router(
             caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
         )
         items = [VideoView.of(video) for video in found]
-        listed = VideoPageView(
+        listed = CursorPage[VideoView](
             items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=next_cursor
         )
         return conditional_json(request, listed)

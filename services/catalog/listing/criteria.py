@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from kit.cursors import decode_cursor, encode_cursor
 from services.catalog.domain import VideoStatus
 
 MAX_TOTAL: Final = 10_000
 """The videos of a list are counted up to here."""
+
+_KEY_TYPES: Final = {"created_at": (type(None),), "title": (str,), "duration_sec": (float, int, type(None))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,7 @@ class Position:
 
 def to_cursor(position: Position) -> str:
     """Return a position as text that callers hand back unread."""
-    values = json.dumps([position.sort, position.key, position.video_id], ensure_ascii=False)
-    return base64.urlsafe_b64encode(values.encode()).decode().rstrip("=")
+    return encode_cursor([position.sort, position.key, position.video_id])
 
 
 def from_cursor(cursor: str, sort: str) -> Position:
@@ -58,18 +57,7 @@ def from_cursor(cursor: str, sort: str) -> Position:
     Raises:
         ValueError: it is not one of ours, or of a list in another order.
     """
-    try:
-        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, UnicodeError, ValueError) as error:
-        raise ValueError("is not a cursor") from error
-    match values:
-        case [str(of), None | str() | float() | int() as key, str(video_id)] if of == sort:
-            pass
-        case _:
-            raise ValueError("is not a cursor of this list")
-    is_text = sort.endswith("title")
-    if sort.endswith("created_at") or (is_text and isinstance(key, str)):
-        return Position(of, key, video_id)
-    if not is_text and not isinstance(key, str | bool):
-        return Position(of, key, video_id)
+    match decode_cursor(cursor):
+        case [str(of), key, str(video_id)] if of == sort and isinstance(key, _KEY_TYPES[sort.lstrip("-")]):
+            return Position(of, key, video_id)
     raise ValueError("is not a cursor of this list")
