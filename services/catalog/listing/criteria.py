@@ -12,7 +12,11 @@ from services.catalog.domain import VideoStatus
 MAX_TOTAL: Final = 10_000
 """The videos of a list are counted up to here."""
 
-_KEY_TYPES: Final = {"created_at": (type(None),), "title": (str,), "duration_sec": (float, int, type(None))}
+_KEY_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "created_at": (type(None),),
+    "title": (str,),
+    "duration_sec": (float, int, type(None)),
+}
 
 
 @dataclass(frozen=True, slots=True)
