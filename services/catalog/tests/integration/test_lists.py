@@ -155,7 +155,7 @@ LISTS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("headers", [ADMIN, MEMBER], ids=["admin", "member"])
 async def test_no_list_scans_a_table(catalog: Catalog, headers: dict[str, str]) -> None:
-    await fill(catalog, 3000)
+    await fill(catalog, 600)
     async with catalog.database.engine.connect() as connection:
         outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await outside.execute(text("ANALYZE"))
@@ -177,6 +177,9 @@ async def test_no_list_scans_a_table(catalog: Catalog, headers: dict[str, str]) 
             if "outbox" in statement or statement.startswith("SELECT count"):
                 continue
             async with service_database.reader.connect() as connection:
+                if not service_database.is_sqlite:
+                    # A table this small is scanned by choice. Without that choice, a scan shows that no index serves.
+                    await connection.execute(text("SET LOCAL enable_seqscan = off"))
                 explain = "EXPLAIN QUERY PLAN " if service_database.is_sqlite else "EXPLAIN "
                 rows = (await connection.exec_driver_sql(explain + statement, values)).all()
             plan = "\n".join(str(row[-1]) for row in rows)
