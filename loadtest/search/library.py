@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import insert, text
 
@@ -88,8 +87,3 @@ def _artwork(video: dict[str, object]) -> dict[str, object]:
         "reference": f"videos/{video['id']}/thumbnail.jpg",
         "created_at": video["created_at"],
     }
-
-
-def size_of(path: Path) -> int:
-    """Return the bytes of a file."""
-    return path.stat().st_size
