@@ -14,8 +14,8 @@ from services.catalog.search.query import Near, Query, parse
 from services.catalog.search.repository import MAX_TOTAL, Found, SearchRepository, candidate
 from services.catalog.search.scoring import Rank, Tier, rank, spans
 
-_FEW: Final = 3
-"""Fewer strict matches than this are completed by tolerant ones."""
+_FEW: Final = 1
+"""Fewer strict matches than this are completed by tolerant ones: beside a match, half a word is no typo."""
 _WINDOW: Final = 200
 """Newest matches that are ranked, at least; those whose title begins as the query are ranked in any case."""
 _BY_TITLE: Final = 100
