@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run everything in this process until Ctrl-C")
     commands.add_parser("migrate", help="make or migrate the databases of embedded mode")
+    commands.add_parser("reindex", help="write the search index of embedded mode anew")
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
     reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
@@ -56,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         # Imported only when wanted: the server's modules make every other command slow to start.
-        if chosen.command in ("serve", "migrate"):
+        if chosen.command in ("serve", "migrate", "reindex"):
             from apps.marquee import embedded  # noqa: PLC0415
 
-            (embedded.run if chosen.command == "serve" else embedded.migrate)()
+            {"serve": embedded.run, "migrate": embedded.migrate, "reindex": embedded.reindex}[chosen.command]()
         elif chosen.command == "keys":
             from services.auth import rotate as rotation  # noqa: PLC0415
 

@@ -34,6 +34,8 @@ from services.catalog.service import (
     Processing,
     Purge,
     ResumableUploads,
+    Search,
+    SearchIndexer,
     Sweep,
     UploadSweep,
     VideoEditor,
@@ -100,6 +102,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         background.append(JobRunner(database, JobKind.IMPORT, tree.run).run)
         if settings.import_scan_hours:
             background.append(ScanSchedule(database, timedelta(hours=settings.import_scan_hours)).run)
+        background.append(SearchIndexer(database).run)
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
@@ -110,6 +113,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             videos,
             VideoEditor(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
+            Search(database),
             HealthOverview(health, peers),
             store,
             admission,

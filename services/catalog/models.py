@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
+from sqlalchemy.types import TypeEngine
 
 from kit.db.columns import UtcDateTime
 from services.catalog.domain import AssetKind, search_key
 
 THUMBNAIL = "thumbnail"
 """A kind of artwork."""
+UNMODELLED: Final = ("search_index", "ix_search_documents_terms", "ix_videos_list_")
+"""Beginnings of names of tables and indexes that revision 0009 makes differently on each database."""
 
 
 class Base(DeclarativeBase):
@@ -42,7 +58,7 @@ class Video(Base):
     duration_sec: Mapped[float | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
 
@@ -69,7 +85,11 @@ class Asset(Base):
     """A file of a video that can be served; of which kind, `domain.AssetKind` says."""
 
     __tablename__ = "video_files"
-    __table_args__ = (Index("ux_video_files_reference", "reference", unique=True),)
+    __table_args__ = (
+        Index("ux_video_files_reference", "reference", unique=True),
+        Index("ix_video_files_codec", "video_codec", "video_id"),
+        Index("ix_video_files_height", "height", "video_id"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), index=True)
@@ -224,3 +244,70 @@ class JobResult(Base):
     video_id: Mapped[str | None] = mapped_column(String(36))
     detail: Mapped[str] = mapped_column(String(500))
     """The reason of a failure, or the former path of what was renamed."""
+
+
+class SearchTokens(TypeDecorator[str]):
+    """Tokens of letters and digits, separated by spaces: a `tsvector` on PostgreSQL, text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column's type."""
+        return dialect.type_descriptor(postgresql.TSVECTOR() if dialect.name == "postgresql" else Text())
+
+
+# By code point on both databases, so that a range of keys holds what begins alike.
+_ByCodePoint = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class SearchDocument(Base):
+    """Something that search finds: a video, or a part of one.
+
+    The index of `terms` is one of PostgreSQL (`ix_search_documents_terms`) or a table of SQLite (`search_index`, kept
+    by triggers); both are made by revision 0009.
+    """
+
+    __tablename__ = "search_documents"
+    __table_args__ = (
+        UniqueConstraint("kind", "item_id"),
+        Index("ix_search_documents_title_key", "title_key"),
+        Index("ix_search_documents_video_id", "video_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    """`video`; other kinds are found with the video that they belong to."""
+    item_id: Mapped[str] = mapped_column(String(36))
+    """The id of the thing itself: for a video its own."""
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    """Who may see this video may find the document."""
+    position_sec: Mapped[float | None] = mapped_column()
+    """Where in the video it begins."""
+    title: Mapped[str] = mapped_column(Text)
+    title_key: Mapped[str] = mapped_column(_ByCodePoint)
+    folded: Mapped[str] = mapped_column(Text)
+    initials: Mapped[str] = mapped_column(Text)
+    terms: Mapped[str] = mapped_column(SearchTokens)
+    views: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class SearchWord(Base):
+    """A word of some title, with which words that are typed wrong are compared."""
+
+    __tablename__ = "search_words"
+    __table_args__ = (Index("ix_search_words_backwards", "backwards"),)
+
+    word: Mapped[str] = mapped_column(_ByCodePoint, primary_key=True)
+    backwards: Mapped[str] = mapped_column(_ByCodePoint)
+    """The same from its last letter to its first."""
+
+
+class VideoTag(Base):
+    """A tag of a video, for lists of one tag: a copy of `Video.tags`."""
+
+    __tablename__ = "video_tags"
+    __table_args__ = (Index("ix_video_tags_video_id", "video_id"),)
+
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)

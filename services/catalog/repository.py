@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import SORTS, AssetKind, Principal, search_words
+from services.catalog.domain import AssetKind, Principal
 from services.catalog.models import Asset, Video
 
 
@@ -128,26 +128,11 @@ class VisibleVideoRepository:
 
     async def get(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return a video with its assets and artwork, with `lock` locked until the transaction ends."""
-        return await self._one(video_id, _visible_to(self._principal), lock=lock)
+        return await self._one(video_id, visible_to(self._principal), lock=lock)
 
     async def trashed(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return the same for a video in the trash."""
         return await self._one(video_id, _trashed_for(self._principal), lock=lock)
-
-    async def page(self, *, query: str, sort: str, offset: int, limit: int) -> tuple[Sequence[Video], int]:
-        """Return a page of what the principal may see, and the total.
-
-        Args:
-            query: words of titles, or parts of them; empty for all.
-            sort: a key of `SORTS`.
-            offset: how many videos to skip.
-            limit: how many to return at most.
-        """
-        conditions = [_visible_to(self._principal), *map(_title_contains, search_words(query))]
-        column, descending = SORTS[sort]
-        key = getattr(Video, column)
-        order = key.desc() if descending else key.asc()
-        return await self._page(conditions, [order.nulls_last(), Video.id.desc()], offset, limit)
 
     async def trash(self, *, offset: int, limit: int) -> tuple[Sequence[Video], int]:
         """Return a page of the principal's trash, the last deleted first, and the total."""
@@ -175,25 +160,25 @@ def _has_source() -> ColumnElement[bool]:
     return Video.assets.any(Asset.kind == AssetKind.SOURCE)
 
 
-def _title_contains(word: str) -> ColumnElement[bool]:
+def title_contains(word: str) -> ColumnElement[bool]:
     """Return whether a title holds a word of `domain.search_words`."""
     not_indexed = and_(Video.search_key == "", Video.title.icontains(word, autoescape=True))
     return or_(Video.search_key.contains(word, autoescape=True), not_indexed)
 
 
-def _visible_to(principal: Principal) -> ColumnElement[bool]:
+def visible_to(principal: Principal) -> ColumnElement[bool]:
     """`domain.may_see` as SQL; a test holds the two against each other."""
-    existing = and_(Video.deleted_at.is_(None), _in_reach(principal))
+    existing = and_(Video.deleted_at.is_(None), in_reach(principal))
     return existing if principal.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(principal)))
 
 
 def _trashed_for(principal: Principal) -> ColumnElement[bool]:
     """`domain.may_see_in_trash` as SQL; a test holds the two against each other."""
-    trashed = and_(Video.deleted_at.is_not(None), _in_reach(principal))
+    trashed = and_(Video.deleted_at.is_not(None), in_reach(principal))
     return trashed if principal.is_admin else and_(trashed, _uploaded_by(principal))
 
 
-def _in_reach(principal: Principal) -> ColumnElement[bool]:
+def in_reach(principal: Principal) -> ColumnElement[bool]:
     """`domain.in_reach` as SQL."""
     if principal.is_admin:
         return true()

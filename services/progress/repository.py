@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.progress.domain import PlaySession, Progress, ViewFilter
 from services.progress.models import PointEntry, View, ViewCount, Viewer, WatchProgress
+
+MAX_TOTAL: Final = 10_000
+"""Lines of the view log are counted up to here."""
 
 
 class WatchProgressRepository:
@@ -136,18 +139,22 @@ class ViewLogRepository:
         statement = _insert(self._session, View).values(row)
         await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=end))
 
-    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> tuple[Sequence[View], int]:
-        """Return sessions, newest first, and their total number."""
-        conditions = _conditions(wanted)
-        total = await self._session.scalar(select(func.count()).select_from(View).where(*conditions))
-        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
-        return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all(), total or 0
+    async def count(self, wanted: ViewFilter) -> int:
+        """Return the number of sessions, up to `MAX_TOTAL`."""
+        counted = select(View.session_id).where(*_conditions(wanted)).limit(MAX_TOTAL).subquery()
+        return await self._session.scalar(select(func.count()).select_from(counted)) or 0
 
-    async def after(self, wanted: ViewFilter, last: View | None, limit: int) -> Sequence[View]:
-        """Return sessions, newest first, that follow the `last` one of the previous call."""
+    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> Sequence[View]:
+        """Return sessions, newest first."""
+        conditions = _conditions(wanted)
+        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
+        return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all()
+
+    async def after(self, wanted: ViewFilter, last: tuple[datetime, str] | None, limit: int) -> Sequence[View]:
+        """Return sessions, newest first, that follow the `last` one of the previous call: its start and its id."""
         conditions = _conditions(wanted)
         if last is not None:
-            conditions.append(tuple_(View.started_at, View.session_id) < (last.started_at, last.session_id))
+            conditions.append(tuple_(View.started_at, View.session_id) < last)
         newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
         return (await self._session.scalars(newest_first.limit(limit))).all()
 

@@ -12,9 +12,18 @@ from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health, tus
 from services.catalog.http import imports as import_routes
 from services.catalog.http import jobs as job_routes
+from services.catalog.http import search as search_routes
 from services.catalog.http import subtitles as subtitle_routes
 from services.catalog.http import videos as videos_routes
-from services.catalog.service import Admission, HealthOverview, Imports, ResumableUploads, VideoEditor, Videos
+from services.catalog.service import (
+    Admission,
+    HealthOverview,
+    Imports,
+    ResumableUploads,
+    Search,
+    VideoEditor,
+    Videos,
+)
 from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.service.jobs import Jobs
 from services.catalog.service.scans import Scans
@@ -33,6 +42,7 @@ def build_routers(
     videos: Videos,
     editor: VideoEditor,
     imports: Imports,
+    search: Search,
     overview: HealthOverview,
     store: MediaStore,
     admission: Admission,
@@ -53,5 +63,6 @@ def build_routers(
         "subtitles": subtitle_routes.build_router(subtitles),
         "jobs": job_routes.build_router(jobs),
         "dead letters": dead_letter_routes.build_router(dead_letters),
+        "search": search_routes.build_router(search),
         "health": health.build_router(overview),
     }

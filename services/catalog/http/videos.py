@@ -12,10 +12,13 @@ from pydantic import Field
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
-from kit.web.schemas import Page, Paging, errors, paging
+from kit.web.conditional import conditional_json
+from kit.web.schemas import Cursor, CursorPage, Paging, errors, paging
 from services.catalog.domain import SORTS, ProcessingKind, may_upload, owner_of_upload
 from services.catalog.http.jobs import JobView
+from services.catalog.http.list_criteria import list_criteria
 from services.catalog.http.multipart_upload import MAX_ENVELOPE_BYTES, receive
+from services.catalog.listing.criteria import Criteria
 from services.catalog.schemas import VideoDetailView, VideoView
 from services.catalog.service import Admission, Videos
 from services.catalog.service.jobs import Jobs
@@ -58,17 +61,31 @@ def build_router(
     """Return the routes."""
     router = protected_router()
 
-    @router.get("/api/videos")
+    @router.get(
+        "/api/videos",
+        response_model=CursorPage[VideoView],
+        responses={304: {"description": "The caller has this page."}},
+    )
     async def list_videos(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
-        query: Annotated[str, Query(max_length=1000, description="Words of a title, or parts of them.")] = "",
+        criteria: Annotated[Criteria, Depends(list_criteria)],
+        request: Request,
         sort: Annotated[Sort, Query()] = NEWEST_FIRST,
-    ) -> Page[VideoView]:
-        """List videos. Members see what is ready and their own uploads, administrators everything."""
-        found, total = await videos.page(caller, query=query, sort=sort.value, offset=page.offset, limit=page.page_size)
+        cursor: Cursor = None,
+    ) -> Response:
+        """List videos. Members see what is ready and their own uploads, administrators everything.
+
+        `next_cursor` leads through a list of any length at the same cost a page; `total` counts up to 10000.
+        """
+        found, total, next_cursor = await videos.page(
+            caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
+        )
         items = [VideoView.of(video) for video in found]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+        listed = CursorPage[VideoView](
+            items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=next_cursor
+        )
+        return conditional_json(request, listed)
 
     @router.post(
         "/api/videos",

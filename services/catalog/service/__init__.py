@@ -5,9 +5,11 @@ from services.catalog.service.cleanup import Purge, Sweep
 from services.catalog.service.editing import Edit, VideoEditor
 from services.catalog.service.health import HealthOverview
 from services.catalog.service.imports import Import, Imports
+from services.catalog.service.indexing import SearchIndexer
 from services.catalog.service.library import Videos
 from services.catalog.service.processing import Processing
 from services.catalog.service.resumable import Chunk, NewUpload, ResumableUploads
+from services.catalog.service.search import Search
 from services.catalog.service.upload_sweep import UploadSweep
 from services.catalog.service.upload_writer import Checksum, UploadCutError
 
@@ -24,6 +26,8 @@ __all__ = [
     "Processing",
     "Purge",
     "ResumableUploads",
+    "Search",
+    "SearchIndexer",
     "Sweep",
     "UploadCutError",
     "UploadSweep",

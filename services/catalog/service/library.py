@@ -9,10 +9,12 @@ import structlog
 
 from kit.audit import Admin
 from kit.db.database import Database
-from kit.errors import ApiError, ErrorCode
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from kit.media import MediaStore
-from services.catalog.domain import Duplicates, Labels, Principal, folder_reference, source_reference
+from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
+from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
+from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Artwork, Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
@@ -126,12 +128,40 @@ class Videos:
         raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
 
     async def page(
-        self, principal: Principal, *, query: str, sort: str, offset: int, limit: int
-    ) -> tuple[Sequence[Video], int]:
-        """Return a page of what the principal may see, and the total."""
+        self,
+        principal: Principal,
+        criteria: Criteria,
+        *,
+        sort: str,
+        limit: int,
+        offset: int = 0,
+        cursor: str | None = None,
+    ) -> tuple[Sequence[Video], int, str | None]:
+        """Return a page of what the principal may see, the total up to a limit, and the cursor of the next page.
+
+        Args:
+            principal: the caller.
+            criteria: what the list holds.
+            sort: a key of `domain.SORTS`.
+            limit: how many videos to return at most.
+            offset: how many to skip; not used with a cursor.
+            cursor: as the page before gave it; None for a page by its offset.
+
+        Raises:
+            ApiError: VALIDATION_FAILED for a cursor that is not one of this list.
+        """
+        try:
+            after = from_cursor(cursor, sort) if cursor is not None else None
+        except ValueError as error:
+            raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            videos = VisibleVideoRepository(session, principal)
-            return await videos.page(query=query, sort=sort, offset=offset, limit=limit)
+            videos, total = await VideoListRepository(session, principal).page(
+                criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
+            )
+        column, _ = SORTS[sort]
+        key = None if column == "id" or not videos else getattr(videos[-1], column)
+        is_last = len(videos) < limit
+        return videos, total, None if is_last else to_cursor(Position(sort, key, videos[-1].id))
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos; unknown ids and videos in the trash are left out."""

@@ -6,7 +6,9 @@ import type {
   ProgressRecord,
   ProgressWrite,
   Registration,
+  SearchPage,
   StreamInfo,
+  Suggestions,
   User,
   UserStatus,
   VideoDetail,
@@ -63,6 +65,16 @@ export function listVideos(
   options: Abortable = {},
 ): Promise<Page<VideoSummary>> {
   return api.json(withQuery('/api/videos', { query, page, page_size: pageSize }), options);
+}
+
+export const suggest = (q: string, options: Abortable = {}): Promise<Suggestions> =>
+  api.json(withQuery('/api/search/suggest', { q }), options);
+
+export function searchVideos(
+  { query: q, page, pageSize }: VideoQuery,
+  options: Abortable = {},
+): Promise<SearchPage> {
+  return api.json(withQuery('/api/search', { q, kind: 'video', page, page_size: pageSize }), options);
 }
 
 export const getVideo = (id: string, options: Abortable = {}): Promise<VideoDetail> =>

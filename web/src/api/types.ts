@@ -31,6 +31,24 @@ export interface VideoSummary {
   created_at: string;
 }
 
+export type SearchKind = 'video' | 'series' | 'highlight' | 'subtitle';
+
+export interface SearchResult {
+  kind: SearchKind;
+  title: string;
+  video: VideoSummary;
+  /** Parts of the title that match: first character and the one after the last, in code points. */
+  spans: [number, number][];
+  position_sec?: number;
+}
+
+export interface Suggestions {
+  items: SearchResult[];
+  did_you_mean?: string;
+}
+
+export type SearchPage = Suggestions & Page<SearchResult>;
+
 export interface VideoDetail extends VideoSummary {
   mime_type: string | null;
   width: number | null;

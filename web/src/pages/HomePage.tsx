@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { getHistory, listVideos } from '../api/endpoints';
+import { getHistory, listVideos, searchVideos } from '../api/endpoints';
 import { isAbort } from '../api/errors';
 import type { HistoryEntry, Page, User, VideoSummary } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
@@ -10,6 +10,7 @@ import { CardSkeleton, VideoCard } from '../components/VideoCard';
 import { language, t } from '../i18n';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
 import { resumePosition } from '../player/progressPolicy';
+import { addressOfSearch } from '../search/suggestions';
 import { Hero } from './home/Hero';
 
 const PAGE_SIZE = 24;
@@ -54,6 +55,13 @@ export default function HomePage({ user }: { user: User }) {
           {videos.error !== null && (
             <ErrorMessage error={videos.error} onRetry={videos.reload} retries={videos.retries} />
           )}
+          {videos.list?.didYouMean && !videos.stale && (
+            <p class="did-you-mean" role="status" data-testid="did-you-mean">
+              <a href={addressOfSearch(videos.list.didYouMean)}>
+                {t('search.didYouMean', { text: videos.list.didYouMean })}
+              </a>
+            </p>
+          )}
           <VideoGrid videos={videos} history={entries} />
           {videos.list?.total === 0 && !videos.stale && <Empty query={query} canUpload={user.can_upload} />}
         </section>
@@ -79,7 +87,7 @@ function pickFeatured(started: HistoryEntry[], videos: VideoSummary[] | undefine
 }
 
 interface VideoList {
-  list: Page<VideoSummary> | undefined;
+  list: VideoPage | undefined;
   /** The list still shows an earlier search. */
   stale: boolean;
   loading: boolean;
@@ -94,11 +102,11 @@ function useVideos(query: string): VideoList {
   const [shown, setShown] = useState({ query, extra: [] as VideoSummary[], pages: 1 });
   const [loadingMore, setLoadingMore] = useState(false);
   const [moreError, setMoreError] = useState<unknown>(null);
-  const [fresh, setFresh] = useState<{ first: Page<VideoSummary>; items: VideoSummary[] } | null>(null);
+  const [fresh, setFresh] = useState<{ first: VideoPage; items: VideoSummary[] } | null>(null);
   const [first, reload] = useLoad(
     async (signal) => ({
       query,
-      page: await listVideos({ query, page: 1, pageSize: PAGE_SIZE }, { signal }),
+      page: await loadPage(query, 1, PAGE_SIZE, { signal }),
     }),
     [query],
   );
@@ -113,7 +121,7 @@ function useVideos(query: string): VideoList {
     setLoadingMore(true);
     setMoreError(null);
     try {
-      const next = await listVideos({ query, page: current.pages + 1, pageSize: PAGE_SIZE });
+      const next = await loadPage(query, current.pages + 1, PAGE_SIZE);
       setShown({ query, extra: [...current.extra, ...next.items], pages: current.pages + 1 });
     } catch (error) {
       if (!isAbort(error)) setMoreError(error);
@@ -128,7 +136,7 @@ function useVideos(query: string): VideoList {
     async () => {
       if (!base) return;
       const pageSize = Math.min(MAX_PAGE_SIZE, current.pages * PAGE_SIZE);
-      setFresh({ first: base, items: (await listVideos({ query, page: 1, pageSize })).items });
+      setFresh({ first: base, items: (await loadPage(query, 1, pageSize)).items });
     },
     processing,
     POLL,
@@ -147,6 +155,20 @@ function useVideos(query: string): VideoList {
     },
     loadMore: () => void loadMore(),
   };
+}
+
+type VideoPage = Page<VideoSummary> & { didYouMean?: string | undefined };
+
+/** A page of all videos, or of what a search finds. */
+async function loadPage(
+  query: string,
+  page: number,
+  pageSize: number,
+  options: { signal?: AbortSignal } = {},
+): Promise<VideoPage> {
+  if (!query) return listVideos({ page, pageSize }, options);
+  const { items, did_you_mean, ...rest } = await searchVideos({ query, page, pageSize }, options);
+  return { ...rest, items: items.map(({ video }) => video), didYouMean: did_you_mean };
 }
 
 /** A video uploaded between two pages shifts the list, so the next page may repeat an item. */

@@ -20,8 +20,10 @@ from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from marquee.events.v1 import video_pb2
 from services.catalog.domain import may_see
+from services.catalog.listing.criteria import Criteria
+from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository import VideoRepository
 from services.catalog.service import Sweep
 from services.catalog.tests.support import ADMIN, ANN, Catalog
 
@@ -211,8 +213,7 @@ async def test_the_list_shows_what_the_rule_allows(catalog: Catalog) -> None:
     async with catalog.database.read() as session:
         rows: list[Video] = list(await VideoRepository(session).by_ids(videos))
         for principal in viewers:
-            visible = VisibleVideoRepository(session, principal)
-            listed, total = await visible.page(query="", sort="title", offset=0, limit=100)
+            listed, total = await VideoListRepository(session, principal).page(Criteria(), sort="title", limit=100)
             assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
             assert total == len(listed)
 

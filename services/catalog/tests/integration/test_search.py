@@ -73,6 +73,20 @@ async def test_titles_of_before_are_found_after_the_upgrade(catalog: Catalog, da
     await catalog.uploaded(title="ÄRGER im 한글 영화")
     database = Database(database_url)
     async with database.engine.begin() as connection:
+        for table in (
+            "video_tags",
+            "search_documents",
+            "search_words",
+            *(["search_index"] if database.is_sqlite else []),
+        ):
+            await connection.execute(text(f"DROP TABLE {table}"))
+        indexes = ("list_trash", "list_owner", "list_owner_title", "list_owner_duration", "list_title", "list_duration")
+        for name in (
+            *(f"ix_videos_{each}" for each in (*indexes, "list_uploader")),
+            "ix_video_files_codec",
+            "ix_video_files_height",
+        ):
+            await connection.execute(text(f"DROP INDEX {name}"))
         await connection.execute(text("ALTER TABLE videos DROP COLUMN search_key"))
         await connection.execute(text("ALTER TABLE video_files DROP COLUMN kind"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))

@@ -275,7 +275,7 @@ class DatabaseContract:
         await bus.deliver(late)
         assert await report() is False
         assert await history.record(MEMBER.user_id, video_id) is None
-        assert await view_log.page(ViewFilter(), offset=0, limit=10) == ([], 0)
+        assert await view_log.page(ViewFilter(), offset=0, limit=10) == ([], 0, None)
         assert (
             await Points(database, FakeAccounts(), per_view=10).ledger(MEMBER.user_id, offset=0, limit=1)
         ).total == 0

@@ -286,10 +286,10 @@ class DatabaseContract:
     async def test_titles_and_logins_come_from_catalog_and_auth(self, harness: ServiceHarness) -> None:
         video = harness.catalog.add(make_video(title="Night Train"))
         await harness.bus.deliver(began(MEMBER.user_id, video.id))
-        (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
+        (line,), _, _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == ("ann", "Night Train")
         harness.accounts.is_away = harness.catalog.is_away = True
-        (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
+        (line,), _, _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == (None, None)
 
     async def test_erasures_are_removed_after_a_month(self, harness: ServiceHarness, database: Database) -> None:
