@@ -44,4 +44,4 @@ def test_parts_can_be_chosen_and_do_not_judge() -> None:
 def test_misspelt_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         plan("--peers", "marquee,apache")
-    assert "apache is none of marquee, nginx" in capsys.readouterr().err
+    assert "apache is none of marquee, gateway, nginx" in capsys.readouterr().err
