@@ -73,7 +73,11 @@ async def pages(catalog: Catalog, headers: dict[str, str], **params: Any) -> lis
         cursor = {"cursor": following}
 
 
-@pytest.mark.parametrize("headers", [ADMIN, MEMBER, as_user("ann"), as_user("eve", corporation_id=OTHER)], ids=str)
+@pytest.mark.parametrize(
+    "headers",
+    [ADMIN, MEMBER, as_user("ann"), as_user("eve", corporation_id=OTHER)],
+    ids=["admin", "member", "stranger", "other"],
+)
 async def test_cursors_lead_through_the_same_list_as_pages(catalog: Catalog, headers: dict[str, str]) -> None:
     await fill(catalog, 60)
     for sort in SORTS:
