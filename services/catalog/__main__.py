@@ -23,6 +23,7 @@ from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
 from services.catalog.domain import JobKind
+from services.catalog.file_titles import TITLES, parse_dictionary
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.http.tus import TusProtocol
 from services.catalog.rpc import CatalogServicer, register
@@ -48,7 +49,6 @@ from services.catalog.service.reprocessing import reprocess
 from services.catalog.service.scans import Scans, ScanSchedule
 from services.catalog.service.subtitles import Subtitles
 from services.catalog.settings import CatalogSettings
-from services.catalog.titles import TITLES, parse_dictionary
 
 NAME = "catalog"
 MIGRATIONS = Path(__file__).parent / "migrations"

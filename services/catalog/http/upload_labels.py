@@ -13,7 +13,7 @@ from services.catalog.domain import (
     clean_text,
     parse_tags,
 )
-from services.catalog.titles import TITLES
+from services.catalog.file_titles import TITLES
 
 
 @dataclass(frozen=True, slots=True)

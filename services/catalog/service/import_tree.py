@@ -19,6 +19,7 @@ from kit.db.database import Database
 from services.catalog.captions import InvalidSubtitlesError, Track, sidecar_track
 from services.catalog.captions.convert import MAX_BYTES
 from services.catalog.domain import ImportState, SubtitleSource
+from services.catalog.file_titles import TITLES
 from services.catalog.repositories.imports import ImportRepository
 from services.catalog.service import import_changes, import_files
 from services.catalog.service.import_batch import Batch
@@ -26,7 +27,6 @@ from services.catalog.service.import_comparison import Film, compare
 from services.catalog.service.import_files import Listing
 from services.catalog.service.jobs import JobFailedError, JobHandle, Step
 from services.catalog.service.subtitles import Prepared, Subtitles
-from services.catalog.titles import TITLES
 
 log = structlog.get_logger()
 

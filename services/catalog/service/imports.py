@@ -18,9 +18,9 @@ from kit.errors import invalid_field
 from kit.media import InvalidReferenceError, open_below
 from kit.origins import Imported, Object, OriginError, Origins, OriginUnusableError, Url, parse
 from kit.origins.references import check_path
+from services.catalog.file_titles import TITLES
 from services.catalog.models import Video
 from services.catalog.service.library import Videos
-from services.catalog.titles import TITLES
 
 log = structlog.get_logger()
 

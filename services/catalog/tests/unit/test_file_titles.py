@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.catalog.domain import MAX_TITLE_CHARS, UNTITLED
-from services.catalog.titles import Titles, parse_dictionary
+from services.catalog.file_titles import Titles, parse_dictionary
 
 EXAMPLES = {
     # Abbreviations and numbered parts
