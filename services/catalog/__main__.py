@@ -21,8 +21,12 @@ from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
+from services.catalog.highlights.http import build_router as highlights_router
+from services.catalog.highlights.service import Highlights
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.rpc import CatalogServicer, register
+from services.catalog.series.http import build_router as series_router
+from services.catalog.series.service import SeriesLibrary
 from services.catalog.service import (
     HealthOverview,
     Imports,
@@ -33,6 +37,9 @@ from services.catalog.service import (
     Videos,
 )
 from services.catalog.settings import CatalogSettings
+from services.catalog.watchlist import consumers as watchlist_consumers
+from services.catalog.watchlist.http import build_router as watchlist_router
+from services.catalog.watchlist.service import Watchlists
 
 NAME = "catalog"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -83,11 +90,17 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             store,
             uploads=settings.uploads,
             upload_max_bytes=settings.upload_max_bytes,
-        ),
+        )
+        | {
+            "series": series_router(SeriesLibrary(database, settings.uploads)),
+            "highlights": highlights_router(Highlights(database)),
+            "watchlist": watchlist_router(Watchlists(database)),
+        },
         max_body_bytes=max_body_bytes,
     )
     if role.works:
         consumers.subscribe(bus, database, Processing(store))
+        watchlist_consumers.subscribe(bus, database)
     service = Service(
         name=NAME,
         app=app,

@@ -104,7 +104,7 @@ class VisibleVideoRepository:
 
     async def get(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return a video with its assets and artwork, with `lock` locked until the transaction ends."""
-        return await self._one(video_id, _visible_to(self._principal), lock=lock)
+        return await self._one(video_id, visible_to(self._principal), lock=lock)
 
     async def trashed(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return the same for a video in the trash."""
@@ -119,7 +119,7 @@ class VisibleVideoRepository:
             offset: how many videos to skip.
             limit: how many to return at most.
         """
-        conditions = [_visible_to(self._principal), *map(_title_contains, search_words(query))]
+        conditions = [visible_to(self._principal), *map(_title_contains, search_words(query))]
         column, descending = SORTS[sort]
         key = getattr(Video, column)
         order = key.desc() if descending else key.asc()
@@ -157,7 +157,7 @@ def _title_contains(word: str) -> ColumnElement[bool]:
     return or_(Video.search_key.contains(word, autoescape=True), not_indexed)
 
 
-def _visible_to(principal: Principal) -> ColumnElement[bool]:
+def visible_to(principal: Principal) -> ColumnElement[bool]:
     """`domain.may_see` as SQL; a test holds the two against each other."""
     existing = and_(Video.deleted_at.is_(None), _in_reach(principal))
     return existing if principal.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(principal)))
