@@ -21,8 +21,13 @@ from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
+from services.catalog.clients.progress import ViewingClient
 from services.catalog.highlights.http import build_router as highlights_router
 from services.catalog.highlights.service import Highlights
+from services.catalog.home import consumers as home_consumers
+from services.catalog.home.domain import parse_rows
+from services.catalog.home.http import build_router as home_router
+from services.catalog.home.service import HomePage
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.rpc import CatalogServicer, register
 from services.catalog.series.http import build_router as series_router
@@ -37,6 +42,9 @@ from services.catalog.service import (
     Videos,
 )
 from services.catalog.settings import CatalogSettings
+from services.catalog.titles.domain import parse_templates
+from services.catalog.titles.http import build_router as titles_router
+from services.catalog.titles.service import Titles
 from services.catalog.watchlist import consumers as watchlist_consumers
 from services.catalog.watchlist.http import build_router as watchlist_router
 from services.catalog.watchlist.service import Watchlists
@@ -64,6 +72,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "thumbnailer": connect(settings.thumbnailer_address),
     }
     videos = Videos(database, store)
+    home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows))
     origins = Origins(settings, only_probes=True)
     health = Health(
         {
@@ -94,10 +103,14 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         | {
             "series": series_router(SeriesLibrary(database, settings.uploads)),
             "highlights": highlights_router(Highlights(database)),
+            "home": home_router(home),
+            "titles": titles_router(Titles(database, parse_templates(settings.title_templates))),
             "watchlist": watchlist_router(Watchlists(database)),
         },
         max_body_bytes=max_body_bytes,
     )
+    if role.answers:
+        home_consumers.subscribe(bus, home)
     if role.works:
         consumers.subscribe(bus, database, Processing(store))
         watchlist_consumers.subscribe(bus, database)

@@ -43,6 +43,7 @@ async def catalog(database_url: str, tmp_path: Path, uploads: str) -> AsyncItera
         media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
         auth_address=f"unix:{tmp_path / 'absent'}",
+        progress_address=f"unix:{tmp_path / 'progress'}",
     )
     await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
