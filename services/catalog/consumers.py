@@ -8,7 +8,9 @@ from kit.events.envelope import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.domain import MediaInfo
+from services.catalog.home.consumers import CHANGES as CHANGES
 from services.catalog.service import Processing
+from services.catalog.watchlist.consumers import ACCOUNTS as ACCOUNTS
 
 MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
 

@@ -199,7 +199,16 @@ def ask(crowd: Crowd, row: Row, kind: str, number: int) -> httpx.Response:
     credentials = crowd.spare(kind, number) if row.subject == "spare" else crowd.credentials[kind]
     subject = {"film": crowd.film, "acme": crowd.acme}.get(row.subject, new_id())
     path = row.path
-    for placeholder in ("video_id", "user_id", "session_id", "corporation_id"):
+    for placeholder in (
+        "video_id",
+        "user_id",
+        "session_id",
+        "corporation_id",
+        "series_id",
+        "highlight_id",
+        "bookmark_id",
+        "kind",
+    ):
         path = path.replace(f"{{{placeholder}}}", subject)
     assert "{" not in path, f"tests/contract/test_access.py does not know what to put into {row.path}"
     body = None if row.body == "-" else json.loads(row.body.replace('"film"', f'"{crowd.film}"'))

@@ -142,7 +142,7 @@ def without(ids: Iterable[str], hidden: Collection[str]) -> list[str]:
 
 
 _TITLES: Final[dict[RowKind, tuple[str, str]]] = {
-    RowKind.CONTINUE_WATCHING: ("Continue watching", "이어 보기"),
+    RowKind.CONTINUE_WATCHING: ("Continue watching", "이어서 보기"),
     RowKind.NEXT_EPISODE: ("Next episodes", "다음 에피소드"),
     RowKind.NEW: ("New", "새로 올라온 영상"),
     RowKind.TRENDING: ("Trending this week", "이번 주 인기 영상"),

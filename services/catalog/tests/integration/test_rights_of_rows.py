@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 class EveryCorporation:
     """An auth in which every corporation exists and has paid."""
 
-    async def get(self, corporation_id: str) -> Plan | None:  # noqa: ARG002 - the port's
+    async def get(self, corporation_id: str) -> Plan | None:
         return Plan(is_paid=True, expires_at=None)
 
 
@@ -54,11 +55,11 @@ class Everything:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    async def home(self, user_id: str) -> ViewerHome:  # noqa: ARG002 - the port's
+    async def home(self, user_id: str) -> ViewerHome:
         watched = [WatchRecord(each, 5, 10, number % 2 == 0) for number, each in enumerate(self.ids)]
         return ViewerHome(watched, self.ids, self.ids)
 
-    async def co_watched(self, video_id: str) -> Sequence[str]:  # noqa: ARG002 - the port's
+    async def co_watched(self, video_id: str) -> Sequence[str]:
         return self.ids
 
 
@@ -103,10 +104,8 @@ class Play:
 
 
 async def quietly(step: object) -> None:
-    try:
+    with suppress(ApiError):
         await step  # type: ignore[misc]
-    except ApiError:
-        pass
 
 
 async def begin(database: Database, random: Random, viewing: Everything) -> Play:
