@@ -37,8 +37,8 @@ from services.catalog.watchlist.service import Watchlists
 A, B = new_id(), new_id()
 ADMIN = Caller(new_id(), "admin", "active")
 FILMS = 14
-PLAYS = 8
-STEPS = 25
+PLAYS = 4
+STEPS = 15
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
@@ -160,12 +160,13 @@ async def look(play: Play, page: HomePage, viewing: Everything, listed: dict[str
                 assert {item.video.id for item in row.items} <= playable, row.candidates
         new = rows.get((RowKind.NEW, ""))
         assert {item.video.id for item in (new.items if new else [])} == playable
-        recommended = await asyncio.gather(
-            *(page.recommendations(video_id, who) for video_id in viewing.ids), return_exceptions=True
-        )
-        for video_id, found in zip(viewing.ids, recommended, strict=True):
-            assert isinstance(found, list) == (video_id in seen)
-            if isinstance(found, list):
+        for video_id in play.random.sample(viewing.ids, 3):
+            try:
+                found = await page.recommendations(video_id, who)
+            except ApiError:
+                assert video_id not in seen
+            else:
+                assert video_id in seen
                 assert {video.id for video, _ in found} == playable - {video_id}
         await look_at_lists(play, who, films, seen, playable, listed[who.user_id])
     return hidden
