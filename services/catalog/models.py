@@ -123,13 +123,13 @@ class Artwork(Base):
 
 
 class VideoTag(Base):
-    """A tag of a video, for lists by tag; written with `Video.tags`."""
+    """A tag of a video, for lists of one tag: a copy of `Video.tags`."""
 
     __tablename__ = "video_tags"
-    __table_args__ = (Index("ix_video_tags_tag", "tag", "video_id"),)
+    __table_args__ = (Index("ix_video_tags_video_id", "video_id"),)
 
-    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)
     tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)
 
 
 class Series(Base):

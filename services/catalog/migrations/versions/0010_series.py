@@ -87,10 +87,10 @@ def _create_highlights(moment: sa.DateTime) -> None:
 def _index_tags() -> None:
     op.create_table(
         "video_tags",
-        sa.Column("video_id", sa.String(36), sa.ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("tag", sa.String(40), primary_key=True),
+        sa.Column("video_id", sa.String(36), sa.ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
     )
-    op.create_index("ix_video_tags_tag", "video_tags", ["tag", "video_id"])
+    op.create_index("ix_video_tags_video_id", "video_tags", ["video_id"])
     videos = sa.table("videos", sa.column("id"), sa.column("tags", sa.JSON))
     indexed = sa.table("video_tags", sa.column("video_id"), sa.column("tag"))
     connection, last = op.get_bind(), ""

@@ -70,9 +70,16 @@ async def test_a_new_title_is_searched(catalog: Catalog) -> None:
 
 
 async def test_titles_of_before_are_found_after_the_upgrade(catalog: Catalog, database_url: str) -> None:
-    await catalog.uploaded(title="ÄRGER im 한글 영화")
+    await catalog.uploaded(title="ÄRGER im 한글 영화", tags="old, film")
     database = Database(database_url)
     async with database.engine.begin() as connection:
+        for table in ("highlight_players", "highlights", "watchlist", "watchlist_users", "video_tags"):
+            await connection.execute(text(f"DROP TABLE {table}"))
+        for index in ("ix_videos_series", "ix_videos_playable", "ix_videos_playable_all"):
+            await connection.execute(text(f"DROP INDEX {index}"))
+        for column in ("series_id", "season", "episode"):
+            await connection.execute(text(f"ALTER TABLE videos DROP COLUMN {column}"))
+        await connection.execute(text("DROP TABLE series"))
         await connection.execute(text("ALTER TABLE videos DROP COLUMN search_key"))
         await connection.execute(text("ALTER TABLE video_files DROP COLUMN kind"))
         await connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
@@ -84,6 +91,8 @@ async def test_titles_of_before_are_found_after_the_upgrade(catalog: Catalog, da
     for query in ("ärger", "한글영화"):
         response = await catalog.http.get("/api/videos", params={"query": query}, headers=ADMIN)
         assert response.json()["total"] == 1101
+    async with catalog.database.read() as session:
+        assert await session.scalar(text("SELECT COUNT(*) FROM video_tags")) == 2 * 1101
 
 
 async def test_what_a_replica_of_before_writes_is_found_too(catalog: Catalog) -> None:
