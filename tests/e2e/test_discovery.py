@@ -14,12 +14,13 @@ WIDTHS = (390, 1440)
 EPISODES = 4
 
 
-def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tmp_path: Path) -> None:
+def make_tour(stack: Stack, folder: Path) -> tuple[str, list[str]]:
+    """Make a series whose first episode was watched, with two hands in the second; return the ids."""
     admin = Client(stack.base_url)
     made = admin.http.post("/api/series", json={"title": "The river tour", "description": "Four stops."})
     assert made.status_code == 201, made.text
     series_id = made.json()["id"]
-    film = make_film(tmp_path / "stop.mp4", seconds=60)
+    film = make_film(folder / "stop.mp4", seconds=60)
     episodes = [admin.upload(film, f"Stop {number}") for number in range(1, EPISODES + 1)]
     for number, video_id in enumerate(episodes, 1):
         admin.await_status(video_id, "ready")
@@ -34,7 +35,11 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     saved = admin.http.put(f"/api/progress/{episodes[0]}", json={"position": 59, "duration": 60})
     assert saved.status_code == 200, saved.text
     admin.close()
+    return str(series_id), episodes
 
+
+def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tmp_path: Path) -> None:
+    series_id, episodes = make_tour(stack, tmp_path)
     log_in(page)
     upcoming = page.get_by_test_id("row-next_episode").get_by_test_id("video-card")
     expect(upcoming.filter(has_text="Stop 2")).to_be_visible()
