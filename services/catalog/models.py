@@ -29,7 +29,8 @@ THUMBNAIL = "thumbnail"
 """A kind of artwork."""
 
 
-_PLAYABLE = text("status = 'ready' AND deleted_at IS NULL")
+_EXISTS = text("deleted_at IS NULL")
+_TRASHED = text("deleted_at IS NOT NULL")
 
 
 class Base(DeclarativeBase):
@@ -43,9 +44,9 @@ class Video(Base):
     __table_args__ = (
         Index("ix_videos_status", "status", "id"),
         Index("ix_videos_series", "series_id", "season", "episode", "id"),
-        # The rows of the home page read the newest films of a corporation, of the platform (null), or of all.
-        Index("ix_videos_playable", "corporation_id", "id", sqlite_where=_PLAYABLE, postgresql_where=_PLAYABLE),
-        Index("ix_videos_playable_all", "id", sqlite_where=_PLAYABLE, postgresql_where=_PLAYABLE),
+        # Partial ones: SQLite takes `deleted_at IS NULL` for selective, and would read all films by an index of it.
+        Index("ix_videos_list_owner", "corporation_id", "status", "id", sqlite_where=_EXISTS, postgresql_where=_EXISTS),
+        Index("ix_videos_list_trash", "deleted_at", "id", sqlite_where=_TRASHED, postgresql_where=_TRASHED),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -63,7 +64,7 @@ class Video(Base):
     duration_sec: Mapped[float | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
     series_id: Mapped[str | None] = mapped_column(ForeignKey("series.id"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select, true, union_all
+from sqlalchemy import ColumnElement, and_, func, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import Principal
 from services.catalog.home.domain import Episode
 from services.catalog.models import Series, Video, VideoTag
-from services.catalog.repository import visible_to
+from services.catalog.repository import playable_by
 
 MAX_EPISODES = 5000
 """Episodes that are read at most of all series of a page."""
@@ -83,24 +83,27 @@ class HomeRepository:
 
     async def visible(self, ids: Sequence[str]) -> dict[str, str]:
         """Return id and title of those films that can be watched."""
-        rows = await self._session.execute(select(Video.id, Video.title).where(Video.id.in_(ids), *self._playable()))
+        rows = await self._session.execute(
+            select(Video.id, Video.title).where(Video.id.in_(ids), playable_by(self._principal))
+        )
         return dict(rows.tuples().all())
 
     async def load(self, ids: Sequence[str]) -> dict[str, Video]:
         """Return those films that can be watched, with their pictures."""
-        statement = select(Video).where(Video.id.in_(ids), *self._playable()).options(selectinload(Video.artworks))
+        statement = (
+            select(Video).where(Video.id.in_(ids), playable_by(self._principal)).options(selectinload(Video.artworks))
+        )
         return {video.id: video for video in await self._session.scalars(statement)}
 
     async def _episodes(self, condition: ColumnElement[bool]) -> Sequence[Episode]:
         columns = Video.id, Video.series_id, Video.season, Video.episode
-        rows = await self._session.execute(select(*columns).where(condition, *self._playable()).limit(MAX_EPISODES))
+        rows = await self._session.execute(
+            select(*columns).where(condition, playable_by(self._principal)).limit(MAX_EPISODES)
+        )
         return [Episode(id_, series_id or "", season, episode) for id_, series_id, season, episode in rows]
 
     async def _newest_first(self, statement: Any, limit: int) -> Sequence[Any]:
         return (await self._session.execute(statement.order_by(Video.id.desc()).limit(limit))).all()
-
-    def _playable(self) -> tuple[ColumnElement[bool], ...]:
-        return _is_ready(), visible_to(self._principal)
 
     def _scopes(self) -> list[ColumnElement[bool]]:
         """Return conditions that together are the principal's reach: one range of an index each."""
@@ -111,19 +114,14 @@ class HomeRepository:
         return [platform, Video.corporation_id == own] if own else [platform]
 
     def _limited(self, scope: ColumnElement[bool], limit: int, after: str) -> Any:
-        # Literals, so that both databases see that the partial indexes fit.
-        conditions = [scope, _is_ready(), Video.deleted_at.is_(None)]
+        conditions = [scope, Video.status == "ready", Video.deleted_at.is_(None)]
         if after:
             conditions.append(Video.id < after)
         return select(Video.id).where(and_(*conditions)).order_by(Video.id.desc()).limit(limit).subquery()
 
     def _tagged(self, tag: str, limit: int, after: str) -> Any:
         statement = select(VideoTag.video_id).join(Video, Video.id == VideoTag.video_id)
-        statement = statement.where(VideoTag.tag == tag, *self._playable())
+        statement = statement.where(VideoTag.tag == tag, playable_by(self._principal))
         if after:
             statement = statement.where(VideoTag.video_id < after)
         return statement.order_by(VideoTag.video_id.desc()).limit(limit).subquery()
-
-
-def _is_ready() -> ColumnElement[bool]:
-    return literal_column("videos.status") == literal_column("'ready'")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import Principal
 from services.catalog.models import Series, Video
-from services.catalog.repository import visible_to
+from services.catalog.repository import playable_by, visible_to
 
 SORTS = {"-created_at": (Series.id, True), "title": (Series.title, False), "-title": (Series.title, True)}
 """Sort orders of a list: the column, and whether it is descending."""
@@ -62,7 +62,7 @@ class SeriesRepository:
         )
         numbered = (
             select(Video.id, place.label("place"))
-            .where(Video.series_id.in_(series_ids), Video.status == "ready", visible_to(self._principal))
+            .where(Video.series_id.in_(series_ids), playable_by(self._principal))
             .subquery()
         )
         firsts = select(Video).join(numbered, numbered.c.id == Video.id).where(numbered.c.place == 1)

@@ -8,6 +8,7 @@ import pytest
 
 from kit.ids import new_id
 from kit.testing.fakes import as_user
+from kit.testing.plans import capture_selects, explain, scans
 from kit.testing.queries import count_queries
 from services.catalog.tests.support import ADMIN, ANN, Catalog
 
@@ -196,3 +197,16 @@ async def test_lists_take_the_same_statements_for_any_length(catalog: Catalog) -
             await catalog.get("/api/highlights?player=ann&category=bluff", ANN)
         counts.append(counted.count)
     assert len(set(counts)) == 1, counts
+
+
+async def test_lists_are_read_in_the_order_of_an_index(catalog: Catalog) -> None:
+    await add(catalog, await catalog.ready(), **BLUFF)
+    with capture_selects() as statements:
+        for query in ("", "?sort=-created_at", "?category=bluff", "?category=bluff&sort=-created_at"):
+            await catalog.get(f"/api/highlights{query}", ANN)
+    ordered = [each for each in statements if "FROM highlights JOIN" in each[0] and "ORDER BY" in each[0]]
+    assert len(ordered) == 4
+    for statement in ordered:
+        plan = await explain(catalog.database, statement)
+        assert not any("TEMP B-TREE" in line for line in plan), plan
+        assert scans(plan, ("videos",)) == [], plan

@@ -75,7 +75,7 @@ async def test_titles_of_before_are_found_after_the_upgrade(catalog: Catalog, da
     async with database.engine.begin() as connection:
         for table in ("highlight_players", "highlights", "watchlist", "watchlist_users", "video_tags"):
             await connection.execute(text(f"DROP TABLE {table}"))
-        for index in ("ix_videos_series", "ix_videos_playable", "ix_videos_playable_all"):
+        for index in ("ix_videos_series", "ix_videos_list_owner", "ix_videos_list_trash"):
             await connection.execute(text(f"DROP INDEX {index}"))
         for column in ("series_id", "season", "episode"):
             await connection.execute(text(f"ALTER TABLE videos DROP COLUMN {column}"))
