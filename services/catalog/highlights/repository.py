@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import Select, delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -75,15 +75,17 @@ class HighlightRepository:
             offset: how many to skip.
             limit: how many to return at most.
         """
-        conditions: list[Any] = [playable_by(self._principal)]
+        playable = playable_by(self._principal)
+        conditions: list[Any] = []
         if category:
             conditions.append(Highlight.category == category)
         if player:
             names = select(HighlightPlayer.highlight_id).where(HighlightPlayer.player_key == player_key(player))
             conditions.append(Highlight.id.in_(names))
-        counted = select(func.count(Highlight.id)).join(Video, Video.id == Highlight.video_id).where(*conditions)
-        total = await self._session.scalar(counted)
-        ordered = _with_video().where(*conditions).order_by(*SORTS[sort])
+        # A join would be read from the films, of which most have no highlight.
+        film = exists().where(Video.id == Highlight.video_id, playable)
+        total = await self._session.scalar(select(func.count(Highlight.id)).where(film, *conditions))
+        ordered = _with_video().where(playable, *conditions).order_by(*SORTS[sort])
         return (await self._session.scalars(ordered.offset(offset).limit(limit))).all(), total or 0
 
     async def remove(self, highlight: Highlight) -> None:

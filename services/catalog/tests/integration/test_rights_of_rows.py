@@ -37,8 +37,8 @@ from services.catalog.watchlist.service import Watchlists
 A, B = new_id(), new_id()
 ADMIN = Caller(new_id(), "admin", "active")
 FILMS = 14
-PLAYS = 4
-STEPS = 15
+PLAYS = 3
+STEPS = 10
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
