@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from services.catalog.highlights.domain import HighlightValues, clean_players, label
 
@@ -62,7 +63,7 @@ def to_chapters(rows: Sequence[HighlightValues]) -> str:
     Chapters may not overlap: one ends where the next begins, and of several that begin together the last stays.
     """
     cues: list[str] = []
-    for row, follower in zip(rows, [*rows[1:], None], strict=True):
+    for row, follower in zip_longest(rows, rows[1:]):
         end = row.end_sec if follower is None else min(row.end_sec, follower.start_sec)
         if _timestamp(end) > _timestamp(row.start_sec):
             cues.append(f"{_timestamp(row.start_sec)} --> {_timestamp(end)}\n{_cue_text(label(row))}\n")
