@@ -63,7 +63,7 @@ class HomeRepository:
     async def titles(self, series_ids: Sequence[str]) -> dict[str, str]:
         """Return the titles of several series."""
         rows = await self._session.execute(select(Series.id, Series.title).where(Series.id.in_(series_ids)))
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
     async def alike(self, video_id: str, limit: int) -> Sequence[str]:
         """Return the films that have most tags in common with a film, of equals the newest first."""
@@ -86,7 +86,7 @@ class HomeRepository:
         rows = await self._session.execute(
             select(Video.id, Video.title).where(Video.id.in_(ids), playable_by(self._principal))
         )
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
     async def load(self, ids: Sequence[str]) -> dict[str, Video]:
         """Return those films that can be watched, with their pictures."""

@@ -37,6 +37,14 @@ class FakeProgress(progress_pb2_grpc.ProgressServiceServicer):
             co_watched=self.co_watched.get(watched[0][0], []) if watched else [],
         )
 
+    async def GetViews(  # noqa: N802
+        self,
+        request: progress_pb2.GetViewsRequest,
+        context: Any,
+    ) -> progress_pb2.GetViewsResponse:
+        """Return none."""
+        return progress_pb2.GetViewsResponse()
+
     async def GetCoWatched(  # noqa: N802
         self,
         request: progress_pb2.GetCoWatchedRequest,

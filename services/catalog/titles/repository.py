@@ -42,7 +42,7 @@ class TitleRepository:
     async def series_titles(self, series_ids: Sequence[str]) -> dict[str, str]:
         """Return the titles of series."""
         rows = await self._session.execute(select(Series.id, Series.title).where(Series.id.in_(series_ids)))
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
     async def best_highlights(self, video_ids: Sequence[str]) -> dict[str, Highlight]:
         """Return of each video the highlight with the biggest pot; of equals the first."""
