@@ -15,6 +15,7 @@ _RULES: Final = (
     ("progress", r"/api/videos/[^/]+/progress"),
     ("catalog", r"/api/videos(?:/.*)?"),
     ("progress", r"/api/users/me/(?:history|points|bookmarks)(?:/.*)?"),
+    ("catalog", r"/api/users/me/watchlist(?:/.*)?"),
     ("progress", r"/api/progress(?:/.*)?"),
     ("progress", r"/api/admin/(?:views|points)(?:/.*)?"),
     ("stream", r"/api/(?:play-sessions|offline-licenses|admin/streams)(?:/.*)?"),

@@ -22,11 +22,20 @@ from kit.settings import SettingsError
 from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
+from services.catalog.clients.progress import ViewingClient
 from services.catalog.domain import JobKind
 from services.catalog.file_titles import TITLES, parse_dictionary
+from services.catalog.highlights.http import build_router as highlights_router
+from services.catalog.highlights.service import Highlights
+from services.catalog.home import consumers as home_consumers
+from services.catalog.home.domain import parse_rows
+from services.catalog.home.http import build_router as home_router
+from services.catalog.home.service import HomePage
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.http.tus import TusProtocol
 from services.catalog.rpc import CatalogServicer, register
+from services.catalog.series.http import build_router as series_router
+from services.catalog.series.service import SeriesLibrary
 from services.catalog.service import (
     Admission,
     HealthOverview,
@@ -49,6 +58,12 @@ from services.catalog.service.reprocessing import reprocess
 from services.catalog.service.scans import Scans, ScanSchedule
 from services.catalog.service.subtitles import Subtitles
 from services.catalog.settings import CatalogSettings
+from services.catalog.titles.domain import parse_templates
+from services.catalog.titles.http import build_router as titles_router
+from services.catalog.titles.service import Titles
+from services.catalog.watchlist import consumers as watchlist_consumers
+from services.catalog.watchlist.http import build_router as watchlist_router
+from services.catalog.watchlist.service import Watchlists
 
 NAME = "catalog"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -84,6 +99,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     subtitles = Subtitles(database, store)
     jobs = Jobs(database)
     TITLES.learn(_dictionary(settings.title_dictionary))
+    home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows))
     origins = Origins(settings, only_probes=True)
     health = Health(
         {
@@ -123,12 +139,22 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             jobs,
             Scans(jobs, settings.import_dir),
             uploads=settings.uploads,
-        ),
+        )
+        | {
+            "series": series_router(SeriesLibrary(database, settings.uploads)),
+            "highlights": highlights_router(Highlights(database)),
+            "home": home_router(home),
+            "titles": titles_router(Titles(database, parse_templates(settings.title_templates))),
+            "watchlist": watchlist_router(Watchlists(database)),
+        },
         max_body_bytes=max_body_bytes,
     )
     app.add_middleware(TusProtocol)
+    if role.answers:
+        home_consumers.subscribe(bus, home)
     if role.works:
         consumers.subscribe(bus, database, Processing(store))
+        watchlist_consumers.subscribe(bus, database)
     service = Service(
         name=NAME,
         app=app,

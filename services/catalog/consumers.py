@@ -8,7 +8,11 @@ from kit.events.envelope import Event
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.domain import MediaInfo
+from services.catalog.home.consumers import CHANGES
 from services.catalog.service import Processing
+from services.catalog.watchlist.consumers import ACCOUNTS
+
+__all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
 
 MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -39,7 +40,10 @@ class Video(Base):
     """A video."""
 
     __tablename__ = "videos"
-    __table_args__ = (Index("ix_videos_status", "status", "id"),)
+    __table_args__ = (
+        Index("ix_videos_status", "status", "id"),
+        Index("ix_videos_series", "series_id", "season", "episode", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     title: Mapped[str] = mapped_column(String(200), index=True)
@@ -61,6 +65,9 @@ class Video(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
+    series_id: Mapped[str | None] = mapped_column(ForeignKey("series.id"))
+    season: Mapped[int | None] = mapped_column()
+    episode: Mapped[int | None] = mapped_column()
 
     assets: Mapped[list[Asset]] = relationship(lazy="raise", order_by="Asset.id")
     artworks: Mapped[list[Artwork]] = relationship(lazy="raise")
@@ -311,3 +318,80 @@ class VideoTag(Base):
 
     tag: Mapped[str] = mapped_column(String(40), primary_key=True)
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Series(Base):
+    """A series: its episodes are the videos that name it."""
+
+    __tablename__ = "series"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200), index=True)
+    description: Mapped[str] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    owner_id: Mapped[str] = mapped_column(String(36), index=True)
+    """The user who made it."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Highlight(Base):
+    """A stretch of a video worth jumping to, such as a hand of a poker game."""
+
+    __tablename__ = "highlights"
+    __table_args__ = (
+        Index("ix_highlights_video", "video_id", "start_sec", "id"),
+        Index("ix_highlights_pot", "pot_size", "id"),
+        Index("ix_highlights_category_pot", "category", "pot_size", "id"),
+        Index("ix_highlights_category", "category", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    start_sec: Mapped[float] = mapped_column(Double)
+    end_sec: Mapped[float] = mapped_column(Double)
+    category: Mapped[str] = mapped_column(String(50))
+    """Empty for none, like the title."""
+    title: Mapped[str] = mapped_column(String(200))
+    players: Mapped[list[str]] = mapped_column(JSON)
+    pot_size: Mapped[float] = mapped_column(Double)
+    """0 where none is known, so that lists sort alike on every database."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    video: Mapped[Video] = relationship(lazy="raise")
+
+
+class HighlightPlayer(Base):
+    """A player of a highlight, by the folded name."""
+
+    __tablename__ = "highlight_players"
+    __table_args__ = (Index("ix_highlight_players_key", "player_key", "highlight_id"),)
+
+    highlight_id: Mapped[str] = mapped_column(ForeignKey("highlights.id", ondelete="CASCADE"), primary_key=True)
+    player_key: Mapped[str] = mapped_column(String(200), primary_key=True)
+
+
+class WatchlistUser(Base):
+    """A user with a watchlist; changes of it are serialised by a lock on this row."""
+
+    __tablename__ = "watchlist_users"
+
+    user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the account was deleted: a token may outlive it by seconds."""
+
+
+class WatchlistItem(Base):
+    """A video that a user wants to watch later."""
+
+    __tablename__ = "watchlist"
+    __table_args__ = (
+        Index("ix_watchlist_added", "user_id", "added_at", "video_id"),
+        Index("ix_watchlist_video", "video_id"),
+    )
+
+    user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -172,6 +172,17 @@ def visible_to(principal: Principal) -> ColumnElement[bool]:
     return existing if principal.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(principal)))
 
 
+def playable_by(principal: Principal) -> ColumnElement[bool]:
+    """Return whether a video can be watched and is visible to a principal: for lists that are read by another index.
+
+    SQLite takes a status or a corporation for selective. As expressions, they keep it from reading all films by them.
+    """
+    ready = and_(Video.status.concat("") == "ready", Video.deleted_at.is_(None))
+    if principal.is_admin:
+        return ready
+    return and_(ready, func.coalesce(Video.corporation_id, "").in_(["", principal.corporation_id]))
+
+
 def _trashed_for(principal: Principal) -> ColumnElement[bool]:
     """`domain.may_see_in_trash` as SQL; a test holds the two against each other."""
     trashed = and_(Video.deleted_at.is_not(None), in_reach(principal))

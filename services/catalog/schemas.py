@@ -20,6 +20,7 @@ from services.catalog.domain import (
     clean_text,
 )
 from services.catalog.models import ResumableUpload, Video
+from services.catalog.series.domain import MAX_NUMBER, PlacementEdit
 from services.catalog.service import Edit, Import
 
 
@@ -48,6 +49,9 @@ class VideoView(View):
     uploader_id: str
     corporation_id: str | None
     duplicate_of: str | None = Field(description="The video that had the same bytes when this one arrived.")
+    series_id: str | None
+    season: int | None
+    episode: int | None
     created_at: datetime
     updated_at: datetime
 
@@ -162,6 +166,9 @@ class EditRequest(Schema):
     corporation_id: UUID | None = Field(
         None, description="Administrators only: whose it is from now on; null makes it a platform video."
     )
+    series_id: UUID | None = Field(None, description="The series that it is an episode of; null takes it out.")
+    season: int | None = Field(None, ge=0, le=MAX_NUMBER)
+    episode: int | None = Field(None, ge=0, le=MAX_NUMBER)
 
     def edit(self) -> Edit:
         """Return the same for the use case. Raises ApiError: VALIDATION_FAILED for text that is not valid."""
@@ -174,6 +181,12 @@ class EditRequest(Schema):
             tags=None if self.tags is None else _clean_tags(self.tags),
             moves="corporation_id" in self.model_fields_set,
             corporation_id=str(self.corporation_id) if self.corporation_id else None,
+            placement=PlacementEdit(
+                given=frozenset({"series_id", "season", "episode"} & self.model_fields_set),
+                series_id=str(self.series_id) if self.series_id else None,
+                season=self.season,
+                episode=self.episode,
+            ),
         )
 
 

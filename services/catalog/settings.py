@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kit.origins import OriginSettings
 from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
 from services.catalog.domain import Duplicates
+from services.catalog.home.domain import RowKind, parse_rows
+from services.catalog.titles.domain import parse_templates
 
 
 class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings, OriginSettings):
@@ -42,7 +44,34 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
         0, ge=0, le=8760, description="Hours between scans of the folder of imported films; 0 for none."
     )
     stream_address: str = Field("127.0.0.1:50051", description="gRPC address of stream, for the health overview.")
-    progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress, for the health overview.")
+    progress_address: str = Field("127.0.0.1:50051", description="gRPC address of progress: what is watched.")
     thumbnailer_address: str = Field(
         "127.0.0.1:50051", description="gRPC address of thumbnailer, for the health overview."
     )
+    home_rows: str = Field(
+        ",".join(RowKind),
+        description="The rows of the home page, in their order; those that are not named are not shown.",
+    )
+
+    title_templates: dict[str, str] = Field(
+        {
+            "episode": "{series} S{season:02}E{episode:02}",
+            "named-episode": "{series} S{season:02}E{episode:02}[ - {title}]",
+            "best-hand": "[{series}: ]{players}[ - {category}][ ({pot})]",
+        },
+        description="Templates of titles by name, as a JSON object. Fields: series, season, episode, title, and of the "
+        "highlight with the biggest pot category, highlight, players, pot. A part in square brackets is left out when "
+        "a field of it is empty.",
+    )
+
+    @field_validator("title_templates")
+    @classmethod
+    def _holds_templates(cls, texts: dict[str, str]) -> dict[str, str]:
+        parse_templates(texts)
+        return texts
+
+    @field_validator("home_rows")
+    @classmethod
+    def _names_rows(cls, text: str) -> str:
+        parse_rows(text)
+        return text

@@ -35,16 +35,16 @@ _LOCK = 7_306_401
 """Key of the advisory lock that lets one replica migrate while the others wait."""
 
 
-def upgrade(folder: Path, database_url: str) -> None:
-    """Bring a database to the newest revision in `folder`; do nothing when it is there already.
+def upgrade(folder: Path, database_url: str, revision: str = "head") -> None:
+    """Bring a database to a revision in `folder`, by default the newest; do nothing when it is there already.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database can't be reached, or a revision fails (nothing of it remains).
     """
-    asyncio.run(_upgrade(folder, database_url))
+    asyncio.run(_upgrade(folder, database_url, revision))
 
 
-async def _upgrade(folder: Path, database_url: str) -> None:
+async def _upgrade(folder: Path, database_url: str, revision: str) -> None:
     config = _configuration(folder)
     database = Database(database_url)
     if database.is_sqlite and database.url.database:
@@ -53,7 +53,7 @@ async def _upgrade(folder: Path, database_url: str) -> None:
         event.listen(database.engine.sync_engine, "connect", _ignore_foreign_keys)
     try:
         async with database.engine.begin() as connection:
-            await connection.run_sync(_run, config)
+            await connection.run_sync(_run, config, revision)
     finally:
         await database.close()
 
@@ -73,7 +73,7 @@ def new_revision(folder: Path, name: str) -> Path:
     number = f"{int(revisions.get_current_head() or 0) + 1:04}"
     message = f"{name.replace('_', ' ').capitalize()}."
     with create_engine("sqlite://").begin() as connection:
-        _run(connection, config)
+        _run(connection, config, "head")
         command.revision(config, message, autogenerate=True, rev_id=number)
     return next((folder / "versions").glob(f"{number}_*.py"))
 
@@ -84,12 +84,12 @@ def _configuration(folder: Path) -> Config:
     return config
 
 
-def _run(connection: Connection, config: Config) -> None:
+def _run(connection: Connection, config: Config, revision: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
     if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
         raise RuntimeError("a revision left rows that refer to nothing; nothing was changed")
 

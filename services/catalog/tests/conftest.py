@@ -52,6 +52,7 @@ async def catalog(
         media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
         auth_address=f"unix:{tmp_path / 'absent'}",
+        progress_address=f"unix:{tmp_path / 'progress'}",
         **catalog_settings,
     )
     await asyncio.to_thread(migrate, settings)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from sqlalchemy import bindparam, text
 
 from kit.audit import ADMIN_ACTED
+from kit.db.columns import UtcDateTime
 from kit.db.database import Database
+from kit.db.migrations import upgrade
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
+from kit.ids import new_id
 from kit.media import MediaStore
 from kit.service import Service
 from kit.testing.fakes import FakeBus, as_user, event_of
 from marquee.events.v1 import admin_pb2, media_pb2
+from services.catalog.__main__ import MIGRATIONS
 from services.catalog.domain import Plan
 from services.catalog.settings import CatalogSettings
 
@@ -112,3 +119,43 @@ class Catalog:
                 await self.bus.something_published()
         events = sorted((event for event in self.bus.published if event.type == ADMIN_ACTED), key=lambda each: each.id)
         return [event.read(admin_pb2.AdminActed) for event in events]
+
+
+async def reset_to(revision: str, database_url: str) -> None:
+    """Empty a database and make the tables of an older revision in it, as before an upgrade."""
+    database = Database(database_url)
+    async with database.engine.begin() as connection:
+        if database.is_sqlite:
+            names = await connection.scalars(
+                text("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+            )
+            # The tables inside a virtual one go with it.
+            for name in [each for each in names if not each.startswith("search_index_")]:
+                await connection.execute(text(f"DROP TABLE {name}"))
+        else:
+            await connection.execute(text("DROP SCHEMA public CASCADE"))
+            await connection.execute(text("CREATE SCHEMA public"))
+    await database.close()
+    await asyncio.to_thread(upgrade, MIGRATIONS, database_url, revision)
+
+
+def video_of_before(video_id: str, title: str) -> dict[str, Any]:
+    """Return a watchable video as a row of the oldest tables."""
+    now = datetime.now(UTC)
+    fields = {"id": video_id, "title": title, "description": "", "tags": '["old", "film"]', "status": "ready"}
+    return fields | {
+        "uploader_id": new_id(),
+        "mime_type": "video/mp4",
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+    }
+
+
+async def insert(database: Database, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows into a table of any revision."""
+    names = list(rows[0])
+    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"  # noqa: S608
+    moments = [bindparam(name, type_=UtcDateTime) for name, value in rows[0].items() if isinstance(value, datetime)]
+    async with database.write() as transaction:
+        await transaction.session.execute(text(statement).bindparams(*moments), rows)

@@ -104,7 +104,7 @@ export function saveProgress(videoId: string, body: ProgressWrite, keepalive: bo
 }
 
 /** Reading right after leaving the player would otherwise overtake the player's last write and show a stale position. */
-async function afterLastWrite(): Promise<void> {
+export async function afterLastWrite(): Promise<void> {
   await Promise.race([lastWrite, new Promise((resolve) => setTimeout(resolve, 1500))]);
 }
 

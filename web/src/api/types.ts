@@ -54,6 +54,7 @@ export interface VideoDetail extends VideoSummary {
   width: number | null;
   height: number | null;
   uploader_id: string | null;
+  series_id: string | null;
 }
 
 export interface StreamInfo {

@@ -13,9 +13,13 @@ interface Props {
   watched?: { percent: number; completed: boolean; position: number } | undefined;
   /** Shows the time left instead of the date when the video was added. */
   showTimeLeft?: boolean;
+  /** Shown in place of the date. */
+  note?: string;
+  /** Where the card leads; the film from where it was left, by default. */
+  href?: string;
 }
 
-export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
+export function VideoCard({ video, watched, showTimeLeft = false, note, href }: Props) {
   const status = video.status ?? 'ready';
   const body = (
     <>
@@ -46,7 +50,7 @@ export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
         )}
       </div>
       <h3 class="card-title">{video.title}</h3>
-      <p class="card-meta">{meta(video, watched, showTimeLeft)}</p>
+      <p class="card-meta">{note || meta(video, watched, showTimeLeft)}</p>
     </>
   );
   return (
@@ -56,7 +60,7 @@ export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
       data-video-id={video.id}
       data-status={status}
     >
-      {status === 'ready' ? <a href={`/watch/${encodeURIComponent(video.id)}`}>{body}</a> : body}
+      {status === 'ready' ? <a href={href ?? `/watch/${encodeURIComponent(video.id)}`}>{body}</a> : body}
     </article>
   );
 }

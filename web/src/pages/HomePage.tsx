@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
+import { getHome } from '../api/discovery';
 import { getHistory, listVideos, searchVideos } from '../api/endpoints';
 import { isAbort } from '../api/errors';
 import type { HistoryEntry, Page, User, VideoSummary } from '../api/types';
@@ -12,10 +13,10 @@ import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
 import { resumePosition } from '../player/progressPolicy';
 import { addressOfSearch } from '../search/suggestions';
 import { Hero } from './home/Hero';
+import { HomeRows } from './home/HomeRows';
 
 const PAGE_SIZE = 24;
 const MAX_PAGE_SIZE = 100;
-const ROW_LENGTH = 12;
 /** Processing takes seconds for most films, and minutes for some. */
 const POLL = { firstMs: 2000, longestMs: 15_000 };
 
@@ -25,11 +26,14 @@ export default function HomePage({ user }: { user: User }) {
   const videos = useVideos(query);
   const [history, reloadHistory] = useLoad((signal) => getHistory(MAX_PAGE_SIZE, { signal }), []);
 
+  const [home, reloadHome] = useLoad((signal) => getHome({ signal }), []);
+
   useEffect(() => {
     // Going back from another site may restore this page with old positions.
     const onShow = (event: PageTransitionEvent) => {
       if (!event.persisted) return;
       reloadHistory();
+      reloadHome();
       videos.reload();
     };
     window.addEventListener('pageshow', onShow);
@@ -44,7 +48,7 @@ export default function HomePage({ user }: { user: User }) {
     <>
       {featured && <Hero {...featured} />}
       <div class="page">
-        {!query && started.length > 0 && <ContinueRow entries={started.slice(0, ROW_LENGTH)} />}
+        {!query && home.data && <HomeRows rows={home.data.rows} />}
         <section aria-labelledby="all-videos">
           <div class="section-head">
             <PageHeading id="all-videos">{query ? t('home.results', { query }) : t('home.all')}</PageHeading>
@@ -208,22 +212,6 @@ function VideoGrid({ videos, history }: { videos: VideoList; history: HistoryEnt
 
 function watched(entry: HistoryEntry) {
   return { percent: entry.progress_percent, completed: entry.completed, position: entry.position };
-}
-
-function ContinueRow({ entries }: { entries: HistoryEntry[] }) {
-  return (
-    <section aria-labelledby="continue-watching" data-testid="continue-row">
-      <h2 id="continue-watching">{t('home.continueWatching')}</h2>
-      <div class="row">
-        {entries.map(
-          (entry) =>
-            entry.video && (
-              <VideoCard key={entry.video_id} video={entry.video} watched={watched(entry)} showTimeLeft />
-            ),
-        )}
-      </div>
-    </section>
-  );
 }
 
 function Empty({ query, canUpload }: { query: string; canUpload: boolean }) {

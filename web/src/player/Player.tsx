@@ -1,11 +1,14 @@
 import './mediaChrome';
 import type { RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
 import type { ProgressRecord, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
+import { parseRange } from '../lib/ranges';
 import type { PlaySession } from '../playsession/playSession';
 import { SPEEDS } from './hotkeys';
+import { offerJumps, pauseAt } from './jump';
 import { Playback, type PlaybackFailure } from './playback';
 import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
@@ -27,9 +30,12 @@ export function Player({ video, session, isAskedFor, record }: Props) {
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
   const [failure, setFailure] = useState<PlaybackFailure | null>(null);
+  const range = parseRange(useLocation().query);
   const [start] = useState(() => ({
+    at: range?.from ?? 0,
     saved: record === 'unknown' ? null : record,
-    resumeAt: record === 'unknown' ? null : resumePosition(record),
+    // A link to a place in the film says where to begin.
+    resumeAt: record === 'unknown' || range ? null : resumePosition(record),
     savePosition: record !== 'unknown',
   }));
   const [asking, setAsking] = useState(start.resumeAt !== null);
@@ -49,7 +55,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     );
     playback.current = created;
     const detach = created.attach();
-    if (start.resumeAt === null) created.begin(0, start);
+    if (start.resumeAt === null) created.begin(start.at, start);
     return detach;
   }, [video.id, session, start]);
 
@@ -72,6 +78,11 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     playback.current?.begin(at, start);
     controller.current?.focus();
   };
+
+  useEffect(() => (element.current ? offerJumps(element.current) : undefined), []);
+
+  const until = range?.until ?? null;
+  useEffect(() => (element.current && until !== null ? pauseAt(element.current, until) : undefined), [until]);
 
   useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
 
@@ -100,10 +111,13 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           preload="auto"
           playsInline
           data-testid="player"
-        />
+        >
+          <track kind="chapters" src={`/api/videos/${encodeURIComponent(video.id)}/chapters.vtt`} default />
+        </video>
         <media-loading-indicator slot="centered-chrome" noautohide />
         <media-control-bar class="stage-timeline">
           <media-time-range>
+            <media-preview-chapter-display slot="preview" />
             <media-preview-time-display slot="preview" />
           </media-time-range>
         </media-control-bar>
