@@ -16,8 +16,9 @@ import pytest
 from PIL import Image, ImageStat
 
 from services.thumbnailer import domain
-from services.thumbnailer.media import inspection, tone_map
+from services.thumbnailer.media import tone_map
 from services.thumbnailer.tests.unit.films import Film, white_corner
+from services.thumbnailer.tests.unit.media.support import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ SMALL = (64, 36)
 
 
 def picture_of(source: Path, artwork: Path) -> tuple[MediaInfo, Image.Image]:
-    info = asyncio.run(inspection.process(source, artwork / "thumbnail.jpg"))
+    info = asyncio.run(process(source, artwork / "thumbnail.jpg"))
     with Image.open(artwork / "thumbnail.jpg") as picture:
         return info, picture.convert("RGB")
 

@@ -14,9 +14,9 @@ import pytest
 from services.thumbnailer import domain
 from services.thumbnailer.media import child
 from services.thumbnailer.media.errors import MediaError
-from services.thumbnailer.media.inspection import Limits, process
+from services.thumbnailer.media.inspection import Limits
 from services.thumbnailer.tests.unit.films import Film
-from services.thumbnailer.tests.unit.media.support import boxes, failure_of, look, names, saved
+from services.thumbnailer.tests.unit.media.support import boxes, failure_of, look, names, process, saved
 
 
 @pytest.mark.parametrize(
