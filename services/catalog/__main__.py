@@ -24,6 +24,7 @@ from services.catalog.clients.auth import PlansClient
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.rpc import CatalogServicer, register
 from services.catalog.service import (
+    ArtworkReader,
     HealthOverview,
     Imports,
     Processing,
@@ -80,6 +81,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             VideoEditor(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
             HealthOverview(health, peers),
+            ArtworkReader(videos, store),
             store,
             uploads=settings.uploads,
             upload_max_bytes=settings.upload_max_bytes,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
 
 from kit.db.columns import UtcDateTime
+from services.catalog.artwork import ArtworkKind
 from services.catalog.domain import AssetKind, search_key
-
-THUMBNAIL = "thumbnail"
-"""A kind of artwork."""
 
 
 class Base(DeclarativeBase):
@@ -42,9 +41,12 @@ class Video(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
+    thumbhash: Mapped[str | None] = mapped_column(String(64))
+    """A blurred placeholder of its thumbnail: a ThumbHash in Base64."""
 
     assets: Mapped[list[Asset]] = relationship(lazy="raise", order_by="Asset.id")
     artworks: Mapped[list[Artwork]] = relationship(lazy="raise")
+    jobs: Mapped[list[MediaJob]] = relationship(lazy="raise", order_by="MediaJob.kind")
 
     @validates("title")
     def _index_title(self, _name: str, title: str) -> str:
@@ -54,7 +56,11 @@ class Video(Base):
     @property
     def thumbnail(self) -> Artwork | None:
         """Its thumbnail; None until it is made."""
-        return next((artwork for artwork in self.artworks if artwork.kind == THUMBNAIL), None)
+        return self.artwork(ArtworkKind.THUMBNAIL)
+
+    def artwork(self, kind: ArtworkKind) -> Artwork | None:
+        """Return its artwork of a kind; None until it is made."""
+        return next((artwork for artwork in self.artworks if artwork.kind == kind), None)
 
     @property
     def source(self) -> Asset | None:
@@ -79,11 +85,13 @@ class Asset(Base):
     width: Mapped[int | None] = mapped_column()
     height: Mapped[int | None] = mapped_column()
     bitrate_bps: Mapped[int | None] = mapped_column(BigInteger)
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Tracks, chapters and colours, as in `MediaDetails` of the events; None when the film was not looked into."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Artwork(Base):
-    """A picture of a video."""
+    """Pictures of a video of one kind, all made by one job."""
 
     __tablename__ = "artworks"
     __table_args__ = (UniqueConstraint("video_id", "kind"),)
@@ -91,5 +99,30 @@ class Artwork(Base):
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(20))
+    """An `ArtworkKind`."""
     reference: Mapped[str] = mapped_column(String(300))
+    """Of the file of a thumbnail, and of the folder of all others."""
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Widths of posters, layout of a storyboard, tracks of subtitles."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def version(self) -> int:
+        """A number that changes with the pictures: when they were made, in milliseconds since 1970."""
+        return int(self.created_at.timestamp() * 1000)
+
+
+class MediaJob(Base):
+    """The last job of a kind for a video, as thumbnailer reports it."""
+
+    __tablename__ = "media_jobs"
+
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    """One of `artwork.JOB_STATES`."""
+    code: Mapped[str] = mapped_column(String(50))
+    """Of the failure; empty without one."""
+    reason: Mapped[str] = mapped_column(String(500))
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When thumbnailer reported it."""

@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from starlette.types import Scope
 
 from kit.media import MediaStore
+from services.catalog.http import artwork as artwork_routes
 from services.catalog.http import edits, health
 from services.catalog.http import imports as import_routes
 from services.catalog.http import videos as videos_routes
-from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
+from services.catalog.service import ArtworkReader, HealthOverview, Imports, VideoEditor, Videos
 
 __all__ = ["build_routers", "max_body_bytes"]
 
@@ -26,6 +27,7 @@ def build_routers(
     editor: VideoEditor,
     imports: Imports,
     overview: HealthOverview,
+    artwork: ArtworkReader,
     store: MediaStore,
     *,
     uploads: Literal["admin", "members"],
@@ -34,6 +36,7 @@ def build_routers(
     """Return the routes of catalog, by tag."""
     return {
         "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
+        "artwork": artwork_routes.build_router(artwork),
         "changes": edits.build_router(editor),
         "imports": import_routes.build_router(imports),
         "health": health.build_router(overview),

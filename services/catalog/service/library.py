@@ -14,7 +14,7 @@ from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from kit.media import MediaStore
 from services.catalog.domain import AssetKind, Labels, Principal, folder_reference, source_reference
-from services.catalog.models import Artwork, Asset, Video
+from services.catalog.models import Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.events import audit_event, process_requested_event, uploaded_event
 from services.catalog.service.uploads import Upload, storage_error
@@ -135,25 +135,6 @@ class Videos:
             raise ApiError(ErrorCode.CONTENT_NOT_READY)
         return video, video.source
 
-    async def thumbnail(self, video_id: str, principal: Principal) -> Artwork:
-        """Return the record of a video's thumbnail. Raises ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED."""
-        artwork = (await self.get(video_id, principal)).thumbnail
-        if artwork is None:
-            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
-        return artwork
-
-    async def read_artwork(self, artwork: Artwork) -> bytes:
-        """Return the picture, a JPEG.
-
-        Raises:
-            ApiError: STREAM_FILE_UNAVAILABLE when the media store is away.
-        """
-        try:
-            return await asyncio.to_thread(self._store.path(artwork.reference).read_bytes)
-        except OSError as error:
-            log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
-            raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
-
     async def request_processing(self, admin: Admin) -> int:
         """Request that media info and artwork of every video are made again; return how many there are."""
         async with self._database.write() as transaction:
@@ -190,4 +171,5 @@ def _new_video(
         version=1,
         assets=[Asset(id=new_id(), kind=AssetKind.SOURCE, reference=reference, size_bytes=size_bytes, created_at=now)],
         artworks=[],
+        jobs=[],
     )
