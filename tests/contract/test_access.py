@@ -67,7 +67,7 @@ class Crowd:
                 "/api/videos", data={"corporation_id": self.acme}, files={"file": ("film.mp4", file)}
             )
         self.film = str(answer.json()["id"])
-        self.admin.await_status(self.film, "ready")
+        self.admin.await_artwork(self.film)
         self._register("pending")
         suspended = self._made("/api/users", login_id="suspended", password=PASSWORD, display_name="S")
         assert self.admin.http.post(f"/api/users/{suspended}/suspend").status_code == 200
