@@ -200,7 +200,7 @@ async def test_run_that_is_taken_down_is_split(
         await bus.deliver(each)
     assert bus.types().count("media.thumbnail_ready") == 1
     assert [change for change in changes(bus) if change[1] == "failed"] == [(["storyboard"], "failed", code)]
-    assert len(queued(bus)) == 2, "told once, and not again and again"
+    assert len(queued(bus)) == 2, "reported once, and not again and again"
 
 
 async def test_what_may_pass_is_tried_again_by_the_bus(

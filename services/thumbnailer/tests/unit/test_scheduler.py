@@ -76,12 +76,17 @@ async def test_bulk_work_never_takes_the_spare_slot() -> None:
         third.cancel()
 
 
-async def test_no_lane_starves() -> None:
-    waiting = dict.fromkeys(Lane, 400)
-    began = await order_of(waiting, {})
-    counts = Counter(began[:220])
-    for lane, rules in RULES.items():
-        assert counts[lane] == pytest.approx(220 * rules.weight / sum(each.weight for each in RULES.values()), abs=3)
+async def test_bulk_lanes_share_by_weight() -> None:
+    began = await order_of(dict.fromkeys(BULK, 200), {})
+    counts = Counter(began[:140])
+    for lane in BULK:
+        assert counts[lane] == pytest.approx(140 * RULES[lane].weight / sum(RULES[each].weight for each in BULK), abs=4)
+
+
+async def test_uploads_do_not_starve_bulk_work() -> None:
+    """Uploads may hold the spare slot all the time, but not both."""
+    began = await order_of({Lane.UPLOAD_FACTS: 400, Lane.REPROCESS: 10}, {})
+    assert Lane.REPROCESS in began[:80]
 
 
 async def test_time_counts_not_jobs() -> None:
