@@ -95,7 +95,7 @@ def report_of(plan: Plan, figures: Figures) -> str:
     tiny, bare_tiny = (each.cpu_sec / plan.tiny_films for each in (figures.tiny, figures.bare_tiny))
     rows = [
         (
-            f"thumbnail after the 201 of an upload of {figures.upload_bytes / 1e6:.0f} MB, p50 · p95 of {len(thumbnails)}",
+            f"thumbnail after the 201 of {figures.upload_bytes / 1e6:.0f} MB, p50 · p95 of {len(thumbnails)}",
             f"{statistics.median(thumbnails):.2f} · {p95:.2f} s",
             "-",
             "p95 of 2 s",
@@ -118,9 +118,9 @@ def report_of(plan: Plan, figures: Figures) -> str:
     day, load = datetime.now(UTC).date(), os.getloadavg()[1]
     return f"""# The media pipeline, measured
 
-Made by `make bench` (`python -m loadtest.pipeline`) on {day}, with {os.cpu_count()} processors and a load of {load:.1f} over
-five minutes; of the figures of a busy machine trust the ratios only. Bare ffmpeg makes the same pictures from the
-same file in the same run, without confinement, checks and durable files.
+Made by `make bench` (`python -m loadtest.pipeline`) on {day}, with {os.cpu_count()} processors and a load
+of {load:.1f} over five minutes; of the figures of a busy machine trust the ratios only. Bare ffmpeg makes the same
+pictures from the same file in the same run, without confinement, checks and durable files.
 
 | what | Marquee | bare ffmpeg | ratio or promise |
 | --- | --- | --- | --- |

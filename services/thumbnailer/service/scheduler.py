@@ -18,8 +18,8 @@ class LaneScheduler:
     """Gives slots to lanes by weighted fair queueing, so that none can starve another.
 
     Each lane has a clock that its running time moves on, the slower the higher its weight; of the lanes with waiting
-    jobs the one whose clock is furthest behind is next. Beside `slots` there is one spare, which bulk work never takes:
-    an upload begins at once, even if long jobs of other lanes hold all slots.
+    jobs the one whose clock is furthest behind is next. There is one slot more than `slots`, and bulk work never takes
+    all of them: an upload begins at once, even if long jobs of other lanes run.
 
     Args:
         slots: jobs at a time.
@@ -74,10 +74,13 @@ class LaneScheduler:
 
     def _next(self) -> Lane | None:
         running = sum(self._running.values())
+        bulk = sum(count for lane, count in self._running.items() if not self._rules[lane].may_use_spare)
+        if running >= self._slots + _SPARE:
+            return None
         ready = [
             lane
             for lane, waiting in self._waiting.items()
-            if waiting and running < self._slots + (_SPARE if self._rules[lane].may_use_spare else 0)
+            if waiting and (self._rules[lane].may_use_spare or bulk < self._slots)
         ]
         return min(ready, key=self._pressure, default=None)
 

@@ -8,10 +8,7 @@ import { Icon, PlayIcon } from './Icon';
 
 type CardVideo = Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail_url'> &
   Partial<
-    Pick<
-      VideoSummary,
-      'status' | 'failure_code' | 'failure_reason' | 'created_at' | 'thumbhash' | 'posters'
-    >
+    Pick<VideoSummary, 'status' | 'failure_code' | 'failure_reason' | 'created_at' | 'thumbhash' | 'posters'>
   >;
 
 /** How wide a card is at most: see `.cards` in home.css. */

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from kit.bus import BusUnavailableError, Subscription
+from kit.bus import Bus, BusUnavailableError, Subscription
 from kit.bus.local import LocalBus
+from kit.bus.rabbit import RabbitBus
 from kit.events.envelope import Event
 from kit.ids import new_id
 from kit.media import MediaStore
 from kit.origins import Origins, OriginSettings
+from kit.testing.bus_contract import start
 from kit.testing.fakes import FakeBus
 from marquee.events.v1 import job_pb2, media_pb2, video_pb2
 from services.thumbnailer import consumers, domain
@@ -23,12 +26,12 @@ from services.thumbnailer.media import inspection
 from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
 from services.thumbnailer.media.inspection import DEFAULT_LIMITS, Limits
 from services.thumbnailer.media.originals import Originals
-from services.thumbnailer.results import Report, Storyboard, Thumbnail
+from services.thumbnailer.results import Report, Thumbnail
 from services.thumbnailer.service import Job, LaneScheduler, MediaProcessor, processor
 from services.thumbnailer.tests.unit.films import Film
 
 Made = Callable[[Path, tuple[JobKind, ...]], Report]
-BOARD = Storyboard(5.0, 1.0, 5, 160, 90)
+IMPORTS = 200
 
 
 @pytest.fixture
@@ -70,8 +73,19 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Made], None]:
     return replace
 
 
-def worker_of(store: MediaStore, originals: Originals, bus: FakeBus | LocalBus, slots: int = 2) -> MediaProcessor:
+def worker_of(store: MediaStore, originals: Originals, bus: Bus, slots: int = 2) -> MediaProcessor:
     return MediaProcessor(store, originals, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(slots, RULES))
+
+
+def import_job(film: Event) -> Event:
+    job = job_pb2.MediaJob(video_id=film.subject, reference=f"videos/{film.subject}/source", kinds=["facts"])
+    return Event.of(job_pb2.ImportFactsQueued(job=job), source="thumbnailer", subject=film.subject)
+
+
+def requested(film: Event) -> Event:
+    """Return the event that asks for all of a film again, as earlier releases write it: without kinds."""
+    message = video_pb2.VideoProcessRequested(video_id=film.subject, reference=f"videos/{film.subject}/source")
+    return Event.of(message, source="catalog", subject=film.subject)
 
 
 async def ignore(_event: Event) -> None:
@@ -245,43 +259,70 @@ async def test_jobs_are_not_lost_while_no_queue_is_there(bus: FakeBus, worker: M
         )  # fmt: skip
 
 
-async def test_upload_is_served_while_thousands_of_imports_wait(
-    store: MediaStore, originals: Originals, tmp_path: Path, made: Callable[[Made], None]
+@pytest.fixture(params=["local", "rabbit"])
+def real_bus(request: pytest.FixtureRequest, tmp_path: Path) -> Bus:
+    """Return a bus of each kind: what lanes need of one holds for both."""
+    if request.param == "local":
+        return LocalBus(tmp_path / "bus.db")
+    name = f"t{uuid.uuid4().hex[:8]}"
+    url = request.getfixturevalue("rabbit_server").url
+    return RabbitBus(url, service="test", exchange=name, prefix=f"{name}.", confirm_sec=60)
+
+
+async def test_upload_is_served_while_imports_wait(
+    real_bus: Bus, store: MediaStore, originals: Originals, made: Callable[[Made], None]
 ) -> None:
-    """Through the real bus of one process: the upload is among the first jobs, not behind the imports."""
-    bus = LocalBus(tmp_path / "bus.db")
+    """The upload is among the first jobs, not behind the imports."""
     order: list[str] = []
     upload_done = asyncio.Event()
+    upload = uploaded(store)
 
-    def make(source: Path, kinds: tuple[JobKind, ...]) -> Report:
+    def make(source: Path, _kinds: tuple[JobKind, ...]) -> Report:
         order.append(source.parent.name)
         if source.parent.name == upload.subject:
             upload_done.set()
         raise MediaError.of(domain.NOT_A_VIDEO)
 
     made(make)
-    worker = worker_of(store, originals, bus, slots=1)
-    consumers.subscribe(bus, worker, 1)
-    bus.subscribe(Subscription("catalog.media", ("media.*",)), ignore)
-    await bus.start()
-    imports = [uploaded(store) for _ in range(300)]
-    jobs = [
-        Event.of(
-            job_pb2.ImportFactsQueued(
-                job=job_pb2.MediaJob(video_id=each.subject, reference=f"videos/{each.subject}/source", kinds=["facts"])
-            ),
-            source="thumbnailer",
-            subject=each.subject,
-        )
-        for each in imports
-    ]
-    await bus.publish(jobs)
-    upload = uploaded(store)
-    await bus.publish([upload])
-    async with asyncio.timeout(60):
-        await upload_done.wait()
-    assert len(order) < 300
-    await bus.close()
+    worker = worker_of(store, originals, real_bus, slots=1)
+    consumers.subscribe(real_bus, worker, 1)
+    real_bus.subscribe(Subscription("catalog.media", ("media.*",), concurrency=8), ignore)
+    await start(real_bus)
+    try:
+        await real_bus.publish([import_job(uploaded(store)) for _ in range(IMPORTS)])
+        await real_bus.publish([upload])
+        async with asyncio.timeout(60):
+            await upload_done.wait()
+        assert len(order) < IMPORTS
+    finally:
+        await real_bus.close(drain_sec=0)
+
+
+async def test_jobs_of_an_earlier_run_are_done(
+    real_bus: Bus, store: MediaStore, originals: Originals, made: Callable[[Made], None]
+) -> None:
+    """What lay in `thumbnailer.jobs` when the release changed becomes jobs in lanes."""
+    seen: list[str] = []
+    done = asyncio.Event()
+
+    def make(source: Path, _kinds: tuple[JobKind, ...]) -> Report:
+        seen.append(source.parent.name)
+        if len(seen) == len(old):
+            done.set()
+        raise MediaError.of(domain.NOT_A_VIDEO)
+
+    made(make)
+    old = [uploaded(store), requested(uploaded(store))]
+    consumers.subscribe(real_bus, worker_of(store, originals, real_bus), 2)
+    real_bus.subscribe(Subscription("catalog.media", ("media.*",), concurrency=8), ignore)
+    await start(real_bus)
+    try:
+        await real_bus.publish(old)
+        async with asyncio.timeout(60):
+            await done.wait()
+        assert sorted(seen) == sorted(event.subject for event in old)
+    finally:
+        await real_bus.close(drain_sec=0)
 
 
 def test_limits_of_a_run_have_a_niceness() -> None:

@@ -72,7 +72,9 @@ function ReadyStage({ video, onMissing }: Props) {
         {announcement(state)}
       </p>
       {hasPlayer && <Player video={video} session={session} isAskedFor={isAskedFor} record={record} />}
-      {!hasPlayer && video.thumbnail_url && <img class="stage-poster" src={video.thumbnail_url} srcset={sourceSet(video.posters)} alt="" />}
+      {!hasPlayer && video.thumbnail_url && (
+        <img class="stage-poster" src={video.thumbnail_url} srcset={sourceSet(video.posters)} alt="" />
+      )}
       {!isActive && <SessionPanel session={session} onPlayHere={playHere} covers={hasPlayer} />}
       {isActive && !hasPlayer && (
         <div class="stage-empty" aria-busy="true">
