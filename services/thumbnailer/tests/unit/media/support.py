@@ -39,9 +39,11 @@ async def process(source: Path, thumbnail: Path, limits: Limits = inspection.DEF
     return report.facts.info
 
 
-def made_of(
-    source: Path, kinds: Collection[JobKind] = tuple(JobKind), limits: Limits = inspection.DEFAULT_LIMITS
-) -> Report:
+PATIENT = Limits(wall_sec=300)
+"""For tests of what is made, on a busy machine."""
+
+
+def made_of(source: Path, kinds: Collection[JobKind] = tuple(JobKind), limits: Limits = PATIENT) -> Report:
     """Do all jobs, or some, for a film."""
     report = asyncio.run(inspect(source, kinds, limits))
     assert_no_children()

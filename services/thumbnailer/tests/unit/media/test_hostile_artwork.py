@@ -11,18 +11,17 @@ import pytest
 
 from services.thumbnailer import domain
 from services.thumbnailer.domain import JobKind
-from services.thumbnailer.media import inspection
 from services.thumbnailer.media.errors import MediaError
 from services.thumbnailer.media.inspection import Limits, inspect
 from services.thumbnailer.results import Report
 from services.thumbnailer.tests.unit.films import Film
-from services.thumbnailer.tests.unit.media.support import assert_no_children, made_of, saved
+from services.thumbnailer.tests.unit.media.support import PATIENT, assert_no_children, made_of, saved
 
 ARTWORK = (JobKind.THUMBNAIL, JobKind.POSTERS, JobKind.STORYBOARD, JobKind.SUBTITLES)
 THIRTY_HOURS = 30 * 3600
 
 
-def outcome_of(source: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> Report | str:
+def outcome_of(source: Path, limits: Limits = PATIENT) -> Report | str:
     """Return the results of all jobs of artwork, or the code of the failure."""
     try:
         return asyncio.run(inspect(source, ARTWORK, limits))
@@ -95,7 +94,7 @@ def test_film_of_thirty_hours(tmp_path: Path) -> None:
 
 def test_8k_picture(tmp_path: Path) -> None:
     film = Film(seconds=0.1, codec="mpeg4", size=(7680, 4320)).save(tmp_path / "film.mp4")
-    report = made_of(film, limits=Limits(wall_sec=120, cpu_sec=120))
+    report = made_of(film, limits=Limits(wall_sec=300, cpu_sec=120))
     assert not report.failures
     assert set(report.results) == set(JobKind)
 
