@@ -64,8 +64,9 @@ class Catalog:
 
     async def ready(self, **fields: str) -> str:
         video_id = await self.uploaded(**fields)
-        await self.report_probed(video_id)
+        # In this order there is one event: the video becomes ready, and is not changed after that.
         await self.report_thumbnail(video_id)
+        await self.report_probed(video_id)
         return video_id
 
     async def report_probed(self, video_id: str, event: Event | None = None) -> Event:
