@@ -28,6 +28,7 @@ from services.thumbnailer.media.inspection import DEFAULT_LIMITS, Limits
 from services.thumbnailer.media.originals import Originals
 from services.thumbnailer.results import Report, Thumbnail
 from services.thumbnailer.service import Job, LaneScheduler, MediaProcessor, processor
+from services.thumbnailer.service.messages import QUEUED
 from services.thumbnailer.tests.unit.films import Film
 
 Made = Callable[[Path, tuple[JobKind, ...]], Report]
@@ -107,7 +108,7 @@ def queued(bus: FakeBus) -> list[Event]:
 
 def kinds_of(event: Event) -> list[str]:
     lane = next(lane for lane, subscription in consumers.LANES.items() if event.type in subscription.types)
-    return list(event.read(consumers.QUEUED[lane]).job.kinds)
+    return list(event.read(QUEUED[lane]).job.kinds)
 
 
 def changes(bus: FakeBus) -> list[tuple[list[str], str, str]]:
