@@ -29,7 +29,7 @@ _LIMITS: Final[tuple[tuple[Limited | None, str], ...]] = (
     # Bytes are limited by slots. The health check must never fail because the platform is busy.
     (None, r"/api/(?:videos/[^/]+/(?:stream|lsv)(?:/.*)?|health)"),
     # Requests that a page or a player makes by the dozen.
-    ("user", r"/api/videos/[^/]+/(?:thumbnail|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
+    ("user", r"/api/videos/[^/]+/(?:thumbnail|poster|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
     ("user", r"/api/(?:progress|uploads|search/suggest)(?:/.*)?"),
     ("user", r"/api/play-sessions/[^/]+/(?:heartbeat|end|qoe)"),
     ("address", r"/(?:api|\.well-known)(?:/.*)?"),

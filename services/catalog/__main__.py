@@ -38,6 +38,7 @@ from services.catalog.series.http import build_router as series_router
 from services.catalog.series.service import SeriesLibrary
 from services.catalog.service import (
     Admission,
+    ArtworkReader,
     HealthOverview,
     Imports,
     Limits,
@@ -131,6 +132,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             Imports(videos, origins, settings.import_dir),
             Search(database),
             HealthOverview(health, peers),
+            ArtworkReader(videos, store),
             store,
             admission,
             resumable,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from kit.errors import ErrorCode
 
@@ -277,6 +277,8 @@ class MediaInfo:
     width: int
     height: int
     bitrate_bps: int
+    details: dict[str, Any] | None = None
+    """Tracks, chapters and colours; None when the report has none."""
 
 
 class SubtitleSource(StrEnum):

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import AssetKind, Principal
-from services.catalog.models import Asset, Video
+from services.catalog.models import Artwork, Asset, Video
 
 
 class ReferenceTakenError(Exception):
@@ -85,8 +85,12 @@ class VideoRepository:
         return await self._session.scalar(_select_video().where(Video.id == video_id))
 
     async def get_locked(self, video_id: str) -> Video | None:
-        """Return the same, locked until the transaction ends."""
-        return await self._session.scalar(_select_video().where(Video.id == video_id).with_for_update(of=Video))
+        """Return the same with its jobs, locked until the transaction ends."""
+        return await self._session.scalar(_select_details().where(Video.id == video_id).with_for_update(of=Video))
+
+    async def artwork_references(self, ids: Sequence[str]) -> set[str]:
+        """Return the references of all artwork of several videos."""
+        return set(await self._session.scalars(select(Artwork.reference).where(Artwork.video_id.in_(ids))))
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos, without those in the trash."""
@@ -140,7 +144,7 @@ class VisibleVideoRepository:
         return await self._page([_trashed_for(self._principal)], order, offset, limit)
 
     async def _one(self, video_id: str, condition: ColumnElement[bool], *, lock: bool) -> Video | None:
-        statement = _select_video().where(Video.id == video_id, condition)
+        statement = _select_details().where(Video.id == video_id, condition)
         return await self._session.scalar(statement.with_for_update(of=Video) if lock else statement)
 
     async def _page(
@@ -154,6 +158,10 @@ class VisibleVideoRepository:
 
 def _select_video() -> Select[Video]:
     return select(Video).options(selectinload(Video.assets), selectinload(Video.artworks))
+
+
+def _select_details() -> Select[Video]:
+    return _select_video().options(selectinload(Video.jobs))
 
 
 def _has_source() -> ColumnElement[bool]:

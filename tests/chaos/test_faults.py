@@ -54,7 +54,7 @@ ONCE = ["video.ready", "video.uploaded"]
 
 def becomes_ready_once(stack: EmbeddedStack | ServicesStack, video_id: str) -> None:
     admin = Client(stack.base_url)
-    video = admin.await_status(video_id, "ready", 90)
+    video = admin.await_artwork(video_id, 90)
     assert admin.http.get(video["thumbnail_url"]).content.startswith(b"\xff\xd8")
     admin.close()
 

@@ -67,7 +67,7 @@ class Crowd:
                 "/api/videos", data={"corporation_id": self.acme}, files={"file": ("film.mp4", file)}
             )
         self.film = str(answer.json()["id"])
-        self.admin.await_status(self.film, "ready")
+        self.admin.await_artwork(self.film)
         self._register("pending")
         suspended = self._made("/api/users", login_id="suspended", password=PASSWORD, display_name="S")
         assert self.admin.http.post(f"/api/users/{suspended}/suspend").status_code == 200
@@ -198,7 +198,7 @@ def ask(crowd: Crowd, row: Row, kind: str, number: int) -> httpx.Response:
     """The request of a line, by one of the callers."""
     credentials = crowd.spare(kind, number) if row.subject == "spare" else crowd.credentials[kind]
     subject = {"film": crowd.film, "acme": crowd.acme}.get(row.subject, new_id())
-    path = row.path
+    path = row.path.replace("{number}", "0")
     placeholders = ("video_id", "user_id", "session_id", "corporation_id", "upload_id", "letter_id", "job_id")
     for placeholder in (*placeholders, "series_id", "highlight_id", "bookmark_id", "kind"):
         path = path.replace(f"{{{placeholder}}}", subject)

@@ -93,7 +93,7 @@ def test_film_plays_from_its_origin(
             location = "night train.mp4"
     answer = operator.http.post("/api/imports", json={"location": location, "title": f"Night by {place}"})
     assert answer.status_code == 201, answer.text
-    video = operator.await_status(answer.json()["id"], "ready")
+    video = operator.await_artwork(answer.json()["id"])
     assert video["duration_sec"] == pytest.approx(12, abs=0.2)
     assert operator.http.get(video["thumbnail_url"]).headers["content-type"] == "image/jpeg"
     assert not (marquee.media / "videos" / video["id"] / "source").exists()

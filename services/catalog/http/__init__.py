@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.types import Scope
 
 from kit.media import MediaStore
+from services.catalog.http import artwork as artwork_routes
 from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health, tus
 from services.catalog.http import imports as import_routes
@@ -17,6 +18,7 @@ from services.catalog.http import subtitles as subtitle_routes
 from services.catalog.http import videos as videos_routes
 from services.catalog.service import (
     Admission,
+    ArtworkReader,
     HealthOverview,
     Imports,
     ResumableUploads,
@@ -44,6 +46,7 @@ def build_routers(
     imports: Imports,
     search: Search,
     overview: HealthOverview,
+    artwork: ArtworkReader,
     store: MediaStore,
     admission: Admission,
     resumable: ResumableUploads,
@@ -58,6 +61,7 @@ def build_routers(
     return {
         "videos": videos_routes.build_router(videos, jobs, store, admission, uploads),
         "uploads": tus.build_router(resumable, uploads),
+        "artwork": artwork_routes.build_router(artwork),
         "changes": edits.build_router(editor),
         "imports": import_routes.build_router(imports, scans),
         "subtitles": subtitle_routes.build_router(subtitles),

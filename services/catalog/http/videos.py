@@ -1,4 +1,4 @@
-"""Routes of videos: list, upload, show, process, thumbnail."""
+"""Routes of videos: list, upload, show, process."""
 
 from __future__ import annotations
 
@@ -131,30 +131,7 @@ def build_router(
     @router.get("/api/videos/{video_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED))
     async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
         """Return one video with its technical facts."""
-        return VideoDetailView.of(await videos.get(video_id, caller))
-
-    @router.get(
-        "/api/videos/{video_id}/thumbnail",
-        response_class=Response,
-        responses={
-            200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 320 pixels wide."},
-            304: {"description": "The caller has it already."},
-            **errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED, ErrorCode.STREAM_FILE_UNAVAILABLE),
-        },
-    )
-    async def get_thumbnail(video_id: str, request: Request, caller: CurrentCaller) -> Response:
-        """Return a video's thumbnail."""
-        artwork = await videos.thumbnail(video_id, caller)
-        headers = {
-            "ETag": f'"{artwork.id}-{int(artwork.created_at.timestamp() * 1000)}"',
-            # The next user of this browser may not see it: a cache asks each time, and costs no picture.
-            "Cache-Control": "private, no-cache",
-            "Vary": "Authorization, Cookie",
-        }
-        if_none_match = request.headers.get("If-None-Match", "")
-        if headers["ETag"] in if_none_match or if_none_match.strip() == "*":
-            return Response(status_code=304, headers=headers)
-        return Response(await videos.read_artwork(artwork), media_type="image/jpeg", headers=headers)
+        return VideoDetailView.of(await videos.get(video_id, caller), caller)
 
     return router
 

@@ -50,6 +50,7 @@ def new_video(
         version=1,
         assets=[source],
         artworks=[],
+        jobs=[],
     )
 
 

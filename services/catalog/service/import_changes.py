@@ -44,7 +44,7 @@ async def show(transaction: Transaction, file: ImportFile, video: Video | None) 
         return
     video.failure_code = video.failure_reason = None
     touch(video)
-    if video.duration_sec is not None and video.thumbnail is not None:
+    if video.duration_sec is not None:
         video.status = "ready"
         ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=video.duration_sec)
         await transaction.record(video_event(ready, video))

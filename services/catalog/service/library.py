@@ -15,7 +15,7 @@ from kit.media import MediaStore
 from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
 from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
 from services.catalog.listing.repository import VideoListRepository
-from services.catalog.models import Artwork, Asset, Video
+from services.catalog.models import Asset, Video
 from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
 from services.catalog.service.events import audit_event, uploaded_event
@@ -181,25 +181,6 @@ class Videos:
         if video.status != "ready" or video.source is None:
             raise ApiError(ErrorCode.CONTENT_NOT_READY)
         return video, video.source
-
-    async def thumbnail(self, video_id: str, principal: Principal) -> Artwork:
-        """Return the record of a video's thumbnail. Raises ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED."""
-        artwork = (await self.get(video_id, principal)).thumbnail
-        if artwork is None:
-            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
-        return artwork
-
-    async def read_artwork(self, artwork: Artwork) -> bytes:
-        """Return the picture, a JPEG.
-
-        Raises:
-            ApiError: STREAM_FILE_UNAVAILABLE when the media store is away.
-        """
-        try:
-            return await asyncio.to_thread(self._store.path(artwork.reference).read_bytes)
-        except OSError as error:
-            log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
-            raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
 
 
 def _conflict(owner: Video | None) -> ApiError:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from google.protobuf.message import Message
 from sqlalchemy import bindparam, text
 
 from kit.audit import ADMIN_ACTED
@@ -16,12 +17,14 @@ from kit.db.database import Database
 from kit.db.migrations import upgrade
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
+from kit.events.registry import type_of
 from kit.ids import new_id
 from kit.media import MediaStore
 from kit.service import Service
 from kit.testing.fakes import FakeBus, as_user, event_of
 from marquee.events.v1 import admin_pb2, media_pb2
 from services.catalog.__main__ import MIGRATIONS
+from services.catalog.artwork import ArtworkKind
 from services.catalog.domain import Plan
 from services.catalog.settings import CatalogSettings
 
@@ -67,8 +70,9 @@ class Catalog:
 
     async def ready(self, **fields: str) -> str:
         video_id = await self.uploaded(**fields)
-        await self.report_probed(video_id)
+        # In this order there is one event: the video becomes ready, and is not changed after that.
         await self.report_thumbnail(video_id)
+        await self.report_probed(video_id)
         return video_id
 
     async def report_probed(self, video_id: str, event: Event | None = None) -> Event:
@@ -85,6 +89,45 @@ class Catalog:
         (self.media / reference).write_bytes(b"\xff\xd8 a picture")
         message = media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
         event = event_of("media.thumbnail_ready", message, subject=video_id)
+        await self.bus.deliver(event)
+        return event
+
+    async def report_artwork(self, video_id: str, kind: ArtworkKind, content: bytes = b"x") -> str:
+        """Write artwork as a job of thumbnailer does, and report it; return the reference of its folder."""
+        folder = f"videos/{video_id}/{kind}-{new_id()}"
+        (self.media / folder).mkdir()
+        message: Message
+        match kind:
+            case ArtworkKind.THUMBNAIL:
+                names, message = (
+                    ["thumbnail.jpg"],
+                    media_pb2.MediaThumbnailReady(
+                        video_id=video_id, reference=f"{folder}/thumbnail.jpg", thumbhash="AAAA"
+                    ),
+                )
+            case ArtworkKind.POSTERS:
+                names = [f"poster-{width}.{ending}" for width in (320, 640) for ending in ("jpg", "webp")]
+                message = media_pb2.MediaPostersReady(
+                    video_id=video_id, reference=folder, widths=[320, 640], width=640, height=360
+                )
+            case ArtworkKind.STORYBOARD:
+                names = ["storyboard-0.jpg", "storyboard-1.jpg"]
+                message = media_pb2.MediaStoryboardReady(
+                    video_id=video_id, reference=folder, duration_sec=1005, interval_sec=10, tiles=101, tile_width=160,
+                    tile_height=90, columns=10, tiles_a_sheet=100,
+                )  # fmt: skip
+            case ArtworkKind.SUBTITLES:
+                names = ["subtitles-2.vtt"]
+                track = media_pb2.SubtitleTrack(index=2, language="kor", title="Korean", text=True)
+                message = media_pb2.MediaSubtitlesExtracted(video_id=video_id, reference=folder, tracks=[track])
+        for name in names:
+            (self.media / folder / name).write_bytes(name.encode() + content)
+        await self.bus.deliver(event_of(type_of(type(message)), message, subject=video_id))
+        return folder
+
+    async def report_job(self, video_id: str, kinds: list[str], state: str, code: str = "") -> Event:
+        message = media_pb2.MediaJobChanged(video_id=video_id, kinds=kinds, state=state, code=code, reason=code.title())
+        event = event_of("media.job_changed", message, subject=video_id)
         await self.bus.deliver(event)
         return event
 

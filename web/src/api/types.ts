@@ -19,12 +19,20 @@ export interface Page<Item> {
   total: number;
 }
 
+export interface Poster {
+  width: number;
+  url: string;
+}
+
 export interface VideoSummary {
   id: string;
   title: string;
   description: string | null;
   duration_sec: number | null;
   thumbnail_url: string | null;
+  /** A blurred placeholder of the thumbnail, in Base64. */
+  thumbhash?: string | null;
+  posters?: Poster[];
   status: VideoStatus;
   failure_code: string | null;
   failure_reason: string | null;
@@ -55,6 +63,8 @@ export interface VideoDetail extends VideoSummary {
   height: number | null;
   uploader_id: string | null;
   series_id: string | null;
+  /** WebVTT with small pictures of the whole film. */
+  storyboard_url?: string | null;
 }
 
 export interface StreamInfo {

@@ -1,12 +1,18 @@
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { VideoSummary } from '../api/types';
 import { language, t } from '../i18n';
 import { failureText } from '../i18n/codeText';
 import { formatClock, formatDate, formatDuration } from '../lib/format';
+import { placeholderOf, sourceSet } from '../lib/pictures';
 import { Icon, PlayIcon } from './Icon';
 
 type CardVideo = Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail_url'> &
-  Partial<Pick<VideoSummary, 'status' | 'failure_code' | 'failure_reason' | 'created_at'>>;
+  Partial<
+    Pick<VideoSummary, 'status' | 'failure_code' | 'failure_reason' | 'created_at' | 'thumbhash' | 'posters'>
+  >;
+
+/** How wide a card is at most: see `.cards` in home.css. */
+const CARD_SIZES = '(min-width: 640px) 320px, 100vw';
 
 interface Props {
   video: CardVideo;
@@ -24,7 +30,7 @@ export function VideoCard({ video, watched, showTimeLeft = false, note, href }: 
   const body = (
     <>
       <div class="card-frame">
-        <Thumbnail url={video.thumbnail_url} plain={status !== 'ready'} />
+        <Thumbnail video={video} plain={status !== 'ready'} />
         {status === 'ready' && (
           <>
             <span class="card-play">
@@ -74,17 +80,22 @@ function meta(video: CardVideo, watched: Props['watched'], showTimeLeft: boolean
   return video.created_at ? formatDate(video.created_at, language.value) : '';
 }
 
-function Thumbnail({ url, plain }: { url: string | null; plain: boolean }) {
+function Thumbnail({ video, plain }: { video: CardVideo; plain: boolean }) {
+  const { thumbnail_url: url, thumbhash, posters } = video;
   const [broken, setBroken] = useState<string | null>(null);
+  const placeholder = useMemo(() => placeholderOf(thumbhash), [thumbhash]);
   if (!url || broken === url) {
     return <span class="card-placeholder">{!plain && <Icon name="film" size={36} />}</span>;
   }
   return (
     <img
       src={url}
+      srcset={sourceSet(posters)}
+      sizes={CARD_SIZES}
       alt=""
       loading="lazy"
       decoding="async"
+      style={placeholder && { background: `center / cover url(${placeholder})` }}
       data-testid="video-thumbnail"
       onError={() => setBroken(url)}
     />

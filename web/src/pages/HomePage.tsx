@@ -10,6 +10,7 @@ import { PageHeading } from '../components/PageHeading';
 import { CardSkeleton, VideoCard } from '../components/VideoCard';
 import { language, t } from '../i18n';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
+import { awaitsPicture } from '../lib/pictures';
 import { resumePosition } from '../player/progressPolicy';
 import { addressOfSearch } from '../search/suggestions';
 import { Hero } from './home/Hero';
@@ -134,8 +135,9 @@ function useVideos(query: string): VideoList {
     }
   };
 
-  // One request refreshes every card that is still being processed; new uploads come first in the list.
-  const processing = items?.some(({ status }) => status === 'processing') ?? false;
+  // One request refreshes every card that is still being processed; new uploads come first in the list. Pictures come
+  // after a film can be watched; one that has none after a while gets none.
+  const processing = items?.some((video) => video.status === 'processing' || awaitsPicture(video)) ?? false;
   usePolling(
     async () => {
       if (!base) return;

@@ -107,17 +107,22 @@ export function Player({ video, session, isAskedFor, record }: Props) {
         <video
           ref={element}
           slot="media"
-          poster={video.thumbnail_url ?? undefined}
+          poster={video.posters?.at(-1)?.url ?? video.thumbnail_url ?? undefined}
           preload="auto"
           playsInline
           data-testid="player"
         >
           <track kind="chapters" src={`/api/videos/${encodeURIComponent(video.id)}/chapters.vtt`} default />
+          {/* media-chrome shows the pictures of this track while a viewer points at the timeline. */}
+          {video.storyboard_url && (
+            <track label="thumbnails" kind="metadata" src={video.storyboard_url} default />
+          )}
         </video>
         <media-loading-indicator slot="centered-chrome" noautohide />
         <media-control-bar class="stage-timeline">
           <media-time-range>
             <media-preview-chapter-display slot="preview" />
+            <media-preview-thumbnail slot="preview" />
             <media-preview-time-display slot="preview" />
           </media-time-range>
         </media-control-bar>

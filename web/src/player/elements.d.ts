@@ -20,6 +20,7 @@ declare module 'preact' {
       'media-play-button': Control;
       'media-playback-rate-button': Control & { rates?: string };
       'media-preview-chapter-display': Control;
+      'media-preview-thumbnail': Control;
       'media-preview-time-display': Control;
       'media-seek-backward-button': Control & { seekoffset?: string };
       'media-seek-forward-button': Control & { seekoffset?: string };

@@ -8,6 +8,7 @@ import 'media-chrome/media-pip-button';
 import 'media-chrome/media-play-button';
 import 'media-chrome/media-playback-rate-button';
 import 'media-chrome/media-preview-chapter-display';
+import 'media-chrome/media-preview-thumbnail';
 import 'media-chrome/media-preview-time-display';
 import 'media-chrome/media-seek-backward-button';
 import 'media-chrome/media-seek-forward-button';

@@ -40,8 +40,17 @@ def test_every_event_has_a_topic_and_a_producer() -> None:
 def test_required_types_are_those_with_a_required_consumer() -> None:
     assert EVENTS.required() == {
         "admin.acted",
+        "job.import_artwork_queued",
+        "job.import_facts_queued",
+        "job.reprocess_queued",
+        "job.upload_artwork_queued",
+        "job.upload_facts_queued",
         "media.failed",
+        "media.job_changed",
+        "media.posters_ready",
         "media.probed",
+        "media.storyboard_ready",
+        "media.subtitles_extracted",
         "media.thumbnail_ready",
         "stream.started",
         "user.deleted",

@@ -53,24 +53,20 @@ async def test_members_upload_only_when_they_may(catalog: Catalog) -> None:
     assert not list((catalog.media / "incoming").iterdir())
 
 
-@pytest.mark.parametrize("order", [("probed", "thumbnail"), ("thumbnail", "probed")])
-async def test_facts_and_thumbnail_make_it_ready_in_any_order(catalog: Catalog, order: tuple[str, str]) -> None:
+async def test_facts_make_it_ready_before_there_is_artwork(catalog: Catalog) -> None:
     video_id = await catalog.uploaded()
-    for what in order:
-        assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
-        await getattr(catalog, f"report_{what}")(video_id)
+    await catalog.report_probed(video_id)
     video = await catalog.get(f"/api/videos/{video_id}", ANN)
     assert (video["status"], video["duration_sec"], video["width"]) == ("ready", 12.5, 1280)
     assert video["files"][0]["resolution"] == "1280x720"
+    assert (video["thumbnail_url"], video["posters"], video["storyboard_url"]) == (None, [], None)
     assert await catalog.event_types(2) == ["video.uploaded", "video.ready"]
-    picture = await catalog.http.get(video["thumbnail_url"], headers=ANN)
-    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
-    again = await catalog.http.get(video["thumbnail_url"], headers={**ANN, "If-None-Match": picture.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    for answer in (picture, again):
-        assert answer.headers["cache-control"] == "private, no-cache"
-        assert answer.headers["vary"] == "Authorization, Cookie"
-        assert answer.headers["etag"] == picture.headers["etag"]
+
+
+async def test_artwork_alone_does_not_make_it_ready(catalog: Catalog) -> None:
+    video_id = await catalog.uploaded()
+    await catalog.report_thumbnail(video_id)
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
 
 
 async def test_a_picture_is_confirmed_only_to_those_who_may_see_it(catalog: Catalog) -> None:

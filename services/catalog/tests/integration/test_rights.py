@@ -335,4 +335,5 @@ def _row(id_: str, film: Film) -> Video:
         version=1,
         assets=[],
         artworks=[],
+        jobs=[],
     )
