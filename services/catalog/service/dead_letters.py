@@ -19,12 +19,18 @@ T = TypeVar("T")
 
 QUEUES: Final = (
     "auth.audit",
+    "catalog.accounts",
     "catalog.media",
     "progress.accounts",
     "progress.videos",
     "progress.views",
     "stream.lost_accounts",
+    "thumbnailer.import_artwork",
+    "thumbnailer.import_facts",
     "thumbnailer.jobs",
+    "thumbnailer.reprocess",
+    "thumbnailer.upload_artwork",
+    "thumbnailer.upload_facts",
 )
 """The work subscriptions of all services. A broker can't be asked for them; a contract test compares the two."""
 MAX_SEARCHED: Final = 10_000
