@@ -155,7 +155,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     if role.answers:
         home_consumers.subscribe(bus, home)
     if role.works:
-        consumers.subscribe(bus, database, Processing(store))
+        consumers.subscribe(bus, database, Processing(store), subtitles, store)
         watchlist_consumers.subscribe(bus, database)
     service = Service(
         name=NAME,

@@ -13,12 +13,15 @@ from google.protobuf.message import Message
 from kit.bus import Bus, Subscription
 from kit.db.database import Database, Transaction
 from kit.events.envelope import Event
+from kit.media import MediaStore
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.artwork import ArtworkKind, Storyboard
-from services.catalog.domain import MediaInfo
+from services.catalog.domain import MAX_TITLE_CHARS, MediaInfo
 from services.catalog.home.consumers import CHANGES
 from services.catalog.service import JobReport, MadeArtwork, Processing
+from services.catalog.service.embedded_subtitles import EmbeddedTrack, attach_embedded
+from services.catalog.service.subtitles import Subtitles
 from services.catalog.watchlist.consumers import ACCOUNTS
 
 __all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
@@ -29,11 +32,16 @@ MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
 AfterCommit = Callable[[], Awaitable[None]]
 
 
-def subscribe(bus: Bus, database: Database, processing: Processing) -> None:
+def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: MediaStore) -> None:
     """Subscribe catalog's consumers."""
 
     async def on_media(event: Event) -> None:
         with service_context("catalog"):
+            if event.carries(media_pb2.MediaSubtitlesExtracted):
+                extracted = event.read(media_pb2.MediaSubtitlesExtracted)
+                await attach_embedded(
+                    subtitles, store, extracted.video_id, extracted.reference, _embedded_tracks(extracted)
+                )
             async with database.write() as transaction:
                 if not await transaction.first_delivery(MEDIA.name, event):
                     return
@@ -94,6 +102,15 @@ def _artwork(event: Event) -> tuple[str, MadeArtwork] | None:
         tracks = _plain(extracted)["tracks"]
         return extracted.video_id, MadeArtwork(ArtworkKind.SUBTITLES, extracted.reference, {"tracks": tracks})
     return None
+
+
+def _embedded_tracks(message: media_pb2.MediaSubtitlesExtracted) -> list[EmbeddedTrack]:
+    """Return the tracks that hold text; those with pictures have no file."""
+    return [
+        EmbeddedTrack(each.index, each.language, each.title[:MAX_TITLE_CHARS], each.forced, each.sdh)
+        for each in message.tracks
+        if each.text
+    ]
 
 
 def _media_info(message: media_pb2.MediaProbed) -> MediaInfo:

@@ -8,6 +8,7 @@ import type {
   Registration,
   SearchPage,
   StreamInfo,
+  SubtitleTrack,
   Suggestions,
   User,
   UserStatus,
@@ -79,6 +80,11 @@ export function searchVideos(
 
 export const getVideo = (id: string, options: Abortable = {}): Promise<VideoDetail> =>
   api.json(videoPath(id), options);
+
+export async function listSubtitles(id: string, signal: AbortSignal): Promise<SubtitleTrack[]> {
+  const { items } = await api.json<{ items: SubtitleTrack[] }>(`${videoPath(id)}/subtitles`, { signal });
+  return items;
+}
 
 export async function deleteVideo(id: string): Promise<void> {
   await api.request(videoPath(id), { method: 'DELETE' });

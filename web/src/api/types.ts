@@ -67,6 +67,17 @@ export interface VideoDetail extends VideoSummary {
   storyboard_url?: string | null;
 }
 
+/** Subtitles of a video, as WebVTT. */
+export interface SubtitleTrack {
+  track: string;
+  /** BCP 47; `und` for unknown. */
+  language: string;
+  title: string;
+  forced: boolean;
+  sdh: boolean;
+  url: string;
+}
+
 export interface StreamInfo {
   content_id: string;
   duration: number | null;

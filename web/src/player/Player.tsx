@@ -2,7 +2,8 @@ import './mediaChrome';
 import type { RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import type { ProgressRecord, VideoDetail } from '../api/types';
+import { listSubtitles } from '../api/endpoints';
+import type { ProgressRecord, SubtitleTrack, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
 import { parseRange } from '../lib/ranges';
@@ -13,6 +14,7 @@ import { Playback, type PlaybackFailure } from './playback';
 import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
+import { subtitlesLabel } from './subtitles';
 import { useHotkeys } from './useHotkeys';
 
 interface Props {
@@ -38,6 +40,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     resumeAt: record === 'unknown' || range ? null : resumePosition(record),
     savePosition: record !== 'unknown',
   }));
+  const [subtitles, setSubtitles] = useState<SubtitleTrack[]>([]);
   const [asking, setAsking] = useState(start.resumeAt !== null);
 
   const state = session.state.value;
@@ -73,6 +76,13 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     current.play(url);
   }, [session, isAskedFor, activeId]);
 
+  useEffect(() => {
+    const loading = new AbortController();
+    // A film plays without its subtitles, too.
+    listSubtitles(video.id, loading.signal).then(setSubtitles, () => setSubtitles([]));
+    return () => loading.abort();
+  }, [video.id]);
+
   const choose = (at: number) => {
     setAsking(false);
     playback.current?.begin(at, start);
@@ -103,7 +113,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
         aria-label={video.title}
         inert={isCovered}
       >
-        {/* biome-ignore lint/a11y/useMediaCaption: the films of a private library rarely have caption files */}
+        {/* biome-ignore lint/a11y/useMediaCaption: captions come from the library, and not every film has some */}
         <video
           ref={element}
           slot="media"
@@ -117,8 +127,18 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           {video.storyboard_url && (
             <track label="thumbnails" kind="metadata" src={video.storyboard_url} default />
           )}
+          {subtitles.map((track) => (
+            <track
+              key={track.url}
+              kind={track.sdh ? 'captions' : 'subtitles'}
+              srclang={track.language}
+              label={subtitlesLabel(track, language.value)}
+              src={track.url}
+            />
+          ))}
         </video>
         <media-loading-indicator slot="centered-chrome" noautohide />
+        {subtitles.length > 0 && <media-captions-menu hidden anchor="auto" />}
         <media-control-bar class="stage-timeline">
           <media-time-range>
             <media-preview-chapter-display slot="preview" />
@@ -134,6 +154,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           <media-volume-range class="wide-only" />
           <media-time-display showduration />
           <span class="stage-space" />
+          {subtitles.length > 0 && <media-captions-menu-button />}
           <media-playback-rate-button class="wide-only" rates={SPEEDS.join(' ')} />
           <media-pip-button class="wide-only" />
           <media-fullscreen-button />

@@ -12,6 +12,8 @@ declare module 'preact' {
         breakpoints?: string;
         autohide?: string;
       };
+      'media-captions-menu': Control & { hidden?: boolean; anchor?: string };
+      'media-captions-menu-button': Control;
       'media-control-bar': Control;
       'media-fullscreen-button': Control;
       'media-loading-indicator': Control & { noautohide?: boolean };

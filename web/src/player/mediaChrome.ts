@@ -1,6 +1,8 @@
 // Imports only the controls that are used: all of media-chrome is three times as big.
 import 'media-chrome/media-controller';
 import 'media-chrome/media-control-bar';
+import 'media-chrome/menu/media-captions-menu';
+import 'media-chrome/menu/media-captions-menu-button';
 import 'media-chrome/media-fullscreen-button';
 import 'media-chrome/media-loading-indicator';
 import 'media-chrome/media-mute-button';
