@@ -44,6 +44,7 @@ NOT_RUN = {
 MAKE_TESTED_BY = {
     "run": "tests/contract/test_second_run.py starts it, tests/stacks/embedded.py all that follows it",
     "demo": "renders six films, a minute of two processors; scripts/take-screenshots runs it",
+    "test": "continuous integration runs it: .ci/run",
     "check": "runs this test's neighbours: it would run itself",
     "help": "run here",
     "up": "tests/stacks/compose.py does what it does, on an engine of its own",
