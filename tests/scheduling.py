@@ -10,7 +10,7 @@ import re
 from xdist.scheduler import LoadScopeScheduling
 
 STACK = re.compile(r"\[(?:.*-)?(embedded|services|compose)(?:-.*)?\]$")
-INSTALLS = "::test_a_lock_installs_with_an_old_pip["
+INSTALLS = "::test_lock_installs_with_an_old_pip["
 
 
 def scope_of(test: str) -> str:

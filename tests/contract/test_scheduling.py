@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.contract import test_locks
 from tests.scheduling import scope_of
 from tests.stacks.base import REPOSITORY
 
@@ -27,7 +28,8 @@ def test_tests_of_one_stack_have_one_scope(test: str, scope: str) -> None:
 
 
 def test_each_lock_is_installed_on_its_own() -> None:
-    one, other = (f"tests/contract/test_locks.py::test_a_lock_installs_with_an_old_pip[{name}]" for name in "ab")
+    test = test_locks.test_lock_installs_with_an_old_pip.__name__
+    one, other = (f"tests/contract/test_locks.py::{test}[{name}]" for name in "ab")
     assert scope_of(one) != scope_of(other)
 
 

@@ -16,13 +16,14 @@ from tests.stacks.base import ADMIN_PASSWORD, Stack
 expect.set_options(timeout=LIMIT_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Playwright, for one module: while it runs, its thread has a running event loop, and no asyncio test starts."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
     yield chromium

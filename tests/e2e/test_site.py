@@ -315,7 +315,7 @@ def test_missing_film_has_its_own_page(page: Page, home: Stack, boss: Client, tm
         page.goto(f"/watch/{video_id}")
         expect(page.get_by_role("heading", level=1)).to_have_text("This film is not on the programme")
         expect(page.get_by_test_id("error-message")).to_have_count(0)
-    assert page.title() == "This film is not on the programme · Marquee"
+    expect(page).to_have_title("This film is not on the programme · Marquee")
     shoot(page, home, "missing-film")
     page.set_viewport_size(PHONE)
     assert page.evaluate(FITS)

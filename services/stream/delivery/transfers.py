@@ -197,7 +197,7 @@ class Transfer:
             status=self._status,
             bytes=self.bytes,
             outcome=outcome,
-            ttfb_ms=round(self._ttfb_ms, 2),
+            ttfb_ms=round(self._ttfb_ms, 3),
             **({"session_id": self.local_session.session.id} if self.local_session else {}),
             **({"request_id": self._request_id} if self._request_id else {}),
         )

@@ -244,7 +244,7 @@ async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
         await harness.get(film, range="bytes=700000-")
         await until(lambda: sum(line["event"] == "stream_response" for line in logs) == 3)
     lines = [line for line in logs if line["event"] == "stream_response"]
-    assert all(line.pop("ttfb_ms") > 0 for line in lines)
+    assert all(0 <= line.pop("ttfb_ms") < 60_000 for line in lines)
     assert len({line.pop("session_id") for line in lines}) == 1
     same = {"event": "stream_response", "user_id": "viewer", "content_id": film, "outcome": "completed"}
     assert lines == [
