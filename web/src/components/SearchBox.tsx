@@ -112,6 +112,8 @@ export function SearchBox() {
         data-testid="search-input"
         onInput={show}
         onFocus={show}
+        // A field that kept the focus after a choice opens again, too.
+        onClick={show}
         onBlur={() => setOpen(false)}
         onKeyDown={onKeyDown}
       />
