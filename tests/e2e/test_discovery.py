@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import has_metadata, log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
+from tests.e2e.play_sessions import FITS
 from tests.stacks.base import Stack
 
 WIDTHS = (390, 1440)
@@ -47,7 +48,7 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     expect(row.get_by_test_id("video-card")).to_have_count(EPISODES)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), width
+        assert page.evaluate(FITS), width
         shoot(page, stack, f"rows-{width}")
     cards = row.locator("article a")
     cards.first.focus()
@@ -61,6 +62,7 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     expect(page.get_by_test_id("season").get_by_test_id("video-card")).to_have_count(EPISODES)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(FITS), width
         shoot(page, stack, f"series-{width}")
 
     page.goto(f"/watch/{episodes[1]}")
@@ -68,7 +70,9 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     page.wait_for_function("() => document.querySelector('video').textTracks[0]?.cues?.length === 2")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(FITS), width
         shoot(page, stack, f"chapters-{width}")
+    expect(page.get_by_role("heading", level=1)).to_be_in_viewport(ratio=1)
     page.get_by_test_id("chapter").filter(has_text="The bluff").click()
     plays_on(page, 10)
     assert position(page) < 25
@@ -86,6 +90,7 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     expect(wall.first).to_have_attribute("href", f"/watch/{episodes[1]}?t=40&until=50")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(FITS), width
         shoot(page, stack, f"highlights-{width}")
     wall.first.click()
     plays_on(page, 40)
