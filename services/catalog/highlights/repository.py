@@ -12,7 +12,7 @@ from sqlalchemy.orm import contains_eager
 from services.catalog.domain import Principal
 from services.catalog.highlights.domain import player_key
 from services.catalog.models import Highlight, HighlightPlayer, Video
-from services.catalog.repository import playable_by, visible_to
+from services.catalog.repository.videos import playable_by, visible_to
 
 SORTS = {"-pot_size": (Highlight.pot_size.desc(), Highlight.id.desc()), "-created_at": (Highlight.id.desc(),)}
 """Sort orders of the list over all films."""

@@ -16,7 +16,7 @@ from services.catalog.domain import Principal, may_change
 from services.catalog.highlights.domain import MAX_HIGHLIGHTS, HighlightValues, problem_with
 from services.catalog.highlights.repository import HighlightRepository
 from services.catalog.models import Highlight, Video
-from services.catalog.repository import VisibleVideoRepository
+from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.service.events import audit_event, touch, video_event
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import selectinload
 from services.catalog.domain import Principal
 from services.catalog.home.domain import Episode
 from services.catalog.models import Series, Video, VideoTag
-from services.catalog.repository import playable_by
+from services.catalog.repository.videos import playable_by
 
 MAX_EPISODES = 5000
 """Episodes that are read at most of all series of a page."""

@@ -32,7 +32,7 @@ from services.catalog.home.domain import (
 )
 from services.catalog.home.repository import HomeRepository
 from services.catalog.models import Video
-from services.catalog.repository import VisibleVideoRepository
+from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.series.domain import in_order
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import selectinload
 from services.catalog.domain import SORTS, Principal, search_words
 from services.catalog.listing.criteria import MAX_TOTAL, Criteria, Position
 from services.catalog.models import Asset, Video, VideoTag
-from services.catalog.repository import in_reach, title_contains
+from services.catalog.repository.videos import in_reach, title_contains
 
 _READY: Final = "ready"
 

@@ -98,6 +98,8 @@ class Asset(Base):
     """An `AssetKind`; replicas from before revision 0005 write sources only, and leave it out."""
     reference: Mapped[str] = mapped_column(String(2000))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Grows when its bytes are replaced, and only then: entity tags and hot copies last as long."""
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     """SHA-256 of the bytes in hexadecimal; None for imports, and for uploads from before revision 0006."""
     video_codec: Mapped[str | None] = mapped_column(String(50))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import Principal
 from services.catalog.models import Series, Video
-from services.catalog.repository import playable_by, visible_to
+from services.catalog.repository.videos import playable_by, visible_to
 
 SORTS = {"-created_at": (Series.id, True), "title": (Series.title, False), "-title": (Series.title, True)}
 """Sort orders of a list: the column, and whether it is descending."""

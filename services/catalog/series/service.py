@@ -18,7 +18,7 @@ from kit.ids import is_id, new_id
 from marquee.events.v1 import series_pb2
 from services.catalog.domain import Principal, may_upload
 from services.catalog.models import Series, Video
-from services.catalog.repository import VisibleVideoRepository
+from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.series.domain import by_season, may_change_series, neighbours
 from services.catalog.series.repository import SeriesRepository
 from services.catalog.service.events import SOURCE

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.uploads import storage_error
 from services.catalog.uploads.repository import UploadRepository
 

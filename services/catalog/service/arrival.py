@@ -9,7 +9,7 @@ from kit.errors import ApiError, ErrorCode
 from kit.ids import new_id
 from services.catalog.domain import AssetKind, Labels
 from services.catalog.models import Asset, Video
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import uploaded_event
 
 UPLOAD_TYPE = "video/mp4"

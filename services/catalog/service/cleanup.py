@@ -12,7 +12,7 @@ from kit.media import MediaStore
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import is_artwork_folder
 from services.catalog.domain import folder_reference
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import touch, video_event
 from services.catalog.uploads.repository import UploadRepository
 

@@ -22,7 +22,7 @@ from services.catalog.domain import (
     refusal_to_restore,
 )
 from services.catalog.models import Video
-from services.catalog.repository import VisibleVideoRepository
+from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.series.domain import Placement, PlacementEdit
 from services.catalog.series.placement import place_in_series
 from services.catalog.service.events import audit_event, process_requested_event, touch, video_event

@@ -10,7 +10,7 @@ from kit.ids import new_id
 from kit.origins import Imported
 from services.catalog.domain import ImportState
 from services.catalog.models import ImportFile, Video
-from services.catalog.repositories.imports import ImportRepository
+from services.catalog.repository.imports import ImportRepository
 from services.catalog.service import import_changes, import_files
 from services.catalog.service.arrival import new_video
 from services.catalog.service.events import uploaded_event

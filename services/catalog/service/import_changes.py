@@ -67,9 +67,10 @@ async def process_anew(transaction: Transaction, video: Video, reference: str, s
     """
     source = video.source
     if source is None:
-        source = Asset(kind=AssetKind.SOURCE, reference=reference, created_at=datetime.now(UTC))
+        source = Asset(kind=AssetKind.SOURCE, reference=reference, version=0, created_at=datetime.now(UTC))
         video.assets.append(source)
     source.id, source.size_bytes = new_id(), size_bytes
+    source.version += 1
     source.video_codec = source.audio_codec = source.width = source.height = source.bitrate_bps = None
     video.status, video.duration_sec = "processing", None
     video.failure_code = video.failure_reason = None

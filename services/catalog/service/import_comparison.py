@@ -14,7 +14,7 @@ from kit.media import InvalidReferenceError
 from kit.origins.references import check_path
 from services.catalog.captions import sidecar_track
 from services.catalog.domain import ImportState
-from services.catalog.repositories.imports import KnownFile
+from services.catalog.repository.imports import KnownFile
 from services.catalog.service import import_files
 from services.catalog.service.import_files import Entry, Listing
 

@@ -20,7 +20,7 @@ from services.catalog.captions import InvalidSubtitlesError, Track, sidecar_trac
 from services.catalog.captions.convert import MAX_BYTES
 from services.catalog.domain import ImportState, SubtitleSource
 from services.catalog.file_titles import TITLES
-from services.catalog.repositories.imports import ImportRepository
+from services.catalog.repository.imports import ImportRepository
 from services.catalog.service import import_changes, import_files
 from services.catalog.service.import_batch import Batch
 from services.catalog.service.import_comparison import Film, compare

@@ -23,7 +23,7 @@ from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from services.catalog.domain import JobKind, JobStatus
 from services.catalog.models import JobRecord, JobResult
-from services.catalog.repositories.jobs import JobRepository
+from services.catalog.repository.jobs import JobRepository
 from services.catalog.service.events import SOURCE
 
 log = structlog.get_logger()

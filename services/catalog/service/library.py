@@ -16,7 +16,7 @@ from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder
 from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Asset, Video
-from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
+from services.catalog.repository.videos import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
 from services.catalog.service.events import audit_event, uploaded_event
 from services.catalog.service.import_changes import process_anew

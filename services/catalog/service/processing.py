@@ -18,7 +18,7 @@ from marquee.events.v1 import video_pb2
 from services.catalog.artwork import JOB_KINDS, JOB_STATES, ArtworkKind
 from services.catalog.domain import SOURCE_MISSING, MediaInfo, folder_reference
 from services.catalog.models import Artwork, MediaJob, Video
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import touch, video_event
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.catalog.domain import SOURCE_MISSING
-from services.catalog.repositories.jobs import JobRepository
+from services.catalog.repository.jobs import JobRepository
 from services.catalog.service.events import process_requested_event
 from services.catalog.service.jobs import JobHandle
 

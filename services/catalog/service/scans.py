@@ -16,7 +16,7 @@ from kit.media import InvalidReferenceError
 from kit.origins.references import check_path
 from services.catalog.domain import JobKind
 from services.catalog.models import JobRecord
-from services.catalog.repositories.jobs import JobRepository
+from services.catalog.repository.jobs import JobRepository
 from services.catalog.service import import_files
 from services.catalog.service.jobs import Jobs, new_job
 

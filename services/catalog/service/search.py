@@ -8,7 +8,7 @@ from typing import Final
 from kit.db.database import Database
 from services.catalog.domain import Principal
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.search.keyboard import other_layout
 from services.catalog.search.query import Near, Query, parse
 from services.catalog.search.repository import MAX_TOTAL, Found, SearchRepository, candidate

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.audit import Admin
 from kit.db.database import Database, Transaction
@@ -22,8 +21,8 @@ from services.catalog.captions import Captions, Decoded, InvalidSubtitlesError, 
 from services.catalog.captions.convert import MAX_BYTES
 from services.catalog.domain import Principal, SubtitleSource, may_change
 from services.catalog.models import Subtitle, Video
-from services.catalog.repositories.subtitles import SubtitleRepository
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository.subtitles import SubtitleRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
 from services.catalog.service.events import audit_event, touch, video_event
 from services.catalog.service.uploads import storage_error
 
@@ -104,7 +103,7 @@ class Subtitles:
                 VALIDATION_FAILED for the field `encoding`; STORAGE_FULL, STREAM_FILE_UNAVAILABLE.
         """
         async with self._database.read() as session:
-            _own(await _visible(session, video_id, principal), principal)
+            _own(await _visible(VisibleVideoRepository(session, principal), video_id), principal)
         try:
             prepared = await self.prepare(new.data, new.encoding)
         except InvalidSubtitlesError as error:
@@ -118,7 +117,8 @@ class Subtitles:
             raise storage_error(error) from error
         try:
             async with self._database.write() as transaction:
-                video = _own(await _visible(transaction.session, video_id, principal, lock=True), principal)
+                videos = VisibleVideoRepository(transaction.session, principal)
+                video = _own(await _visible(videos, video_id, lock=True), principal)
                 former = await SubtitleRepository(transaction.session).put(subtitle)
                 await _record(transaction, video, principal, address)
         except Exception:
@@ -131,7 +131,8 @@ class Subtitles:
     async def delete(self, video_id: str, name: str, principal: Principal, address: str) -> None:
         """Remove a track. Raises ApiError: CONTENT_NOT_FOUND; AUTH_FORBIDDEN for another user's video."""
         async with self._database.write() as transaction:
-            video = _own(await _visible(transaction.session, video_id, principal, lock=True), principal)
+            videos = VisibleVideoRepository(transaction.session, principal)
+            video = _own(await _visible(videos, video_id, lock=True), principal)
             subtitles = SubtitleRepository(transaction.session)
             subtitle = await subtitles.get(video_id, _name(name))
             if subtitle is None:
@@ -242,8 +243,8 @@ def _row(video_id: str, track: Track, title: str, source: SubtitleSource, prepar
     )
 
 
-async def _visible(session: AsyncSession, video_id: str, principal: Principal, *, lock: bool = False) -> Video | None:
-    return await VisibleVideoRepository(session, principal).get(video_id, lock=lock) if is_id(video_id) else None
+async def _visible(videos: VisibleVideoRepository, video_id: str, *, lock: bool = False) -> Video | None:
+    return await videos.get(video_id, lock=lock) if is_id(video_id) else None
 
 
 def _own(video: Video | None, principal: Principal) -> Video:

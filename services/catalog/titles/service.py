@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.audit import Admin
 from kit.db.database import Database
@@ -66,13 +65,14 @@ class Titles:
         """Return what would become of the titles. Raises ApiError: VALIDATION_FAILED for an unknown template."""
         template = self._get(choice)
         async with self._database.read() as session:
-            return await _propose(session, template, choice, principal, lock=False)
+            return await _propose(TitleRepository(session, principal), template, choice, principal, lock=False)
 
     async def apply(self, choice: Choice, principal: Principal, address: str) -> Sequence[Proposal]:
         """Change the titles; return those that have changed. Raises ApiError: as `preview` does."""
         template = self._get(choice)
         async with self._database.write() as transaction:
-            proposals = await _propose(transaction.session, template, choice, principal, lock=True)
+            repository = TitleRepository(transaction.session, principal)
+            proposals = await _propose(repository, template, choice, principal, lock=True)
             changed = [each for each in proposals if each.after is not None and each.after != each.before]
             for each in changed:
                 each.video.title = each.after or each.before
@@ -93,9 +93,8 @@ class Titles:
 
 
 async def _propose(
-    session: AsyncSession, template: Template, choice: Choice, principal: Principal, *, lock: bool
+    repository: TitleRepository, template: Template, choice: Choice, principal: Principal, *, lock: bool
 ) -> Sequence[Proposal]:
-    repository = TitleRepository(session, principal)
     found = await repository.videos(ids=choice.video_ids, series_id=choice.series_id, limit=MAX_VIDEOS, lock=lock)
     videos = [video for video in found if may_change(principal, video)]
     titles = await repository.series_titles(sorted({video.series_id for video in videos if video.series_id}))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import Principal
 from services.catalog.models import Video, WatchlistItem, WatchlistUser
-from services.catalog.repository import visible_to
+from services.catalog.repository.videos import visible_to
 
 
 class WatchlistRepository:

@@ -12,7 +12,7 @@ from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from services.catalog.domain import Principal
 from services.catalog.models import Video
-from services.catalog.repository import VisibleVideoRepository
+from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.watchlist.repository import WatchlistRepository
 
 log = structlog.get_logger()

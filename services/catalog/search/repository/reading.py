@@ -30,7 +30,7 @@ from sqlalchemy.sql.elements import literal
 
 from services.catalog.domain import Principal
 from services.catalog.models import SearchDocument, SearchWord, Video
-from services.catalog.repository import visible_to
+from services.catalog.repository.videos import visible_to
 from services.catalog.search.distance import allowed_edits, typo_cost
 from services.catalog.search.document import BODY_RUN, MAX_BODY_RUN
 from services.catalog.search.query import (

@@ -23,7 +23,7 @@ from services.catalog.domain import may_see
 from services.catalog.listing.criteria import Criteria
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service import Sweep
 from services.catalog.tests.support import ADMIN, ANN, Catalog
 

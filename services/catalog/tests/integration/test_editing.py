@@ -22,7 +22,7 @@ from services.catalog.domain import may_see, may_see_in_trash
 from services.catalog.listing.criteria import Criteria
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
 from services.catalog.service import Purge
 from services.catalog.tests.support import ADMIN, Catalog
 

@@ -27,7 +27,7 @@ from services.catalog.domain import Plan
 from services.catalog.listing.criteria import Criteria
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Asset, Video
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
 from services.catalog.search.query import parse
 from services.catalog.search.repository import SearchRepository
 from services.catalog.service import Search

@@ -1,1 +1,0 @@
-"""SQL of catalog for subtitles, imports and jobs; that of videos is in `services.catalog.repository`."""
