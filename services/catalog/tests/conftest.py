@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
-from kit.testing.servers import PostgresServer
-from services.catalog.__main__ import build, migrate
+from services.catalog.__main__ import MIGRATIONS, build
 from services.catalog.settings import CatalogSettings
 from services.catalog.tests.support import Catalog
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
+    return MigratedDatabases(MIGRATIONS, tmp_path_factory.mktemp("catalog"))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> str:
+    """A migrated database of the test's own."""
     if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        yield server.create_database(f"catalog_{new_id().replace('-', '')}")
+        return migrated.sqlite(tmp_path / "catalog.db")
+    return migrated.postgres(request.getfixturevalue("postgres_server"))
 
 
 @pytest.fixture
@@ -55,7 +57,6 @@ async def catalog(
         progress_address=f"unix:{tmp_path / 'progress'}",
         **catalog_settings,
     )
-    await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
     service = build(settings, Role.SERVE, bus)
     service.app.state.authenticate = HeaderAuthenticator()

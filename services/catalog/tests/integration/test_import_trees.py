@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 
-from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
-from kit.testing.servers import PostgresServer
-from services.catalog.__main__ import build, migrate
+from services.catalog.__main__ import build
 from services.catalog.service import import_files, import_tree
 from services.catalog.service.scans import ScanSchedule
 from services.catalog.settings import CatalogSettings
@@ -68,14 +66,6 @@ class Nas(Catalog):
         await self.report_thumbnail(video_id)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database(f"trees_{new_id().replace('-', '')}")
-
-
 @pytest.fixture
 async def nas(database_url: str, tmp_path: Path) -> AsyncIterator[Nas]:
     folder = tmp_path / "nas"
@@ -89,7 +79,6 @@ async def nas(database_url: str, tmp_path: Path) -> AsyncIterator[Nas]:
         auth_address=f"unix:{tmp_path / 'absent'}",
         import_dir=folder,
     )
-    await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
     service = build(settings, Role.SERVE, bus)
     service.app.state.authenticate = HeaderAuthenticator()

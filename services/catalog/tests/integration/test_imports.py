@@ -14,14 +14,14 @@ import pytest
 
 from kit.audit import ADMIN_ACTED
 from kit.events.envelope import Event
-from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
 from kit.testing.origin import Origin
-from kit.testing.servers import PostgresServer, S3Server
+from kit.testing.servers import S3Server
 from marquee.events.v1 import admin_pb2, media_pb2, video_pb2
-from services.catalog.__main__ import build, migrate
+from services.catalog.__main__ import build
 from services.catalog.settings import CatalogSettings
 
 ADMIN = as_user("root", "admin")
@@ -69,12 +69,11 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> str:
     """SQLite, unless a test asks for PostgreSQL, too."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database(f"imports_{new_id().replace('-', '')}")
+        return migrated.sqlite(tmp_path / "catalog.db")
+    return migrated.postgres(request.getfixturevalue("postgres_server"))
 
 
 on_both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -99,7 +98,6 @@ async def catalog(database_url: str, tmp_path: Path, s3_server: S3Server) -> Asy
         s3_access_key_id=s3_server.access_key_id,
         s3_secret_access_key=s3_server.secret_access_key,
     )
-    await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
     service = build(settings, Role.SERVE, bus)
     service.app.state.authenticate = HeaderAuthenticator()

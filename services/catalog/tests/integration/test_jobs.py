@@ -10,10 +10,8 @@ import pytest
 
 from kit.audit import Admin
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.testing.fakes import as_user
 from marquee.events.v1 import video_pb2
-from services.catalog.__main__ import MIGRATIONS
 from services.catalog.domain import JobKind, JobStatus
 from services.catalog.service import reprocessing
 from services.catalog.service.jobs import JobFailedError, JobHandle, JobRunner, Jobs
@@ -55,7 +53,6 @@ async def test_all_videos_are_requested_once_in_batches(catalog: Catalog, monkey
 
 
 async def test_a_job_goes_on_where_a_stopped_process_left_it(database_url: str) -> None:
-    await asyncio.to_thread(upgrade, MIGRATIONS, database_url)
     database = Database(database_url)
     job = await Jobs(database).start(JobKind.REPROCESS, {}, Admin("root"), "video.process_requested")
     begun, cursors = asyncio.Event(), list[str]()
@@ -84,7 +81,6 @@ async def test_a_job_goes_on_where_a_stopped_process_left_it(database_url: str) 
 
 
 async def test_a_stopped_job_writes_nothing_more(database_url: str) -> None:
-    await asyncio.to_thread(upgrade, MIGRATIONS, database_url)
     database, jobs = Database(database_url), Jobs(Database(database_url))
     job = await jobs.start(JobKind.REPROCESS, {}, Admin("root"), "video.process_requested")
 

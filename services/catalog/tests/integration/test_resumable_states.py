@@ -24,11 +24,9 @@ from sqlalchemy import func, select
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.media import MediaStore
-from services.catalog.__main__ import MIGRATIONS
 from services.catalog.models import ResumableUpload, Video
 from services.catalog.service import (
     Admission,
@@ -209,7 +207,6 @@ class Uploading(RuleBasedStateMachine):
 
 
 def test_any_order_of_parts_cuts_and_crashes(database_url: str, tmp_path: Path) -> None:
-    upgrade(MIGRATIONS, database_url)
     run_state_machine_as_test(
         lambda: Uploading(database_url, tmp_path / "media"),  # type: ignore[arg-type]  # a factory will do
         settings=settings(
@@ -224,7 +221,6 @@ def test_any_order_of_parts_cuts_and_crashes(database_url: str, tmp_path: Path) 
 
 
 async def test_an_abandoned_upload_is_swept(database_url: str, tmp_path: Path) -> None:
-    await asyncio.to_thread(upgrade, MIGRATIONS, database_url)
     clock, database, store = Clock(), Database(database_url), MediaStore(tmp_path)
     store.prepare()
     uploads = ResumableUploads(

@@ -20,9 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError, ErrorCode
-from services.catalog.__main__ import MIGRATIONS
+from kit.testing.databases import MigratedDatabases
 from services.catalog.domain import Plan
 from services.catalog.listing.criteria import Criteria
 from services.catalog.listing.repository import VideoListRepository
@@ -279,9 +278,8 @@ class _Everybody:
         return Plan(is_paid=False, expires_at=None)
 
 
-def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    upgrade(MIGRATIONS, url)
+def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path, migrated: MigratedDatabases) -> None:
+    url = migrated.sqlite(tmp_path / "catalog.db")
     outcomes = {"restored": 0, "refused": 0}
 
     with asyncio.Runner() as runner:

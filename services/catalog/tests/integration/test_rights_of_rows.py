@@ -18,10 +18,9 @@ from sqlalchemy import select
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from kit.ids import new_id
-from services.catalog.__main__ import MIGRATIONS
+from kit.testing.databases import MigratedDatabases
 from services.catalog.clients.progress import ViewerHome, WatchRecord
 from services.catalog.domain import Plan, may_see
 from services.catalog.highlights.domain import HighlightValues
@@ -196,14 +195,12 @@ async def look_at_lists(
     assert ({video.id for video, _ in rows}, total) == (listed & seen, len(listed & seen))
 
 
-def test_nothing_is_shown_or_counted_without_a_right(tmp_path: Path) -> None:
-    empty = tmp_path / "catalog.db"
-    upgrade(MIGRATIONS, f"sqlite+aiosqlite:///{empty}")
+def test_nothing_is_shown_or_counted_without_a_right(tmp_path: Path, migrated: MigratedDatabases) -> None:
     hidden = 0
 
     async def play(random: Random) -> int:
         path = tmp_path / f"{random.random()}.db"
-        path.write_bytes(empty.read_bytes())
+        migrated.sqlite(path)
         database, viewing = Database(f"sqlite+aiosqlite:///{path}"), Everything()
         run = await begin(database, random, viewing)
         page = HomePage(database, viewing, tuple(RowKind))

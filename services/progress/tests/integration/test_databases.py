@@ -19,6 +19,7 @@ from kit.errors import ApiError
 from kit.events import outbox
 from kit.events.envelope import Event
 from kit.ids import new_id
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
 from kit.testing.schema import schema_differences
@@ -352,10 +353,8 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer) -> str:
-        url = postgres_server.create_database(f"progress_{new_id().replace('-', '_')}")
-        upgrade(MIGRATIONS, url)
-        return url
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> str:
+        return migrated.postgres(postgres_server)
 
     def plan_of_history(self, connection: Connection) -> str:
         # An empty table is cheapest to read from end to end.

@@ -10,15 +10,13 @@ from sqlalchemy import text
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from kit.ids import new_id
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.plans import capture_selects, explain, scans
 from kit.testing.queries import count_queries
-from kit.testing.servers import PostgresServer
 from marquee.events.v1 import user_pb2, video_pb2
-from services.progress.__main__ import MIGRATIONS
 from services.progress.consumers import subscribe
 from services.progress.domain import Report
 from services.progress.models import View, ViewCount
@@ -27,13 +25,10 @@ from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, a_view
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, sqlite_url: str) -> str:
+def database_url(request: pytest.FixtureRequest, sqlite_url: str, migrated: MigratedDatabases) -> str:
     if request.param == "sqlite":
         return sqlite_url
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url: str = server.create_database(f"progress_{new_id().replace('-', '')}")
-    upgrade(MIGRATIONS, url)
-    return url
+    return migrated.postgres(request.getfixturevalue("postgres_server"))
 
 
 def people(count: int) -> Iterator[Caller]:

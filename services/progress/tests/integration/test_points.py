@@ -18,15 +18,14 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from kit.events.envelope import Event
 from kit.events.outbox import outbox
 from kit.ids import new_id
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import points_pb2, stream_pb2, user_pb2, video_pb2
-from services.progress.__main__ import MIGRATIONS
 from services.progress.consumers import subscribe
 from services.progress.domain import Report, ViewFilter
 from services.progress.models import PointEntry, View, Viewer
@@ -334,10 +333,8 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer) -> str:
-        url = postgres_server.create_database(f"points_{new_id().replace('-', '_')}")
-        upgrade(MIGRATIONS, url)
-        return url
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> str:
+        return migrated.postgres(postgres_server)
 
     async def test_pages_use_an_index(self, database: Database) -> None:
         async with database.read() as session:
