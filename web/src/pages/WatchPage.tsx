@@ -9,6 +9,7 @@ import { PageHeading } from '../components/PageHeading';
 import { language, t } from '../i18n';
 import { formatDate, formatDuration } from '../lib/format';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
+import { theatre } from '../player/theatre';
 import { Chapters } from './watch/Chapters';
 import { MissingFilm } from './watch/MissingFilm';
 import { EpisodeLinks, Recommendations } from './watch/More';
@@ -47,7 +48,7 @@ function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
   }, [isMissing, onMissing]);
 
   return (
-    <div class="watch">
+    <div class={theatre.value ? 'watch watch-theatre' : 'watch'}>
       {!video && loaded.phase === 'loading' && (
         <div class="stage" aria-busy="true">
           <div class="stage-empty" />
@@ -87,7 +88,6 @@ function About({ video, info }: { video: VideoDetail; info: StreamInfo | null })
       {video.description && <p class="watch-description">{video.description}</p>}
       {video.status === 'ready' && <Chapters videoId={video.id} />}
       {info && <StreamFacts info={info} />}
-      {video.status === 'ready' && <p class="watch-keys">{t('player.keys')}</p>}
       {video.status === 'ready' && <Recommendations videoId={video.id} />}
     </>
   );

@@ -1,6 +1,6 @@
 import './mediaChrome';
 import type { RefObject } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { listSubtitles } from '../api/endpoints';
 import type { ProgressRecord, SubtitleTrack, VideoDetail } from '../api/types';
@@ -10,12 +10,13 @@ import { parseRange } from '../lib/ranges';
 import type { PlaySession } from '../playsession/playSession';
 import { SPEEDS } from './hotkeys';
 import { offerJumps, pauseAt } from './jump';
+import { KeysDialog } from './KeysDialog';
 import { Playback, type PlaybackFailure } from './playback';
 import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
 import { subtitlesLabel } from './subtitles';
-import { useHotkeys } from './useHotkeys';
+import { toggleFullscreen, useHotkeys } from './useHotkeys';
 
 interface Props {
   video: VideoDetail;
@@ -42,6 +43,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
   }));
   const [subtitles, setSubtitles] = useState<SubtitleTrack[]>([]);
   const [asking, setAsking] = useState(start.resumeAt !== null);
+  const [keysShown, setKeysShown] = useState(false);
 
   const state = session.state.value;
   const activeId = state.phase === 'active' ? state.id : null;
@@ -96,7 +98,8 @@ export function Player({ video, session, isAskedFor, record }: Props) {
 
   useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
 
-  useHotkeys(controller, element, !asking && !isCovered);
+  const showKeys = useCallback(() => setKeysShown(true), []);
+  useHotkeys(controller, element, !asking && !isCovered && !keysShown, showKeys);
 
   return (
     <>
@@ -112,6 +115,10 @@ export function Player({ video, session, isAskedFor, record }: Props) {
         autohide="3"
         aria-label={video.title}
         inert={isCovered}
+        onDblClick={(event) => {
+          const picture = event.target === controller.current || event.target === element.current;
+          if (picture && controller.current) toggleFullscreen(controller.current);
+        }}
       >
         {/* biome-ignore lint/a11y/useMediaCaption: captions come from the library, and not every film has some */}
         <video
@@ -170,6 +177,10 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           />
         </div>
       )}
+      <button type="button" class="keys-button" data-testid="keys-button" onClick={showKeys}>
+        {t('keys.title')}
+      </button>
+      {keysShown && <KeysDialog onClose={() => setKeysShown(false)} />}
       {asking && start.saved && start.resumeAt !== null && (
         <ResumeDialog
           position={start.resumeAt}
