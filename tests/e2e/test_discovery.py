@@ -96,3 +96,11 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     plays_on(page, 40)
     page.wait_for_function("() => document.querySelector('[data-testid=player]').paused", timeout=60_000)
     assert 50 <= position(page) < 53
+
+    page.goto(f"/watch/{episodes[2]}")
+    plays_on(page, 0)
+    page.keyboard.press("End")
+    expect(page.get_by_test_id("up-next")).to_contain_text("Stop 4")
+    shoot(page, stack, "up-next")
+    page.wait_for_url(f"**/watch/{episodes[3]}")
+    plays_on(page, 0)
