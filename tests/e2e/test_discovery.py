@@ -97,6 +97,10 @@ def test_a_viewer_finds_a_hand_and_the_next_episode(page: Page, stack: Stack, tm
     page.wait_for_function("() => document.querySelector('[data-testid=player]').paused", timeout=60_000)
     assert 50 <= position(page) < 53
 
+
+def test_the_next_episode_begins_by_itself(page: Page, stack: Stack, tmp_path: Path) -> None:
+    _, episodes = make_tour(stack, tmp_path)
+    log_in(page)
     page.goto(f"/watch/{episodes[2]}")
     plays_on(page, 0)
     page.keyboard.press("End")
