@@ -16,6 +16,7 @@ import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
 import { subtitlesLabel } from './subtitles';
+import { UpNext } from './UpNext';
 import { toggleFullscreen, useHotkeys } from './useHotkeys';
 
 interface Props {
@@ -44,6 +45,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
   const [subtitles, setSubtitles] = useState<SubtitleTrack[]>([]);
   const [asking, setAsking] = useState(start.resumeAt !== null);
   const [keysShown, setKeysShown] = useState(false);
+  const [isOver, setOver] = useState(false);
 
   const state = session.state.value;
   const activeId = state.phase === 'active' ? state.id : null;
@@ -124,6 +126,9 @@ export function Player({ video, session, isAskedFor, record }: Props) {
         <video
           ref={element}
           slot="media"
+          onEnded={() => setOver(true)}
+          onPlay={() => setOver(false)}
+          onSeeking={() => setOver(false)}
           poster={video.posters?.at(-1)?.url ?? video.thumbnail_url ?? undefined}
           preload="auto"
           playsInline
@@ -180,6 +185,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
       <button type="button" class="keys-button" data-testid="keys-button" onClick={showKeys}>
         {t('keys.title')}
       </button>
+      {isOver && !isCovered && <UpNext videoId={video.id} />}
       {keysShown && <KeysDialog onClose={() => setKeysShown(false)} />}
       {asking && start.saved && start.resumeAt !== null && (
         <ResumeDialog

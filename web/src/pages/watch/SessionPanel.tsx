@@ -7,10 +7,8 @@ import { Icon, PlayIcon } from '../../components/Icon';
 import { type MessageKey, t } from '../../i18n';
 import type { PlaySession } from '../../playsession/playSession';
 import type { PlayState, Refusal } from '../../playsession/state';
-import { UpNext } from './UpNext';
 
 interface Props {
-  videoId: string;
   session: PlaySession;
   /** Called when the viewer wants to watch here, perhaps in place of another session. */
   onPlayHere: (insteadOf?: string) => void;
@@ -19,19 +17,19 @@ interface Props {
 }
 
 /** What the viewer sees, and can do, while there is no play session. */
-export function SessionPanel({ videoId, session, onPlayHere, covers }: Props) {
+export function SessionPanel({ session, onPlayHere, covers }: Props) {
   return (
     <div
       class={`session-panel ${covers ? 'stage-cover' : 'stage-empty'}`}
       tabIndex={-1}
       data-testid="session-panel"
     >
-      <Content videoId={videoId} session={session} onPlayHere={onPlayHere} />
+      <Content session={session} onPlayHere={onPlayHere} />
     </div>
   );
 }
 
-function Content({ videoId, session, onPlayHere }: Omit<Props, 'covers'>) {
+function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
   const state = session.state.value;
   switch (state.phase) {
     case 'opening':
@@ -93,7 +91,6 @@ function Content({ videoId, session, onPlayHere }: Omit<Props, 'covers'>) {
               onClick={() => onPlayHere()}
             />
           </Actions>
-          {state.isFinished && <UpNext videoId={videoId} />}
         </>
       );
   }

@@ -75,9 +75,7 @@ function ReadyStage({ video, onMissing }: Props) {
       {!hasPlayer && video.thumbnail_url && (
         <img class="stage-poster" src={video.thumbnail_url} srcset={sourceSet(video.posters)} alt="" />
       )}
-      {!isActive && (
-        <SessionPanel videoId={video.id} session={session} onPlayHere={playHere} covers={hasPlayer} />
-      )}
+      {!isActive && <SessionPanel session={session} onPlayHere={playHere} covers={hasPlayer} />}
       {isActive && !hasPlayer && (
         <div class="stage-empty" aria-busy="true">
           <span class="spinner" aria-hidden="true" />

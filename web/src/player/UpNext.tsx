@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { type Film, getPlace } from '../../api/discovery';
-import { PlayIcon } from '../../components/Icon';
-import { t } from '../../i18n';
-import { useLoad } from '../../lib/hooks';
-import { parseRange } from '../../lib/ranges';
+import { type Film, getPlace } from '../api/discovery';
+import { PlayIcon } from '../components/Icon';
+import { t } from '../i18n';
+import { useLoad } from '../lib/hooks';
+import { parseRange } from '../lib/ranges';
 
 /** Long enough to say no. */
 const COUNTDOWN_SEC = 8;
