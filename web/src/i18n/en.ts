@@ -222,6 +222,8 @@ export const en = {
   'upNext.text': 'Starts in {seconds} s',
   'upNext.play': 'Play now',
   'upNext.cancel': 'Stay here',
+  'idle.title': 'Are you still watching?',
+  'idle.continue': 'Continue',
   'player.resolution': 'Resolution',
   'player.codecs': 'Codecs',
   'player.bitrate': 'Bit rate',

@@ -215,6 +215,8 @@ export const ko: Dictionary = {
   'upNext.text': '{seconds}초 뒤에 재생합니다',
   'upNext.play': '바로 재생',
   'upNext.cancel': '취소',
+  'idle.title': '계속 보고 계신가요?',
+  'idle.continue': '계속 보기',
   'player.resolution': '해상도',
   'player.codecs': '코덱',
   'player.bitrate': '비트레이트',

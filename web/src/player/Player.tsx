@@ -9,15 +9,19 @@ import { language, t } from '../i18n';
 import { parseRange } from '../lib/ranges';
 import type { PlaySession } from '../playsession/playSession';
 import { SPEEDS } from './hotkeys';
+import { watchForIdleViewer } from './idleViewer';
 import { offerJumps, pauseAt } from './jump';
 import { KeysDialog } from './KeysDialog';
+import { offerMediaSession } from './mediaSession';
 import { Playback, type PlaybackFailure } from './playback';
 import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
+import { StillWatching } from './StillWatching';
 import { subtitlesLabel } from './subtitles';
 import { UpNext } from './UpNext';
 import { toggleFullscreen, useHotkeys } from './useHotkeys';
+import { keepAwake } from './wakeLock';
 
 interface Props {
   video: VideoDetail;
@@ -46,6 +50,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
   const [asking, setAsking] = useState(start.resumeAt !== null);
   const [keysShown, setKeysShown] = useState(false);
   const [isOver, setOver] = useState(false);
+  const [isIdle, setIdle] = useState(false);
 
   const state = session.state.value;
   const activeId = state.phase === 'active' ? state.id : null;
@@ -99,6 +104,12 @@ export function Player({ video, session, isAskedFor, record }: Props) {
   useEffect(() => (element.current && until !== null ? pauseAt(element.current, until) : undefined), [until]);
 
   useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
+  useEffect(() => (element.current ? keepAwake(element.current) : undefined), []);
+  useEffect(() => (element.current ? offerMediaSession(element.current, video) : undefined), [video]);
+  useEffect(
+    () => (element.current ? watchForIdleViewer(element.current, () => setIdle(true)) : undefined),
+    [],
+  );
 
   const showKeys = useCallback(() => setKeysShown(true), []);
   useHotkeys(controller, element, !asking && !isCovered && !keysShown, showKeys);
@@ -150,6 +161,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           ))}
         </video>
         <media-loading-indicator slot="centered-chrome" noautohide />
+        <media-play-button slot="centered-chrome" class="big-play" />
         {subtitles.length > 0 && <media-captions-menu hidden anchor="auto" />}
         <media-control-bar class="stage-timeline">
           <media-time-range>
@@ -186,6 +198,14 @@ export function Player({ video, session, isAskedFor, record }: Props) {
         {t('keys.title')}
       </button>
       {isOver && !isCovered && <UpNext videoId={video.id} />}
+      {isIdle && (
+        <StillWatching
+          onAnswer={() => {
+            setIdle(false);
+            element.current?.play().catch(() => undefined);
+          }}
+        />
+      )}
       {keysShown && <KeysDialog onClose={() => setKeysShown(false)} />}
       {asking && start.saved && start.resumeAt !== null && (
         <ResumeDialog
