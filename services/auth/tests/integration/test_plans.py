@@ -39,12 +39,12 @@ class Bought:
 class Plans(RuleBasedStateMachine):
     """Two replicas, one database, a clock that goes on."""
 
-    databases: MigratedDatabases
+    migrated: MigratedDatabases
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.databases.sqlite(self.folder / "auth.db")
+        self.migrated.sqlite(self.folder / "auth.db")
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.bought: dict[str, Bought] = {}
@@ -110,7 +110,7 @@ class Plans(RuleBasedStateMachine):
 
 
 def test_plans_end_when_bought_to_end(migrated: MigratedDatabases) -> None:
-    Plans.databases = migrated
+    Plans.migrated = migrated
     case = Plans.TestCase
     case.settings = settings(
         max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)

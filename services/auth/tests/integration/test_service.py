@@ -198,12 +198,12 @@ class Family:
 class RefreshFamilies(RuleBasedStateMachine):
     """Trades tokens at random, old ones and new ones, and compares what happens with a model."""
 
-    databases: MigratedDatabases
+    migrated: MigratedDatabases
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.databases.sqlite(self.folder / "auth.db")
+        self.migrated.sqlite(self.folder / "auth.db")
         self.runner = asyncio.Runner()
         self.families: list[Family] = []
 
@@ -294,7 +294,7 @@ class RefreshFamilies(RuleBasedStateMachine):
 
 
 def test_login_session_has_at_most_one_usable_token(migrated: MigratedDatabases) -> None:
-    RefreshFamilies.databases = migrated
+    RefreshFamilies.migrated = migrated
     case = RefreshFamilies.TestCase
     case.settings = settings(
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
