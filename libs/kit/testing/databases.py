@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kit.db.migrations import upgrade
@@ -30,13 +32,16 @@ class MigratedDatabases:
         shutil.copy(self._file, path)
         return f"sqlite+aiosqlite:///{path}"
 
-    def postgres(self, server: PostgresServer) -> str:
-        """Create a database of a name of its own; return its URL."""
+    @contextmanager
+    def postgres(self, server: PostgresServer) -> Iterator[str]:
+        """Give the URL of a database of its own, and drop it afterwards: hundreds would fill a disk."""
         if self._template is None:
             template = _new_name()
             upgrade(self._migrations, server.create_database(template))
             self._template = template
-        return server.create_database(_new_name(), template=self._template)
+        name = _new_name()
+        yield server.create_database(name, template=self._template)
+        server.drop_database(name)
 
 
 def _new_name() -> str:

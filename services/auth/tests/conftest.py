@@ -29,9 +29,10 @@ def sqlite_url(migrated: MigratedDatabases, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(migrated: MigratedDatabases, postgres_server: PostgresServer) -> str:
+def postgres_url(migrated: MigratedDatabases, postgres_server: PostgresServer) -> Iterator[str]:
     """A migrated PostgreSQL database of the test's own."""
-    return migrated.postgres(postgres_server)
+    with migrated.postgres(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

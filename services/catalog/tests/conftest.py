@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[str]:
     """A migrated database of the test's own."""
     if request.param == "sqlite":
-        return migrated.sqlite(tmp_path / "catalog.db")
-    return migrated.postgres(request.getfixturevalue("postgres_server"))
+        yield migrated.sqlite(tmp_path / "catalog.db")
+        return
+    with migrated.postgres(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -37,16 +38,18 @@ def upgrade():
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def create(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+def create(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     (tmp_path / "versions").mkdir()
     (tmp_path / "env.py").write_text(ENVIRONMENT)
     (tmp_path / "versions" / "1.py").write_text(REVISION.format(record=str(tmp_path / "record")))
     databases = MigratedDatabases(tmp_path, tmp_path)
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        return lambda: databases.postgres(server)
+        with ExitStack() as opened:
+            yield lambda: opened.enter_context(databases.postgres(server))
+        return
     names = iter("abc")
-    return lambda: databases.sqlite(tmp_path / next(names))
+    yield lambda: databases.sqlite(tmp_path / next(names))
 
 
 async def test_copies_are_apart_and_migrated_once(create: Callable[[], str], tmp_path: Path) -> None:

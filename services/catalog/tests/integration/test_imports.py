@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,13 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[str]:
     """SQLite, unless a test asks for PostgreSQL, too."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return migrated.sqlite(tmp_path / "catalog.db")
-    return migrated.postgres(request.getfixturevalue("postgres_server"))
+        yield migrated.sqlite(tmp_path / "catalog.db")
+        return
+    with migrated.postgres(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 on_both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -53,5 +54,6 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> str:
-        return migrated.postgres(postgres_server)
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
+        with migrated.postgres(postgres_server) as url:
+            yield url

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -353,8 +353,9 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> str:
-        return migrated.postgres(postgres_server)
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
+        with migrated.postgres(postgres_server) as url:
+            yield url
 
     def plan_of_history(self, connection: Connection) -> str:
         # An empty table is cheapest to read from end to end.

@@ -25,10 +25,12 @@ from services.progress.tests.fakes import COLLEAGUE, MEMBER, FakeCatalog, a_view
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, sqlite_url: str, migrated: MigratedDatabases) -> str:
+def database_url(request: pytest.FixtureRequest, sqlite_url: str, migrated: MigratedDatabases) -> Iterator[str]:
     if request.param == "sqlite":
-        return sqlite_url
-    return migrated.postgres(request.getfixturevalue("postgres_server"))
+        yield sqlite_url
+        return
+    with migrated.postgres(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 def people(count: int) -> Iterator[Caller]:

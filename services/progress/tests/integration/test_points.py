@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -333,8 +333,9 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> str:
-        return migrated.postgres(postgres_server)
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
+        with migrated.postgres(postgres_server) as url:
+            yield url
 
     async def test_pages_use_an_index(self, database: Database) -> None:
         async with database.read() as session:
