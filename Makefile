@@ -40,8 +40,8 @@ db-init: $(VENV)/embedded ## make or migrate the embedded databases without serv
 	@marquee migrate
 
 .PHONY: thumb
-thumb: $(VENV)/embedded ## make media information and artwork of every video again, by a running Marquee
-	@marquee reprocess
+thumb: $(VENV)/embedded ## make media information and artwork of every video again, by a running Marquee; KIND=thumbnail: only that
+	@marquee reprocess $(addprefix --kind ,$(KIND))
 
 .PHONY: services
 services: $(VENV)/dev web/dist/index.html ## run five processes on temporary PostgreSQL, RabbitMQ and Redis
@@ -88,11 +88,12 @@ loadtest: $(VENV)/embedded ## viewers of a running Marquee for one minute: make 
 		--host "$${MARQUEE_URL:-http://127.0.0.1:8080}" --users $(or $(VIEWERS),20) --spawn-rate 10 --run-time 1m
 
 .PHONY: bench
-bench: $(VENV)/embedded ## measure the stream service beside nginx and others (11 min; QUICK=1: 90 s), write docs/benchmarks.md
+bench: $(VENV)/embedded ## measure the stream service beside nginx and others, and the media pipeline (15 min; QUICK=1: 3 min), write docs/benchmarks*.md
 	@scripts/install-test-tools.sh --bench
 	@$(LOCK) requirements/bench.txt
 	@$(PIP_CHECK)
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
+	@python -m loadtest.pipeline --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from apps.marquee import dead_letters
+from apps.marquee.upload_options import upload_options
 from kit.settings import SettingsError, stop_start
 
 
@@ -17,12 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run everything in this process until Ctrl-C")
     commands.add_parser("migrate", help="make or migrate the databases of embedded mode")
+    commands.add_parser("reindex", help="write the search index of embedded mode anew")
     demo = commands.add_parser("demo", help="make sample films and upload them to a running Marquee")
     _connection_options(demo)
     reprocess = commands.add_parser("reprocess", help="make media information and artwork of every video again")
+    reprocess.add_argument(
+        "--kind",
+        action="append",
+        choices=("facts", "thumbnail", "posters", "storyboard", "subtitles"),
+        help="only this part; may be given more than once",
+    )
+    reprocess.add_argument("--wait", action="store_true", help="wait until all were requested, and show how far it is")
     _connection_options(reprocess)
-    upload = commands.add_parser("upload", help="upload films to a running Marquee")
-    upload.add_argument("files", nargs="+", metavar="FILE", help="video files")
+    upload = commands.add_parser("upload", help="upload films, going on where an earlier run ended")
+    upload_options(upload)
     _connection_options(upload)
     importing = commands.add_parser("import", help="register films where they are, without copying them")
     importing.add_argument(
@@ -31,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="LOCATION",
         help="https://host/film.mp4, s3://bucket/key, a file or a folder below MARQUEE_IMPORT_DIR, or - for a list",
     )
+    importing.add_argument("--prune", action="store_true", help="put the videos of missing files into the trash")
+    importing.add_argument("--rescan", action="store_true", help="process every film again, changed or not")
+    importing.add_argument("--json", action="store_true", help="print the report as JSON, for scripts")
     _connection_options(importing)
+    letters = commands.add_parser("dead-letters", help="list, show and replay events that were given up")
+    for each in dead_letters.add_command(letters):
+        _connection_options(each)
     keys = commands.add_parser("keys", help="manage the keys that sign access tokens")
     rotate = keys.add_subparsers(dest="action", required=True).add_parser(
         "rotate", help="sign with a new key; logins stay valid"
@@ -41,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         # Imported only when wanted: the server's modules make every other command slow to start.
-        if chosen.command in ("serve", "migrate"):
+        if chosen.command in ("serve", "migrate", "reindex"):
             from apps.marquee import embedded  # noqa: PLC0415
 
-            (embedded.run if chosen.command == "serve" else embedded.migrate)()
+            {"serve": embedded.run, "migrate": embedded.migrate, "reindex": embedded.reindex}[chosen.command]()
         elif chosen.command == "keys":
             from services.auth import rotate as rotation  # noqa: PLC0415
 

@@ -8,24 +8,21 @@ import getpass
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self, cast
 
 import httpx
 
-from apps.marquee import importing
+from apps.marquee import dead_letters, importing, jobs, uploading
 from apps.marquee.demo import SampleError, make_samples
 from kit.settings import SettingsError
 
-READY_SEC = 120.0
 _CONNECT_SEC = 10.0
+_UPLOAD_TIMEOUT = httpx.Timeout(connect=_CONNECT_SEC, write=60.0, read=900.0, pool=None)
+"""A dead line is noticed by what can't be written; the answer to the last byte may take as long as hashing the file."""
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run `upload`, `import`, `demo` or `reprocess`.
+    """Run `upload`, `import`, `demo`, `dead-letters` or `reprocess`.
 
     Raises:
         SettingsError: the command failed; the text says what to do.
@@ -33,14 +30,24 @@ def run(arguments: argparse.Namespace) -> None:
     with contextlib.closing(_connect(arguments)) as client:
         match arguments.command:
             case "demo":
-                _await_ready(client, _upload_samples(client))
+                uploading.await_ready(client, _upload_samples(client))
             case "upload":
-                _await_ready(client, [_upload(client, Path(name), None, "") for name in arguments.files])
+                client.timeout = _UPLOAD_TIMEOUT
+                login = _checked(client.get("/api/users/me")).json()["login_id"]
+                uploading.run(client, login, arguments)
             case "import":
-                importing.run(client, arguments.locations)
+                options = {"prune": arguments.prune, "rescan": arguments.rescan}
+                importing.run(client, arguments.locations, options, as_json=arguments.json)
+            case "dead-letters":
+                dead_letters.run(client, arguments)
             case "reprocess":
-                requested = _checked(client.post("/api/videos/process")).json()["requested"]
-                _say(f"Media information and artwork of {requested} videos are being made again.")
+                kinds = [("kind", kind) for kind in arguments.kind or ()]
+                job = _checked(client.post("/api/videos/process", params=kinds)).json()
+                _say(
+                    f"Media information and artwork of {job['requested']} videos are being made again: job {job['id']}."
+                )
+                if arguments.wait:
+                    jobs.await_end(client, job["id"])
 
 
 def _upload_samples(client: httpx.Client) -> list[str]:
@@ -80,91 +87,13 @@ def _checked(response: httpx.Response) -> httpx.Response:
     return response
 
 
-def _upload(client: httpx.Client, path: Path, title: str | None, description: str) -> str:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {error.strerror}.") from error
-    with file, ProgressBar(title or path.name, path.stat().st_size) as bar:
-        fields = {"description": description} | ({"title": title} if title else {})
-        body = {"file": (path.name, cast("BinaryIO", _CountedFile(file, bar.advance)), "application/octet-stream")}
-        response = client.post("/api/videos", data=fields, files=body)
+def _upload(client: httpx.Client, path: Path, title: str, description: str) -> str:
+    with path.open("rb") as file:
+        fields = {"title": title, "description": description}
+        response = client.post("/api/videos", data=fields, files={"file": (path.name, file)})
     return str(_checked(response).json()["id"])
-
-
-def _await_ready(client: httpx.Client, ids: list[str]) -> None:
-    """Wait until every upload is ready or failed, and report which."""
-    waiting = list(ids)
-    deadline = time.monotonic() + READY_SEC
-    while waiting and time.monotonic() < deadline:
-        for video_id in list(waiting):
-            video = _checked(client.get(f"/api/videos/{video_id}")).json()
-            if video["status"] == "processing":
-                continue
-            waiting.remove(video_id)
-            reason = f": {video['failure_reason']}" if video["status"] == "failed" else ""
-            _say(f"{video['title']}: {video['status']}{reason}")
-        time.sleep(0.5)
-    if waiting:
-        _say(f"{len(waiting)} still being processed; they will appear by themselves.")
 
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-class ProgressBar:
-    """One line that shows progress; on a terminal only."""
-
-    WIDTH = 30
-
-    def __init__(self, label: str, total: int) -> None:
-        self._label = label[:40]
-        self._total = max(total, 1)
-        self._done = 0
-        self._started = time.monotonic()
-        self._drawn_at = 0.0
-        self._is_terminal = sys.stderr.isatty()
-
-    def advance(self, count: int) -> None:
-        """Count more bytes as done."""
-        self._done += count
-        now = time.monotonic()
-        if self._is_terminal and (now - self._drawn_at > 0.1 or self._done >= self._total):  # noqa: PLR2004 - ten times a second
-            self._drawn_at = now
-            share = min(self._done / self._total, 1.0)
-            bar = "#" * int(share * self.WIDTH)
-            rate = self._done / max(now - self._started, 0.001) / 2**20
-            sys.stderr.write(f"\r{self._label:40} [{bar:{self.WIDTH}}] {share:4.0%} {rate:7.1f} MiB/s")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._is_terminal:
-            sys.stderr.write("\n")
-
-
-class _CountedFile:
-    """A file that reports how much of it was read."""
-
-    def __init__(self, file: BinaryIO, on_read: Callable[[int], None]) -> None:
-        self._file = file
-        self._on_read = on_read
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._file.read(size)
-        self._on_read(len(block))
-        return block
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def fileno(self) -> int:
-        return self._file.fileno()

@@ -28,6 +28,7 @@ from kit.web.server import HttpServer, Listeners, allow_connections, listen_all,
 from services.auth import __main__ as auth
 from services.auth.settings import AuthSettings
 from services.catalog import __main__ as catalog
+from services.catalog.reindex import run as rebuild_index
 from services.catalog.settings import CatalogSettings
 from services.progress import __main__ as progress
 from services.progress.settings import ProgressSettings
@@ -75,6 +76,19 @@ def migrate() -> None:
         _first_password(data)
         _migrate(service_settings(data, data, None), data)
     sys.stdout.write(f"The databases in {data} are up to date.\n")
+
+
+def reindex() -> None:
+    """Write the search index of embedded mode anew, also while it serves.
+
+    Raises:
+        SettingsError: there are no databases yet.
+    """
+    data = _data_folder(load(EmbeddedSettings))
+    if not (data / "catalog.db").exists():
+        raise SettingsError(f"There is no catalog in {data}: set MARQUEE_DATA_DIR, or run `marquee migrate`.")
+    videos = rebuild_index(_database_url(data, "catalog"))
+    sys.stdout.write(f"{videos} videos indexed.\n")
 
 
 def run() -> None:
@@ -167,7 +181,7 @@ def service_settings(data: Path, sockets: Path, password: str | None) -> dict[st
     for name, (_, settings_class) in SERVICES.items():
         own: dict[str, Any] = {
             "grpc_bind": address(name),
-            "database_url": f"sqlite+aiosqlite:///{data / name}.db",
+            "database_url": _database_url(data, name),
             "broker_url": "local:",
             "redis_url": None,
             "media_url": (data / "media").as_uri(),
@@ -182,6 +196,10 @@ def service_settings(data: Path, sockets: Path, password: str | None) -> dict[st
         known = settings_class.model_fields
         wired[name] = load(settings_class, **{key: value for key, value in own.items() if key in known})
     return wired
+
+
+def _database_url(data: Path, service: str) -> str:
+    return f"sqlite+aiosqlite:///{data / service}.db"
 
 
 def _first_password(data: Path) -> str | None:

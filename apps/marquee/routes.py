@@ -15,6 +15,7 @@ _RULES: Final = (
     ("progress", r"/api/videos/[^/]+/progress"),
     ("catalog", r"/api/videos(?:/.*)?"),
     ("progress", r"/api/users/me/(?:history|points|bookmarks)(?:/.*)?"),
+    ("catalog", r"/api/users/me/watchlist(?:/.*)?"),
     ("progress", r"/api/progress(?:/.*)?"),
     ("progress", r"/api/admin/(?:views|points)(?:/.*)?"),
     ("stream", r"/api/(?:play-sessions|offline-licenses|admin/streams)(?:/.*)?"),
@@ -28,8 +29,8 @@ _LIMITS: Final[tuple[tuple[Limited | None, str], ...]] = (
     # Bytes are limited by slots. The health check must never fail because the platform is busy.
     (None, r"/api/(?:videos/[^/]+/(?:stream|lsv)(?:/.*)?|health)"),
     # Requests that a page or a player makes by the dozen.
-    ("user", r"/api/videos/[^/]+/(?:thumbnail|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
-    ("user", r"/api/(?:progress|uploads)(?:/.*)?"),
+    ("user", r"/api/videos/[^/]+/(?:thumbnail|poster|storyboard|storyboard\.vtt|subtitles|progress)(?:/.*)?"),
+    ("user", r"/api/(?:progress|uploads|search/suggest)(?:/.*)?"),
     ("user", r"/api/play-sessions/[^/]+/(?:heartbeat|end|qoe)"),
     ("address", r"/(?:api|\.well-known)(?:/.*)?"),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _INCOMING = "incoming"
+_PARTIAL = "uploads"
 
 
 class InvalidReferenceError(ValueError):
@@ -63,6 +64,26 @@ class MediaStore:
         """Return the path for an incomplete file: on the same file system, so that moving it later is atomic."""
         return self.path(f"{_INCOMING}/{name}")
 
+    def partial(self, name: str) -> Path:
+        """Return the path for a file that arrives in several requests, over days; only its owner removes it."""
+        return self.path(f"{_PARTIAL}/{name}")
+
+    def partials(self) -> Iterator[tuple[str, float]]:
+        """Yield the files of `partial`: name, and time of the last change in seconds since 1970."""
+        folder = self.root / _PARTIAL
+        if folder.is_dir():
+            for entry in os.scandir(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.name, entry.stat(follow_symlinks=False).st_mtime
+
+    def free_bytes(self) -> int:
+        """Return how many bytes can still be written.
+
+        Raises:
+            OSError: the store is missing.
+        """
+        return shutil.disk_usage(self.root).free
+
     def adopt(self, whole: Path, reference: str) -> None:
         """Move a complete, synced file to its reference: it arrives completely or not at all, also after a crash.
 
@@ -73,7 +94,7 @@ class MediaStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         whole.replace(target)
         for folder in target.parents:
-            _sync(folder)
+            sync_folder(folder)
             if folder == self.root:
                 break
 
@@ -141,7 +162,7 @@ def open_below(folder: Path, path: str) -> int:
         os.close(at)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Sync a folder: a renamed file is durable only once its folder is on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -18,21 +18,53 @@ from kit.media import MediaStore
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
+from kit.settings import SettingsError
 from kit.web.app import create_app
 from services.catalog import consumers
 from services.catalog.clients.auth import PlansClient
+from services.catalog.clients.progress import ViewingClient
+from services.catalog.domain import JobKind
+from services.catalog.file_titles import TITLES, parse_dictionary
+from services.catalog.highlights.http import build_router as highlights_router
+from services.catalog.highlights.service import Highlights
+from services.catalog.home import consumers as home_consumers
+from services.catalog.home.domain import parse_rows
+from services.catalog.home.http import build_router as home_router
+from services.catalog.home.service import HomePage
 from services.catalog.http import build_routers, max_body_bytes
+from services.catalog.http.tus import TusProtocol
 from services.catalog.rpc import CatalogServicer, register
+from services.catalog.series.http import build_router as series_router
+from services.catalog.series.service import SeriesLibrary
 from services.catalog.service import (
+    Admission,
+    ArtworkReader,
     HealthOverview,
     Imports,
+    Limits,
     Processing,
     Purge,
+    ResumableUploads,
+    Search,
+    SearchIndexer,
     Sweep,
+    UploadSweep,
     VideoEditor,
     Videos,
 )
+from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.import_tree import ImportTree
+from services.catalog.service.jobs import JobRunner, Jobs
+from services.catalog.service.reprocessing import reprocess
+from services.catalog.service.scans import Scans, ScanSchedule
+from services.catalog.service.subtitles import Subtitles
 from services.catalog.settings import CatalogSettings
+from services.catalog.titles.domain import parse_templates
+from services.catalog.titles.http import build_router as titles_router
+from services.catalog.titles.service import Titles
+from services.catalog.watchlist import consumers as watchlist_consumers
+from services.catalog.watchlist.http import build_router as watchlist_router
+from services.catalog.watchlist.service import Watchlists
 
 NAME = "catalog"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -56,7 +88,19 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "progress": connect(settings.progress_address),
         "thumbnailer": connect(settings.thumbnailer_address),
     }
-    videos = Videos(database, store)
+    videos = Videos(database, store, settings.duplicates)
+    admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
+    resumable = ResumableUploads(
+        database,
+        store,
+        admission,
+        duplicates=settings.duplicates,
+        expiry=timedelta(hours=settings.upload_expiry_hours),
+    )
+    subtitles = Subtitles(database, store)
+    jobs = Jobs(database)
+    TITLES.learn(_dictionary(settings.title_dictionary))
+    home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows))
     origins = Origins(settings, only_probes=True)
     health = Health(
         {
@@ -69,6 +113,13 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
+        background.append(UploadSweep(database, store).run)
+        background.append(JobRunner(database, JobKind.REPROCESS, reprocess).run)
+        tree = ImportTree(database, settings.import_dir, subtitles)
+        background.append(JobRunner(database, JobKind.IMPORT, tree.run).run)
+        if settings.import_scan_hours:
+            background.append(ScanSchedule(database, timedelta(hours=settings.import_scan_hours)).run)
+        background.append(SearchIndexer(database).run)
         background.append(Purge(database, store, timedelta(days=settings.trash_retention_days)).run)
     app = create_app(
         NAME,
@@ -79,15 +130,33 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             videos,
             VideoEditor(database, PlansClient(auth)),
             Imports(videos, origins, settings.import_dir),
+            Search(database),
             HealthOverview(health, peers),
+            ArtworkReader(videos, store),
             store,
+            admission,
+            resumable,
+            DeadLetters(database, bus),
+            subtitles,
+            jobs,
+            Scans(jobs, settings.import_dir),
             uploads=settings.uploads,
-            upload_max_bytes=settings.upload_max_bytes,
-        ),
+        )
+        | {
+            "series": series_router(SeriesLibrary(database, settings.uploads)),
+            "highlights": highlights_router(Highlights(database)),
+            "home": home_router(home),
+            "titles": titles_router(Titles(database, parse_templates(settings.title_templates))),
+            "watchlist": watchlist_router(Watchlists(database)),
+        },
         max_body_bytes=max_body_bytes,
     )
+    app.add_middleware(TusProtocol)
+    if role.answers:
+        home_consumers.subscribe(bus, home)
     if role.works:
-        consumers.subscribe(bus, database, Processing(store))
+        consumers.subscribe(bus, database, Processing(store), subtitles, store)
+        watchlist_consumers.subscribe(bus, database)
     service = Service(
         name=NAME,
         app=app,
@@ -99,9 +168,17 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     )
     for channel in peers.values():
         service.resources.push_async_callback(channel.close)
+    service.resources.callback(resumable.close)
     service.resources.push_async_callback(origins.close)
     service.resources.push_async_callback(database.close)
     return service
+
+
+def _dictionary(path: Path | None) -> dict[str, str]:
+    try:
+        return parse_dictionary(path.read_text()) if path else {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"MARQUEE_TITLE_DICTIONARY: {path}: {error}") from error
 
 
 def migrate(settings: CatalogSettings) -> None:

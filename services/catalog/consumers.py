@@ -2,42 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
 from kit.bus import Bus, Subscription
-from kit.db.database import Database
+from kit.db.database import Database, Transaction
 from kit.events.envelope import Event
+from kit.media import MediaStore
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
-from services.catalog.domain import MediaInfo
-from services.catalog.service import Processing
+from services.catalog.artwork import ArtworkKind, Storyboard
+from services.catalog.domain import MAX_TITLE_CHARS, MediaInfo
+from services.catalog.home.consumers import CHANGES
+from services.catalog.service import JobReport, MadeArtwork, Processing
+from services.catalog.service.embedded_subtitles import EmbeddedTrack, attach_embedded
+from services.catalog.service.subtitles import Subtitles
+from services.catalog.watchlist.consumers import ACCOUNTS
+
+__all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
 
 MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
 
 
-def subscribe(bus: Bus, database: Database, processing: Processing) -> None:
+AfterCommit = Callable[[], Awaitable[None]]
+
+
+def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: MediaStore) -> None:
     """Subscribe catalog's consumers."""
 
     async def on_media(event: Event) -> None:
-        discarded: str | None = None
         with service_context("catalog"):
+            if event.carries(media_pb2.MediaSubtitlesExtracted):
+                extracted = event.read(media_pb2.MediaSubtitlesExtracted)
+                await attach_embedded(
+                    subtitles, store, extracted.video_id, extracted.reference, _embedded_tracks(extracted)
+                )
             async with database.write() as transaction:
                 if not await transaction.first_delivery(MEDIA.name, event):
                     return
-                if event.carries(media_pb2.MediaProbed):
-                    probed = event.read(media_pb2.MediaProbed)
-                    await processing.probed(transaction, probed.video_id, _media_info(probed))
-                elif event.carries(media_pb2.MediaThumbnailReady):
-                    ready = event.read(media_pb2.MediaThumbnailReady)
-                    await processing.thumbnail_ready(transaction, ready.video_id, ready.reference)
-                elif event.carries(media_pb2.MediaFailed):
-                    failed = event.read(media_pb2.MediaFailed)
-                    if await processing.failed(
-                        transaction, failed.video_id, failed.code, failed.reason, failed.permanent
-                    ):
-                        discarded = failed.video_id
-            if discarded:
-                await processing.discard(discarded)
+                after_commit = await _apply(transaction, processing, event)
+            if after_commit is not None:
+                await after_commit()
 
     bus.subscribe(MEDIA, on_media)
+
+
+async def _apply(
+    transaction: Transaction, processing: Processing, event: Event
+) -> Callable[[], Awaitable[None]] | None:
+    """Apply a report; return what is left to do after the commit."""
+    if event.carries(media_pb2.MediaProbed):
+        probed = event.read(media_pb2.MediaProbed)
+        await processing.probed(transaction, JobReport(probed.video_id, event.time), _media_info(probed))
+    elif event.carries(media_pb2.MediaJobChanged):
+        change = event.read(media_pb2.MediaJobChanged)
+        report = JobReport(change.video_id, event.time)
+        await processing.job_changed(transaction, report, change.kinds, change.state, change.code, change.reason)
+    elif event.carries(media_pb2.MediaFailed):
+        failed = event.read(media_pb2.MediaFailed)
+        if await processing.failed(transaction, failed.video_id, failed.code, failed.reason, failed.permanent):
+            return partial(processing.discard, failed.video_id)
+    elif (found := _artwork(event)) is not None:
+        video_id, made = found
+        replaced = await processing.artwork_ready(transaction, JobReport(video_id, event.time), made)
+        if replaced is not None:
+            return partial(processing.remove, replaced)
+    return None
+
+
+def _artwork(event: Event) -> tuple[str, MadeArtwork] | None:
+    """Return the video and its new artwork; None for events of other types."""
+    if event.carries(media_pb2.MediaThumbnailReady):
+        ready = event.read(media_pb2.MediaThumbnailReady)
+        made = MadeArtwork(ArtworkKind.THUMBNAIL, ready.reference, thumbhash=ready.thumbhash)
+        return ready.video_id, made
+    if event.carries(media_pb2.MediaPostersReady):
+        posters = event.read(media_pb2.MediaPostersReady)
+        details = {"widths": list(posters.widths), "width": posters.width, "height": posters.height}
+        return posters.video_id, MadeArtwork(ArtworkKind.POSTERS, posters.reference, details)
+    if event.carries(media_pb2.MediaStoryboardReady):
+        board = event.read(media_pb2.MediaStoryboardReady)
+        layout = Storyboard(
+            duration_sec=board.duration_sec,
+            interval_sec=board.interval_sec,
+            tiles=board.tiles,
+            tile_width=board.tile_width,
+            tile_height=board.tile_height,
+            columns=board.columns,
+            tiles_a_sheet=board.tiles_a_sheet,
+        )
+        return board.video_id, MadeArtwork(ArtworkKind.STORYBOARD, board.reference, asdict(layout))
+    if event.carries(media_pb2.MediaSubtitlesExtracted):
+        extracted = event.read(media_pb2.MediaSubtitlesExtracted)
+        tracks = _plain(extracted)["tracks"]
+        return extracted.video_id, MadeArtwork(ArtworkKind.SUBTITLES, extracted.reference, {"tracks": tracks})
+    return None
+
+
+def _embedded_tracks(message: media_pb2.MediaSubtitlesExtracted) -> list[EmbeddedTrack]:
+    """Return the tracks that hold text; those with pictures have no file."""
+    return [
+        EmbeddedTrack(each.index, each.language, each.title[:MAX_TITLE_CHARS], each.forced, each.sdh)
+        for each in message.tracks
+        if each.text
+    ]
 
 
 def _media_info(message: media_pb2.MediaProbed) -> MediaInfo:
@@ -49,4 +122,12 @@ def _media_info(message: media_pb2.MediaProbed) -> MediaInfo:
         width=message.width,
         height=message.height,
         bitrate_bps=message.bitrate_bps,
+        details=_plain(message.details) if message.HasField("details") else None,
     )
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return found

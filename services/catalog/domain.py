@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from kit.errors import ErrorCode
 
 VideoStatus = Literal["processing", "ready", "failed"]
+Duplicates = Literal["allow", "refuse"]
+"""What happens to an upload whose bytes a video has already."""
 
 MAX_TITLE_CHARS = 200
 MAX_DESCRIPTION_CHARS = 5000
@@ -44,6 +46,16 @@ class AssetKind(StrEnum):
 
     SOURCE = "source"
     """The file that was uploaded or imported; a video has one."""
+
+
+class UploadStatus(StrEnum):
+    """What has become of a resumable upload."""
+
+    RECEIVING = "receiving"
+    FINISHED = "finished"
+    """All bytes have arrived, and the video exists."""
+    REFUSED = "refused"
+    """All bytes had arrived, but a video has them already, and duplicates are refused."""
 
 
 class Principal(Protocol):
@@ -265,3 +277,59 @@ class MediaInfo:
     width: int
     height: int
     bitrate_bps: int
+    details: dict[str, Any] | None = None
+    """Tracks, chapters and colours; None when the report has none."""
+
+
+class SubtitleSource(StrEnum):
+    """Where subtitles come from. A person's take the place of all others, a sidecar's of the embedded ones."""
+
+    EMBEDDED = "embedded"
+    """A track of the film."""
+    SIDECAR = "sidecar"
+    """A file beside an imported film."""
+    UPLOADED = "uploaded"
+
+
+SOURCE_MISSING: Final = "SOURCE_MISSING"
+"""Failure code of a video whose imported file is not there; it is ready again when the file is back."""
+
+
+class ImportState(StrEnum):
+    """Whether the file of an imported film is there."""
+
+    PRESENT = "present"
+    VANISHED = "vanished"
+    """Not seen by a scan that is still running: it may turn up under another name."""
+    MISSING = "missing"
+    """Its video is hidden."""
+    PRUNED = "pruned"
+    """Its video was put into the trash because the file is missing."""
+
+
+class ProcessingKind(StrEnum):
+    """What thumbnailer can make of a film again."""
+
+    FACTS = "facts"
+    THUMBNAIL = "thumbnail"
+    POSTERS = "posters"
+    STORYBOARD = "storyboard"
+    SUBTITLES = "subtitles"
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    IMPORT = "import"
+    REPROCESS = "reprocess"
+
+
+class JobStatus(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """By an administrator, who may have it go on."""
+    FINISHED = "finished"
+    FAILED = "failed"

@@ -41,7 +41,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             width=source.width or 0,
             height=source.height or 0,
             bitrate_bps=source.bitrate_bps or 0,
-            version=video.version,
+            version=source.version,
             corporation_id=video.corporation_id or "",
             uploader_id=video.uploader_id,
             asset_id=source.id,

@@ -10,15 +10,19 @@ from pydantic import Field
 
 from kit.errors import invalid_field
 from kit.web.schemas import Schema, View
+from services.catalog.artwork import ArtworkKind
 from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TAGS,
     MAX_TITLE_CHARS,
+    Principal,
+    UploadStatus,
     VideoStatus,
     clean_tags,
     clean_text,
 )
-from services.catalog.models import Video
+from services.catalog.models import ResumableUpload, Video
+from services.catalog.series.domain import MAX_NUMBER, PlacementEdit
 from services.catalog.service import Edit, Import
 
 
@@ -30,6 +34,69 @@ class FileView(View):
     size: int = Field(description="In bytes.")
     bitrate: int | None = Field(description="In bits a second.")
     resolution: str | None = Field(description="Width x height in pixels.")
+
+
+class PosterView(View):
+    """The picture of a video in one width."""
+
+    width: int = Field(description="In pixels.")
+    url: str
+
+
+class AudioTrackView(View):
+    """A sound track."""
+
+    index: int
+    codec: str
+    language: str = Field(description="Usually ISO 639-2; empty when the film does not say.")
+    title: str
+    channels: int
+    default: bool
+
+
+class SubtitleTrackView(View):
+    """An embedded track of subtitles."""
+
+    index: int
+    codec: str
+    language: str = Field(description="Usually ISO 639-2; empty when the film does not say.")
+    title: str
+    forced: bool
+    sdh: bool = Field(description="For the deaf and hard of hearing.")
+    default: bool
+    text: bool = Field(description="Whether it holds text, not pictures.")
+
+
+class ChapterView(View):
+    """A named part of a film."""
+
+    start_sec: float
+    end_sec: float
+    title: str
+
+
+class MediaView(View):
+    """What was found in the source of a video."""
+
+    audio: list[AudioTrackView] = Field(default_factory=list)
+    subtitles: list[SubtitleTrackView] = Field(default_factory=list)
+    chapters: list[ChapterView] = Field(default_factory=list)
+    color_primaries: str = Field("", description="By ITU-T H.273, such as bt2020; empty when the film does not say.")
+    color_transfer: str = Field("", description="By ITU-T H.273, such as smpte2084.")
+    hdr: str = Field("", description="PQ or HLG; empty for ordinary brightness.")
+    rotation: int = Field(0, description="Degrees clockwise by which a player turns the picture.")
+    frame_rate: float = Field(0, description="Pictures a second; 0 when the film does not say.")
+    bit_depth: int = 0
+
+
+class JobView(View):
+    """A job of the media pipeline."""
+
+    kind: str = Field(description="facts, thumbnail, posters, storyboard or subtitles.")
+    state: str = Field(description="waiting, running, retrying, done or failed.")
+    code: str = Field(description="Stable code of a failure; empty without one.")
+    reason: str
+    updated_at: datetime
 
 
 class VideoView(View):
@@ -44,8 +111,14 @@ class VideoView(View):
     failure_reason: str | None
     duration_sec: float | None
     thumbnail_url: str | None
+    thumbhash: str | None = Field(description="A blurred placeholder of the thumbnail: a ThumbHash in Base64.")
+    posters: list[PosterView] = Field(description="The picture in several widths, ascending.")
     uploader_id: str
     corporation_id: str | None
+    duplicate_of: str | None = Field(description="The video that had the same bytes when this one arrived.")
+    series_id: str | None
+    season: int | None
+    episode: int | None
     created_at: datetime
     updated_at: datetime
 
@@ -73,11 +146,15 @@ class VideoDetailView(VideoView):
     width: int | None
     height: int | None
     files: list[FileView]
+    media: MediaView | None = Field(description="Tracks, chapters and colours, once the film was looked into.")
+    storyboard_url: str | None = Field(description="WebVTT with small pictures of the whole film.")
+    jobs: list[JobView] = Field(description="For its uploader and administrators: how far the pipeline is.")
 
     @classmethod
-    def of(cls, video: Video) -> VideoDetailView:
-        """Return a loaded video as the API shows it."""
+    def of(cls, video: Video, principal: Principal | None = None) -> VideoDetailView:
+        """Return a loaded video as the API shows it to a principal; without one, its jobs are left out."""
         source = video.source
+        may_see_jobs = principal is not None and (principal.is_admin or principal.user_id == video.uploader_id)
         return cls(
             **_plain(video),
             mime_type=video.mime_type,
@@ -93,6 +170,43 @@ class VideoDetailView(VideoView):
                 )
                 for asset in video.assets
             ],
+            media=MediaView.model_validate(source.details) if source and source.details else None,
+            storyboard_url=_storyboard_url(video),
+            jobs=[
+                JobView(kind=job.kind, state=job.state, code=job.code, reason=job.reason, updated_at=job.updated_at)
+                for job in (video.jobs if may_see_jobs else [])
+            ],
+        )
+
+
+class UploadView(View):
+    """A resumable upload."""
+
+    id: str
+    status: Literal["receiving", "finished", "refused"] = Field(
+        description="`refused`: a video has these bytes already, and duplicates are refused."
+    )
+    title: str
+    offset: int = Field(description="Bytes that have arrived.")
+    length: int | None = Field(description="Of the whole file; null until the client declares it.")
+    video_id: str | None = Field(description="Once the upload is finished.")
+    duplicate_of: str | None = Field(description="The video that has the same bytes.")
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, upload: ResumableUpload) -> UploadView:
+        """Return an upload as the API shows it."""
+        return cls(
+            id=upload.id,
+            status=UploadStatus(upload.status).value,
+            title=upload.title,
+            offset=upload.received_bytes,
+            length=upload.length_bytes,
+            video_id=upload.video_id if upload.status == UploadStatus.FINISHED else None,
+            duplicate_of=upload.duplicate_of,
+            created_at=upload.created_at,
+            expires_at=upload.expires_at,
         )
 
 
@@ -129,6 +243,9 @@ class EditRequest(Schema):
     corporation_id: UUID | None = Field(
         None, description="Administrators only: whose it is from now on; null makes it a platform video."
     )
+    series_id: UUID | None = Field(None, description="The series that it is an episode of; null takes it out.")
+    season: int | None = Field(None, ge=0, le=MAX_NUMBER)
+    episode: int | None = Field(None, ge=0, le=MAX_NUMBER)
 
     def edit(self) -> Edit:
         """Return the same for the use case. Raises ApiError: VALIDATION_FAILED for text that is not valid."""
@@ -141,13 +258,13 @@ class EditRequest(Schema):
             tags=None if self.tags is None else _clean_tags(self.tags),
             moves="corporation_id" in self.model_fields_set,
             corporation_id=str(self.corporation_id) if self.corporation_id else None,
+            placement=PlacementEdit(
+                given=frozenset({"series_id", "season", "episode"} & self.model_fields_set),
+                series_id=str(self.series_id) if self.series_id else None,
+                season=self.season,
+                episode=self.episode,
+            ),
         )
-
-
-class ProcessingView(View):
-    """How many videos are processed."""
-
-    requested: int
 
 
 class HealthView(View):
@@ -163,7 +280,21 @@ def thumbnail_url(video: Video) -> str | None:
     artwork = video.thumbnail
     if artwork is None:
         return None
-    return f"/api/videos/{video.id}/thumbnail?v={int(artwork.created_at.timestamp() * 1000)}"
+    # Posters are sent in its place, once they are there.
+    return f"/api/videos/{video.id}/thumbnail?v={(video.artwork(ArtworkKind.POSTERS) or artwork).version}"
+
+
+def _posters(video: Video) -> list[PosterView]:
+    artwork = video.artwork(ArtworkKind.POSTERS)
+    if artwork is None or artwork.details is None:
+        return []
+    url = f"/api/videos/{video.id}/poster?v={artwork.version}"
+    return [PosterView(width=width, url=f"{url}&width={width}") for width in artwork.details["widths"]]
+
+
+def _storyboard_url(video: Video) -> str | None:
+    artwork = video.artwork(ArtworkKind.STORYBOARD)
+    return None if artwork is None else f"/api/videos/{video.id}/storyboard.vtt?v={artwork.version}"
 
 
 def _clean_description(text: str) -> str:
@@ -178,5 +309,5 @@ def _clean_tags(given: list[str]) -> list[str]:
 
 
 def _plain(video: Video) -> dict[str, Any]:
-    names = VideoView.model_fields.keys() - {"thumbnail_url"}
-    return {name: getattr(video, name) for name in names} | {"thumbnail_url": thumbnail_url(video)}
+    made = {"thumbnail_url": thumbnail_url(video), "posters": _posters(video)}
+    return {name: getattr(video, name) for name in VideoView.model_fields.keys() - made.keys()} | made

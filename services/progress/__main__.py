@@ -20,7 +20,7 @@ from services.progress.clients.catalog import CatalogClient
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers
 from services.progress.rpc import ProgressServicer, register
-from services.progress.service import History, Points, Recorder, ViewLog, Views
+from services.progress.service import Bookmarks, History, Homes, Points, Recorder, ViewLog, Views
 from services.progress.settings import ProgressSettings
 
 NAME = "progress"
@@ -41,6 +41,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     to_catalog = connect(settings.catalog_address)
     catalog, accounts = CatalogClient(to_catalog), AuthClient(to_auth)
     history, views = History(database, catalog), Views(database)
+    bookmarks, homes = Bookmarks(database, catalog), Homes(database, least=settings.co_watched_least)
     points = Points(database, accounts, per_view=settings.points_per_view)
     view_log = ViewLog(database, points, views, catalog, accounts)
     if role.works:
@@ -60,13 +61,13 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         title="Marquee: watch progress, history and points",
         health=health,
         authenticate=authenticate,
-        routers=build_routers(Recorder(database, catalog), history, points, view_log),
+        routers=build_routers(Recorder(database, catalog), history, points, view_log, bookmarks),
     )
     service = Service(
         name=NAME,
         app=app,
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(views))]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, ProgressServicer(views, homes))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated],
         background=background,

@@ -105,3 +105,23 @@ class PointEntry(Base):
     """Set for an adjustment, like the administrator below."""
     adjusted_by: Mapped[str | None] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Bookmark(Base):
+    """A place in a video that a viewer has marked."""
+
+    __tablename__ = "bookmarks"
+    __table_args__ = (
+        Index("ix_bookmarks_user", "user_id", "id"),
+        Index("ix_bookmarks_user_video", "user_id", "video_id", "position_sec", "id"),
+        Index("ix_bookmarks_video", "video_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(36))
+    video_id: Mapped[str] = mapped_column(String(36))
+    position_sec: Mapped[float] = mapped_column(Double)
+    note: Mapped[str] = mapped_column(String(1000))
+    """Empty for none."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

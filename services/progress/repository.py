@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.progress.domain import PlaySession, Progress, ViewFilter
-from services.progress.models import PointEntry, View, ViewCount, Viewer, WatchProgress
+from services.progress.models import Bookmark, PointEntry, View, ViewCount, Viewer, WatchProgress
+
+MAX_TOTAL: Final = 10_000
+"""Lines of the view log are counted up to here."""
 
 
 class WatchProgressRepository:
@@ -109,7 +112,7 @@ class ViewerRepository:
         await self._session.execute(
             insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
         )
-        for table in (WatchProgress, View, PointEntry):
+        for table in (WatchProgress, View, PointEntry, Bookmark):
             await self._session.execute(delete(table).where(table.user_id == user_id))
 
     async def delete_erased_before(self, moment: datetime) -> None:
@@ -136,20 +139,118 @@ class ViewLogRepository:
         statement = _insert(self._session, View).values(row)
         await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=end))
 
-    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> tuple[Sequence[View], int]:
-        """Return sessions, newest first, and their total number."""
-        conditions = _conditions(wanted)
-        total = await self._session.scalar(select(func.count()).select_from(View).where(*conditions))
-        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
-        return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all(), total or 0
+    async def count(self, wanted: ViewFilter) -> int:
+        """Return the number of sessions, up to `MAX_TOTAL`."""
+        counted = select(View.session_id).where(*_conditions(wanted)).limit(MAX_TOTAL).subquery()
+        return await self._session.scalar(select(func.count()).select_from(counted)) or 0
 
-    async def after(self, wanted: ViewFilter, last: View | None, limit: int) -> Sequence[View]:
-        """Return sessions, newest first, that follow the `last` one of the previous call."""
+    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> Sequence[View]:
+        """Return sessions, newest first."""
+        conditions = _conditions(wanted)
+        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
+        return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all()
+
+    async def after(self, wanted: ViewFilter, last: tuple[datetime, str] | None, limit: int) -> Sequence[View]:
+        """Return sessions, newest first, that follow the `last` one of the previous call: its start and its id."""
         conditions = _conditions(wanted)
         if last is not None:
-            conditions.append(tuple_(View.started_at, View.session_id) < (last.started_at, last.session_id))
+            conditions.append(tuple_(View.started_at, View.session_id) < last)
         newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
         return (await self._session.scalars(newest_first.limit(limit))).all()
+
+
+class HomeRepository:
+    """What the rows of home pages and recommendations are made of."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def watched(self, user_id: str, limit: int) -> Sequence[WatchProgress]:
+        """Return a viewer's records, the one changed last first."""
+        newest = WatchProgress.updated_at.desc(), WatchProgress.video_id.desc()
+        return (
+            await self._session.scalars(
+                select(WatchProgress).where(WatchProgress.user_id == user_id).order_by(*newest).limit(limit)
+            )
+        ).all()
+
+    async def trending(self, since: date, limit: int) -> Sequence[tuple[str, int]]:
+        """Return the videos watched most since a day with their views, the most first."""
+        views = func.sum(ViewCount.views)
+        statement = (
+            select(ViewCount.video_id, views)
+            .where(ViewCount.day >= since)
+            .group_by(ViewCount.video_id)
+            .order_by(views.desc(), ViewCount.video_id.desc())
+            .limit(limit)
+        )
+        return [(video_id, int(count)) for video_id, count in await self._session.execute(statement)]
+
+    async def co_watched(self, video_id: str, *, sessions: int, least: int, limit: int) -> Sequence[str]:
+        """Return other videos that the latest viewers of a video have watched, the most viewers first.
+
+        Args:
+            video_id: the video.
+            sessions: how many of its latest play sessions give the viewers: that bounds the cost.
+            least: viewers that another video must have among them.
+            limit: how many to return at most.
+        """
+        latest = (
+            select(View.user_id)
+            .where(View.video_id == video_id)
+            .order_by(View.started_at.desc(), View.session_id.desc())
+            .limit(sessions)
+            .subquery()
+        )
+        viewers = func.count()
+        statement = (
+            select(WatchProgress.video_id)
+            .where(WatchProgress.user_id.in_(select(latest.c.user_id)), WatchProgress.video_id != video_id)
+            .group_by(WatchProgress.video_id)
+            .having(viewers >= least)
+            .order_by(viewers.desc(), WatchProgress.video_id.desc())
+            .limit(limit)
+        )
+        return (await self._session.scalars(statement)).all()
+
+
+class BookmarkRepository:
+    """Places that viewers have marked."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    def add(self, bookmark: Bookmark) -> None:
+        """Add a bookmark."""
+        self._session.add(bookmark)
+
+    async def get_locked(self, user_id: str, bookmark_id: str) -> Bookmark | None:
+        """Return a viewer's bookmark, locked until the transaction ends."""
+        mine = Bookmark.id == bookmark_id, Bookmark.user_id == user_id
+        return await self._session.scalar(select(Bookmark).where(*mine).with_for_update())
+
+    async def delete(self, user_id: str, bookmark_id: str) -> None:
+        """Remove a viewer's bookmark."""
+        await self._session.execute(delete(Bookmark).where(Bookmark.id == bookmark_id, Bookmark.user_id == user_id))
+
+    async def delete_video(self, video_id: str) -> None:
+        """Remove all viewers' bookmarks of a video."""
+        await self._session.execute(delete(Bookmark).where(Bookmark.video_id == video_id))
+
+    async def page(
+        self, user_id: str, video_id: str | None, *, offset: int, limit: int
+    ) -> tuple[Sequence[Bookmark], int]:
+        """Return a viewer's bookmarks and their total number: newest first, those of one video by position."""
+        conditions = [Bookmark.user_id == user_id]
+        order: tuple[Any, ...] = (Bookmark.id.desc(),)
+        if video_id is not None:
+            conditions.append(Bookmark.video_id == video_id)
+            order = Bookmark.position_sec, Bookmark.id
+        total = await self._session.scalar(select(func.count()).select_from(Bookmark).where(*conditions))
+        rows = await self._session.scalars(
+            select(Bookmark).where(*conditions).order_by(*order).offset(offset).limit(limit)
+        )
+        return rows.all(), total or 0
 
 
 def _conditions(wanted: ViewFilter) -> list[ColumnElement[bool]]:

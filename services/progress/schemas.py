@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import Field, field_validator
 
 from kit.web.schemas import DECIMAL, Page, Schema, View
 from services.progress.domain import MAX_FILM_SEC, Report, Video
 from services.progress.models import PointEntry
-from services.progress.service import Entry, Ledger, LoggedView
+from services.progress.service import Entry, Ledger, LoggedView, MarkedPlace
 
 MAX_SEQ = 2**63 - 1
 """The largest BIGINT."""
@@ -105,6 +106,52 @@ class HistoryEntry(View):
             completed=record.completed,
             updated_at=record.updated_at,
             video=_video_view(video) if video else None,
+        )
+
+
+MAX_NOTE_CHARS = 1000
+
+Note = Annotated[str, Field(max_length=MAX_NOTE_CHARS, pattern=r"^[^\x00]*$")]
+
+
+class BookmarkRequest(Schema):
+    """A place to mark."""
+
+    video_id: UUID
+    position_sec: Seconds
+    note: Note = ""
+
+
+class BookmarkEdit(Schema):
+    """New parts of a bookmark; what is left out stays as it is."""
+
+    position_sec: Seconds | None = None
+    note: Note | None = None
+
+
+class BookmarkView(View):
+    """A bookmark of the caller."""
+
+    id: str
+    video_id: str
+    position_sec: float
+    note: str
+    created_at: datetime
+    updated_at: datetime
+    video: WatchedVideoView | None = Field(description="null when the video is gone, or catalog can't be reached.")
+
+    @classmethod
+    def of(cls, place: MarkedPlace) -> BookmarkView:
+        """Return the bookmark as the API shows it."""
+        mark = place.bookmark
+        return cls(
+            id=mark.id,
+            video_id=mark.video_id,
+            position_sec=mark.position_sec,
+            note=mark.note,
+            created_at=mark.created_at,
+            updated_at=mark.updated_at,
+            video=_video_view(place.video) if place.video else None,
         )
 
 

@@ -14,3 +14,10 @@ class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     points_per_view: int = Field(
         10, ge=0, le=1_000_000, description="Points that a user's first view of a video earns; 0 gives none."
     )
+    co_watched_least: int = Field(
+        5,
+        ge=2,
+        le=1_000_000,
+        description="Viewers that must have watched two videos before one is recommended with the other: with few, a "
+        "recommendation would tell what a single person watches.",
+    )

@@ -40,6 +40,7 @@ class Source:
     height: int
     bitrate_bps: int
     version: int
+    """Grows when the bytes are replaced."""
     corporation_id: str
     """Empty for platform videos."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
@@ -14,10 +15,11 @@ from kit.rpc import GrpcServer
 from kit.service import Role, Service, main
 from kit.web.app import create_app
 from services.thumbnailer import consumers
+from services.thumbnailer.lanes import RULES
 from services.thumbnailer.media.errors import StoreUnavailableError
 from services.thumbnailer.media.inspection import Limits
 from services.thumbnailer.media.originals import Originals
-from services.thumbnailer.service import MediaProcessor
+from services.thumbnailer.service import LaneScheduler, MediaProcessor
 from services.thumbnailer.settings import ThumbnailerSettings
 
 NAME = "thumbnailer"
@@ -42,9 +44,14 @@ def build(settings: ThumbnailerSettings, role: Role, shared_bus: Bus | None = No
     confined = confinement_checks() if role.works else {}
     health = Health({"media": Check(store_is_present), "broker": broker_check(bus)} | confined)
     if role.works:
-        limits = Limits(wall_sec=settings.job_wall_sec, memory_bytes=settings.job_memory_bytes)
+        limits, long_limits = (
+            Limits(wall_sec=seconds, cpu_sec=math.ceil(seconds), memory_bytes=settings.job_memory_bytes)
+            for seconds in (settings.job_wall_sec, settings.long_job_wall_sec)
+        )
+        scheduler = LaneScheduler(settings.slots, RULES)
         originals = Originals(store, origins, settings.import_dir, settings.staging_max_bytes)
-        consumers.subscribe(bus, MediaProcessor(store, originals, bus, limits), settings.jobs)
+        processor = MediaProcessor(store, originals, bus, limits, long_limits, scheduler)
+        consumers.subscribe(bus, processor, settings.slots)
     service = Service(
         name=NAME,
         app=create_app(NAME, title="Marquee: artwork", health=health, authenticate=None, routers={}),

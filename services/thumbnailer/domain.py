@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Final, Self
 
 THUMBNAIL_WIDTH: Final = 320
@@ -14,6 +14,21 @@ LATER_THUMBNAIL_FACTORS: Final = (2, 4)
 """Multiples of the thumbnail's time at which to look next for a picture, if that one shows nothing."""
 LATER_THUMBNAIL_FRACTIONS: Final = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 """Fractions of the duration at which to look after that."""
+
+POSTER_WIDTHS: Final = (320, 640, 1280)
+STORYBOARD_INTERVAL_SEC: Final = 10.0
+"""The longest time between two pictures of a storyboard."""
+STORYBOARD_SHEET_TILES: Final = 100
+"""Pictures of one sheet: at most 1,000 s of film."""
+STORYBOARD_COLUMNS: Final = 10
+STORYBOARD_TILE_WIDTH: Final = 160
+STORYBOARD_SHORT_TILES: Final = 20
+"""Pictures of a film that is too short for as many at the longest interval, if they are a second apart or more."""
+TEXT_SUBTITLES: Final = frozenset({"mov_text", "subrip", "ass", "webvtt", "text"})
+"""Kinds of subtitles that hold text, by FFmpeg's names."""
+MAX_TRACKS: Final = 256
+MAX_CHAPTERS: Final = 1000
+MAX_LABEL_CHARS: Final = 200
 
 MAX_PIXELS: Final = 8192 * 8192
 """The largest picture that is decoded: twice 8K, so that a decoded frame still fits the memory limit."""
@@ -109,6 +124,14 @@ _CODECS: Final = {
     "alac": "ALAC",
     "amr_nb": "AMR",
     "amr_wb": "AMR-WB",
+    # Subtitles.
+    "mov_text": "Timed Text",
+    "subrip": "SubRip",
+    "ass": "ASS",
+    "webvtt": "WebVTT",
+    "hdmv_pgs_subtitle": "PGS",
+    "dvd_subtitle": "VobSub",
+    "dvb_subtitle": "DVB",
 }
 
 _CONTAINERS: Final = {
@@ -117,6 +140,16 @@ _CONTAINERS: Final = {
     "webm": ("WebM", "video/webm"),
     "matroska": ("Matroska", "video/x-matroska"),
 }
+
+
+class JobKind(StrEnum):
+    """What can be made of a film, each with its own result; facts come first."""
+
+    FACTS = "facts"
+    THUMBNAIL = "thumbnail"
+    POSTERS = "posters"
+    STORYBOARD = "storyboard"
+    SUBTITLES = "subtitles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +185,11 @@ class MediaFailure:
     permanent: bool
     """False if the same file may work another time."""
 
+    @property
+    def is_of_one_job(self) -> bool:
+        """Whether it ends a whole run, although only one of its jobs may be the cause."""
+        return self.code in _OF_ONE_JOB
+
     @classmethod
     def of(cls, code: str) -> Self:
         """Return the failure with a code.
@@ -160,6 +198,9 @@ class MediaFailure:
             KeyError: there is no such code.
         """
         return cls(code=code, reason=_REASONS[code], permanent=code not in _RETRY_MAY_HELP)
+
+
+_OF_ONE_JOB: Final = frozenset({TIME_LIMIT, MEMORY_LIMIT, DECODER_CRASHED})
 
 
 def is_failure_code(code: str) -> bool:
@@ -197,6 +238,14 @@ def thumbnail_times(duration_sec: float) -> list[float]:
     later = (first * factor for factor in LATER_THUMBNAIL_FACTORS)
     furthest = (duration_sec * fraction for fraction in LATER_THUMBNAIL_FRACTIONS)
     return sorted({first, *later, *furthest})
+
+
+def storyboard_cues(duration_sec: float) -> tuple[float, int]:
+    """Return the seconds between two pictures of a storyboard, and how many there are."""
+    if not math.isfinite(duration_sec) or duration_sec <= 0:
+        return STORYBOARD_INTERVAL_SEC, 1
+    interval = min(STORYBOARD_INTERVAL_SEC, max(1.0, duration_sec / STORYBOARD_SHORT_TILES))
+    return interval, max(1, math.ceil(duration_sec / interval - 1e-6))
 
 
 def codec_name(canonical: str) -> str:

@@ -67,7 +67,7 @@ class Crowd:
                 "/api/videos", data={"corporation_id": self.acme}, files={"file": ("film.mp4", file)}
             )
         self.film = str(answer.json()["id"])
-        self.admin.await_status(self.film, "ready")
+        self.admin.await_artwork(self.film)
         self._register("pending")
         suspended = self._made("/api/users", login_id="suspended", password=PASSWORD, display_name="S")
         assert self.admin.http.post(f"/api/users/{suspended}/suspend").status_code == 200
@@ -187,7 +187,7 @@ def test_every_caller_gets_status_of_the_table(crowd: Crowd) -> None:
                 wrong.append(
                     f"{row.method} {row.path} as {kind}: {answer.status_code}, not {expected}: {answer.text[:200]}"
                 )
-            elif answer.status_code >= 400:
+            elif answer.status_code >= 400 and row.method != "HEAD":
                 assert set(answer.json()["error"]) == {"code", "message", "details"}
             if answer.status_code == 401:
                 assert "WWW-Authenticate" in answer.headers, (row, kind)
@@ -198,9 +198,11 @@ def ask(crowd: Crowd, row: Row, kind: str, number: int) -> httpx.Response:
     """The request of a line, by one of the callers."""
     credentials = crowd.spare(kind, number) if row.subject == "spare" else crowd.credentials[kind]
     subject = {"film": crowd.film, "acme": crowd.acme}.get(row.subject, new_id())
-    path = row.path
-    for placeholder in ("video_id", "user_id", "session_id", "corporation_id"):
+    path = row.path.replace("{number}", "0")
+    placeholders = ("video_id", "user_id", "session_id", "corporation_id", "upload_id", "letter_id", "job_id")
+    for placeholder in (*placeholders, "series_id", "highlight_id", "bookmark_id", "kind"):
         path = path.replace(f"{{{placeholder}}}", subject)
+    path = path.replace("{lang}", "ko")
     assert "{" not in path, f"tests/contract/test_access.py does not know what to put into {row.path}"
     body = None if row.body == "-" else json.loads(row.body.replace('"film"', f'"{crowd.film}"'))
     crowd.http.cookies.clear()

@@ -22,6 +22,10 @@ PAGES = sorted(
 )
 RUN_HERE = {
     "marquee upload FILM…",
+    'marquee upload "Night train.mp4" --title "Night train"',
+    "marquee upload ~/films /mnt/nas/films --jobs 4",
+    "marquee upload ~/films --dry-run",
+    "marquee upload ~/films --json --no-wait",
     "curl -u admin:PASSWORD -r 0-1023 http://127.0.0.1:8080/api/videos/ID/stream",
     "marquee import - < films.txt",
     "MARQUEE_IMPORT_DIR=/mnt/films marquee import /mnt/films",
@@ -35,6 +39,10 @@ NOT_RUN = {
     "kubectl apply -k deploy/k8s/base": "needs a cluster; test_manifests.py checks what it would send",
     "marquee import https://films.example/noir/1.mp4 s3://bucket/noir/2.mp4": "needs those machines; "
     "tests/e2e/test_imports.py imports from an origin and from S3 of its own",
+    "marquee dead-letters list": "needs dead letters; test_dead_letter_commands.py has its own",
+    "marquee dead-letters show thumbnailer.jobs:EVENT": "likewise",
+    "marquee dead-letters replay thumbnailer.jobs:EVENT": "likewise",
+    "marquee dead-letters replay --queue thumbnailer.jobs": "likewise",
     "docker compose logs --no-log-prefix | grep REQUEST_ID": "needs containers; tests/stacks/compose.py reads logs",
 }
 MAKE_TESTED_BY = {
@@ -141,6 +149,9 @@ class Site:
             "FILM…": shlex.quote(str(self.film)),
             "https://films.example/noir/1.mp4": "one.film",
             "/mnt/films": str(self.films),
+            "/mnt/nas/films": str(self.films),
+            "~/films": str(self.films),
+            '"Night train.mp4"': shlex.quote(str(self.film)),
             ".venv/bin/python": str(REPOSITORY / ".venv" / "bin" / "python"),
             "curl ": "curl -sS --fail-with-body ",
         }.items():
@@ -151,6 +162,7 @@ class Site:
             "MARQUEE_URL": self.stack.base_url,
             "MARQUEE_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "MARQUEE_IMPORT_DIR": str(self.films),
+            "XDG_STATE_HOME": str(self.folder / "state"),
         }
         return subprocess.run(
             ["bash", "-c", command], cwd=self.folder, env=environment, capture_output=True, check=False, timeout=600

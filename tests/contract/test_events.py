@@ -7,6 +7,7 @@ from apps.marquee.reference.events import events_page, subscriptions
 from kit.bus import Delivery
 from kit.bus.topics import any_matches
 from kit.events.registry import EVENTS
+from services.catalog.service.dead_letters import QUEUES
 
 
 def test_every_required_consumer_has_a_work_subscription() -> None:
@@ -19,6 +20,11 @@ def test_every_required_consumer_has_a_work_subscription() -> None:
     required = {(consumer, each.name) for each in EVENTS for consumer in each.required_consumers}
     assert required
     assert required <= consumed
+
+
+def test_dead_letters_are_listed_of_every_work_subscription() -> None:
+    work = {each.name for each in subscriptions() if each.delivery is Delivery.WORK}
+    assert set(QUEUES) == work
 
 
 def test_producers_and_consumers_are_services() -> None:

@@ -13,7 +13,7 @@ FOLDER = REPOSITORY / "docs" / "http"
 LOGIN = ("POST", "/api/auth/login")
 """Every file begins with it."""
 UNDOCUMENTED = {("GET", "/.well-known/jwks.json")}
-_REQUEST = re.compile(r"^(GET|PUT|POST|PATCH|DELETE) \{\{base\}\}([^?\s]+)(?:\?(\S+))?", re.MULTILINE)
+_REQUEST = re.compile(r"^(GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE) \{\{base\}\}([^?\s]+)(?:\?(\S+))?", re.MULTILINE)
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 
 

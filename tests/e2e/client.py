@@ -53,6 +53,20 @@ class Client:
         assert video["status"] == status, video
         return video
 
+    def await_artwork(self, video_id: str, limit_sec: float = 180) -> dict[str, Any]:
+        """Waits until a video that can be watched has all its pictures."""
+        self.await_status(video_id, "ready", limit_sec)
+
+        def has_all() -> bool:
+            try:
+                video = self.video(video_id)
+            except (httpx.HTTPError, AssertionError):
+                return False
+            return bool(video["thumbnail_url"] and video["posters"] and video["storyboard_url"])
+
+        wait_for(has_all, limit_sec, f"artwork of video {video_id}")
+        return self.video(video_id)
+
     def close(self) -> None:
         """Ends the connections."""
         self.http.close()

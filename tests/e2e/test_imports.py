@@ -93,7 +93,7 @@ def test_film_plays_from_its_origin(
             location = "night train.mp4"
     answer = operator.http.post("/api/imports", json={"location": location, "title": f"Night by {place}"})
     assert answer.status_code == 201, answer.text
-    video = operator.await_status(answer.json()["id"], "ready")
+    video = operator.await_artwork(answer.json()["id"])
     assert video["duration_sec"] == pytest.approx(12, abs=0.2)
     assert operator.http.get(video["thumbnail_url"]).headers["content-type"] == "image/jpeg"
     assert not (marquee.media / "videos" / video["id"] / "source").exists()
@@ -146,7 +146,7 @@ def test_operators_import_from_the_command_line(
     three = origin.url("/three.mp4")
     first = run(str(nas / "noir"), "-", stdin=f"{three}\n\n")
     assert first.returncode == 0, first.stderr
-    lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", f"{three}: imported"]
+    lines = ["noir/two.MKV: imported", "noir/하나.mp4: imported", "added 2", f"{three}: imported"]
     assert first.stdout.splitlines() == lines
     listed = operator.http.get("/api/videos", params={"page_size": 100}).json()["items"]
     assert {"two", "하나", "three"} <= {video["title"] for video in listed}

@@ -28,6 +28,7 @@ def test_pages_go_on_by_themselves_after_a_restart_of_the_server(browser: Browse
         player.get_by_test_id("player").evaluate("video => { video.currentTime = 200 }")
         lists.get_by_role("link", name="Marquee", exact=True).click()
         lists.get_by_test_id("search-input").fill("night")
+        lists.get_by_test_id("search-input").press("Enter")
         for page in (player, lists):
             expect(page.get_by_test_id("error-message").first).to_contain_text(
                 "Trying again by itself", timeout=LIMIT_MS

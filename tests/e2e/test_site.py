@@ -132,6 +132,7 @@ def test_focus_moves_to_start_of_page(page: Page, film: str) -> None:
     page.wait_for_function("() => document.activeElement.localName === 'media-controller'")
     page.get_by_test_id("search-input").click()
     page.keyboard.type("night")
+    page.keyboard.press("Enter")
     page.wait_for_url("**/?query=night")
     page.get_by_role("heading", level=1, name="Results for “night”").wait_for()
     assert page.evaluate("document.activeElement.dataset.testid") == "search-input", "who writes goes on writing"

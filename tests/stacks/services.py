@@ -34,14 +34,16 @@ class ServicesStack(Stack):
         self.rabbit = RabbitServer(directory)
         self.redis = RedisServer(directory)
         self.processes: dict[str, Process] = {}
+        self.ports: dict[str, int] = {}
+        self._addresses: dict[str, str] = {}
         self.gateway: Gateway | None = None
 
     def start(self) -> None:
         """Starts the servers, migrates, starts the services and the gateway."""
         for server in (self.postgres, self.rabbit, self.redis):
             server.start()
-        ports = {name: free_port() for name in ORDER}
-        addresses = {f"MARQUEE_{name.upper()}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ORDER}
+        self.ports = ports = {name: free_port() for name in ORDER}
+        self._addresses = addresses = {f"MARQUEE_{name.upper()}_ADDRESS": f"127.0.0.1:{free_port()}" for name in ORDER}
         databases = {name: self.postgres.create_database(name) for name in STATEFUL}
         for name in ORDER:
             self.processes[name] = self._process(name, ports[name], addresses, databases.get(name))
@@ -58,6 +60,15 @@ class ServicesStack(Stack):
         self.gateway.start()
         self.base_url = self.gateway.base_url
         self.wait_healthy()
+
+    def add_replica(self, name: str) -> tuple[Process, int]:
+        """Return another process of a service, not started yet, and its HTTP port; who asks for it stops it."""
+        port = free_port()
+        addresses = {**self._addresses, f"MARQUEE_{name.upper()}_ADDRESS": f"127.0.0.1:{free_port()}"}
+        database = self.postgres.url_of(name) if name in STATEFUL else None
+        process = self._process(name, port, addresses, database)
+        process.log = self.folder / f"{name}-{port}.log"
+        return process, port
 
     def stop(self) -> None:
         """Stop everything: what others depend on comes last."""

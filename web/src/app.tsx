@@ -15,6 +15,9 @@ const LoginPage = lazyPage(() => import('./pages/LoginPage'));
 const RegisterPage = lazyPage(() => import('./pages/RegisterPage'));
 const UploadPage = lazyPage(() => import('./pages/UploadPage'));
 const WatchPage = lazyPage(() => import('./pages/WatchPage'));
+const SeriesPage = lazyPage(() => import('./pages/SeriesPage'));
+const HighlightsPage = lazyPage(() => import('./pages/HighlightsPage'));
+const WatchlistPage = lazyPage(() => import('./pages/WatchlistPage'));
 const AccountPage = lazyPage(() => import('./pages/AccountPage'));
 const AdminPage = lazyPage(() => import('./pages/AdminPage'));
 
@@ -83,6 +86,9 @@ function Site({ user }: { user: User }) {
         <Route path="/" component={HomePage} user={user} />
         <Route path="/upload" component={UploadPage} user={user} />
         <Route path="/watch/:id" component={WatchPage} />
+        <Route path="/series/:id" component={SeriesPage} />
+        <Route path="/highlights" component={HighlightsPage} />
+        <Route path="/watchlist" component={WatchlistPage} />
         <Route path="/account" component={AccountPage} />
         <Route path="/admin" component={AdminPage} user={user} />
         <Route default component={NotFoundPage} />

@@ -34,7 +34,8 @@ function listed(...videos: ReturnType<typeof summary>[]) {
 async function uploaded(count: number): Promise<UploadItem[]> {
   let number = 0;
   vi.mocked(uploadVideo).mockImplementation(() => ({
-    result: Promise.resolve({ id: `v${++number}`, status: 'processing' as const }),
+    result: Promise.resolve({ id: `v${++number}`, duplicateOf: null }),
+    pause: () => undefined,
     abort: () => undefined,
   }));
   addFiles(

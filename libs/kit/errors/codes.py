@@ -193,6 +193,41 @@ class ErrorCode(StrEnum):
         "This does not go with what is there already.",
         "이미 있는 내용과 충돌합니다.",
     )
+    UPLOAD_LOCKED = (
+        "UPLOAD_LOCKED",
+        423,
+        _G.ABORTED,
+        "Another request is writing this upload; try again in a moment.",
+        "다른 요청이 이 업로드를 쓰고 있습니다. 잠시 후 다시 시도하세요.",
+    )
+    UPLOAD_CHECKSUM_MISMATCH = (
+        "UPLOAD_CHECKSUM_MISMATCH",
+        460,
+        _G.DATA_LOSS,
+        "The bytes are not those of the checksum; send them again.",
+        "체크섬이 일치하지 않습니다. 다시 보내세요.",
+    )
+    UPLOAD_VERSION_UNSUPPORTED = (
+        "UPLOAD_VERSION_UNSUPPORTED",
+        412,
+        _G.FAILED_PRECONDITION,
+        "This version of the tus protocol is not supported.",
+        "지원하지 않는 tus 프로토콜 버전입니다.",
+    )
+    UPLOAD_TYPE_UNSUPPORTED = (
+        "UPLOAD_TYPE_UNSUPPORTED",
+        415,
+        _G.INVALID_ARGUMENT,
+        "The content type of the request is not the one expected here.",
+        "요청의 콘텐츠 형식이 올바르지 않습니다.",
+    )
+    UPLOAD_QUOTA_EXCEEDED = (
+        "UPLOAD_QUOTA_EXCEEDED",
+        413,
+        _G.RESOURCE_EXHAUSTED,
+        "The corporation's quota of stored bytes does not allow it.",
+        "법인의 저장 용량 한도를 초과했습니다.",
+    )
     STORAGE_FULL = ("STORAGE_FULL", 507, _G.RESOURCE_EXHAUSTED, "The media store is full.", "저장 공간이 부족합니다.")
     STREAM_RANGE_INVALID = (
         "STREAM_RANGE_INVALID",

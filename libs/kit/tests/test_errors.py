@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from http import HTTPStatus
 
 import grpc
 import pytest
@@ -22,7 +21,7 @@ def test_every_code_speaks_both_languages(code: ErrorCode) -> None:
     assert code.en.endswith((".", "!", "?"))
     assert not HANGUL.search(code.en)
     assert HANGUL.search(code.ko)
-    assert HTTPStatus(code.http_status) >= HTTPStatus.BAD_REQUEST
+    assert 400 <= code.http_status < 600  # tus has one of its own: 460
     assert isinstance(code.grpc_status, grpc.StatusCode)
 
 

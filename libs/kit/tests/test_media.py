@@ -109,7 +109,7 @@ def test_failed_adoption_changes_nothing(store: MediaStore, monkeypatch: pytest.
 
 def test_each_folder_that_may_be_new_is_synced(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(media, "_sync", synced.append)
+    monkeypatch.setattr(media, "sync_folder", synced.append)
     store.adopt(collect(store, "u1"), "videos/v1/storyboard/0.jpg")
     assert synced == [store.root / "videos/v1/storyboard", store.root / "videos/v1", store.root / "videos", store.root]
 

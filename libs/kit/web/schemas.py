@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kit.errors import ErrorCode
 
@@ -32,6 +32,12 @@ class Page(View, Generic[T]):
     page: int
     page_size: int
     total: int
+
+
+class CursorPage(Page[T], Generic[T]):
+    """One page of a list that can be read to its end at the same cost a page."""
+
+    next_cursor: str | None = Field(description="Where the next page begins; null on the last one.")
 
 
 class ErrorDetail(View):
@@ -79,6 +85,12 @@ def paging(
 ) -> Paging:
     """Parse the paging parameters of a list."""
     return Paging(page=page, page_size=page_size)
+
+
+Cursor = Annotated[
+    str | None, Query(max_length=1500, description="`next_cursor` of the page before, instead of `page`.")
+]
+"""The parameter of a list that answers with a `CursorPage`."""
 
 
 def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:

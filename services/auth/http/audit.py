@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
 from kit.auth.authentication import protected_router
-from kit.web.schemas import Page, Paging, paging
+from kit.web.schemas import Cursor, CursorPage, Paging, paging
 from services.auth.http.common import AdminActor
 from services.auth.repository import AuditFilter
 from services.auth.schemas import AuditView
@@ -28,11 +28,15 @@ def build_router(audit: Audit) -> APIRouter:
         target_id: Annotated[str | None, Query(max_length=36, pattern=r"^[0-9a-f-]+$")] = None,
         since: Annotated[AwareDatetime | None, Query()] = None,
         until: Annotated[AwareDatetime | None, Query()] = None,
-    ) -> Page[AuditView]:
-        """List audited actions, newest first: action, actor, target, client address and time. Administrators only."""
+        cursor: Cursor = None,
+    ) -> CursorPage[AuditView]:
+        """List audited actions, newest first: action, actor, target, client address and time. Administrators only.
+
+        `total` counts up to 10000.
+        """
         wanted = AuditFilter(action, actor_id, target_id, since, until)
-        entries, total = await audit.page(wanted, offset=page.offset, limit=page.page_size)
+        entries, total, following = await audit.page(wanted, offset=page.offset, limit=page.page_size, cursor=cursor)
         items = [AuditView.model_validate(entry) for entry in entries]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+        return CursorPage(items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=following)
 
     return router

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.auth.models import (
     Alert,
     AuditEntry,
 )
-from services.auth.repository.statements import get_page, insert
+from services.auth.repository.statements import insert
 
+MAX_TOTAL: Final = 10_000
+"""Entries are counted up to here."""
 POINTS_ADJUSTED = "points.adjusted"
 """An action that progress reports; an administrator may have written personal data into the reason in its details."""
 
@@ -40,8 +43,17 @@ class AuditRepository:
         """Add an entry."""
         self._session.add(entry)
 
-    async def page(self, wanted: AuditFilter, *, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
-        """Return entries, newest first, and their total number."""
+    async def page(
+        self, wanted: AuditFilter, *, offset: int, limit: int, after: tuple[datetime, str] | None = None
+    ) -> tuple[Sequence[AuditEntry], int]:
+        """Return entries, newest first, and their number up to `MAX_TOTAL`.
+
+        Args:
+            wanted: conditions.
+            offset: how many to skip.
+            limit: how many to return at most.
+            after: time and id of the last entry of the page before; the page begins behind it.
+        """
         chosen = select(AuditEntry)
         for column, value in (
             (AuditEntry.action, wanted.action),
@@ -55,7 +67,12 @@ class AuditRepository:
         if wanted.until is not None:
             chosen = chosen.where(AuditEntry.at < wanted.until)
         # By time, not by id: entries of other services arrive later than they happened.
-        return await get_page(self._session, chosen, AuditEntry.at, AuditEntry.id, offset=offset, limit=limit)
+        counted = chosen.with_only_columns(AuditEntry.id).limit(MAX_TOTAL).subquery()
+        total = await self._session.scalar(select(func.count()).select_from(counted))
+        if after is not None:
+            chosen = chosen.where(tuple_(AuditEntry.at, AuditEntry.id) < after)
+        rows = chosen.order_by(AuditEntry.at.desc(), AuditEntry.id.desc()).offset(offset).limit(limit)
+        return (await self._session.scalars(rows)).all(), total or 0
 
     async def count(self, action: str, since: datetime) -> int:
         """Return how often an action happened since a time."""

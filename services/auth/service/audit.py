@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from kit.cursors import decode_moment_cursor, encode_moment_cursor
 from kit.db.database import Database, Transaction
+from kit.errors import invalid_field
 from kit.events.envelope import Event
 from kit.events.registry import type_of
 from marquee.events.v1 import user_pb2
@@ -59,10 +61,30 @@ class Audit:
         self._burst = burst
         self._clock = clock
 
-    async def page(self, wanted: AuditFilter, *, offset: int, limit: int) -> tuple[Sequence[AuditEntry], int]:
-        """Return entries, newest first, and their total number."""
+    async def page(
+        self, wanted: AuditFilter, *, offset: int, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[AuditEntry], int, str | None]:
+        """Return entries, newest first, their number up to a limit, and the cursor of the next page.
+
+        Args:
+            wanted: conditions.
+            offset: how many to skip; not used with a cursor.
+            limit: how many to return at most.
+            cursor: as the page before gave it.
+
+        Raises:
+            ApiError: VALIDATION_FAILED for a cursor that is not one.
+        """
+        try:
+            after = decode_moment_cursor(cursor) if cursor else None
+        except ValueError as error:
+            raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            return await AuditRepository(session).page(wanted, offset=offset, limit=limit)
+            entries, total = await AuditRepository(session).page(
+                wanted, offset=0 if after else offset, limit=limit, after=after
+            )
+        following = encode_moment_cursor(entries[-1].at, entries[-1].id) if len(entries) == limit else None
+        return entries, total, following
 
     async def enter(self, transaction: Transaction, record: AuditRecord) -> None:
         """Write an entry about what an administrator did with another service.

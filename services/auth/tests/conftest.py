@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,46 +11,28 @@ import bcrypt
 import pytest
 
 from kit.db.database import Database
-from kit.db.migrations import upgrade
-from kit.events import outbox
+from kit.testing.databases import MigratedDatabases
 from kit.testing.servers import PostgresServer
 from services.auth.__main__ import MIGRATIONS
-from services.auth.models import Base
 from services.auth.tests.support import Auth, Clock, StartAuth, an_auth
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty, migrated SQLite database, to be copied."""
-    path = tmp_path_factory.mktemp("auth") / "auth.db"
-    upgrade(MIGRATIONS, f"sqlite+aiosqlite:///{path}")
-    return path
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
+    return MigratedDatabases(MIGRATIONS, tmp_path_factory.mktemp("auth"))
 
 
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A migrated SQLite database of one's own."""
-    shutil.copy(migrated_file, tmp_path / "auth.db")
-    return f"sqlite+aiosqlite:///{tmp_path}/auth.db"
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres_url(postgres_server: PostgresServer) -> str:
-    """The one migrated PostgreSQL database."""
-    url = postgres_server.create_database(f"auth_{uuid.uuid4().hex}")
-    upgrade(MIGRATIONS, url)
-    return url
+def sqlite_url(migrated: MigratedDatabases, tmp_path: Path) -> str:
+    """A migrated SQLite database of the test's own."""
+    return migrated.sqlite(tmp_path / "auth.db")
 
 
 @pytest.fixture
-async def postgres_url(migrated_postgres_url: str) -> str:
-    """The migrated PostgreSQL database, empty."""
-    database = Database(migrated_postgres_url)
-    async with database.engine.begin() as connection:
-        for table in reversed([*outbox.metadata.sorted_tables, *Base.metadata.sorted_tables]):
-            await connection.execute(table.delete())
-    await database.close()
-    return migrated_postgres_url
+def postgres_url(migrated: MigratedDatabases, postgres_server: PostgresServer) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    with migrated.postgres(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

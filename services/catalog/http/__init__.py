@@ -8,33 +8,65 @@ from fastapi import APIRouter
 from starlette.types import Scope
 
 from kit.media import MediaStore
-from services.catalog.http import edits, health
+from services.catalog.http import artwork as artwork_routes
+from services.catalog.http import dead_letters as dead_letter_routes
+from services.catalog.http import edits, health, tus
 from services.catalog.http import imports as import_routes
+from services.catalog.http import jobs as job_routes
+from services.catalog.http import search as search_routes
+from services.catalog.http import subtitles as subtitle_routes
 from services.catalog.http import videos as videos_routes
-from services.catalog.service import HealthOverview, Imports, VideoEditor, Videos
+from services.catalog.service import (
+    Admission,
+    ArtworkReader,
+    HealthOverview,
+    Imports,
+    ResumableUploads,
+    Search,
+    VideoEditor,
+    Videos,
+)
+from services.catalog.service.dead_letters import DeadLetters
+from services.catalog.service.jobs import Jobs
+from services.catalog.service.scans import Scans
+from services.catalog.service.subtitles import Subtitles
 
 __all__ = ["build_routers", "max_body_bytes"]
 
 
 def max_body_bytes(scope: Scope) -> int | None:
     """Return the limit of a request's body; None for uploads, which have a limit of their own."""
-    return None if (scope["method"], scope["path"]) == ("POST", "/api/videos") else 1 << 20
+    is_upload = scope["method"] in ("POST", "PATCH") and tus.PATHS.fullmatch(scope["path"])
+    return None if is_upload or (scope["method"], scope["path"]) == ("POST", "/api/videos") else 1 << 20
 
 
 def build_routers(
     videos: Videos,
     editor: VideoEditor,
     imports: Imports,
+    search: Search,
     overview: HealthOverview,
+    artwork: ArtworkReader,
     store: MediaStore,
+    admission: Admission,
+    resumable: ResumableUploads,
+    dead_letters: DeadLetters,
+    subtitles: Subtitles,
+    jobs: Jobs,
+    scans: Scans,
     *,
     uploads: Literal["admin", "members"],
-    upload_max_bytes: int,
 ) -> dict[str, APIRouter]:
     """Return the routes of catalog, by tag."""
     return {
-        "videos": videos_routes.build_router(videos, store, uploads, upload_max_bytes),
+        "videos": videos_routes.build_router(videos, jobs, store, admission, uploads),
+        "uploads": tus.build_router(resumable, uploads),
+        "artwork": artwork_routes.build_router(artwork),
         "changes": edits.build_router(editor),
-        "imports": import_routes.build_router(imports),
+        "imports": import_routes.build_router(imports, scans),
+        "subtitles": subtitle_routes.build_router(subtitles),
+        "jobs": job_routes.build_router(jobs),
+        "dead letters": dead_letter_routes.build_router(dead_letters),
+        "search": search_routes.build_router(search),
         "health": health.build_router(overview),
     }

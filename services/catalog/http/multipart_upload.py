@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,15 +16,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from kit.errors import ApiError, ErrorCode, invalid_field
-from kit.ids import is_id, new_id
+from kit.ids import new_id
 from kit.media import MediaStore
-from services.catalog.domain import (
-    MAX_DESCRIPTION_CHARS,
-    MAX_TITLE_CHARS,
-    clean_text,
-    parse_tags,
-    title_from_file_name,
-)
+from services.catalog.http.upload_labels import parse_labels
 from services.catalog.service.uploads import Upload, storage_error
 
 WRITE_BLOCK = 1 << 20
@@ -32,6 +28,8 @@ MAX_HEADER_BYTES = 16 << 10
 MAX_BOUNDARY_CHARS = 70
 """RFC 2046, section 5.1.1."""
 MAX_PREAMBLE_BYTES = 1 << 20
+MAX_ENVELOPE_BYTES = MAX_PREAMBLE_BYTES + MAX_PARTS * (MAX_FIELD_BYTES + MAX_HEADER_BYTES)
+"""What a body has beside the file's bytes."""
 _FIELDS = frozenset({"title", "description", "tags", "corporation_id", "protection"})
 
 
@@ -100,6 +98,7 @@ class _Form:
     def __init__(self, boundary: bytes, max_bytes: int) -> None:
         self.size = 0
         self.waiting = 0
+        self._hash = hashlib.sha256()
         self._max_bytes = max_bytes
         self._blocks: list[bytes] = []
         self._fields: dict[str, bytearray] = {}
@@ -163,7 +162,9 @@ class _Form:
 
     def write_to(self, file: BinaryIO) -> None:
         """Write the file's bytes that were parsed so far."""
-        file.writelines(self._blocks)
+        for block in self._blocks:
+            file.write(block)
+            self._hash.update(block)
         self._blocks.clear()
         self.waiting = 0
 
@@ -177,20 +178,8 @@ class _Form:
             raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The upload ended before it was complete; send it again.")
         if self._file_name is None:
             raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The upload has no part named file.")
-        corporation_id = self._text("corporation_id")
-        if corporation_id and not is_id(corporation_id):
-            raise invalid_field("corporation_id", "must be the id of a corporation")
-        if self._text("protection") not in ("", "none"):
-            raise invalid_field("protection", "this version stores plain videos only: leave it out or send none")
-        try:
-            tags = parse_tags(self._text("tags"))
-        except ValueError as error:
-            raise invalid_field("tags", str(error)) from error
-        description = self._text("description").replace("\x00", "").strip()
-        if len(description) > MAX_DESCRIPTION_CHARS:
-            raise invalid_field("description", f"has at most {MAX_DESCRIPTION_CHARS} characters")
-        title = clean_text(self._text("title"), MAX_TITLE_CHARS) or title_from_file_name(self._file_name)
-        return Upload(path, self.size, title, description, tags, corporation_id or None)
+        labels = parse_labels({name: self._text(name) for name in self._fields}, self._file_name)
+        return Upload(path, self.size, **asdict(labels), sha256=self._hash.hexdigest())
 
     def _text(self, name: str) -> str:
         return self._fields.get(name, bytearray()).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Routes of videos: list, upload, show, process, thumbnail."""
+"""Routes of videos: list, upload, show, process."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
 from kit.media import MediaStore
-from kit.web.schemas import Page, Paging, errors, paging
-from services.catalog.domain import SORTS, may_upload, owner_of_upload
-from services.catalog.http.multipart_upload import receive
-from services.catalog.schemas import ProcessingView, VideoDetailView, VideoView
-from services.catalog.service import Videos
+from kit.web.conditional import conditional_json
+from kit.web.schemas import Cursor, CursorPage, Paging, errors, paging
+from services.catalog.domain import SORTS, ProcessingKind, may_upload, owner_of_upload
+from services.catalog.http.jobs import JobView
+from services.catalog.http.list_criteria import list_criteria
+from services.catalog.http.multipart_upload import MAX_ENVELOPE_BYTES, receive
+from services.catalog.listing.criteria import Criteria
+from services.catalog.schemas import VideoDetailView, VideoView
+from services.catalog.service import Admission, Videos
+from services.catalog.service.jobs import Jobs
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
 NEWEST_FIRST = Sort("-created_at")
@@ -43,23 +49,43 @@ _UPLOAD_BODY: dict[str, Any] = {
 }
 
 
+class ProcessingView(JobView):
+    """A job that has videos processed again."""
+
+    requested: int = Field(description="How many videos.")
+
+
 def build_router(
-    videos: Videos, store: MediaStore, uploads: Literal["admin", "members"], upload_max_bytes: int
+    videos: Videos, jobs: Jobs, store: MediaStore, admission: Admission, uploads: Literal["admin", "members"]
 ) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
-    @router.get("/api/videos")
+    @router.get(
+        "/api/videos",
+        response_model=CursorPage[VideoView],
+        responses={304: {"description": "The caller has this page."}},
+    )
     async def list_videos(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
-        query: Annotated[str, Query(max_length=1000, description="Words of a title, or parts of them.")] = "",
+        criteria: Annotated[Criteria, Depends(list_criteria)],
+        request: Request,
         sort: Annotated[Sort, Query()] = NEWEST_FIRST,
-    ) -> Page[VideoView]:
-        """List videos. Members see what is ready and their own uploads, administrators everything."""
-        found, total = await videos.page(caller, query=query, sort=sort.value, offset=page.offset, limit=page.page_size)
+        cursor: Cursor = None,
+    ) -> Response:
+        """List videos. Members see what is ready and their own uploads, administrators everything.
+
+        `next_cursor` leads through a list of any length at the same cost a page; `total` counts up to 10000.
+        """
+        found, total, next_cursor = await videos.page(
+            caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
+        )
         items = [VideoView.of(video) for video in found]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+        listed = CursorPage[VideoView](
+            items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=next_cursor
+        )
+        return conditional_json(request, listed)
 
     @router.post(
         "/api/videos",
@@ -68,6 +94,8 @@ def build_router(
         responses=errors(
             ErrorCode.UPLOAD_INVALID_MEDIA,
             ErrorCode.UPLOAD_TOO_LARGE,
+            ErrorCode.UPLOAD_QUOTA_EXCEEDED,
+            ErrorCode.UPLOAD_CONFLICT,
             ErrorCode.STORAGE_FULL,
             ErrorCode.STREAM_FILE_UNAVAILABLE,
         ),
@@ -79,44 +107,41 @@ def build_router(
         """
         if not may_upload(caller, uploads):
             raise ApiError(ErrorCode.AUTH_FORBIDDEN)
-        async with receive(request.headers, request.stream(), store, upload_max_bytes) as upload:
+        own = None if caller.is_admin else caller.corporation_id or None
+        await _check_announced(request, admission, own)
+        async with receive(request.headers, request.stream(), store, admission.limits.max_bytes) as upload:
             try:
                 owner = owner_of_upload(caller, upload.corporation_id)
             except PermissionError as error:
                 raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
+            await admission.check_quota(upload.size_bytes, owner)
             return VideoDetailView.of(await videos.add(replace(upload, corporation_id=owner), caller.user_id))
 
-    @router.post("/api/videos/process")
-    async def process_all(admin: ActingAdmin) -> ProcessingView:
-        """Have media info and artwork of every video made again, also of those that failed but kept their file."""
-        return ProcessingView(requested=await videos.request_processing(admin))
+    @router.post("/api/videos/process", status_code=202)
+    async def process_all(
+        admin: ActingAdmin, kind: Annotated[list[ProcessingKind] | None, Query(description="Only these parts.")] = None
+    ) -> ProcessingView:
+        """Have media info and artwork of every video made again, also of those that failed but kept their file.
+
+        The answer is the job that does it, some videos at a time: `GET /api/admin/jobs/{id}` shows how far it is.
+        """
+        job = await jobs.reprocess(list(dict.fromkeys(kind or ())), admin)
+        return ProcessingView.model_validate(JobView.of(job).model_dump() | {"requested": job.total})
 
     @router.get("/api/videos/{video_id}", responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED))
     async def get_video(video_id: str, caller: CurrentCaller) -> VideoDetailView:
         """Return one video with its technical facts."""
-        return VideoDetailView.of(await videos.get(video_id, caller))
-
-    @router.get(
-        "/api/videos/{video_id}/thumbnail",
-        response_class=Response,
-        responses={
-            200: {"content": {"image/jpeg": {}}, "description": "A JPEG, 320 pixels wide."},
-            304: {"description": "The caller has it already."},
-            **errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_DELETED, ErrorCode.STREAM_FILE_UNAVAILABLE),
-        },
-    )
-    async def get_thumbnail(video_id: str, request: Request, caller: CurrentCaller) -> Response:
-        """Return a video's thumbnail."""
-        artwork = await videos.thumbnail(video_id, caller)
-        headers = {
-            "ETag": f'"{artwork.id}-{int(artwork.created_at.timestamp() * 1000)}"',
-            # The next user of this browser may not see it: a cache asks each time, and costs no picture.
-            "Cache-Control": "private, no-cache",
-            "Vary": "Authorization, Cookie",
-        }
-        if_none_match = request.headers.get("If-None-Match", "")
-        if headers["ETag"] in if_none_match or if_none_match.strip() == "*":
-            return Response(status_code=304, headers=headers)
-        return Response(await videos.read_artwork(artwork), media_type="image/jpeg", headers=headers)
+        return VideoDetailView.of(await videos.get(video_id, caller), caller)
 
     return router
+
+
+async def _check_announced(request: Request, admission: Admission, corporation_id: str | None) -> None:
+    """Check the size that a client announces, before a byte of the body is read."""
+    announced = request.headers.get("Content-Length", "")
+    if announced.isascii() and announced.isdigit():
+        # The file has at least so many bytes.
+        size = max(0, int(announced) - MAX_ENVELOPE_BYTES)
+        admission.check_size(size)
+        await admission.check_quota(size, corporation_id)
+        await admission.check_space(size)

@@ -2,6 +2,6 @@
 
 from kit.db.migrations import environment
 from kit.events import outbox
-from services.catalog.models import Base
+from services.catalog.models import UNMODELLED, Base
 
-environment(Base.metadata, outbox.metadata)
+environment(Base.metadata, outbox.metadata, unmodelled=UNMODELLED)

@@ -10,14 +10,18 @@ import structlog
 from kit.db.database import Database
 from kit.media import MediaStore
 from marquee.events.v1 import video_pb2
+from services.catalog.artwork import is_artwork_folder
 from services.catalog.domain import folder_reference
-from services.catalog.repository import VideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import touch, video_event
+from services.catalog.uploads.repository import UploadRepository
 
 log = structlog.get_logger()
 
 SWEEP_EVERY_SEC = 600.0
 ABANDONED_AFTER_SEC = 3600.0
+RECENT_SEC = 2 * 86_400.0
+"""How long after a change a video's folder is looked into for artwork that was replaced."""
 PURGE_EVERY_SEC = 600.0
 PURGE_BATCH = 20
 
@@ -42,15 +46,35 @@ class Sweep:
         """Remove leftovers whose last change is before `older_than`, in seconds since 1970."""
         for name in await asyncio.to_thread(self._store.clear_incoming, older_than):
             log.info("abandoned_upload_removed", name=name)
-        old = [name for name, changed in await asyncio.to_thread(self._folders) if changed < older_than]
+        changed = dict(await asyncio.to_thread(self._folders))
+        old = [name for name, moment in changed.items() if moment < older_than]
+        # Artwork that is added or removed changes the time of its video's folder.
+        recent = older_than - RECENT_SEC
         for start in range(0, len(old), 500):
             batch = old[start : start + 500]
             async with self._database.read() as session:
                 owned = await VideoRepository(session).with_files(batch)
+                owned |= await UploadRepository(session).promised(batch)
             for name in batch:
                 if name not in owned:
                     await asyncio.to_thread(self._store.remove, folder_reference(name))
                     log.info("orphaned_folder_removed", content_id=name)
+            await self._remove_replaced(
+                [name for name in batch if name in owned and changed[name] > recent], older_than
+            )
+
+    async def _remove_replaced(self, video_ids: list[str], older_than: float) -> None:
+        """Remove folders of artwork that no row names: replaced ones, and those of jobs that were given up."""
+        async with self._database.read() as session:
+            named = await VideoRepository(session).artwork_references(video_ids)
+        for video_id in video_ids:
+            folder = folder_reference(video_id)
+            for name, moment in await asyncio.to_thread(lambda: list(self._store.folders(folder))):  # noqa: B023
+                reference = f"{folder}/{name}"
+                is_named = any(each == reference or each.startswith(f"{reference}/") for each in named)
+                if is_artwork_folder(name) and not is_named and moment < older_than:
+                    await asyncio.to_thread(self._store.remove, reference)
+                    log.info("replaced_artwork_removed", content_id=video_id, name=name)
 
     def _folders(self) -> list[tuple[str, float]]:
         return list(self._store.folders("videos"))

@@ -22,12 +22,14 @@ from services.catalog.domain import (
     refusal_to_restore,
 )
 from services.catalog.models import Video
-from services.catalog.repository import VisibleVideoRepository
+from services.catalog.repository.videos import VisibleVideoRepository
+from services.catalog.series.domain import Placement, PlacementEdit
+from services.catalog.series.placement import place_in_series
 from services.catalog.service.events import audit_event, process_requested_event, touch, video_event
 
 log = structlog.get_logger()
 
-_LABELS = ("title", "description", "tags", "corporation_id")
+_LABELS = ("title", "description", "tags", "corporation_id", "series_id", "season", "episode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Edit:
     """Whether the video moves to `corporation_id`."""
     corporation_id: str | None = None
     """The new owner; None makes it the platform's."""
+    placement: PlacementEdit | None = None
 
 
 class VideoEditor:
@@ -64,8 +67,8 @@ class VideoEditor:
 
         Raises:
             ApiError: CONTENT_NOT_FOUND; AUTH_FORBIDDEN for another user's video, and for members who move one;
-                VALIDATION_FAILED when there is no such corporation; SERVICE_UNAVAILABLE when auth can't be asked about
-                it.
+                VALIDATION_FAILED when there is no such corporation or series; SERVICE_UNAVAILABLE when auth can't be
+                asked about the former.
         """
         if edit.moves:
             await self._check_move(edit.corporation_id, principal)
@@ -77,6 +80,9 @@ class VideoEditor:
             video.tags = video.tags if edit.tags is None else edit.tags
             if edit.moves:
                 video.corporation_id = edit.corporation_id
+            if edit.placement and edit.placement.given:
+                current = Placement(video.series_id, video.season, video.episode)
+                await place_in_series(transaction, video, edit.placement.applied_to(current), principal)
             touch(video)
             await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
             changed = [name for name, value in zip(_LABELS, before, strict=True) if getattr(video, name) != value]

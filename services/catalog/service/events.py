@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.message import Message
@@ -42,7 +43,7 @@ def uploaded_event(video: Video, source: Asset) -> Event:
     return video_event(message, video)
 
 
-def process_requested_event(video_id: str, reference: str) -> Event:
-    """Return the event that has a video's source processed again."""
-    message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference)
+def process_requested_event(video_id: str, reference: str, kinds: Iterable[str] = ()) -> Event:
+    """Return the event that has a video's source processed again; `kinds` names the jobs, none all of them."""
+    message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference, kinds=kinds)
     return Event.of(message, source=SOURCE, subject=video_id)

@@ -18,7 +18,7 @@ from kit.errors import invalid_field
 from kit.media import InvalidReferenceError, open_below
 from kit.origins import Imported, Object, OriginError, Origins, OriginUnusableError, Url, parse
 from kit.origins.references import check_path
-from services.catalog.domain import title_from_file_name
+from services.catalog.file_titles import TITLES
 from services.catalog.models import Video
 from services.catalog.service.library import Videos
 
@@ -74,7 +74,7 @@ class Imports:
             str(reference),
             size_bytes=size,
             mime_type=mime_type if _FILM.fullmatch(mime_type) else _ASSUMED_TYPE,
-            labels=film if film.title else replace(film, title=title_from_file_name(_name(reference))),
+            labels=film if film.title else replace(film, title=TITLES.of(_name(reference))),
             importer=importer,
         )
 

@@ -4,45 +4,57 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import structlog
 
 from kit.audit import Admin
 from kit.db.database import Database
-from kit.errors import ApiError, ErrorCode
+from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from kit.media import MediaStore
-from services.catalog.domain import AssetKind, Labels, Principal, folder_reference, source_reference
-from services.catalog.models import Artwork, Asset, Video
-from services.catalog.repository import ReferenceTakenError, VideoRepository, VisibleVideoRepository
-from services.catalog.service.events import audit_event, process_requested_event, uploaded_event
+from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
+from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
+from services.catalog.listing.repository import VideoListRepository
+from services.catalog.models import Asset, Video
+from services.catalog.repository.videos import ReferenceTakenError, VideoRepository, VisibleVideoRepository
+from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
+from services.catalog.service.events import audit_event, uploaded_event
+from services.catalog.service.import_changes import process_anew
 from services.catalog.service.uploads import Upload, storage_error
 
 log = structlog.get_logger()
 
 
 class Videos:
-    """Add videos to the library, and read them."""
+    """Add videos to the library, and read them.
 
-    def __init__(self, database: Database, store: MediaStore) -> None:
+    Args:
+        database: where the videos are.
+        store: where their files are.
+        duplicates: whether bytes that a video has already are refused.
+    """
+
+    def __init__(self, database: Database, store: MediaStore, duplicates: Duplicates = "allow") -> None:
         self._database = database
         self._store = store
+        self._duplicates = duplicates
 
     async def add(self, upload: Upload, uploader_id: str) -> Video:
         """Take a whole, synced upload into the library: move the file, then write row and event in one transaction.
 
         Raises:
-            ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; nothing has changed.
+            ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; UPLOAD_CONFLICT, with `video_id`, when a video has these
+                bytes and duplicates are refused. Nothing has changed then.
         """
         video_id = new_id()
-        video = _new_video(
+        video = new_video(
             video_id,
             source_reference(video_id),
             size_bytes=upload.size_bytes,
-            mime_type="video/mp4",
+            mime_type=UPLOAD_TYPE,
             labels=upload,
             uploader_id=uploader_id,
+            sha256=upload.sha256,
         )
         try:
             await asyncio.to_thread(self._store.adopt, upload.path, source_reference(video_id))
@@ -50,8 +62,10 @@ class Videos:
             raise storage_error(error) from error
         try:
             async with self._database.write() as transaction:
-                VideoRepository(transaction.session).add(video)
-                await transaction.record(uploaded_event(video, video.assets[0]))
+                duplicate_of = await find_duplicate(transaction, upload.sha256, video.corporation_id)
+                if duplicate_of is not None and self._duplicates == "refuse":
+                    raise duplicate_error(duplicate_of)
+                await add_arrived(transaction, video, duplicate_of)
         except Exception:
             await asyncio.to_thread(self._store.remove, folder_reference(video_id))
             raise
@@ -70,9 +84,10 @@ class Videos:
         """Add a film to the library that stays where it is.
 
         Raises:
-            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already.
+            ApiError: UPLOAD_CONFLICT, with `video_id`, when a video has this very file already. If that one has failed,
+                and the file has another size now, it is processed again instead.
         """
-        video = _new_video(
+        video = new_video(
             new_id(),
             reference,
             size_bytes=size_bytes,
@@ -86,10 +101,14 @@ class Videos:
                 await transaction.record(uploaded_event(video, video.assets[0]))
                 await transaction.record(audit_event(importer, "video.imported", video.id, title=video.title))
         except ReferenceTakenError as error:
-            async with self._database.read() as session:
-                owner = await VideoRepository(session).video_id_of(reference)
-            message = "This file is a video of the library already."
-            raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"video_id": owner}) from error
+            async with self._database.write() as transaction:
+                owner = await VideoRepository(transaction.session).owner_of(reference, lock=True)
+                source = owner.source if owner else None
+                if owner is None or source is None or owner.status != "failed" or source.size_bytes == size_bytes:
+                    raise _conflict(owner) from error
+                # It was broken and has other bytes now: the same video gets another chance.
+                await process_anew(transaction, owner, reference, size_bytes)
+            return owner
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
@@ -109,12 +128,40 @@ class Videos:
         raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
 
     async def page(
-        self, principal: Principal, *, query: str, sort: str, offset: int, limit: int
-    ) -> tuple[Sequence[Video], int]:
-        """Return a page of what the principal may see, and the total."""
+        self,
+        principal: Principal,
+        criteria: Criteria,
+        *,
+        sort: str,
+        limit: int,
+        offset: int = 0,
+        cursor: str | None = None,
+    ) -> tuple[Sequence[Video], int, str | None]:
+        """Return a page of what the principal may see, the total up to a limit, and the cursor of the next page.
+
+        Args:
+            principal: the caller.
+            criteria: what the list holds.
+            sort: a key of `domain.SORTS`.
+            limit: how many videos to return at most.
+            offset: how many to skip; not used with a cursor.
+            cursor: as the page before gave it; None for a page by its offset.
+
+        Raises:
+            ApiError: VALIDATION_FAILED for a cursor that is not one of this list.
+        """
+        try:
+            after = from_cursor(cursor, sort) if cursor is not None else None
+        except ValueError as error:
+            raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            videos = VisibleVideoRepository(session, principal)
-            return await videos.page(query=query, sort=sort, offset=offset, limit=limit)
+            videos, total = await VideoListRepository(session, principal).page(
+                criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
+            )
+        column, _ = SORTS[sort]
+        key = None if column == "id" or not videos else getattr(videos[-1], column)
+        is_last = len(videos) < limit
+        return videos, total, None if is_last else to_cursor(Position(sort, key, videos[-1].id))
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos; unknown ids and videos in the trash are left out."""
@@ -135,59 +182,12 @@ class Videos:
             raise ApiError(ErrorCode.CONTENT_NOT_READY)
         return video, video.source
 
-    async def thumbnail(self, video_id: str, principal: Principal) -> Artwork:
-        """Return the record of a video's thumbnail. Raises ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED."""
-        artwork = (await self.get(video_id, principal)).thumbnail
-        if artwork is None:
-            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
-        return artwork
 
-    async def read_artwork(self, artwork: Artwork) -> bytes:
-        """Return the picture, a JPEG.
-
-        Raises:
-            ApiError: STREAM_FILE_UNAVAILABLE when the media store is away.
-        """
-        try:
-            return await asyncio.to_thread(self._store.path(artwork.reference).read_bytes)
-        except OSError as error:
-            log.error("thumbnail_unreadable", content_id=artwork.video_id, reason=str(error))
-            raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
-
-    async def request_processing(self, admin: Admin) -> int:
-        """Request that media info and artwork of every video are made again; return how many there are."""
-        async with self._database.write() as transaction:
-            videos = VideoRepository(transaction.session)
-            sources = await videos.all_sources()
-            await videos.retry_failed()
-            for video_id, reference in sources:
-                await transaction.record(process_requested_event(video_id, reference))
-            await transaction.record(audit_event(admin, "video.process_requested", videos=len(sources)))
-        return len(sources)
-
-
-def _new_video(
-    video_id: str,
-    reference: str,
-    *,
-    size_bytes: int,
-    mime_type: str,
-    labels: Labels,
-    uploader_id: str,
-) -> Video:
-    now = datetime.now(UTC)
-    return Video(
-        id=video_id,
-        title=labels.title,
-        description=labels.description,
-        tags=labels.tags,
-        status="processing",
-        uploader_id=uploader_id,
-        corporation_id=labels.corporation_id,
-        mime_type=mime_type,
-        created_at=now,
-        updated_at=now,
-        version=1,
-        assets=[Asset(id=new_id(), kind=AssetKind.SOURCE, reference=reference, size_bytes=size_bytes, created_at=now)],
-        artworks=[],
-    )
+def _conflict(owner: Video | None) -> ApiError:
+    """Return the answer to the import of a file that a video has."""
+    message = "This file is a video of the library already."
+    details = {"video_id": owner.id if owner else None}
+    if owner is not None and owner.status == "failed":
+        message = f"This file is there already, failed: {owner.failure_reason}"
+        details |= {"failure_code": owner.failure_code, "failure_reason": owner.failure_reason}
+    return ApiError(ErrorCode.UPLOAD_CONFLICT, message, details=details)

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from kit.db.database import Transaction
 from kit.ids import new_id
 from kit.media import MediaStore
+from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
-from services.catalog.domain import MediaInfo, folder_reference
-from services.catalog.models import THUMBNAIL, Artwork, Video
-from services.catalog.repository import VideoRepository
+from services.catalog.artwork import JOB_KINDS, JOB_STATES, ArtworkKind
+from services.catalog.domain import SOURCE_MISSING, MediaInfo, folder_reference
+from services.catalog.models import Artwork, MediaJob, Video
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import touch, video_event
 
 log = structlog.get_logger()
+
+
+_SHOWN_IN_LISTS = frozenset({ArtworkKind.THUMBNAIL, ArtworkKind.POSTERS})
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """Which video thumbnailer reports about, and when it did."""
+
+    video_id: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MadeArtwork:
+    """Artwork that was written to the media store."""
+
+    kind: ArtworkKind
+    reference: str
+    details: dict[str, Any] | None = None
+    thumbhash: str = ""
 
 
 class Processing:
@@ -25,9 +51,9 @@ class Processing:
     def __init__(self, store: MediaStore) -> None:
         self._store = store
 
-    async def probed(self, transaction: Transaction, video_id: str, info: MediaInfo) -> None:
-        """Store what was found in the source: it is a film."""
-        video = await self._locked(transaction, video_id)
+    async def probed(self, transaction: Transaction, report: JobReport, info: MediaInfo) -> None:
+        """Store what was found in the source: it is a film, and can be watched, also before its artwork is made."""
+        video = await self._locked(transaction, report.video_id)
         source = video.source if video else None
         if video is None or source is None:
             return
@@ -37,20 +63,53 @@ class Processing:
         source.audio_codec = info.audio_codec or None
         source.width, source.height = info.width, info.height
         source.bitrate_bps = info.bitrate_bps
-        await self._settle(transaction, video)
-
-    async def thumbnail_ready(self, transaction: Transaction, video_id: str, reference: str) -> None:
-        """Store the reference of a thumbnail that was written."""
-        video = await self._locked(transaction, video_id)
-        if video is None:
+        source.details = info.details or source.details
+        _note(video, report, ["facts"], "done")
+        touch(video)
+        if video.failure_code == SOURCE_MISSING:
+            # A scan found its file gone meanwhile; it is shown again when the file is back.
             return
+        if video.status == "ready":
+            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
+            return
+        video.status = "ready"
+        video.failure_code = video.failure_reason = None
+        ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=info.duration_sec)
+        await transaction.record(video_event(ready, video))
+        log.info("video_ready", content_id=video.id)
+
+    async def artwork_ready(self, transaction: Transaction, report: JobReport, made: MadeArtwork) -> str | None:
+        """Turn to artwork that was written; return the reference of what is to be removed after the commit.
+
+        That is the artwork it replaces, or the new one if it is older than that.
+        """
+        video = await self._locked(transaction, report.video_id)
+        if video is None:
+            return None
+        if any(job.kind == made.kind and job.state == "done" and job.updated_at > report.time for job in video.jobs):
+            return _removable(made.kind, made.reference)
         now = datetime.now(UTC)
-        artwork = video.thumbnail
+        artwork = video.artwork(made.kind)
+        replaced = artwork.reference if artwork else None
         if artwork is None:
-            artwork = Artwork(id=new_id(), video_id=video_id, kind=THUMBNAIL, reference=reference, created_at=now)
+            artwork = Artwork(id=new_id(), video_id=video.id, kind=made.kind, reference="", created_at=now)
             video.artworks.append(artwork)
-        artwork.reference, artwork.created_at = reference, now
-        await self._settle(transaction, video)
+        artwork.reference, artwork.details, artwork.created_at = made.reference, made.details, now
+        _note(video, report, [made.kind], "done")
+        if made.kind is ArtworkKind.THUMBNAIL:
+            video.thumbhash = made.thumbhash or None
+        touch(video)
+        if video.status == "ready" and made.kind in _SHOWN_IN_LISTS:
+            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
+        return _removable(made.kind, replaced) if replaced != made.reference else None
+
+    async def job_changed(
+        self, transaction: Transaction, report: JobReport, kinds: Sequence[str], state: str, code: str, reason: str
+    ) -> None:
+        """Store how far jobs are."""
+        video = await self._locked(transaction, report.video_id)
+        if video is not None and state in JOB_STATES:
+            _note(video, report, [kind for kind in kinds if kind in JOB_KINDS], state, code, reason)
 
     async def failed(self, transaction: Transaction, video_id: str, code: str, reason: str, permanent: bool) -> bool:  # noqa: FBT001 - a field of the event
         """Store why the source can't be used; return whether its bytes shall be discarded."""
@@ -61,13 +120,20 @@ class Processing:
             return False
         video.status = "failed"
         video.failure_code, video.failure_reason = code[:50], reason[:500]
-        if permanent:
+        source = video.source
+        # An imported film keeps its reference, or the next import would make another video of the same broken file.
+        discards = permanent and (source is None or isinstance(parse(source.reference), Stored))
+        if discards:
             await VideoRepository(transaction.session).remove_assets(video)
         touch(video)
         message = video_pb2.VideoFailed(video_id=video_id, code=code, reason=reason)
         await transaction.record(video_event(message, video))
         log.warning("video_failed", content_id=video_id, failure_code=code, reason=reason)
-        return permanent
+        return discards
+
+    async def remove(self, reference: str) -> None:
+        """Remove artwork that was replaced; after a crash in between, the sweep does it."""
+        await asyncio.to_thread(self._store.remove, reference)
 
     async def discard(self, video_id: str) -> None:
         """Remove the bytes of a video that failed for good; after a crash in between, the sweep does it."""
@@ -79,15 +145,23 @@ class Processing:
             log.warning("video_unknown", content_id=video_id)
         return video
 
-    async def _settle(self, transaction: Transaction, video: Video) -> None:
-        """Make a video ready once it has media info and a thumbnail, in whatever order they came."""
-        becomes_ready = video.status != "ready" and video.duration_sec is not None and video.thumbnail is not None
-        touch(video)
-        if becomes_ready:
-            video.status = "ready"
-            video.failure_code = video.failure_reason = None
-            ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=video.duration_sec or 0)
-            await transaction.record(video_event(ready, video))
-            log.info("video_ready", content_id=video.id)
-        elif video.status == "ready":
-            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
+
+def _note(video: Video, report: JobReport, kinds: Sequence[str], state: str, code: str = "", reason: str = "") -> None:
+    """Store the state of jobs, unless a later report came before."""
+    known = {job.kind: job for job in video.jobs}
+    for kind in kinds:
+        job = known.get(kind)
+        if job is None:
+            job = MediaJob(video_id=video.id, kind=kind, updated_at=report.time)
+            video.jobs.append(job)
+        elif job.updated_at > report.time:
+            continue
+        job.state, job.code, job.reason, job.updated_at = state, code[:50], reason[:500], report.time
+
+
+def _removable(kind: ArtworkKind, reference: str | None) -> str | None:
+    """Return what to remove for replaced artwork: the folder of its job; earlier releases had none for thumbnails."""
+    if reference is None or kind is not ArtworkKind.THUMBNAIL:
+        return reference
+    folder = reference.rpartition("/")[0]
+    return folder if folder.count("/") > folder_reference("").count("/") else reference

@@ -23,6 +23,8 @@ class Upload:
     description: str
     tags: list[str]
     corporation_id: str | None
+    sha256: str
+    """Of the bytes, in hexadecimal."""
 
 
 def storage_error(error: OSError) -> ApiError:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, HeaderAuthenticator
-from kit.testing.servers import PostgresServer
-from services.catalog.__main__ import build, migrate
+from services.catalog.__main__ import MIGRATIONS, build
 from services.catalog.settings import CatalogSettings
 from services.catalog.tests.support import Catalog
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
+    return MigratedDatabases(MIGRATIONS, tmp_path_factory.mktemp("catalog"))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[str]:
+    """A migrated database of the test's own."""
     if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        yield server.create_database(f"catalog_{new_id().replace('-', '')}")
+        yield migrated.sqlite(tmp_path / "catalog.db")
+        return
+    with migrated.postgres(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -34,7 +39,15 @@ def uploads() -> str:
 
 
 @pytest.fixture
-async def catalog(database_url: str, tmp_path: Path, uploads: str) -> AsyncIterator[Catalog]:
+def catalog_settings() -> dict[str, Any]:
+    """Other settings; some tests override it."""
+    return {}
+
+
+@pytest.fixture
+async def catalog(
+    database_url: str, tmp_path: Path, uploads: str, catalog_settings: dict[str, Any]
+) -> AsyncIterator[Catalog]:
     settings = load(
         CatalogSettings,
         database_url=database_url,
@@ -43,8 +56,9 @@ async def catalog(database_url: str, tmp_path: Path, uploads: str) -> AsyncItera
         media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
         auth_address=f"unix:{tmp_path / 'absent'}",
+        progress_address=f"unix:{tmp_path / 'progress'}",
+        **catalog_settings,
     )
-    await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
     service = build(settings, Role.SERVE, bus)
     service.app.state.authenticate = HeaderAuthenticator()

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from kit.auth.authentication import CurrentAdmin, protected_router
-from kit.web.schemas import Page, Paging, paging
+from kit.web.schemas import Cursor, CursorPage, Paging, paging
 from services.progress.domain import ViewFilter
 from services.progress.http.spreadsheet import BYTE_ORDER_MARK, csv_lines
 from services.progress.schemas import LoggedViewView
@@ -43,7 +43,7 @@ def view_log_router(view_log: ViewLog) -> APIRouter:
 
     @router.get(
         "/api/admin/views",
-        response_model=Page[LoggedViewView],
+        response_model=CursorPage[LoggedViewView],
         responses={200: {"content": {"text/csv": {}}, "description": "A page; with `format=csv` everything."}},
     )
     async def read(
@@ -53,14 +53,15 @@ def view_log_router(view_log: ViewLog) -> APIRouter:
         answer_as: Annotated[
             Format, Query(alias="format", description="`csv`: all matching sessions as a file, without pages.")
         ] = Format.JSON,
-    ) -> Page[LoggedViewView] | StreamingResponse:
-        """List who watched what: one line per play session, newest first."""
+        cursor: Cursor = None,
+    ) -> CursorPage[LoggedViewView] | StreamingResponse:
+        """List who watched what: one line per play session, newest first; `total` counts up to 10000."""
         if answer_as is Format.CSV:
             headers = {"Content-Disposition": 'attachment; filename="views.csv"'}
             return StreamingResponse(_csv(view_log, wanted), media_type="text/csv", headers=headers)
-        views, total = await view_log.page(wanted, offset=page.offset, limit=page.page_size)
+        views, total, following = await view_log.page(wanted, offset=page.offset, limit=page.page_size, cursor=cursor)
         items = [LoggedViewView.of(view) for view in views]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+        return CursorPage(items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=following)
 
     return router
 

@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 import structlog
 
 from kit.db.database import Transaction
-from services.progress.repository import ViewCountRepository, ViewerRepository, WatchProgressRepository
+from services.progress.repository import (
+    BookmarkRepository,
+    ViewCountRepository,
+    ViewerRepository,
+    WatchProgressRepository,
+)
 
 log = structlog.get_logger()
 
 
 async def erase_viewer(transaction: Transaction, user_id: str) -> None:
-    """Erase positions, history, view log and points of a user whose account was deleted.
+    """Erase positions, history, bookmarks, view log and points of a user whose account was deleted.
 
     Counters by day contain no user ids and stay.
     """
@@ -22,9 +27,10 @@ async def erase_viewer(transaction: Transaction, user_id: str) -> None:
 
 
 async def forget_video(transaction: Transaction, video_id: str) -> None:
-    """Remove positions and counters of a purged video.
+    """Remove positions, bookmarks and counters of a purged video.
 
     Its lines in the view log and the points that it earned stay.
     """
     await WatchProgressRepository(transaction.session).delete_video(video_id)
     await ViewCountRepository(transaction.session).delete_video(video_id)
+    await BookmarkRepository(transaction.session).delete_video(video_id)

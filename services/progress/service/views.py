@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import structlog
 
+from kit.cursors import decode_moment_cursor, encode_moment_cursor
 from kit.db.database import Database, Transaction
-from kit.errors import ApiError
+from kit.errors import ApiError, invalid_field
 from services.progress.clients.auth import Accounts
 from services.progress.clients.catalog import Catalog
 from services.progress.domain import ERASED_KEPT, VIEW_DAYS, PlaySession, ViewFilter, day_of_view, first_day
@@ -96,22 +97,41 @@ class ViewLog:
             log_ = ViewLogRepository(transaction.session)
             await log_.stopped(view, moment, seconds=seconds, bytes_sent=bytes_sent)
 
-    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> tuple[Sequence[LoggedView], int]:
-        """Return sessions, newest first, and their total number."""
+    async def page(
+        self, wanted: ViewFilter, *, offset: int, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[LoggedView], int, str | None]:
+        """Return sessions, newest first, their number up to a limit, and the cursor of the next page.
+
+        Args:
+            wanted: conditions.
+            offset: how many to skip; not used with a cursor.
+            limit: how many to return at most.
+            cursor: as the page before gave it.
+
+        Raises:
+            ApiError: VALIDATION_FAILED for a cursor that is not one.
+        """
+        try:
+            last = decode_moment_cursor(cursor) if cursor else None
+        except ValueError as error:
+            raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            views, total = await ViewLogRepository(session).page(wanted, offset=offset, limit=limit)
-        return await self._with_names(views), total
+            log_ = ViewLogRepository(session)
+            total = await log_.count(wanted)
+            views = await (log_.after(wanted, last, limit) if last else log_.page(wanted, offset=offset, limit=limit))
+        following = encode_moment_cursor(views[-1].started_at, views[-1].session_id) if views else None
+        return await self._with_names(views), total, following if len(views) == limit else None
 
     async def all(self, wanted: ViewFilter) -> AsyncIterator[Sequence[LoggedView]]:
         """Yield all sessions in batches, newest first; no transaction is held while a batch is sent."""
-        last: View | None = None
+        last: tuple[datetime, str] | None = None
         while True:
             async with self._database.read() as session:
                 views = await ViewLogRepository(session).after(wanted, last, BATCH)
             if not views:
                 return
             yield await self._with_names(views)
-            last = views[-1]
+            last = views[-1].started_at, views[-1].session_id
 
     async def _with_names(self, views: Sequence[View]) -> Sequence[LoggedView]:
         titles, logins = await asyncio.gather(

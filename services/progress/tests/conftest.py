@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from kit.db.database import Database
-from kit.db.migrations import upgrade
+from kit.testing.databases import MigratedDatabases
 from services.progress.__main__ import MIGRATIONS
 from services.progress.tests.fakes import FakeAccounts, FakeCatalog
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty, migrated SQLite database, to be copied."""
-    path = tmp_path_factory.mktemp("progress") / "progress.db"
-    upgrade(MIGRATIONS, f"sqlite+aiosqlite:///{path}")
-    return path
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
+    return MigratedDatabases(MIGRATIONS, tmp_path_factory.mktemp("progress"))
 
 
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A migrated SQLite database of one's own."""
-    path = tmp_path / "progress.db"
-    shutil.copy(migrated_file, path)
-    return f"sqlite+aiosqlite:///{path}"
+def sqlite_url(migrated: MigratedDatabases, tmp_path: Path) -> str:
+    """A migrated SQLite database of the test's own."""
+    return migrated.sqlite(tmp_path / "progress.db")
 
 
 @pytest.fixture

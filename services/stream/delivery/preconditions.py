@@ -32,7 +32,7 @@ class Validators:
         Args:
             state: names the state of its bytes.
             mtime_ns: when it was changed, in nanoseconds since 1970; None when its store does not say.
-            version: of the video.
+            version: of the asset; it grows when its bytes are replaced.
             now: seconds since 1970.
             layout: names what is made of the file, when it is not sent as it is.
         """

@@ -71,8 +71,16 @@ async def until(condition: Callable[[], object]) -> None:
 
 def open_below(folder: Path, process: int | str = "self") -> list[Path]:
     """The files below a folder that a process has open and in use."""
-    # A future and what waits for it refer to one another, and keep what it gave until the garbage is collected.
-    gc.collect()
+    found = _open_below(folder, process)
+    if found:
+        # A future and what waits for it refer to one another, and keep what it gave until the garbage is collected.
+        # Not when there is nothing: collecting takes a second late in a run, in which the server can't open a file.
+        gc.collect()
+        found = _open_below(folder, process)
+    return found
+
+
+def _open_below(folder: Path, process: int | str) -> list[Path]:
     found = []
     for entry in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):

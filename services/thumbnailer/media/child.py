@@ -1,7 +1,7 @@
-"""Probe one hostile file and decode a picture of it, in a process that may do nothing else: the entry point.
+"""Do jobs for one hostile file in a process that may do nothing else: the entry point.
 
 `inspection.py` runs this file by its path in an isolated interpreter. It imports nothing of Marquee that does I/O, gets
-the video as an open file and never its name, answers with one JSON object on standard output, and knows only codes of
+the video as an open file and never its name, answers with JSON and files on standard output, and knows only codes of
 failures: their texts are for the parent. The parent trusts nothing that it answers.
 """
 
@@ -24,7 +24,8 @@ from sandbox.confine import confine as confine_process
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from services.thumbnailer.media.errors import UnusableFileError
-from services.thumbnailer.media.probe import Job, probe
+from services.thumbnailer.media.probe import Job
+from services.thumbnailer.media.tasks import run_jobs
 
 SOURCE, ANSWER = 0, 1
 """Descriptors: the file is standard input, the answer is standard output, itself a file."""
@@ -38,7 +39,7 @@ def confine(job: Job) -> bool:
     """
     # FFmpeg duplicates the descriptor that it reads.
     limits = Limits(job["memory_bytes"], job["cpu_sec"], file_bytes=job["answer_bytes"], open_files=4)
-    return confine_process(Policy(limits, niceness=10), job["parent_pid"]).is_isolated
+    return confine_process(Policy(limits, niceness=job["niceness"]), job["parent_pid"]).is_isolated
 
 
 def is_failure_to_read(error: OSError, fd: int) -> bool:
@@ -61,24 +62,43 @@ def is_failure_to_read(error: OSError, fd: int) -> bool:
     return False
 
 
+def failure_code(error: Exception) -> str:
+    """Return the code of what went wrong with the file."""
+    match error:
+        case UnusableFileError():
+            return error.code
+        case SandboxError():
+            # A failure of the server, not of the file. The service logs at its start what the kernel lacks.
+            return "SERVER_BUSY"
+        case MemoryError():
+            return "MEMORY_LIMIT"
+        case OSError():
+            return "FILE_UNREADABLE" if is_failure_to_read(error, SOURCE) else "DAMAGED"
+        case FFmpegError():
+            return "DAMAGED"
+        case _:
+            return "DECODER_CRASHED"
+
+
+def write_answer(answer: dict[str, object], files: list[bytes]) -> None:
+    """Write the answer as a line of JSON, and the files behind it, one after the other."""
+    for part in (json.dumps(answer).encode() + b"\n", *files):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(ANSWER, rest) :]
+
+
 def main() -> None:
-    """Do the job in the first argument for the file on standard input, and exit."""
+    """Do the jobs in the first argument for the file on standard input, and exit."""
     job: Job = json.loads(sys.argv[1])
+    files: list[bytes] = []
     try:
         isolated = confine(job)
-        answer = probe(SOURCE, job) | {"isolated": isolated}
-    except UnusableFileError as error:
-        answer = {"failure": error.code}
-    except SandboxError:
-        # A failure of the server, not of the file. The service logs at its start what the kernel lacks.
-        answer = {"failure": "SERVER_BUSY"}
-    except MemoryError:
-        answer = {"failure": "MEMORY_LIMIT"}
-    except OSError as error:
-        answer = {"failure": "FILE_UNREADABLE" if is_failure_to_read(error, SOURCE) else "DAMAGED"}
-    except FFmpegError:
-        answer = {"failure": "DAMAGED"}
-    os.write(ANSWER, json.dumps(answer).encode())
+        answer, files = run_jobs(SOURCE, job, failure_code)
+        answer["isolated"] = isolated
+    except Exception as error:  # noqa: BLE001 - a foreign file decides what is raised here
+        answer = {"failure": failure_code(error)}
+    write_answer(answer, files)
     # Skip FFmpeg's cleanup, which would use a heap that a hostile file may have damaged.
     os._exit(0)
 

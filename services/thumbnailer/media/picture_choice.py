@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass
 from itertools import accumulate, chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from av.error import FFmpegError, InvalidDataError
 
@@ -30,6 +31,12 @@ LOOKING_SEC: Final = 5.0
 """Seconds after which no other picture is tried."""
 ENOUGH: Final = 0.1
 """Share of a picture outside its dominant shade that is enough; a logo or a line of text has less."""
+PLENTY: Final = 0.5
+"""A picture with this share is taken without a look at others."""
+CANDIDATES: Final = 4
+"""Pictures that are compared, once one of them shows enough."""
+CLEARLY_MORE: Final = 1.1
+"""How many times as much as the best so far a later picture must show."""
 NOTHING: Final = 0.01
 """A smaller share is noise."""
 SAME_SHADE: Final = 25
@@ -38,17 +45,13 @@ LEVELS: Final = 256
 MEASURED_SIZE: Final = (96, 54)
 
 
-def choose_picture(
-    container: InputContainer, stream: VideoStream, times_sec: Sequence[float], max_pixels: int
-) -> VideoFrame:
-    """Return the picture at the first of these times, or a later one where that is black or of one colour.
-
-    A film in which no picture shows anything gets the first one.
+def first_picture(container: InputContainer, stream: VideoStream, at_sec: float, max_pixels: int) -> VideoFrame:
+    """Return the picture at a time in seconds from the start, or failing that the first that can be decoded.
 
     Args:
         container: the open file.
         stream: the film in it.
-        times_sec: where to look, in seconds from the start, best first.
+        at_sec: where to look.
         max_pixels: what a picture may have at most.
 
     Raises:
@@ -57,30 +60,51 @@ def choose_picture(
     context = stream.codec_context
     context.thread_count = 1
     context.options = {"max_pixels": str(max_pixels)}
+    return _picture_at(container, stream, _place(stream, at_sec))
+
+
+def choose_picture(
+    container: InputContainer, stream: VideoStream, times_sec: Sequence[float], first: VideoFrame
+) -> VideoFrame:
+    """Return the best of several pictures: the one that shows most beside its dominant shade.
+
+    A few candidates are compared; more are looked at only while all of them are black or of one colour. A film in which
+    no picture shows anything gets the first one.
+
+    Args:
+        container: the open file.
+        stream: the film in it.
+        times_sec: where to look, in seconds from the start, best first.
+        first: the result of `first_picture` for the first of them.
+    """
     places = [_place(stream, seconds) for seconds in times_sec]
     until = time.monotonic() + LOOKING_SEC
-    best = _picture_at(container, stream, places[0])
-    most = _share_shown(best)
+    best, most, candidates = first, _share_shown(first), 1
     further = chain(
-        _key_frames(container, stream, places[1:], {best.pts}),
+        _key_frames(container, stream, places[1:], {first.pts}),
         # All key frames show nothing: a short film may have only one.
         _frames_from(container, stream, places[0]),
     )
-    while most < ENOUGH and time.monotonic() < until and (frame := next(further, None)) is not None:
+    while not _is_enough(most, candidates) and time.monotonic() < until and (frame := next(further, None)) is not None:
         share = _share_shown(frame)
-        if share > most:
+        candidates += 1
+        if share > most * CLEARLY_MORE:
             best, most = frame, share
     return best
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+def _is_enough(share: float, candidates: int) -> bool:
+    return share >= PLENTY or (share >= ENOUGH and candidates >= CANDIDATES)
+
+
+def packets(container: InputContainer, streams: Any) -> Iterator[Packet[Any]]:
     """Yield packets up to the end or the first place that can't be parsed; an empty one, to flush, comes last.
 
     Raises:
         UnusableFileError: PROTECTED (ISO/IEC 23001-7); decoding that would only show noise.
     """
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux(streams):
             if packet.has_sidedata("encryption_info"):
                 raise UnusableFileError("PROTECTED")
             yield packet
@@ -100,7 +124,7 @@ def _picture_at(container: InputContainer, stream: VideoStream, place: int) -> V
     """
     context = stream.codec_context
     for at, key_frames_only in ((place, True), (place, False), (stream.start_time or 0, False)):
-        if _seek(container, stream, at):
+        if seek(container, stream, at):
             found = islice(packets(container, stream), MAX_PACKETS_A_TRY)
             frame = _first_key_frame(context, found) if key_frames_only else next(_frames(context, found), None)
             if frame is not None:
@@ -119,7 +143,7 @@ def _key_frames(
     entries = stream.index_entries
     known_until = entries[len(entries) - 1].timestamp if len(entries) else -1
     for place in places:
-        if place > known_until or not _seek(container, stream, place):
+        if place > known_until or not seek(container, stream, place):
             continue
         found = islice(packets(container, stream), MAX_PACKETS_FURTHER_IN)
         key = next((packet for packet in found if packet.is_keyframe and packet.size), None)
@@ -134,14 +158,56 @@ def _key_frames(
 
 def _frames_from(container: InputContainer, stream: VideoStream, place: int) -> Iterator[VideoFrame]:
     """Yield every tenth of the first pictures from a place on."""
-    if _seek(container, stream, place):
+    if seek(container, stream, place):
         frames = _frames(stream.codec_context, packets(container, stream))
         for frame in islice(frames, FRAMES_A_STEP, MAX_FRAMES_IN_SEQUENCE, FRAMES_A_STEP):
             if not frame.is_corrupt:
                 yield frame
 
 
-def _seek(container: InputContainer, stream: VideoStream, offset: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class KeyFrame:
+    """A key frame of a film."""
+
+    pts: int | None
+    frame: VideoFrame | None
+    """None if it can't be decoded, or is that of the last call."""
+
+
+def key_frame_before(
+    container: InputContainer, stream: VideoStream, place: int, last_pts: int | None
+) -> KeyFrame | None:
+    """Return the key frame at or before a place; it is not decoded again when its time is `last_pts`."""
+    if not seek(container, stream, place):
+        return None
+    found = islice(packets(container, stream), MAX_PACKETS_FURTHER_IN)
+    key = next((packet for packet in found if packet.is_keyframe and packet.size), None)
+    if key is None:
+        return None
+    if key.pts is not None and key.pts == last_pts:
+        return KeyFrame(key.pts, None)
+    _reset(stream.codec_context)
+    return KeyFrame(key.pts, _first_key_frame(stream.codec_context, iter((key,))))
+
+
+def all_key_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield the key frames from the start to the end."""
+    if seek(container, stream, stream.start_time or 0):
+        for packet in packets(container, stream):
+            if packet.is_keyframe and packet.size:
+                _reset(stream.codec_context)
+                if (frame := _first_key_frame(stream.codec_context, iter((packet,)))) is not None:
+                    yield frame
+
+
+def all_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield all frames from the start to the end."""
+    if seek(container, stream, stream.start_time or 0):
+        yield from _frames(stream.codec_context, packets(container, stream))
+
+
+def seek(container: InputContainer, stream: VideoStream, offset: int) -> bool:
+    """Go to the key frame at or before a time in units of the track; return whether that was possible."""
     try:
         container.seek(offset, stream=stream)
     except MemoryError:

@@ -1,9 +1,11 @@
-"""Probe a video file and decode a picture of it. Part of the confined child: every byte here is foreign."""
+"""Open a video file and check that it is a film. Part of the confined child: every byte here is foreign."""
 
 from __future__ import annotations
 
-import base64
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
 import av
@@ -16,13 +18,15 @@ from av.stream import Discard, Disposition
 from services.thumbnailer import domain
 from services.thumbnailer.media.containers import BOXED, check_whole, sniff
 from services.thumbnailer.media.errors import UnusableFileError
-from services.thumbnailer.media.picture_choice import choose_picture, packets
-from services.thumbnailer.media.picture_output import is_quarter_turn, jpeg_of, turns_of
+from services.thumbnailer.media.picture_choice import first_picture, packets
 
 if TYPE_CHECKING:
-    from av.audio.codeccontext import AudioCodecContext
+    from collections.abc import Sequence
+
     from av.container import InputContainer
+    from av.stream import Stream
     from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 # Old and exotic decoders have the most memory errors: only these are ever run, and none for sound.
@@ -52,11 +56,27 @@ class Job(TypedDict):
     answer_bytes: int
     max_pixels: int
     max_duration_sec: int
-    width: int
+    niceness: int
+    kinds: list[str]
 
 
-def probe(fd: int, job: Job) -> dict[str, object]:
-    """Return information and thumbnail of an open file.
+@dataclass(frozen=True, slots=True)
+class Film:
+    """An open film of which a picture can be decoded."""
+
+    container: InputContainer
+    stream: VideoStream
+    kind: str
+    """Of its container."""
+    duration_sec: float
+    first: VideoFrame
+    """The picture where the thumbnail is looked for first."""
+    max_pixels: int
+
+
+@contextmanager
+def open_film(fd: int, job: Job) -> Iterator[Film]:
+    """Open a film by its descriptor, and check that it can be shown.
 
     Raises:
         UnusableFileError: the file can't be used.
@@ -68,42 +88,48 @@ def probe(fd: int, job: Job) -> dict[str, object]:
     size = os.fstat(fd).st_size
     kind = sniff(os.pread(fd, 1024, 0))
     check_whole(fd, size, kind)
+    film = _film(fd, size, kind, job)
     try:
-        return _probe(fd, size, kind, job)
+        yield film
+    finally:
+        film.container.close()
+
+
+def _film(fd: int, size: int, kind: str, job: Job) -> Film:
+    try:
+        return _checked(fd, size, kind, job)
     except UnusableFileError as error:
         if error.code != domain.NO_PICTURE or kind not in BOXED:
             raise
     # FFmpeg drops all samples if the only edit has no duration; browsers show them.
     os.lseek(fd, 0, os.SEEK_SET)
-    return _probe(fd, size, kind, job, obey_edits=False)
+    return _checked(fd, size, kind, job, obey_edits=False)
 
 
-def _probe(fd: int, size: int, kind: str, job: Job, *, obey_edits: bool = True) -> dict[str, object]:
-    with _open(fd, kind, job["max_pixels"], obey_edits=obey_edits) as container:
+def _checked(fd: int, size: int, kind: str, job: Job, *, obey_edits: bool = True) -> Film:
+    container = _open(fd, kind, job["max_pixels"], obey_edits=obey_edits)
+    try:
         stream = _video_stream(container)
         context = stream.codec_context
         if not 0 < context.width * context.height <= job["max_pixels"]:
             raise UnusableFileError("UNSUPPORTED_RESOLUTION")
         _check_samples(container, size)
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
+        read_only(container, [stream])
         duration = container.duration / av.time_base if container.duration else _measured_duration(container, stream)
         if duration > job["max_duration_sec"]:
             raise UnusableFileError("DAMAGED")
-        frame = choose_picture(container, stream, domain.thumbnail_times(duration), job["max_pixels"])
-        width, height = context.width, context.height
-        if is_quarter_turn(turns_of(frame)):
-            width, height = height, width
-        return {
-            "container": kind,
-            "duration_sec": max(duration, 0.0),
-            "video_codec": context.codec.canonical_name,
-            "audio_codec": _audio_codec(container),
-            "width": width,
-            "height": height,
-            "jpeg": base64.b64encode(jpeg_of(frame, stream, job["width"])).decode(),
-        }
+        first = first_picture(container, stream, domain.thumbnail_times(duration)[0], job["max_pixels"])
+    except BaseException:
+        container.close()
+        raise
+    return Film(container, stream, kind, max(duration, 0.0), first, job["max_pixels"])
+
+
+def read_only(container: InputContainer, wanted: Sequence[Stream]) -> None:
+    """Have the packets of these tracks read, and all others skipped."""
+    indexes = {stream.index for stream in wanted}
+    for stream in container.streams:
+        stream.discard = Discard.default if stream.index in indexes else Discard.all
 
 
 def _open(fd: int, kind: str, max_pixels: int, *, obey_edits: bool) -> InputContainer:
@@ -138,13 +164,6 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if context.codec.canonical_name not in VIDEO_DECODERS:
         raise UnusableFileError("UNSUPPORTED_CODEC")
     return film
-
-
-def _audio_codec(container: InputContainer) -> str | None:
-    for stream in container.streams.audio:
-        context: AudioCodecContext | None = stream.codec_context  # see _video_stream
-        return context.codec.canonical_name if context is not None else "unknown"
-    return None
 
 
 def _check_samples(container: InputContainer, size: int) -> None:

@@ -1,5 +1,6 @@
-"""Use case of thumbnailer."""
+"""Use cases of thumbnailer."""
 
-from services.thumbnailer.service.processor import MediaProcessor
+from services.thumbnailer.service.processor import Job, MediaProcessor
+from services.thumbnailer.service.scheduler import LaneScheduler
 
-__all__ = ["MediaProcessor"]
+__all__ = ["Job", "LaneScheduler", "MediaProcessor"]

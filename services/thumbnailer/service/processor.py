@@ -1,10 +1,10 @@
-"""Use case of thumbnailer: inspect a file, make its thumbnail, publish the results."""
+"""Use case of thumbnailer: do jobs for a film, publish their results."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from google.protobuf.message import Message
@@ -15,105 +15,231 @@ from kit.events.registry import EVENTS, type_of
 from kit.ids import derived_id
 from kit.media import MediaStore
 from kit.origins import Stored, parse
-from marquee.events.v1 import media_pb2
-from services.thumbnailer.domain import FailureAction, MediaFailure, MediaInfo, action_for
+from services.thumbnailer.domain import FailureAction, JobKind, MediaFailure, action_for
+from services.thumbnailer.lanes import RULES, Lane, artwork_batches, first_batches
+from services.thumbnailer.media.artwork_files import remove_folder, save_files
 from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
-from services.thumbnailer.media.inspection import Limits, process
-from services.thumbnailer.media.originals import Originals
+from services.thumbnailer.media.inspection import Limits, inspect
+from services.thumbnailer.media.originals import Local, Originals
+from services.thumbnailer.results import Report
+from services.thumbnailer.service import messages
+from services.thumbnailer.service.scheduler import LaneScheduler
 
 log = structlog.get_logger()
 
 SOURCE = "thumbnailer"
+_NEEDS_WHOLE = frozenset({JobKind.STORYBOARD, JobKind.SUBTITLES})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Jobs for one film that are done in one run."""
+
+    video_id: str
+    reference: str
+    kinds: tuple[JobKind, ...]
 
 
 class MediaProcessor:
-    """Make media information and a thumbnail of videos, one per call.
+    """Plan jobs for videos and do them.
 
     There is no database: event ids are derived from the job's id. If a job runs twice, because a process died between
-    publishing and acknowledging, its events are published twice with the same ids, and consumed once.
+    publishing and acknowledging, its events are published twice with the same ids, and consumed once; its files get the
+    same names.
+
+    Args:
+        store: where artwork goes.
+        originals: finds the films.
+        bus: carries jobs and results.
+        limits: time and memory of a run.
+        long_limits: those of a run that reads a whole film.
+        scheduler: shares the slots of this process among lanes.
     """
 
-    def __init__(self, store: MediaStore, originals: Originals, bus: Bus, limits: Limits) -> None:
+    def __init__(
+        self,
+        store: MediaStore,
+        originals: Originals,
+        bus: Bus,
+        limits: Limits,
+        long_limits: Limits,
+        scheduler: LaneScheduler,
+    ) -> None:
         self._store = store
         self._originals = originals
         self._bus = bus
         self._limits = limits
+        self._long_limits = long_limits
+        self._scheduler = scheduler
 
-    async def process(self, job: Event, video_id: str, reference: str) -> None:
-        """Make information and a thumbnail of a video, and publish them before returning.
+    async def plan(
+        self, cause: Event, video_id: str, reference: str, kinds: Collection[JobKind], *, again: bool
+    ) -> None:
+        """Queue the jobs for a film in the lane where they belong.
+
+        Args:
+            cause: the event that asks for them; the ids of the jobs are derived from its id.
+            video_id: of the film.
+            reference: where the film is.
+            kinds: the jobs.
+            again: they are made again.
 
         Raises:
-            StoreUnavailableError: the file could not be inspected now.
+            BusUnavailableError: they could not be queued.
+        """
+        lane = Lane.REPROCESS
+        if not again:
+            lane = Lane.UPLOAD_FACTS if isinstance(parse(reference), Stored) else Lane.IMPORT_FACTS
+        job = Job(video_id, reference, tuple(kinds))
+        await self._queue(cause, lane, job, first_batches(lane, kinds))
+
+    async def run(self, event: Event, lane: Lane, job: Job) -> None:
+        """Do jobs for a film once their lane has a slot, and publish the results before returning.
+
+        Raises:
+            StoreUnavailableError: they can't be done now.
             BusUnavailableError: the results could not be published.
         """
-        thumbnail = f"videos/{video_id}/thumbnail.jpg"
-        folder = self._store.path(thumbnail).parent
+        async with self._scheduler.slot(lane):
+            await self._run(event, lane, job)
+
+    async def _run(self, event: Event, lane: Lane, job: Job) -> None:
+        folder = self._store.path(f"videos/{job.video_id}")
         if not await asyncio.to_thread(self._store.is_present):
             raise StoreUnavailableError(str(self._store.root))
-        if not isinstance(parse(reference), Stored):
+        if not isinstance(parse(job.reference), Stored):
             # The folder of an upload exists before its job: if it is missing, the video is gone.
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        try:
-            info = await self._inspect(reference, self._store.path(thumbnail))
-        except MediaError as error:
-            gone = not await asyncio.to_thread(folder.exists)
-            await self._report_failure(job, video_id, error.failure, gone=gone)
+        elif not await asyncio.to_thread(folder.exists):
+            log.info("media_gone", content_id=job.video_id)
             return
-        await self._publish(job, video_id, [_probed(video_id, reference, info), _thumbnail_ready(video_id, thumbnail)])
-        log.info("media_processed", content_id=video_id, duration_sec=info.duration_sec, isolated=info.isolated)
+        await self._publish(event, job, [messages.changed(job.video_id, job.kinds, "running")])
+        try:
+            report = await self._inspect(job, lane)
+            references = await self._save(event, job, report)
+        except MediaError as error:
+            await self._report_failure(event, lane, job, error.failure)
+            return
+        await self._publish_results(event, job, report, references)
+        await self._after(event, lane, job, report)
 
-    async def _inspect(self, reference: str, thumbnail: Path) -> MediaInfo:
-        async with self._originals.provide(reference) as original:
+    async def _inspect(self, job: Job, lane: Lane) -> Report:
+        """Do the jobs; a film of which only parts are here is completed where that might help, or is necessary."""
+        limits = self._long_limits if _NEEDS_WHOLE & set(job.kinds) else self._limits
+        limits = limits.with_niceness(RULES[lane].niceness)
+        async with self._originals.provide(job.reference) as original:
+            if not original.is_whole and _NEEDS_WHOLE & set(job.kinds):
+                await self._originals.complete(original)
             try:
-                return await process(original.path, thumbnail, self._limits, original.opener)
+                return await self._made(original, job, limits)
             except MediaError:
                 if original.is_whole:
                     raise
             await self._originals.complete(original)
-            return await process(original.path, thumbnail, self._limits, original.opener)
+            return await self._made(original, job, limits)
 
-    async def _report_failure(self, job: Event, video_id: str, failure: MediaFailure, *, gone: bool) -> None:
-        log.warning("media_failed", content_id=video_id, failure_code=failure.code)
+    async def _made(self, original: Local, job: Job, limits: Limits) -> Report:
+        return await inspect(original.path, job.kinds, limits, original.opener)
+
+    async def _save(self, event: Event, job: Job, report: Report) -> dict[JobKind, str]:
+        """Write the files of each kind into a folder of their own; return the folders' references."""
+        references = {}
+        for kind in report.results:
+            # What is served stays as it is: catalog turns to the new folder, and removes the old one.
+            reference = _folder(event, job, kind)
+            references[kind] = reference
+            if files := report.files.get(kind):
+                await asyncio.to_thread(save_files, self._store.path(reference), files)
+        return references
+
+    async def _publish_results(self, event: Event, job: Job, report: Report, references: Mapping[JobKind, str]) -> None:
+        found = [
+            messages.result(job.video_id, job.reference, references[kind], kind, result)
+            for kind, result in report.results.items()
+        ]
+        for kind, failure in report.failures.items():
+            log.warning("media_job_failed", content_id=job.video_id, kind=kind.value, failure_code=failure.code)
+            state = "retrying" if _is_retried(failure) else "failed"
+            found.append(messages.changed(job.video_id, [kind], state, failure))
+            if kind is JobKind.FACTS and not _is_retried(failure):
+                found.append(messages.failed(job.video_id, failure))
+        await self._publish(event, job, found)
+        log.info("media_processed", content_id=job.video_id, kinds=[kind.value for kind in report.results])
+
+    async def _after(self, event: Event, lane: Lane, job: Job, report: Report) -> None:
+        """Queue what follows: the artwork after the facts, and what failed but may pass another time.
+
+        Raises:
+            StoreUnavailableError: the only job of this run may pass another time.
+        """
+        retried = [kind for kind, failure in report.failures.items() if _is_retried(failure)]
+        if len(job.kinds) == 1 and retried:
+            raise StoreUnavailableError(report.failures[retried[0]].reason)
+        if retried:
+            await self._queue(event, lane, job, [[kind] for kind in retried], announce=False)
+        facts, artwork_lane = report.facts, RULES[lane].artwork
+        if facts is not None and artwork_lane is not None:
+            batches = artwork_batches(
+                facts.info.duration_sec,
+                has_text=any(track.text for track in facts.details.subtitles),
+                is_remote=not isinstance(parse(job.reference), Stored),
+            )
+            await self._queue(event, artwork_lane, job, batches)
+
+    async def _report_failure(self, event: Event, lane: Lane, job: Job, failure: MediaFailure) -> None:
+        """Report that none of the jobs of a run could be done."""
+        for kind in job.kinds:
+            await asyncio.to_thread(
+                remove_folder,
+                self._store.path(f"videos/{job.video_id}/{kind.value}-{derived_id(event.id, kind.value)}"),
+            )
+        folder = self._store.path(f"videos/{job.video_id}")
+        gone = not await asyncio.to_thread(folder.exists)
+        log.warning("media_failed", content_id=job.video_id, failure_code=failure.code)
         match action_for(failure, gone=gone):
+            case FailureAction.REPORT if len(job.kinds) > 1 and failure.is_of_one_job:
+                # One of them may have taken the process down: each gets a run of its own.
+                await self._queue(event, lane, job, [[kind] for kind in job.kinds], announce=False)
             case FailureAction.REPORT:
-                await self._publish(job, video_id, [_failed(video_id, failure)])
+                failed: list[Message] = [messages.changed(job.video_id, job.kinds, "failed", failure)]
+                if JobKind.FACTS in job.kinds:
+                    failed.append(messages.failed(job.video_id, failure))
+                await self._publish(event, job, failed)
             case FailureAction.RETRY:
+                await self._publish(event, job, [messages.changed(job.video_id, job.kinds, "retrying", failure)])
                 raise StoreUnavailableError(failure.reason)
             case FailureAction.FORGET:
                 # The job ran to its end before: the video failed for good and its file was removed.
-                log.info("media_gone", content_id=video_id)
+                log.info("media_gone", content_id=job.video_id)
 
-    async def _publish(self, job: Event, video_id: str, messages: Sequence[Message]) -> None:
+    async def _queue(
+        self, cause: Event, lane: Lane, job: Job, batches: Sequence[Sequence[JobKind]], *, announce: bool = True
+    ) -> None:
+        queued = [messages.queued(lane, job.video_id, job.reference, batch) for batch in batches]
+        if announce:
+            kinds = [kind for batch in batches for kind in batch]
+            queued.append(messages.changed(job.video_id, kinds, "waiting"))
+        await self._publish(cause, job, queued)
+
+    async def _publish(self, cause: Event, job: Job, found: Sequence[Message]) -> None:
         events = [
-            Event.of(message, source=SOURCE, subject=video_id, id=derived_id(job.id, type_of(type(message)))).caused_by(
-                job
-            )
-            for message in messages
+            Event.of(
+                message,
+                source=SOURCE,
+                subject=job.video_id,
+                id=derived_id(cause.id, type_of(type(message)), *messages.key_of(message)),
+            ).caused_by(cause)
+            for message in found
         ]
         accepted = await self._bus.publish(events, required=EVENTS.required())
         if len(accepted) < len(events):
             raise BusUnavailableError("no consumer of the results has subscribed yet")
 
 
-def _probed(video_id: str, reference: str, info: MediaInfo) -> Message:
-    return media_pb2.MediaProbed(
-        video_id=video_id,
-        reference=reference,
-        duration_sec=info.duration_sec,
-        mime_type=info.mime_type,
-        video_codec=info.video_codec,
-        audio_codec=info.audio_codec or "",
-        width=info.width,
-        height=info.height,
-        bitrate_bps=info.bitrate_bps,
-    )
+def _folder(event: Event, job: Job, kind: JobKind) -> str:
+    """Return the reference of the folder for the files of a job: the same if the job runs twice, and no other's."""
+    return f"videos/{job.video_id}/{kind.value}-{derived_id(event.id, kind.value)}"
 
 
-def _thumbnail_ready(video_id: str, reference: str) -> Message:
-    return media_pb2.MediaThumbnailReady(video_id=video_id, reference=reference)
-
-
-def _failed(video_id: str, failure: MediaFailure) -> Message:
-    return media_pb2.MediaFailed(
-        video_id=video_id, code=failure.code, reason=failure.reason, permanent=failure.permanent
-    )
+def _is_retried(failure: MediaFailure) -> bool:
+    return action_for(failure, gone=False) is FailureAction.RETRY

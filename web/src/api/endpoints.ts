@@ -6,7 +6,10 @@ import type {
   ProgressRecord,
   ProgressWrite,
   Registration,
+  SearchPage,
   StreamInfo,
+  SubtitleTrack,
+  Suggestions,
   User,
   UserStatus,
   VideoDetail,
@@ -65,8 +68,23 @@ export function listVideos(
   return api.json(withQuery('/api/videos', { query, page, page_size: pageSize }), options);
 }
 
+export const suggest = (q: string, options: Abortable = {}): Promise<Suggestions> =>
+  api.json(withQuery('/api/search/suggest', { q }), options);
+
+export function searchVideos(
+  { query: q, page, pageSize }: VideoQuery,
+  options: Abortable = {},
+): Promise<SearchPage> {
+  return api.json(withQuery('/api/search', { q, kind: 'video', page, page_size: pageSize }), options);
+}
+
 export const getVideo = (id: string, options: Abortable = {}): Promise<VideoDetail> =>
   api.json(videoPath(id), options);
+
+export async function listSubtitles(id: string, signal: AbortSignal): Promise<SubtitleTrack[]> {
+  const { items } = await api.json<{ items: SubtitleTrack[] }>(`${videoPath(id)}/subtitles`, { signal });
+  return items;
+}
 
 export async function deleteVideo(id: string): Promise<void> {
   await api.request(videoPath(id), { method: 'DELETE' });
@@ -92,7 +110,7 @@ export function saveProgress(videoId: string, body: ProgressWrite, keepalive: bo
 }
 
 /** Reading right after leaving the player would otherwise overtake the player's last write and show a stale position. */
-async function afterLastWrite(): Promise<void> {
+export async function afterLastWrite(): Promise<void> {
   await Promise.race([lastWrite, new Promise((resolve) => setTimeout(resolve, 1500))]);
 }
 

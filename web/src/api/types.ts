@@ -19,23 +19,63 @@ export interface Page<Item> {
   total: number;
 }
 
+export interface Poster {
+  width: number;
+  url: string;
+}
+
 export interface VideoSummary {
   id: string;
   title: string;
   description: string | null;
   duration_sec: number | null;
   thumbnail_url: string | null;
+  /** A blurred placeholder of the thumbnail, in Base64. */
+  thumbhash?: string | null;
+  posters?: Poster[];
   status: VideoStatus;
   failure_code: string | null;
   failure_reason: string | null;
   created_at: string;
 }
 
+export type SearchKind = 'video' | 'series' | 'highlight' | 'subtitle';
+
+export interface SearchResult {
+  kind: SearchKind;
+  title: string;
+  video: VideoSummary;
+  /** Parts of the title that match: first character and the one after the last, in code points. */
+  spans: [number, number][];
+  position_sec?: number;
+}
+
+export interface Suggestions {
+  items: SearchResult[];
+  did_you_mean?: string;
+}
+
+export type SearchPage = Suggestions & Page<SearchResult>;
+
 export interface VideoDetail extends VideoSummary {
   mime_type: string | null;
   width: number | null;
   height: number | null;
   uploader_id: string | null;
+  series_id: string | null;
+  /** WebVTT with small pictures of the whole film. */
+  storyboard_url?: string | null;
+}
+
+/** Subtitles of a video, as WebVTT. */
+export interface SubtitleTrack {
+  track: string;
+  /** BCP 47; `und` for unknown. */
+  language: string;
+  title: string;
+  forced: boolean;
+  sdh: boolean;
+  url: string;
 }
 
 export interface StreamInfo {

@@ -24,6 +24,8 @@ export function Header({ user }: { user: User | null }) {
         <Brand />
         <nav class="site-nav" aria-label={t('nav.main')}>
           <NavLink href="/">{t('nav.home')}</NavLink>
+          <NavLink href="/highlights">{t('nav.highlights')}</NavLink>
+          <NavLink href="/watchlist">{t('nav.watchlist')}</NavLink>
           {user?.can_upload && <UploadLink />}
           {user?.role === 'admin' && <NavLink href="/admin">{t('nav.admin')}</NavLink>}
         </nav>

@@ -5,6 +5,7 @@ const paths = {
   film: 'M4 5h16v14H4zM8 5v14M16 5v14M4 9.7h4M4 14.3h4M16 9.7h4M16 14.3h4',
   alert: 'M12 8v5m0 3.2v.1M12 3.5l9 16H3z',
   check: 'M5 12.5l4.5 4.5L19 7.5',
+  plus: 'M12 5v14M5 12h14',
   back: 'M19 12H5m0 0l6-6m-6 6l6 6',
   restart: 'M4.5 12a7.5 7.5 0 1 0 2.3-5.4M4.5 4.5v4h4',
 } as const;

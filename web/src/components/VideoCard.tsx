@@ -1,26 +1,36 @@
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { VideoSummary } from '../api/types';
 import { language, t } from '../i18n';
 import { failureText } from '../i18n/codeText';
 import { formatClock, formatDate, formatDuration } from '../lib/format';
+import { placeholderOf, sourceSet } from '../lib/pictures';
 import { Icon, PlayIcon } from './Icon';
 
 type CardVideo = Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail_url'> &
-  Partial<Pick<VideoSummary, 'status' | 'failure_code' | 'failure_reason' | 'created_at'>>;
+  Partial<
+    Pick<VideoSummary, 'status' | 'failure_code' | 'failure_reason' | 'created_at' | 'thumbhash' | 'posters'>
+  >;
+
+/** How wide a card is at most: see `.cards` in home.css. */
+const CARD_SIZES = '(min-width: 640px) 320px, 100vw';
 
 interface Props {
   video: CardVideo;
   watched?: { percent: number; completed: boolean; position: number } | undefined;
   /** Shows the time left instead of the date when the video was added. */
   showTimeLeft?: boolean;
+  /** Shown in place of the date. */
+  note?: string;
+  /** Where the card leads; the film from where it was left, by default. */
+  href?: string;
 }
 
-export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
+export function VideoCard({ video, watched, showTimeLeft = false, note, href }: Props) {
   const status = video.status ?? 'ready';
   const body = (
     <>
       <div class="card-frame">
-        <Thumbnail url={video.thumbnail_url} plain={status !== 'ready'} />
+        <Thumbnail video={video} plain={status !== 'ready'} />
         {status === 'ready' && (
           <>
             <span class="card-play">
@@ -46,7 +56,7 @@ export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
         )}
       </div>
       <h3 class="card-title">{video.title}</h3>
-      <p class="card-meta">{meta(video, watched, showTimeLeft)}</p>
+      <p class="card-meta">{note || meta(video, watched, showTimeLeft)}</p>
     </>
   );
   return (
@@ -56,7 +66,7 @@ export function VideoCard({ video, watched, showTimeLeft = false }: Props) {
       data-video-id={video.id}
       data-status={status}
     >
-      {status === 'ready' ? <a href={`/watch/${encodeURIComponent(video.id)}`}>{body}</a> : body}
+      {status === 'ready' ? <a href={href ?? `/watch/${encodeURIComponent(video.id)}`}>{body}</a> : body}
     </article>
   );
 }
@@ -70,17 +80,22 @@ function meta(video: CardVideo, watched: Props['watched'], showTimeLeft: boolean
   return video.created_at ? formatDate(video.created_at, language.value) : '';
 }
 
-function Thumbnail({ url, plain }: { url: string | null; plain: boolean }) {
+function Thumbnail({ video, plain }: { video: CardVideo; plain: boolean }) {
+  const { thumbnail_url: url, thumbhash, posters } = video;
   const [broken, setBroken] = useState<string | null>(null);
+  const placeholder = useMemo(() => placeholderOf(thumbhash), [thumbhash]);
   if (!url || broken === url) {
     return <span class="card-placeholder">{!plain && <Icon name="film" size={36} />}</span>;
   }
   return (
     <img
       src={url}
+      srcset={sourceSet(posters)}
+      sizes={CARD_SIZES}
       alt=""
       loading="lazy"
       decoding="async"
+      style={placeholder && { background: `center / cover url(${placeholder})` }}
       data-testid="video-thumbnail"
       onError={() => setBroken(url)}
     />

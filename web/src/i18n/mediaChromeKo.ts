@@ -4,6 +4,11 @@ import type { En } from 'media-chrome/dist/lang/en.js';
 export const mediaChromeKo: Partial<Record<keyof typeof En, string>> = {
   'Enter fullscreen mode': '전체 화면',
   'Exit fullscreen mode': '전체 화면 종료',
+  Captions: '자막',
+  'Enable captions': '자막 켜기',
+  'Disable captions': '자막 끄기',
+  'closed captions': '자막',
+  Off: '끄기',
   Mute: '음소거',
   Unmute: '음소거 해제',
   'Enter picture in picture mode': 'PIP 모드',

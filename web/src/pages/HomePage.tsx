@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { getHistory, listVideos } from '../api/endpoints';
+import { getHome } from '../api/discovery';
+import { getHistory, listVideos, searchVideos } from '../api/endpoints';
 import { isAbort } from '../api/errors';
 import type { HistoryEntry, Page, User, VideoSummary } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
@@ -9,12 +10,14 @@ import { PageHeading } from '../components/PageHeading';
 import { CardSkeleton, VideoCard } from '../components/VideoCard';
 import { language, t } from '../i18n';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
+import { awaitsPicture } from '../lib/pictures';
 import { resumePosition } from '../player/progressPolicy';
+import { addressOfSearch } from '../search/suggestions';
 import { Hero } from './home/Hero';
+import { HomeRows } from './home/HomeRows';
 
 const PAGE_SIZE = 24;
 const MAX_PAGE_SIZE = 100;
-const ROW_LENGTH = 12;
 /** Processing takes seconds for most films, and minutes for some. */
 const POLL = { firstMs: 2000, longestMs: 15_000 };
 
@@ -24,11 +27,14 @@ export default function HomePage({ user }: { user: User }) {
   const videos = useVideos(query);
   const [history, reloadHistory] = useLoad((signal) => getHistory(MAX_PAGE_SIZE, { signal }), []);
 
+  const [home, reloadHome] = useLoad((signal) => getHome({ signal }), []);
+
   useEffect(() => {
     // Going back from another site may restore this page with old positions.
     const onShow = (event: PageTransitionEvent) => {
       if (!event.persisted) return;
       reloadHistory();
+      reloadHome();
       videos.reload();
     };
     window.addEventListener('pageshow', onShow);
@@ -43,7 +49,7 @@ export default function HomePage({ user }: { user: User }) {
     <>
       {featured && <Hero {...featured} />}
       <div class="page">
-        {!query && started.length > 0 && <ContinueRow entries={started.slice(0, ROW_LENGTH)} />}
+        {!query && home.data && <HomeRows rows={home.data.rows} />}
         <section aria-labelledby="all-videos">
           <div class="section-head">
             <PageHeading id="all-videos">{query ? t('home.results', { query }) : t('home.all')}</PageHeading>
@@ -53,6 +59,13 @@ export default function HomePage({ user }: { user: User }) {
           </div>
           {videos.error !== null && (
             <ErrorMessage error={videos.error} onRetry={videos.reload} retries={videos.retries} />
+          )}
+          {videos.list?.didYouMean && !videos.stale && (
+            <p class="did-you-mean" role="status" data-testid="did-you-mean">
+              <a href={addressOfSearch(videos.list.didYouMean)}>
+                {t('search.didYouMean', { text: videos.list.didYouMean })}
+              </a>
+            </p>
           )}
           <VideoGrid videos={videos} history={entries} />
           {videos.list?.total === 0 && !videos.stale && <Empty query={query} canUpload={user.can_upload} />}
@@ -79,7 +92,7 @@ function pickFeatured(started: HistoryEntry[], videos: VideoSummary[] | undefine
 }
 
 interface VideoList {
-  list: Page<VideoSummary> | undefined;
+  list: VideoPage | undefined;
   /** The list still shows an earlier search. */
   stale: boolean;
   loading: boolean;
@@ -94,11 +107,11 @@ function useVideos(query: string): VideoList {
   const [shown, setShown] = useState({ query, extra: [] as VideoSummary[], pages: 1 });
   const [loadingMore, setLoadingMore] = useState(false);
   const [moreError, setMoreError] = useState<unknown>(null);
-  const [fresh, setFresh] = useState<{ first: Page<VideoSummary>; items: VideoSummary[] } | null>(null);
+  const [fresh, setFresh] = useState<{ first: VideoPage; items: VideoSummary[] } | null>(null);
   const [first, reload] = useLoad(
     async (signal) => ({
       query,
-      page: await listVideos({ query, page: 1, pageSize: PAGE_SIZE }, { signal }),
+      page: await loadPage(query, 1, PAGE_SIZE, { signal }),
     }),
     [query],
   );
@@ -113,7 +126,7 @@ function useVideos(query: string): VideoList {
     setLoadingMore(true);
     setMoreError(null);
     try {
-      const next = await listVideos({ query, page: current.pages + 1, pageSize: PAGE_SIZE });
+      const next = await loadPage(query, current.pages + 1, PAGE_SIZE);
       setShown({ query, extra: [...current.extra, ...next.items], pages: current.pages + 1 });
     } catch (error) {
       if (!isAbort(error)) setMoreError(error);
@@ -122,13 +135,14 @@ function useVideos(query: string): VideoList {
     }
   };
 
-  // One request refreshes every card that is still being processed; new uploads come first in the list.
-  const processing = items?.some(({ status }) => status === 'processing') ?? false;
+  // One request refreshes every card that is still being processed; new uploads come first in the list. Pictures come
+  // after a film can be watched; one that has none after a while gets none.
+  const processing = items?.some((video) => video.status === 'processing' || awaitsPicture(video)) ?? false;
   usePolling(
     async () => {
       if (!base) return;
       const pageSize = Math.min(MAX_PAGE_SIZE, current.pages * PAGE_SIZE);
-      setFresh({ first: base, items: (await listVideos({ query, page: 1, pageSize })).items });
+      setFresh({ first: base, items: (await loadPage(query, 1, pageSize)).items });
     },
     processing,
     POLL,
@@ -147,6 +161,20 @@ function useVideos(query: string): VideoList {
     },
     loadMore: () => void loadMore(),
   };
+}
+
+type VideoPage = Page<VideoSummary> & { didYouMean?: string | undefined };
+
+/** A page of all videos, or of what a search finds. */
+async function loadPage(
+  query: string,
+  page: number,
+  pageSize: number,
+  options: { signal?: AbortSignal } = {},
+): Promise<VideoPage> {
+  if (!query) return listVideos({ page, pageSize }, options);
+  const { items, did_you_mean, ...rest } = await searchVideos({ query, page, pageSize }, options);
+  return { ...rest, items: items.map(({ video }) => video), didYouMean: did_you_mean };
 }
 
 /** A video uploaded between two pages shifts the list, so the next page may repeat an item. */
@@ -186,22 +214,6 @@ function VideoGrid({ videos, history }: { videos: VideoList; history: HistoryEnt
 
 function watched(entry: HistoryEntry) {
   return { percent: entry.progress_percent, completed: entry.completed, position: entry.position };
-}
-
-function ContinueRow({ entries }: { entries: HistoryEntry[] }) {
-  return (
-    <section aria-labelledby="continue-watching" data-testid="continue-row">
-      <h2 id="continue-watching">{t('home.continueWatching')}</h2>
-      <div class="row">
-        {entries.map(
-          (entry) =>
-            entry.video && (
-              <VideoCard key={entry.video_id} video={entry.video} watched={watched(entry)} showTimeLeft />
-            ),
-        )}
-      </div>
-    </section>
-  );
 }
 
 function Empty({ query, canUpload }: { query: string; canUpload: boolean }) {

@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { User } from '../api/types';
+import { unfinishedUploads } from '../api/upload';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
 import { PageHeading } from '../components/PageHeading';
@@ -20,6 +21,7 @@ export default function UploadPage({ user }: { user: User }) {
 
 function Uploader() {
   const [refused, setRefused] = useState<string[]>([]);
+  const [unfinished] = useState(unfinishedUploads);
   const items = uploads.value;
   const drafts = items.some(({ state }) => state.value.phase === 'draft');
   const finished = items.some(({ state }) => /^(done|cancelled)$/.test(state.value.phase));
@@ -28,6 +30,11 @@ function Uploader() {
     <>
       <p class="lead">{t('upload.intro')}</p>
       <DropZone onFiles={(files) => setRefused(addFiles(files))} />
+      {items.length === 0 && unfinished.length > 0 && (
+        <p class="lead" data-testid="upload-unfinished">
+          {t('upload.unfinished', { names: unfinished.join(', ') })}
+        </p>
+      )}
       {refused.map((message) => (
         <ErrorMessage key={message} error={message} />
       ))}

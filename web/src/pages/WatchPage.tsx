@@ -9,9 +9,13 @@ import { PageHeading } from '../components/PageHeading';
 import { language, t } from '../i18n';
 import { formatDate, formatDuration } from '../lib/format';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
+import { theatre } from '../player/theatre';
+import { Chapters } from './watch/Chapters';
 import { MissingFilm } from './watch/MissingFilm';
+import { EpisodeLinks, Recommendations } from './watch/More';
 import { Stage } from './watch/Stage';
 import { StreamFacts } from './watch/StreamFacts';
+import { WatchlistButton } from './watch/WatchlistButton';
 
 /** Processing takes seconds for most films, and minutes for some. */
 const POLL = { firstMs: 2000, longestMs: 15_000 };
@@ -44,7 +48,7 @@ function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
   }, [isMissing, onMissing]);
 
   return (
-    <div class="watch">
+    <div class={theatre.value ? 'watch watch-theatre' : 'watch'}>
       {!video && loaded.phase === 'loading' && (
         <div class="stage" aria-busy="true">
           <div class="stage-empty" />
@@ -77,9 +81,14 @@ function About({ video, info }: { video: VideoDetail; info: StreamInfo | null })
         {video.duration_sec !== null && <span>{formatDuration(video.duration_sec, language.value)}</span>}
         <span>{formatDate(video.created_at, language.value)}</span>
       </p>
+      {video.series_id && <EpisodeLinks videoId={video.id} />}
+      <div class="watch-actions">
+        <WatchlistButton videoId={video.id} />
+      </div>
       {video.description && <p class="watch-description">{video.description}</p>}
+      {video.status === 'ready' && <Chapters videoId={video.id} />}
       {info && <StreamFacts info={info} />}
-      {video.status === 'ready' && <p class="watch-keys">{t('player.keys')}</p>}
+      {video.status === 'ready' && <Recommendations videoId={video.id} />}
     </>
   );
 }

@@ -1,16 +1,27 @@
 import './mediaChrome';
 import type { RefObject } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import type { ProgressRecord, VideoDetail } from '../api/types';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
+import { listSubtitles } from '../api/endpoints';
+import type { ProgressRecord, SubtitleTrack, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
+import { parseRange } from '../lib/ranges';
 import type { PlaySession } from '../playsession/playSession';
 import { SPEEDS } from './hotkeys';
+import { watchForIdleViewer } from './idleViewer';
+import { offerJumps, pauseAt } from './jump';
+import { KeysDialog } from './KeysDialog';
+import { offerMediaSession } from './mediaSession';
 import { Playback, type PlaybackFailure } from './playback';
 import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
-import { useHotkeys } from './useHotkeys';
+import { StillWatching } from './StillWatching';
+import { subtitlesLabel } from './subtitles';
+import { UpNext } from './UpNext';
+import { toggleFullscreen, useHotkeys } from './useHotkeys';
+import { keepAwake } from './wakeLock';
 
 interface Props {
   video: VideoDetail;
@@ -27,12 +38,19 @@ export function Player({ video, session, isAskedFor, record }: Props) {
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
   const [failure, setFailure] = useState<PlaybackFailure | null>(null);
+  const range = parseRange(useLocation().query);
   const [start] = useState(() => ({
+    at: range?.from ?? 0,
     saved: record === 'unknown' ? null : record,
-    resumeAt: record === 'unknown' ? null : resumePosition(record),
+    // A link to a place in the film says where to begin.
+    resumeAt: record === 'unknown' || range ? null : resumePosition(record),
     savePosition: record !== 'unknown',
   }));
+  const [subtitles, setSubtitles] = useState<SubtitleTrack[]>([]);
   const [asking, setAsking] = useState(start.resumeAt !== null);
+  const [keysShown, setKeysShown] = useState(false);
+  const [isOver, setOver] = useState(false);
+  const [isIdle, setIdle] = useState(false);
 
   const state = session.state.value;
   const activeId = state.phase === 'active' ? state.id : null;
@@ -49,7 +67,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     );
     playback.current = created;
     const detach = created.attach();
-    if (start.resumeAt === null) created.begin(0, start);
+    if (start.resumeAt === null) created.begin(start.at, start);
     return detach;
   }, [video.id, session, start]);
 
@@ -67,15 +85,34 @@ export function Player({ video, session, isAskedFor, record }: Props) {
     current.play(url);
   }, [session, isAskedFor, activeId]);
 
+  useEffect(() => {
+    const loading = new AbortController();
+    // A film plays without its subtitles, too.
+    listSubtitles(video.id, loading.signal).then(setSubtitles, () => setSubtitles([]));
+    return () => loading.abort();
+  }, [video.id]);
+
   const choose = (at: number) => {
     setAsking(false);
     playback.current?.begin(at, start);
     controller.current?.focus();
   };
 
-  useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
+  useEffect(() => (element.current ? offerJumps(element.current) : undefined), []);
 
-  useHotkeys(controller, element, !asking && !isCovered);
+  const until = range?.until ?? null;
+  useEffect(() => (element.current && until !== null ? pauseAt(element.current, until) : undefined), [until]);
+
+  useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
+  useEffect(() => (element.current ? keepAwake(element.current) : undefined), []);
+  useEffect(() => (element.current ? offerMediaSession(element.current, video) : undefined), [video]);
+  useEffect(
+    () => (element.current ? watchForIdleViewer(element.current, () => setIdle(true)) : undefined),
+    [],
+  );
+
+  const showKeys = useCallback(() => setKeysShown(true), []);
+  useHotkeys(controller, element, !asking && !isCovered && !keysShown, showKeys);
 
   return (
     <>
@@ -91,19 +128,45 @@ export function Player({ video, session, isAskedFor, record }: Props) {
         autohide="3"
         aria-label={video.title}
         inert={isCovered}
+        onDblClick={(event) => {
+          const picture = event.target === controller.current || event.target === element.current;
+          if (picture && controller.current) toggleFullscreen(controller.current);
+        }}
       >
-        {/* biome-ignore lint/a11y/useMediaCaption: the films of a private library rarely have caption files */}
+        {/* biome-ignore lint/a11y/useMediaCaption: captions come from the library, and not every film has some */}
         <video
           ref={element}
           slot="media"
-          poster={video.thumbnail_url ?? undefined}
+          onEnded={() => setOver(true)}
+          onPlay={() => setOver(false)}
+          onSeeking={() => setOver(false)}
+          poster={video.posters?.at(-1)?.url ?? video.thumbnail_url ?? undefined}
           preload="auto"
           playsInline
           data-testid="player"
-        />
+        >
+          <track kind="chapters" src={`/api/videos/${encodeURIComponent(video.id)}/chapters.vtt`} default />
+          {/* media-chrome shows the pictures of this track while a viewer points at the timeline. */}
+          {video.storyboard_url && (
+            <track label="thumbnails" kind="metadata" src={video.storyboard_url} default />
+          )}
+          {subtitles.map((track) => (
+            <track
+              key={track.url}
+              kind={track.sdh ? 'captions' : 'subtitles'}
+              srclang={track.language}
+              label={subtitlesLabel(track, language.value)}
+              src={track.url}
+            />
+          ))}
+        </video>
         <media-loading-indicator slot="centered-chrome" noautohide />
+        <media-play-button slot="centered-chrome" class="big-play" />
+        {subtitles.length > 0 && <media-captions-menu hidden anchor="auto" />}
         <media-control-bar class="stage-timeline">
           <media-time-range>
+            <media-preview-chapter-display slot="preview" />
+            <media-preview-thumbnail slot="preview" />
             <media-preview-time-display slot="preview" />
           </media-time-range>
         </media-control-bar>
@@ -115,6 +178,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           <media-volume-range class="wide-only" />
           <media-time-display showduration />
           <span class="stage-space" />
+          {subtitles.length > 0 && <media-captions-menu-button />}
           <media-playback-rate-button class="wide-only" rates={SPEEDS.join(' ')} />
           <media-pip-button class="wide-only" />
           <media-fullscreen-button />
@@ -130,6 +194,19 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           />
         </div>
       )}
+      <button type="button" class="keys-button" data-testid="keys-button" onClick={showKeys}>
+        {t('keys.title')}
+      </button>
+      {isOver && !isCovered && <UpNext videoId={video.id} />}
+      {isIdle && (
+        <StillWatching
+          onAnswer={() => {
+            setIdle(false);
+            element.current?.play().catch(() => undefined);
+          }}
+        />
+      )}
+      {keysShown && <KeysDialog onClose={() => setKeysShown(false)} />}
       {asking && start.saved && start.resumeAt !== null && (
         <ResumeDialog
           position={start.resumeAt}

@@ -12,6 +12,8 @@ declare module 'preact' {
         breakpoints?: string;
         autohide?: string;
       };
+      'media-captions-menu': Control & { hidden?: boolean; anchor?: string };
+      'media-captions-menu-button': Control;
       'media-control-bar': Control;
       'media-fullscreen-button': Control;
       'media-loading-indicator': Control & { noautohide?: boolean };
@@ -19,6 +21,8 @@ declare module 'preact' {
       'media-pip-button': Control;
       'media-play-button': Control;
       'media-playback-rate-button': Control & { rates?: string };
+      'media-preview-chapter-display': Control;
+      'media-preview-thumbnail': Control;
       'media-preview-time-display': Control;
       'media-seek-backward-button': Control & { seekoffset?: string };
       'media-seek-forward-button': Control & { seekoffset?: string };

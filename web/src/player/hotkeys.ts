@@ -1,6 +1,12 @@
 export type PlayerCommand =
   | { type: 'toggle-play' | 'toggle-fullscreen' | 'toggle-mute' | 'toggle-pip' }
+  | { type: 'toggle-captions' | 'toggle-theatre' | 'show-keys' }
+  /** Seconds. */
   | { type: 'seek'; by: number }
+  /** A part of the film: 0 is its start, 1 its end. */
+  | { type: 'go-to'; part: number }
+  /** Frames, of a film that is paused. */
+  | { type: 'step'; by: 1 | -1 }
   | { type: 'volume'; by: number }
   | { type: 'speed'; by: 1 | -1 };
 
@@ -15,7 +21,9 @@ interface KeyPress {
 
 export function commandFor(press: KeyPress): PlayerCommand | null {
   if (press.altKey || press.ctrlKey || press.metaKey) return null;
-  switch (latinKey(press)) {
+  const key = latinKey(press);
+  if (/^[0-9]$/.test(key)) return { type: 'go-to', part: Number(key) / 10 };
+  switch (key) {
     case ' ':
     case 'k':
       return { type: 'toggle-play' };
@@ -24,23 +32,58 @@ export function commandFor(press: KeyPress): PlayerCommand | null {
     case 'm':
       return { type: 'toggle-mute' };
     case 'p':
+    case 'i':
       return { type: 'toggle-pip' };
+    case 'c':
+      return { type: 'toggle-captions' };
+    case 't':
+      return { type: 'toggle-theatre' };
+    case '?':
+      return { type: 'show-keys' };
+    case ',':
+      return { type: 'step', by: -1 };
+    case '.':
+      return { type: 'step', by: 1 };
     case '<':
       return { type: 'speed', by: -1 };
     case '>':
       return { type: 'speed', by: 1 };
+    case 'j':
     case 'ArrowLeft':
       return { type: 'seek', by: -10 };
+    case 'l':
     case 'ArrowRight':
       return { type: 'seek', by: 10 };
     case 'ArrowUp':
       return { type: 'volume', by: 0.05 };
     case 'ArrowDown':
       return { type: 'volume', by: -0.05 };
+    case 'Home':
+      return { type: 'go-to', part: 0 };
+    case 'End':
+      return { type: 'go-to', part: 1 };
     default:
       return null;
   }
 }
+
+/** What the list of keys shows: the keys, and the message that says what they do. */
+export const KEYS = [
+  [['Space', 'K'], 'keys.play'],
+  [['J', '←'], 'keys.back'],
+  [['L', '→'], 'keys.forward'],
+  [['↑', '↓'], 'keys.volume'],
+  [['M'], 'keys.mute'],
+  [['C'], 'keys.captions'],
+  [['F'], 'keys.fullscreen'],
+  [['T'], 'keys.theatre'],
+  [['I', 'P'], 'keys.pip'],
+  [['<', '>'], 'keys.speed'],
+  [[',', '.'], 'keys.step'],
+  [['0', '…', '9'], 'keys.part'],
+  [['Home', 'End'], 'keys.ends'],
+  [['?'], 'keys.show'],
+] as const;
 
 function latinKey({ key, code }: KeyPress): string {
   if (key.length === 1 && key <= '~') return key.toLowerCase();

@@ -1,12 +1,21 @@
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { commandFor, isClaimed, nextSpeed, type PlayerCommand } from './hotkeys';
+import { theatre } from './theatre';
 
-/** The keys work wherever the focus is on the page, not only inside the player. */
+/** About a frame, in seconds: a browser does not say how long those of a film are. */
+const FRAME_SEC = 1 / 30;
+
+/**
+ * The keys work wherever the focus is on the page, not only inside the player.
+ *
+ * @param showKeys opens or closes the list of keys.
+ */
 export function useHotkeys(
   controller: RefObject<HTMLElement | null>,
   video: RefObject<HTMLVideoElement | null>,
   enabled: boolean,
+  showKeys: () => void,
 ): void {
   useEffect(() => {
     if (!enabled) return;
@@ -14,15 +23,20 @@ export function useHotkeys(
       const command = commandFor(event);
       if (!command || !controller.current || !video.current || isClaimed(event)) return;
       event.preventDefault();
-      if (event.repeat && command.type.startsWith('toggle')) return;
-      perform(command, controller.current, video.current);
+      if (event.repeat && /^(toggle|show)/.test(command.type)) return;
+      if (command.type === 'show-keys') showKeys();
+      else perform(command, controller.current, video.current);
     };
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);
-  }, [controller, video, enabled]);
+  }, [controller, video, enabled, showKeys]);
 }
 
-function perform(command: PlayerCommand, controller: HTMLElement, video: HTMLVideoElement): void {
+function perform(
+  command: Exclude<PlayerCommand, { type: 'show-keys' }>,
+  controller: HTMLElement,
+  video: HTMLVideoElement,
+): void {
   switch (command.type) {
     case 'toggle-play':
       if (video.paused) video.play().catch(() => undefined);
@@ -31,19 +45,18 @@ function perform(command: PlayerCommand, controller: HTMLElement, video: HTMLVid
     case 'toggle-mute':
       video.muted = !video.muted;
       break;
-    case 'toggle-fullscreen': {
-      // The controller knows each browser's full-screen API.
-      const request = document.fullscreenElement
-        ? 'mediaexitfullscreenrequest'
-        : 'mediaenterfullscreenrequest';
-      controller.dispatchEvent(new CustomEvent(request, { bubbles: true, composed: true }));
+    case 'toggle-fullscreen':
+      toggleFullscreen(controller);
       break;
-    }
-    case 'toggle-pip': {
-      const request = document.pictureInPictureElement ? 'mediaexitpiprequest' : 'mediaenterpiprequest';
-      controller.dispatchEvent(new CustomEvent(request, { bubbles: true, composed: true }));
+    case 'toggle-pip':
+      ask(controller, document.pictureInPictureElement ? 'mediaexitpiprequest' : 'mediaenterpiprequest');
       break;
-    }
+    case 'toggle-captions':
+      ask(controller, 'mediatogglesubtitlesrequest');
+      break;
+    case 'toggle-theatre':
+      theatre.value = !theatre.value;
+      break;
     case 'speed':
       video.playbackRate = nextSpeed(video.playbackRate, command.by);
       break;
@@ -52,11 +65,27 @@ function perform(command: PlayerCommand, controller: HTMLElement, video: HTMLVid
         video.currentTime = clamp(video.currentTime + command.by, 0, video.duration);
       }
       break;
+    case 'go-to':
+      if (Number.isFinite(video.duration)) video.currentTime = video.duration * command.part;
+      break;
+    case 'step':
+      if (video.paused)
+        video.currentTime = clamp(video.currentTime + command.by * FRAME_SEC, 0, video.duration);
+      break;
     case 'volume':
       video.muted = false;
       video.volume = clamp(video.volume + command.by, 0, 1);
       break;
   }
+}
+
+/** Asks the controller, which knows each browser's full-screen API. */
+export function toggleFullscreen(controller: HTMLElement): void {
+  ask(controller, document.fullscreenElement ? 'mediaexitfullscreenrequest' : 'mediaenterfullscreenrequest');
+}
+
+function ask(controller: HTMLElement, request: string): void {
+  controller.dispatchEvent(new CustomEvent(request, { bubbles: true, composed: true }));
 }
 
 function clamp(value: number, low: number, high: number): number {

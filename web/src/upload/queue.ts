@@ -3,7 +3,7 @@ import { refresher, sessionLost } from '../api';
 import { deleteVideo, reprocessVideo } from '../api/endpoints';
 import { ApiError, errorText, isAbort, isMissing, isPassing } from '../api/errors';
 import type { VideoSummary } from '../api/types';
-import { AnswerLostError, type UploadHandle, uploadVideo } from '../api/upload';
+import { type UploadHandle, uploadVideo } from '../api/upload';
 import { t } from '../i18n';
 import { titleFromFileName } from '../lib/format';
 import { TransferRate } from './rate';
@@ -11,6 +11,8 @@ import { TransferRate } from './rate';
 export type UploadState =
   | { phase: 'draft' | 'queued' | 'cancelled' }
   | { phase: 'sending'; sent: number; speed: number | null; secondsLeft: number | null }
+  /** Stopped by the viewer; the server keeps what has arrived. */
+  | { phase: 'paused'; sent: number }
   | { phase: 'failed'; message: string }
   /** Arrived on the server. */
   | { phase: 'processing' | 'done'; videoId: string }
@@ -23,9 +25,9 @@ export interface UploadItem {
   title: Signal<string>;
   description: Signal<string>;
   state: Signal<UploadState>;
+  /** The video that has the same bytes. */
+  duplicateOf: Signal<string | null>;
 }
-
-const FRESH_ENOUGH_MS = 5 * 60_000;
 
 /** Uploads belong to the site, not to the upload page: going to another page does not stop them. */
 export const uploads = signal<readonly UploadItem[]>([]);
@@ -72,6 +74,7 @@ function draft(file: File): UploadItem {
     title: signal(titleFromFileName(file.name)),
     description: signal(''),
     state: signal<UploadState>({ phase: 'draft' }),
+    duplicateOf: signal<string | null>(null),
   };
 }
 
@@ -114,9 +117,17 @@ async function discard(videoId: string): Promise<void> {
   });
 }
 
+/** Stops sending; `retry` goes on where it was. */
+export function pause(item: UploadItem): void {
+  const state = item.state.peek();
+  const sent = state.phase === 'sending' ? state.sent : 0;
+  if (current?.item === item) current.handle.pause();
+  item.state.value = { phase: 'paused', sent };
+}
+
 export function cancel(item: UploadItem): void {
   if (current?.item === item) current.handle.abort();
-  else item.state.value = { phase: 'cancelled' };
+  item.state.value = { phase: 'cancelled' };
 }
 
 export function remove(item: UploadItem): void {
@@ -144,8 +155,7 @@ function nextQueued(): UploadItem | undefined {
 
 async function send(item: UploadItem): Promise<void> {
   item.state.value = { phase: 'sending', sent: 0, speed: null, secondsLeft: null };
-  // A token that expires during a long upload would waste all of it.
-  await refresher.ensureFresh(FRESH_ENOUGH_MS);
+  item.duplicateOf.value = null;
   try {
     const videoId = await attempt(item).catch(async (error: unknown) => {
       if (!(error instanceof ApiError && error.status === 401)) throw error;
@@ -157,12 +167,10 @@ async function send(item: UploadItem): Promise<void> {
     });
     item.state.value = { phase: 'processing', videoId };
   } catch (error) {
-    item.state.value = isAbort(error)
-      ? { phase: 'cancelled' }
-      : {
-          phase: 'failed',
-          message: error instanceof AnswerLostError ? t('upload.maybeArrived') : errorText(error),
-        };
+    // `pause` and `cancel` have set the state.
+    if (isAbort(error)) return;
+    item.duplicateOf.value = duplicateOf(error);
+    item.state.value = { phase: 'failed', message: errorText(error) };
   } finally {
     current = null;
   }
@@ -174,6 +182,7 @@ async function attempt(item: UploadItem): Promise<string> {
   const { file } = item;
   const title = item.title.value.trim() || titleFromFileName(file.name);
   const handle = uploadVideo({ title, description: item.description.value.trim(), file }, (sent) => {
+    if (item.state.peek().phase !== 'sending') return;
     rate.add(performance.now(), sent);
     item.state.value = {
       phase: 'sending',
@@ -183,7 +192,15 @@ async function attempt(item: UploadItem): Promise<string> {
     };
   });
   current = { item, handle };
-  return (await handle.result).id;
+  const arrived = await handle.result;
+  item.duplicateOf.value = arrived.duplicateOf;
+  return arrived.id;
+}
+
+/** Returns the video whose bytes made the server refuse an upload. */
+function duplicateOf(error: unknown): string | null {
+  const videoId = error instanceof ApiError ? error.details.video_id : null;
+  return typeof videoId === 'string' ? videoId : null;
 }
 
 export function warnBeforeLeaving(): void {

@@ -184,3 +184,16 @@ class FailureContract(BusHarness):
         await eventually_equal(lambda: count_dead(bus), 1)
         (letter,) = await bus.dead_letters()
         assert letter.attempts == 2
+
+    async def test_a_bus_without_subscriptions_lists_and_replays_by_name(self, make_bus: Callable[[], Bus]) -> None:
+        bus, failing, operator = make_bus(), Failing(RejectedEventError("no"), times=1), make_bus()
+        bus.subscribe(Subscription("catalog.videos", ("#",)), failing)
+        await start(bus)
+        sent = event(body=b'{"video_id": "v1"}')
+        await bus.publish([sent])
+        await eventually_equal(lambda: count_dead(bus), 1)
+        (letter,) = await operator.dead_letters("catalog.videos")
+        assert letter.event == sent
+        assert await operator.replay("catalog.videos", [sent.id]) == 1
+        await eventually(lambda: len(failing.events) == 2)
+        assert await operator.dead_letters("catalog.videos") == []

@@ -31,10 +31,18 @@ class PostgresServer(Server):
         """Return the URL of a database, as SQLAlchemy writes it."""
         return f"postgresql+psycopg://{self.user}@{LOOPBACK}:{self.port}/{quote(database, safe='')}"
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database; return its URL, as SQLAlchemy writes it."""
+    def create_database(self, name: str, *, template: str | None = None) -> str:
+        """Create a database; return its URL, as SQLAlchemy writes it.
+
+        Args:
+            name: of the new database.
+            template: the database to copy, which nothing may be connected to; without it, the new one is empty.
+        """
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if template is not None:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
         with self._connect() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(statement)
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,16 +9,15 @@ import httpx
 import pytest
 
 from kit.auth.authentication import ACCESS_COOKIE
+from kit.testing.databases import MigratedDatabases
 from services.auth.http import REFRESH_COOKIE
 from services.auth.tests.support import BROWSER, Auth, Clock, StartAuth, named, problem
 
 
 @pytest.fixture
-async def other(start_auth: StartAuth, migrated_file: Path, tmp_path: Path) -> AsyncIterator[Auth]:
+async def other(start_auth: StartAuth, migrated: MigratedDatabases, tmp_path: Path) -> AsyncIterator[Auth]:
     """Another installation at another port of the same host."""
-    database = tmp_path / "other.db"
-    shutil.copy(migrated_file, database)
-    url = f"sqlite+aiosqlite:///{database}"
+    url = migrated.sqlite(tmp_path / "other.db")
     async with start_auth(database_url=url, signing_key_file=tmp_path / "other.json") as other:
         yield other
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from kit.db.database import Database
 from kit.events.outbox import outbox
+from kit.testing.databases import MigratedDatabases
 from services.auth.domain import Plan, effective_plan
 from services.auth.service import Actor, Corporations
 from services.auth.tests.support import Clock
@@ -38,12 +39,12 @@ class Bought:
 class Plans(RuleBasedStateMachine):
     """Two replicas, one database, a clock that goes on."""
 
-    template: Path
+    migrated: MigratedDatabases
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(self.template, self.folder / "auth.db")
+        self.migrated.sqlite(self.folder / "auth.db")
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.bought: dict[str, Bought] = {}
@@ -108,8 +109,8 @@ class Plans(RuleBasedStateMachine):
         assert expired == {corporation_id: len(each.ends) for corporation_id, each in self.bought.items()}
 
 
-def test_plans_end_when_bought_to_end(migrated_file: Path) -> None:
-    Plans.template = migrated_file
+def test_plans_end_when_bought_to_end(migrated: MigratedDatabases) -> None:
+    Plans.migrated = migrated
     case = Plans.TestCase
     case.settings = settings(
         max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)

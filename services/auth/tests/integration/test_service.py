@@ -20,6 +20,7 @@ from sqlalchemy import func, select, text
 
 from kit.db.database import Database
 from kit.errors import ApiError
+from kit.testing.databases import MigratedDatabases
 from services.auth.credentials import keys as keys_module
 from services.auth.credentials.keys import MAX_KEYS, KeyRing, rotate
 from services.auth.credentials.login_attempts import LoginAttempts
@@ -197,12 +198,12 @@ class Family:
 class RefreshFamilies(RuleBasedStateMachine):
     """Trades tokens at random, old ones and new ones, and compares what happens with a model."""
 
-    template: Path
+    migrated: MigratedDatabases
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(self.template, self.folder / "auth.db")
+        self.migrated.sqlite(self.folder / "auth.db")
         self.runner = asyncio.Runner()
         self.families: list[Family] = []
 
@@ -292,8 +293,8 @@ class RefreshFamilies(RuleBasedStateMachine):
             assert self.runner.run(self.wired.working()) == [1] * len(alive)
 
 
-def test_login_session_has_at_most_one_usable_token(migrated_file: Path) -> None:
-    RefreshFamilies.template = migrated_file
+def test_login_session_has_at_most_one_usable_token(migrated: MigratedDatabases) -> None:
+    RefreshFamilies.migrated = migrated
     case = RefreshFamilies.TestCase
     case.settings = settings(
         max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

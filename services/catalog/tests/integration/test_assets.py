@@ -16,7 +16,9 @@ from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from marquee.events.v1 import video_pb2
 from services.catalog.__main__ import MIGRATIONS
 from services.catalog.models import Asset
-from services.catalog.tests.support import ADMIN, Catalog
+from services.catalog.repository.videos import VideoRepository
+from services.catalog.service.import_changes import process_anew
+from services.catalog.tests.support import ADMIN, Catalog, insert, reset_to, video_of_before
 
 OLDEST = "00000000-0000-7000-8000-000000000000"
 PROCESS_REQUESTED = "video.process_requested"
@@ -88,7 +90,7 @@ async def test_has_the_source_processed_whatever_else_a_video_has(catalog: Catal
     await add_asset(catalog, video_id, "pack", OLDEST)
     assert (await catalog.http.post(f"/api/videos/{video_id}/process", headers=ADMIN)).status_code == 200
     response = await catalog.http.post("/api/videos/process", headers=ADMIN)
-    assert response.json() == {"requested": 1}
+    assert (response.status_code, response.json()["requested"]) == (202, 1)
     await catalog.event_types(4)
     requested = [event for event in catalog.bus.published if event.type == PROCESS_REQUESTED]
     references = [event.read(video_pb2.VideoProcessRequested).reference for event in requested]
@@ -96,15 +98,46 @@ async def test_has_the_source_processed_whatever_else_a_video_has(catalog: Catal
 
 
 async def test_files_of_before_are_sources_after_the_upgrade(catalog: Catalog, database_url: str) -> None:
+    await reset_to("0004", database_url)
+    video_id, asset_id = new_id(), new_id()
+    await insert(catalog.database, "videos", [video_of_before(video_id, "Old")])
+    file = {
+        "id": asset_id,
+        "video_id": video_id,
+        "reference": f"videos/{video_id}/source",
+        "size_bytes": 7,
+        "created_at": datetime.now(UTC),
+    }
+    await insert(catalog.database, "video_files", [file])
+    await asyncio.to_thread(upgrade, MIGRATIONS, database_url)
+    source = await get_source(catalog, video_id)
+    assert (source.asset_id, source.asset_kind, source.size_bytes) == (asset_id, "source", 7)
+
+
+async def test_a_source_keeps_its_version_until_its_bytes_are_replaced(catalog: Catalog) -> None:
     video_id = await catalog.ready()
     before = await get_source(catalog, video_id)
-    database = Database(database_url)
-    async with database.engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE video_files DROP COLUMN kind"))
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
-    await database.close()
+    edited = await catalog.http.patch(f"/api/videos/{video_id}", headers=ADMIN, json={"title": "Another"})
+    assert edited.status_code == 200
+    assert (await get_source(catalog, video_id)).version == before.version
+    async with catalog.database.write() as transaction:
+        video = await VideoRepository(transaction.session).get(video_id)
+        assert video is not None
+        await process_anew(transaction, video, before.reference, 9)
+    async with catalog.database.read() as session:
+        replaced = await VideoRepository(session).get(video_id)
+    assert replaced is not None
+    assert replaced.source is not None
+    assert replaced.source.version > before.version
+
+
+async def test_an_upgrade_keeps_the_version_that_entity_tags_have(catalog: Catalog, database_url: str) -> None:
+    await reset_to("0011", database_url)
+    video_id = new_id()
+    await insert(catalog.database, "videos", [video_of_before(video_id, "Old") | {"version": 7}])
+    await insert_as_before_assets(catalog.database, video_id)
     await asyncio.to_thread(upgrade, MIGRATIONS, database_url)
-    assert await get_source(catalog, video_id) == before
+    assert (await get_source(catalog, video_id)).version == 7
 
 
 async def test_a_file_that_a_replica_of_before_writes_is_a_source(catalog: Catalog) -> None:

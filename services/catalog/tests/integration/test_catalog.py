@@ -20,8 +20,10 @@ from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from marquee.events.v1 import video_pb2
 from services.catalog.domain import may_see
+from services.catalog.listing.criteria import Criteria
+from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service import Sweep
 from services.catalog.tests.support import ADMIN, ANN, Catalog
 
@@ -51,24 +53,20 @@ async def test_members_upload_only_when_they_may(catalog: Catalog) -> None:
     assert not list((catalog.media / "incoming").iterdir())
 
 
-@pytest.mark.parametrize("order", [("probed", "thumbnail"), ("thumbnail", "probed")])
-async def test_facts_and_thumbnail_make_it_ready_in_any_order(catalog: Catalog, order: tuple[str, str]) -> None:
+async def test_facts_make_it_ready_before_there_is_artwork(catalog: Catalog) -> None:
     video_id = await catalog.uploaded()
-    for what in order:
-        assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
-        await getattr(catalog, f"report_{what}")(video_id)
+    await catalog.report_probed(video_id)
     video = await catalog.get(f"/api/videos/{video_id}", ANN)
     assert (video["status"], video["duration_sec"], video["width"]) == ("ready", 12.5, 1280)
     assert video["files"][0]["resolution"] == "1280x720"
+    assert (video["thumbnail_url"], video["posters"], video["storyboard_url"]) == (None, [], None)
     assert await catalog.event_types(2) == ["video.uploaded", "video.ready"]
-    picture = await catalog.http.get(video["thumbnail_url"], headers=ANN)
-    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
-    again = await catalog.http.get(video["thumbnail_url"], headers={**ANN, "If-None-Match": picture.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    for answer in (picture, again):
-        assert answer.headers["cache-control"] == "private, no-cache"
-        assert answer.headers["vary"] == "Authorization, Cookie"
-        assert answer.headers["etag"] == picture.headers["etag"]
+
+
+async def test_artwork_alone_does_not_make_it_ready(catalog: Catalog) -> None:
+    video_id = await catalog.uploaded()
+    await catalog.report_thumbnail(video_id)
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
 
 
 async def test_a_picture_is_confirmed_only_to_those_who_may_see_it(catalog: Catalog) -> None:
@@ -127,9 +125,9 @@ async def test_a_failure_that_may_pass_keeps_the_file(catalog: Catalog) -> None:
     await catalog.report_failed(video_id, permanent=False)
     assert (catalog.media / "videos" / video_id / "source").is_file()
     response = await catalog.http.post("/api/videos/process", headers=ADMIN)
-    assert response.json() == {"requested": 1}
-    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
+    assert (response.status_code, response.json()["requested"]) == (202, 1)
     assert (await catalog.event_types(3))[-1] == "video.process_requested"
+    assert (await catalog.get(f"/api/videos/{video_id}"))["status"] == "processing"
 
 
 async def test_reprocesses_one_failed_video_that_kept_its_file(catalog: Catalog) -> None:
@@ -211,8 +209,7 @@ async def test_the_list_shows_what_the_rule_allows(catalog: Catalog) -> None:
     async with catalog.database.read() as session:
         rows: list[Video] = list(await VideoRepository(session).by_ids(videos))
         for principal in viewers:
-            visible = VisibleVideoRepository(session, principal)
-            listed, total = await visible.page(query="", sort="title", offset=0, limit=100)
+            listed, total = await VideoListRepository(session, principal).page(Criteria(), sort="title", limit=100)
             assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
             assert total == len(listed)
 

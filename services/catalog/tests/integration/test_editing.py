@@ -19,8 +19,10 @@ from marquee.auth.v1 import auth_pb2, auth_pb2_grpc
 from marquee.catalog.v1 import catalog_pb2
 from marquee.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from services.catalog.domain import may_see, may_see_in_trash
+from services.catalog.listing.criteria import Criteria
+from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Video
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
 from services.catalog.service import Purge
 from services.catalog.tests.support import ADMIN, Catalog
 
@@ -336,7 +338,7 @@ async def test_sql_and_the_rules_agree(catalog: Catalog, films: dict[str, str]) 
         assert len(rows) == len(films)
         for principal in viewers:
             visible = VisibleVideoRepository(session, principal)
-            listed, total = await visible.page(query="", sort="title", offset=0, limit=100)
+            listed, total = await VideoListRepository(session, principal).page(Criteria(), sort="title", limit=100)
             assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
             trashed, in_trash = await visible.trash(offset=0, limit=100)
             assert {video.id for video in trashed} == {video.id for video in rows if may_see_in_trash(principal, video)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ import pytest
 
 from kit.audit import ADMIN_ACTED
 from kit.events.envelope import Event
-from kit.ids import new_id
 from kit.service import Role
 from kit.settings import load
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, HeaderAuthenticator, as_user, event_of
 from kit.testing.origin import Origin
-from kit.testing.servers import PostgresServer, S3Server
+from kit.testing.servers import S3Server
 from marquee.events.v1 import admin_pb2, media_pb2, video_pb2
-from services.catalog.__main__ import build, migrate
+from services.catalog.__main__ import build
 from services.catalog.settings import CatalogSettings
 
 ADMIN = as_user("root", "admin")
@@ -69,12 +69,13 @@ async def origin() -> AsyncIterator[Origin]:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[str]:
     """SQLite, unless a test asks for PostgreSQL, too."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.create_database(f"imports_{new_id().replace('-', '')}")
+        yield migrated.sqlite(tmp_path / "catalog.db")
+        return
+    with migrated.postgres(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 on_both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -99,7 +100,6 @@ async def catalog(database_url: str, tmp_path: Path, s3_server: S3Server) -> Asy
         s3_access_key_id=s3_server.access_key_id,
         s3_secret_access_key=s3_server.secret_access_key,
     )
-    await asyncio.to_thread(migrate, settings)
     bus = FakeBus()
     service = build(settings, Role.SERVE, bus)
     service.app.state.authenticate = HeaderAuthenticator()
@@ -181,9 +181,17 @@ async def test_what_fails_for_good_is_left_alone(catalog: Running) -> None:
     shown = (await catalog.http.get(f"/api/videos/{video['id']}", headers=ADMIN)).json()
     assert shown["status"] == "failed"
     assert path.read_bytes() == b"This is a text."
-    # Put right, it can be imported anew.
+    again = await catalog.ask("text.mp4")
+    assert again.status_code == 409, "the same broken file is no new video"
+    assert again.json()["error"]["details"] == {
+        "video_id": video["id"],
+        "failure_code": "NOT_A_VIDEO",
+        "failure_reason": "A text.",
+    }
+    # Put right, it can be imported anew, as the same video.
     path.write_bytes(FILM)
-    await catalog.imported("text.mp4")
+    repaired = await catalog.imported("text.mp4")
+    assert (repaired["id"], repaired["status"]) == (video["id"], "processing")
 
 
 @pytest.mark.parametrize(

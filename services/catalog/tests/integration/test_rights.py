@@ -11,19 +11,25 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
 from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError, ErrorCode
-from services.catalog.__main__ import MIGRATIONS
+from kit.testing.databases import MigratedDatabases
 from services.catalog.domain import Plan
+from services.catalog.listing.criteria import Criteria
+from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Asset, Video
-from services.catalog.repository import VideoRepository, VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
+from services.catalog.search.query import parse
+from services.catalog.search.repository import SearchRepository
+from services.catalog.service import Search
 from services.catalog.service.editing import Edit, VideoEditor
 
 A, B = (f"00000000-0000-7000-8000-00000000000{letter}" for letter in "ab")
@@ -158,6 +164,9 @@ class Play:
         self.database = database
         self.world = world
         self.changes = VideoEditor(database, world, lambda: world.now)
+        self.texts = cycle(("film", "fil", "flim", "f", "ㄹㅇ", "일ㅇ", "일요"))
+        self.searchers = cycle(PEOPLE)
+        self.sorts = cycle(("title", "-created_at", "-duration_sec"))
 
     async def stock(self) -> None:
         """Makes the films of the model real."""
@@ -232,12 +241,34 @@ class Play:
     async def look(self) -> None:
         """Everybody sees what the model says, and nothing else."""
         async with self.database.read() as session:
+            searcher = next(self.searchers)
             for who in PEOPLE:
                 visible = VisibleVideoRepository(session, who)
-                seen, _ = await visible.page(query="", sort="title", offset=0, limit=100)
-                trashed, _ = await visible.trash(offset=0, limit=100)
+                listed = VideoListRepository(session, who)
+                sort = next(self.sorts)
+                seen, total = await listed.page(Criteria(), sort=sort, limit=100)
                 assert {video.id for video in seen} == self.world.seen_by(who)
+                assert total == len(seen)
+                if who is searcher:
+                    await self._search(session, who)
+                trashed, _ = await visible.trash(offset=0, limit=100)
                 assert {video.id for video in trashed} == self.world.trashed_for(who)
+
+    async def _search(self, session: AsyncSession, who: Caller) -> None:
+        """Search finds and counts what the model says, by every way to find something."""
+        documents = SearchRepository(session, who)
+        await documents.prepare()
+        text, seen = next(self.texts), self.world.seen_by(who)
+        query = parse(text)
+        found, total = await documents.strict(query, 100)
+        by_title = await documents.by_title(query, 100)
+        maybe = await documents.tolerant(query, await documents.near(query.words))
+        assert {each.video_id for each in found} == (set() if text == "flim" else seen)
+        assert total == len(found)
+        assert {each.video_id for each in by_title} == (seen if "film".startswith(text) else set())
+        assert {each.video_id for each in maybe} == seen
+        results = await Search(self.database).find(who, text, offset=0, limit=100)
+        assert ({result.video.id for result in results.results}, results.total) == (seen, len(seen))
 
 
 class _Everybody:
@@ -247,9 +278,8 @@ class _Everybody:
         return Plan(is_paid=False, expires_at=None)
 
 
-def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'catalog.db'}"
-    upgrade(MIGRATIONS, url)
+def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path, migrated: MigratedDatabases) -> None:
+    url = migrated.sqlite(tmp_path / "catalog.db")
     outcomes = {"restored": 0, "refused": 0}
 
     with asyncio.Runner() as runner:
@@ -290,7 +320,7 @@ async def _succeeds(step: object) -> bool:
 def _row(id_: str, film: Film) -> Video:
     return Video(
         id=id_,
-        title=id_,
+        title="Film 일요일",
         description="",
         tags=[],
         status="ready" if film.ready else "processing",
@@ -303,4 +333,5 @@ def _row(id_: str, film: Film) -> Video:
         version=1,
         assets=[],
         artworks=[],
+        jobs=[],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +11,10 @@ from sqlalchemy import select
 
 from kit.audit import ADMIN_ACTED
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from kit.events.outbox import outbox
+from kit.testing.databases import MigratedDatabases
 from kit.testing.servers import PostgresServer
-from services.progress.__main__ import MIGRATIONS
 from services.progress.service import Points
 from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts
 
@@ -54,7 +54,6 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer) -> str:
-        url = postgres_server.create_database("progress_audit")
-        upgrade(MIGRATIONS, url)
-        return url
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
+        with migrated.postgres(postgres_server) as url:
+            yield url

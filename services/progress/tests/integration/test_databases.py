@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -19,6 +19,7 @@ from kit.errors import ApiError
 from kit.events import outbox
 from kit.events.envelope import Event
 from kit.ids import new_id
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.queries import count_queries
 from kit.testing.schema import schema_differences
@@ -275,7 +276,7 @@ class DatabaseContract:
         await bus.deliver(late)
         assert await report() is False
         assert await history.record(MEMBER.user_id, video_id) is None
-        assert await view_log.page(ViewFilter(), offset=0, limit=10) == ([], 0)
+        assert await view_log.page(ViewFilter(), offset=0, limit=10) == ([], 0, None)
         assert (
             await Points(database, FakeAccounts(), per_view=10).ledger(MEMBER.user_id, offset=0, limit=1)
         ).total == 0
@@ -352,10 +353,9 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer) -> str:
-        url = postgres_server.create_database(f"progress_{new_id().replace('-', '_')}")
-        upgrade(MIGRATIONS, url)
-        return url
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
+        with migrated.postgres(postgres_server) as url:
+            yield url
 
     def plan_of_history(self, connection: Connection) -> str:
         # An empty table is cheapest to read from end to end.

@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -18,15 +18,14 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kit.db.database import Database
-from kit.db.migrations import upgrade
 from kit.errors import ApiError
 from kit.events.envelope import Event
 from kit.events.outbox import outbox
 from kit.ids import new_id
+from kit.testing.databases import MigratedDatabases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import points_pb2, stream_pb2, user_pb2, video_pb2
-from services.progress.__main__ import MIGRATIONS
 from services.progress.consumers import subscribe
 from services.progress.domain import Report, ViewFilter
 from services.progress.models import PointEntry, View, Viewer
@@ -286,10 +285,10 @@ class DatabaseContract:
     async def test_titles_and_logins_come_from_catalog_and_auth(self, harness: ServiceHarness) -> None:
         video = harness.catalog.add(make_video(title="Night Train"))
         await harness.bus.deliver(began(MEMBER.user_id, video.id))
-        (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
+        (line,), _, _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == ("ann", "Night Train")
         harness.accounts.is_away = harness.catalog.is_away = True
-        (line,), _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
+        (line,), _, _ = await harness.log.page(EVERYTHING, offset=0, limit=1)
         assert (line.login_id, line.title) == (None, None)
 
     async def test_erasures_are_removed_after_a_month(self, harness: ServiceHarness, database: Database) -> None:
@@ -334,10 +333,9 @@ class TestPostgres(DatabaseContract):
     """A server."""
 
     @pytest.fixture
-    def database_url(self, postgres_server: PostgresServer) -> str:
-        url = postgres_server.create_database(f"points_{new_id().replace('-', '_')}")
-        upgrade(MIGRATIONS, url)
-        return url
+    def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
+        with migrated.postgres(postgres_server) as url:
+            yield url
 
     async def test_pages_use_an_index(self, database: Database) -> None:
         async with database.read() as session:

@@ -18,7 +18,7 @@ from kit.testing.fakes import HeaderAuthenticator, as_user
 from kit.web.app import create_app
 from services.progress.domain import MAX_FILM_SEC
 from services.progress.http import build_routers
-from services.progress.service import History, Points, Recorder, ViewLog, Views
+from services.progress.service import Bookmarks, History, Points, Recorder, ViewLog, Views
 from services.progress.tests.fakes import (
     ADMIN,
     COLLEAGUE,
@@ -38,7 +38,9 @@ def app(database: Database, catalog: FakeCatalog, accounts: FakeAccounts) -> Fas
     """Progress without its neighbours."""
     points = Points(database, accounts, per_view=10)
     view_log = ViewLog(database, points, Views(database), catalog, accounts)
-    routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
+    routers = build_routers(
+        Recorder(database, catalog), History(database, catalog), points, view_log, Bookmarks(database, catalog)
+    )
     return create_app(
         "progress", title="progress", health=Health(), authenticate=HeaderAuthenticator(), routers=routers
     )
@@ -99,9 +101,9 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 async def test_every_route_needs_credentials(app: FastAPI, http: httpx.AsyncClient) -> None:
     paths = app.openapi()["paths"]
     routes = [(method, path) for path, methods in paths.items() for method in methods]
-    assert len(routes) == 9
+    assert len(routes) == 13
     for method, path in routes:
-        response = await http.request(method, path.replace("{video_id}", new_id()))
+        response = await http.request(method, path.replace("{video_id}", new_id()).replace("{bookmark_id}", new_id()))
         assert refusal(response) == (401, "AUTH_INVALID_TOKEN"), (method, path)
 
 

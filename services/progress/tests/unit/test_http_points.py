@@ -18,7 +18,7 @@ from kit.web.app import create_app
 from marquee.events.v1 import stream_pb2
 from services.progress.consumers import subscribe
 from services.progress.http import build_routers
-from services.progress.service import History, Points, Recorder, ViewLog, Views
+from services.progress.service import Bookmarks, History, Points, Recorder, ViewLog, Views
 from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts, FakeCatalog, make_video
 
 AS_ADMIN = as_user(ADMIN.user_id, "admin")
@@ -39,7 +39,9 @@ async def http(
     view_log = ViewLog(database, points, Views(database), catalog, accounts)
     subscribe(bus, database, view_log)
     accounts.by_id[MEMBER.user_id] = "ann"
-    routers = build_routers(Recorder(database, catalog), History(database, catalog), points, view_log)
+    routers = build_routers(
+        Recorder(database, catalog), History(database, catalog), points, view_log, Bookmarks(database, catalog)
+    )
     app = create_app("progress", title="p", health=Health(), authenticate=HeaderAuthenticator(), routers=routers)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://progress") as client:
         yield client

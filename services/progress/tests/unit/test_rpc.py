@@ -20,7 +20,7 @@ from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.progress.clients.catalog import CatalogClient
 from services.progress.domain import Video
 from services.progress.rpc import ProgressServicer, register
-from services.progress.service import Views
+from services.progress.service import Homes, Views
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
@@ -55,7 +55,7 @@ def add_catalog(server: aio.Server) -> None:
 @pytest.fixture
 async def channel(database: Database) -> AsyncIterator[aio.Channel]:
     """A connection to progress and to a catalog."""
-    servicer = ProgressServicer(Views(database))
+    servicer = ProgressServicer(Views(database), Homes(database, least=2))
     server = GrpcServer("progress", "127.0.0.1:0", [partial(register, servicer), add_catalog])
     await server.start()
     async with connect(f"127.0.0.1:{server.port}") as channel:

@@ -46,6 +46,16 @@ class FakeProgress(progress_pb2_grpc.ProgressServiceServicer):
         videos = [progress_pb2.VideoViews(video_id=each, views=views) for each, views in found.items()]
         return progress_pb2.GetViewsResponse(videos=videos)
 
+    async def GetHome(  # noqa: N802
+        self, request: progress_pb2.GetHomeRequest, context: aio.ServicerContext[Any, Any]
+    ) -> progress_pb2.GetHomeResponse:
+        raise NotImplementedError
+
+    async def GetCoWatched(  # noqa: N802
+        self, request: progress_pb2.GetCoWatchedRequest, context: aio.ServicerContext[Any, Any]
+    ) -> progress_pb2.GetCoWatchedResponse:
+        raise NotImplementedError
+
 
 class HotCacheHarness:
     """The service, the store that it reads, the hot cache, and who counts views."""

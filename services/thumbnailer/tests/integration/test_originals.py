@@ -17,11 +17,13 @@ from kit.testing.fakes import FakeBus
 from kit.testing.origin import Origin
 from marquee.events.v1 import media_pb2, video_pb2
 from services.thumbnailer import domain
+from services.thumbnailer.domain import JobKind
+from services.thumbnailer.lanes import RULES, Lane
 from services.thumbnailer.media import originals
 from services.thumbnailer.media.errors import StoreUnavailableError
 from services.thumbnailer.media.inspection import DEFAULT_LIMITS
 from services.thumbnailer.media.originals import Originals
-from services.thumbnailer.service import MediaProcessor
+from services.thumbnailer.service import Job, LaneScheduler, MediaProcessor
 from services.thumbnailer.tests.unit.films import Film
 
 
@@ -73,7 +75,15 @@ def bus() -> FakeBus:
 
 @pytest.fixture
 def processor(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcessor:
-    return MediaProcessor(store, found, bus, DEFAULT_LIMITS)
+    return processor_of(store, found, bus)
+
+
+def processor_of(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcessor:
+    return MediaProcessor(store, found, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(1, RULES))
+
+
+PICTURES = (JobKind.FACTS, JobKind.THUMBNAIL)
+WHOLE = (JobKind.STORYBOARD,)
 
 
 @pytest.fixture
@@ -87,10 +97,29 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "TAIL_BYTES", 8 * 1024)
 
 
-def a_job(reference: str) -> tuple[Event, str, str]:
+def a_job(reference: str, kinds: tuple[JobKind, ...] = PICTURES) -> tuple[Event, Lane, Job]:
     video_id = new_id()
     message = video_pb2.VideoUploaded(video_id=video_id, reference=reference)
-    return Event.of(message, source="catalog", subject=video_id), video_id, reference
+    return Event.of(message, source="catalog", subject=video_id), Lane.REPROCESS, Job(video_id, reference, kinds)
+
+
+def results(bus: FakeBus) -> list[str]:
+    return [kind for kind in bus.types() if kind != "media.job_changed"]
+
+
+def states(bus: FakeBus) -> list[tuple[str, str]]:
+    """Return the states and codes that were published."""
+    changes = [each.read(media_pb2.MediaJobChanged) for each in bus.published if each.type == "media.job_changed"]
+    return [(change.state, change.code) for change in changes]
+
+
+def probed_of(bus: FakeBus) -> media_pb2.MediaProbed:
+    return next(each for each in bus.published if each.type == "media.probed").read(media_pb2.MediaProbed)
+
+
+def failure(bus: FakeBus) -> media_pb2.MediaFailed:
+    (event,) = (each for each in bus.published if each.type == "media.failed")
+    return event.read(media_pb2.MediaFailed)
 
 
 def left_in(store: MediaStore) -> list[str]:
@@ -101,14 +130,16 @@ async def test_a_film_on_another_machine(
     processor: MediaProcessor, bus: FakeBus, store: MediaStore, origin: Origin, film: bytes
 ) -> None:
     origin.files["/film.mp4"] = film
-    job, video_id, reference = a_job(origin.url("/film.mp4"))
-    await processor.process(job, video_id, reference)
-    assert bus.types() == ["media.probed", "media.thumbnail_ready"]
-    probed = bus.published[0].read(media_pb2.MediaProbed)
-    assert probed.reference == reference
+    event, lane, job = a_job(origin.url("/film.mp4"))
+    await processor.run(event, lane, job)
+    assert results(bus) == ["media.probed", "media.thumbnail_ready"]
+    probed = probed_of(bus)
+    assert probed.reference == job.reference
     assert probed.duration_sec == pytest.approx(4, abs=0.1)
     assert probed.bitrate_bps == pytest.approx(len(film) * 8 / 4, rel=0.02)
-    assert store.path(f"videos/{video_id}/thumbnail.jpg").read_bytes().startswith(b"\xff\xd8")
+    ready = next(each for each in bus.published if each.type == "media.thumbnail_ready")
+    reference = ready.read(media_pb2.MediaThumbnailReady).reference
+    assert store.path(reference).read_bytes().startswith(b"\xff\xd8")
     assert left_in(store) == []
 
 
@@ -116,9 +147,19 @@ async def test_a_film_on_another_machine(
 async def test_only_its_ends_are_fetched(processor: MediaProcessor, bus: FakeBus, origin: Origin, film: bytes) -> None:
     assert len(film) > 3 * (originals.HEAD_BYTES + originals.TAIL_BYTES)
     origin.files["/film.mp4"] = film
-    await processor.process(*a_job(origin.url("/film.mp4")))
-    assert bus.types() == ["media.probed", "media.thumbnail_ready"]
+    await processor.run(*a_job(origin.url("/film.mp4")))
+    assert results(bus) == ["media.probed", "media.thumbnail_ready"]
     assert origin.sent <= originals.HEAD_BYTES + originals.TAIL_BYTES + 1
+
+
+@pytest.mark.usefixtures("_small_parts")
+async def test_storyboard_has_the_whole_film_fetched(
+    processor: MediaProcessor, bus: FakeBus, origin: Origin, film: bytes
+) -> None:
+    origin.files["/film.mp4"] = film
+    await processor.run(*a_job(origin.url("/film.mp4"), WHOLE))
+    assert results(bus) == ["media.storyboard_ready"]
+    assert origin.sent >= len(film)
 
 
 @pytest.mark.usefixtures("_small_parts")
@@ -127,8 +168,8 @@ async def test_bytes_behind_a_film_do_not_matter(
     processor: MediaProcessor, bus: FakeBus, origin: Origin, film: bytes, trailer: bytes
 ) -> None:
     origin.files["/film.mp4"] = film + trailer
-    await processor.process(*a_job(origin.url("/film.mp4")))
-    assert bus.types() == ["media.probed", "media.thumbnail_ready"]
+    await processor.run(*a_job(origin.url("/film.mp4")))
+    assert results(bus) == ["media.probed", "media.thumbnail_ready"]
     assert origin.sent <= originals.HEAD_BYTES + originals.TAIL_BYTES + 1
 
 
@@ -142,9 +183,11 @@ async def test_a_film_whose_middle_is_needed_is_fetched_whole(
 ) -> None:
     film = noisy(tmp_path / f"film{ending}", **container)
     origin.files["/film"] = film
-    await processor.process(*a_job(origin.url("/film")))
-    assert bus.types() == ["media.probed", "media.thumbnail_ready"]
-    assert bus.published[0].read(media_pb2.MediaProbed).duration_sec == pytest.approx(4, abs=0.1)
+    await processor.run(*a_job(origin.url("/film")))
+    assert results(bus) == ["media.probed", "media.thumbnail_ready"]
+    assert next(each for each in bus.published if each.type == "media.probed").read(
+        media_pb2.MediaProbed
+    ).duration_sec == pytest.approx(4, abs=0.1)
     assert origin.sent >= len(film)
 
 
@@ -153,8 +196,8 @@ async def test_film_above_the_staging_limit_is_not_fetched(
     processor: MediaProcessor, bus: FakeBus, store: MediaStore, origin: Origin
 ) -> None:
     origin.files["/film.mp4"] = b"\0\0\0\x18ftypisom" + bytes(2**20 + 1)
-    await processor.process(*a_job(origin.url("/film.mp4")))
-    failed = bus.published[0].read(media_pb2.MediaFailed)
+    await processor.run(*a_job(origin.url("/film.mp4")))
+    failed = failure(bus)
     assert (failed.code, failed.permanent) == (domain.TOO_LARGE_TO_STAGE, False)
     assert left_in(store) == []
 
@@ -164,12 +207,12 @@ async def test_a_film_in_the_folder_of_imports(
 ) -> None:
     (import_dir / "영화").mkdir()
     (import_dir / "영화" / "a film.mp4").write_bytes(film)
-    await processor.process(*a_job("import:영화/a film.mp4"))
-    assert bus.types() == ["media.probed", "media.thumbnail_ready"]
+    await processor.run(*a_job("import:영화/a film.mp4"))
+    assert results(bus) == ["media.probed", "media.thumbnail_ready"]
     (tmp_path / "secret.mp4").write_bytes(film)
     (import_dir / "link.mp4").symlink_to(tmp_path / "secret.mp4")
     with pytest.raises(StoreUnavailableError):
-        await processor.process(*a_job("import:link.mp4"))
+        await processor.run(*a_job("import:link.mp4"))
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -177,18 +220,16 @@ async def test_origin_that_refuses_is_reported(
     processor: MediaProcessor, bus: FakeBus, origin: Origin, status: int
 ) -> None:
     origin.status = status
-    await processor.process(*a_job(origin.url("/film.mp4")))
-    failed = bus.published[0].read(media_pb2.MediaFailed)
+    await processor.run(*a_job(origin.url("/film.mp4")))
+    failed = failure(bus)
     assert (failed.code, failed.permanent) == (domain.ORIGIN_REFUSES, False)
 
 
 async def test_private_origin_is_refused(store: MediaStore, bus: FakeBus, origin: Origin) -> None:
     origins = Origins(OriginSettings.model_validate({"remote_ports": "*"}))
-    await MediaProcessor(store, Originals(store, origins, None, 0), bus, DEFAULT_LIMITS).process(
-        *a_job(origin.url("/film.mp4"))
-    )
+    await processor_of(store, Originals(store, origins, None, 0), bus).run(*a_job(origin.url("/film.mp4")))
     await origins.close()
-    assert bus.published[0].read(media_pb2.MediaFailed).code == domain.ORIGIN_REFUSES
+    assert failure(bus).code == domain.ORIGIN_REFUSES
     assert not origin.connections
 
 
@@ -198,11 +239,11 @@ async def test_an_origin_that_is_away_is_asked_again_later(
     origin.files["/film.mp4"] = film
     origin.hangs = asyncio.Event()
     with pytest.raises(StoreUnavailableError):
-        await processor.process(*a_job(origin.url("/film.mp4")))
+        await processor.run(*a_job(origin.url("/film.mp4")))
     origin.hangs, origin.breaks_off_after = None, 100
     with pytest.raises(StoreUnavailableError):
-        await processor.process(*a_job(origin.url("/film.mp4")))
-    assert bus.published == []
+        await processor.run(*a_job(origin.url("/film.mp4")))
+    assert results(bus) == []
     assert left_in(store) == []
 
 

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image, ImageStat
 
 from services.thumbnailer import domain
-from services.thumbnailer.media import inspection, tone_map
+from services.thumbnailer.media import tone_map
 from services.thumbnailer.tests.unit.films import Film, white_corner
+from services.thumbnailer.tests.unit.media.support import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ SMALL = (64, 36)
 
 
 def picture_of(source: Path, artwork: Path) -> tuple[MediaInfo, Image.Image]:
-    info = asyncio.run(inspection.process(source, artwork / "thumbnail.jpg"))
+    info = asyncio.run(process(source, artwork / "thumbnail.jpg"))
     with Image.open(artwork / "thumbnail.jpg") as picture:
         return info, picture.convert("RGB")
 
@@ -109,12 +110,28 @@ def test_looks_further_in_other_containers(container: dict[str, str], tmp_path: 
     assert contrast(picture_of(film, artwork)[1]) > 60
 
 
-def test_does_not_look_further_where_the_first_picture_shows_something(tmp_path: Path, artwork: Path) -> None:
-    def paint(second: float, width: int, height: int) -> list[bytes]:
-        return white_corner(second, width, height) if second < 6 else [bytes([16, 235] * (width // 2))] * height
+def then_stripes(first: Painter) -> Painter:
+    """Paint 6 s, and then stripes, of which half are not of the dominant shade."""
 
-    _, picture = picture_of(Film(seconds=60, size=SMALL, paint=paint).save(tmp_path / "film.mp4"), artwork)
-    assert min(colour(picture, (80, 45))) > 220
+    def paint(second: float, width: int, height: int) -> list[bytes]:
+        return first(second, width, height) if second < 6 else [bytes([16, 235] * (width // 2))] * height
+
+    return paint
+
+
+def test_takes_the_best_of_a_few_pictures(tmp_path: Path, artwork: Path) -> None:
+    film = Film(seconds=60, size=SMALL, paint=then_stripes(white_corner)).save(tmp_path / "film.mp4")
+    _, picture = picture_of(film, artwork)
+    assert min(colour(picture, (80, 45))) < 200
+
+
+def test_does_not_look_further_where_the_first_picture_shows_plenty(tmp_path: Path, artwork: Path) -> None:
+    def slope(_second: float, width: int, height: int) -> list[bytes]:
+        return [bytes(16 + 219 * x // (width - 1) for x in range(width))] * height
+
+    film = Film(seconds=60, size=SMALL, paint=then_stripes(slope)).save(tmp_path / "film.mp4")
+    _, picture = picture_of(film, artwork)
+    assert min(colour(picture, (310, 45))) > 220
 
 
 def test_a_film_that_shows_nothing_has_its_first_picture(tmp_path: Path, artwork: Path) -> None:

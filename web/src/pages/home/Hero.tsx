@@ -1,11 +1,13 @@
-import type { VideoSummary } from '../../api/types';
+import type { Poster, VideoSummary } from '../../api/types';
 import { PlayIcon } from '../../components/Icon';
 import { language, t } from '../../i18n';
 import { formatDuration } from '../../lib/format';
+import { sourceSet } from '../../lib/pictures';
 
 interface Props {
   video: Pick<VideoSummary, 'id' | 'title' | 'duration_sec' | 'thumbnail_url'> & {
     description?: string | null;
+    posters?: Poster[];
   };
   position?: number;
   percent?: number;
@@ -20,7 +22,13 @@ export function Hero({ video, position, percent }: Props) {
       {video.thumbnail_url && (
         <div class="hero-art" aria-hidden="true">
           <img class="hero-glow" src={video.thumbnail_url} alt="" />
-          <img class="hero-still" src={video.thumbnail_url} alt="" />
+          <img
+            class="hero-still"
+            src={video.thumbnail_url}
+            srcset={sourceSet(video.posters)}
+            sizes="(min-width: 900px) 60vw, 100vw"
+            alt=""
+          />
         </div>
       )}
       <div class="hero-text">

@@ -8,6 +8,7 @@ import { formatBytes, formatDuration } from '../../lib/format';
 import {
   cancel,
   discardUpload,
+  pause,
   remove,
   retry,
   retryProcessing,
@@ -33,14 +34,26 @@ export function UploadRow({ item }: { item: UploadItem }) {
           <span>{formatBytes(item.file.size)}</span>
         </div>
         {phase === 'unusable' ? null : busy ? (
-          <button
-            type="button"
-            class="button button-quiet"
-            onClick={() => cancel(item)}
-            data-testid="upload-cancel"
-          >
-            {t('common.cancel')}
-          </button>
+          <>
+            {phase === 'sending' && (
+              <button
+                type="button"
+                class="button button-quiet"
+                onClick={() => pause(item)}
+                data-testid="upload-pause"
+              >
+                {t('upload.pause')}
+              </button>
+            )}
+            <button
+              type="button"
+              class="button button-quiet"
+              onClick={() => cancel(item)}
+              data-testid="upload-cancel"
+            >
+              {t('common.cancel')}
+            </button>
+          </>
         ) : (
           <button
             type="button"
@@ -76,6 +89,19 @@ export function UploadRow({ item }: { item: UploadItem }) {
       )}
       {phase === 'sending' && <Sending state={state} total={item.file.size} title={name} />}
       {phase === 'queued' && <p class="upload-status">{t('upload.queued')}</p>}
+      {phase === 'paused' && (
+        <p class="upload-status" data-testid="upload-paused">
+          {t('upload.paused', { sent: formatBytes(state.sent), total: formatBytes(item.file.size) })}{' '}
+          <button
+            type="button"
+            class="button button-quiet"
+            onClick={() => retry(item)}
+            data-testid="upload-resume"
+          >
+            {t('upload.resume')}
+          </button>
+        </p>
+      )}
       {phase === 'cancelled' && (
         <p class="upload-status">
           {t('upload.cancelled')} <RetryButton item={item} />
@@ -83,6 +109,12 @@ export function UploadRow({ item }: { item: UploadItem }) {
       )}
       {phase === 'failed' && (
         <ErrorMessage error={`${t('upload.failed')}: ${state.message}`} onRetry={() => retry(item)} />
+      )}
+      {item.duplicateOf.value !== null && (
+        <p class="upload-status" data-testid="upload-duplicate">
+          {t('upload.duplicate')}{' '}
+          <a href={`/watch/${encodeURIComponent(item.duplicateOf.value)}`}>{t('upload.seeDuplicate')}</a>
+        </p>
       )}
       {phase === 'processing' && (
         <p class="upload-status" role="status">

@@ -8,6 +8,7 @@ import { t } from '../../i18n';
 import { failureText } from '../../i18n/codeText';
 import { arriveAt } from '../../lib/arrival';
 import type { Cancel } from '../../lib/backgroundTimers';
+import { sourceSet } from '../../lib/pictures';
 import { retryDelayMs } from '../../lib/retry';
 import { whenSeen } from '../../lib/whenSeen';
 import { Player } from '../../player/Player';
@@ -71,7 +72,9 @@ function ReadyStage({ video, onMissing }: Props) {
         {announcement(state)}
       </p>
       {hasPlayer && <Player video={video} session={session} isAskedFor={isAskedFor} record={record} />}
-      {!hasPlayer && video.thumbnail_url && <img class="stage-poster" src={video.thumbnail_url} alt="" />}
+      {!hasPlayer && video.thumbnail_url && (
+        <img class="stage-poster" src={video.thumbnail_url} srcset={sourceSet(video.posters)} alt="" />
+      )}
       {!isActive && <SessionPanel session={session} onPlayHere={playHere} covers={hasPlayer} />}
       {isActive && !hasPlayer && (
         <div class="stage-empty" aria-busy="true">

@@ -70,7 +70,7 @@ class GetSourceResponse(_message.Message):
     height: _builtins.int
     bitrate_bps: _builtins.int
     version: _builtins.int
-    """Grows with each change of the video."""
+    """Grows when the bytes are replaced, and only then."""
     corporation_id: _builtins.str
     """Empty for platform videos."""
     uploader_id: _builtins.str

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/media.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\xe3\x01\n\x0bMediaProbed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x13\n\x0bvideo_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x06 \x01(\t\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\t \x01(\x03:(\x8a\xb5\x18$\n\x0cmedia.probed\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"m\n\x13MediaThumbnailReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t:1\x8a\xb5\x18-\n\x15media.thumbnail_ready\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"z\n\x0bMediaFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpermanent\x18\x04 \x01(\x08:(\x8a\xb5\x18$\n\x0cmedia.failed\x12\x0bthumbnailer\x1a\x07\x63\x61talogb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/media.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\x95\x02\n\x0bMediaProbed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x13\n\x0bvideo_codec\x18\x05 \x01(\t\x12\x13\n\x0b\x61udio_codec\x18\x06 \x01(\t\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x13\n\x0b\x62itrate_bps\x18\t \x01(\x03\x12\x30\n\x07\x64\x65tails\x18\n \x01(\x0b\x32\x1f.marquee.events.v1.MediaDetails:(\x8a\xb5\x18$\n\x0cmedia.probed\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"\x96\x02\n\x0cMediaDetails\x12,\n\x05\x61udio\x18\x01 \x03(\x0b\x32\x1d.marquee.events.v1.AudioTrack\x12\x33\n\tsubtitles\x18\x02 \x03(\x0b\x32 .marquee.events.v1.SubtitleTrack\x12,\n\x08\x63hapters\x18\x03 \x03(\x0b\x32\x1a.marquee.events.v1.Chapter\x12\x17\n\x0f\x63olor_primaries\x18\x04 \x01(\t\x12\x16\n\x0e\x63olor_transfer\x18\x05 \x01(\t\x12\x10\n\x08rotation\x18\x06 \x01(\x05\x12\x0b\n\x03hdr\x18\x07 \x01(\t\x12\x12\n\nframe_rate\x18\x08 \x01(\x01\x12\x11\n\tbit_depth\x18\t \x01(\x05\"n\n\nAudioTrack\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x10\n\x08\x63hannels\x18\x05 \x01(\x05\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x06 \x01(\x08\"\x8a\x01\n\rSubtitleTrack\x12\r\n\x05index\x18\x01 \x01(\x05\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0e\n\x06\x66orced\x18\x05 \x01(\x08\x12\x0b\n\x03sdh\x18\x06 \x01(\x08\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\x07 \x01(\x08\x12\x0c\n\x04text\x18\x08 \x01(\x08\"<\n\x07\x43hapter\x12\x11\n\tstart_sec\x18\x01 \x01(\x01\x12\x0f\n\x07\x65nd_sec\x18\x02 \x01(\x01\x12\r\n\x05title\x18\x03 \x01(\t\"\x80\x01\n\x13MediaThumbnailReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x11\n\tthumbhash\x18\x03 \x01(\t:1\x8a\xb5\x18-\n\x15media.thumbnail_ready\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"\x98\x01\n\x11MediaPostersReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x0e\n\x06widths\x18\x03 \x03(\x05\x12\r\n\x05width\x18\x04 \x01(\x05\x12\x0e\n\x06height\x18\x05 \x01(\x05:/\x8a\xb5\x18+\n\x13media.posters_ready\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"\xfb\x01\n\x14MediaStoryboardReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x14\n\x0cinterval_sec\x18\x04 \x01(\x01\x12\r\n\x05tiles\x18\x05 \x01(\x05\x12\x12\n\ntile_width\x18\x06 \x01(\x05\x12\x13\n\x0btile_height\x18\x07 \x01(\x05\x12\x0f\n\x07\x63olumns\x18\x08 \x01(\x05\x12\x15\n\rtiles_a_sheet\x18\t \x01(\x05:2\x8a\xb5\x18.\n\x16media.storyboard_ready\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"\xa7\x01\n\x17MediaSubtitlesExtracted\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x30\n\x06tracks\x18\x03 \x03(\x0b\x32 .marquee.events.v1.SubtitleTrack:5\x8a\xb5\x18\x31\n\x19media.subtitles_extracted\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"\x8e\x01\n\x0fMediaJobChanged\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t:-\x8a\xb5\x18)\n\x11media.job_changed\x12\x0bthumbnailer\x1a\x07\x63\x61talog\"z\n\x0bMediaFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tpermanent\x18\x04 \x01(\x08:(\x8a\xb5\x18$\n\x0cmedia.failed\x12\x0bthumbnailer\x1a\x07\x63\x61talogb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEDIAPROBED']._serialized_options = b'\212\265\030$\n\014media.probed\022\013thumbnailer\032\007catalog'
   _globals['_MEDIATHUMBNAILREADY']._loaded_options = None
   _globals['_MEDIATHUMBNAILREADY']._serialized_options = b'\212\265\030-\n\025media.thumbnail_ready\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIAPOSTERSREADY']._loaded_options = None
+  _globals['_MEDIAPOSTERSREADY']._serialized_options = b'\212\265\030+\n\023media.posters_ready\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIASTORYBOARDREADY']._loaded_options = None
+  _globals['_MEDIASTORYBOARDREADY']._serialized_options = b'\212\265\030.\n\026media.storyboard_ready\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIASUBTITLESEXTRACTED']._loaded_options = None
+  _globals['_MEDIASUBTITLESEXTRACTED']._serialized_options = b'\212\265\0301\n\031media.subtitles_extracted\022\013thumbnailer\032\007catalog'
+  _globals['_MEDIAJOBCHANGED']._loaded_options = None
+  _globals['_MEDIAJOBCHANGED']._serialized_options = b'\212\265\030)\n\021media.job_changed\022\013thumbnailer\032\007catalog'
   _globals['_MEDIAFAILED']._loaded_options = None
   _globals['_MEDIAFAILED']._serialized_options = b'\212\265\030$\n\014media.failed\022\013thumbnailer\032\007catalog'
   _globals['_MEDIAPROBED']._serialized_start=86
-  _globals['_MEDIAPROBED']._serialized_end=313
-  _globals['_MEDIATHUMBNAILREADY']._serialized_start=315
-  _globals['_MEDIATHUMBNAILREADY']._serialized_end=424
-  _globals['_MEDIAFAILED']._serialized_start=426
-  _globals['_MEDIAFAILED']._serialized_end=548
+  _globals['_MEDIAPROBED']._serialized_end=363
+  _globals['_MEDIADETAILS']._serialized_start=366
+  _globals['_MEDIADETAILS']._serialized_end=644
+  _globals['_AUDIOTRACK']._serialized_start=646
+  _globals['_AUDIOTRACK']._serialized_end=756
+  _globals['_SUBTITLETRACK']._serialized_start=759
+  _globals['_SUBTITLETRACK']._serialized_end=897
+  _globals['_CHAPTER']._serialized_start=899
+  _globals['_CHAPTER']._serialized_end=959
+  _globals['_MEDIATHUMBNAILREADY']._serialized_start=962
+  _globals['_MEDIATHUMBNAILREADY']._serialized_end=1090
+  _globals['_MEDIAPOSTERSREADY']._serialized_start=1093
+  _globals['_MEDIAPOSTERSREADY']._serialized_end=1245
+  _globals['_MEDIASTORYBOARDREADY']._serialized_start=1248
+  _globals['_MEDIASTORYBOARDREADY']._serialized_end=1499
+  _globals['_MEDIASUBTITLESEXTRACTED']._serialized_start=1502
+  _globals['_MEDIASUBTITLESEXTRACTED']._serialized_end=1669
+  _globals['_MEDIAJOBCHANGED']._serialized_start=1672
+  _globals['_MEDIAJOBCHANGED']._serialized_end=1814
+  _globals['_MEDIAFAILED']._serialized_start=1816
+  _globals['_MEDIAFAILED']._serialized_end=1938
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -31,6 +33,7 @@ class MediaProbed(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     BITRATE_BPS_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
     duration_sec: _builtins.float
@@ -43,6 +46,10 @@ class MediaProbed(_message.Message):
     """After rotation, in pixels."""
     height: _builtins.int
     bitrate_bps: _builtins.int
+    @_builtins.property
+    def details(self) -> Global___MediaDetails:
+        """Absent in events of releases that did not look for it."""
+
     def __init__(
         self,
         *,
@@ -55,14 +62,176 @@ class MediaProbed(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         bitrate_bps: _builtins.int = ...,
+        details: Global___MediaDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_codec", b"audio_codec", "bitrate_bps", b"bitrate_bps", "duration_sec", b"duration_sec", "height", b"height", "mime_type", b"mime_type", "reference", b"reference", "video_codec", b"video_codec", "video_id", b"video_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_codec", b"audio_codec", "bitrate_bps", b"bitrate_bps", "details", b"details", "duration_sec", b"duration_sec", "height", b"height", "mime_type", b"mime_type", "reference", b"reference", "video_codec", b"video_codec", "video_id", b"video_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MediaProbed: _TypeAlias = MediaProbed  # noqa: Y015
+
+@_typing.final
+class MediaDetails(_message.Message):
+    """MediaDetails: tracks, chapters and how the picture is stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIO_FIELD_NUMBER: _builtins.int
+    SUBTITLES_FIELD_NUMBER: _builtins.int
+    CHAPTERS_FIELD_NUMBER: _builtins.int
+    COLOR_PRIMARIES_FIELD_NUMBER: _builtins.int
+    COLOR_TRANSFER_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
+    HDR_FIELD_NUMBER: _builtins.int
+    FRAME_RATE_FIELD_NUMBER: _builtins.int
+    BIT_DEPTH_FIELD_NUMBER: _builtins.int
+    color_primaries: _builtins.str
+    """Names of ITU-T H.273 as FFmpeg writes them, such as "bt2020" and "smpte2084"; empty when the film does not say."""
+    color_transfer: _builtins.str
+    rotation: _builtins.int
+    """Degrees clockwise by which a player turns the stored picture: 0, 90, 180 or 270."""
+    hdr: _builtins.str
+    """"PQ" or "HLG"; empty for ordinary brightness."""
+    frame_rate: _builtins.float
+    """Pictures a second on average; 0 when the film does not say."""
+    bit_depth: _builtins.int
+    @_builtins.property
+    def audio(self) -> _containers.RepeatedCompositeFieldContainer[Global___AudioTrack]: ...
+    @_builtins.property
+    def subtitles(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubtitleTrack]: ...
+    @_builtins.property
+    def chapters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chapter]: ...
+    def __init__(
+        self,
+        *,
+        audio: _abc.Iterable[Global___AudioTrack] | None = ...,
+        subtitles: _abc.Iterable[Global___SubtitleTrack] | None = ...,
+        chapters: _abc.Iterable[Global___Chapter] | None = ...,
+        color_primaries: _builtins.str = ...,
+        color_transfer: _builtins.str = ...,
+        rotation: _builtins.int = ...,
+        hdr: _builtins.str = ...,
+        frame_rate: _builtins.float = ...,
+        bit_depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "bit_depth", b"bit_depth", "chapters", b"chapters", "color_primaries", b"color_primaries", "color_transfer", b"color_transfer", "frame_rate", b"frame_rate", "hdr", b"hdr", "rotation", b"rotation", "subtitles", b"subtitles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaDetails: _TypeAlias = MediaDetails  # noqa: Y015
+
+@_typing.final
+class AudioTrack(_message.Message):
+    """AudioTrack: one sound track."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Number of the track in its file, counted from 0 over all tracks."""
+    codec: _builtins.str
+    language: _builtins.str
+    """As the file has it, usually ISO 639-2; empty when it does not say."""
+    title: _builtins.str
+    channels: _builtins.int
+    default: _builtins.bool
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        codec: _builtins.str = ...,
+        language: _builtins.str = ...,
+        title: _builtins.str = ...,
+        channels: _builtins.int = ...,
+        default: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "codec", b"codec", "default", b"default", "index", b"index", "language", b"language", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AudioTrack: _TypeAlias = AudioTrack  # noqa: Y015
+
+@_typing.final
+class SubtitleTrack(_message.Message):
+    """SubtitleTrack: one track of subtitles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
+    SDH_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    codec: _builtins.str
+    language: _builtins.str
+    title: _builtins.str
+    forced: _builtins.bool
+    sdh: _builtins.bool
+    """For the deaf and hard of hearing."""
+    default: _builtins.bool
+    text: _builtins.bool
+    """It can be converted to WebVTT; otherwise it holds pictures."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        codec: _builtins.str = ...,
+        language: _builtins.str = ...,
+        title: _builtins.str = ...,
+        forced: _builtins.bool = ...,
+        sdh: _builtins.bool = ...,
+        default: _builtins.bool = ...,
+        text: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "default", b"default", "forced", b"forced", "index", b"index", "language", b"language", "sdh", b"sdh", "text", b"text", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubtitleTrack: _TypeAlias = SubtitleTrack  # noqa: Y015
+
+@_typing.final
+class Chapter(_message.Message):
+    """Chapter: a named part of a film, in seconds from its start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_SEC_FIELD_NUMBER: _builtins.int
+    END_SEC_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    start_sec: _builtins.float
+    end_sec: _builtins.float
+    title: _builtins.str
+    def __init__(
+        self,
+        *,
+        start_sec: _builtins.float = ...,
+        end_sec: _builtins.float = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_sec", b"end_sec", "start_sec", b"start_sec", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Chapter: _TypeAlias = Chapter  # noqa: Y015
 
 @_typing.final
 class MediaThumbnailReady(_message.Message):
@@ -72,21 +241,177 @@ class MediaThumbnailReady(_message.Message):
 
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    THUMBHASH_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
+    thumbhash: _builtins.str
+    """ThumbHash of the picture in Base64: a blurred placeholder; empty in events of earlier releases."""
     def __init__(
         self,
         *,
         video_id: _builtins.str = ...,
         reference: _builtins.str = ...,
+        thumbhash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "thumbhash", b"thumbhash", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MediaThumbnailReady: _TypeAlias = MediaThumbnailReady  # noqa: Y015
+
+@_typing.final
+class MediaPostersReady(_message.Message):
+    """media.posters_ready: pictures of several widths were written to the media store."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    WIDTHS_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    reference: _builtins.str
+    """Folder of the pictures `poster-WIDTH.jpg` and `poster-WIDTH.webp`."""
+    width: _builtins.int
+    height: _builtins.int
+    @_builtins.property
+    def widths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In pixels, ascending."""
+
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        widths: _abc.Iterable[_builtins.int] | None = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "reference", b"reference", "video_id", b"video_id", "width", b"width", "widths", b"widths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaPostersReady: _TypeAlias = MediaPostersReady  # noqa: Y015
+
+@_typing.final
+class MediaStoryboardReady(_message.Message):
+    """media.storyboard_ready: sheets of small pictures of the whole film were written to the media store."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    DURATION_SEC_FIELD_NUMBER: _builtins.int
+    INTERVAL_SEC_FIELD_NUMBER: _builtins.int
+    TILES_FIELD_NUMBER: _builtins.int
+    TILE_WIDTH_FIELD_NUMBER: _builtins.int
+    TILE_HEIGHT_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    TILES_A_SHEET_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    reference: _builtins.str
+    """Folder of the sheets `storyboard-NUMBER.jpg`, counted from 0."""
+    duration_sec: _builtins.float
+    interval_sec: _builtins.float
+    """One picture a cue."""
+    tiles: _builtins.int
+    tile_width: _builtins.int
+    tile_height: _builtins.int
+    columns: _builtins.int
+    tiles_a_sheet: _builtins.int
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        duration_sec: _builtins.float = ...,
+        interval_sec: _builtins.float = ...,
+        tiles: _builtins.int = ...,
+        tile_width: _builtins.int = ...,
+        tile_height: _builtins.int = ...,
+        columns: _builtins.int = ...,
+        tiles_a_sheet: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "duration_sec", b"duration_sec", "interval_sec", b"interval_sec", "reference", b"reference", "tile_height", b"tile_height", "tile_width", b"tile_width", "tiles", b"tiles", "tiles_a_sheet", b"tiles_a_sheet", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaStoryboardReady: _TypeAlias = MediaStoryboardReady  # noqa: Y015
+
+@_typing.final
+class MediaSubtitlesExtracted(_message.Message):
+    """media.subtitles_extracted: the text tracks of a film were written to the media store as WebVTT."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    TRACKS_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    reference: _builtins.str
+    """Folder of the files `subtitles-INDEX.vtt`."""
+    @_builtins.property
+    def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubtitleTrack]: ...
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        tracks: _abc.Iterable[Global___SubtitleTrack] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "tracks", b"tracks", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaSubtitlesExtracted: _TypeAlias = MediaSubtitlesExtracted  # noqa: Y015
+
+@_typing.final
+class MediaJobChanged(_message.Message):
+    """media.job_changed: a job of the media pipeline began to wait or to run, is tried again later, or has failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    state: _builtins.str
+    """waiting, running, retrying, done or failed."""
+    code: _builtins.str
+    """Stable code of a failure; empty unless retrying or failed."""
+    reason: _builtins.str
+    """For people."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """facts, thumbnail, posters, storyboard or subtitles."""
+
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
+        state: _builtins.str = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "kinds", b"kinds", "reason", b"reason", "state", b"state", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaJobChanged: _TypeAlias = MediaJobChanged  # noqa: Y015
 
 @_typing.final
 class MediaFailed(_message.Message):

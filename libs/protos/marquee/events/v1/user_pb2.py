@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmarquee/events/v1/user.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"`\n\x0eUserRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08login_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t:\x1b\x8a\xb5\x18\x17\n\x0fuser.registered\x12\x04\x61uth\":\n\x0cUserApproved\x12\x0f\n\x07user_id\x18\x01 \x01(\t:\x19\x8a\xb5\x18\x15\n\ruser.approved\x12\x04\x61uth\"<\n\rUserSuspended\x12\x0f\n\x07user_id\x18\x01 \x01(\t:\x1a\x8a\xb5\x18\x16\n\x0euser.suspended\x12\x04\x61uth\"J\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t:*\x8a\xb5\x18&\n\x0cuser.deleted\x12\x04\x61uth\x1a\x08progress\x1a\x06stream\"[\n\x0eLoginSucceeded\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t: \x8a\xb5\x18\x1c\n\x14\x61uth.login_succeeded\x12\x04\x61uth\"d\n\x0bLoginFailed\x12\x10\n\x08login_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t:\x1d\x8a\xb5\x18\x19\n\x11\x61uth.login_failed\x12\x04\x61uth\"j\n\x0cTokenRevoked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfamily_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63laims_version\x18\x03 \x01(\x03:\x1e\x8a\xb5\x18\x1a\n\x12\x61uth.token_revoked\x12\x04\x61uth\"i\n\rFailuresBurst\x12\x10\n\x08\x66\x61ilures\x18\x01 \x01(\x03\x12\x12\n\nwindow_sec\x18\x02 \x01(\x03\x12\x11\n\taddresses\x18\x03 \x03(\t:\x1f\x8a\xb5\x18\x1b\n\x13\x61uth.failures_burst\x12\x04\x61uthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmarquee/events/v1/user.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"`\n\x0eUserRegistered\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08login_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t:\x1b\x8a\xb5\x18\x17\n\x0fuser.registered\x12\x04\x61uth\":\n\x0cUserApproved\x12\x0f\n\x07user_id\x18\x01 \x01(\t:\x19\x8a\xb5\x18\x15\n\ruser.approved\x12\x04\x61uth\"<\n\rUserSuspended\x12\x0f\n\x07user_id\x18\x01 \x01(\t:\x1a\x8a\xb5\x18\x16\n\x0euser.suspended\x12\x04\x61uth\"S\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t:3\x8a\xb5\x18/\n\x0cuser.deleted\x12\x04\x61uth\x1a\x07\x63\x61talog\x1a\x08progress\x1a\x06stream\"[\n\x0eLoginSucceeded\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t: \x8a\xb5\x18\x1c\n\x14\x61uth.login_succeeded\x12\x04\x61uth\"d\n\x0bLoginFailed\x12\x10\n\x08login_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t:\x1d\x8a\xb5\x18\x19\n\x11\x61uth.login_failed\x12\x04\x61uth\"j\n\x0cTokenRevoked\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tfamily_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63laims_version\x18\x03 \x01(\x03:\x1e\x8a\xb5\x18\x1a\n\x12\x61uth.token_revoked\x12\x04\x61uth\"i\n\rFailuresBurst\x12\x10\n\x08\x66\x61ilures\x18\x01 \x01(\x03\x12\x12\n\nwindow_sec\x18\x02 \x01(\x03\x12\x11\n\taddresses\x18\x03 \x03(\t:\x1f\x8a\xb5\x18\x1b\n\x13\x61uth.failures_burst\x12\x04\x61uthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSUSPENDED']._loaded_options = None
   _globals['_USERSUSPENDED']._serialized_options = b'\212\265\030\026\n\016user.suspended\022\004auth'
   _globals['_USERDELETED']._loaded_options = None
-  _globals['_USERDELETED']._serialized_options = b'\212\265\030&\n\014user.deleted\022\004auth\032\010progress\032\006stream'
+  _globals['_USERDELETED']._serialized_options = b'\212\265\030/\n\014user.deleted\022\004auth\032\007catalog\032\010progress\032\006stream'
   _globals['_LOGINSUCCEEDED']._loaded_options = None
   _globals['_LOGINSUCCEEDED']._serialized_options = b'\212\265\030\034\n\024auth.login_succeeded\022\004auth'
   _globals['_LOGINFAILED']._loaded_options = None
@@ -55,13 +55,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSUSPENDED']._serialized_start=242
   _globals['_USERSUSPENDED']._serialized_end=302
   _globals['_USERDELETED']._serialized_start=304
-  _globals['_USERDELETED']._serialized_end=378
-  _globals['_LOGINSUCCEEDED']._serialized_start=380
-  _globals['_LOGINSUCCEEDED']._serialized_end=471
-  _globals['_LOGINFAILED']._serialized_start=473
-  _globals['_LOGINFAILED']._serialized_end=573
-  _globals['_TOKENREVOKED']._serialized_start=575
-  _globals['_TOKENREVOKED']._serialized_end=681
-  _globals['_FAILURESBURST']._serialized_start=683
-  _globals['_FAILURESBURST']._serialized_end=788
+  _globals['_USERDELETED']._serialized_end=387
+  _globals['_LOGINSUCCEEDED']._serialized_start=389
+  _globals['_LOGINSUCCEEDED']._serialized_end=480
+  _globals['_LOGINFAILED']._serialized_start=482
+  _globals['_LOGINFAILED']._serialized_end=582
+  _globals['_TOKENREVOKED']._serialized_start=584
+  _globals['_TOKENREVOKED']._serialized_end=690
+  _globals['_FAILURESBURST']._serialized_start=692
+  _globals['_FAILURESBURST']._serialized_end=797
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"marquee/progress/v1/progress.proto\x12\x13marquee.progress.v1\"2\n\x0fGetViewsRequest\x12\x11\n\tvideo_ids\x18\x01 \x03(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\"C\n\x10GetViewsResponse\x12/\n\x06videos\x18\x01 \x03(\x0b\x32\x1f.marquee.progress.v1.VideoViews\"-\n\nVideoViews\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05views\x18\x02 \x01(\x03\x32j\n\x0fProgressService\x12W\n\x08GetViews\x12$.marquee.progress.v1.GetViewsRequest\x1a%.marquee.progress.v1.GetViewsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"marquee/progress/v1/progress.proto\x12\x13marquee.progress.v1\"2\n\x0fGetViewsRequest\x12\x11\n\tvideo_ids\x18\x01 \x03(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\x05\"C\n\x10GetViewsResponse\x12/\n\x06videos\x18\x01 \x03(\x0b\x32\x1f.marquee.progress.v1.VideoViews\"-\n\nVideoViews\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05views\x18\x02 \x01(\x03\"!\n\x0eGetHomeRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x87\x01\n\x0fGetHomeResponse\x12-\n\x07watched\x18\x01 \x03(\x0b\x32\x1c.marquee.progress.v1.Watched\x12\x31\n\x08trending\x18\x02 \x03(\x0b\x32\x1f.marquee.progress.v1.VideoViews\x12\x12\n\nco_watched\x18\x03 \x03(\t\"Z\n\x07Watched\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x14\n\x0cposition_sec\x18\x02 \x01(\x01\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01\x12\x11\n\tcompleted\x18\x04 \x01(\x08\"\'\n\x13GetCoWatchedRequest\x12\x10\n\x08video_id\x18\x01 \x01(\t\")\n\x14GetCoWatchedResponse\x12\x11\n\tvideo_ids\x18\x01 \x03(\t2\xa5\x02\n\x0fProgressService\x12W\n\x08GetViews\x12$.marquee.progress.v1.GetViewsRequest\x1a%.marquee.progress.v1.GetViewsResponse\x12T\n\x07GetHome\x12#.marquee.progress.v1.GetHomeRequest\x1a$.marquee.progress.v1.GetHomeResponse\x12\x63\n\x0cGetCoWatched\x12(.marquee.progress.v1.GetCoWatchedRequest\x1a).marquee.progress.v1.GetCoWatchedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETVIEWSRESPONSE']._serialized_end=178
   _globals['_VIDEOVIEWS']._serialized_start=180
   _globals['_VIDEOVIEWS']._serialized_end=225
-  _globals['_PROGRESSSERVICE']._serialized_start=227
-  _globals['_PROGRESSSERVICE']._serialized_end=333
+  _globals['_GETHOMEREQUEST']._serialized_start=227
+  _globals['_GETHOMEREQUEST']._serialized_end=260
+  _globals['_GETHOMERESPONSE']._serialized_start=263
+  _globals['_GETHOMERESPONSE']._serialized_end=398
+  _globals['_WATCHED']._serialized_start=400
+  _globals['_WATCHED']._serialized_end=490
+  _globals['_GETCOWATCHEDREQUEST']._serialized_start=492
+  _globals['_GETCOWATCHEDREQUEST']._serialized_end=531
+  _globals['_GETCOWATCHEDRESPONSE']._serialized_start=533
+  _globals['_GETCOWATCHEDRESPONSE']._serialized_end=574
+  _globals['_PROGRESSSERVICE']._serialized_start=577
+  _globals['_PROGRESSSERVICE']._serialized_end=870
 # @@protoc_insertion_point(module_scope)

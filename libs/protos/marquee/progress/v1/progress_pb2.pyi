@@ -85,3 +85,128 @@ class VideoViews(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VideoViews: _TypeAlias = VideoViews  # noqa: Y015
+
+@_typing.final
+class GetHomeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHomeRequest: _TypeAlias = GetHomeRequest  # noqa: Y015
+
+@_typing.final
+class GetHomeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCHED_FIELD_NUMBER: _builtins.int
+    TRENDING_FIELD_NUMBER: _builtins.int
+    CO_WATCHED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def watched(self) -> _containers.RepeatedCompositeFieldContainer[Global___Watched]:
+        """The viewer's records, the one changed last first; at most 100."""
+
+    @_builtins.property
+    def trending(self) -> _containers.RepeatedCompositeFieldContainer[Global___VideoViews]:
+        """What was watched most in the last 7 days by all viewers, the most first; at most 300."""
+
+    @_builtins.property
+    def co_watched(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """GetCoWatched of the first record."""
+
+    def __init__(
+        self,
+        *,
+        watched: _abc.Iterable[Global___Watched] | None = ...,
+        trending: _abc.Iterable[Global___VideoViews] | None = ...,
+        co_watched: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["co_watched", b"co_watched", "trending", b"trending", "watched", b"watched"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHomeResponse: _TypeAlias = GetHomeResponse  # noqa: Y015
+
+@_typing.final
+class Watched(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    POSITION_SEC_FIELD_NUMBER: _builtins.int
+    DURATION_SEC_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    position_sec: _builtins.float
+    duration_sec: _builtins.float
+    """0 while it is unknown."""
+    completed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        position_sec: _builtins.float = ...,
+        duration_sec: _builtins.float = ...,
+        completed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "duration_sec", b"duration_sec", "position_sec", b"position_sec", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Watched: _TypeAlias = Watched  # noqa: Y015
+
+@_typing.final
+class GetCoWatchedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCoWatchedRequest: _TypeAlias = GetCoWatchedRequest  # noqa: Y015
+
+@_typing.final
+class GetCoWatchedResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def video_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Videos that enough viewers of the video have watched too, the most first; at most 50. How many "enough" is protects
+        the history of each (MARQUEE_CO_WATCHED_LEAST).
+        """
+
+    def __init__(
+        self,
+        *,
+        video_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["video_ids", b"video_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCoWatchedResponse: _TypeAlias = GetCoWatchedResponse  # noqa: Y015

@@ -40,6 +40,16 @@ class ProgressServiceStub:
                 request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.SerializeToString,
                 response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsResponse.FromString,
                 _registered_method=True)
+        self.GetHome = channel.unary_unary(
+                '/marquee.progress.v1.ProgressService/GetHome',
+                request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetHomeRequest.SerializeToString,
+                response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetHomeResponse.FromString,
+                _registered_method=True)
+        self.GetCoWatched = channel.unary_unary(
+                '/marquee.progress.v1.ProgressService/GetCoWatched',
+                request_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetCoWatchedRequest.SerializeToString,
+                response_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetCoWatchedResponse.FromString,
+                _registered_method=True)
 
 
 class ProgressServiceServicer:
@@ -54,6 +64,20 @@ class ProgressServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetHome(self, request, context):
+        """All that a viewer's home page needs, in one call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCoWatched(self, request, context):
+        """What else the viewers of a video have watched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProgressServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +85,16 @@ def add_ProgressServiceServicer_to_server(servicer, server):
                     servicer.GetViews,
                     request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.FromString,
                     response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsResponse.SerializeToString,
+            ),
+            'GetHome': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHome,
+                    request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetHomeRequest.FromString,
+                    response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetHomeResponse.SerializeToString,
+            ),
+            'GetCoWatched': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCoWatched,
+                    request_deserializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetCoWatchedRequest.FromString,
+                    response_serializer=marquee_dot_progress_dot_v1_dot_progress__pb2.GetCoWatchedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +125,60 @@ class ProgressService:
             '/marquee.progress.v1.ProgressService/GetViews',
             marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsRequest.SerializeToString,
             marquee_dot_progress_dot_v1_dot_progress__pb2.GetViewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.progress.v1.ProgressService/GetHome',
+            marquee_dot_progress_dot_v1_dot_progress__pb2.GetHomeRequest.SerializeToString,
+            marquee_dot_progress_dot_v1_dot_progress__pb2.GetHomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCoWatched(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/marquee.progress.v1.ProgressService/GetCoWatched',
+            marquee_dot_progress_dot_v1_dot_progress__pb2.GetCoWatchedRequest.SerializeToString,
+            marquee_dot_progress_dot_v1_dot_progress__pb2.GetCoWatchedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class ProgressServiceStub:
     """How often several videos were watched lately; those without views are left out of the answer.
     A view is a play session that got its slot.
     """
+    GetHome: _grpc.UnaryUnaryMultiCallable[_progress_pb2.GetHomeRequest, _progress_pb2.GetHomeResponse]
+    """All that a viewer's home page needs, in one call."""
+    GetCoWatched: _grpc.UnaryUnaryMultiCallable[_progress_pb2.GetCoWatchedRequest, _progress_pb2.GetCoWatchedResponse]
+    """What else the viewers of a video have watched."""
 
 @_typing.type_check_only
 class ProgressServiceAsyncStub(ProgressServiceStub):
@@ -47,6 +51,10 @@ class ProgressServiceAsyncStub(ProgressServiceStub):
     """How often several videos were watched lately; those without views are left out of the answer.
     A view is a play session that got its slot.
     """
+    GetHome: _aio.UnaryUnaryMultiCallable[_progress_pb2.GetHomeRequest, _progress_pb2.GetHomeResponse]  # type: ignore[assignment]
+    """All that a viewer's home page needs, in one call."""
+    GetCoWatched: _aio.UnaryUnaryMultiCallable[_progress_pb2.GetCoWatchedRequest, _progress_pb2.GetCoWatchedResponse]  # type: ignore[assignment]
+    """What else the viewers of a video have watched."""
 
 class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers what is watched."""
@@ -60,5 +68,21 @@ class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
         """How often several videos were watched lately; those without views are left out of the answer.
         A view is a play session that got its slot.
         """
+
+    @_abc_1.abstractmethod
+    def GetHome(
+        self,
+        request: _progress_pb2.GetHomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_progress_pb2.GetHomeResponse, _abc.Awaitable[_progress_pb2.GetHomeResponse]]:
+        """All that a viewer's home page needs, in one call."""
+
+    @_abc_1.abstractmethod
+    def GetCoWatched(
+        self,
+        request: _progress_pb2.GetCoWatchedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_progress_pb2.GetCoWatchedResponse, _abc.Awaitable[_progress_pb2.GetCoWatchedResponse]]:
+        """What else the viewers of a video have watched."""
 
 def add_ProgressServiceServicer_to_server(servicer: ProgressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,17 +11,43 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.thumbnailer.domain import JobKind
 from services.thumbnailer.media import inspection
+from services.thumbnailer.media.artwork_files import save_files
 from services.thumbnailer.media.errors import MediaError
-from services.thumbnailer.media.inspection import Limits, process
+from services.thumbnailer.media.inspection import Limits, inspect
 from services.thumbnailer.tests.unit.films import Thumbnail
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from services.thumbnailer.domain import MediaInfo
+    from services.thumbnailer.results import Report
 
 
 BLACK, WHITE = 16, 235
 ROOT = Path(inspection.__file__).parents[3]
+
+
+async def process(source: Path, thumbnail: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> MediaInfo:
+    """Return the facts of a film, and save its thumbnail."""
+    report = await inspect(source, [JobKind.FACTS, JobKind.THUMBNAIL], limits)
+    for failure in report.failures.values():
+        raise MediaError(failure)
+    save_files(thumbnail.parent, {thumbnail.name: report.files[JobKind.THUMBNAIL]["thumbnail.jpg"]})
+    assert report.facts
+    return report.facts.info
+
+
+PATIENT = Limits(wall_sec=300)
+"""For tests of what is made, on a busy machine."""
+
+
+def made_of(source: Path, kinds: Collection[JobKind] = tuple(JobKind), limits: Limits = PATIENT) -> Report:
+    """Do all jobs, or some, for a film."""
+    report = asyncio.run(inspect(source, kinds, limits))
+    assert_no_children()
+    return report
 
 
 def look(source: Path, artwork: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> tuple[MediaInfo, Thumbnail]:

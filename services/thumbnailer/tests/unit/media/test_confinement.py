@@ -72,7 +72,7 @@ def test_scripts_reach_neither_files_nor_network(script: str, moov_first: Path, 
 
 async def ask(source: Path, limits: Limits = inspection.DEFAULT_LIMITS) -> bytes:
     with source.open("rb") as file:
-        return await inspection._ask_child(file, limits)
+        return await inspection._ask_child(file, [], limits)
 
 
 def test_the_child_can_reach_nothing(stand_in: Callable[[str], None], moov_first: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_server_that_can_not_confine_the_child_opens_no_file(
     stand_in("""
     from sandbox import seccomp
     seccomp._SECCOMP = {name: 1_000_000 for name in seccomp._SECCOMP}  # no such call
-    child.probe = lambda *_: os.abort()
+    child.run_jobs = lambda *_: os.abort()
     child.main()
     """)
     assert failure_of(moov_first, artwork) == domain.SERVER_BUSY

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from services.thumbnailer import domain
 from services.thumbnailer.media.errors import MediaError
-from services.thumbnailer.media.inspection import process
 from services.thumbnailer.tests.unit.films import Thumbnail
 
 if TYPE_CHECKING:
     from services.thumbnailer.domain import MediaInfo
-from services.thumbnailer.tests.unit.media.support import assert_no_children, boxes, names, saved
+from services.thumbnailer.tests.unit.media.support import assert_no_children, boxes, names, process, saved
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

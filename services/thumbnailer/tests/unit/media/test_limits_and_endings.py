@@ -14,13 +14,13 @@ import pytest
 
 from services.thumbnailer import domain
 from services.thumbnailer.media import inspection
-from services.thumbnailer.media.inspection import Limits, process
+from services.thumbnailer.media.inspection import Limits
 from services.thumbnailer.tests.unit.films import Film
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from services.thumbnailer.tests.unit.media.support import ROOT, assert_no_children, failure_of, names
+from services.thumbnailer.tests.unit.media.support import ROOT, assert_no_children, failure_of, names, process
 
 
 def test_time_limit(moov_first: Path, artwork: Path) -> None:
@@ -112,8 +112,7 @@ import asyncio, pathlib, tempfile
 from services.thumbnailer.media import inspection
 tempfile.tempdir = {str(tmp_path)!r}
 inspection._CHILD = pathlib.Path({str(inspection._CHILD)!r})
-source, thumbnail = pathlib.Path({str(moov_first)!r}), pathlib.Path({str(artwork / "thumbnail.jpg")!r})
-asyncio.run(inspection.process(source, thumbnail))
+asyncio.run(inspection.inspect(pathlib.Path({str(moov_first)!r}), []))
 """
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, cwd=ROOT) as parent, pipe.open() as output:  # noqa: S603 - made above

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import shutil
@@ -13,8 +12,9 @@ import pytest
 
 from services.thumbnailer import domain
 from services.thumbnailer.media import child
+from services.thumbnailer.media.artwork_files import save_files
 from services.thumbnailer.media.errors import MediaError
-from services.thumbnailer.media.inspection import Limits, process
+from services.thumbnailer.media.inspection import Limits
 from services.thumbnailer.tests.unit.films import Film
 from services.thumbnailer.tests.unit.media.support import boxes, failure_of, look, names, saved
 
@@ -193,14 +193,15 @@ def test_impossible_file_name_is_unreadable(name: str, tmp_path: Path, artwork: 
     assert failure_of(tmp_path / name, artwork) == domain.FILE_UNREADABLE
 
 
-def test_a_thumbnail_that_can_not_be_saved(moov_first: Path, tmp_path: Path, artwork: Path) -> None:
-    (artwork / "thumbnail.jpg").mkdir()
-    for target in (tmp_path / "gone" / "thumbnail.jpg", artwork / "thumbnail.jpg"):
+def test_artwork_that_can_not_be_saved_leaves_nothing(tmp_path: Path, artwork: Path) -> None:
+    (artwork / "a file").touch()
+    (artwork / "half" / "b.jpg").mkdir(parents=True)
+    for folder in (tmp_path / "gone" / "thumbnail", artwork / "a file", artwork / "half"):
         with pytest.raises(MediaError) as caught:
-            asyncio.run(process(moov_first, target))
+            save_files(folder, {"a.jpg": b"x", "b.jpg": b"x"})
         assert caught.value.failure.code == domain.THUMBNAIL_UNWRITABLE
     assert not (tmp_path / "gone").exists()
-    assert names(artwork) == ["thumbnail.jpg"]
+    assert names(artwork) == ["a file"]
 
 
 def test_a_server_without_temporary_space(

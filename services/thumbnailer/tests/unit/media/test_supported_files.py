@@ -12,9 +12,8 @@ import av
 import pytest
 
 from services.thumbnailer import domain
-from services.thumbnailer.media.inspection import process
 from services.thumbnailer.tests.unit.films import Film, luma_at, white_corner
-from services.thumbnailer.tests.unit.media.support import BLACK, WHITE, boxes, failure_of, look, names, saved
+from services.thumbnailer.tests.unit.media.support import BLACK, WHITE, boxes, failure_of, look, names, process, saved
 
 
 @pytest.mark.parametrize("which", ["moov_first", "moov_last"])

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import SORTS, AssetKind, Principal, search_words
-from services.catalog.models import Asset, Video
+from services.catalog.domain import AssetKind, Principal
+from services.catalog.models import Artwork, Asset, Video
 
 
 class ReferenceTakenError(Exception):
@@ -41,17 +41,56 @@ class VideoRepository:
         except IntegrityError as error:
             raise ReferenceTakenError from error
 
-    async def video_id_of(self, reference: str) -> str | None:
-        """Return the id of the video that has this file; None if none has."""
-        return await self._session.scalar(select(Asset.video_id).where(Asset.reference == reference))
+    async def owner_of(self, reference: str, *, lock: bool = False) -> Video | None:
+        """Return the video that has this file, with `lock` locked until the transaction ends; None if none has."""
+        owner = select(Asset.video_id).where(Asset.reference == reference).scalar_subquery()
+        statement = _select_video().where(Video.id == owner)
+        return await self._session.scalar(statement.with_for_update(of=Video) if lock else statement)
+
+    async def lock_content(self, sha256: str) -> None:
+        """Let no other transaction add the same bytes until this one ends; SQLite has one writer anyway."""
+        if self._session.get_bind().dialect.name == "postgresql":
+            key = int(sha256[:16], 16) - (1 << 63)
+            await self._session.execute(select(func.pg_advisory_xact_lock(key)))
+
+    async def find_duplicate(self, sha256: str, corporation_id: str | None) -> str | None:
+        """Return the oldest video with these bytes that the viewers of a corporation's video may know of, too.
+
+        Args:
+            sha256: of the source.
+            corporation_id: the owner of the new video; platform videos are compared with each other only.
+        """
+        owners: ColumnElement[bool] = Video.corporation_id.is_(None)
+        if corporation_id is not None:
+            owners = or_(owners, Video.corporation_id == corporation_id)
+        return await self._session.scalar(
+            select(Video.id)
+            .join(Asset)
+            .where(Asset.kind == AssetKind.SOURCE, Asset.sha256 == sha256, Video.deleted_at.is_(None), owners)
+            .order_by(Video.id)
+            .limit(1)
+        )
+
+    async def stored_bytes(self, corporation_id: str) -> int:
+        """Return the size of a corporation's uploaded sources; imports lie elsewhere."""
+        total = await self._session.scalar(
+            select(func.sum(Asset.size_bytes))
+            .join(Video)
+            .where(Video.corporation_id == corporation_id, Asset.reference.startswith("videos/"))
+        )
+        return int(total or 0)
 
     async def get(self, video_id: str) -> Video | None:
         """Return a video with its assets and artwork."""
         return await self._session.scalar(_select_video().where(Video.id == video_id))
 
     async def get_locked(self, video_id: str) -> Video | None:
-        """Return the same, locked until the transaction ends."""
-        return await self._session.scalar(_select_video().where(Video.id == video_id).with_for_update(of=Video))
+        """Return the same with its jobs, locked until the transaction ends."""
+        return await self._session.scalar(_select_details().where(Video.id == video_id).with_for_update(of=Video))
+
+    async def artwork_references(self, ids: Sequence[str]) -> set[str]:
+        """Return the references of all artwork of several videos."""
+        return set(await self._session.scalars(select(Artwork.reference).where(Artwork.video_id.in_(ids))))
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos, without those in the trash."""
@@ -62,17 +101,6 @@ class VideoRepository:
         """Return which of these videos exist, without those that failed and whose file is to be removed."""
         keeps_file = or_(Video.status != "failed", _has_source())
         return set(await self._session.scalars(select(Video.id).where(Video.id.in_(ids), keeps_file)))
-
-    async def all_sources(self) -> Sequence[tuple[str, str]]:
-        """Return id and reference of all videos that have a source."""
-        sources = select(Asset.video_id, Asset.reference).where(Asset.kind == AssetKind.SOURCE).order_by(Asset.id)
-        return [(video_id, reference) for video_id, reference in await self._session.execute(sources)]
-
-    async def retry_failed(self) -> None:
-        """Set failed videos that still have their source to processing."""
-        await self._session.execute(
-            update(Video).where(Video.status == "failed", _has_source()).values(status="processing")
-        )
 
     async def remove_assets(self, video: Video) -> None:
         """Delete the assets of a video."""
@@ -104,26 +132,11 @@ class VisibleVideoRepository:
 
     async def get(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return a video with its assets and artwork, with `lock` locked until the transaction ends."""
-        return await self._one(video_id, _visible_to(self._principal), lock=lock)
+        return await self._one(video_id, visible_to(self._principal), lock=lock)
 
     async def trashed(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return the same for a video in the trash."""
         return await self._one(video_id, _trashed_for(self._principal), lock=lock)
-
-    async def page(self, *, query: str, sort: str, offset: int, limit: int) -> tuple[Sequence[Video], int]:
-        """Return a page of what the principal may see, and the total.
-
-        Args:
-            query: words of titles, or parts of them; empty for all.
-            sort: a key of `SORTS`.
-            offset: how many videos to skip.
-            limit: how many to return at most.
-        """
-        conditions = [_visible_to(self._principal), *map(_title_contains, search_words(query))]
-        column, descending = SORTS[sort]
-        key = getattr(Video, column)
-        order = key.desc() if descending else key.asc()
-        return await self._page(conditions, [order.nulls_last(), Video.id.desc()], offset, limit)
 
     async def trash(self, *, offset: int, limit: int) -> tuple[Sequence[Video], int]:
         """Return a page of the principal's trash, the last deleted first, and the total."""
@@ -131,7 +144,7 @@ class VisibleVideoRepository:
         return await self._page([_trashed_for(self._principal)], order, offset, limit)
 
     async def _one(self, video_id: str, condition: ColumnElement[bool], *, lock: bool) -> Video | None:
-        statement = _select_video().where(Video.id == video_id, condition)
+        statement = _select_details().where(Video.id == video_id, condition)
         return await self._session.scalar(statement.with_for_update(of=Video) if lock else statement)
 
     async def _page(
@@ -147,29 +160,44 @@ def _select_video() -> Select[Video]:
     return select(Video).options(selectinload(Video.assets), selectinload(Video.artworks))
 
 
+def _select_details() -> Select[Video]:
+    return _select_video().options(selectinload(Video.jobs))
+
+
 def _has_source() -> ColumnElement[bool]:
     return Video.assets.any(Asset.kind == AssetKind.SOURCE)
 
 
-def _title_contains(word: str) -> ColumnElement[bool]:
+def title_contains(word: str) -> ColumnElement[bool]:
     """Return whether a title holds a word of `domain.search_words`."""
     not_indexed = and_(Video.search_key == "", Video.title.icontains(word, autoescape=True))
     return or_(Video.search_key.contains(word, autoescape=True), not_indexed)
 
 
-def _visible_to(principal: Principal) -> ColumnElement[bool]:
+def visible_to(principal: Principal) -> ColumnElement[bool]:
     """`domain.may_see` as SQL; a test holds the two against each other."""
-    existing = and_(Video.deleted_at.is_(None), _in_reach(principal))
+    existing = and_(Video.deleted_at.is_(None), in_reach(principal))
     return existing if principal.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(principal)))
+
+
+def playable_by(principal: Principal) -> ColumnElement[bool]:
+    """Return whether a video can be watched and is visible to a principal: for lists that are read by another index.
+
+    SQLite takes a status or a corporation for selective. As expressions, they keep it from reading all films by them.
+    """
+    ready = and_(Video.status.concat("") == "ready", Video.deleted_at.is_(None))
+    if principal.is_admin:
+        return ready
+    return and_(ready, func.coalesce(Video.corporation_id, "").in_(["", principal.corporation_id]))
 
 
 def _trashed_for(principal: Principal) -> ColumnElement[bool]:
     """`domain.may_see_in_trash` as SQL; a test holds the two against each other."""
-    trashed = and_(Video.deleted_at.is_not(None), _in_reach(principal))
+    trashed = and_(Video.deleted_at.is_not(None), in_reach(principal))
     return trashed if principal.is_admin else and_(trashed, _uploaded_by(principal))
 
 
-def _in_reach(principal: Principal) -> ColumnElement[bool]:
+def in_reach(principal: Principal) -> ColumnElement[bool]:
     """`domain.in_reach` as SQL."""
     if principal.is_admin:
         return true()

@@ -1,0 +1,1 @@
+"""Highlights of videos, such as the best hands of a poker game."""

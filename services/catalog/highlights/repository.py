@@ -1,0 +1,102 @@
+"""All SQL of highlights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import contains_eager
+
+from services.catalog.domain import Principal
+from services.catalog.highlights.domain import player_key
+from services.catalog.models import Highlight, HighlightPlayer, Video
+from services.catalog.repository.videos import playable_by, visible_to
+
+SORTS = {"-pot_size": (Highlight.pot_size.desc(), Highlight.id.desc()), "-created_at": (Highlight.id.desc(),)}
+"""Sort orders of the list over all films."""
+
+
+class HighlightRepository:
+    """Highlights, as one principal may see them: those of the films that the principal sees.
+
+    Args:
+        session: the transaction.
+        principal: the caller.
+    """
+
+    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+        self._session = session
+        self._principal = principal
+
+    async def add(self, highlights: Sequence[Highlight]) -> None:
+        """Add highlights with their players."""
+        self._session.add_all(highlights)
+        await self._session.flush()
+        players = [
+            {"highlight_id": each.id, "player_key": key}
+            for each in highlights
+            for key in dict.fromkeys(map(player_key, each.players))
+            if key
+        ]
+        if players:
+            await self._session.execute(insert(HighlightPlayer), players)
+
+    async def reindex(self, highlight: Highlight) -> None:
+        """Write the players of a changed highlight anew."""
+        await self._session.execute(delete(HighlightPlayer).where(HighlightPlayer.highlight_id == highlight.id))
+        await self.add([highlight])
+
+    async def get(self, highlight_id: str) -> Highlight | None:
+        """Return a highlight of a film that the principal may see."""
+        statement = _with_video().where(Highlight.id == highlight_id, visible_to(self._principal))
+        return await self._session.scalar(statement)
+
+    async def of_video(self, video_id: str) -> Sequence[Highlight]:
+        """Return all highlights of a video by their start. Check before that the principal may see it."""
+        by_start = select(Highlight).where(Highlight.video_id == video_id).order_by(Highlight.start_sec, Highlight.id)
+        return (await self._session.scalars(by_start)).all()
+
+    async def count(self, video_id: str) -> int:
+        """Return how many highlights a video has."""
+        statement = select(func.count(Highlight.id)).where(Highlight.video_id == video_id)
+        return await self._session.scalar(statement) or 0
+
+    async def page(
+        self, *, category: str, player: str, sort: str, offset: int, limit: int
+    ) -> tuple[Sequence[Highlight], int]:
+        """Return a page of the highlights of all films that can be watched, with their films, and the total.
+
+        Args:
+            category: only of this category; empty for all.
+            player: only with this player, by the folded name; empty for all.
+            sort: a key of `SORTS`.
+            offset: how many to skip.
+            limit: how many to return at most.
+        """
+        playable = playable_by(self._principal)
+        conditions: list[Any] = []
+        if category:
+            conditions.append(Highlight.category == category)
+        if player:
+            names = select(HighlightPlayer.highlight_id).where(HighlightPlayer.player_key == player_key(player))
+            conditions.append(Highlight.id.in_(names))
+        # A join would be read from the films, of which most have no highlight.
+        film = exists().where(Video.id == Highlight.video_id, playable)
+        total = await self._session.scalar(select(func.count(Highlight.id)).where(film, *conditions))
+        ordered = _with_video().where(playable, *conditions).order_by(*SORTS[sort])
+        return (await self._session.scalars(ordered.offset(offset).limit(limit))).all(), total or 0
+
+    async def remove(self, highlight: Highlight) -> None:
+        """Delete a highlight."""
+        await self._session.delete(highlight)
+
+    async def remove_all(self, video_id: str) -> None:
+        """Delete all highlights of a video."""
+        await self._session.execute(delete(Highlight).where(Highlight.video_id == video_id))
+
+
+def _with_video() -> Select[Highlight]:
+    video = contains_eager(Highlight.video).selectinload(Video.artworks)
+    return select(Highlight).join(Video, Video.id == Highlight.video_id).options(video)

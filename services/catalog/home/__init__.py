@@ -1,0 +1,1 @@
+"""The rows of the home page, and recommendations."""

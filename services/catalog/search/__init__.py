@@ -1,0 +1,1 @@
+"""Search: how text is folded, matched and ranked. Rules only, except `repository`, which holds the SQL."""

@@ -1,0 +1,1 @@
+"""Series: seasons and episodes."""

@@ -1,0 +1,305 @@
+"""Resumable uploads (tus 1.0.0): created, written in any number of requests to any replica, and ended once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from kit.cache import LruCache
+from kit.db.database import Database
+from kit.errors import ApiError, ErrorCode
+from kit.ids import is_id, new_id
+from kit.media import MediaStore
+from services.catalog.domain import (
+    Duplicates,
+    Principal,
+    UploadStatus,
+    folder_reference,
+    owner_of_upload,
+    source_reference,
+)
+from services.catalog.models import ResumableUpload
+from services.catalog.service.admission import Admission
+from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
+from services.catalog.service.upload_writer import Checksum, UploadCutError, UploadWriter, WriterContext, locked_error
+from services.catalog.service.uploads import storage_error
+from services.catalog.uploads.part_file import Digest, PartFile, PartFileLostError
+from services.catalog.uploads.repository import Lease, UploadRepository
+
+log = structlog.get_logger()
+
+THREADS = 4
+"""Uploads write at most so many pieces at a time; other blocking work of the process has threads of its own."""
+_DIGESTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """What a client announces."""
+
+    length: int | None
+    """Of the whole file; None when it is declared later."""
+    title: str
+    description: str
+    tags: list[str]
+    corporation_id: str | None
+    client_metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What the head of a request says about the bytes that follow."""
+
+    offset: int
+    length: int | None = None
+    """Of the whole file, when it is declared here."""
+    size: int | None = None
+    """Of this body, where the client says."""
+    checksum: Checksum | None = None
+
+
+class ResumableUploads:
+    """The resumable uploads of users.
+
+    Args:
+        database: where their rows are.
+        store: where their bytes are.
+        admission: checks sizes before bytes are read.
+        duplicates: whether bytes that a video has already are refused.
+        expiry: how long an upload waits for more bytes.
+        clock: the current time, by which leases end; the replicas' clocks must agree within a few seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: MediaStore,
+        admission: Admission,
+        *,
+        duplicates: Duplicates,
+        expiry: timedelta,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.max_bytes = admission.limits.max_bytes
+        self._database = database
+        self._store = store
+        self._admission = admission
+        self._duplicates = duplicates
+        self._expiry = expiry
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
+        self._context = WriterContext(database, self._threads, clock, expiry)
+        self._digests = LruCache[str, Digest](_DIGESTS)
+
+    def close(self) -> None:
+        """Let running writes end, and take no more."""
+        self._threads.shutdown(wait=False)
+
+    async def create(self, new: NewUpload, principal: Principal) -> ResumableUpload:
+        """Begin an upload.
+
+        Raises:
+            ApiError: AUTH_FORBIDDEN for another corporation; UPLOAD_INVALID_MEDIA for an empty file; UPLOAD_TOO_LARGE;
+                UPLOAD_QUOTA_EXCEEDED; STORAGE_FULL; STREAM_FILE_UNAVAILABLE when the store is away.
+        """
+        try:
+            owner = owner_of_upload(principal, new.corporation_id)
+        except PermissionError as error:
+            raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
+        await self._check_length(new.length, owner)
+        await self._admission.check_space(new.length or 0)
+        now = self._clock()
+        upload = ResumableUpload(
+            id=new_id(),
+            uploader_id=principal.user_id,
+            corporation_id=owner,
+            status=UploadStatus.RECEIVING,
+            length_bytes=new.length,
+            received_bytes=0,
+            video_id=new_id(),
+            title=new.title,
+            description=new.description,
+            tags=new.tags,
+            client_metadata=new.client_metadata,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + self._expiry,
+        )
+        async with self._database.write() as transaction:
+            UploadRepository(transaction.session).add(upload)
+        log.info("upload_created", upload_id=upload.id, user_id=principal.user_id, bytes=new.length)
+        return upload
+
+    async def get(self, upload_id: str, principal: Principal) -> ResumableUpload:
+        """Return an upload of the principal. Raises ApiError: CONTENT_NOT_FOUND, also after it has expired."""
+        if is_id(upload_id):
+            async with self._database.read() as session:
+                upload = await UploadRepository(session).get(upload_id)
+            if upload and upload.uploader_id == principal.user_id and upload.expires_at > self._clock():
+                return upload
+        raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
+
+    async def append(
+        self, upload_id: str, principal: Principal, chunk: Chunk, body: AsyncIterator[bytes]
+    ) -> ResumableUpload:
+        """Write the body of a request at the offset; with the last byte, add the video.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND; UPLOAD_LOCKED while another request writes; UPLOAD_CONFLICT, with `offset`, at
+                a wrong offset, or, with `video_id`, for bytes that a video has already; UPLOAD_CHECKSUM_MISMATCH;
+                UPLOAD_TOO_LARGE; UPLOAD_QUOTA_EXCEEDED; STORAGE_FULL, and the upload is gone; STREAM_FILE_UNAVAILABLE.
+        """
+        upload = await self.get(upload_id, principal)
+        length = await self._declared_length(upload, chunk, principal)
+        lease_id = new_id()
+        await self._acquire(self._context.lease(upload_id, lease_id), chunk.offset)
+        writer: UploadWriter | None = None
+        try:
+            upload = await self.get(upload_id, principal)
+            file = await self._context.run(
+                PartFile.open,
+                self._store,
+                upload_id,
+                self._store.path(source_reference(upload.video_id)),
+                upload.received_bytes,
+                self._digests.pop(upload_id),
+            )
+            limit = self.max_bytes if length is None else length
+            writer = UploadWriter(
+                self._context, upload, lease_id, file, length=length, limit=limit, checksum=chunk.checksum
+            )
+            await writer.receive(body)
+            if writer.is_whole:
+                await self._finish(upload, writer)
+        except UploadCutError:
+            log.info("upload_cut", upload_id=upload_id)
+        except PartFileLostError as error:
+            await self._remove(upload)
+            log.error("upload_lost", upload_id=upload_id, reason=str(error))
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND) from error
+        except OSError as error:
+            failure = storage_error(error)
+            if failure.code is ErrorCode.STORAGE_FULL:
+                # The space that its bytes take is what others need.
+                await self._remove(upload)
+            raise failure from error
+        finally:
+            if writer is not None:
+                self._threads.submit(writer.file.close)
+                if not writer.is_whole:
+                    self._digests.put(upload_id, writer.digest)
+            async with self._database.write() as transaction:
+                await UploadRepository(transaction.session).release(self._context.lease(upload_id, lease_id))
+        return await self.get(upload_id, principal)
+
+    async def terminate(self, upload_id: str, principal: Principal) -> None:
+        """Forget an upload and its bytes; the video of a finished one stays. Raises ApiError: CONTENT_NOT_FOUND."""
+        await self._remove(await self.get(upload_id, principal))
+        log.info("upload_terminated", upload_id=upload_id, user_id=principal.user_id)
+
+    async def _declared_length(self, upload: ResumableUpload, chunk: Chunk, principal: Principal) -> int | None:
+        """Return the length that holds for a request, once everything that needs no byte is checked."""
+        try:
+            owner_of_upload(principal, upload.corporation_id)
+        except PermissionError as error:
+            raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
+        length = upload.length_bytes
+        if chunk.length is not None and chunk.length != length:
+            if length is not None or chunk.length < upload.received_bytes:
+                details = {"offset": upload.received_bytes, "length": length}
+                raise ApiError(ErrorCode.UPLOAD_CONFLICT, details=details)
+            length = chunk.length
+            await self._check_length(length, upload.corporation_id, upload_id=upload.id)
+        if chunk.size is not None:
+            limit = self.max_bytes if length is None else length
+            if chunk.offset + chunk.size > limit:
+                raise ApiError(ErrorCode.UPLOAD_TOO_LARGE, details={"limit_bytes": limit})
+            if length is None:
+                await self._admission.check_quota(chunk.offset + chunk.size, upload.corporation_id, upload_id=upload.id)
+            await self._admission.check_space(chunk.size, beside_others=False)
+        return length
+
+    async def _check_length(self, length: int | None, owner: str | None, *, upload_id: str = "") -> None:
+        if length == 0:
+            raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The file is empty.")
+        if length is not None:
+            self._admission.check_size(length)
+        await self._admission.check_quota(length or 0, owner, upload_id=upload_id)
+
+    async def _acquire(self, lease: Lease, offset: int) -> None:
+        now = self._clock()
+        async with self._database.write() as transaction:
+            uploads = UploadRepository(transaction.session)
+            if await uploads.acquire(lease, offset, now):
+                return
+            upload = await uploads.get(lease.upload_id)
+        if upload is None or upload.expires_at <= now:
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
+        if upload.status == UploadStatus.REFUSED:
+            raise duplicate_error(upload.duplicate_of)
+        if upload.leased_until and upload.leased_until > now:
+            raise locked_error()
+        message = "The upload is at another offset."
+        raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"offset": upload.received_bytes})
+
+    async def _finish(self, upload: ResumableUpload, writer: UploadWriter) -> None:
+        """Move the file to its place, then end the upload and add the video in one transaction.
+
+        The place is known from the beginning: after a crash in between, the next request takes the file back.
+        """
+        sha256 = await writer.hash_rest()
+        size = writer.file.offset
+        reference = source_reference(upload.video_id)
+        await self._context.run(self._store.adopt, self._store.partial(upload.id), reference)
+        video = new_video(
+            upload.video_id,
+            reference,
+            size_bytes=size,
+            mime_type=UPLOAD_TYPE,
+            labels=upload,
+            uploader_id=upload.uploader_id,
+            sha256=sha256,
+        )
+        async with self._database.write() as transaction:
+            duplicate_of = await find_duplicate(transaction, sha256, upload.corporation_id)
+            is_refused = duplicate_of is not None and self._duplicates == "refuse"
+            uploads = UploadRepository(transaction.session)
+            has_ended = await uploads.end(
+                writer.lease(),
+                old=writer.confirmed,
+                length=size,
+                status=UploadStatus.REFUSED if is_refused else UploadStatus.FINISHED,
+                duplicate_of=duplicate_of,
+                now=self._clock(),
+            )
+            is_gone = not has_ended and await uploads.get(upload.id) is None
+            if has_ended and not is_refused:
+                await add_arrived(transaction, video, duplicate_of)
+        if is_refused or is_gone:
+            await self._context.run(self._store.remove, folder_reference(upload.video_id))
+        if not has_ended:
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND) if is_gone else locked_error()
+        if is_refused:
+            raise duplicate_error(duplicate_of)
+        log.info("video_uploaded", content_id=video.id, user_id=upload.uploader_id, bytes=size, upload_id=upload.id)
+
+    async def _remove(self, upload: ResumableUpload) -> None:
+        """Delete an upload, and its bytes unless they have become a video."""
+        async with self._database.write() as transaction:
+            uploads = UploadRepository(transaction.session)
+            is_unfinished = await uploads.remove_unfinished(upload.id)
+            if not is_unfinished:
+                await uploads.remove(upload.id)
+        self._digests.pop(upload.id)
+        if is_unfinished:
+            await self._context.run(remove_bytes, self._store, upload)
+
+
+def remove_bytes(store: MediaStore, upload: ResumableUpload) -> None:
+    """Remove the bytes of an upload that is no video, wherever an interrupted end has left them."""
+    store.partial(upload.id).unlink(missing_ok=True)
+    store.remove(folder_reference(upload.video_id))

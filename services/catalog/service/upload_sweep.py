@@ -1,0 +1,77 @@
+"""Remove resumable uploads that their clients have abandoned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from kit.db.database import Database
+from kit.media import MediaStore
+from services.catalog.domain import UploadStatus
+from services.catalog.service.resumable import remove_bytes
+from services.catalog.uploads.repository import UploadRepository
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_SEC = 600.0
+BATCH = 100
+ORPHANED_AFTER_SEC = 3600.0
+
+
+class UploadSweep:
+    """Ends uploads that have expired, and removes files of uploads that are no more. Safe on any number of replicas.
+
+    Args:
+        database: where the uploads are.
+        store: where their bytes are.
+        clock: the current time.
+    """
+
+    def __init__(
+        self, database: Database, store: MediaStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                while await self.once() == BATCH:
+                    pass
+                await self.remove_orphans(self._clock().timestamp() - ORPHANED_AFTER_SEC)
+            except Exception:
+                log.exception("upload_sweep_failed")
+            await asyncio.sleep(SWEEP_EVERY_SEC)
+
+    async def once(self) -> int:
+        """End a batch of expired uploads; return its size. One that is being written stays."""
+        now = self._clock()
+        async with self._database.read() as session:
+            expired = await UploadRepository(session).expired(now, BATCH)
+        for upload in expired:
+            async with self._database.write() as transaction:
+                is_removed = await UploadRepository(transaction.session).remove_expired(upload.id, now)
+            if is_removed and upload.status == UploadStatus.RECEIVING:
+                await asyncio.to_thread(remove_bytes, self._store, upload)
+                log.info("upload_expired", upload_id=upload.id, bytes=upload.received_bytes)
+        return len(expired)
+
+    async def remove_orphans(self, older_than: float) -> None:
+        """Remove files without an unfinished upload, not changed since `older_than` (seconds since 1970)."""
+        old = [name for name, changed in await asyncio.to_thread(self._partials) if changed < older_than]
+        for start in range(0, len(old), BATCH):
+            batch = old[start : start + BATCH]
+            async with self._database.read() as session:
+                unfinished = await UploadRepository(session).unfinished(batch)
+            for name in batch:
+                if name not in unfinished:
+                    await asyncio.to_thread(self._store.partial(name).unlink, missing_ok=True)
+                    log.info("orphaned_upload_removed", upload_id=name)
+
+    def _partials(self) -> list[tuple[str, float]]:
+        return list(self._store.partials())

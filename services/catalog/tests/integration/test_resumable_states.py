@@ -1,0 +1,248 @@
+"""Two replicas, any order of parts, cuts, crashes and pauses: the bytes are right, and the video is one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import func, select
+
+from kit.auth.tokens import Caller
+from kit.db.database import Database
+from kit.errors import ApiError
+from kit.ids import new_id
+from kit.media import MediaStore
+from services.catalog.models import ResumableUpload, Video
+from services.catalog.service import (
+    Admission,
+    Checksum,
+    Chunk,
+    Limits,
+    NewUpload,
+    ResumableUploads,
+    UploadCutError,
+    UploadSweep,
+)
+from services.catalog.service.upload_writer import LEASE
+from services.catalog.uploads.repository import Lease, UploadRepository
+
+T = TypeVar("T")
+FILM = bytes(hashlib.sha256(b"%d" % number).digest()[0] for number in range(4096))
+EXPIRY = timedelta(hours=1)
+ANN = Caller("ann", "admin", "active")
+
+
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def body(content: bytes, *, cut: bool = False) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 700):
+        yield content[start : start + 700]
+    if cut:
+        raise UploadCutError
+
+
+class Uploading(RuleBasedStateMachine):
+    """The model is one number, the offset, and whether a dead writer holds the lease.
+
+    Args:
+        url: of a migrated database.
+        folder: for the files.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        super().__init__()
+        self._runner = asyncio.Runner()
+        self.clock = Clock()
+        self.database = Database(url)
+        self.store = MediaStore(folder)
+        self.store.prepare()
+        admission = Admission(self.database, self.store, Limits(1 << 30, 0), self.clock)
+        self.replicas = [
+            ResumableUploads(self.database, self.store, admission, duplicates="allow", expiry=EXPIRY, clock=self.clock)
+            for _ in range(2)
+        ]
+        self.offset = 0
+        self.is_locked = False
+        self.is_over = False
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(coroutine)
+
+    def teardown(self) -> None:
+        self.run(self.database.close())
+        for replica in self.replicas:
+            replica.close()
+        self._runner.close()
+
+    @initialize(is_deferred=st.booleans())
+    def create(self, is_deferred: bool) -> None:
+        self.is_deferred = is_deferred
+        new = NewUpload(None if is_deferred else len(FILM), "Film", "", [], None, "")
+        self.upload = self.run(self.replicas[0].create(new, ANN))
+
+    def append(self, replica: int, chunk: Chunk, content: AsyncIterator[bytes]) -> str:
+        """Send a part; return the error code, or an empty text."""
+        try:
+            upload = self.run(self.replicas[replica].append(self.upload.id, ANN, chunk, content))
+        except ApiError as error:
+            return str(error.code)
+        assert upload.received_bytes == self.offset
+        return ""
+
+    @precondition(lambda self: not self.is_over)
+    @rule(replica=st.sampled_from([0, 1]), count=st.integers(0, 2500), is_cut=st.booleans(), has_sum=st.booleans())
+    def send_part(self, replica: int, count: int, is_cut: bool, has_sum: bool) -> None:
+        part = FILM[self.offset : self.offset + count]
+        checksum = Checksum(hashlib.sha256(), hashlib.sha256(part).digest()) if has_sum else None
+        declared = len(FILM) if self.is_deferred and count % 2 else None
+        chunk = Chunk(self.offset, length=declared, checksum=checksum)
+        before = self.offset
+        if not self.is_locked and not (is_cut and has_sum):
+            self.offset += len(part)
+            if declared:
+                self.is_deferred = False
+        code = self.append(replica, chunk, body(part, cut=is_cut))
+        if self.is_locked:
+            assert code == "UPLOAD_LOCKED"
+            return
+        assert code == ""
+        if declared and before == self.offset and self.offset < len(FILM):
+            # An empty part may declare the length as well.
+            self.is_deferred = self.current().length_bytes is None
+        self.is_over = self.offset == len(FILM) and not self.is_deferred and self.current().status == "finished"
+
+    @precondition(lambda self: not self.is_over and not self.is_locked)
+    @rule(replica=st.sampled_from([0, 1]), wrong=st.integers(0, len(FILM)))
+    def send_at_wrong_offset(self, replica: int, wrong: int) -> None:
+        if wrong != self.offset:
+            assert self.append(replica, Chunk(wrong), body(b"x" * 10)) == "UPLOAD_CONFLICT"
+
+    @precondition(lambda self: not self.is_over and not self.is_locked and self.offset < len(FILM))
+    @rule(replica=st.sampled_from([0, 1]))
+    def send_with_wrong_checksum(self, replica: int) -> None:
+        wrong = Checksum(hashlib.md5(usedforsecurity=False), base64.b64decode("AAAAAAAAAAAAAAAAAAAAAA=="))
+        assert self.append(replica, Chunk(self.offset, checksum=wrong), body(b"x")) == "UPLOAD_CHECKSUM_MISMATCH"
+
+    @precondition(lambda self: not self.is_over and not self.is_locked)
+    @rule(garbage=st.binary(max_size=5000))
+    def crash_while_writing(self, garbage: bytes) -> None:
+        """A replica takes the lease, writes, and is killed before it confirms."""
+        lease = Lease(self.upload.id, new_id(), self.clock() + LEASE)
+
+        async def acquire() -> bool:
+            async with self.database.write() as transaction:
+                return await UploadRepository(transaction.session).acquire(lease, self.offset, self.clock())
+
+        assert self.run(acquire())
+        path = self.store.partial(self.upload.id)
+        if path.exists():
+            with path.open("r+b") as file:
+                file.seek(self.offset)
+                file.write(garbage)
+        self.is_locked = True
+
+    @precondition(lambda self: not self.is_over and not self.is_locked and self.offset)
+    @rule()
+    def crash_while_ending(self) -> None:
+        """A replica is killed after it has moved the file, before the transaction."""
+        partial = self.store.partial(self.upload.id)
+        if partial.exists():
+            self.store.adopt(partial, f"videos/{self.upload.video_id}/source")
+
+    @rule(seconds=st.sampled_from([1, 20]))
+    def wait(self, seconds: int) -> None:
+        self.clock.now += timedelta(seconds=seconds)
+        if seconds > LEASE.total_seconds():
+            self.is_locked = False
+
+    @rule()
+    def sweep(self) -> None:
+        self.run(UploadSweep(self.database, self.store, self.clock).once())
+
+    def current(self) -> ResumableUpload:
+        upload: ResumableUpload = self.run(self.replicas[1].get(self.upload.id, ANN))
+        return upload
+
+    @invariant()
+    def offset_and_bytes_are_right(self) -> None:
+        if not hasattr(self, "upload"):
+            return
+        upload = self.current()
+        assert upload.received_bytes == self.offset
+        source = self.store.path(f"videos/{upload.video_id}/source")
+        place = source if source.exists() else self.store.partial(upload.id)
+        if self.offset:
+            assert place.read_bytes()[: self.offset] == FILM[: self.offset]
+
+        async def videos() -> int:
+            async with self.database.read() as session:
+                return await session.scalar(select(func.count()).where(Video.id == upload.video_id)) or 0
+
+        assert self.run(videos()) == (1 if upload.status == "finished" else 0)
+        if upload.status == "finished":
+            assert source.read_bytes() == FILM
+
+
+def test_any_order_of_parts_cuts_and_crashes(database_url: str, tmp_path: Path) -> None:
+    run_state_machine_as_test(
+        lambda: Uploading(database_url, tmp_path / "media"),  # type: ignore[arg-type]  # a factory will do
+        settings=settings(
+            max_examples=8,
+            stateful_step_count=12,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+async def test_an_abandoned_upload_is_swept(database_url: str, tmp_path: Path) -> None:
+    clock, database, store = Clock(), Database(database_url), MediaStore(tmp_path)
+    store.prepare()
+    uploads = ResumableUploads(
+        database,
+        store,
+        Admission(database, store, Limits(1 << 30, 0), clock),
+        duplicates="allow",
+        expiry=EXPIRY,
+        clock=clock,
+    )
+    sweep = UploadSweep(database, store, clock)
+    left, alive = [await uploads.create(NewUpload(50, "Film", "", [], None, ""), ANN) for _ in range(2)]
+    await uploads.append(left.id, ANN, Chunk(0), body(b"a" * 10))
+    clock.now += EXPIRY / 2
+    alive = await uploads.append(alive.id, ANN, Chunk(0), body(b"a" * 10))
+    # Bytes put the end off.
+    assert alive.expires_at == clock.now + EXPIRY
+    clock.now += EXPIRY / 2
+    assert await sweep.once() == 1
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [alive.id]
+    (tmp_path / "uploads" / new_id()).write_bytes(b"of no upload")
+    await sweep.remove_orphans(clock.now.timestamp() + 1e6)
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [alive.id]
+    uploads.close()
+    await database.close()

@@ -1,0 +1,1 @@
+"""Titles made by templates from series and highlights."""

@@ -1,0 +1,1 @@
+"""Resumable uploads: their rows, and their bytes on disk."""

@@ -1,0 +1,1 @@
+"""What users want to watch later."""

@@ -1,0 +1,77 @@
+"""What home pages and recommendations need to know of viewers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kit.aio.single_flight import SingleFlight
+from kit.db.database import Database
+from services.progress.domain import VIEW_DAYS, first_day
+from services.progress.models import WatchProgress
+from services.progress.repository import HomeRepository
+
+MAX_WATCHED = 100
+MAX_TRENDING = 300
+MAX_CO_WATCHED = 50
+SAMPLED_SESSIONS = 300
+"""Latest play sessions of a video whose viewers are asked what else they watched."""
+TRENDING_SEC = 4.0
+"""Seconds for which the sums of all views are kept."""
+
+Trending = Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """All that one viewer's home page needs."""
+
+    watched: Sequence[WatchProgress]
+    trending: Trending
+    co_watched: Sequence[str]
+    """Of the first of `watched`."""
+
+
+class Homes:
+    """Answers what viewers have watched, alone and together.
+
+    Args:
+        database: where records and views are.
+        least: viewers that must have watched two videos before one is named with the other.
+    """
+
+    def __init__(self, database: Database, *, least: int) -> None:
+        self._database = database
+        self._least = least
+        self._trending: Trending = ()
+        self._trending_until = float("-inf")
+        self._flight: SingleFlight[str, Trending] = SingleFlight()
+
+    async def home(self, user_id: str) -> Home:
+        """Return what one viewer's home page needs."""
+        trending = await self._get_trending()
+        async with self._database.read() as session:
+            watched = await HomeRepository(session).watched(user_id, MAX_WATCHED)
+        co_watched = await self.co_watched(watched[0].video_id) if watched else ()
+        return Home(watched, trending, co_watched)
+
+    async def co_watched(self, video_id: str) -> Sequence[str]:
+        """Return what else enough viewers of a video have watched, the most viewers first."""
+        async with self._database.read() as session:
+            return await HomeRepository(session).co_watched(
+                video_id, sessions=SAMPLED_SESSIONS, least=self._least, limit=MAX_CO_WATCHED
+            )
+
+    async def _get_trending(self) -> Trending:
+        if time.monotonic() < self._trending_until:
+            return self._trending
+        return await self._flight.run("trending", self._read_trending)
+
+    async def _read_trending(self) -> Trending:
+        since = first_day(VIEW_DAYS, datetime.now(UTC))
+        async with self._database.read() as session:
+            self._trending = await HomeRepository(session).trending(since, MAX_TRENDING)
+        self._trending_until = time.monotonic() + TRENDING_SEC
+        return self._trending

@@ -1,0 +1,31 @@
+"""Which jobs go where."""
+
+from __future__ import annotations
+
+from services.thumbnailer.domain import JobKind
+from services.thumbnailer.lanes import Lane, artwork_batches, first_batches, known_kinds
+
+FACTS, THUMBNAIL, POSTERS, STORYBOARD, SUBTITLES = JobKind
+
+
+def test_facts_go_first_for_uploads_and_imports() -> None:
+    assert first_batches(Lane.UPLOAD_FACTS, list(JobKind)) == [[FACTS]]
+    assert first_batches(Lane.IMPORT_FACTS, list(JobKind)) == [[FACTS]]
+    assert first_batches(Lane.REPROCESS, [STORYBOARD, FACTS]) == [[FACTS, STORYBOARD]]
+
+
+def test_artwork_of_a_short_film_is_one_run() -> None:
+    assert artwork_batches(60, has_text=True, is_remote=False) == [[THUMBNAIL, POSTERS, STORYBOARD, SUBTITLES]]
+    assert artwork_batches(60, has_text=False, is_remote=False) == [[THUMBNAIL, POSTERS, STORYBOARD]]
+
+
+def test_pictures_do_not_wait_for_what_reads_the_whole_film() -> None:
+    expected = [[THUMBNAIL, POSTERS], [STORYBOARD]]
+    assert artwork_batches(61, has_text=False, is_remote=False) == expected
+    assert artwork_batches(5, has_text=False, is_remote=True) == expected
+
+
+def test_unknown_kinds_are_ignored_and_none_means_all() -> None:
+    assert known_kinds([]) == list(JobKind)
+    assert known_kinds(["posters", "hologram"]) == [POSTERS]
+    assert known_kinds(["hologram"]) == []
