@@ -167,8 +167,7 @@ class PackWriter:
         nonce = self._nonce_prefix + index.to_bytes(4, "big")
         record = records.seal(plaintext, index=index, nonce=nonce, description=self.description, keys=self._keys)
         at = header.header_bytes(self.description, 0) + index * layout.ENTRY_BYTES
-        # An entry says that its record is there: those of records given up go first.
-        self._journal.truncate(at)
+        # Entries of records given up may stay: `resume` drops those without bytes, `_is_kept` those not authentic.
         self._records.truncate(self._end)
         _write_at(self._records.fileno(), record, self._end)
         _write_at(self._journal.fileno(), layout.encode_entry(entry), at)

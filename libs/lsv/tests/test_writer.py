@@ -248,6 +248,31 @@ def test_record_that_is_written_again_gets_another_nonce(tmp_path: Path) -> None
     assert third not in torn
 
 
+def test_records_behind_damaged_one_are_given_up(tmp_path: Path) -> None:
+    interrupted(tmp_path, 4)
+    path = tmp_path / "spool" / RECORDS
+    raw = path.read_bytes()
+    last = len(PIECES[2].plaintext) + layout.OVERHEAD_BYTES
+    path.write_bytes(raw[: -last - 1] + bytes([raw[-last - 1] ^ 1]) + raw[-last:])
+    with resume(tmp_path) as writer:
+        assert writer.kept_records == 4
+        feed(writer, PIECES[:2])
+        assert read_all(finish(tmp_path, writer)) == PLAINTEXTS[:3]
+
+
+def test_writer_interrupted_twice_keeps_what_is_authentic(tmp_path: Path) -> None:
+    interrupted(tmp_path, 4)
+    path = tmp_path / "spool" / RECORDS
+    raw = path.read_bytes()
+    path.write_bytes(raw[:20] + bytes([raw[20] ^ 1]) + raw[21:])
+    with resume(tmp_path) as writer:
+        writer.add_init(INIT)
+    with resume(tmp_path) as writer:
+        assert writer.kept_records == 1
+        feed(writer)
+        assert read_all(finish(tmp_path, writer)) == PLAINTEXTS
+
+
 def test_record_without_entry_in_journal_is_given_up(tmp_path: Path) -> None:
     interrupted(tmp_path, 4)
     path = tmp_path / "spool" / JOURNAL
