@@ -7,7 +7,6 @@ import functools
 import logging
 import os
 import socket
-from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from zerocopy.cycle import ZeroCopyCycle
 from zerocopy.incoming import IncomingProtocol, Refusal, RefusedError, split_target
 from zerocopy.messages import EXTENSION, RangeAnswer
-from zerocopy.repeat import MAX_REQUEST_BYTES, Repeatable
+from zerocopy.repeat import MAX_REQUEST_BYTES, Answerer, Repeatable
 from zerocopy.sender import ClientGoneError, Sender
 from zerocopy.shared import Shared
 
@@ -224,12 +223,12 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
             # Not at once: parsing it may start the next request.
             self.loop.call_soon(self._take_held)
 
-    def remember(self, request: bytes, again: Callable[[bytes], RangeAnswer | None]) -> None:
+    def remember(self, request: bytes, again: Answerer, tracing: frozenset[bytes]) -> None:
         """Remember to answer the request that was just answered by `again` when it comes with another range."""
         # A server that logs each request, or counts them against a limit, has to process each one.
         is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
         if request and not is_logged and self.limit_concurrency is None:
-            self._repeatable = Repeatable.of(request, again)
+            self._repeatable = Repeatable.of(request, again, tracing)
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one: a response has been passed to the transport."""

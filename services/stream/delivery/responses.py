@@ -92,8 +92,7 @@ class ResponseAssembler:
         """
         headers, request_id = self._headers[request.is_start_applied], ""
         if self._adds_request_id:
-            given = fields.get(b"x-request-id")
-            request_id = accept_request_id(given.decode("latin-1")) if given else new_id()
+            request_id = _request_id(fields.get(b"x-request-id"))
             headers = (*headers, (b"x-request-id", request_id.encode()))
         if saved_as is not None:
             headers = (*headers, (b"content-disposition", saved_as.encode()))
@@ -115,7 +114,9 @@ class ResponseAssembler:
         decision = decide(method, text, result, representation.size)
         return _respond(decision, method, headers, representation, transfer)
 
-    def assemble_range(self, request: AuthorizedRequest, range_header: bytes) -> RangeResponse | None:
+    def assemble_range(
+        self, request: AuthorizedRequest, range_header: bytes, given_request_id: bytes | None = None
+    ) -> RangeResponse | None:
         """Return the response to a GET for another range of a file.
 
         None when the response is none with one segment of the file itself: several ranges, an unsatisfiable or ignored
@@ -132,7 +133,7 @@ class ResponseAssembler:
         segments = representation.segments(span)
         if len(segments) > 1 or segments[0].head:
             return None
-        request_id = new_id()
+        request_id = _request_id(given_request_id)
         transfer = Transfer(
             self._traffic,
             request.caller.user_id,
@@ -150,6 +151,11 @@ class ResponseAssembler:
     def shared_headers(self, request: AuthorizedRequest) -> tuple[RawHeader, ...]:
         """Return the headers that all responses of `assemble_range` for a representation share."""
         return (*request.representation.typed_headers, *self._headers[request.is_start_applied])
+
+
+def _request_id(given: bytes | None) -> str:
+    """Return the id of a request, by its field if it has one."""
+    return accept_request_id(given.decode("latin-1")) if given else new_id()
 
 
 def _redirect(location: str, headers: tuple[RawHeader, ...], transfer: Transfer) -> EmptyResponse:

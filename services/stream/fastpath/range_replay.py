@@ -2,12 +2,12 @@
 
 Players that seek and downloaders send hardly any other. The server recognises such a request (`zerocopy`), so that
 neither a parser nor the application has to look at it; everything that the answer depends on is looked up each time
-anew.
+anew. Behind the gateway each request has an id of its own, with which it is answered and logged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from services.stream.delivery.file_response import FileSegment, RawHeader
 from services.stream.delivery.representation import Representation
@@ -32,15 +32,20 @@ class RangeReplayer:
         self._representation: Representation | None = None
         self._headers: tuple[RawHeader, ...] = ()
 
-    def __call__(self, range_header: bytes) -> NextRange | None:
-        """Return the response for a value of `Range`; None when the ordinary route has to answer."""
+    def __call__(self, range_header: bytes, tracing: Mapping[bytes, bytes]) -> NextRange | None:
+        """Return the response for a value of `Range`; None when the ordinary route has to answer.
+
+        Args:
+            range_header: the value.
+            tracing: the request's own `TRACING_FIELDS`.
+        """
         authorized = self._cached()
         if authorized is None:
             return None
         file = authorized.representation.file
         if not isinstance(file, OpenFile):
             return None
-        response = self._assembler.assemble_range(authorized, range_header)
+        response = self._assembler.assemble_range(authorized, range_header, tracing.get(b"x-request-id"))
         if response is None:
             return None
         # The server writes the head anew when the tuple is another one.
