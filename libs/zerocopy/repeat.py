@@ -1,4 +1,4 @@
-"""Recognise a request that differs from the one before it on its connection only in its range.
+"""Recognise a request that differs from one of the last on its connection only in its range.
 
 Players that seek and downloaders mostly send such requests: the same target, the same fields, another `Range`. The
 results of parser and application for the first one hold for the next; only the range has to be evaluated. Behind a
@@ -22,6 +22,9 @@ from zerocopy.segment import SendSegment
 
 MAX_REQUEST_BYTES = 4096
 """Longer requests are not remembered."""
+
+MAX_REQUESTS = 4
+"""How many requests of a connection are remembered."""
 
 Answerer = Callable[[bytes, Mapping[bytes, bytes]], RangeAnswer | None]
 """Returns the response for a value of `Range`, and the values of the named fields that the request has."""
@@ -62,6 +65,7 @@ class Repeatable:
         "_pieces",
         "_request",
         "_tracing",
+        "is_over",
     )
 
     def __init__(self, request: bytes, again: Answerer, tracing: frozenset[bytes]) -> None:
@@ -72,6 +76,8 @@ class Repeatable:
         # The bytes before, between and behind the values of these names; none until another request comes.
         self._pieces: list[bytes] = []
         self._before = self._after = b""
+        self.is_over = False
+        """Whether the application had no response: it answers the request, and may offer to repeat it again."""
         # The beginning of every head. It is serialised again when one of the objects that it was made of is replaced.
         self._head: Head | None = None
         self._default: Headers = ()
@@ -110,6 +116,7 @@ class Repeatable:
             value = received[len(self._before) : -len(self._after)]
             answer = self._again(value, _NO_FIELDS) if _VALUE.fullmatch(value) else None
         if answer is None:
+            self.is_over = True
             return None
         head = self._head
         if head is None or answer.headers is not self._headers or default is not self._default:
@@ -156,3 +163,35 @@ class Repeatable:
             values[name] = value.lstrip(b" ")
             position = end
         return values if received[position:] == self._after else None
+
+
+class RecentRequests:
+    """The last requests of a connection that can be repeated. A proxy sends those of several clients over one."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: list[Repeatable] = []
+
+    def add(self, request: bytes, again: Answerer, tracing: frozenset[bytes] = frozenset()) -> None:
+        """Remember a request that was answered now, if it can be; see `Repeatable.of`."""
+        repeatable = Repeatable.of(request, again, tracing)
+        if repeatable is not None:
+            self._kept.insert(0, repeatable)
+            del self._kept[MAX_REQUESTS:]
+
+    def begin(self, received: bytes, default: Headers) -> PreparedAnswer | None:
+        """Return the response if this is one of the requests and the application has a response, otherwise None.
+
+        See `Repeatable.begin`.
+        """
+        for repeatable in self._kept:
+            begun = repeatable.begin(received, default)
+            if begun is None and not repeatable.is_over:
+                continue
+            if repeatable is not self._kept[0] or begun is None:
+                self._kept.remove(repeatable)
+                if begun is not None:
+                    self._kept.insert(0, repeatable)
+            return begun
+        return None

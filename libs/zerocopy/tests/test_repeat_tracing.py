@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from zerocopy import RangeAnswer
-from zerocopy.repeat import Repeatable
+from zerocopy.repeat import MAX_REQUESTS, RecentRequests, Repeatable
 from zerocopy.tests.support import Media, Running, request
 from zerocopy.tests.test_repeat import Film
 
@@ -75,6 +75,40 @@ def test_ids_are_compared_where_the_application_does_not_name_them(media: Media,
             client.read_answer()
     assert film.asked == ["bytes=0-0", "bytes=0-0"]
     assert film.again == [b"bytes=0-0"]
+
+
+def test_requests_of_several_viewers_on_one_connection_are_replayed(media: Media, server: Running) -> None:
+    film = Film(media)
+    film.tracing = TRACING
+    server.app = film.app
+    with server.connect() as client:
+        for _ in range(3):
+            for number in range(MAX_REQUESTS):
+                client.write(proxied("id", number, user_agent=f"player {number}"))
+                assert client.read_answer().body == media.content[: number + 1]
+        assert len(film.asked) == MAX_REQUESTS
+        assert len(film.again) == 2 * MAX_REQUESTS
+        # One more, and the one that was asked for the longest time ago is forgotten.
+        client.write(proxied("id", 1, user_agent="another"))
+        client.read_answer()
+        for number in (1, 0):
+            client.write(proxied("id", 1, user_agent=f"player {number}"))
+            client.read_answer()
+    assert len(film.again) == 2 * MAX_REQUESTS + 1
+    assert len(film.asked) == MAX_REQUESTS + 2
+
+
+def test_request_without_a_further_answer_is_forgotten_and_others_stay() -> None:
+    applications = [Application() for _ in range(2)]
+    recent = RecentRequests()
+    for number, application in enumerate(applications):
+        recent.add(proxied("a", 1, user_agent=str(number)), application, TRACING)
+    for expected in (Recognised(b"bytes=0-1", {b"x-request-id": b"b"}), None):
+        assert recent.begin(proxied("b", 1, user_agent="0"), []) is None
+        assert applications[0].asked == expected
+        applications[0].asked = None
+    assert recent.begin(proxied("c", 1, user_agent="1"), []) is None
+    assert applications[1].asked == Recognised(b"bytes=0-1", {b"x-request-id": b"c"})
 
 
 @pytest.mark.parametrize(
