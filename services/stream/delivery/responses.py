@@ -92,7 +92,8 @@ class ResponseAssembler:
         """
         headers, request_id = self._headers[request.is_start_applied], ""
         if self._adds_request_id:
-            request_id = _request_id(fields.get(b"x-request-id"))
+            given = fields.get(b"x-request-id")
+            request_id = accept_request_id(given.decode("latin-1")) if given else new_id()
             headers = (*headers, (b"x-request-id", request_id.encode()))
         if saved_as is not None:
             headers = (*headers, (b"content-disposition", saved_as.encode()))
@@ -115,12 +116,12 @@ class ResponseAssembler:
         return _respond(decision, method, headers, representation, transfer)
 
     def assemble_range(
-        self, request: AuthorizedRequest, range_header: bytes, given_request_id: bytes | None = None
+        self, request: AuthorizedRequest, range_header: bytes, given_id: bytes | None = None
     ) -> RangeResponse | None:
         """Return the response to a GET for another range of a file.
 
         None when the response is none with one segment of the file itself: several ranges, an unsatisfiable or ignored
-        one, or bytes of a virtual file's header, which are in memory.
+        one, or bytes of a virtual file's header, which are in memory. `given_id` is the request's `X-Request-ID`.
         """
         representation = request.representation
         try:
@@ -133,7 +134,7 @@ class ResponseAssembler:
         segments = representation.segments(span)
         if len(segments) > 1 or segments[0].head:
             return None
-        request_id = _request_id(given_request_id)
+        request_id = accept_request_id(given_id.decode("latin-1")) if given_id else new_id()
         transfer = Transfer(
             self._traffic,
             request.caller.user_id,
@@ -151,11 +152,6 @@ class ResponseAssembler:
     def shared_headers(self, request: AuthorizedRequest) -> tuple[RawHeader, ...]:
         """Return the headers that all responses of `assemble_range` for a representation share."""
         return (*request.representation.typed_headers, *self._headers[request.is_start_applied])
-
-
-def _request_id(given: bytes | None) -> str:
-    """Return the id of a request, by its field if it has one."""
-    return accept_request_id(given.decode("latin-1")) if given else new_id()
 
 
 def _redirect(location: str, headers: tuple[RawHeader, ...], transfer: Transfer) -> EmptyResponse:
