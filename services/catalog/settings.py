@@ -64,6 +64,15 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
         "a field of it is empty.",
     )
 
+    @field_validator("media_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if url.startswith("s3://"):
+            raise ValueError(
+                "catalog writes to a folder only, as it can't keep unfinished uploads in S3 yet; mount the bucket"
+            )
+        return super()._known_store(url)
+
     @field_validator("title_templates")
     @classmethod
     def _holds_templates(cls, texts: dict[str, str]) -> dict[str, str]:

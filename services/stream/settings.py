@@ -7,18 +7,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kit.origins import Object, OriginSettings, parse
+from kit.origins import BucketMediaSettings, OriginSettings
 from kit.origins.references import parse_url
 from kit.origins.sigv4 import MAX_EXPIRES_SEC
-from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
+from kit.settings import BrokerSettings, ServiceSettings
 
 
-class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSettings):
+class StreamSettings(ServiceSettings, BrokerSettings, BucketMediaSettings, OriginSettings):
     """Settings of stream."""
 
-    media_url: str = Field(
-        ..., description="Where media files are: `file:///absolute/folder`, or `s3://bucket/prefix` laid out like it."
-    )
     catalog_address: str = Field("127.0.0.1:50051", description="gRPC address of catalog.")
     s3_redirect_sec: int = Field(
         0,
@@ -106,20 +103,6 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         if url is not None:
             parse_url(url)
         return url
-
-    @field_validator("media_url")
-    @classmethod
-    def _known_store(cls, url: str) -> str:
-        if not url.startswith("s3://"):
-            return super()._known_store(url)
-        parse(f"s3://{url.removeprefix('s3://').rstrip('/')}/videos")
-        return url
-
-    @property
-    def media_bucket(self) -> Object | None:
-        """Bucket and prefix of an `s3://` store; None for a folder."""
-        bucket, _, prefix = self.media_url.removeprefix("s3://").rstrip("/").partition("/")
-        return Object(bucket, prefix) if self.media_url.startswith("s3://") else None
 
     @field_validator("redis_url")
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
 from kit.events.registry import EVENTS, type_of
 from kit.ids import derived_id
-from kit.media import MediaStore
 from kit.origins import Stored, parse
 from services.thumbnailer.domain import FailureAction, JobKind, MediaFailure, action_for
 from services.thumbnailer.lanes import RULES, Lane, artwork_batches, first_batches
-from services.thumbnailer.media.artwork_files import remove_folder, save_files
+from services.thumbnailer.media.artwork_store import ArtworkStore
 from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
 from services.thumbnailer.media.inspection import Limits, inspect
 from services.thumbnailer.media.originals import Local, Originals
@@ -48,7 +46,7 @@ class MediaProcessor:
     same names.
 
     Args:
-        store: where artwork goes.
+        artwork: where artwork goes.
         originals: finds the films.
         bus: carries jobs and results.
         limits: time and memory of a run.
@@ -58,14 +56,14 @@ class MediaProcessor:
 
     def __init__(
         self,
-        store: MediaStore,
+        artwork: ArtworkStore,
         originals: Originals,
         bus: Bus,
         limits: Limits,
         long_limits: Limits,
         scheduler: LaneScheduler,
     ) -> None:
-        self._store = store
+        self._artwork = artwork
         self._originals = originals
         self._bus = bus
         self._limits = limits
@@ -104,13 +102,11 @@ class MediaProcessor:
             await self._run(event, lane, job)
 
     async def _run(self, event: Event, lane: Lane, job: Job) -> None:
-        folder = self._store.path(f"videos/{job.video_id}")
-        if not await asyncio.to_thread(self._store.is_present):
-            raise StoreUnavailableError(str(self._store.root))
+        await self._artwork.verify()
         if not isinstance(parse(job.reference), Stored):
             # The folder of an upload exists before its job: if it is missing, the video is gone.
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        elif not await asyncio.to_thread(folder.exists):
+            await self._artwork.add_folder(job.video_id)
+        elif not await self._artwork.has_folder(job.video_id):
             log.info("media_gone", content_id=job.video_id)
             return
         await self._publish(event, job, [messages.changed(job.video_id, job.kinds, "running")])
@@ -149,7 +145,7 @@ class MediaProcessor:
             reference = _folder(event, job, kind)
             references[kind] = reference
             if files := report.files.get(kind):
-                await asyncio.to_thread(save_files, self._store.path(reference), files)
+                await self._artwork.save(reference, files)
         return references
 
     async def _publish_results(self, event: Event, job: Job, report: Report, references: Mapping[JobKind, str]) -> None:
@@ -189,12 +185,8 @@ class MediaProcessor:
     async def _report_failure(self, event: Event, lane: Lane, job: Job, failure: MediaFailure) -> None:
         """Report that none of the jobs of a run could be done."""
         for kind in job.kinds:
-            await asyncio.to_thread(
-                remove_folder,
-                self._store.path(f"videos/{job.video_id}/{kind.value}-{derived_id(event.id, kind.value)}"),
-            )
-        folder = self._store.path(f"videos/{job.video_id}")
-        gone = not await asyncio.to_thread(folder.exists)
+            await self._artwork.remove(_folder(event, job, kind))
+        gone = not await self._artwork.has_folder(job.video_id)
         log.warning("media_failed", content_id=job.video_id, failure_code=failure.code)
         match action_for(failure, gone=gone):
             case FailureAction.REPORT if len(job.kinds) > 1 and failure.is_of_one_job:

@@ -23,6 +23,7 @@ from services.thumbnailer import consumers, domain
 from services.thumbnailer.domain import JobKind, MediaFailure
 from services.thumbnailer.lanes import RULES, Lane
 from services.thumbnailer.media import inspection
+from services.thumbnailer.media.artwork_store import FolderArtwork
 from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
 from services.thumbnailer.media.inspection import DEFAULT_LIMITS, Limits
 from services.thumbnailer.media.originals import Originals
@@ -75,7 +76,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Made], None]:
 
 
 def worker_of(store: MediaStore, originals: Originals, bus: Bus, slots: int = 2) -> MediaProcessor:
-    return MediaProcessor(store, originals, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(slots, RULES))
+    return MediaProcessor(
+        FolderArtwork(store), originals, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(slots, RULES)
+    )
 
 
 def import_job(film: Event) -> Event:

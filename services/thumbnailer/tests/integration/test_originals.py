@@ -20,6 +20,7 @@ from services.thumbnailer import domain
 from services.thumbnailer.domain import JobKind
 from services.thumbnailer.lanes import RULES, Lane
 from services.thumbnailer.media import originals
+from services.thumbnailer.media.artwork_store import FolderArtwork
 from services.thumbnailer.media.errors import StoreUnavailableError
 from services.thumbnailer.media.inspection import DEFAULT_LIMITS
 from services.thumbnailer.media.originals import Originals
@@ -79,7 +80,7 @@ def processor(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcess
 
 
 def processor_of(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcessor:
-    return MediaProcessor(store, found, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(1, RULES))
+    return MediaProcessor(FolderArtwork(store), found, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(1, RULES))
 
 
 PICTURES = (JobKind.FACTS, JobKind.THUMBNAIL)
