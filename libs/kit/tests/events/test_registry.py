@@ -51,6 +51,7 @@ def test_required_types_are_those_with_a_required_consumer() -> None:
         "media.job_changed",
         "media.posters_ready",
         "media.probed",
+        "media.protected_ready",
         "media.storyboard_ready",
         "media.subtitles_extracted",
         "media.thumbnail_ready",
