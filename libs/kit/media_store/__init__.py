@@ -3,7 +3,7 @@
 store = BucketStore(Bucket(endpoint, "films", client), "marquee")
 async with store.writer("videos/v1/source", max_bytes=1 << 40) as writer:
     await writer.write(block)
-    await writer.commit()
+    await writer.complete()
 """
 
 from __future__ import annotations

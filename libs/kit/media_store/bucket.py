@@ -76,7 +76,7 @@ class BucketWriter:
             view = view[count:]
         self._is_broken = False
 
-    async def commit(self) -> None:
+    async def complete(self) -> None:
         """See `port.MediaWriter`."""
         self._begin_step()
         if self._upload_id is None:
@@ -92,7 +92,7 @@ class BucketWriter:
         self._upload_id = None
 
     async def close(self) -> None:
-        """Abort what was not committed. A failure is logged: `clear_unfinished` removes what is left."""
+        """Abort what was not completed. A failure is logged: `clear_unfinished` removes what is left."""
         self._waiting = bytearray()
         if self._upload_id is None:
             return

@@ -46,12 +46,12 @@ class FolderWriter:
         self.size += len(data)
         self._is_broken = False
 
-    async def commit(self) -> None:
+    async def complete(self) -> None:
         """See `port.MediaWriter`."""
-        await asyncio.to_thread(self._commit, self._begin_step())
+        await asyncio.to_thread(self._complete, self._begin_step())
 
     async def close(self) -> None:
-        """Remove what was not committed."""
+        """Remove what was not completed."""
         await asyncio.to_thread(self._close)
 
     def _begin_step(self) -> BinaryIO:
@@ -61,7 +61,7 @@ class FolderWriter:
         self._is_broken = True
         return self._file
 
-    def _commit(self, file: BinaryIO) -> None:
+    def _complete(self, file: BinaryIO) -> None:
         file.flush()
         os.fsync(file.fileno())
         file.close()
@@ -111,7 +111,7 @@ class FolderStore:
         """See `port.WritableStore`."""
         async with self.writer(reference, len(data)) as writer:
             await writer.write(data)
-            await writer.commit()
+            await writer.complete()
 
     async def read(self, reference: str, max_bytes: int) -> bytes:
         """See `port.WritableStore`."""

@@ -36,7 +36,7 @@ class MediaWriter(Protocol):
             OSError: the store did not take them; ENOSPC beyond the announced size, too. Nothing more can be written.
         """
 
-    async def commit(self) -> None:
+    async def complete(self) -> None:
         """Put the file at its reference, in place of an older one; it is durable when this returns.
 
         Raises:
@@ -57,7 +57,7 @@ class WritableStore(Protocol):
         """Return how many bytes can still be written; None where the store knows no limit. Raises OSError."""
 
     def writer(self, reference: str, max_bytes: int) -> AbstractAsyncContextManager[MediaWriter]:
-        """Begin a file. What was not committed when the block ends is removed; after a crash, `clear_unfinished` does.
+        """Begin a file. What was not completed when the block ends is removed; after a crash, `clear_unfinished` does.
 
         Args:
             reference: where it is to be.

@@ -50,7 +50,7 @@ def faulty(bucket: Bucket, client: OriginClient) -> FaultyClient:
 async def write(store: BucketStore, data: bytes = DATA) -> None:
     async with store.writer(SOURCE, LIMIT) as writer:
         await writer.write(data)
-        await writer.commit()
+        await writer.complete()
 
 
 async def unfinished(bucket: Bucket) -> list[str]:

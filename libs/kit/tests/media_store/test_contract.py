@@ -27,7 +27,7 @@ async def write(store: WritableStore, reference: str, data: bytes, block: int = 
         for start in range(0, len(data), block):
             await writer.write(data[start : start + block])
         assert writer.size == len(data)
-        await writer.commit()
+        await writer.complete()
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ async def test_a_file_has_the_bytes_that_were_written(store: WritableStore, size
     assert await store.read("videos/v1/source", LIMIT) == DATA[:size]
 
 
-async def test_a_file_is_not_there_before_it_is_committed(store: WritableStore) -> None:
+async def test_a_file_is_not_there_before_it_is_completed(store: WritableStore) -> None:
     async with store.writer("videos/v1/source", LIMIT) as writer:
         await writer.write(DATA)
         with pytest.raises(FileNotFoundError):
             await store.read("videos/v1/source", LIMIT)
         assert await folders(store, "videos") == {}
-        await writer.commit()
+        await writer.complete()
     assert await store.read("videos/v1/source", LIMIT) == DATA
 
 
 @pytest.mark.parametrize("size", [10, len(DATA)])
-async def test_a_file_that_is_not_committed_leaves_nothing(store: WritableStore, size: int) -> None:
+async def test_a_file_that_is_not_completed_leaves_nothing(store: WritableStore, size: int) -> None:
     async with store.writer("videos/v1/source", LIMIT) as writer:
         await writer.write(DATA[:size])
     with pytest.raises(FileNotFoundError):
@@ -87,9 +87,9 @@ async def test_two_writers_of_one_file_do_not_mix(store: WritableStore) -> None:
         for start in range(0, len(DATA), 50_000):
             await first.write(one[start : start + 50_000])
             await second.write(other[start : start + 50_000])
-        await first.commit()
+        await first.complete()
         assert await store.read("videos/v1/source", LIMIT) == one
-        await second.commit()
+        await second.complete()
     assert await store.read("videos/v1/source", LIMIT) == other
 
 
@@ -100,7 +100,7 @@ async def test_refuses_more_bytes_than_were_announced(store: WritableStore) -> N
             await writer.write(b"x")
         assert caught.value.errno in {errno.ENOSPC, errno.EFBIG}
         with pytest.raises(OSError, match="broken off"):
-            await writer.commit()
+            await writer.complete()
     with pytest.raises(FileNotFoundError):
         await store.read("videos/v1/source", LIMIT)
 
@@ -154,7 +154,7 @@ async def test_clears_what_a_crash_left_but_nothing_recent(store: WritableStore)
         assert await store.clear_unfinished(time.time() - 3600) == []
         assert len(await store.clear_unfinished(time.time() + 3600)) == 1
         with pytest.raises(OSError):  # noqa: PT011 - each store has its own text
-            await writer.commit()
+            await writer.complete()
     assert await store.read("videos/v1/source", LIMIT) == DATA
     with pytest.raises(FileNotFoundError):
         await store.read("videos/v2/source", LIMIT)
