@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from kit.auth.authentication import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
 from kit.errors import ApiError, ErrorCode, invalid_field
+from kit.web.app import join_routers
 from kit.web.schemas import Schema, errors
 from services.auth.http.common import Uploads, own_view
 from services.auth.http.cookies import REFRESH_COOKIE, LoginCookies
@@ -147,9 +148,7 @@ def build_router(  # noqa: C901 - routes side by side
         bare = request.cookies.get(REFRESH_COOKIE, "")
         cookies.delete_tokens(request, response, bare_are_own=await logins.own_refresh_token([bare]) is not None)
 
-    public.include_router(protected)
-    public.include_router(_open_routes(accounts, logins, registration))
-    return public
+    return join_routers(public, protected, _open_routes(accounts, logins, registration))
 
 
 def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"]) -> APIRouter:

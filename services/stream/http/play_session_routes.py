@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from kit.auth.authentication import CurrentCaller, protected_router
 from kit.auth.tokens import Caller
 from kit.errors import ApiError, ErrorCode
+from kit.web.app import join_routers
 from kit.web.schemas import Page, errors
 from services.stream.clients.display_names import NameCache
 from services.stream.domain import Source
@@ -55,7 +56,6 @@ class PlaySessionRoutes:
 
     def router(self) -> APIRouter:
         """Return all of them; `end` alone needs no login."""
-        router = APIRouter()
         protected = protected_router()
         public = APIRouter()
         at_id = errors(ErrorCode.STREAM_SESSION_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE)
@@ -79,9 +79,7 @@ class PlaySessionRoutes:
             f"{PATH}/{{session_id}}/qoe", self.qoe, methods=["POST"], status_code=204, responses=at_id
         )
         public.add_api_route(f"{PATH}/{{session_id}}/end", self.end, methods=["POST"], status_code=204, responses=at_id)
-        router.include_router(protected)
-        router.include_router(public)
-        return router
+        return join_routers(protected, public)
 
     async def start(
         self, body: PlaySessionStart, request: Request, response: Response, caller: CurrentCaller
