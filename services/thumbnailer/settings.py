@@ -23,6 +23,13 @@ class ThumbnailerSettings(ServiceSettings, BrokerSettings, BucketMediaSettings, 
         le=1200,
         description="Seconds that storyboard and embedded subtitles of one video may take, for which it is read whole.",
     )
+    protect_wall_sec: float = Field(
+        1200,
+        gt=0,
+        le=1500,
+        description="Seconds that reading one film for its LSV pack may take.",
+    )
+    stream_address: str = Field("127.0.0.1:50051", description="gRPC address of stream, which has the content keys.")
     job_memory_bytes: int = Field(
         2 * 2**30, ge=256 * 2**20, description="Address space of the child process that opens a video, in bytes."
     )

@@ -151,6 +151,13 @@ class ErrorCode(StrEnum):
         "This video is protected; it can't be fetched as a plain file.",
         "보호된 영상이므로 일반 파일로 받을 수 없습니다.",
     )
+    CONTENT_SOURCE_REMOVED = (
+        "CONTENT_SOURCE_REMOVED",
+        409,
+        _G.FAILED_PRECONDITION,
+        "The video is protected, and its unprotected file was removed; upload it again to have it made anew.",
+        "보호된 영상의 원본이 삭제되어 다시 처리할 수 없습니다. 영상을 다시 업로드하세요.",
+    )
     LICENSE_EXPIRED = (
         "LICENSE_EXPIRED",
         403,

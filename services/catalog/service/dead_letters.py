@@ -28,6 +28,7 @@ QUEUES: Final = (
     "thumbnailer.import_artwork",
     "thumbnailer.import_facts",
     "thumbnailer.jobs",
+    "thumbnailer.protect",
     "thumbnailer.reprocess",
     "thumbnailer.upload_artwork",
     "thumbnailer.upload_facts",

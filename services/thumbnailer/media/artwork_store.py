@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -17,6 +18,9 @@ from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
 
 log = structlog.get_logger()
 
+WORKSPACES: Final = "workspaces"
+"""Folder of a staging folder."""
+_BLOCK_BYTES: Final = 2**20
 _MARKER: Final = "exists"
 """An empty object: a bucket has no empty folders."""
 
@@ -40,8 +44,18 @@ class ArtworkStore(Protocol):
             MediaError: THUMBNAIL_UNWRITABLE.
         """
 
+    def workspace(self, reference: str) -> Path:
+        """Return a folder of this machine in which a large file of a folder of artwork is made, in several attempts."""
+
+    async def keep_file(self, path: Path, reference: str) -> None:
+        """Have a whole file of a workspace at its reference; it is not in the workspace any more, unless that is there.
+
+        Raises:
+            MediaError: PACK_UNWRITABLE.
+        """
+
     async def remove(self, reference: str) -> None:
-        """Remove a folder of artwork, as far as that is possible; catalog's sweep removes what is left."""
+        """Remove a folder of artwork and its workspace, as far as that is possible; catalog sweeps the rest."""
 
 
 class FolderArtwork:
@@ -72,6 +86,17 @@ class FolderArtwork:
         """See `ArtworkStore`."""
         await asyncio.to_thread(save_files, self._store.path(reference), files)
 
+    def workspace(self, reference: str) -> Path:
+        """See `ArtworkStore`. It is the folder itself: a pack is not copied once more."""
+        return self._store.path(reference)
+
+    async def keep_file(self, path: Path, reference: str) -> None:
+        """See `ArtworkStore`. The file is there already; the folders above it are synced."""
+        try:
+            await asyncio.to_thread(self._store.adopt, path, reference)
+        except OSError as error:
+            raise MediaError.of(domain.PACK_UNWRITABLE) from error
+
     async def remove(self, reference: str) -> None:
         """See `ArtworkStore`."""
         await asyncio.to_thread(remove_folder, self._store.path(reference))
@@ -82,10 +107,12 @@ class BucketArtwork:
 
     Args:
         store: the media store in the bucket.
+        staging: a folder on a disk of this machine.
     """
 
-    def __init__(self, store: WritableStore) -> None:
+    def __init__(self, store: WritableStore, staging: MediaStore) -> None:
         self._store = store
+        self._staging = staging
 
     async def verify(self) -> None:
         """See `ArtworkStore`."""
@@ -112,10 +139,36 @@ class BucketArtwork:
             await self.remove(reference)
             raise MediaError.of(domain.THUMBNAIL_UNWRITABLE) from error
 
+    def workspace(self, reference: str) -> Path:
+        """See `ArtworkStore`."""
+        return self._staging.path(f"{WORKSPACES}/{reference.rpartition('/')[2]}")
+
+    async def keep_file(self, path: Path, reference: str) -> None:
+        """See `ArtworkStore`. It is sent in parts: the memory of one is taken."""
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            async with self._store.writer(reference, size) as writer:
+                with await asyncio.to_thread(path.open, "rb") as file:
+                    while block := await asyncio.to_thread(file.read, _BLOCK_BYTES):
+                        await writer.write(block)
+                await writer.commit()
+        except OSError as error:
+            log.warning("pack_not_stored", reason=str(error))
+            raise MediaError.of(domain.PACK_UNWRITABLE) from error
+        await asyncio.to_thread(remove_folder, path.parent)
+
     async def remove(self, reference: str) -> None:
         """See `ArtworkStore`."""
         with contextlib.suppress(OSError):
             await self._store.remove(reference)
+        await asyncio.to_thread(remove_folder, self.workspace(reference))
+
+
+def clear_workspaces(staging: MediaStore, older_than: float) -> None:
+    """Remove workspaces in which nothing was written since `older_than`, in seconds since 1970. Raises OSError."""
+    for folder in staging.root.glob(f"{WORKSPACES}/*"):
+        if max(each.stat().st_mtime for each in (folder, *folder.rglob("*"))) < older_than:
+            remove_folder(folder)
 
 
 class _translated(contextlib.AbstractContextManager[None]):  # noqa: N801 - used like a function

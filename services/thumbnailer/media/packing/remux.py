@@ -9,6 +9,7 @@ import av
 from services.thumbnailer.media.packing.errors import NeedsTranscodingError
 
 if TYPE_CHECKING:
+    from av.codec.context import CodecContext
     from av.container import InputContainer
     from av.stream import Stream
 
@@ -71,5 +72,7 @@ def _streams(source: InputContainer) -> list[Stream]:
 
 
 def _codec(stream: Stream) -> str:
-    """Return the name of the codec, whichever decoder there is for it."""
-    return stream.codec_context.codec.canonical_name
+    """Return the name of the codec, whichever decoder there is for it; empty where FFmpeg has none."""
+    # Contrary to its type stubs, PyAV has no context then.
+    context: CodecContext | None = stream.codec_context
+    return context.codec.canonical_name if context else ""
