@@ -25,7 +25,7 @@ from kit.web.app import create_app
 from services.stream.clients.catalog import source_fetcher
 from services.stream.clients.display_names import display_names, titles
 from services.stream.clients.progress import view_counter
-from services.stream.consumers import subscribe, subscribe_accounts
+from services.stream.consumers import subscribe, subscribe_accounts, subscribe_protection
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
 from services.stream.hotcache import build_hot_cache
@@ -79,7 +79,7 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     traffic = Traffic(registry.fail)
     accounts = authenticator(auth)
     stream_authenticator = StreamAuthenticator(accounts, tickets)
-    names = display_names(auth)
+    video_titles, names = titles(catalog), display_names(auth)
     protection = build_protection(settings, role, bus, names.of)
     # With hot copies, films can be served while the media store is away.
     checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
@@ -100,12 +100,12 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         shutdown_hooks.append(registry.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
+        subscribe_protection(bus, protection.database)
         # Progress counts views, auth keeps the audit log: events that precede their queues have to wait.
         relay = slots_relay(slots, bus, on_sent=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             shutdown_hooks = [registry.end_all, relay.relay]
-    video_titles = titles(catalog)
     media = MediaRoutes(streams, sessions, traffic, video_titles)
     routers = build_routers(
         media,

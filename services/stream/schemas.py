@@ -108,6 +108,7 @@ class SessionKey(View):
     server_public_key: str = Field(description="A point as in `public_key`, another one in each answer.")
     wrapped_key: str = Field(description="Prefix and payload, as base64url: docs/reference/lsv-licences.md.")
     content_version: int = Field(description="Of the pack's prelude.")
+    watermark: WatermarkView
 
 
 class PlaySession(View):
@@ -189,6 +190,51 @@ class StreamPage(Page[StreamView]):
     """One page of all play sessions, and statistics: what a dashboard shows, in one response."""
 
     metrics: StreamMetrics
+
+
+class LicenseRenewal(KeyRequest):
+    """A device's request for more time."""
+
+    expires_in_sec: int | None = Field(
+        default=None, ge=60, le=366 * 86_400, description="As long as may be by default, and never longer."
+    )
+
+
+class OfflineLicenseRequest(LicenseRenewal):
+    """A device's request for a licence."""
+
+    video_id: str = Field(max_length=64)
+    device_id: str = Field(max_length=64, description="A UUID that the device keeps.")
+    device_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS, description="For people.")
+
+
+class OfflineLicense(View):
+    """A licence to play a protected film on one device without the network."""
+
+    id: str
+    video_id: str
+    device_id: str
+    device_name: str
+    scope: Literal["OFFLINE_PLAYBACK"] = "OFFLINE_PLAYBACK"
+    issued_at: datetime = Field(description="When it was issued or renewed last: a device's clock is not before it.")
+    expires_at: datetime
+    content_version: int = Field(description="Of the prelude of the pack that it opens.")
+
+
+class IssuedOfflineLicense(OfflineLicense):
+    """A licence with its key, which only this answer has."""
+
+    server_public_key: str = Field(description="A point as in `public_key`, another one in each answer.")
+    wrapped_key: str = Field(description="Prefix and payload, as base64url: docs/reference/lsv-licences.md.")
+    watermark: WatermarkView
+
+
+class AdminOfflineLicense(OfflineLicense):
+    """A licence, for administrators."""
+
+    user_id: str
+    ended_at: datetime | None = Field(description="null while it is in force.")
+    end_reason: Literal["user", "admin", "expired", "account"] | None
 
 
 class Qoe(Schema):

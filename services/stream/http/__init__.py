@@ -9,6 +9,7 @@ from services.stream.http.admin_routes import AdminRoutes
 from services.stream.http.authentication import StreamAuthenticator
 from services.stream.http.cors import SharedMedia, preflight_router, shared_headers
 from services.stream.http.media_routes import MediaRoutes
+from services.stream.http.offline_license_routes import OfflineLicenseRoutes
 from services.stream.http.play_session_routes import PlaySessionRoutes
 from services.stream.protection import Protection
 from services.stream.service import Streams
@@ -46,6 +47,7 @@ def build_routers(
     routers = {
         "stream": media.router(),
         "play sessions": PlaySessionRoutes(sessions, streams, tickets, titles, protection, public_url).router(),
+        "offline licenses": OfflineLicenseRoutes(protection, streams).router(),
         "streams": AdminRoutes(sessions, statistics, titles, display_names).router(),
     }
     if public_url:

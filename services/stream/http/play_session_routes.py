@@ -16,6 +16,7 @@ from services.stream.clients.display_names import NameCache
 from services.stream.domain import AssetKind, Source
 from services.stream.http.authentication import TICKET
 from services.stream.protection import Protection
+from services.stream.protection.device_keys import PreparedKey
 from services.stream.schemas import (
     Device,
     Heartbeat,
@@ -144,11 +145,9 @@ class PlaySessionRoutes:
         local_session.path, local_session.asset_id = path, asset_of(source)
         view = await self._view(local_session, caller, response)
         if prepared and local_session.queued is None:
-            device_name = local_session.session.request.device_name
-            mark = await self._protection.viewers.mark(caller.user_id, f"{device_name}\n{agent}", is_offline=False)
-            view.watermark = WatermarkView.model_validate(mark)
-            view.content_version = source.version
-            view.server_public_key, view.wrapped_key = prepared.bind_to_session(view.session_id)
+            key = await self._session_key(local_session, caller, prepared)
+            view.server_public_key, view.wrapped_key = key.server_public_key, key.wrapped_key
+            view.content_version, view.watermark = key.content_version, key.watermark
         return view
 
     async def key(self, session_id: str, body: KeyRequest, caller: CurrentCaller) -> SessionKey:
@@ -163,8 +162,7 @@ class PlaySessionRoutes:
         prepared = await self._protection.device_keys.prepare(
             source, caller.user_id, body.public_key, body.wrap_algorithm
         )
-        server_public_key, wrapped_key = prepared.bind_to_session(session_id)
-        return SessionKey(server_public_key=server_public_key, wrapped_key=wrapped_key, content_version=source.version)
+        return await self._session_key(local_session, caller, prepared)
 
     async def mine(self, caller: CurrentCaller) -> Page[MySession]:
         """List the caller's sessions on all devices, oldest first; never more than the limit of one user."""
@@ -223,6 +221,17 @@ class PlaySessionRoutes:
                 return f"{path}?{query}", representation.file.tier
         except TimeoutError:
             return f"{path}?", UNKNOWN_TIER
+
+    async def _session_key(self, local_session: LocalSession, caller: Caller, prepared: PreparedKey) -> SessionKey:
+        session = local_session.session
+        mark = await self._protection.viewers.mark(caller.user_id, session.request.device_name, is_offline=False)
+        server_public_key, wrapped_key = prepared.bind_to_session(session.id)
+        return SessionKey(
+            server_public_key=server_public_key,
+            wrapped_key=wrapped_key,
+            content_version=prepared.source.version,
+            watermark=WatermarkView.model_validate(mark),
+        )
 
     async def _follow_pack(self, local_session: LocalSession, caller: Caller) -> None:
         """Have the next ticket open the pack of now: one with a new key may have taken the place of that at the start.

@@ -53,7 +53,7 @@ async def issue_key(harness: ServiceHarness, video_id: str, asset_id: str) -> Co
     """Ask for a content key as the packer does."""
     async with connect(f"127.0.0.1:{harness.service.grpc.port}") as channel:
         request = stream_pb2.IssueContentKeyRequest(video_id=video_id, asset_id=asset_id)
-        answer = await call(StreamServiceStub(channel).IssueContentKey, request)
+        answer = await call(StreamServiceStub(channel).IssueContentKey, request, deadline_sec=30)
     return ContentKey(UUID(answer.key_id), answer.secret)
 
 
