@@ -72,3 +72,7 @@ class WrappedKeyError(LsvError):
 
 class UnknownMasterKeyError(LsvError):
     """The master key that wrapped a content key is not in the ring."""
+
+
+class InvalidPublicKeyError(LsvError):
+    """A device's public key is no point of P-256 in its uncompressed form."""

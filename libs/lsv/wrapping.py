@@ -85,6 +85,10 @@ class MasterKeys:
         except (InvalidTag, keywrap.InvalidUnwrap):
             raise WrappedKeyError("the wrapped key is not authentic") from None
 
+    def knows(self, master_id: bytes) -> bool:
+        """Return whether the master key of this name is in this ring."""
+        return master_id in self._secrets
+
     def is_current(self, wrapped: bytes) -> bool:
         """Return whether the current master key wrapped it. Raise what `unwrap` raises of malformed ones."""
         return _split(wrapped)[1] == self.current_id

@@ -155,7 +155,8 @@ def test_every_compose_overlay_is_documented() -> None:
 
 def test_env_example_has_every_secret_of_compose() -> None:
     text = (REPOSITORY / "docker-compose.yml").read_text()
-    wanted = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    # `:?` where it must be set, `:+` where something is off without it.
+    wanted = set(re.findall(r"\$\{([A-Z_]+):[?+]", text))
     example = Path(REPOSITORY / ".env.example").read_text()
     offered = set(re.findall(r"^([A-Z_]+)=$", example, re.MULTILINE))
     assert wanted == offered

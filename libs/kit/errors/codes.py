@@ -264,6 +264,13 @@ class ErrorCode(StrEnum):
         "This play session is over, or never was.",
         "재생 세션이 종료되었거나 존재하지 않습니다.",
     )
+    LICENSE_LIMIT_REACHED = (
+        "LICENSE_LIMIT_REACHED",
+        429,
+        _G.RESOURCE_EXHAUSTED,
+        "The limit of offline films is reached; remove one, or wait until one ends.",
+        "오프라인 저장 한도에 도달했습니다. 다른 영상을 삭제하거나 만료될 때까지 기다리세요.",
+    )
     RATE_LIMITED = (
         "RATE_LIMITED",
         429,
