@@ -86,6 +86,7 @@ export class Engine {
     });
     on('waiting', () => {
       if (!this.video.seeking) this.deps.status.emit('starved');
+      this.settle();
     });
     window.addEventListener('online', () => this.tryAnew(), { signal });
     this.media.addEventListener('sourceopen', () => void this.begin(), { signal });
