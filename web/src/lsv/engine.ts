@@ -6,7 +6,7 @@ import { SessionOverError } from '../playsession/playSession';
 import { canPlayType, mediaSourceClass } from './capability';
 import type { Binding, ExchangeKeys } from './exchange';
 import { MediaBuffer } from './mediaBuffer';
-import { beyondGap, durationOf, isComplete, nextRecord, type Plan } from './plan';
+import { beyondGap, chunkAt, durationOf, isComplete, nextRecord, type Plan, rangeAt } from './plan';
 import type { FromWorker, LoaderPort } from './protocol';
 import { type ChunkFailure, RetryPolicy } from './retry';
 import type { Cause, PlayerStatus } from './status';
@@ -57,6 +57,8 @@ export class Engine {
   private last: number | null = null;
   private isPumping = false;
   private hasPlayed = false;
+  /** The chunk that was appended again, because the browser had removed it: once is enough. */
+  private refilled: number | null = null;
   /** What stays away in spite of all attempts. */
   private given: { record: number; failure: ChunkFailure } | null = null;
   private rounds = 0;
@@ -233,7 +235,8 @@ export class Engine {
       return true;
     }
     const first = this.wanted[0];
-    if (!first?.data) return this.leapGap(buffer);
+    if (!first) return this.leaveGap(plan, buffer);
+    if (!first.data) return false;
     if (await buffer.append(first.data)) {
       // A seek in the meantime has emptied the list.
       if (this.wanted[0] === first) {
@@ -266,11 +269,20 @@ export class Engine {
     else this.loader.postMessage({ type: 'chunk', generation: this.generation, url, record, isRetry });
   }
 
-  private leapGap(buffer: MediaBuffer): boolean {
-    const { video } = this;
-    if (this.wanted.length > 0 || video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return false;
-    const beyond = beyondGap(buffer.ranges, video.currentTime);
-    if (beyond !== null) video.currentTime = beyond;
+  /** All around the playhead was appended, and it is in no range: the film has a gap there, or the browser made one. */
+  private leaveGap(plan: Plan, buffer: MediaBuffer): boolean {
+    const { video, last } = this;
+    const { ranges } = buffer;
+    if (last === null || video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return false;
+    if (rangeAt(ranges, video.currentTime) || isComplete(plan, video.currentTime, ranges, last)) return false;
+    const beyond = beyondGap(plan, video.currentTime, ranges, last);
+    if (beyond !== null) {
+      video.currentTime = beyond;
+    } else if (this.refilled !== chunkAt(plan, video.currentTime)) {
+      this.refilled = chunkAt(plan, video.currentTime);
+      this.last = null;
+      return true;
+    }
     return false;
   }
 

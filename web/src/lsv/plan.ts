@@ -12,7 +12,6 @@ export interface Plan {
 /** Sound may end this much before its picture at the end of a chunk; less than that is no gap. */
 const EDGE_SEC = 0.25;
 const TOUCHES_SEC = 0.1;
-const LONGEST_GAP_SEC = 1;
 
 export function planOf({ prelude, mimeType, entries }: Header): Plan {
   let ticks = 0;
@@ -91,8 +90,18 @@ export function isComplete(plan: Plan, time: number, ranges: readonly Range[], l
   return last === lastRecord(plan) || (rangeAt(ranges, time)?.end ?? 0) >= durationOf(plan) - EDGE_SEC;
 }
 
-/** Returns where the buffer goes on behind a gap too short to be seen, or null. */
-export function beyondGap(ranges: readonly Range[], time: number): number | null {
-  if (rangeAt(ranges, time)) return null;
-  return ranges.find(({ start }) => start > time && start - time < LONGEST_GAP_SEC)?.start ?? null;
+/**
+ * Returns where the buffer goes on behind a gap around the playhead, or null.
+ *
+ * @param last the last record that was appended: with all around the playhead there, the gap is in the film
+ */
+export function beyondGap(
+  plan: Plan,
+  time: number,
+  ranges: readonly Range[],
+  last: number | null,
+): number | null {
+  if (last === null || rangeAt(ranges, time)) return null;
+  const end = plan.starts[last + 1] ?? 0;
+  return ranges.find(({ start }) => start > time && start < end)?.start ?? null;
 }
