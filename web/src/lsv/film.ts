@@ -24,6 +24,8 @@ export class ProtectedFilm {
   readonly publicKey: string;
   private readonly mark = signal<Watermark | null>(null);
   private engine: Engine | null = null;
+  /** Started ahead of time: its code is there when the film's first bytes are asked for. */
+  private spareLoader: LoaderPort | null = createLoader();
 
   constructor(
     private readonly videoId: string,
@@ -58,7 +60,7 @@ export class ProtectedFilm {
       show: (url) => {
         this.engine?.stop();
         this.engine = new Engine(video, {
-          createLoader,
+          createLoader: () => this.takeLoader(),
           url: () => session.streamUrl ?? url,
           renew: () => session.renew(),
           license: (isRetry) => this.license(session, isRetry),
@@ -74,6 +76,18 @@ export class ProtectedFilm {
         this.status.emit('close');
       },
     };
+  }
+
+  /** Call when the film leaves the page. */
+  dispose(): void {
+    this.spareLoader?.terminate();
+    this.spareLoader = null;
+  }
+
+  private takeLoader(): LoaderPort {
+    const loader = this.spareLoader ?? createLoader();
+    this.spareLoader = null;
+    return loader;
   }
 
   private async license(session: PlaySession, isRetry: boolean) {

@@ -17,14 +17,18 @@ export function ProtectedStage({ video, children }: Props) {
   const [preparation, setPreparation] = useState<Preparation | null>(null);
   useEffect(() => {
     let current = true;
+    let prepared: Preparation | null = null;
     const load = async () => {
       const code = await loadCode(() => import('../../lsv'));
-      const prepared = code ? await code.prepare(video.id) : { missing: t('broken.text') };
+      if (!current) return;
+      prepared = code ? await code.prepare(video.id) : { missing: t('broken.text') };
       if (current) setPreparation(prepared);
+      else dispose(prepared);
     };
     void load();
     return () => {
       current = false;
+      dispose(prepared);
     };
   }, [video.id]);
 
@@ -40,4 +44,8 @@ export function ProtectedStage({ video, children }: Props) {
       </div>
     </div>
   );
+}
+
+function dispose(preparation: Preparation | null): void {
+  if (preparation && 'film' in preparation) preparation.film.dispose();
 }
