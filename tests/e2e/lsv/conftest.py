@@ -28,14 +28,15 @@ def server(pack: Pack) -> Iterator[ProtectedServer]:
 
 
 @pytest.fixture
-def watch(browser: Browser, server: ProtectedServer) -> Iterator[Callable[[], Page]]:
-    """Open the film's page; what its scripts throw fails the test."""
+def watch(browser: Browser, server: ProtectedServer) -> Iterator[Callable[..., Page]]:
+    """Open the film's page, after a script if there is one; what the page's scripts throw fails the test."""
     context = browser.new_context(base_url=server.base_url, locale="en-US", viewport={"width": 1280, "height": 800})
     context.set_default_timeout(LIMIT_MS)
     errors: list[str] = []
 
-    def open_page() -> Page:
+    def open_page(before: str = "") -> Page:
         page = context.new_page()
+        page.add_init_script(before)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"/watch/{server.pack.video_id}")
         return page

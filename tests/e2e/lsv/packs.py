@@ -66,9 +66,7 @@ def make_pack(film: Path, folder: Path) -> Pack:
     try:
         with os.fdopen(read_fd, "rb") as pipe:
             destination = folder / "pack.lsv"
-            header = write_pack(
-                pipe.read, folder / "spool", destination, key, content_id=video_id, content_version=1
-            )
+            header = write_pack(pipe.read, folder / "spool", destination, key, content_id=video_id, content_version=1)
     finally:
         writer.join()
     return Pack(video_id, key, destination.read_bytes(), header)

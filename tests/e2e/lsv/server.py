@@ -35,6 +35,10 @@ class Faults:
     wrapped_scope: int = ONLINE
     cut: bool = False
     """Whether the pack can't be got at all."""
+    queued: bool = False
+    """Whether a session has to wait until its first heartbeat."""
+    outdated_key: bool = False
+    """Whether the key that comes with a session is that of a version before."""
 
 
 class ProtectedServer:
@@ -49,6 +53,9 @@ class ProtectedServer:
         """Requests with a ticket that is over."""
         self.ended = 0
         self.positions: list[float] = []
+        self.saved: float | None = None
+        """Where the viewer stopped the last time."""
+        self.keys_asked = 0
         self._tickets: set[str] = set()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -77,7 +84,8 @@ class ProtectedServer:
                 Route("/api/users/me", self._me),
                 Route(video, self._video),
                 Route(f"{video}/lsv", self._bytes),
-                Route(f"{video}/subtitles", lambda _: JSONResponse({"items": []})),
+                Route(f"{video}/subtitles", self._subtitles),
+                Route(f"{video}/subtitles/ko.vtt", self._vtt),
                 Route("/api/progress/{video_id}", self._progress, methods=["GET", "PUT"]),
                 Route("/api/play-sessions", self._start, methods=["POST"]),
                 Route(f"{session}/heartbeat", self._heartbeat, methods=["POST"]),
@@ -112,19 +120,37 @@ class ProtectedServer:
             }
         )
 
+    async def _subtitles(self, _: Request) -> Response:
+        url = f"/api/videos/{self.pack.video_id}/subtitles/ko.vtt"
+        track = {"track": "ko", "language": "ko", "title": "", "forced": False, "sdh": False, "url": url}
+        return JSONResponse({"items": [track]})
+
+    async def _vtt(self, _: Request) -> Response:
+        return Response("WEBVTT\n\n00:00.000 --> 00:59.000\n밤 기차\n", media_type="text/vtt")
+
     async def _progress(self, request: Request) -> Response:
         if request.method == "GET":
-            return Response(status_code=204)
+            if self.saved is None:
+                return Response(status_code=204)
+            facts = {"content_id": str(self.pack.video_id), "position": self.saved, "duration": self.pack.duration_sec}
+            return JSONResponse({**facts, "progress_percent": 50, "completed": False, "updated_at": "2026-11-30"})
         self.positions.append((await request.json())["position"])
         return JSONResponse({"success": True, "progress_percent": 0})
 
     async def _start(self, request: Request) -> Response:
         session_id = uuid.uuid4()
+        if self.faults.queued:
+            waiting = {"status": "queued", "position": 1, "retry_after_sec": 1, "heartbeat_sec": HEARTBEAT_SEC}
+            return JSONResponse({"session_id": str(session_id), **waiting})
         public_key = (await request.json())["public_key"]
+        grant = self._grant(public_key, session_id)
+        if self.faults.outdated_key:
+            grant["content_version"] = 0
         watermark = {"text": "하나 · 00000007", "opacity": 0.3, "size": 0.045, "interval_sec": 20, "visible_sec": 12}
-        return JSONResponse({**self._active(session_id), **self._grant(public_key, session_id), "watermark": watermark})
+        return JSONResponse({**self._active(session_id), **grant, "watermark": watermark})
 
     async def _key(self, request: Request) -> Response:
+        self.keys_asked += 1
         public_key = (await request.json())["public_key"]
         return JSONResponse(self._grant(public_key, uuid.UUID(request.path_params["session_id"])))
 

@@ -11,7 +11,7 @@ from tests.e2e.browser import plays_on, position
 from tests.e2e.lsv.packs import OFFLINE
 from tests.e2e.lsv.server import ProtectedServer
 
-Watch = Callable[[], Page]
+Watch = Callable[..., Page]
 PLAYER = "document.querySelector('[data-testid=player]')"
 
 
@@ -91,8 +91,10 @@ def test_lasting_damage_stops_playback_only_where_it_is(watch: Watch, server: Pr
 def test_ticket_that_is_over_is_renewed_while_the_film_plays(watch: Watch, server: ProtectedServer) -> None:
     page = watch()
     plays_on(page, 0)
-    page.get_by_test_id("player").evaluate("video => { window.interruptions = 0; "
-        "for (const type of ['waiting', 'emptied', 'pause']) video.addEventListener(type, () => interruptions++) }")
+    page.get_by_test_id("player").evaluate(
+        "video => { window.interruptions = 0; "
+        "for (const type of ['waiting', 'emptied', 'pause']) video.addEventListener(type, () => interruptions++) }"
+    )
     server.end_tickets()
     page.wait_for_function(f"() => {PLAYER}.currentTime > 8")
     assert server.refused >= 1
@@ -149,3 +151,60 @@ def test_position_is_saved_and_the_session_given_back(watch: Watch, server: Prot
     state(page, "paused")
     page.close(run_before_unload=False)
     assert any(at >= 30 for at in server.positions)
+
+
+def test_goes_on_where_the_viewer_stopped_with_subtitles(watch: Watch, server: ProtectedServer) -> None:
+    server.saved = 40.0
+    page = watch()
+    page.get_by_test_id("resume-continue").click()
+    plays_on(page, 40)
+    page.keyboard.press("c")
+    page.wait_for_function(
+        f"() => [...{PLAYER}.textTracks].some((track) => track.kind === 'subtitles' && track.mode === 'showing')"
+    )
+
+
+def test_session_that_had_to_wait_asks_for_its_key(watch: Watch, server: ProtectedServer) -> None:
+    server.faults.queued = True
+    page = watch()
+    plays_on(page, 0)
+    assert server.keys_asked == 1
+    expect(page.get_by_test_id("watermark")).to_have_attribute("data-shown", "true")
+
+
+def test_film_that_was_encrypted_anew_is_opened_with_a_fresh_key(watch: Watch, server: ProtectedServer) -> None:
+    server.faults.outdated_key = True
+    plays_on(watch(), 0)
+    assert server.keys_asked == 1
+
+
+def test_browser_without_room_gets_less_at_a_time(watch: Watch, server: ProtectedServer) -> None:
+    page = watch(
+        """const append = SourceBuffer.prototype.appendBuffer;
+        window.refusals = 0;
+        SourceBuffer.prototype.appendBuffer = function (data) {
+            const held = this.buffered.length && this.buffered.end(this.buffered.length - 1) - this.buffered.start(0);
+            if (held > 12) {
+                window.refusals += 1;
+                throw new DOMException('no room', 'QuotaExceededError');
+            }
+            append.call(this, data);
+        };"""
+    )
+    plays_on(page, 0)
+    page.get_by_test_id("player").evaluate("video => { video.playbackRate = 4 }")
+    plays_on(page, 40)
+    assert page.evaluate("refusals") > 0
+    state(page, "playing")
+
+
+def test_managed_media_source_is_taken_where_there_is_no_other(watch: Watch) -> None:
+    page = watch("window.ManagedMediaSource = window.MediaSource; delete window.MediaSource;")
+    plays_on(page, 0)
+
+
+def test_browser_without_media_source_is_named(watch: Watch, server: ProtectedServer) -> None:
+    page = watch("delete window.MediaSource; delete window.ManagedMediaSource;")
+    expect(page.get_by_test_id("error-message")).to_contain_text("can’t play films in pieces (MediaSource)")
+    assert server.records == []
+    assert server.keys_asked == 0

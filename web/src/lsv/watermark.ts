@@ -54,6 +54,15 @@ export function coversPicture(style: ShownStyle, canvas: Size, picture: Size): b
   return canvas.width >= 0.98 * picture.width && canvas.height >= 0.98 * picture.height;
 }
 
+/** Returns where a picture is that is shown as large as possible with its own proportions; as CSS `contain` does. */
+export function contain(picture: Size, within: Size): Size & { x: number; y: number } {
+  const hasSize = picture.width > 0 && picture.height > 0;
+  const scale = hasSize ? Math.min(within.width / picture.width, within.height / picture.height) : 0;
+  const width = hasSize ? picture.width * scale : within.width;
+  const height = hasSize ? picture.height * scale : within.height;
+  return { x: (within.width - width) / 2, y: (within.height - height) / 2, width, height };
+}
+
 /**
  * Draws a watermark until the returned function is called.
  *
@@ -82,7 +91,7 @@ export function showWatermark(
     const shown = mark();
     const elapsed = (performance.now() - began) / 1000;
     const appearance = shown && appearanceAt(elapsed, shown);
-    draw(canvas, shown, appearance === null ? null : placeOf(appearance, seed));
+    draw(canvas, host.querySelector('video'), shown, appearance === null ? null : placeOf(appearance, seed));
   };
   const observer = new MutationObserver(check);
   observer.observe(host, { childList: true });
@@ -98,6 +107,7 @@ export function showWatermark(
 
 function draw(
   canvas: HTMLCanvasElement,
+  video: HTMLVideoElement | null,
   mark: Watermark | null,
   place: { x: number; y: number } | null,
 ): void {
@@ -111,15 +121,19 @@ function draw(
   canvas.dataset.shown = place ? 'true' : 'false';
   if (!mark || !place) return;
   const text = watermarkText(mark.text, new Date());
-  const fontPx = Math.max(Math.round(mark.size * height), Math.round(10 * devicePixelRatio));
+  const picture = contain(
+    { width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0 },
+    { width, height },
+  );
+  const fontPx = Math.max(Math.round(mark.size * picture.height), Math.round(10 * devicePixelRatio));
   context.font = `600 ${fontPx}px ${FAMILY}`;
   context.textBaseline = 'top';
   context.globalAlpha = mark.opacity;
   context.lineWidth = fontPx / 12;
   context.strokeStyle = '#000';
   context.fillStyle = '#fff';
-  const x = place.x * Math.max(0, width - context.measureText(text).width);
-  const y = place.y * Math.max(0, height - fontPx);
+  const x = picture.x + place.x * Math.max(0, picture.width - context.measureText(text).width);
+  const y = picture.y + place.y * Math.max(0, picture.height - fontPx);
   context.strokeText(text, x, y);
   context.fillText(text, x, y);
 }

@@ -6,6 +6,7 @@ import { STATES } from '../../src/lsv/states';
 import type { Cause } from '../../src/lsv/status';
 import {
   appearanceAt,
+  contain,
   coversPicture,
   placeOf,
   strongWatermark,
@@ -144,6 +145,21 @@ describe('watermark', () => {
 
   it('has the time', () => {
     expect(watermarkText('하나', new Date(2026, 10, 30, 9, 5))).toBe('하나 · 2026-11-30 09:05');
+  });
+
+  it('is over the picture, not beside it', () => {
+    expect(contain({ width: 1600, height: 900 }, { width: 1000, height: 900 })).toEqual({
+      x: 0,
+      y: 168.75,
+      width: 1000,
+      height: 562.5,
+    });
+    expect(contain({ width: 0, height: 0 }, { width: 10, height: 20 })).toEqual({
+      x: 0,
+      y: 0,
+      width: 10,
+      height: 20,
+    });
   });
 
   it('must be seen over the whole picture', () => {
