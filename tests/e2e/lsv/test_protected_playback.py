@@ -28,10 +28,12 @@ def test_plays_seeks_and_ends(watch: Watch, server: ProtectedServer) -> None:
     page = watch()
     plays_on(page, 0)
     state(page, "playing")
+    page.keyboard.press("i")
     page.keyboard.press("5")
     plays_on(page, server.pack.duration_sec / 2)
     page.keyboard.press("k")
     state(page, "paused")
+    assert page.evaluate("document.pictureInPictureElement") is None, "it would show no watermark"
     page.keyboard.press("k")
     seek(page, server.pack.duration_sec - 1)
     page.wait_for_function(f"() => {PLAYER}.ended")
@@ -140,6 +142,11 @@ def test_hidden_watermark_stops_playback(watch: Watch) -> None:
     mark.evaluate("canvas => { canvas.style.opacity = '0' }")
     expect(page.get_by_test_id("lsv-cover")).to_have_attribute("data-notice", "watermark")
     assert page.get_by_test_id("player").evaluate("video => video.paused")
+    page.get_by_test_id("lsv-reload").click()
+    plays_on(page, 0)
+    expect(mark).to_have_css("opacity", "1")
+    mark.evaluate("canvas => canvas.remove()")
+    expect(page.get_by_test_id("lsv-cover")).to_have_attribute("data-notice", "watermark")
 
 
 def test_position_is_saved_and_the_session_given_back(watch: Watch, server: ProtectedServer) -> None:

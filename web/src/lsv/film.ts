@@ -22,6 +22,8 @@ export class ProtectedFilm {
   /** Takes the place of the picture when playback has ended with an error. */
   readonly Cover = Cover;
   readonly publicKey: string;
+  /** Grows each time the film is loaded: its watermark is then made, and watched, anew. */
+  readonly round = signal(0);
   private readonly mark = signal<Watermark | null>(null);
   private engine: Engine | null = null;
   /** Started ahead of time: its code is there when the film's first bytes are asked for. */
@@ -67,6 +69,7 @@ export class ProtectedFilm {
           status: this.status,
         });
         this.engine.start();
+        this.round.value += 1;
       },
       unload: () => {
         this.engine?.stop();

@@ -164,7 +164,7 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
             />
           ))}
         </video>
-        {film && <film.Veil film={film} host={controller} />}
+        {film && <film.Veil key={film.round.value} film={film} host={controller} />}
         <media-loading-indicator slot="centered-chrome" noautohide />
         <media-play-button slot="centered-chrome" class="big-play" />
         {subtitles.length > 0 && <media-captions-menu hidden anchor="auto" />}
