@@ -215,3 +215,11 @@ def test_browser_without_media_source_is_named(watch: Watch, server: ProtectedSe
     expect(page.get_by_test_id("error-message")).to_contain_text("play films in pieces (MediaSource)")
     assert server.records == []
     assert server.keys_asked == 0
+
+
+def test_other_films_load_none_of_this_code(watch: Watch, server: ProtectedServer) -> None:
+    server.faults.unprotected = True
+    page = watch()
+    page.wait_for_function("() => performance.getEntriesByType('resource').some(({ name }) => /[/]lsv[?]/.test(name))")
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)")
+    assert [path for path in loaded if path.startswith("/assets/") and ("lsv" in path or "loader" in path)] == []
