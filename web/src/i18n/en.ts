@@ -131,6 +131,9 @@ export const en = {
   'upload.clearDone': 'Clear finished',
   'upload.fieldTitle': 'Title',
   'upload.fieldDescription': 'Description (optional)',
+  'upload.protect': 'Protect against copying',
+  'upload.protectHint':
+    'Stored encrypted, played in the browser with a watermark. It can’t be downloaded as a file.',
   'upload.progressLabel': 'Upload progress of {title}',
   'upload.queued': 'Waiting',
   'upload.sending': '{sent} of {total}',

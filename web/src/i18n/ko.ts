@@ -125,6 +125,9 @@ export const ko: Dictionary = {
   'upload.clearDone': '끝난 항목 지우기',
   'upload.fieldTitle': '제목',
   'upload.fieldDescription': '설명 (선택)',
+  'upload.protect': '복사하지 못하게 보호',
+  'upload.protectHint':
+    '암호화해 저장하고 워터마크와 함께 브라우저에서만 재생합니다. 파일로 내려받을 수 없습니다.',
   'upload.progressLabel': '{title} 업로드 진행률',
   'upload.queued': '대기 중',
   'upload.sending': '{sent} / {total}',
