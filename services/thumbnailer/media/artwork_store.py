@@ -151,7 +151,7 @@ class BucketArtwork:
                 with await asyncio.to_thread(path.open, "rb") as file:
                     while block := await asyncio.to_thread(file.read, _BLOCK_BYTES):
                         await writer.write(block)
-                await writer.commit()
+                await writer.complete()
         except OSError as error:
             log.warning("pack_not_stored", reason=str(error))
             raise MediaError.of(domain.PACK_UNWRITABLE) from error
