@@ -10,7 +10,10 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
@@ -97,8 +100,11 @@ class FilmPacker:
         Raises:
             MediaError: it can't be packed, or not now.
         """
-        # The child ends with the thread that starts it: all of it happens in one.
-        working = asyncio.ensure_future(asyncio.to_thread(self._pack, source, opener))
+        # The child ends with the thread that starts it: all of it happens in one, which is busy for minutes.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="pack")
+        run = partial(copy_context().run, self._pack, source, opener)
+        working = asyncio.get_running_loop().run_in_executor(thread, run)
+        thread.shutdown(wait=False)
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
