@@ -6,7 +6,17 @@ import { SessionOverError } from '../playsession/playSession';
 import { canPlayType, mediaSourceClass } from './capability';
 import type { Binding, ExchangeKeys } from './exchange';
 import { MediaBuffer } from './mediaBuffer';
-import { beyondGap, chunkAt, durationOf, isComplete, nextRecord, type Plan, rangeAt } from './plan';
+import {
+  beyondGap,
+  chunkAt,
+  durationOf,
+  entryChunkAt,
+  isComplete,
+  nextRecord,
+  type Plan,
+  type Run,
+  rangeAt,
+} from './plan';
 import type { FromWorker, LoaderPort } from './protocol';
 import { type ChunkFailure, RetryPolicy } from './retry';
 import type { Cause, PlayerStatus } from './status';
@@ -55,6 +65,7 @@ export class Engine {
   private wanted: Wanted[] = [];
   /** The last chunk that was appended. */
   private last: number | null = null;
+  private runFirst: number | null = null;
   private isPumping = false;
   private hasPlayed = false;
   /** The chunk that was appended again, because the browser had removed it: once is enough. */
@@ -67,6 +78,8 @@ export class Engine {
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly deps: EngineDeps,
+    /** Where the film will begin, in seconds. */
+    private readonly startAt: number,
   ) {
     const Source = mediaSourceClass();
     if (!Source) throw new Error('this browser has no MediaSource');
@@ -148,6 +161,8 @@ export class Engine {
         this.arrived(HEADER);
         this.plan = message.plan;
         this.init = message.init;
+        // Before the element can say where it begins: a round trip sooner.
+        this.want(entryChunkAt(this.plan, this.startAt));
         void this.begin();
         break;
       case 'received':
@@ -185,16 +200,21 @@ export class Engine {
 
   private seek(): void {
     this.deps.status.emit('seek');
-    const { plan, buffer, video } = this;
+    const { plan, buffer, run } = this;
     if (!plan || !buffer) return;
-    const next = nextRecord(plan, video.currentTime, buffer.ranges, this.planned, this.window.aheadSec);
-    if (next !== null && next !== this.planned) this.jump();
+    const time = this.video.currentTime;
+    const next = nextRecord(plan, time, buffer.ranges, run, this.window.aheadSec);
+    const isElsewhere = run !== null && next !== null && next !== run.last + 1;
+    // What is waited for lies before the key frame from which the film can go on.
+    const isBehind = (this.wanted[0]?.record ?? Infinity) < entryChunkAt(plan, time);
+    if (this.given || isElsewhere || (isBehind && !rangeAt(buffer.ranges, time))) this.jump();
     void this.pump();
   }
 
-  /** The last chunk that was asked for. */
-  private get planned(): number | null {
-    return this.wanted.at(-1)?.record ?? this.last;
+  /** What was asked for since the last jump. */
+  private get run(): Run | null {
+    const last = this.wanted.at(-1)?.record ?? this.last;
+    return last === null || this.runFirst === null ? null : { first: this.runFirst, last };
   }
 
   /** Forgets what was asked for: another place is wanted now. */
@@ -203,6 +223,7 @@ export class Engine {
     this.loader.postMessage({ type: 'cancel', generation: this.generation });
     this.wanted = [];
     this.last = null;
+    this.runFirst = null;
     this.given = null;
     this.rounds = 0;
     this.retries.reset();
@@ -255,12 +276,17 @@ export class Engine {
     if (this.given) return;
     const isOnTheWay = this.wanted.some(({ data }) => data === null);
     if (isOnTheWay || this.wanted.length > 1) return;
-    const { planned } = this;
-    const next = nextRecord(plan, this.video.currentTime, buffer.ranges, planned, this.window.aheadSec);
+    const { run } = this;
+    const next = nextRecord(plan, this.video.currentTime, buffer.ranges, run, this.window.aheadSec);
     if (next === null) return;
-    if (planned !== null && next !== planned + 1) this.jump();
-    this.wanted.push({ record: next, data: null });
-    this.request(next, this.deps.url());
+    if (run !== null && next !== run.last + 1) this.jump();
+    this.want(next);
+  }
+
+  private want(record: number): void {
+    this.runFirst ??= record;
+    this.wanted.push({ record, data: null });
+    this.request(record, this.deps.url());
   }
 
   private request(record: number, url: string): void {
@@ -281,6 +307,7 @@ export class Engine {
     } else if (this.refilled !== chunkAt(plan, video.currentTime)) {
       this.refilled = chunkAt(plan, video.currentTime);
       this.last = null;
+      this.runFirst = null;
       return true;
     }
     return false;

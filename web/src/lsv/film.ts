@@ -59,15 +59,19 @@ export class ProtectedFilm {
     video.addEventListener('enterpictureinpicture', () => void document.exitPictureInPicture());
     return {
       recovers: true,
-      show: (url) => {
+      show: (url, at) => {
         this.engine?.stop();
-        this.engine = new Engine(video, {
-          createLoader: () => this.takeLoader(),
-          url: () => session.streamUrl ?? url,
-          renew: () => session.renew(),
-          license: (isRetry) => this.license(session, isRetry),
-          status: this.status,
-        });
+        this.engine = new Engine(
+          video,
+          {
+            createLoader: () => this.takeLoader(),
+            url: () => session.streamUrl ?? url,
+            renew: () => session.renew(),
+            license: (isRetry) => this.license(session, isRetry),
+            status: this.status,
+          },
+          at,
+        );
         this.engine.start();
         this.round.value += 1;
       },

@@ -61,18 +61,24 @@ export function rangeAt(ranges: readonly Range[], time: number): Range | null {
   return ranges.find(({ start, end }) => time >= start - TOUCHES_SEC && time < end) ?? null;
 }
 
+/** Records that were asked for one after the other, from one with a key frame. */
+export interface Run {
+  first: number;
+  last: number;
+}
+
 /**
  * Returns the next record to append, or null while there is enough.
  *
- * What is there is asked of the buffer, which browsers empty as they like; `last` is the record that was appended before,
- * or null after a jump. Records are appended one after the other, from a key frame, until the buffer is full ahead: so
- * the one behind the playhead's comes too, which may hold the sound of its end.
+ * What is there is asked of the buffer, which browsers empty as they like. A run goes on until the buffer is full ahead:
+ * so the chunk behind the playhead's comes too, which may hold the sound of its end. Where the run does not lead to what
+ * is wanted, another one begins.
  */
 export function nextRecord(
   plan: Plan,
   time: number,
   ranges: readonly Range[],
-  last: number | null,
+  run: Run | null,
   aheadSec: number,
 ): number | null {
   const range = rangeAt(ranges, time);
@@ -80,9 +86,9 @@ export function nextRecord(
   const wanted = range ? range.end + EDGE_SEC : time;
   const entry = entryChunkAt(plan, wanted);
   const chunk = chunkAt(plan, wanted);
-  if (last === null || last < entry || last > chunk + 1) return entry;
+  if (run === null || run.first > entry || run.last < entry || run.last > chunk + 1) return entry;
   // One more than the chunk itself; if there is a gap then, more of them don't close it.
-  return last <= chunk && last < lastRecord(plan) ? last + 1 : null;
+  return run.last <= chunk && run.last < lastRecord(plan) ? run.last + 1 : null;
 }
 
 /** Whether the end of the film is in the buffer. */

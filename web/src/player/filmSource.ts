@@ -2,8 +2,8 @@
 export interface FilmSource {
   /** Whether it repeats by itself what fails or is silent. */
   readonly recovers: boolean;
-  /** Shows the film from a URL, anew if it is shown already. */
-  show(url: string): void;
+  /** Shows the film from a URL, anew if it is shown already; it will be asked to begin at a position in seconds. */
+  show(url: string, at: number): void;
   /** Ends every download at once instead of whenever the element is collected. */
   unload(): void;
 }

@@ -189,7 +189,7 @@ export class Playback {
 
   private show(url: string): void {
     this.sources += 1;
-    this.source.show(url);
+    this.source.show(url, this.pendingStart?.at ?? 0);
   }
 
   private unload(): void {

@@ -10,6 +10,7 @@ import {
   type Plan,
   planOf,
   type Range,
+  type Run,
 } from '../../src/lsv/plan';
 import { bytes, contentKey, expected, PACK } from './support';
 
@@ -49,44 +50,45 @@ describe('plan', () => {
 });
 
 describe('next record', () => {
-  it.each<[string, number, Range[], number | null, number | null]>([
+  const run = (first: number, last: number) => ({ first, last });
+
+  it.each<[string, number, Range[], Run | null, number | null]>([
     ['begins with the chunk of the playhead', 4.5, none, null, 3],
     ['goes to the key frame first', 7, none, null, 3],
-    ['then on to the playhead', 7, none, 3, 4],
-    ['and one further, for its sound', 7, none, 4, 5],
-    ['but not for ever, if there is a gap', 7, none, 5, null],
-    ['starts anew after a jump back', 1, none, 5, 1],
-    ['starts anew after a jump ahead', 11, none, 1, 6],
-    ['fills up behind what is there', 1, upTo(2), 1, 2],
-    ['heeds that sound ends before its picture', 1, upTo(1.93), 1, 2],
-    ['goes on where little came of a chunk', 1, upTo(1.6), 1, 2],
-    ['waits while there is enough', 1, upTo(7), 3, null],
-    ['is none at the end', 11, upTo(12), 6, null],
-    ['is none at the end with short sound', 11, upTo(11.4, 10), 6, null],
+    ['then on to the playhead', 7, none, run(3, 3), 4],
+    ['and one further, for its sound', 7, none, run(3, 4), 5],
+    ['but not for ever, if there is a gap', 7, none, run(3, 5), null],
+    ['starts anew after a jump back', 1, none, run(1, 5), 1],
+    ['starts anew after a short jump back, over the beginning of what was asked for', 3, none, run(3, 3), 2],
+    ['starts anew after a jump ahead', 11, none, run(1, 1), 6],
+    ['fills up behind what is there', 1, upTo(2), run(1, 1), 2],
+    ['heeds that sound ends before its picture', 1, upTo(1.93), run(1, 1), 2],
+    ['goes on where little came of a chunk', 1, upTo(1.6), run(1, 1), 2],
+    ['waits while there is enough', 1, upTo(7), run(1, 3), null],
+    ['is none at the end', 11, upTo(12), run(1, 6), null],
+    ['is none at the end with short sound', 11, upTo(11.4, 10), run(6, 6), null],
     ['starts from a key frame in what is there', 3, upTo(6.01, 2), null, 3],
-    ['and goes on from there', 3, upTo(6.01, 2), 3, 4],
+    ['and goes on from there', 3, upTo(6.01, 2), run(3, 3), 4],
     ['fetches again what the browser has removed', 8.5, upTo(2), null, 5],
-  ])('%s', (_, time, ranges, last, record) => {
-    expect(nextRecord(PLAN, time, ranges, last, 5)).toBe(record);
+  ])('%s', (_, time, ranges, asked, record) => {
+    expect(nextRecord(PLAN, time, ranges, asked, 5)).toBe(record);
   });
 
   it('comes to an end from everywhere, in order', () => {
     for (let time = 0; time < 12; time += 0.1) {
-      let last: number | null = null;
+      let asked: Run | null = null;
       let ranges: Range[] = [];
-      const asked: number[] = [];
+      const records: number[] = [];
       for (let step = 0; step < 20; step += 1) {
-        const record = nextRecord(PLAN, time, ranges, last, 100);
+        const record: number | null = nextRecord(PLAN, time, ranges, asked, 100);
         if (record === null) break;
-        asked.push(record);
-        last = record;
-        const from = asked[0] ?? 0;
-        ranges = upTo((PLAN.starts[record + 1] ?? 0) - 0.05, PLAN.starts[from]);
+        records.push(record);
+        asked = { first: records[0] ?? record, last: record };
+        ranges = upTo((PLAN.starts[record + 1] ?? 0) - 0.05, PLAN.starts[asked.first]);
       }
-      expect(asked, `from ${time}`).toEqual(
-        Array.from({ length: 7 - (asked[0] ?? 0) }, (_, at) => (asked[0] ?? 0) + at),
-      );
-      expect(isComplete(PLAN, time, ranges, last)).toBe(true);
+      const first = records[0] ?? 0;
+      expect(records, `from ${time}`).toEqual(Array.from({ length: 7 - first }, (_, at) => first + at));
+      expect(isComplete(PLAN, time, ranges, asked?.last ?? null)).toBe(true);
     }
   });
 });
