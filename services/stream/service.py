@@ -72,6 +72,24 @@ class Streams:
         virtual = self._virtual_files.get_cached(representation.file, start_sec)
         return _virtual_representation(representation, virtual) if virtual else None
 
+    def get_cached_pack(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
+        """Return what `find_protected` and `open` would, from memory. None means a cache miss, not a denial.
+
+        Packs begin at no other time, so `start_sec` is None.
+        """
+        source = self._sources.get_cached(video_id)
+        if source is None or start_sec is not None:
+            return None
+        representation = self._packs.peek(source.asset_id)
+        if (
+            representation is None
+            or representation.source is not source
+            or not representation.file.is_validated()
+            or not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
+        ):
+            return None
+        return representation
+
     async def find(self, video_id: str, caller: Caller) -> Source:
         """Return the source of a video.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from kit.testing.servers import PostgresServer
 from lsv.tests.licence_client import Device
 from lsv.tests.second_reader import RefusedError
 from marquee.events.v1 import video_pb2
+from services.stream.http import StreamAuthenticator
 from services.stream.tests.protected import (
     PLAINTEXTS,
     VERSION,
@@ -30,7 +32,7 @@ from services.stream.tests.protected import (
     running_protected,
     text_of,
 )
-from services.stream.tests.support import Answer, ServiceHarness, fetch, running, stream_path
+from services.stream.tests.support import Answer, ServiceHarness, connected, fetch, running, stream_path
 
 pytestmark = pytest.mark.usefixtures("never_stale")
 SESSIONS = "/api/play-sessions"
@@ -254,3 +256,40 @@ class TestPostgres(TestSqlite):
     def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
         with migrated.postgres(postgres_server) as url:
             yield url
+
+
+async def test_chunks_are_answered_from_memory(harness: ServiceHarness) -> None:
+    film, device = await protect(harness), Device()
+    session = await start(harness, film, device)
+    for _ in range(2):
+        for asked in ({}, {"range": "bytes=10-99"}, {"range": "bytes=100-"}):
+            answers = [await fetch(harness, session["stream_url"], x_test_user="", **asked) for _ in range(2)]
+            span = {"": slice(None), "bytes=10-99": slice(10, 100), "bytes=100-": slice(100, None)}
+            assert {answer.body for answer, _ in answers} == {film.pack[span[asked.get("range", "")]]}
+            assert answers[-1][1]
+            assert answers[-1][0].headers["cache-control"] == "no-store, no-transform"
+            assert answers[-1][0].headers["content-type"] == "application/octet-stream"
+    head, is_short = await fetch(harness, session["stream_url"], "HEAD", x_test_user="")
+    assert (head.headers["content-length"], is_short) == (str(len(film.pack)), True)
+    async with connected(harness.port) as line:
+        for first in range(0, 60, 3):
+            line.send("GET", session["stream_url"], x_test_user="", range=f"bytes={first}-{first + 40}")
+            answer = await line.answer()
+            assert answer.body == film.pack[first : first + 41]
+    # What changes is seen at once, from memory too.
+    await harness.call("DELETE", f"{SESSIONS}/{session['session_id']}")
+    answer, _ = await fetch(harness, session["stream_url"], x_test_user="")
+    assert (answer.status, answer.code) == (404, "STREAM_SESSION_NOT_FOUND")
+
+
+async def test_ticket_that_names_no_pack_opens_none(harness: ServiceHarness) -> None:
+    film, device = await protect(harness), Device()
+    session = await start(harness, film, device)
+    authenticator = harness.service.app.state.authenticate
+    assert isinstance(authenticator, StreamAuthenticator)
+    tickets = authenticator.tickets
+    plain = tickets.issue(replace(tickets.verify(session["ticket"]), asset_id=""))
+    for _ in range(3):
+        assert (await fetch(harness, session["stream_url"], x_test_user=""))[0].status == 200
+        answer, _ = await fetch(harness, f"{film.lsv}?ticket={plain}", x_test_user="")
+        assert (answer.status, answer.code) == (401, "AUTH_INVALID_TOKEN")
