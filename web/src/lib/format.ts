@@ -69,6 +69,13 @@ export function formatSince(iso: string, language: Language, now: Date = new Dat
   ).format(date);
 }
 
+/** "Nov 20, 2026, 10:42:07 PM": for logs. */
+export function formatMoment(iso: string, language: Language): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return '';
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(date);
+}
+
 export function formatPercent(share: number, language: Language): string {
   return new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 0 }).format(share);
 }
