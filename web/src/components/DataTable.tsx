@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n';
 import { withToggled } from '../lib/selection';
 
@@ -45,8 +45,9 @@ export function DataTable<Row>(props: Props<Row>) {
   const { caption, columns, rows, rowId, isLoading = false, selection, actions, testId } = props;
   const anchor = useRef<string | null>(null);
   const isFirstLoad = rows === undefined;
+  const frame = useKeptFocus(rows);
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" ref={frame} tabIndex={-1}>
       <table
         class={isLoading && !isFirstLoad ? 'stacking data-table data-table-stale' : 'stacking data-table'}
         aria-busy={isFirstLoad || isLoading}
@@ -84,6 +85,32 @@ export function DataTable<Row>(props: Props<Row>) {
   );
 }
 
+/** Keeps the focus on a table when the row that had it is gone, so that a keyboard goes on from there. */
+function useKeptFocus(rows: unknown) {
+  const frame = useRef<HTMLDivElement>(null);
+  const hadFocus = useRef(false);
+  useEffect(() => {
+    const element = frame.current;
+    const enter = () => {
+      hadFocus.current = true;
+    };
+    const leave = (event: FocusEvent) => {
+      // An element that is removed loses the focus to nothing.
+      if (event.relatedTarget !== null) hadFocus.current = false;
+    };
+    element?.addEventListener('focusin', enter);
+    element?.addEventListener('focusout', leave);
+    return () => {
+      element?.removeEventListener('focusin', enter);
+      element?.removeEventListener('focusout', leave);
+    };
+  }, []);
+  useEffect(() => {
+    if (hadFocus.current && document.activeElement === document.body) frame.current?.focus();
+  }, [rows]);
+  return frame;
+}
+
 interface HeaderProps<Row> {
   column: Column<Row>;
   sort: string | undefined;
@@ -110,7 +137,7 @@ function ColumnHeader<Row>({ column, sort, onSort }: HeaderProps<Row>) {
       >
         {label}
         <span class="sort-mark" aria-hidden="true">
-          {direction === 'ascending' ? '▲' : direction === 'descending' ? '▼' : '↕'}
+          {direction === 'ascending' ? '▲' : direction === 'descending' ? '▼' : '▽'}
         </span>
       </button>
     </th>

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 interface Props {
   title: string;
@@ -15,12 +15,16 @@ export function Dialog({ title, onClose, children, wide = false, testId }: Props
   const dialog = useRef<HTMLDialogElement>(null);
   const isGone = useRef(false);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const shown = dialog.current;
+    const opener = document.activeElement;
     shown?.showModal();
     return () => {
       isGone.current = true;
       shown?.close();
+      // A dialog that is removed rather than closed takes the focus with it.
+      const isLost = document.activeElement === document.body || shown?.contains(document.activeElement);
+      if (isLost && opener instanceof HTMLElement) opener.focus();
     };
   }, []);
   return (

@@ -1,16 +1,14 @@
-import { PageHeading } from '../../components/PageHeading';
 import { t } from '../../i18n';
-import { usePageTitle } from '../../lib/hooks';
 import { HealthPanel } from './HealthPanel';
+import { AdminHead } from './parts';
 import { StreamsPanel } from './StreamsPanel';
 import { UsersPanel } from './UsersPanel';
 
 /** What happens now. */
 export function Dashboard() {
-  usePageTitle(t('admin.title'));
   return (
     <>
-      <PageHeading>{t('admin.title')}</PageHeading>
+      <AdminHead title={t('admin.title')} />
       <StreamsPanel />
       <div class="admin-layout">
         <UsersPanel />

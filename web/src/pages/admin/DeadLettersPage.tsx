@@ -86,8 +86,9 @@ export function DeadLettersPage() {
             {
               key: 'reason',
               label: ta('deadLetters.reason'),
+              class: 'long-cell',
               cell: ({ reason }) => (
-                <span class="clipped" title={reason}>
+                <span class="clamped" title={reason}>
                   {reason}
                 </span>
               ),

@@ -29,7 +29,7 @@ export function JobReport({ id, outcome, page, show, onClose }: Props) {
     [id, outcome, page],
   );
   const { job, results } = loaded.data ?? {};
-  const outcomes = Object.keys(job?.counts ?? {});
+  const outcomes = Object.entries(job?.counts ?? {}).flatMap(([name, count]) => (count > 0 ? [name] : []));
   return (
     <Dialog
       title={job ? ta('jobs.reportOf', { kind: ta(`jobs.kind.${job.kind}`) }) : ta('jobs.report')}
