@@ -124,7 +124,7 @@ def test_videos_are_found_edited_moved_deleted_and_restored(
     # All are deleted, after a question.
     page.get_by_test_id("select-all").press("Space")
     page.get_by_test_id("bulk-delete").click()
-    expect(page.get_by_test_id("confirm-dialog")).to_contain_text("Delete 3 videos?")
+    expect(page.get_by_test_id("confirm-dialog")).to_contain_text("Delete the selected videos (3)?")
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("data-row")).to_have_count(3)
     page.get_by_test_id("bulk-delete").click()

@@ -9,6 +9,7 @@ import { detailsText } from '../src/pages/admin/AuditPage';
 import { editOf, formOf, tagsOf } from '../src/pages/admin/contentEdit';
 import { fieldProblems } from '../src/pages/admin/forms';
 import { countsText } from '../src/pages/admin/ImportsPage';
+import { totalText } from '../src/pages/admin/parts';
 
 afterEach(() => setLanguage('en'));
 
@@ -79,6 +80,15 @@ describe('the form of a video', () => {
 
   it('parts tags at commas of any keyboard', () => {
     expect(tagsOf(' a, b，기차、a ,, ')).toEqual(['a', 'b', '기차']);
+  });
+});
+
+describe('how many a list has', () => {
+  it('is said as far as the server counts', () => {
+    expect(totalText(undefined)).toBe('');
+    expect(totalText({ total: 9_999, next_cursor: 'c' })).toBe('9,999');
+    expect(totalText({ total: 10_000, next_cursor: null })).toBe('10,000+');
+    expect(totalText({ total: 12_345 })).toBe('12,345');
   });
 });
 

@@ -73,8 +73,9 @@ export const en = {
   'bulk.reprocess': 'Process again',
   'bulk.delete': 'Delete',
   'bulk.clear': 'Clear selection',
-  'bulk.moveTitle': 'Move {count} videos to a corporation',
-  'bulk.deleteTitle': 'Delete {count} videos?',
+  'bulk.moveNow': 'Move',
+  'bulk.moveTitle': 'Move the selected videos ({count})',
+  'bulk.deleteTitle': 'Delete the selected videos ({count})?',
   'bulk.deleteText': 'They go to the trash, from where they can be restored.',
 
   'trash.intro': 'Deleted videos can be restored until the trash is emptied of them.',

@@ -75,6 +75,7 @@ export const ko: Record<keyof typeof en, string> = {
   'bulk.reprocess': '다시 처리',
   'bulk.delete': '삭제',
   'bulk.clear': '선택 해제',
+  'bulk.moveNow': '이동',
   'bulk.moveTitle': '영상 {count}개를 법인으로 이동',
   'bulk.deleteTitle': '영상 {count}개를 삭제할까요?',
   'bulk.deleteText': '휴지통으로 옮기며, 거기에서 복원할 수 있습니다.',

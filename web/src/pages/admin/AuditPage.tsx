@@ -5,7 +5,16 @@ import { adminCodeText, codesOf, ta } from '../../i18n/admin';
 import { formatMoment } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, startOfDay, useListState } from '../../lib/listState';
-import { AdminHead, Filters, ListPages, ListStates, PAGE_SIZE, shortId, useAccountNames } from './parts';
+import {
+  AdminHead,
+  Filters,
+  ListPages,
+  ListStates,
+  PAGE_SIZE,
+  shortId,
+  totalText,
+  useAccountNames,
+} from './parts';
 
 const SHAPE = {
   action: '',
@@ -40,7 +49,7 @@ export function AuditPage() {
   const nameOf = useAccountNames();
   return (
     <>
-      <AdminHead title={ta('nav.audit')} count={loaded.data?.total} />
+      <AdminHead title={ta('nav.audit')} count={totalText(loaded.data)} />
       <Filters
         state={state}
         onChange={(change) => show(change as Partial<typeof state>)}

@@ -111,7 +111,7 @@ export function BulkBar({ contents, all, corporations, onSelectAll, onClear, onD
       {asked === 'move' && (
         <FormDialog
           title={ta('bulk.moveTitle', { count })}
-          submit={ta('bulk.move')}
+          submit={ta('bulk.moveNow')}
           onSubmit={() => run(({ id }) => editContent(id, { corporation_id: target || null }))}
           onDone={() => setAsked(null)}
           onClose={() => setAsked(null)}

@@ -15,7 +15,16 @@ import { stillShown } from '../../lib/selection';
 import { BulkBar } from './BulkBar';
 import { EditContentDialog } from './EditContentDialog';
 import { Problem } from './forms';
-import { AdminHead, Filters, ListPages, ListStates, Notice, PAGE_SIZE, useCorporations } from './parts';
+import {
+  AdminHead,
+  Filters,
+  ListPages,
+  ListStates,
+  Notice,
+  PAGE_SIZE,
+  totalText,
+  useCorporations,
+} from './parts';
 
 const SORTS = ['-created_at', 'created_at', 'title', '-title', 'duration_sec', '-duration_sec'] as const;
 const STATUSES = ['ready', 'processing', 'failed'] as const;
@@ -65,7 +74,7 @@ export function ContentsPage() {
 
   return (
     <>
-      <AdminHead title={ta('nav.contents')} count={loaded.data?.total}>
+      <AdminHead title={ta('nav.contents')} count={totalText(loaded.data)}>
         <a class="button" href="/upload">
           {ta('contents.upload')}
         </a>

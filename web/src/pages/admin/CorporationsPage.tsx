@@ -15,7 +15,7 @@ import { formatDate } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { dayOf, pageNumber, startOfDay, useListState } from '../../lib/listState';
 import { ConfirmDialog, FormDialog, InputField, SelectField } from './forms';
-import { AdminHead, Filters, ListPages, ListStates, Notice } from './parts';
+import { AdminHead, Filters, ListPages, ListStates, Notice, totalText } from './parts';
 
 const SHAPE = { query: '', page: '1', cursor: '' } as const;
 
@@ -48,7 +48,7 @@ export function CorporationsPage() {
   );
   return (
     <>
-      <AdminHead title={ta('nav.corporations')} count={loaded.data?.total}>
+      <AdminHead title={ta('nav.corporations')} count={totalText(loaded.data)}>
         <button
           type="button"
           class="button button-primary"

@@ -41,7 +41,7 @@ export function DeadLettersPage() {
   };
   return (
     <>
-      <AdminHead title={ta('nav.deadLetters')} count={letters?.length}>
+      <AdminHead title={ta('nav.deadLetters')} count={letters ? String(letters.length) : ''}>
         <button type="button" class="button" onClick={reload}>
           {ta('list.refresh')}
         </button>

@@ -10,7 +10,7 @@ import { pageNumber, useListState } from '../../lib/listState';
 import { useMutation } from '../../lib/mutation';
 import { CheckField, FormDialog, Problem } from './forms';
 import { JobReport } from './JobReport';
-import { AdminHead, ListPages, ListStates, Notice, PAGE_SIZE } from './parts';
+import { AdminHead, ListPages, ListStates, Notice, PAGE_SIZE, totalText } from './parts';
 
 const SHAPE = { page: '1', cursor: '', job: '', outcome: '', result_page: '1' } as const;
 const KINDS = ['facts', 'thumbnail', 'posters', 'storyboard', 'subtitles'] as const;
@@ -40,7 +40,7 @@ export function ImportsPage() {
   };
   return (
     <>
-      <AdminHead title={ta('nav.imports')} count={loaded.data?.total}>
+      <AdminHead title={ta('nav.imports')} count={totalText(loaded.data)}>
         <button type="button" class="button" data-testid="refresh" onClick={reload}>
           {ta('list.refresh')}
         </button>

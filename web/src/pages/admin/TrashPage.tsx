@@ -9,7 +9,7 @@ import { pageNumber, useListState } from '../../lib/listState';
 import { useMutation } from '../../lib/mutation';
 import { ContentTitle } from './ContentsPage';
 import { Problem } from './forms';
-import { AdminHead, ListPages, ListStates, Notice, PAGE_SIZE, useAccountNames } from './parts';
+import { AdminHead, ListPages, ListStates, Notice, PAGE_SIZE, totalText, useAccountNames } from './parts';
 
 const SHAPE = { page: '1', cursor: '' } as const;
 
@@ -31,7 +31,7 @@ export function TrashPage() {
   };
   return (
     <>
-      <AdminHead title={ta('nav.trash')} count={loaded.data?.total} />
+      <AdminHead title={ta('nav.trash')} count={totalText(loaded.data)} />
       <p class="lead">{ta('trash.intro')}</p>
       <Notice text={said} />
       <Problem error={problem} />

@@ -9,7 +9,16 @@ import { useLoad } from '../../lib/hooks';
 import { pageNumber, useListState } from '../../lib/listState';
 import { useMutation } from '../../lib/mutation';
 import { ConfirmDialog, Problem } from './forms';
-import { AdminHead, Filters, ListPages, ListStates, Notice, PAGE_SIZE, useCorporations } from './parts';
+import {
+  AdminHead,
+  Filters,
+  ListPages,
+  ListStates,
+  Notice,
+  PAGE_SIZE,
+  totalText,
+  useCorporations,
+} from './parts';
 import { ChangeUserDialog, NewUserDialog, ResetCodeDialog } from './UserDialogs';
 
 const SHAPE = {
@@ -64,7 +73,7 @@ export function UsersPage({ user: me }: { user: User }) {
 
   return (
     <>
-      <AdminHead title={ta('nav.users')} count={loaded.data?.total}>
+      <AdminHead title={ta('nav.users')} count={totalText(loaded.data)}>
         <button
           type="button"
           class="button button-primary"

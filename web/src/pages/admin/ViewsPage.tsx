@@ -6,7 +6,7 @@ import { sourceText } from '../../i18n/codeText';
 import { formatBytes, formatDuration, formatMoment } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, startOfDay, useListState } from '../../lib/listState';
-import { AdminHead, Filters, ListPages, ListStates, PAGE_SIZE, shortId } from './parts';
+import { AdminHead, Filters, ListPages, ListStates, PAGE_SIZE, shortId, totalText } from './parts';
 
 const SHAPE = { user_id: '', video_id: '', from: '', to: '', page: '1', cursor: '' } as const;
 
@@ -29,7 +29,7 @@ export function ViewsPage() {
   );
   return (
     <>
-      <AdminHead title={ta('nav.views')} count={loaded.data?.total}>
+      <AdminHead title={ta('nav.views')} count={totalText(loaded.data)}>
         <a class="button" href={viewsCsvAddress(filter)} download="views.csv" data-testid="views-csv">
           {ta('views.csv')}
         </a>

@@ -5,15 +5,26 @@ import { ErrorMessage } from '../../components/ErrorMessage';
 import { Icon } from '../../components/Icon';
 import { PageHeading } from '../../components/PageHeading';
 import { Pager } from '../../components/Pager';
+import { language } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { type Loaded, useLoad, usePageTitle } from '../../lib/hooks';
 import { pageNumber } from '../../lib/listState';
 
 export const PAGE_SIZE = 25;
 
+/** As far as lists that are read by cursor count. */
+const MOST_COUNTED = 10_000;
+
+/** Says how many a list has: "10,000+" where the server stops counting. */
+export function totalText(list: { total: number; next_cursor?: string | null } | undefined): string {
+  if (!list) return '';
+  const isMore = list.next_cursor !== undefined && list.total >= MOST_COUNTED;
+  return `${new Intl.NumberFormat(language.value).format(list.total)}${isMore ? '+' : ''}`;
+}
+
 interface HeadProps {
   title: string;
-  count?: number | undefined;
+  count?: string;
   children?: ComponentChildren;
 }
 
@@ -23,7 +34,7 @@ export function AdminHead({ title, count, children }: HeadProps) {
   return (
     <div class="section-head admin-head">
       <PageHeading>{title}</PageHeading>
-      {count !== undefined && (
+      {count && (
         <span class="count" data-testid="count">
           {count}
         </span>
@@ -117,7 +128,7 @@ interface FilterProps {
   onChange: (change: Record<string, string>) => void;
 }
 
-/** Filters of a list. A choice counts at once, a text when it is submitted. */
+/** Filters of a list. A choice counts at once, together with what was typed; a text alone when it is submitted. */
 export function Filters({ fields, state, onChange }: FilterProps) {
   const [drafts, setDrafts] = useState(state);
   const id = useId();
@@ -125,6 +136,7 @@ export function Filters({ fields, state, onChange }: FilterProps) {
   // Back and links change the state from outside.
   useEffect(() => setDrafts(JSON.parse(address) as Record<string, string>), [address]);
   const texts = fields.filter(({ options }) => !options);
+  const typed = Object.fromEntries(texts.map(({ name }) => [name, drafts[name]?.trim() ?? '']));
   const clearable = fields.filter(({ name }) => name !== 'sort');
   const isFiltered = clearable.some(({ name }) => state[name]);
   return (
@@ -134,7 +146,7 @@ export function Filters({ fields, state, onChange }: FilterProps) {
         data-testid="filters"
         onSubmit={(event) => {
           event.preventDefault();
-          onChange(Object.fromEntries(texts.map(({ name }) => [name, drafts[name]?.trim() ?? ''])));
+          onChange(typed);
         }}
       >
         {fields.map((field) => (
@@ -145,7 +157,7 @@ export function Filters({ fields, state, onChange }: FilterProps) {
               id={`${id}-${field.name}`}
               value={(field.options ? state : drafts)[field.name] ?? ''}
               onInput={(value) => setDrafts({ ...drafts, [field.name]: value })}
-              onChoose={(value) => onChange({ [field.name]: value })}
+              onChoose={(value) => onChange({ ...typed, [field.name]: value })}
             />
           </div>
         ))}
