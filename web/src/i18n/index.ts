@@ -34,12 +34,14 @@ export function isMessage(key: string): key is MessageKey {
   return Object.hasOwn(en, key);
 }
 
-/** Makes the function that looks texts up in dictionaries, for parts of the site that bring their own. */
-export function translator<Key extends string>(texts: Record<Language, Record<Key, string>>) {
-  return (key: Key, params?: Params): string => interpolate(texts[language.value][key], params);
+export function t(key: MessageKey, params?: Params): string {
+  return interpolate(dictionaries[language.value][key], params);
 }
 
-export const t = translator<MessageKey>(dictionaries);
+/** Returns a `t` for the messages of pages that are loaded when they are first shown: the home page stays small. */
+export function translator<Key extends string>(messages: Record<Language, Record<Key, string>>) {
+  return (key: Key, params?: Params) => interpolate(messages[language.value][key], params);
+}
 
 /** Keeps `<html lang>` in step, for screen readers, hyphenation and font choice. */
 export function bindDocumentLanguage(): void {
