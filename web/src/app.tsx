@@ -90,7 +90,7 @@ function Site({ user }: { user: User }) {
         <Route path="/highlights" component={HighlightsPage} />
         <Route path="/watchlist" component={WatchlistPage} />
         <Route path="/account" component={AccountPage} />
-        <Route path="/admin" component={AdminPage} user={user} />
+        <Route path="/admin/:section?" component={AdminPage} user={user} />
         <Route default component={NotFoundPage} />
       </Pages>
     </Frame>

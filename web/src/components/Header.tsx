@@ -40,7 +40,7 @@ export function Header({ user }: { user: User | null }) {
 function NavLink({ href, children }: { href: string; children: preact.ComponentChildren }) {
   const { path } = useLocation();
   return (
-    <a href={href} aria-current={path === href ? 'page' : undefined}>
+    <a href={href} aria-current={path === href || path.startsWith(`${href}/`) ? 'page' : undefined}>
       {children}
     </a>
   );
