@@ -43,6 +43,13 @@ export function defaultDeviceName({ userAgent, userAgentData }: BrowserFacts): s
   return browser ?? system ?? t('device.unknown');
 }
 
+/** Names what sent a `User-Agent`: a browser and its system, or else the program. */
+export function nameOfAgent(userAgent: string): string {
+  const isBrowser = match(BROWSERS, userAgent) || match(SYSTEMS, userAgent);
+  if (isBrowser) return defaultDeviceName({ userAgent });
+  return userAgent.trim().split(/[\s/]/, 1)[0] || t('device.unknown');
+}
+
 function match(table: [string, RegExp][], text: string): string | undefined {
   return table.find(([, pattern]) => pattern.test(text))?.[0];
 }
