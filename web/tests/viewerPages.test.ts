@@ -7,6 +7,7 @@ import { nameOfAgent } from '../src/lib/deviceName';
 import { formatSigned } from '../src/lib/format';
 import { joinPages, parsePages } from '../src/lib/growingList';
 import { pickTheme } from '../src/lib/theme';
+import { audioText, subtitleText } from '../src/lib/tracks';
 
 const placeholders = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
 
@@ -101,4 +102,22 @@ it('is dark unless another theme was chosen', () => {
   expect(pickTheme('system')).toBe('system');
   expect(pickTheme(null)).toBe('dark');
   expect(pickTheme('pink')).toBe('dark');
+});
+
+describe('tracks of a film', () => {
+  it('say what is known of the sound', () => {
+    const track = { codec: 'aac', title: '', language: 'en', channels: 2 };
+    expect(audioText(track, 'en')).toBe('English (stereo)');
+    expect(audioText({ ...track, title: 'Commentary', channels: 6 }, 'en')).toBe(
+      'English: Commentary (6 channels)',
+    );
+    expect(audioText({ ...track, language: 'und', channels: 0 }, 'en')).toBe('Unknown language');
+    expect(audioText({ ...track, language: 'no language at all' }, 'en')).toContain('no language at all');
+  });
+
+  it('mark forced subtitles and those for the deaf', () => {
+    const track = { track: 'ko', language: 'ko', title: '', forced: true, sdh: true, url: '' };
+    expect(subtitleText(track, 'en')).toBe('Korean (forced, for the deaf and hard of hearing)');
+    expect(subtitleText({ ...track, forced: false, sdh: false }, 'en')).toBe('Korean');
+  });
 });

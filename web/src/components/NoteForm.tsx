@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Bookmark, editBookmark } from '../api/me';
 import { t } from '../i18n';
 import { v } from '../i18n/viewer';
@@ -16,6 +16,9 @@ interface Props {
 /** Edits the note of a bookmark; Escape leaves it as it was. */
 export function NoteForm({ bookmark, onSaved, onCancel }: Props) {
   const [note, setNote] = useState(bookmark.note);
+  const input = useRef<HTMLInputElement>(null);
+  // `autofocus` does nothing while something else has the focus.
+  useEffect(() => input.current?.focus(), []);
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
 
@@ -39,13 +42,12 @@ export function NoteForm({ bookmark, onSaved, onCancel }: Props) {
       }}
     >
       <input
+        ref={input}
         type="text"
         value={note}
         maxLength={MAX_NOTE_CHARS}
         placeholder={v('bookmarks.note')}
         aria-label={v('bookmarks.noteOf', { time: formatClock(bookmark.position_sec) })}
-        // biome-ignore lint/a11y/noAutofocus: the viewer has just asked to write
-        autoFocus
         data-testid="bookmark-note"
         onInput={(event) => setNote(event.currentTarget.value)}
         onKeyDown={(event) => {

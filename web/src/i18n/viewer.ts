@@ -53,6 +53,7 @@ const en = {
   'account.endLoginOf': 'End the login of {device}',
   'account.loginEnded': 'The login of {device} has ended.',
   'account.endOthers': 'End all others',
+  'account.othersEnded': 'Your other logins have ended: {count}.',
   'account.appearance': 'Language and appearance',
   'account.appearanceText': 'Kept in this browser.',
   'account.language': 'Language',
@@ -78,7 +79,6 @@ const en = {
   'points.title': 'Points',
   'points.back': 'Your account',
   'points.balance': '{points} points',
-  'points.balanceLabel': 'Balance',
   'points.empty': 'No points yet',
   'points.emptyHint': 'You get points for films that you watch to the end.',
   'points.date': 'When',
@@ -99,8 +99,9 @@ const en = {
   'video.unknownLanguage': 'Unknown language',
   'video.forced': 'forced',
   'video.sdh': 'for the deaf and hard of hearing',
+  'video.mono': 'mono',
+  'video.stereo': 'stereo',
   'video.channels': '{count} channels',
-  'video.picture': 'Picture',
   'video.details': 'About this film',
 };
 
@@ -159,6 +160,7 @@ const ko: Record<ViewerKey, string> = {
   'account.endLoginOf': '로그인 끝내기: {device}',
   'account.loginEnded': '로그인을 끝냈습니다: {device}',
   'account.endOthers': '나머지 모두 끝내기',
+  'account.othersEnded': '다른 로그인 {count}개를 끝냈습니다.',
   'account.appearance': '언어와 화면',
   'account.appearanceText': '이 브라우저에 저장됩니다.',
   'account.language': '언어',
@@ -184,7 +186,6 @@ const ko: Record<ViewerKey, string> = {
   'points.title': '포인트',
   'points.back': '내 계정',
   'points.balance': '{points}포인트',
-  'points.balanceLabel': '잔액',
   'points.empty': '아직 포인트가 없습니다',
   'points.emptyHint': '영상을 끝까지 보면 포인트가 쌓입니다.',
   'points.date': '날짜',
@@ -205,8 +206,9 @@ const ko: Record<ViewerKey, string> = {
   'video.unknownLanguage': '알 수 없는 언어',
   'video.forced': '강제 자막',
   'video.sdh': '청각 장애인용',
+  'video.mono': '모노',
+  'video.stereo': '스테레오',
   'video.channels': '{count}채널',
-  'video.picture': '화면',
   'video.details': '영상 정보',
 };
 

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { logout } from '../../api/endpoints';
 import { deleteAccount } from '../../api/me';
 import type { User } from '../../api/types';
 import { ConfirmDialog } from '../../components/ConfirmDialog';
@@ -20,6 +21,8 @@ export function LeavePanel({ user, points }: Props) {
 
   const leave = async () => {
     await deleteAccount();
+    // Removes the cookies; they are worth nothing any more.
+    await logout().catch(() => undefined);
     // A fresh page, so that nothing of this user stays in memory for the next one.
     location.assign('/login');
   };

@@ -23,7 +23,7 @@ export function LoginsPanel({ round }: { round: number }) {
     if (saving.said) heading.current?.focus();
   }, [saving.said]);
 
-  const end = (ended: LoginSession[], name: string) =>
+  const end = (ended: LoginSession[], text: string) =>
     saving.save(async () => {
       for (const login of ended) {
         await endLogin(login.id).catch((error) => {
@@ -32,7 +32,7 @@ export function LoginsPanel({ round }: { round: number }) {
         });
       }
       reload();
-      return v('account.loginEnded', { device: name });
+      return text;
     });
 
   return (
@@ -68,7 +68,7 @@ export function LoginsPanel({ round }: { round: number }) {
                   class="button"
                   aria-label={v('account.endLoginOf', { device: name })}
                   data-testid="end-login"
-                  onClick={() => void end([login], name)}
+                  onClick={() => void end([login], v('account.loginEnded', { device: name }))}
                 >
                   {v('account.endLogin')}
                 </button>
@@ -82,7 +82,7 @@ export function LoginsPanel({ round }: { round: number }) {
           type="button"
           class="button end-others"
           data-testid="end-others"
-          onClick={() => void end(others, String(others.length))}
+          onClick={() => void end(others, v('account.othersEnded', { count: others.length }))}
         >
           {v('account.endOthers')}
         </button>
