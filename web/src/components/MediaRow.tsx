@@ -14,11 +14,21 @@ interface Props {
   /** The lines below the title. */
   children: ComponentChildren;
   actions: ComponentChildren;
+  /** The heading of the line, one below that of its list. */
+  heading?: 'h2' | 'h3';
   testId: string;
 }
 
 /** A film as a line of a list. */
-export function MediaRow({ video, href, overlay, children, actions, testId }: Props) {
+export function MediaRow({
+  video,
+  href,
+  overlay,
+  children,
+  actions,
+  heading: Heading = 'h3',
+  testId,
+}: Props) {
   return (
     <li class="media-row" data-testid={testId} data-video-id={video?.id}>
       <div class="media-picture">
@@ -26,7 +36,9 @@ export function MediaRow({ video, href, overlay, children, actions, testId }: Pr
       </div>
       {overlay}
       <div class="media-text">
-        <h3>{video ? <a href={href}>{video.title}</a> : <span class="quiet">{v('list.gone')}</span>}</h3>
+        <Heading class="media-title">
+          {video ? <a href={href}>{video.title}</a> : <span class="quiet">{v('list.gone')}</span>}
+        </Heading>
         {children}
       </div>
       <div class="media-actions">{actions}</div>
@@ -59,7 +71,7 @@ export function MediaSkeletons({ count = 6 }: { count?: number }) {
 
 /** Moves the focus to the next line, the one before at the end, or the heading, before a line disappears. */
 export function focusAfterRemoval(root: HTMLElement | null, index: number): void {
-  const links = [...(root?.querySelectorAll<HTMLElement>('.media-text h3 a, .media-text h3 span') ?? [])];
+  const links = [...(root?.querySelectorAll<HTMLElement>('.media-title a, .media-title span') ?? [])];
   const next = links[index + 1] ?? links[index - 1] ?? root?.querySelector<HTMLElement>('h1');
   if (next) {
     if (next.localName === 'span') next.tabIndex = -1;

@@ -36,7 +36,7 @@ export default function BookmarksPage() {
   };
 
   return (
-    <div class="page page-narrow" ref={root}>
+    <div class="page library" ref={root}>
       <LibraryNav />
       <div class="section-head">
         <PageHeading>{v('bookmarks.title')}</PageHeading>
@@ -99,6 +99,7 @@ function Line({ bookmark, onRemove, onSaved }: LineProps) {
     <MediaRow
       video={bookmark.video}
       href={rangeLink(bookmark.video_id, bookmark.position_sec)}
+      heading="h2"
       testId="bookmark"
       actions={
         <>

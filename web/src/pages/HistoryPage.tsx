@@ -47,7 +47,7 @@ export default function HistoryPage() {
   };
 
   return (
-    <div class="page page-narrow" ref={root}>
+    <div class="page library" ref={root}>
       <LibraryNav />
       <div class="section-head">
         <PageHeading>{v('history.title')}</PageHeading>
