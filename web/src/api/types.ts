@@ -59,12 +59,23 @@ export interface Suggestions {
 
 export type SearchPage = Suggestions & Page<SearchResult>;
 
+export interface AudioTrack {
+  language: string;
+  title: string;
+  codec: string;
+  channels: number;
+}
+
 export interface VideoDetail extends VideoSummary {
   mime_type: string | null;
   width: number | null;
   height: number | null;
   uploader_id: string | null;
   series_id: string | null;
+  tags?: string[];
+  season?: number | null;
+  episode?: number | null;
+  media?: { audio: AudioTrack[] } | null;
   /** WebVTT with small pictures of the whole film. */
   storyboard_url?: string | null;
 }

@@ -161,6 +161,9 @@ export const en = {
 
   'nav.highlights': 'Highlights',
   'nav.watchlist': 'My list',
+  'nav.history': 'History',
+  'nav.bookmarks': 'Bookmarks',
+  'nav.library': 'Your films',
   'row.back': 'Scroll back: {title}',
   'row.forward': 'Scroll on: {title}',
   'series.title': 'Series',

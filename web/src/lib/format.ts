@@ -76,6 +76,15 @@ export function formatSince(iso: string, language: Language, now: Date = new Dat
   ).format(date);
 }
 
+export function formatNumber(value: number, language: Language): string {
+  return new Intl.NumberFormat(language).format(value);
+}
+
+/** With the sign: "+10", "-3". */
+export function formatSigned(value: number, language: Language): string {
+  return new Intl.NumberFormat(language, { signDisplay: 'exceptZero' }).format(value);
+}
+
 export function formatPercent(share: number, language: Language): string {
   return new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 0 }).format(share);
 }
