@@ -12,11 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
-
 from apps.marquee.embedded import build, service_settings
 from kit.bus.local import LocalBus
-from kit.web.schemas import ErrorBody
 
 INFO = {
     "title": "Marquee",
@@ -39,8 +36,6 @@ def document() -> dict[str, Any]:
             _join(merged["paths"].setdefault(path, {}), operations, path)
         for kind, entries in part.get("components", {}).items():
             _join(merged["components"].setdefault(kind, {}), entries, kind)
-    _, errors = models_json_schema([(ErrorBody, "serialization")], ref_template="#/components/schemas/{model}")
-    _join(merged["components"].setdefault("schemas", {}), errors["$defs"], "schemas")
     merged["components"]["schemas"] = dict(sorted(merged["components"]["schemas"].items()))
     merged["paths"] = dict(sorted(merged["paths"].items()))
     return merged

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
@@ -19,10 +21,21 @@ from kit.health import Health
 from kit.telemetry import collect_metrics
 from kit.web.errors import on_api_error, on_http_exception, on_validation_error
 from kit.web.middleware import RequestMiddleware
-from kit.web.schemas import errors
+from kit.web.schemas import REFERENCE, ErrorBody, errors
 
 MAX_JSON_BYTES = 1 << 20
 _COMMON_ERRORS = errors(ErrorCode.VALIDATION_FAILED, ErrorCode.AUTH_INVALID_TOKEN, ErrorCode.AUTH_FORBIDDEN)
+
+
+class ServiceApp(FastAPI):
+    """An application whose OpenAPI document has the body of errors, to which `kit.web.schemas.errors` refers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document."""
+        document = super().openapi()
+        _, definitions = models_json_schema([(ErrorBody, "serialization")], ref_template=REFERENCE)
+        document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        return document
 
 
 def create_app(
@@ -44,7 +57,7 @@ def create_app(
         routers: its routes, by OpenAPI tag.
         max_body_bytes: the largest request body of a path; None for no limit. One MiB everywhere by default.
     """
-    app = FastAPI(
+    app = ServiceApp(
         title=title,
         version="1",
         docs_url=None,

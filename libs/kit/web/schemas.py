@@ -93,14 +93,16 @@ Cursor = Annotated[
 """The parameter of a list that answers with a `CursorPage`."""
 
 
-_ERROR_REFERENCE = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
+REFERENCE = "#/components/schemas/{model}"
+"""How an OpenAPI document refers to one of its models."""
+_ERROR_REFERENCE = {"$ref": REFERENCE.format(model=ErrorBody.__name__)}
 
 
 def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of a route that can answer with these codes.
 
-    They refer to `ErrorBody`, which the merged document adds. A model here would be prepared for validation once for
-    each route and status.
+    They refer to `ErrorBody`, which `kit.web.app` adds to the document. A model here would be prepared for validation
+    once for each route and status.
     """
     answers: dict[int | str, dict[str, Any]] = {}
     for code in codes:

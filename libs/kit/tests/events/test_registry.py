@@ -44,6 +44,7 @@ def test_required_types_are_those_with_a_required_consumer() -> None:
         "admin.acted",
         "job.import_artwork_queued",
         "job.import_facts_queued",
+        "job.protect_queued",
         "job.reprocess_queued",
         "job.upload_artwork_queued",
         "job.upload_facts_queued",
