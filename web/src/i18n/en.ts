@@ -119,6 +119,12 @@ export const en = {
   'failure.INTERRUPTED': 'Looking into the file was interrupted. Try again.',
   'failure.SERVER_BUSY':
     'The server has no room to work. Check its memory and temporary space, then try again.',
+  'failure.NEEDS_TRANSCODING':
+    'Browsers can’t play this film when it is protected. Convert it to H.264 with AAC sound, then upload it.',
+  'failure.KEYS_UNAVAILABLE':
+    'The key to protect the film could not be had. Check the stream service and its database; it is tried again.',
+  'failure.PACK_UNWRITABLE':
+    'The protected film could not be written. Check that the store is writable and not full.',
 
   'upload.title': 'Upload videos',
   'upload.intro': 'Files stay on your own server. Thumbnails and technical facts are made after the upload.',
