@@ -120,7 +120,9 @@ class Cluster:
         nothing = dict.fromkeys(("auth", "catalog", "progress"), "127.0.0.1:1")
         self.gateway = Gateway(folder, {**nothing, "stream": addresses}, {**UNLIMITED, **settings})
         self.gateway.start()
-        self.http = httpx.Client(base_url=self.gateway.base_url, timeout=DEADLINE_SEC)
+        # A connection for each request: nginx closes those that are kept when it loads new addresses.
+        connections = httpx.Limits(max_keepalive_connections=0)
+        self.http = httpx.Client(base_url=self.gateway.base_url, timeout=DEADLINE_SEC, limits=connections)
 
     def ask(self, video: str) -> str:
         """Return the name of the replica that answers."""
