@@ -15,6 +15,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
     && mkdir -p /media /keys /hot && chown marquee:marquee /media /keys /hot
 COPY --from=packages /packages /packages
 COPY libs/kit /app/libs/kit
+COPY libs/lsv /app/libs/lsv
 COPY libs/mp4 /app/libs/mp4
 COPY libs/protos /app/libs/protos
 COPY libs/sandbox /app/libs/sandbox

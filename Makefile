@@ -53,7 +53,8 @@ env: ## write .env with fresh secrets for compose, if there is none
 	@scripts/make-env
 
 .PHONY: up
-up: env ## build and start everything in containers
+up: env ## build and start everything in containers; MARQUEE_DOMAIN=films.example: with HTTPS
+	@scripts/set-domain
 	$(COMPOSE) up --build --detach --wait
 
 .PHONY: down

@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     letters = commands.add_parser("dead-letters", help="list, show and replay events that were given up")
     for each in dead_letters.add_command(letters):
         _connection_options(each)
-    keys = commands.add_parser("keys", help="manage the keys that sign access tokens")
-    rotate = keys.add_subparsers(dest="action", required=True).add_parser(
-        "rotate", help="sign with a new key; logins stay valid"
-    )
+    keys = commands.add_parser("keys", help="manage the keys that sign access tokens, and the one of protected films")
+    actions = keys.add_subparsers(dest="action", required=True)
+    actions.add_parser("rewrap", help="wrap all content keys of protected films by the present master key")
+    rotate = actions.add_parser("rotate", help="sign with a new key; logins stay valid")
     rotate.add_argument("--file", type=Path, default=None, help="the key file (default: MARQUEE_SIGNING_KEY_FILE)")
     rotate.add_argument("--compromised", action="store_true", help="the old keys were stolen: refuse them at once")
     chosen = parser.parse_args(arguments)
@@ -61,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from apps.marquee import embedded  # noqa: PLC0415
 
             {"serve": embedded.run, "migrate": embedded.migrate, "reindex": embedded.reindex}[chosen.command]()
+        elif chosen.command == "keys" and chosen.action == "rewrap":
+            from services.stream import rotate as content_keys  # noqa: PLC0415
+
+            content_keys.run()
         elif chosen.command == "keys":
             from services.auth import rotate as rotation  # noqa: PLC0415
 

@@ -29,6 +29,8 @@ ALIASES: Final = (
     Alias("/api/play-session", "/api/play-sessions"),
     Alias("/api/play-session/{rest}", "/api/play-sessions/{rest}"),
     Alias("/api/video-url", "/api/play-sessions", "the signed address is `stream_url` of the answer"),
+    Alias("/api/offline-license", "/api/offline-licenses"),
+    Alias("/api/offline-license/{rest}", "/api/offline-licenses/{rest}"),
     Alias("/api/admin/dashboard", "/api/admin/streams", "live streams, and the platform's metrics"),
     Alias("/api/admin/users", "/api/users"),
     Alias("/api/admin/users/{rest}", "/api/users/{rest}"),

@@ -187,6 +187,7 @@ def service_settings(data: Path, sockets: Path, password: str | None) -> dict[st
             "media_url": (data / "media").as_uri(),
             "signing_key_file": data / "signing.json",
             "ticket_key_file": data / "tickets.key",
+            "lsv_master_key_file": data / "lsv-master.key",
             **shared,
         }
         if password is not None:

@@ -36,6 +36,7 @@ def document() -> dict[str, Any]:
             _join(merged["paths"].setdefault(path, {}), operations, path)
         for kind, entries in part.get("components", {}).items():
             _join(merged["components"].setdefault(kind, {}), entries, kind)
+    merged["components"]["schemas"] = dict(sorted(merged["components"]["schemas"].items()))
     merged["paths"] = dict(sorted(merged["paths"].items()))
     return merged
 

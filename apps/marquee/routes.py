@@ -18,7 +18,7 @@ _RULES: Final = (
     ("catalog", r"/api/users/me/watchlist(?:/.*)?"),
     ("progress", r"/api/progress(?:/.*)?"),
     ("progress", r"/api/admin/(?:views|points)(?:/.*)?"),
-    ("stream", r"/api/(?:play-sessions|offline-licenses|admin/streams)(?:/.*)?"),
+    ("stream", r"/api/(?:play-sessions|offline-licenses|admin/(?:streams|offline-licenses))(?:/.*)?"),
     ("auth", r"/api/(?:auth|users|corporations)(?:/.*)?"),
     ("auth", r"/api/admin/audit(?:/.*)?"),
     ("auth", r"/\.well-known/jwks\.json"),

@@ -18,6 +18,7 @@ def upload_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default=None, help="title, for a single file (default: its name)")
     parser.add_argument("--tags", default="", help="tags, separated by commas")
     parser.add_argument("--corporation", default="", metavar="ID", help="for administrators: whose they are")
+    parser.add_argument("--protection", choices=["none", "lsv"], default="none", help="lsv: served encrypted only")
     parser.add_argument("--again", action="store_true", help="upload what an earlier run has uploaded, too")
     parser.add_argument("--dry-run", action="store_true", help="only list what would be sent")
     parser.add_argument("--json", action="store_true", help="print one JSON object a file, for scripts")

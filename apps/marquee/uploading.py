@@ -201,6 +201,7 @@ class Uploads:
             "title": self._arguments.title or "",
             "tags": self._arguments.tags,
             "corporation_id": self._arguments.corporation,
+            "protection": "" if self._arguments.protection == "none" else self._arguments.protection,
         }
         try:
             return self._tus.send(

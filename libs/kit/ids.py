@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 
 import uuid_utils
 
@@ -12,6 +13,11 @@ _DERIVED = uuid.UUID("6f1c8a0e-5f0d-5a52-9a55-6d6172717565")
 def new_id() -> str:
     """Return a UUIDv7 (RFC 9562, 5.7): unique, and sorted by the time of its creation."""
     return str(uuid_utils.uuid7())
+
+
+def created_at(id_: str) -> datetime:
+    """Return when a UUIDv7 was made, in UTC, to the millisecond."""
+    return datetime.fromtimestamp((uuid.UUID(id_).int >> 80) / 1000, UTC)
 
 
 def derived_id(*parts: str) -> str:

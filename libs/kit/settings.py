@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from kit.web.addresses import parse_networks
 
 PREFIX = "MARQUEE_"
-S = TypeVar("S", bound="ServiceSettings")
+S = TypeVar("S", bound="PrefixedSettings")
 
 
 class PrefixedSettings(BaseSettings):
@@ -94,9 +94,14 @@ class DatabaseSettings(PrefixedSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        if not url.startswith(("sqlite+aiosqlite://", "postgresql+psycopg://")):
-            raise ValueError("must begin with sqlite+aiosqlite:// or postgresql+psycopg://")
-        return url
+        return check_database_url(url)
+
+
+def check_database_url(url: str) -> str:
+    """Return a database's URL. Raise ValueError for one of another database."""
+    if not url.startswith(("sqlite+aiosqlite://", "postgresql+psycopg://")):
+        raise ValueError("must begin with sqlite+aiosqlite:// or postgresql+psycopg://")
+    return url
 
 
 class BrokerSettings(PrefixedSettings):

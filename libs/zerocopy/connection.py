@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from zerocopy.messages import RangeAnswer
+from zerocopy.repeat import Answerer
 from zerocopy.sender import Sender
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Connection(Protocol):
     def stop_sending(self) -> None:
         """End the sending of a part of a file that had to wait."""
 
-    def remember(self, request: bytes, again: Callable[[bytes], RangeAnswer | None]) -> None:
+    def remember(self, request: bytes, again: Answerer, tracing: frozenset[bytes]) -> None:
         """Answer the request that has just been answered by `again` when it comes with another range."""
 
     def on_response_complete(self) -> None:

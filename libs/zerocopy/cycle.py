@@ -170,7 +170,7 @@ class ZeroCopyCycle(RequestResponseCycle):
             raise
         self.response_started = True
         if "again" in message and self.keep_alive and not (more_body or self.chunked_encoding):
-            self._connection.remember(self.received, message["again"])
+            self._connection.remember(self.received, message["again"], message.get("tracing", frozenset()))
         if moves_position:
             os.lseek(file, offset + count, os.SEEK_SET)
         if self.chunked_encoding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Literal, NotRequired, Protocol, TypedDict
 
@@ -108,8 +108,11 @@ class ZeroCopySendEvent(TypedDict):
     """An addition to the specification: called after each block with the number of bytes the kernel took."""
     residency: NotRequired[Residency]
     """An addition to the specification: blocks that are not in memory are sent by its threads, not by the loop."""
-    again: NotRequired[Callable[[bytes], RangeAnswer | None]]
+    again: NotRequired[Callable[[bytes, Mapping[bytes, bytes]], RangeAnswer | None]]
     """An addition to the specification: return at once the response to the same request with another value of `Range`.
     With it, the server need not call the application as long as the client repeats the request with only that value
     changed. After None, the application answers the request. This function has to check everything else that the first
-    response depended on."""
+    response depended on. Its second argument has the values of the fields in `tracing`."""
+    tracing: NotRequired[frozenset[bytes]]
+    """Names, in lower case, of fields whose values may change as well, as those that only tell requests apart. Those
+    that the request has are passed to `again`; nothing else of the response may depend on them."""

@@ -7,7 +7,6 @@ import functools
 import logging
 import os
 import socket
-from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from zerocopy.cycle import ZeroCopyCycle
 from zerocopy.incoming import IncomingProtocol, Refusal, RefusedError, split_target
 from zerocopy.messages import EXTENSION, RangeAnswer
-from zerocopy.repeat import MAX_REQUEST_BYTES, Repeatable
+from zerocopy.repeat import MAX_REQUEST_BYTES, Answerer, RecentRequests
 from zerocopy.sender import ClientGoneError, Sender
 from zerocopy.shared import Shared
 
@@ -39,7 +38,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     - Requests are read as described in `IncomingProtocol`.
     - A client that has closed its sending side still gets complete responses to all complete requests.
     - An application takes its first step at once, and a request needs no timer.
-    - A request that differs from the one before it only in its range is answered without a parser, if the application
+    - A request that differs from one of the last only in its range is answered without a parser, if the application
       offers that (`again`).
     """
 
@@ -53,7 +52,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
     _first: tuple[ZeroCopyCycle, Any] | None = None
     _sender: Sender | None = None
     _held = b""
-    _repeatable: Repeatable | None = None
+    _recent: RecentRequests | None = None
     _repeating: RangeAnswer | None = None
     _is_half_closed = False
     _writes_seen = 0
@@ -111,7 +110,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         received = b""
         if self.is_between_requests and len(data) <= MAX_REQUEST_BYTES:
             received = bytes(data)
-            if self._repeatable is not None and self._answer_repetition(self._repeatable, received):
+            if self._recent is not None and self._answer_repetition(self._recent, received):
                 return
         self._parse(data, received)
 
@@ -224,12 +223,13 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
             # Not at once: parsing it may start the next request.
             self.loop.call_soon(self._take_held)
 
-    def remember(self, request: bytes, again: Callable[[bytes], RangeAnswer | None]) -> None:
+    def remember(self, request: bytes, again: Answerer, tracing: frozenset[bytes]) -> None:
         """Remember to answer the request that was just answered by `again` when it comes with another range."""
         # A server that logs each request, or counts them against a limit, has to process each one.
         is_logged = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
         if request and not is_logged and self.limit_concurrency is None:
-            self._repeatable = Repeatable.of(request, again)
+            self._recent = self._recent or RecentRequests()
+            self._recent.add(request, again, tracing)
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one: a response has been passed to the transport."""
@@ -313,19 +313,18 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         if refusal is not None:
             self._refuse(refusal)
 
-    def _answer_repetition(self, repeatable: Repeatable, received: bytes) -> bool:
-        """Answer the last request again for another range. Return False if this is another or can't be answered."""
+    def _answer_repetition(self, recent: RecentRequests, received: bytes) -> bool:
+        """Answer one of the last requests for another range. Return False if this is none or can't be answered."""
         running = self._running
         is_busy = (running is not None and not running.response_complete) or self.pipeline or self.flow.write_paused
         if is_busy or self._is_leaving or self.transport.is_closing():
             return False
         try:
-            begun = repeatable.begin(received, self.server_state.default_headers)
+            begun = recent.begin(received, self.server_state.default_headers)
         except Exception:
             self.logger.exception("Exception in ASGI application\n")
-            begun = None
+            self._recent = begun = None
         if begun is None:
-            self._repeatable = None
             return False
         answer, part, keeps_alive = begun
         try:
@@ -333,7 +332,7 @@ class ZeroCopyProtocol(IncomingProtocol, asyncio.BufferedProtocol):
         except (ClientGoneError, OSError) as error:
             if isinstance(error, OSError) and not part.has_started:
                 # Nothing is written yet: the application can respond with an error.
-                self._repeatable = None
+                self._recent = None
                 return False
             self._break_repetition(answer)
             return True

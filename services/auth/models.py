@@ -64,6 +64,10 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     replaced_by: Mapped[str | None] = mapped_column(String(64))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    client_address: Mapped[str] = mapped_column(String(64), default="", server_default=text("''"))
+    """The address of the client that it was issued to."""
+    user_agent: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    """The program that it was issued to, as it names itself (RFC 9110, 10.1.5)."""
 
 
 class AccountChange(Base):

@@ -161,6 +161,23 @@ class OwnUserView(UserView):
     can_upload: bool
 
 
+class LoginSessionView(View):
+    """A login session of the caller: a browser or an app that is logged in."""
+
+    id: str
+    is_current: bool = Field(description="Whether this request belongs to it.")
+    began_at: datetime
+    last_used_at: datetime = Field(description="When its tokens were renewed last.")
+    user_agent: str = Field(description="The program, as it names itself; empty while unknown.")
+    client_address: str = Field(description="From where its tokens were renewed last; empty while unknown.")
+
+
+class LoginSessions(View):
+    """The login sessions of the caller."""
+
+    items: list[LoginSessionView]
+
+
 class Tokens(View):
     """The result of a login or a refresh; a browser gets the tokens as cookies too."""
 

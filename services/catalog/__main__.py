@@ -55,6 +55,7 @@ from services.catalog.service import (
 from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.service.import_tree import ImportTree
 from services.catalog.service.jobs import JobRunner, Jobs
+from services.catalog.service.protection import PackIntake, Protection
 from services.catalog.service.reprocessing import reprocess
 from services.catalog.service.scans import Scans, ScanSchedule
 from services.catalog.service.subtitles import Subtitles
@@ -129,6 +130,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         routers=build_routers(
             videos,
             VideoEditor(database, PlansClient(auth)),
+            Protection(database),
             Imports(videos, origins, settings.import_dir),
             Search(database),
             HealthOverview(health, peers),
@@ -155,7 +157,8 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     if role.answers:
         home_consumers.subscribe(bus, home)
     if role.works:
-        consumers.subscribe(bus, database, Processing(store), subtitles, store)
+        packs = PackIntake(store, settings.protected_source)
+        consumers.subscribe(bus, database, Processing(store, packs), subtitles, store)
         watchlist_consumers.subscribe(bus, database)
     service = Service(
         name=NAME,

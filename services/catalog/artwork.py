@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from kit.ids import is_id
 
@@ -33,7 +33,45 @@ class PictureFormat(StrEnum):
 
 
 JOB_STATES: Final = frozenset({"waiting", "running", "retrying", "done", "failed"})
-JOB_KINDS: Final = frozenset({"facts", "thumbnail", "posters", "storyboard", "subtitles"})
+JOB_KINDS: Final = frozenset({"facts", "thumbnail", "posters", "storyboard", "subtitles", "protect"})
+_ENDED: Final = frozenset({"done", "failed"})
+_OF_EVERY_FILM: Final = frozenset({ArtworkKind.THUMBNAIL, ArtworkKind.POSTERS, ArtworkKind.STORYBOARD})
+
+
+class Job(Protocol):
+    """What the rules need to know of a job."""
+
+    @property
+    def kind(self) -> str:
+        """One of `JOB_KINDS`."""
+
+    @property
+    def state(self) -> str:
+        """One of `JOB_STATES`."""
+
+
+def is_artwork_pending(status: str, jobs: Iterable[Job], details: Mapping[str, Any] | None) -> bool:
+    """Return whether artwork is still to be made of a film's source.
+
+    Args:
+        status: of the video. Of a new film, jobs count also before they were reported.
+        jobs: of the video.
+        details: tracks of the film; artwork of text subtitles is made where there are any.
+    """
+    states = {job.kind: job.state for job in jobs}
+    artwork = {kind: states.get(kind) for kind in ArtworkKind}
+    has_text = any(track.get("text") for track in (details or {}).get("subtitles", ()))
+    expected = _OF_EVERY_FILM | ({ArtworkKind.SUBTITLES} if has_text else set())
+    is_new = status == "processing"
+    return any(
+        state not in _ENDED if state is not None else is_new and kind in expected for kind, state in artwork.items()
+    )
+
+
+def is_pack_folder(name: str) -> bool:
+    """Return whether a job of thumbnailer packs into a folder of this name."""
+    kind, _, job = name.partition("-")
+    return kind == "protect" and is_id(job)
 
 
 @dataclass(frozen=True, slots=True)

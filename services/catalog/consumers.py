@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -17,7 +16,7 @@ from kit.media import MediaStore
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.artwork import ArtworkKind, Storyboard
-from services.catalog.domain import MAX_TITLE_CHARS, MediaInfo
+from services.catalog.domain import MAX_TITLE_CHARS, MediaInfo, PackInfo
 from services.catalog.home.consumers import CHANGES
 from services.catalog.service import JobReport, MadeArtwork, Processing
 from services.catalog.service.embedded_subtitles import EmbeddedTrack, attach_embedded
@@ -27,9 +26,6 @@ from services.catalog.watchlist.consumers import ACCOUNTS
 __all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
 
 MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
-
-
-AfterCommit = Callable[[], Awaitable[None]]
 
 
 def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: MediaStore) -> None:
@@ -45,34 +41,32 @@ def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: S
             async with database.write() as transaction:
                 if not await transaction.first_delivery(MEDIA.name, event):
                     return
-                after_commit = await _apply(transaction, processing, event)
-            if after_commit is not None:
-                await after_commit()
+                removed = await _apply(transaction, processing, event)
+            await processing.remove(removed)
 
     bus.subscribe(MEDIA, on_media)
 
 
-async def _apply(
-    transaction: Transaction, processing: Processing, event: Event
-) -> Callable[[], Awaitable[None]] | None:
-    """Apply a report; return what is left to do after the commit."""
+async def _apply(transaction: Transaction, processing: Processing, event: Event) -> Sequence[str]:
+    """Apply a report; return the references of what is to be removed after the commit."""
     if event.carries(media_pb2.MediaProbed):
         probed = event.read(media_pb2.MediaProbed)
-        await processing.probed(transaction, JobReport(probed.video_id, event.time), _media_info(probed))
-    elif event.carries(media_pb2.MediaJobChanged):
+        return await processing.probed(transaction, JobReport(probed.video_id, event.time), _media_info(probed))
+    if event.carries(media_pb2.MediaJobChanged):
         change = event.read(media_pb2.MediaJobChanged)
         report = JobReport(change.video_id, event.time)
-        await processing.job_changed(transaction, report, change.kinds, change.state, change.code, change.reason)
-    elif event.carries(media_pb2.MediaFailed):
+        return await processing.job_changed(transaction, report, change.kinds, change.state, change.code, change.reason)
+    if event.carries(media_pb2.MediaFailed):
         failed = event.read(media_pb2.MediaFailed)
-        if await processing.failed(transaction, failed.video_id, failed.code, failed.reason, failed.permanent):
-            return partial(processing.discard, failed.video_id)
-    elif (found := _artwork(event)) is not None:
+        return await processing.failed(transaction, failed.video_id, failed.code, failed.reason, failed.permanent)
+    if event.carries(media_pb2.MediaProtectedReady):
+        ready = event.read(media_pb2.MediaProtectedReady)
+        pack = PackInfo(ready.asset_id, ready.size_bytes, ready.content_version)
+        return await processing.pack_ready(transaction, JobReport(ready.video_id, event.time), ready.reference, pack)
+    if (found := _artwork(event)) is not None:
         video_id, made = found
-        replaced = await processing.artwork_ready(transaction, JobReport(video_id, event.time), made)
-        if replaced is not None:
-            return partial(processing.remove, replaced)
-    return None
+        return await processing.artwork_ready(transaction, JobReport(video_id, event.time), made)
+    return []
 
 
 def _artwork(event: Event) -> tuple[str, MadeArtwork] | None:

@@ -16,6 +16,10 @@ from kit.errors import ErrorCode
 VideoStatus = Literal["processing", "ready", "failed"]
 Duplicates = Literal["allow", "refuse"]
 """What happens to an upload whose bytes a video has already."""
+ProtectedSource = Literal["remove", "keep"]
+"""What happens to the source of a protected film once its pack is there."""
+LSV: Final = "lsv"
+"""The protection of a film that is served as an LSV pack only; other films have an empty one."""
 
 MAX_TITLE_CHARS = 200
 MAX_DESCRIPTION_CHARS = 5000
@@ -45,7 +49,9 @@ class AssetKind(StrEnum):
     """What an asset of a video is. Another packaging of a video gets a kind of its own (ADR 21)."""
 
     SOURCE = "source"
-    """The file that was uploaded or imported; a video has one."""
+    """The file that was uploaded or imported; a video has one, unless it was removed."""
+    LSV = "lsv"
+    """The pack of a protected film, and the only one of its assets that is served."""
 
 
 class UploadStatus(StrEnum):
@@ -112,6 +118,10 @@ class Labels(Protocol):
     @property
     def corporation_id(self) -> str | None:
         """The corporation that owns it; None for platform videos."""
+
+    @property
+    def protection(self) -> str:
+        """`LSV`, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +271,11 @@ def source_reference(video_id: str) -> str:
     return f"videos/{video_id}/source"
 
 
+def folder_of(reference: str) -> str:
+    """Return the reference of the folder that a file is in."""
+    return reference.rpartition("/")[0]
+
+
 def folder_reference(video_id: str) -> str:
     """Return the reference of a video's folder in the media store."""
     return f"videos/{video_id}"
@@ -279,6 +294,15 @@ class MediaInfo:
     bitrate_bps: int
     details: dict[str, Any] | None = None
     """Tracks, chapters and colours; None when the report has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackInfo:
+    """What thumbnailer reports about a pack that it wrote."""
+
+    asset_id: str
+    size_bytes: int
+    content_version: int
 
 
 class SubtitleSource(StrEnum):

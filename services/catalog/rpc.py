@@ -28,8 +28,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         request: catalog_pb2.GetSourceRequest,
         context: Context,  # noqa: ARG002
     ) -> catalog_pb2.GetSourceResponse:
-        """Return where the bytes of a video's source are."""
-        video, source = await self._videos.source(request.video_id)
+        """Return where the bytes are that may be served of a video: its source, or the pack of a protected one."""
+        video, source = await self._videos.playable(request.video_id)
         return catalog_pb2.GetSourceResponse(
             video_id=video.id,
             reference=source.reference,
@@ -76,4 +76,5 @@ def _message(video: Video) -> catalog_pb2.Video:
         corporation_id=video.corporation_id or "",
         uploader_id=video.uploader_id,
         created_at=timestamp(video.created_at),
+        protection=video.protection,
     )

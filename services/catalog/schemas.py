@@ -30,7 +30,9 @@ class FileView(View):
     """One asset of a video: a file that can be served."""
 
     id: str
-    kind: str = Field(description="What it is; `source` is the file that was uploaded or imported.")
+    kind: str = Field(
+        description="`source`: the file that was uploaded or imported; `lsv`: the pack of a protected film."
+    )
     size: int = Field(description="In bytes.")
     bitrate: int | None = Field(description="In bits a second.")
     resolution: str | None = Field(description="Width x height in pixels.")
@@ -92,7 +94,7 @@ class MediaView(View):
 class JobView(View):
     """A job of the media pipeline."""
 
-    kind: str = Field(description="facts, thumbnail, posters, storyboard or subtitles.")
+    kind: str = Field(description="facts, thumbnail, posters, storyboard, subtitles or protect.")
     state: str = Field(description="waiting, running, retrying, done or failed.")
     code: str = Field(description="Stable code of a failure; empty without one.")
     reason: str
@@ -116,6 +118,7 @@ class VideoView(View):
     uploader_id: str
     corporation_id: str | None
     duplicate_of: str | None = Field(description="The video that had the same bytes when this one arrived.")
+    protection: Literal["lsv"] | None = Field(description="`lsv`: it is served encrypted only, as an LSV pack.")
     series_id: str | None
     season: int | None
     episode: int | None
@@ -153,13 +156,13 @@ class VideoDetailView(VideoView):
     @classmethod
     def of(cls, video: Video, principal: Principal | None = None) -> VideoDetailView:
         """Return a loaded video as the API shows it to a principal; without one, its jobs are left out."""
-        source = video.source
+        film = video.film
         may_see_jobs = principal is not None and (principal.is_admin or principal.user_id == video.uploader_id)
         return cls(
             **_plain(video),
             mime_type=video.mime_type,
-            width=source.width if source else None,
-            height=source.height if source else None,
+            width=film.width if film else None,
+            height=film.height if film else None,
             files=[
                 FileView(
                     id=asset.id,
@@ -170,7 +173,7 @@ class VideoDetailView(VideoView):
                 )
                 for asset in video.assets
             ],
-            media=MediaView.model_validate(source.details) if source and source.details else None,
+            media=MediaView.model_validate(film.details) if film and film.details else None,
             storyboard_url=_storyboard_url(video),
             jobs=[
                 JobView(kind=job.kind, state=job.state, code=job.code, reason=job.reason, updated_at=job.updated_at)
@@ -222,6 +225,9 @@ class ImportRequest(Schema):
     description: str = Field("", max_length=MAX_DESCRIPTION_CHARS)
     tags: list[str] = Field(default=[], max_length=MAX_TAGS)
     corporation_id: UUID | None = None
+    protection: Literal["none", "lsv"] = Field(
+        "none", description="`lsv`: an encrypted copy is served; the film itself stays where it lies."
+    )
 
     def import_(self) -> Import:
         """Return the same for the use case. Raises ApiError: VALIDATION_FAILED for too many or too long tags."""
@@ -231,6 +237,7 @@ class ImportRequest(Schema):
             description=_clean_description(self.description),
             tags=_clean_tags(self.tags),
             corporation_id=str(self.corporation_id) if self.corporation_id else None,
+            protection="" if self.protection == "none" else self.protection,
         )
 
 
@@ -309,5 +316,9 @@ def _clean_tags(given: list[str]) -> list[str]:
 
 
 def _plain(video: Video) -> dict[str, Any]:
-    made = {"thumbnail_url": thumbnail_url(video), "posters": _posters(video)}
+    made = {
+        "thumbnail_url": thumbnail_url(video),
+        "posters": _posters(video),
+        "protection": video.protection or None,
+    }
     return {name: getattr(video, name) for name in VideoView.model_fields.keys() - made.keys()} | made

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from kit.origins import OriginSettings
 from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
-from services.catalog.domain import Duplicates
+from services.catalog.domain import Duplicates, ProtectedSource
 from services.catalog.home.domain import RowKind, parse_rows
 from services.catalog.titles.domain import parse_templates
 
@@ -33,6 +33,11 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
         "allow",
         description="What happens to an upload whose bytes a video has already: `allow` marks the new video with "
         "`duplicate_of`, `refuse` answers `UPLOAD_CONFLICT` with the other's id.",
+    )
+    protected_source: ProtectedSource = Field(
+        "remove",
+        description="What happens to the uploaded file of a protected film once its pack is there: `remove`, or `keep` "
+        "in the store, where nothing serves it, so that the film can be packed again. Imported films stay.",
     )
     trash_retention_days: int = Field(
         30, ge=1, le=36_500, description="Days after which what is in the trash is removed for good."
@@ -63,6 +68,15 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
         "highlight with the biggest pot category, highlight, players, pot. A part in square brackets is left out when "
         "a field of it is empty.",
     )
+
+    @field_validator("media_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if url.startswith("s3://"):
+            raise ValueError(
+                "catalog writes to a folder only, as it can't keep unfinished uploads in S3 yet; mount the bucket"
+            )
+        return super()._known_store(url)
 
     @field_validator("title_templates")
     @classmethod

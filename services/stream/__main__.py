@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import uvloop
 from starlette.types import ASGIApp
@@ -15,6 +16,7 @@ from kit.auth.client import ListRevocations, Revocations, authenticator, follow_
 from kit.bus import Bus
 from kit.bus.rabbit import RabbitBus
 from kit.confinement import confinement_checks
+from kit.db.migrations import upgrade
 from kit.health import Check, Health, broker_check
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
@@ -23,11 +25,13 @@ from kit.web.app import create_app
 from services.stream.clients.catalog import source_fetcher
 from services.stream.clients.display_names import display_names, titles
 from services.stream.clients.progress import view_counter
-from services.stream.consumers import subscribe, subscribe_accounts
+from services.stream.consumers import subscribe, subscribe_accounts, subscribe_protection
 from services.stream.delivery.transfers import Traffic
 from services.stream.fastpath import FastPathApp, FastPathCaches, MinimalRoute
 from services.stream.hotcache import build_hot_cache
 from services.stream.http import MediaRoutes, SharedMedia, StreamAuthenticator, build_routers, shared_headers
+from services.stream.protection.factory import build_protection
+from services.stream.rpc import StreamServicer, register
 from services.stream.service import Streams
 from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
@@ -42,6 +46,7 @@ from services.stream.storage.router import build_store, is_mounted
 from services.stream.storage.virtual_file_cache import VirtualFiles
 
 NAME = "stream"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -> Service:
@@ -74,13 +79,15 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     traffic = Traffic(registry.fail)
     accounts = authenticator(auth)
     stream_authenticator = StreamAuthenticator(accounts, tickets)
+    video_titles, names = titles(catalog), display_names(auth)
+    protection = build_protection(settings, role, bus, names.of)
     # With hot copies, films can be served while the media store is away.
     checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
     if settings.redis_url:
         # Playing sessions go on without Redis, which needs a replica that is ready.
         checks["redis"] = Check(slots.ping, required=False)
-    health = Health(checks)
-    background: list[Loop] = []
+    health = Health(checks | protection.checks)
+    background: list[Loop] = list(protection.loops)
     shutdown_hooks: list[Callable[[], Awaitable[object]]] = []
     if role.answers:
         subscribe(bus, sources, hot.store if hot else None)
@@ -93,12 +100,12 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         shutdown_hooks.append(registry.flush)
     if role.works:
         subscribe_accounts(bus, sessions)
+        subscribe_protection(bus, protection.database)
         # Progress counts views, auth keeps the audit log: events that precede their queues have to wait.
         relay = slots_relay(slots, bus, on_sent=event_log.write)
         background.append(relay.run)
         if isinstance(slots, MemorySlots):
             shutdown_hooks = [registry.end_all, relay.relay]
-    video_titles = titles(catalog)
     media = MediaRoutes(streams, sessions, traffic, video_titles)
     routers = build_routers(
         media,
@@ -107,7 +114,8 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
         statistics,
         tickets=tickets,
         titles=video_titles,
-        display_names=display_names(auth),
+        display_names=names,
+        protection=protection.use_cases,
         public_url=settings.stream_public_url,
     )
     app = create_app(
@@ -124,18 +132,26 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
             traffic,
         ),
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, []),
+        grpc=GrpcServer(
+            NAME, settings.grpc_bind, [partial(register, StreamServicer(protection.use_cases.content_keys))]
+        ),
         bus=None if shared_bus else bus,
-        prepare=[hot.prepare] if hot else (),
+        prepare=[*([hot.prepare] if hot else ()), *protection.prepare],
         background=[*background, *(hot.loops if hot else ())],
         shutdown_hooks=shutdown_hooks,
     )
     for close in (store.close, virtual_files.close):
         service.resources.callback(close)
-    for resource in (origins, shared_sources, auth, catalog, progress, slots):
+    for resource in (origins, shared_sources, auth, catalog, progress, slots, protection.database):
         if resource:
             service.resources.push_async_callback(resource.close)
     return service
+
+
+def migrate(settings: StreamSettings) -> None:
+    """Upgrade stream's database to the newest revision; do nothing where it has none."""
+    if settings.database_url:
+        upgrade(MIGRATIONS, settings.database_url)
 
 
 def _outer_app(
@@ -185,4 +201,4 @@ async def _apply_revocations(
 
 if __name__ == "__main__":
     # asyncio's own loop would add a tenth to the cost of a small range, which is otherwise mostly sendfile.
-    main(NAME, StreamSettings, build, loop_factory=uvloop.new_event_loop)
+    main(NAME, StreamSettings, build, migrate, loop_factory=uvloop.new_event_loop)

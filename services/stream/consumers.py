@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kit.bus import Bus, Delivery, Subscription
+from kit.db.database import Database
+from kit.errors import ApiError
 from kit.events.envelope import Event
 from kit.events.registry import type_of
 from marquee.events.v1 import user_pb2, video_pb2
 from services.stream.hotcache import HotStore
+from services.stream.protection.licences import OfflineLicences
 from services.stream.sessions import Sessions
 from services.stream.sources import SourceCache
 
 LOST_ACCOUNTS = Subscription("stream.lost_accounts", (type_of(user_pb2.UserSuspended), type_of(user_pb2.UserDeleted)))
+LICENCE_ACCOUNTS = Subscription("stream.licence_accounts", LOST_ACCOUNTS.types)
+PURGED_VIDEOS = Subscription("stream.purged_videos", (type_of(video_pb2.VideoPurged),))
 VIDEO_CHANGES = Subscription("stream.video_changes", ("video.*",), Delivery.BROADCAST)
 
 
@@ -21,6 +28,11 @@ def subscribe(bus: Bus, sources: SourceCache, hot: HotStore | None = None) -> No
         await sources.forget(event.subject)
         if hot and (event.carries(video_pb2.VideoDeleted) or event.carries(video_pb2.VideoPurged)):
             await hot.drop(event.subject, "deleted")
+        elif hot and hot.has_plain_copy(event.subject):
+            # Of a film that is protected now, no plain bytes may stay. Where catalog is away the janitor finds out.
+            with suppress(ApiError):
+                if (await sources.get(event.subject)).is_protected:
+                    await hot.drop(event.subject, "protected")
 
     bus.subscribe(VIDEO_CHANGES, forget)
     bus.on_reconnect(sources.clear)
@@ -33,3 +45,26 @@ def subscribe_accounts(bus: Bus, sessions: Sessions) -> None:
         await sessions.stop_user(event.subject)
 
     bus.subscribe(LOST_ACCOUNTS, end_all)
+
+
+def subscribe_protection(bus: Bus, database: Database | None) -> None:
+    """End the licences of users who may not watch any more, and forget those of videos that are gone for good.
+
+    Without a database there are none.
+    """
+    if database is None:
+        return
+
+    async def account_lost(event: Event) -> None:
+        async with database.write() as transaction:
+            if await transaction.first_delivery(LICENCE_ACCOUNTS.name, event):
+                is_deleted = event.carries(user_pb2.UserDeleted)
+                await OfflineLicences.end_account(transaction, event.subject, erase=is_deleted)
+
+    async def video_purged(event: Event) -> None:
+        async with database.write() as transaction:
+            if await transaction.first_delivery(PURGED_VIDEOS.name, event):
+                await OfflineLicences.forget_video(transaction, event.subject)
+
+    bus.subscribe(LICENCE_ACCOUNTS, account_lost)
+    bus.subscribe(PURGED_VIDEOS, video_purged)

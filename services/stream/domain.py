@@ -18,6 +18,8 @@ class AssetKind(StrEnum):
 
     SOURCE = "source"
     """The file that was uploaded or imported; a video has one."""
+    LSV = "lsv"
+    """The LSV pack of a protected film, which alone may be served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +51,18 @@ class Source:
         return is_admin or self.corporation_id in ("", corporation_id)
 
     @property
+    def is_protected(self) -> bool:
+        """Return whether its bytes are an LSV pack."""
+        return self.kind == AssetKind.LSV
+
+    @property
     def content_type(self) -> str:
-        """Return its media type; `application/octet-stream` for one that a browser might take for a page."""
-        return self.mime_type if _MEDIA_TYPE.fullmatch(self.mime_type) else "application/octet-stream"
+        """Return the media type of its bytes; `application/octet-stream` for one that a browser might take for a page.
+
+        The bytes of a protected film are of no media type, either.
+        """
+        is_media = _MEDIA_TYPE.fullmatch(self.mime_type) and not self.is_protected
+        return self.mime_type if is_media else "application/octet-stream"
 
 
 class ResponseStatus(IntEnum):

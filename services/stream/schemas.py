@@ -8,8 +8,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kit.web.schemas import Page, Schema, View
+from services.stream.protection.device_keys import WrapName
 from services.stream.sessions.device_names import MAX_NAME_CHARS
 from services.stream.sessions.tickets import MAX_TICKET_CHARS
+
+Protection = Literal["lsv"]
+PUBLIC_KEY_CHARS = 200
+PublicKey = Annotated[
+    str,
+    Field(
+        max_length=PUBLIC_KEY_CHARS,
+        description="The device's: an uncompressed point of P-256, 65 bytes, as base64url without padding.",
+    ),
+]
+WrapAlgorithmName = Annotated[WrapName, Field(description="How the content key is to be wrapped.")]
 
 
 class Codecs(View):
@@ -31,8 +43,9 @@ class StreamInfo(View):
 
     content_id: str
     duration: float = Field(description="Seconds.")
-    file_size: int = Field(description="Bytes.")
-    mime_type: str
+    file_size: int = Field(description="Bytes; of a protected film, those of its pack.")
+    mime_type: str = Field(description="Of the bytes: `application/octet-stream` for a pack.")
+    protection: Protection | None = Field(description="null for a film whose bytes any player reads.")
     codecs: Codecs
     resolution: Resolution
     bitrate: int = Field(description="Bits per second.")
@@ -59,6 +72,15 @@ class PlaySessionStart(Schema):
         max_length=64,
         description="A session of the same user whose slot, or place in the queue, this one takes over.",
     )
+    public_key: PublicKey | None = Field(default=None, description="Required for protected films.")
+    wrap_algorithm: WrapAlgorithmName = WrapName.AES_KW
+
+
+class KeyRequest(Schema):
+    """A device's request for the content key of what it plays."""
+
+    public_key: PublicKey
+    wrap_algorithm: WrapAlgorithmName = WrapName.AES_KW
 
 
 class Heartbeat(Schema):
@@ -67,6 +89,26 @@ class Heartbeat(Schema):
     ticket: str | None = Field(
         default=None, max_length=MAX_TICKET_CHARS, description="With it a session survives the loss of Redis's data."
     )
+
+
+class WatermarkView(View):
+    """What a player draws over the picture of a protected film."""
+
+    text: str = Field(description="Names the viewer; the player adds the time.")
+    opacity: float = Field(description="0 to 1.")
+    size: float = Field(description="Height of the letters, as a share of the picture's height.")
+    interval_sec: int = Field(description="From the beginning of one appearance to that of the next.")
+    visible_sec: int = Field(description="How long one appearance lasts.")
+
+
+class SessionKey(View):
+    """The content key of a protected film, wrapped for one device and one play session."""
+
+    scope: Literal["ONLINE_STREAM_ONLY"] = "ONLINE_STREAM_ONLY"
+    server_public_key: str = Field(description="A point as in `public_key`, another one in each answer.")
+    wrapped_key: str = Field(description="Prefix and payload, as base64url: docs/reference/lsv-licences.md.")
+    content_version: int = Field(description="Of the pack's prelude.")
+    watermark: WatermarkView
 
 
 class PlaySession(View):
@@ -87,6 +129,12 @@ class PlaySession(View):
     )
     position: int | None = Field(default=None, description="1 is next.")
     retry_after_sec: float | None = Field(default=None, description="When to ask again; asking keeps the place.")
+    protection: Protection | None = Field(default=None, description="Of protected films; `stream_url` is their pack.")
+    scope: Literal["ONLINE_STREAM_ONLY"] | None = Field(default=None, description="Of protected films.")
+    server_public_key: str | None = Field(default=None, description="As in `SessionKey`, when it is active at once.")
+    wrapped_key: str | None = Field(default=None, description="As in `SessionKey`.")
+    content_version: int | None = Field(default=None, description="As in `SessionKey`.")
+    watermark: WatermarkView | None = Field(default=None, description="Of protected films, when it is active at once.")
 
 
 class Device(View):
@@ -142,6 +190,51 @@ class StreamPage(Page[StreamView]):
     """One page of all play sessions, and statistics: what a dashboard shows, in one response."""
 
     metrics: StreamMetrics
+
+
+class LicenseRenewal(KeyRequest):
+    """A device's request for more time."""
+
+    expires_in_sec: int | None = Field(
+        default=None, ge=60, le=366 * 86_400, description="As long as may be by default, and never longer."
+    )
+
+
+class OfflineLicenseRequest(LicenseRenewal):
+    """A device's request for a licence."""
+
+    video_id: str = Field(max_length=64)
+    device_id: str = Field(max_length=64, description="A UUID that the device keeps.")
+    device_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS, description="For people.")
+
+
+class OfflineLicense(View):
+    """A licence to play a protected film on one device without the network."""
+
+    id: str
+    video_id: str
+    device_id: str
+    device_name: str
+    scope: Literal["OFFLINE_PLAYBACK"] = "OFFLINE_PLAYBACK"
+    issued_at: datetime = Field(description="When it was issued or renewed last: a device's clock is not before it.")
+    expires_at: datetime
+    content_version: int = Field(description="Of the prelude of the pack that it opens.")
+
+
+class IssuedOfflineLicense(OfflineLicense):
+    """A licence with its key, which only this answer has."""
+
+    server_public_key: str = Field(description="A point as in `public_key`, another one in each answer.")
+    wrapped_key: str = Field(description="Prefix and payload, as base64url: docs/reference/lsv-licences.md.")
+    watermark: WatermarkView
+
+
+class AdminOfflineLicense(OfflineLicense):
+    """A licence, for administrators."""
+
+    user_id: str
+    ended_at: datetime | None = Field(description="null while it is in force.")
+    end_reason: Literal["user", "admin", "expired", "account"] | None
 
 
 class Qoe(Schema):

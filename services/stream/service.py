@@ -50,10 +50,12 @@ class Streams:
         self._virtual_files = virtual_files
         self._can_cut = can_cut
         self._representations = LruCache[str, Representation](CAPACITY)
+        # Apart, so that the fast path of plain films finds no pack, and need not ask.
+        self._packs = LruCache[str, Representation](CAPACITY)
         self._index_comes_last = LruCache[Identity, bool](CAPACITY)
 
     def get_cached(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
-        """Return what `find` and `open` would, from memory. None means a cache miss, not a denial."""
+        """Return what `find` and `open` would of a plain film, from memory. None means a cache miss, not a denial."""
         source = self._sources.get_cached(video_id)
         if source is None:
             return None
@@ -70,6 +72,24 @@ class Streams:
         virtual = self._virtual_files.get_cached(representation.file, start_sec)
         return _virtual_representation(representation, virtual) if virtual else None
 
+    def get_cached_pack(self, video_id: str, start_sec: float | None, caller: Caller) -> Representation | None:
+        """Return what `find_protected` and `open` would, from memory. None means a cache miss, not a denial.
+
+        Packs begin at no other time, so `start_sec` is None.
+        """
+        source = self._sources.get_cached(video_id)
+        if source is None or start_sec is not None:
+            return None
+        representation = self._packs.peek(source.asset_id)
+        if (
+            representation is None
+            or representation.source is not source
+            or not representation.file.is_validated()
+            or not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin)
+        ):
+            return None
+        return representation
+
     async def find(self, video_id: str, caller: Caller) -> Source:
         """Return the source of a video.
 
@@ -82,6 +102,20 @@ class Streams:
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         source = await self._sources.get(video_id)
         if not source.is_visible_to(caller.corporation_id, is_admin=caller.is_admin):
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
+        return source
+
+    async def find_plain(self, video_id: str, caller: Caller) -> Source:
+        """Return the source of a video that is not protected. Raise what `find` does, and CONTENT_PROTECTED."""
+        source = await self.find(video_id, caller)
+        if source.is_protected:
+            raise ApiError(ErrorCode.CONTENT_PROTECTED)
+        return source
+
+    async def find_protected(self, video_id: str, caller: Caller) -> Source:
+        """Return the pack of a protected video. Raise what `find` does, and CONTENT_NOT_FOUND for any other video."""
+        source = await self.find(video_id, caller)
+        if not source.is_protected:
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return source
 
@@ -111,9 +145,12 @@ class Streams:
     def release(self, asset_id: str) -> None:
         """Drop an asset's open file; the next request opens it again."""
         self._representations.pop(asset_id)
+        self._packs.pop(asset_id)
 
     async def is_index_last(self, source: Source) -> bool:
         """Return whether a file's index comes last and can be moved first: a player should then use `start=0`."""
+        if source.is_protected:
+            return False
         try:
             file = await self._store.open(source)
             comes_last = self._index_comes_last.get(file.identity)
@@ -131,9 +168,10 @@ class Streams:
         return self._index_comes_last.put(file.identity, comes_last)
 
     def _represent(self, source: Source, file: StoredFile) -> Representation:
-        representation = self._representations.get(source.asset_id)
+        kept = self._packs if source.is_protected else self._representations
+        representation = kept.get(source.asset_id)
         if representation is None or representation.source is not source or representation.file is not file:
-            representation = self._representations.put(source.asset_id, Representation(source, file))
+            representation = kept.put(source.asset_id, Representation(source, file))
         return representation
 
     async def _open_from(self, representation: Representation, start_sec: float) -> Opened:

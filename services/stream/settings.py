@@ -5,20 +5,80 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from kit.origins import Object, OriginSettings, parse
+from kit.origins import BucketMediaSettings, OriginSettings
 from kit.origins.references import parse_url
 from kit.origins.sigv4 import MAX_EXPIRES_SEC
-from kit.settings import BrokerSettings, MediaSettings, ServiceSettings
+from kit.settings import BrokerSettings, PrefixedSettings, ServiceSettings, check_database_url
+from services.stream.secret_files import decode_key
 
 
-class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSettings):
+class ProtectionSettings(PrefixedSettings):
+    """Settings of protected playback."""
+
+    database_url: str | None = Field(
+        None,
+        description="`sqlite+aiosqlite:///path/to/file` or `postgresql+psycopg://user:password@host/database`, for keys"
+        " and licences of protected films. Without it those are answered 503, and all others as with it.",
+    )
+    lsv_master_key: SecretStr | None = Field(
+        None, description="The secret that wraps content keys in the database: base64 of 32 bytes; before the file."
+    )
+    lsv_master_key_file: Path | None = Field(
+        None,
+        description="A file with that secret, one for all replicas; made when it is not there. Without its secret no"
+        " protected film can be played again: keep a copy.",
+    )
+    lsv_previous_master_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Secrets that still unwrap content keys after a change of the first, separated by commas.",
+    )
+    offline_license_sec: int = Field(
+        7 * 86_400,
+        ge=3600,
+        le=366 * 86_400,
+        description="How long a protected film may be played without the network at most, in seconds (an hour to 366"
+        " days); 7 days by default.",
+    )
+    offline_licenses_per_user: int = Field(
+        20, ge=0, le=10_000, description="Licences of one user in force at a time (0 to 10,000); 0 gives none to any."
+    )
+    offline_licenses_per_video: int = Field(
+        1000, ge=1, le=1_000_000, description="Licences of one film in force at a time (1 to 1,000,000)."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str | None) -> str | None:
+        return None if url is None else check_database_url(url)
+
+    @field_validator("lsv_master_key")
+    @classmethod
+    def _a_whole_key(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            decode_key(secret.get_secret_value())
+        return secret
+
+    @field_validator("lsv_previous_master_keys")
+    @classmethod
+    def _whole_keys(cls, secrets: SecretStr) -> SecretStr:
+        for text in _items(secrets):
+            decode_key(text)
+        return secrets
+
+    def previous_master_keys(self) -> list[str]:
+        """Return the secrets before the present one, as they are written."""
+        return _items(self.lsv_previous_master_keys)
+
+
+def _items(secrets: SecretStr) -> list[str]:
+    return [text for text in secrets.get_secret_value().split(",") if text.strip()]
+
+
+class StreamSettings(ServiceSettings, BrokerSettings, BucketMediaSettings, OriginSettings, ProtectionSettings):
     """Settings of stream."""
 
-    media_url: str = Field(
-        ..., description="Where media files are: `file:///absolute/folder`, or `s3://bucket/prefix` laid out like it."
-    )
     catalog_address: str = Field("127.0.0.1:50051", description="gRPC address of catalog.")
     s3_redirect_sec: int = Field(
         0,
@@ -106,20 +166,6 @@ class StreamSettings(ServiceSettings, BrokerSettings, MediaSettings, OriginSetti
         if url is not None:
             parse_url(url)
         return url
-
-    @field_validator("media_url")
-    @classmethod
-    def _known_store(cls, url: str) -> str:
-        if not url.startswith("s3://"):
-            return super()._known_store(url)
-        parse(f"s3://{url.removeprefix('s3://').rstrip('/')}/videos")
-        return url
-
-    @property
-    def media_bucket(self) -> Object | None:
-        """Bucket and prefix of an `s3://` store; None for a folder."""
-        bucket, _, prefix = self.media_url.removeprefix("s3://").rstrip("/").partition("/")
-        return Object(bucket, prefix) if self.media_url.startswith("s3://") else None
 
     @field_validator("redis_url")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -25,6 +26,7 @@ UPLOAD_ARTWORK: Final = Subscription("thumbnailer.upload_artwork", (type_of(job_
 IMPORT_FACTS: Final = Subscription("thumbnailer.import_facts", (type_of(job_pb2.ImportFactsQueued),))
 IMPORT_ARTWORK: Final = Subscription("thumbnailer.import_artwork", (type_of(job_pb2.ImportArtworkQueued),))
 REPROCESS: Final = Subscription("thumbnailer.reprocess", (type_of(job_pb2.ReprocessQueued),))
+PROTECT: Final = Subscription("thumbnailer.protect", (type_of(job_pb2.ProtectQueued),))
 
 LANES: Final = {
     Lane.UPLOAD_FACTS: UPLOAD_FACTS,
@@ -32,7 +34,10 @@ LANES: Final = {
     Lane.IMPORT_FACTS: IMPORT_FACTS,
     Lane.IMPORT_ARTWORK: IMPORT_ARTWORK,
     Lane.REPROCESS: REPROCESS,
+    Lane.PROTECT: PROTECT,
 }
+
+_AsksForJobs = video_pb2.VideoUploaded | video_pb2.VideoProcessRequested | job_pb2.MediaJob
 
 
 def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
@@ -41,12 +46,10 @@ def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
     async def on_request(event: Event) -> None:
         with service_context("thumbnailer"):
             if event.carries(video_pb2.VideoUploaded):
-                uploaded = event.read(video_pb2.VideoUploaded)
-                await processor.plan(event, uploaded.video_id, uploaded.reference, known_kinds(()), again=False)
+                await processor.plan(event, _job(event.read(video_pb2.VideoUploaded), ()), again=False)
             else:
                 request = event.read(video_pb2.VideoProcessRequested)
-                if kinds := known_kinds(request.kinds):
-                    await processor.plan(event, request.video_id, request.reference, kinds, again=True)
+                await processor.plan(event, _job(request, request.kinds), again=True)
 
     bus.subscribe(JOBS, on_request)
     for lane, subscription in LANES.items():
@@ -55,11 +58,15 @@ def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
         bus.subscribe(replace(subscription, concurrency=running), _runner(lane, processor))
 
 
+def _job(asked: _AsksForJobs, kinds: Iterable[str]) -> Job:
+    known = tuple(known_kinds(kinds))
+    return Job(asked.video_id, asked.reference, known, asked.pack_asset_id, asked.content_version)
+
+
 def _runner(lane: Lane, processor: MediaProcessor) -> Handler:
     async def on_job(event: Event) -> None:
         job = event.read(QUEUED[lane]).job
-        kinds = tuple(known_kinds(job.kinds))
         with service_context("thumbnailer"):
-            await processor.run(event, lane, Job(job.video_id, job.reference, kinds))
+            await processor.run(event, lane, _job(job, job.kinds))
 
     return on_job

@@ -56,6 +56,9 @@ ORIGIN_REFUSES: Final = "ORIGIN_REFUSES"
 TOO_LARGE_TO_STAGE: Final = "TOO_LARGE_TO_STAGE"
 INTERRUPTED: Final = "INTERRUPTED"
 SERVER_BUSY: Final = "SERVER_BUSY"
+NEEDS_TRANSCODING: Final = "NEEDS_TRANSCODING"
+PACK_UNWRITABLE: Final = "PACK_UNWRITABLE"
+KEYS_UNAVAILABLE: Final = "KEYS_UNAVAILABLE"
 
 _RETRY_MAY_HELP: Final = frozenset(
     {
@@ -67,6 +70,8 @@ _RETRY_MAY_HELP: Final = frozenset(
         TOO_LARGE_TO_STAGE,
         INTERRUPTED,
         SERVER_BUSY,
+        PACK_UNWRITABLE,
+        KEYS_UNAVAILABLE,
     }
 )
 _NOT_AT_ONCE: Final = frozenset({TIME_LIMIT, ORIGIN_REFUSES, TOO_LARGE_TO_STAGE})
@@ -94,6 +99,10 @@ _REASONS: Final = {
     " (MARQUEE_STAGING_MAX_BYTES).",
     INTERRUPTED: "Looking into the file was interrupted from outside. It can be tried again.",
     SERVER_BUSY: "The server has no room to work. Check its memory and temporary space, then try again.",
+    NEEDS_TRANSCODING: "Browsers can't play this film in protected form: its compression is not for them, or a picture"
+    " is too large. Convert it to H.264 with AAC, then upload it.",
+    PACK_UNWRITABLE: "The protected film could not be saved. Check that the store is writable and has twice its room.",
+    KEYS_UNAVAILABLE: "The key of the protected film can't be had. Check that stream runs, and has a database.",
 }
 
 _CODECS: Final = {
@@ -150,6 +159,11 @@ class JobKind(StrEnum):
     POSTERS = "posters"
     STORYBOARD = "storyboard"
     SUBTITLES = "subtitles"
+    PROTECT = "protect"
+
+
+INSPECTIONS: Final[tuple[JobKind, ...]] = tuple(kind for kind in JobKind if kind is not JobKind.PROTECT)
+"""What one run of a child can make together. Protecting has a run of its own, and only where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.thumbnailer.domain import JobKind
+from services.thumbnailer.domain import INSPECTIONS, JobKind
 
 SHORT_FILM_SEC: Final = 60.0
 """A film up to this long has all its artwork made in one run: starting a process costs more than the artwork."""
@@ -21,6 +21,7 @@ class Lane(StrEnum):
     IMPORT_FACTS = "import_facts"
     IMPORT_ARTWORK = "import_artwork"
     REPROCESS = "reprocess"
+    PROTECT = "protect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,20 @@ RULES: Final = {
     Lane.IMPORT_FACTS: LaneRules(4, may_use_spare=False, niceness=15, artwork=Lane.IMPORT_ARTWORK),
     Lane.IMPORT_ARTWORK: LaneRules(2, may_use_spare=False, niceness=19),
     Lane.REPROCESS: LaneRules(1, may_use_spare=False, niceness=19),
+    # Long, and an upload can't be watched before: ahead of other bulk work, but never in the way of an upload's facts.
+    Lane.PROTECT: LaneRules(8, may_use_spare=False, niceness=10),
 }
 
 
 def first_batches(lane: Lane, kinds: Collection[JobKind]) -> list[list[JobKind]]:
-    """Return the jobs to queue at first, by run. Those of artwork follow the facts, unless only they are wanted."""
-    wanted = _sorted(kinds)
-    return [[JobKind.FACTS]] if lane is not Lane.REPROCESS and JobKind.FACTS in wanted else [wanted]
+    """Return the jobs to queue at first, by run. Those of artwork follow the facts, unless only they are wanted.
+
+    Protecting is left out: it has a lane of its own.
+    """
+    wanted = [kind for kind in INSPECTIONS if kind in kinds]
+    if lane is not Lane.REPROCESS and JobKind.FACTS in wanted:
+        return [[JobKind.FACTS]]
+    return [wanted] if wanted else []
 
 
 def artwork_batches(duration_sec: float, *, has_text: bool, is_remote: bool) -> list[list[JobKind]]:
@@ -65,10 +73,6 @@ def artwork_batches(duration_sec: float, *, has_text: bool, is_remote: bool) -> 
 
 
 def known_kinds(names: Iterable[str]) -> list[JobKind]:
-    """Return the kinds of these names, without unknown ones; all where there are no names at all."""
+    """Return the kinds of these names, without unknown ones; all but protecting where there are no names at all."""
     given = list(names)
-    return [kind for kind in JobKind if not given or kind.value in given]
-
-
-def _sorted(kinds: Collection[JobKind]) -> list[JobKind]:
-    return [kind for kind in JobKind if kind in kinds]
+    return [kind for kind in JobKind if kind.value in given] if given else list(INSPECTIONS)

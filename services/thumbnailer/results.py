@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from services.thumbnailer.domain import STORYBOARD_SHEET_TILES, JobKind, MediaFailure, MediaInfo
+
+PACK: Final = "pack.lsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,25 @@ class Subtitles:
     tracks: tuple[SubtitleTrack, ...]
 
 
-Result: TypeAlias = Facts | Thumbnail | Posters | Storyboard | Subtitles
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """The file of the name `PACK`."""
+
+    size_bytes: int
+    mime_type: str
+    """With codecs."""
+    duration_sec: float
+    pack_id: str
+    key_id: str
+    content_version: int
+
+
+Result: TypeAlias = Facts | Thumbnail | Posters | Storyboard | Subtitles | Pack
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run made of a film."""
+    """What one run of a child that inspects made of a film."""
 
     results: dict[JobKind, Result] = field(default_factory=dict)
     failures: dict[JobKind, MediaFailure] = field(default_factory=dict)

@@ -200,7 +200,7 @@ def ask(crowd: Crowd, row: Row, kind: str, number: int) -> httpx.Response:
     subject = {"film": crowd.film, "acme": crowd.acme}.get(row.subject, new_id())
     path = row.path.replace("{number}", "0")
     placeholders = ("video_id", "user_id", "session_id", "corporation_id", "upload_id", "letter_id", "job_id")
-    for placeholder in (*placeholders, "series_id", "highlight_id", "bookmark_id", "kind"):
+    for placeholder in (*placeholders, "series_id", "highlight_id", "bookmark_id", "license_id", "kind"):
         path = path.replace(f"{{{placeholder}}}", subject)
     path = path.replace("{lang}", "ko")
     assert "{" not in path, f"tests/contract/test_access.py does not know what to put into {row.path}"

@@ -43,6 +43,7 @@ NOT_RUN = {
     "marquee dead-letters show thumbnailer.jobs:EVENT": "likewise",
     "marquee dead-letters replay thumbnailer.jobs:EVENT": "likewise",
     "marquee dead-letters replay --queue thumbnailer.jobs": "likewise",
+    "MARQUEE_DOMAIN=films.example make up": "needs containers and a domain; test_tls_overlay.py has its parts",
     "docker compose logs --no-log-prefix | grep REQUEST_ID": "needs containers; tests/stacks/compose.py reads logs",
 }
 MAKE_TESTED_BY = {

@@ -20,6 +20,18 @@ SCHEMA = "1.31"
 Manifest = dict[str, Any]
 
 
+class ComposeLoader(yaml.SafeLoader):
+    """Reads `!reset`, by which an overlay removes what another file has."""
+
+
+ComposeLoader.add_constructor("!reset", lambda _loader, _node: None)
+
+
+def overlay_services(name: str) -> Manifest:
+    text = (REPOSITORY / "deploy" / "compose" / name).read_text()
+    return dict(yaml.load(text, ComposeLoader)["services"])  # noqa: S506 - a safe loader's subclass
+
+
 def manifests() -> Iterator[Manifest]:
     listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
     assert {path.name for path in BASE.glob("*.yaml")} == {*listed, "kustomization.yaml"}
@@ -94,27 +106,43 @@ def test_gateway_has_same_proxies_and_limits_as_services() -> None:
     assert not shared
 
 
+def test_gateway_knows_what_bounds_the_requests_of_a_replica() -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    assert compose["gateway"]["environment"]["MARQUEE_MAX_STREAMS"] == "${MARQUEE_MAX_STREAMS:-100}"
+    deployment = MANIFESTS["Deployment-gateway"]
+    given = {entry["name"]: entry for entry in pod(deployment)["containers"][0]["env"]}
+    assert given["MARQUEE_MAX_STREAMS"]["valueFrom"]["configMapKeyRef"]["key"] == "MARQUEE_MAX_STREAMS"
+    assert given["GATEWAY_REPLICAS"]["value"] == str(deployment["spec"]["replicas"])
+    # Only a headless service has the addresses of its pods under its name.
+    assert given["UPSTREAM_STREAM"]["value"].startswith("stream.")
+    assert MANIFESTS["Service-stream"]["spec"]["clusterIP"] == "None"
+
+
 def test_overlay_for_origins_has_only_known_settings() -> None:
-    overlay = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "origins.yml").read_text())["services"]
-    for service, changed in overlay.items():
+    for service, changed in overlay_services("origins.yml").items():
         assert set(changed["environment"]) <= names([SERVICES[service][1]])
         assert "outside" in changed["networks"]
 
 
 @pytest.mark.parametrize(
     ("overlay", "let_out"),
-    [(None, set()), ("origins.yml", {"catalog", "stream", "thumbnailer"}), ("alerts.yml", {"auth"})],
+    [
+        (None, set()),
+        ("origins.yml", {"catalog", "stream", "thumbnailer"}),
+        ("alerts.yml", {"auth"}),
+        ("tls.yml", {"caddy"}),
+    ],
 )
 def test_only_required_services_are_on_outside_network(overlay: str | None, let_out: set[str]) -> None:
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
     assert compose["networks"]["inside"] == {"internal": True}
     places = {name: set(service["networks"]) for name, service in compose["services"].items()}
     if overlay:
-        changed = yaml.safe_load((REPOSITORY / "deploy" / "compose" / overlay).read_text())["services"]
-        # Compose adds the networks of both files.
-        places |= {name: places[name] | set(service["networks"]) for name, service in changed.items()}
+        for name, service in overlay_services(overlay).items():
+            # Compose adds the networks of both files.
+            places[name] = places.get(name, set()) | set(service.get("networks", ()))
     assert {name for name, networks in places.items() if "outside" in networks} == {"gateway"} | let_out
-    assert all("inside" in networks for networks in places.values())
+    assert {name for name, networks in places.items() if "inside" not in networks} <= {"caddy"}
 
 
 def test_every_compose_overlay_is_documented() -> None:
@@ -127,7 +155,8 @@ def test_every_compose_overlay_is_documented() -> None:
 
 def test_env_example_has_every_secret_of_compose() -> None:
     text = (REPOSITORY / "docker-compose.yml").read_text()
-    wanted = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    # `:?` where it must be set, `:+` where something is off without it.
+    wanted = set(re.findall(r"\$\{([A-Z_]+):[?+]", text))
     example = Path(REPOSITORY / ".env.example").read_text()
     offered = set(re.findall(r"^([A-Z_]+)=$", example, re.MULTILINE))
     assert wanted == offered

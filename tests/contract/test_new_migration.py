@@ -35,7 +35,7 @@ def test_column_that_a_model_has_and_the_table_lacks_is_added(tmp_path: Path) ->
     assert "###" not in written
 
 
-@pytest.mark.parametrize("service", ["progress"])
+@pytest.mark.parametrize("service", ["progress", "stream"])
 def test_tables_are_what_models_say(service: str, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(REPOSITORY / "services" / service / "migrations", folder)
@@ -45,7 +45,7 @@ def test_tables_are_what_models_say(service: str, tmp_path: Path) -> None:
     assert "op." not in path.read_text()
 
 
-@pytest.mark.parametrize("arguments", [[], ["catalog"], ["stream", "add_rating"], ["catalog", "Add rating"]])
+@pytest.mark.parametrize("arguments", [[], ["catalog"], ["thumbnailer", "add_rating"], ["catalog", "Add rating"]])
 def test_other_arguments_are_refused_with_the_usage(arguments: list[str]) -> None:
     answer = new_migration(*arguments)
     assert answer.returncode == 2

@@ -116,5 +116,6 @@ def test_site_in_korean(page: Page, stack: Stack) -> None:
 
 def test_api_documentation_page(page: Page, stack: Stack) -> None:
     page.goto("/docs/")
+    page.locator(".operation-filter-input").fill("stream")
     page.get_by_text("/api/videos/{video_id}/stream").first.wait_for()
     shoot(page, stack, "docs")

@@ -216,8 +216,8 @@ def test_browser_goes_on_after_a_reload(browser: Browser, place: Place, small: P
     page.get_by_test_id("upload-submit").click()
     item = page.get_by_test_id("upload-item")
     expect(item).to_have_attribute("data-phase", "done", timeout=900_000)
-    # Not everything was sent a second time.
-    assert place.line.sent - before < SIZE * 3 // 4
+    # Not everything was sent a second time; what was on its way when the page was left is.
+    assert place.line.sent - before < SIZE
     link = item.get_by_role("link", name="Watch").get_attribute("href")
     assert link
     context.close()

@@ -16,7 +16,7 @@ from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, LONG_LOGIN, UNLIMITED, Process, Stack
 from tests.stacks.gateway import Gateway
 
-STATEFUL = ("auth", "catalog", "progress")
+STATEFUL = ("auth", "catalog", "progress", "stream")
 ORDER = ("auth", "catalog", "stream", "progress", "thumbnailer")
 
 
@@ -107,6 +107,7 @@ class ServicesStack(Stack):
                 # Tests come as many clients of one administrator.
                 "MARQUEE_MAX_STREAMS_PER_USER": "100",
                 "MARQUEE_TICKET_KEY_FILE": str(self.folder / "tickets.key"),
+                "MARQUEE_LSV_MASTER_KEY_FILE": str(self.folder / "lsv-master.key"),
             }
         command = [sys.executable, "-m", f"services.{name}", "serve"]
         return Process(name, command, environment, self.folder / f"{name}.log")

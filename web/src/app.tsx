@@ -18,6 +18,10 @@ const WatchPage = lazyPage(() => import('./pages/WatchPage'));
 const SeriesPage = lazyPage(() => import('./pages/SeriesPage'));
 const HighlightsPage = lazyPage(() => import('./pages/HighlightsPage'));
 const WatchlistPage = lazyPage(() => import('./pages/WatchlistPage'));
+const HistoryPage = lazyPage(() => import('./pages/HistoryPage'));
+const BookmarksPage = lazyPage(() => import('./pages/BookmarksPage'));
+const VideoPage = lazyPage(() => import('./pages/VideoPage'));
+const PointsPage = lazyPage(() => import('./pages/PointsPage'));
 const AccountPage = lazyPage(() => import('./pages/AccountPage'));
 const AdminPage = lazyPage(() => import('./pages/AdminPage'));
 
@@ -89,8 +93,12 @@ function Site({ user }: { user: User }) {
         <Route path="/series/:id" component={SeriesPage} />
         <Route path="/highlights" component={HighlightsPage} />
         <Route path="/watchlist" component={WatchlistPage} />
-        <Route path="/account" component={AccountPage} />
-        <Route path="/admin" component={AdminPage} user={user} />
+        <Route path="/history" component={HistoryPage} />
+        <Route path="/bookmarks" component={BookmarksPage} />
+        <Route path="/videos/:id" component={VideoPage} />
+        <Route path="/account/points" component={PointsPage} />
+        <Route path="/account" component={AccountPage} user={user} />
+        <Route path="/admin/:section?" component={AdminPage} user={user} />
         <Route default component={NotFoundPage} />
       </Pages>
     </Frame>

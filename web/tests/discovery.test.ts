@@ -7,6 +7,7 @@ describe('a range of a film in an address', () => {
     const query = Object.fromEntries(new URLSearchParams(rangeLink('a b', 1.5, 90).split('?')[1]));
     expect(parseRange(query)).toEqual({ from: 1.5, until: 90 });
     expect(rangeLink('a b', 0)).toBe('/watch/a%20b?t=0');
+    expect(rangeLink('a', 20.123456789, 1e-9)).toBe('/watch/a?t=20.123&until=0');
   });
 
   it.each([{}, { t: '' }, { t: '-1' }, { t: '1e9' }, { t: 'NaN' }, { t: '12345678' }])(

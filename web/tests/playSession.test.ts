@@ -19,6 +19,21 @@ describe('opening', () => {
     expect(session.streamUrl).toBe('/film?ticket=t1');
   });
 
+  it('keeps the key of a protected film, which no heartbeat brings again', async () => {
+    const { session, start, heartbeat } = setUp();
+    const key = { scope: 'ONLINE_STREAM_ONLY', server_public_key: 'p', wrapped_key: 'k', content_version: 1 };
+    start.mockResolvedValueOnce({ ...active(), ...key });
+    heartbeat.mockResolvedValue(active('s1', 't2'));
+    session.open();
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_SEC * 1000);
+    expect(session.streamUrl).toBe('/film?ticket=t2');
+    expect(session.key).toMatchObject(key);
+    start.mockResolvedValueOnce(active('s2'));
+    session.open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(session.key, 'that of another session').toBeNull();
+  });
+
   it('names the devices that hold the places, and takes one over', async () => {
     const { session, state, start } = setUp();
     start.mockRejectedValueOnce(full('user')).mockResolvedValueOnce(active());

@@ -62,7 +62,10 @@ async function started(count = 1) {
 
 describe('uploadVideo', () => {
   it('resolves with the video, and with the one that has the same bytes', async () => {
-    const { result } = uploadVideo({ title: 'Train', description: '', file }, () => undefined);
+    const { result } = uploadVideo(
+      { title: 'Train', description: '', isProtected: false, file },
+      () => undefined,
+    );
     const { options } = await started();
     expect(options.metadata).toMatchObject({
       filename: '밤 기차.mp4',
@@ -74,14 +77,20 @@ describe('uploadVideo', () => {
     await expect(result).resolves.toEqual({ id: 'v2', duplicateOf: 'v1' });
   });
 
+  it.each([true, false])('asks for protection only where the viewer wants it: %s', async (isProtected) => {
+    uploadVideo({ title: '', description: '', isProtected, file }, () => undefined);
+    const { options } = await started();
+    expect(options.metadata.protection).toBe(isProtected ? 'lsv' : undefined);
+  });
+
   it('goes on with an upload of before', async () => {
     library.previous = [{ uploadUrl: '/api/uploads/1' }];
-    uploadVideo({ title: '', description: '', file }, () => undefined);
+    uploadVideo({ title: '', description: '', isProtected: false, file }, () => undefined);
     expect((await started()).calls).toEqual(['resume', 'start']);
   });
 
   it.each([401, 429, 503])('does not begin anew when the offset can not be had: %i', async (status) => {
-    uploadVideo({ title: '', description: '', file }, () => undefined);
+    uploadVideo({ title: '', description: '', isProtected: false, file }, () => undefined);
     const { options } = await started();
     const head = { getMethod: () => 'HEAD' };
     expect(() => options.onAfterResponse(head, response(status))).toThrow(ApiError);
@@ -90,7 +99,7 @@ describe('uploadVideo', () => {
   });
 
   it('gives up what the server refuses as a duplicate', async () => {
-    const { result } = uploadVideo({ title: '', description: '', file }, () => undefined);
+    const { result } = uploadVideo({ title: '', description: '', isProtected: false, file }, () => undefined);
     const made = await started();
     const body = JSON.stringify({
       error: { code: 'UPLOAD_CONFLICT', message: 'no', details: { video_id: 'v1' } },

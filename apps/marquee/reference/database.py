@@ -17,19 +17,21 @@ from kit.events import outbox
 from services.auth.models import Base as AuthBase
 from services.catalog.models import Base as CatalogBase
 from services.progress.models import Base as ProgressBase
+from services.stream.models import Base as StreamBase
 
 BASES: Final[Mapping[str, type[DeclarativeBase]]] = {
     "auth": AuthBase,
     "catalog": CatalogBase,
     "progress": ProgressBase,
+    "stream": StreamBase,
 }
 HEAD: Final = """# Databases
 
 <!-- Generated from the services' models by `make docs`. -->
 
 One database a service: SQLite files below `MARQUEE_DATA_DIR` in embedded mode, PostgreSQL otherwise. No service reads
-another's tables, so no foreign key crosses a service: what another service owns is kept by its id. Stream keeps play
-sessions in Redis (in memory in embedded mode), thumbnailer keeps nothing.
+another's tables, so no foreign key crosses a service: what another service owns is kept by its id. Stream's is for
+protected films only; it keeps play sessions in Redis (in memory in embedded mode). Thumbnailer keeps nothing.
 How tables change: [migrations](../development/migrations.md).
 
 Ids are UUIDv7, as text. Moments are `timestamptz` in PostgreSQL, and text in UTC in SQLite. `version` counts the

@@ -151,6 +151,13 @@ class ErrorCode(StrEnum):
         "This video is protected; it can't be fetched as a plain file.",
         "보호된 영상이므로 일반 파일로 받을 수 없습니다.",
     )
+    CONTENT_SOURCE_REMOVED = (
+        "CONTENT_SOURCE_REMOVED",
+        409,
+        _G.FAILED_PRECONDITION,
+        "The video is protected, and its unprotected file was removed; upload it again to have it made anew.",
+        "보호된 영상의 원본이 삭제되어 다시 처리할 수 없습니다. 영상을 다시 업로드하세요.",
+    )
     LICENSE_EXPIRED = (
         "LICENSE_EXPIRED",
         403,
@@ -256,6 +263,13 @@ class ErrorCode(StrEnum):
         _G.NOT_FOUND,
         "This play session is over, or never was.",
         "재생 세션이 종료되었거나 존재하지 않습니다.",
+    )
+    LICENSE_LIMIT_REACHED = (
+        "LICENSE_LIMIT_REACHED",
+        429,
+        _G.RESOURCE_EXHAUSTED,
+        "The limit of offline films is reached; remove one, or wait until one ends.",
+        "오프라인 저장 한도에 도달했습니다. 다른 영상을 삭제하거나 만료될 때까지 기다리세요.",
     )
     RATE_LIMITED = (
         "RATE_LIMITED",

@@ -1,4 +1,4 @@
-"""Files on other machines, read over HTTP and S3 by range, with a guard against server-side request forgery.
+"""Files on other machines, read over HTTP and S3 by range and written to S3. A guard stops request forgery (SSRF).
 
 origins = Origins(settings)
 file = await origins.open(parse("https://films.example/a.mp4"))
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from kit.origins.bucket import Bucket
 from kit.origins.client import OriginClient
 from kit.origins.errors import (
     OriginBlockedError,
     OriginChangedError,
     OriginDeniedError,
     OriginError,
+    OriginFullError,
     OriginInterruptedError,
     OriginMissingError,
     OriginUnusableError,
@@ -23,9 +25,11 @@ from kit.origins.guard import Guard, Resolve
 from kit.origins.references import Imported, Object, Reference, Stored, Url, parse
 from kit.origins.remote import RemoteFile
 from kit.origins.s3 import Endpoint, ObjectReader
-from kit.origins.settings import OriginSettings
+from kit.origins.settings import BucketMediaSettings, OriginSettings
 
 __all__ = [
+    "Bucket",
+    "BucketMediaSettings",
     "Endpoint",
     "Guard",
     "Imported",
@@ -35,6 +39,7 @@ __all__ = [
     "OriginClient",
     "OriginDeniedError",
     "OriginError",
+    "OriginFullError",
     "OriginInterruptedError",
     "OriginMissingError",
     "OriginSettings",
@@ -72,6 +77,10 @@ class Origins:
         """
         reader = self._http.get if isinstance(reference, Url) else self._objects.get
         return await RemoteFile.open(partial(reader, reference))  # type: ignore[arg-type]
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket of the S3 endpoint, to be written; it shares this object's connections."""
+        return Bucket(self.endpoint, name, self._s3)
 
     async def close(self) -> None:
         """Close all connections, also busy ones."""

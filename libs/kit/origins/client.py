@@ -1,4 +1,4 @@
-"""A small HTTP client for reading files from other machines: one request, a streamed response, and strict limits."""
+"""A small HTTP client for files on other machines: one request, a streamed response, and strict limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 from weakref import WeakValueDictionary
@@ -31,7 +31,11 @@ REQUESTS: Final = Counter("origin_requests_total", "Requests to other machines f
 BYTES: Final = Counter("origin_bytes_total", "Bytes of files that came from other machines.")
 SLOWEST_BYTES_A_SEC: Final = 4096
 """Far below any film's bit rate. A slower body is given up: it would occupy its reader for ever."""
+SLOWEST_SENT_BYTES_A_SEC: Final = 65_536
+"""The body of a request may take so much longer than one without."""
+_SENT_BLOCK: Final = 256 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_WITH_BODY: Final = frozenset({"POST", "PUT"})
 _USER_AGENT: Final = b"Marquee"
 
 # At level debug they log addresses, with the secrets in them.
@@ -58,8 +62,20 @@ class OriginResponse:
     body: AsyncIterator[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class OriginRequest:
+    """What is sent to an origin."""
+
+    method: str
+    url: Url
+    fields: Mapping[str, str]
+    """Further header fields."""
+    content: bytes | bytearray = b""
+    """The body; it must not change until it is sent."""
+
+
 class OriginClient:
-    """Requests files from origins.
+    """Requests files from origins, and sends them there.
 
     Args:
         guard: decides which machines are permitted; None for an endpoint that the operator named.
@@ -100,25 +116,36 @@ class OriginClient:
             OriginInterruptedError: it is unreachable or too slow.
             OriginUnusableError: it does not speak HTTP, or redirects too often.
         """
+        async with self.send(OriginRequest("GET", url, fields), redirects=redirects) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def send(self, request: OriginRequest, *, redirects: int = 0) -> AsyncIterator[OriginResponse]:
+        """Send a request; raise what `get` raises.
+
+        Args:
+            request: the request. Its body may take the time that `SLOWEST_SENT_BYTES_A_SEC` gives, in addition.
+            redirects: redirects to follow at most.
+        """
+        host = request.url.host
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(self._timeout_sec):
-                    answer = await self._follow(url, fields, redirects, stack)
+                async with asyncio.timeout(self._timeout_sec + len(request.content) / SLOWEST_SENT_BYTES_A_SEC):
+                    answer = await self._follow(request, redirects, stack)
             except TimeoutError as error:
                 REQUESTS.labels(OriginInterruptedError.outcome).inc()
-                raise OriginInterruptedError(f"{url.host} does not answer in time") from error
+                raise OriginInterruptedError(f"{host} does not answer in time") from error
             except OriginError as error:
                 REQUESTS.labels(error.outcome).inc()
                 raise
             REQUESTS.labels(str(answer.status)).inc()
             yield answer
 
-    async def _follow(
-        self, url: Url, fields: Mapping[str, str], redirects: int, stack: AsyncExitStack
-    ) -> OriginResponse:
+    async def _follow(self, request: OriginRequest, redirects: int, stack: AsyncExitStack) -> OriginResponse:
+        url = request.url
         for left in range(redirects, -1, -1):
             attempt = await stack.enter_async_context(AsyncExitStack())
-            answer = await self._ask(url, fields, attempt)
+            answer = await self._ask(replace(request, url=url), attempt)
             if answer.status not in _REDIRECTS:
                 return answer
             if not left:
@@ -133,20 +160,25 @@ class OriginClient:
             await attempt.aclose()
         raise OriginUnusableError(f"{url.host} redirects too often")
 
-    async def _ask(self, url: Url, fields: Mapping[str, str], stack: AsyncExitStack) -> OriginResponse:
+    async def _ask(self, sent: OriginRequest, stack: AsyncExitStack) -> OriginResponse:
+        url = sent.url
         turn = self._turns.setdefault(url.authority, asyncio.Semaphore(PER_ORIGIN))
         await stack.enter_async_context(turn)
+        headers = [
+            (b"Host", url.authority.encode()),
+            (b"User-Agent", _USER_AGENT),
+            (b"Accept", b"*/*"),
+            # Ranges are of the file's own bytes (RFC 9110, 14.2), not of a compressed form of them.
+            (b"Accept-Encoding", b"identity"),
+            *((name.encode(), value.encode("latin-1")) for name, value in sent.fields.items()),
+        ]
+        if sent.content or sent.method in _WITH_BODY:
+            headers.append((b"Content-Length", str(len(sent.content)).encode()))
         request = httpcore.Request(
-            b"GET",
+            sent.method.encode(),
             httpcore.URL(scheme=url.scheme.encode(), host=url.host.encode(), port=url.port, target=url.target.encode()),
-            headers=[
-                (b"Host", url.authority.encode()),
-                (b"User-Agent", _USER_AGENT),
-                (b"Accept", b"*/*"),
-                # Ranges are of the file's own bytes (RFC 9110, 14.2), not of a compressed form of them.
-                (b"Accept-Encoding", b"identity"),
-                *((name.encode(), value.encode("latin-1")) for name, value in fields.items()),
-            ],
+            headers=headers,
+            content=_blocks(sent.content) if sent.content else None,
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_sec)},
         )
         with _translate_errors(url.host):
@@ -162,6 +194,13 @@ class OriginClient:
         """Close all connections, also busy ones."""
         await self._pool.aclose()
         self._resolver.close()
+
+
+async def _blocks(content: bytes | bytearray) -> AsyncIterator[bytes]:
+    """Yield a body in blocks, so that each has the timeout of a write to itself."""
+    view = memoryview(content)
+    for start in range(0, len(content), _SENT_BLOCK):
+        yield bytes(view[start : start + _SENT_BLOCK])
 
 
 async def _body(response: httpcore.Response, host: str, timeout_sec: float) -> AsyncIterator[bytes]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
 class OriginError(OSError):
-    """An origin did not deliver what was requested. The text names its host at most: addresses may hold secrets."""
+    """An origin did not do what was requested. The text names its host at most: addresses may hold secrets."""
 
     outcome: ClassVar[str] = "OriginError"
     """Value of the label `outcome` of `origin_requests_total`."""
@@ -46,3 +47,12 @@ class OriginUnusableError(OriginError):
     """Its answer is malformed or lacks what serving needs: a length, and a validator that tells versions apart."""
 
     outcome = "Unusable"
+
+
+class OriginFullError(OriginError):
+    """It has no room for the file, or the file is larger than it takes. `errno` is ENOSPC, as for a full disk."""
+
+    outcome = "Full"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.ENOSPC, reason)

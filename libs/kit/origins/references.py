@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
-from kit.media import InvalidReferenceError
+from kit.media import InvalidReferenceError, MediaStore
 
 MAX_CHARS = 2000
 IMPORT_SCHEME = "import:"
@@ -54,6 +55,14 @@ class Object:
 
     bucket: str
     key: str
+
+    def below(self, reference: str) -> Object:
+        """Return the object of a stored file in a media store with this bucket and prefix; the prefix may be empty.
+
+        Raises:
+            InvalidReferenceError: it is not a plain relative reference.
+        """
+        return Object(self.bucket, MediaStore(Path(self.key)).path(reference).as_posix())
 
     def __str__(self) -> str:
         return f"{S3_SCHEME}{self.bucket}/{self.key}"

@@ -7,10 +7,32 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from kit.origins.guard import Guard
-from kit.origins.references import parse_url
+from kit.origins.references import Object, parse, parse_url
 from kit.origins.s3 import Endpoint
 from kit.origins.sigv4 import Credentials
-from kit.settings import PrefixedSettings
+from kit.settings import MediaSettings, PrefixedSettings
+
+
+class BucketMediaSettings(MediaSettings):
+    """Settings of services whose media store may be a bucket of S3."""
+
+    media_url: str = Field(
+        ..., description="Where media files are: `file:///absolute/folder`, or `s3://bucket/prefix` laid out like it."
+    )
+
+    @field_validator("media_url")
+    @classmethod
+    def _known_store(cls, url: str) -> str:
+        if not url.startswith("s3://"):
+            return super()._known_store(url)
+        parse(f"s3://{url.removeprefix('s3://').rstrip('/')}/videos")
+        return url
+
+    @property
+    def media_bucket(self) -> Object | None:
+        """Bucket and prefix of an `s3://` store; None for a folder."""
+        bucket, _, prefix = self.media_url.removeprefix("s3://").rstrip("/").partition("/")
+        return Object(bucket, prefix) if self.media_url.startswith("s3://") else None
 
 
 class OriginSettings(PrefixedSettings):

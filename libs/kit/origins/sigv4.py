@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for reading from S3, in headers and in presigned addresses.
+"""AWS Signature Version 4 for S3, in headers and in presigned addresses.
 
 After the *AWS Signature Version 4* chapters of the Amazon S3 API reference ("Authenticating requests"). Tests compare
 it with botocore's signer, and with a server that checks signatures.
@@ -45,8 +45,18 @@ def encode_query(query: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def sign(credentials: Credentials, method: str, authority: str, path: str, now: datetime) -> dict[str, str]:
-    """Return the header fields that sign a request without body or query.
+def sign(
+    credentials: Credentials,
+    method: str,
+    authority: str,
+    path: str,
+    now: datetime,
+    *,
+    query: str = "",
+    payload_sha256: str = EMPTY_SHA256,
+    fields: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the header fields that sign a request.
 
     Args:
         credentials: the signing key.
@@ -54,15 +64,18 @@ def sign(credentials: Credentials, method: str, authority: str, path: str, now: 
         authority: the value of its `Host` field.
         path: its path, encoded by `encode_key`.
         now: the time, in UTC.
+        query: its query, encoded by `encode_query`.
+        payload_sha256: SHA-256 of its body, in hexadecimal; the server compares it with what it receives.
+        fields: further header fields to sign, by lower-case name; they are not returned.
     """
     stamp = _stamp(now)
-    fields = {"host": authority, "x-amz-content-sha256": EMPTY_SHA256, "x-amz-date": stamp}
-    names = ";".join(fields)
-    signature = _signature(credentials, stamp, _canonical(method, path, "", fields, names, EMPTY_SHA256))
+    added = {"x-amz-content-sha256": payload_sha256, "x-amz-date": stamp}
+    signed = dict(sorted({"host": authority, **(fields or {}), **added}.items()))
+    names = ";".join(signed)
+    signature = _signature(credentials, stamp, _canonical(method, path, query, signed, names, payload_sha256))
     scope = _scope(credentials, stamp)
     return {
-        "x-amz-content-sha256": EMPTY_SHA256,
-        "x-amz-date": stamp,
+        **added,
         "Authorization": (
             f"{ALGORITHM} Credential={credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
         ),

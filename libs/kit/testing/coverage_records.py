@@ -19,7 +19,9 @@ import slipcover
 from slipcover import branch
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = tuple(f"{ROOT / each}/" for each in ("libs/kit", "libs/mp4", "libs/sandbox", "libs/zerocopy", "services"))
+SOURCES = tuple(
+    f"{ROOT / each}/" for each in ("libs/kit", "libs/lsv", "libs/mp4", "libs/sandbox", "libs/zerocopy", "services")
+)
 NOT_MEASURED = ("/tests/", "/kit/testing/", "/migrations/versions/")
 EXCLUDED = [
     r"if TYPE_CHECKING:",

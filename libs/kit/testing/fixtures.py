@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, S3Server, server_directory
+from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, S3Server, WrittenS3Server, server_directory
 from kit.testing.sharing import SharedServers, get_shared
 
 if TYPE_CHECKING:
@@ -80,6 +80,13 @@ def redis_server(servers_directory: Path) -> Iterator[RedisServer]:
 def s3_server(servers_directory: Path) -> Iterator[S3Server]:
     """Serve S3, shared by the session; each test has a bucket of its own."""
     with S3Server(servers_directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def written_s3_server(servers_directory: Path) -> Iterator[WrittenS3Server]:
+    """Serve S3, shared by the session; each test creates a bucket of its own by a request."""
+    with WrittenS3Server(servers_directory) as server:
         yield server
 
 

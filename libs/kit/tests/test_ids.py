@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.ids import derived_id, is_id, new_id
+from kit.ids import created_at, derived_id, is_id, new_id
 
 NAMES = st.text(st.characters(exclude_characters="\x1f", exclude_categories=["Cs"]))
 
@@ -18,6 +19,11 @@ def test_new_ids_differ_and_sort_by_age() -> None:
     assert len(set(ids)) == len(ids)
     assert sorted(ids) == ids
     assert all(uuid.UUID(each).version == 7 for each in ids)
+
+
+def test_new_id_says_when_it_was_made() -> None:
+    assert abs(created_at(new_id()) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert created_at("017f22e2-79b0-7cc3-98c4-dc0c0c07398f") == datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
 
 
 def test_derived_ids_stay_the_same_across_releases() -> None:

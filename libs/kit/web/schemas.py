@@ -93,11 +93,21 @@ Cursor = Annotated[
 """The parameter of a list that answers with a `CursorPage`."""
 
 
+REFERENCE = "#/components/schemas/{model}"
+"""How an OpenAPI document refers to one of its models."""
+_ERROR_REFERENCE = {"$ref": REFERENCE.format(model=ErrorBody.__name__)}
+
+
 def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of a route that can answer with these codes."""
+    """Return the OpenAPI responses of a route that can answer with these codes.
+
+    They refer to `ErrorBody`, which `kit.web.app` adds to the document. A model here would be prepared for validation
+    once for each route and status.
+    """
     answers: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         status = code.http_status
         text = answers.get(status, {}).get("description")
-        answers[status] = {"model": ErrorBody, "description": f"{text}, `{code}`" if text else f"`{code}`"}
+        description = f"{text}, `{code}`" if text else f"`{code}`"
+        answers[status] = {"description": description, "content": {"application/json": {"schema": _ERROR_REFERENCE}}}
     return answers

@@ -5,15 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zerocopy import HasFileno, RangeAnswer, Residency
-from zerocopy.repeat import Repeatable
 from zerocopy.tests.support import Client, FakeResidency, Media, Running, request, serving, start, until
 
 MIB = 1 << 20
@@ -56,6 +53,9 @@ class Film:
         """Ranges that came the ordinary way."""
         self.again: list[bytes] = []
         """Ranges that came again."""
+        self.tracing: frozenset[bytes] = frozenset()
+        self.traced: list[dict[bytes, bytes]] = []
+        """The fields of `tracing` that came with them."""
         self.answers: list[Part] = []
         self.decline = False
         self.fail: Exception | None = None
@@ -65,14 +65,15 @@ class Film:
         self.asked.append(value.decode())
         first, last = span(value)
         await send(start(("content-length", str(last - first + 1)), status=206))
-        await send(self.media.part(first, last - first + 1) | {"again": self.answer})
+        await send(self.media.part(first, last - first + 1) | {"again": self.answer, "tracing": self.tracing})
 
-    def answer(self, value: bytes) -> RangeAnswer | None:
+    def answer(self, value: bytes, traced: Mapping[bytes, bytes]) -> RangeAnswer | None:
         if self.fail is not None:
             raise self.fail
         if self.decline:
             return None
         self.again.append(value)
+        self.traced.append(dict(traced))
         first, last = span(value)
         made = Part(self.media, self.headers, first, last - first + 1)
         self.answers.append(made)
@@ -338,55 +339,3 @@ def test_server_that_logs_or_limits_requests_parses_each(
         finally:
             logger.removeHandler(caplog.handler)
     assert len(film.asked) == 3
-
-
-NAMES = st.sampled_from(["accept", "Cookie", "X-Range", "Arrange", "priority", "Range", "If-Range"])
-VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20).map(str.strip)
-FIELDS = st.lists(st.builds("{}: {}".format, NAMES, VALUES), max_size=5)
-
-
-def never(_value: bytes) -> RangeAnswer | None:
-    raise AssertionError("it was asked")
-
-
-@given(before=FIELDS, after=FIELDS, value=VALUES)
-def test_only_requests_with_one_range_are_remembered(before: list[str], after: list[str], value: str) -> None:
-    sent = request("/film", *before, f"Range: {value}", *after)
-    others = [field for field in (*before, *after) if "range:" in field.lower()]
-    if others or "range:" in value.lower():
-        assert Repeatable.of(sent, never) is None
-        return
-    seen: list[bytes] = []
-    remembered = Repeatable.of(sent, seen.append)
-    assert remembered is not None
-    assert remembered.begin(sent, []) is None
-    assert remembered.begin(request("/film", *before, "Range: bytes=1-2", *after), []) is None
-    assert seen == [value.encode(), b"bytes=1-2"]
-
-
-@given(before=FIELDS, after=FIELDS, other=st.binary(max_size=60))
-def test_a_value_never_reaches_beyond_its_line(before: list[str], after: list[str], other: bytes) -> None:
-    first = request("/film", *before, "Range: bytes=0-1", *after)
-    seen: list[bytes] = []
-    remembered = Repeatable.of(first, seen.append)
-    if remembered is not None:
-        head, _, tail = first.partition(b"bytes=0-1")
-        remembered.begin(head + other + tail, [])
-        assert all(byte in range(0x20, 0x7F) for value in seen for byte in value)
-        assert seen in ([], [other])
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"GET / HTTP/1.1\r\nRange: bytes=0-1\r\n ,4-5\r\n\r\n",
-        b"GET / HTTP/1.1\r\nRange: bytes=0-1\r\n\tx\r\n\r\n",
-        b"GET / HTTP/1.1\nRange: bytes=0-1\n\n",
-        b"GET / HTTP/1.1\r\nRange: bytes=0-1\r\nContent-Length: 3\r\n\r\nabc",
-        b"GET / HTTP/1.1\r\nRange: bytes=0-1\r\n",
-        b"GET / HTTP/1.1\r\nRange: bytes=0-1\r\nX: \nRange: bytes=3-4\r\n\r\n",
-        b"",
-    ],
-)
-def test_ambiguous_request_is_not_remembered(sent: bytes) -> None:
-    assert Repeatable.of(sent, never) is None

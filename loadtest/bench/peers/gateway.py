@@ -46,6 +46,8 @@ class GatewayPeer(MarqueePeer):
             "GATEWAY_ACCESS_LOG": str(self._run_folder / "access.log"),
             "MARQUEE_RATE_LIMIT_PER_MIN": _MOST_REQUESTS,
             "MARQUEE_USER_RATE_LIMIT_PER_MIN": _MOST_REQUESTS,
+            # There is one replica, and no other that could help.
+            "MARQUEE_MAX_STREAMS": _MOST_REQUESTS,
             "UPSTREAM_STREAM": f"127.0.0.1:{stream_port}",
         }
         gateway = Process(self.name, ["sh", str(_GATEWAY / "start")], self.place.server_cores, environment)

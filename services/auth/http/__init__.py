@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from services.auth.http import audit, corporations, login, users
+from services.auth.http import audit, corporations, login, login_sessions, users
 from services.auth.http.cookies import DEVICE_COOKIE, REFRESH_COOKIE, REFRESH_PATH
 from services.auth.service import Accounts, Administration, Audit, Corporations, Installation, Logins
 
@@ -35,6 +35,7 @@ def build_routers(
     """Return the routes of auth, by tag."""
     return {
         "auth": login.build_router(use_cases.accounts, use_cases.logins, use_cases.installation, registration, uploads),
+        "login sessions": login_sessions.build_router(use_cases.logins),
         "users": users.build_router(use_cases.accounts, use_cases.administration, uploads),
         "corporations": corporations.build_router(use_cases.corporations),
         "audit": audit.build_router(use_cases.audit),

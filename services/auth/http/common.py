@@ -25,6 +25,11 @@ SearchText = Annotated[str | None, Query(max_length=400, pattern=r"^[^\x00]*$")]
 """Without NUL, which some databases refuse in a query."""
 
 
+def user_agent(request: Request) -> str:
+    """Return the program that calls, as it names itself; empty without a name."""
+    return request.headers.get("User-Agent", "")
+
+
 def own_view(user: User, uploads: Uploads) -> OwnUserView:
     """Return an account as its owner sees it."""
     plain = UserView.model_validate(user).model_dump()

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from kit.auth.authentication import CSRF_HEADER, TOKEN_PATH, CurrentCaller, client_address, protected_router
 from kit.errors import ApiError, ErrorCode, invalid_field
+from kit.web.app import join_routers
 from kit.web.schemas import Schema, errors
-from services.auth.http.common import Uploads, own_view
+from services.auth.http.common import Uploads, own_view, user_agent
 from services.auth.http.cookies import REFRESH_COOKIE, LoginCookies
 from services.auth.schemas import (
     CheckResult,
@@ -77,7 +78,13 @@ def build_router(  # noqa: C901 - routes side by side
     async def login(body: Credentials, request: Request, response: Response) -> Tokens:
         """Exchange a login and password for tokens, and set them as cookies."""
         device = cookies.known_device(request, body.login_id)
-        pair = await logins.log_in(body.login_id, body.password.get_secret_value(), client_address(request), device)
+        pair = await logins.log_in(
+            body.login_id,
+            body.password.get_secret_value(),
+            client_address(request),
+            device,
+            user_agent=user_agent(request),
+        )
         cookies.remember_login(body.login_id, request, response)
         return answer(pair, request, response)
 
@@ -102,12 +109,16 @@ def build_router(  # noqa: C901 - routes side by side
                 given = _form_of(Credentials, {"login_id": form.get("username"), "password": form.get("password")})
                 device = cookies.known_device(request, given.login_id)
                 password = given.password.get_secret_value()
-                pair = await logins.log_in(given.login_id, password, client_address(request), device)
+                pair = await logins.log_in(
+                    given.login_id, password, client_address(request), device, user_agent=user_agent(request)
+                )
             case "refresh_token":
                 renewal = _form_of(RefreshRequest, {"refresh_token": form.get("refresh_token")})
                 if not renewal.refresh_token:
                     raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
-                pair = await logins.refresh(renewal.refresh_token, client_address(request))
+                pair = await logins.refresh(
+                    renewal.refresh_token, client_address(request), user_agent=user_agent(request)
+                )
             case _:
                 raise invalid_field("grant_type", "must be password or refresh_token")
         response.headers["Cache-Control"] = "no-store"
@@ -128,7 +139,9 @@ def build_router(  # noqa: C901 - routes side by side
             token = await logins.own_refresh_token(kept)
         if not token:
             raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
-        return answer(await logins.refresh(token, client_address(request)), request, response)
+        return answer(
+            await logins.refresh(token, client_address(request), user_agent=user_agent(request)), request, response
+        )
 
     @public.post("/api/auth/check", responses=errors(ErrorCode.AUTH_INVALID_CREDENTIALS, ErrorCode.AUTH_RATE_LIMITED))
     async def check(body: Credentials, request: Request) -> CheckResult:
@@ -147,9 +160,7 @@ def build_router(  # noqa: C901 - routes side by side
         bare = request.cookies.get(REFRESH_COOKIE, "")
         cookies.delete_tokens(request, response, bare_are_own=await logins.own_refresh_token([bare]) is not None)
 
-    public.include_router(protected)
-    public.include_router(_open_routes(accounts, logins, registration))
-    return public
+    return join_routers(public, protected, _open_routes(accounts, logins, registration))
 
 
 def _open_routes(accounts: Accounts, logins: Logins, registration: Literal["open", "approval", "closed"]) -> APIRouter:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from kit.auth.authentication import CurrentCaller, client_address, protected_router
 from kit.errors import ErrorCode
+from kit.web.app import join_routers
 from kit.web.schemas import Page, Paging, errors, paging
 from services.auth.domain import Role, Status, searchable
 from services.auth.http.common import AdminActor, SearchText, Uploads, own_view
@@ -18,10 +19,7 @@ from services.auth.service import Accounts, Actor, Administration, UserChange
 
 def build_router(accounts: Accounts, administration: Administration, uploads: Uploads) -> APIRouter:
     """Return the routes under `/api/users`."""
-    router = APIRouter()
-    router.include_router(_own(accounts, uploads))
-    router.include_router(_all(accounts, administration))
-    return router
+    return join_routers(_own(accounts, uploads), _all(accounts, administration))
 
 
 def _own(accounts: Accounts, uploads: Uploads) -> APIRouter:

@@ -33,6 +33,26 @@ class RefreshTokenRepository:
         """Return a token."""
         return await self._session.get(RefreshToken, token_hash)
 
+    async def usable(self, user_id: str, now: datetime, limit: int) -> Sequence[RefreshToken]:
+        """Return the usable token of each login session of an account, the last issued first."""
+        chosen = (
+            select(RefreshToken)
+            .where(
+                RefreshToken.user_id == user_id,
+                RefreshToken.used_at.is_(None),
+                RefreshToken.revoked_at.is_(None),
+                RefreshToken.expires_at > now,
+            )
+            .order_by(RefreshToken.issued_at.desc(), RefreshToken.family_id.desc())
+            .limit(limit)
+        )
+        return (await self._session.scalars(chosen)).all()
+
+    async def owner_of_family(self, family_id: str) -> str | None:
+        """Return the account that a login session belongs to."""
+        chosen = select(RefreshToken.user_id).where(RefreshToken.family_id == family_id).limit(1)
+        return await self._session.scalar(chosen)
+
     async def revoke_family(self, family_id: str, now: datetime) -> int:
         """Revoke all tokens of one login session; return how many were still valid."""
         statement = (

@@ -6,7 +6,7 @@ from services.auth.service.audit import Audit, AuditRecord
 from services.auth.service.common import Actor, utc_now
 from services.auth.service.corporations import Corporations
 from services.auth.service.installation import Installation
-from services.auth.service.logins import COMMIT_MARGIN, Logins, TokenPair
+from services.auth.service.logins import COMMIT_MARGIN, Logins, LoginSession, TokenPair
 
 __all__ = [
     "COMMIT_MARGIN",
@@ -17,6 +17,7 @@ __all__ = [
     "AuditRecord",
     "Corporations",
     "Installation",
+    "LoginSession",
     "Logins",
     "ResetCode",
     "TokenPair",

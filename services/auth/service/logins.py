@@ -11,7 +11,7 @@ from kit.auth.client import Revocations
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
-from kit.ids import new_id
+from kit.ids import created_at, new_id
 from marquee.events.v1 import user_pb2
 from services.auth.credentials.keys import KeyRing
 from services.auth.credentials.login_attempts import LoginAttempts
@@ -19,10 +19,13 @@ from services.auth.credentials.passwords import PasswordHasher
 from services.auth.domain import RefreshState, decide_refresh, login_key, login_problem
 from services.auth.models import RefreshToken, User
 from services.auth.repository import AccountChangeRepository, RefreshTokenRepository, UserRepository
-from services.auth.service.common import SOURCE, Actor, digest, user_event, write_audit
+from services.auth.service.common import MAX_ADDRESS_CHARS, SOURCE, Actor, digest, user_event, write_audit
 
 COMMIT_MARGIN = timedelta(seconds=10)
 """A revocation may become visible by this much later than its time stamp, when its transaction commits."""
+
+MAX_AGENT_CHARS = 200
+MAX_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,27 @@ class TokenPair:
     access_ttl_sec: int
     refresh_token: str
     refresh_ttl_sec: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoginClient:
+    """What tokens are issued to."""
+
+    address: str
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """A login session that is still usable."""
+
+    id: str
+    began_at: datetime
+    last_used_at: datetime
+    """When its tokens were issued last."""
+    user_agent: str
+    client_address: str
+    is_current: bool
 
 
 class Logins:
@@ -89,8 +113,10 @@ class Logins:
                 await UserRepository(transaction.session).replace_hash(user.id, user.password_hash, better)
         return user
 
-    async def log_in(self, login_id: str, password: str, client_address: str, device: str | None = None) -> TokenPair:
-        """Begin a new login session. Arguments and errors are those of `verify`."""
+    async def log_in(
+        self, login_id: str, password: str, client_address: str, device: str | None = None, *, user_agent: str = ""
+    ) -> TokenPair:
+        """Begin a new login session of a client that names itself. Other arguments and errors are those of `verify`."""
         proved = await self.verify(login_id, password, client_address, device)
         now = self._clock()
         async with self._database.write() as transaction:
@@ -102,7 +128,9 @@ class Logins:
             tokens = RefreshTokenRepository(transaction.session)
             await tokens.delete_expired(now)
             secret, family_id = secrets.token_urlsafe(32), new_id()
-            pair = self._issue_pair(user, secret, self._store_token(tokens, user, secret, family_id, now), now)
+            client = LoginClient(client_address, user_agent)
+            token = self._store_token(tokens, user, secret, family_id, client, now)
+            pair = self._issue_pair(user, secret, token, now)
             message = user_pb2.LoginSucceeded(user_id=user.id, client_address=client_address)
             await transaction.record(user_event(message, user))
             write_audit(transaction, "login.succeeded", Actor(user.id, client_address), ("user", user.id), now)
@@ -126,7 +154,7 @@ class Logins:
                 issued_here = issued_here or secret
         return issued_here
 
-    async def refresh(self, refresh_token: str, client_address: str) -> TokenPair:
+    async def refresh(self, refresh_token: str, client_address: str, *, user_agent: str = "") -> TokenPair:
         """Exchange a refresh token for a new pair.
 
         Raises:
@@ -135,19 +163,53 @@ class Logins:
         """
         now = self._clock()
         async with self._database.write() as transaction:
-            outcome = await self._rotate(transaction, refresh_token, client_address, now)
+            outcome = await self._rotate(transaction, refresh_token, LoginClient(client_address, user_agent), now)
         if isinstance(outcome, ApiError):
             # Raised only here: the revocation of a stolen family must be committed, not rolled back.
             raise outcome
         return outcome
 
-    async def log_out(self, user_id: str, login_session_id: str, client_address: str) -> None:
-        """End one login session by revoking its refresh tokens; doing it twice changes nothing."""
+    async def log_out(self, user_id: str, login_session_id: str, client_address: str) -> bool:
+        """End one login session by revoking its refresh tokens; return whether it had not ended before."""
         now = self._clock()
         async with self._database.write() as transaction:
             await UserRepository(transaction.session).get_for_update(user_id)
-            if await self._revoke(transaction, user_id, login_session_id, now):
+            has_ended = await self._revoke(transaction, user_id, login_session_id, now)
+            if has_ended:
                 write_audit(transaction, "login.ended", Actor(user_id, client_address), ("user", user_id), now)
+        return has_ended
+
+    async def own_sessions(self, user_id: str, current: str) -> Sequence[LoginSession]:
+        """Return the usable login sessions of an account, the last used first, at most a hundred.
+
+        Args:
+            user_id: the account.
+            current: the login session of the caller.
+        """
+        async with self._database.read() as session:
+            tokens = await RefreshTokenRepository(session).usable(user_id, self._clock(), MAX_LISTED)
+        return [
+            LoginSession(
+                id=token.family_id,
+                began_at=created_at(token.family_id),
+                last_used_at=token.issued_at,
+                user_agent=token.user_agent,
+                client_address=token.client_address,
+                is_current=token.family_id == current,
+            )
+            for token in tokens
+        ]
+
+    async def end_own_session(self, user_id: str, login_session_id: str, client_address: str) -> None:
+        """End a login session of an account, on any device.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND when the account has no such login session, or it has ended.
+        """
+        async with self._database.read() as session:
+            owner = await RefreshTokenRepository(session).owner_of_family(login_session_id)
+        if owner != user_id or not await self.log_out(user_id, login_session_id, client_address):
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
 
     async def revocations(self, since: datetime | None) -> Revocations:
         """Return what was revoked since a time; with None, every revocation that a valid access token may predate."""
@@ -177,7 +239,7 @@ class Logins:
             return await UserRepository(session).by_login(key)
 
     async def _rotate(  # noqa: PLR0911 - one return for each way that a token can be refused
-        self, transaction: Transaction, secret: str, client_address: str, now: datetime
+        self, transaction: Transaction, secret: str, client: LoginClient, now: datetime
     ) -> TokenPair | ApiError:
         tokens = RefreshTokenRepository(transaction.session)
         token_hash = digest(secret)
@@ -200,7 +262,7 @@ class Logins:
         if decision == "reused":
             if await self._revoke(transaction, token.user_id, token.family_id, now):
                 # The client that presents it has not proved to be the account's owner.
-                write_audit(transaction, "token.reused", Actor(None, client_address), ("user", user.id), now)
+                write_audit(transaction, "token.reused", Actor(None, client.address), ("user", user.id), now)
             return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         if user.status != "active":
             return ApiError(ErrorCode.AUTH_USER_SUSPENDED)
@@ -212,13 +274,19 @@ class Logins:
             # The key that it was derived from was removed within the grace period: the response can't be repeated.
             return ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         next_secret = self._keys.current.successors(secret)[0]
-        replacement = self._store_token(tokens, user, next_secret, token.family_id, now)
+        replacement = self._store_token(tokens, user, next_secret, token.family_id, client, now)
         token.used_at = now
         token.replaced_by = replacement.token_hash
         return self._issue_pair(user, next_secret, replacement, now)
 
     def _store_token(
-        self, tokens: RefreshTokenRepository, user: User, secret: str, family_id: str, now: datetime
+        self,
+        tokens: RefreshTokenRepository,
+        user: User,
+        secret: str,
+        family_id: str,
+        client: LoginClient,
+        now: datetime,
     ) -> RefreshToken:
         token = RefreshToken(
             token_hash=digest(secret),
@@ -226,6 +294,8 @@ class Logins:
             user_id=user.id,
             issued_at=now,
             expires_at=now + timedelta(seconds=self._refresh_ttl_sec),
+            client_address=client.address[:MAX_ADDRESS_CHARS],
+            user_agent=_printable(client.user_agent)[:MAX_AGENT_CHARS],
         )
         tokens.add(token)
         return token
@@ -267,3 +337,8 @@ def _require_active(user: User) -> None:
 def _subject(key: str) -> str:
     """Return an unverified login in a form that the subject's column accepts."""
     return key.replace("\0", "")[:100]
+
+
+def _printable(text: str) -> str:
+    """Return a header of a client in a form that databases and terminals accept."""
+    return "".join(letter for letter in text if letter.isprintable())

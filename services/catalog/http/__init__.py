@@ -28,6 +28,7 @@ from services.catalog.service import (
 )
 from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.service.jobs import Jobs
+from services.catalog.service.protection import Protection
 from services.catalog.service.scans import Scans
 from services.catalog.service.subtitles import Subtitles
 
@@ -43,6 +44,7 @@ def max_body_bytes(scope: Scope) -> int | None:
 def build_routers(
     videos: Videos,
     editor: VideoEditor,
+    protection: Protection,
     imports: Imports,
     search: Search,
     overview: HealthOverview,
@@ -62,7 +64,7 @@ def build_routers(
         "videos": videos_routes.build_router(videos, jobs, store, admission, uploads),
         "uploads": tus.build_router(resumable, uploads),
         "artwork": artwork_routes.build_router(artwork),
-        "changes": edits.build_router(editor),
+        "changes": edits.build_router(editor, protection),
         "imports": import_routes.build_router(imports, scans),
         "subtitles": subtitle_routes.build_router(subtitles),
         "jobs": job_routes.build_router(jobs),

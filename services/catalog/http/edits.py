@@ -6,14 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from kit.auth.authentication import ClientAddress, CurrentCaller, protected_router
+from kit.auth.authentication import ActingAdmin, ClientAddress, CurrentCaller, protected_router
 from kit.errors import ErrorCode
 from kit.web.schemas import Page, Paging, errors, paging
 from services.catalog.schemas import EditRequest, TrashedVideoView, VideoDetailView
 from services.catalog.service import VideoEditor
+from services.catalog.service.protection import Protection
 
 
-def build_router(editor: VideoEditor) -> APIRouter:
+def build_router(editor: VideoEditor, protection: Protection) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
@@ -34,7 +35,7 @@ def build_router(editor: VideoEditor) -> APIRouter:
 
     @router.post(
         "/api/videos/{video_id}/process",
-        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.UPLOAD_INVALID_MEDIA),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.UPLOAD_INVALID_MEDIA, ErrorCode.CONTENT_SOURCE_REMOVED),
     )
     async def process_video(video_id: str, caller: CurrentCaller, address: ClientAddress) -> VideoDetailView:
         """Have media info and artwork of a video made again: for its uploader and administrators.
@@ -42,6 +43,27 @@ def build_router(editor: VideoEditor) -> APIRouter:
         A failed video is `processing` again. One whose file was removed, because it can never be played, is refused.
         """
         return VideoDetailView.of(await editor.reprocess(video_id, caller, address))
+
+    @router.post(
+        "/api/videos/{video_id}/protect",
+        status_code=202,
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.UPLOAD_INVALID_MEDIA),
+    )
+    async def protect_video(video_id: str, admin: ActingAdmin) -> VideoDetailView:
+        """Have a film encrypted, for administrators. One that can be watched stays so until its pack is there.
+
+        Its file is removed then, unless `MARQUEE_PROTECTED_SOURCE` keeps it or it was imported.
+        """
+        return VideoDetailView.of(await protection.protect(video_id, admin))
+
+    @router.post(
+        "/api/videos/{video_id}/rekey",
+        status_code=202,
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_NOT_READY, ErrorCode.CONTENT_SOURCE_REMOVED),
+    )
+    async def rekey_video(video_id: str, admin: ActingAdmin) -> VideoDetailView:
+        """Have a protected film encrypted again with another key, for administrators. Its file must be kept."""
+        return VideoDetailView.of(await protection.rekey(video_id, admin))
 
     @router.post(
         "/api/videos/{video_id}/restore",

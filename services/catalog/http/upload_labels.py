@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kit.errors import invalid_field
 from kit.ids import is_id
 from services.catalog.domain import (
+    LSV,
     MAX_DESCRIPTION_CHARS,
     MAX_TITLE_CHARS,
     clean_text,
@@ -25,6 +26,8 @@ class UploadLabels:
     tags: list[str]
     corporation_id: str | None
     """As the client asks for it; see `domain.owner_of_upload`."""
+    protection: str
+    """`domain.LSV`, or empty."""
 
 
 def parse_labels(fields: Mapping[str, str], file_name: str) -> UploadLabels:
@@ -40,8 +43,9 @@ def parse_labels(fields: Mapping[str, str], file_name: str) -> UploadLabels:
     corporation_id = fields.get("corporation_id", "")
     if corporation_id and not is_id(corporation_id):
         raise invalid_field("corporation_id", "must be the id of a corporation")
-    if fields.get("protection", "") not in ("", "none"):
-        raise invalid_field("protection", "this version stores plain videos only: leave it out or send none")
+    protection = fields.get("protection", "")
+    if protection not in ("", "none", LSV):
+        raise invalid_field("protection", "must be none or lsv")
     try:
         tags = parse_tags(fields.get("tags", ""))
     except ValueError as error:
@@ -50,4 +54,4 @@ def parse_labels(fields: Mapping[str, str], file_name: str) -> UploadLabels:
     if len(description) > MAX_DESCRIPTION_CHARS:
         raise invalid_field("description", f"has at most {MAX_DESCRIPTION_CHARS} characters")
     title = clean_text(fields.get("title", ""), MAX_TITLE_CHARS) or TITLES.of(file_name)
-    return UploadLabels(title, description, tags, corporation_id or None)
+    return UploadLabels(title, description, tags, corporation_id or None, LSV if protection == LSV else "")

@@ -39,7 +39,7 @@ _UPLOAD_BODY: dict[str, Any] = {
                         "description": {"type": "string", "maxLength": 5000},
                         "tags": {"type": "string", "description": "Separated by commas."},
                         "corporation_id": {"type": "string", "format": "uuid"},
-                        "protection": {"type": "string", "enum": ["none"]},
+                        "protection": {"type": "string", "enum": ["none", "lsv"]},
                         "file": {"type": "string", "format": "binary"},
                     },
                 }

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     String,
     Text,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,6 +37,8 @@ class ResumableUpload(Base):
     title: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(JSON)
+    protection: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))
+    """`domain.LSV`, or empty."""
     client_metadata: Mapped[str] = mapped_column(Text)
     """`Upload-Metadata` as the client sent it."""
     lease_id: Mapped[str | None] = mapped_column(String(36))

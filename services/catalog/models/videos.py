@@ -55,6 +55,10 @@ class Video(Base):
     series_id: Mapped[str | None] = mapped_column(ForeignKey("series.id"))
     season: Mapped[int | None] = mapped_column()
     episode: Mapped[int | None] = mapped_column()
+    protection: Mapped[str] = mapped_column(String(10), default="", server_default=text("''"))
+    """`domain.LSV` for a film that is served as a pack, or not at all; else empty."""
+    pack_asset_id: Mapped[str | None] = mapped_column(String(36))
+    """The asset that the pack becomes which was asked for, until it has taken effect or failed."""
     thumbhash: Mapped[str | None] = mapped_column(String(64))
     """A blurred placeholder of its thumbnail: a ThumbHash in Base64."""
 
@@ -78,8 +82,29 @@ class Video(Base):
 
     @property
     def source(self) -> Asset | None:
-        """The asset that was brought in; None when its file was removed, because it can never be played."""
+        """The asset that was brought in; None when it was removed: the film can never be played, or has a pack."""
         return next((asset for asset in self.assets if asset.kind == AssetKind.SOURCE), None)
+
+    @property
+    def pack(self) -> Asset | None:
+        """The pack that is served in place of the source."""
+        packs = (asset for asset in self.assets if asset.kind == AssetKind.LSV and asset.id != self.pack_asset_id)
+        return next(packs, None)
+
+    @property
+    def new_pack(self) -> Asset | None:
+        """The pack that was asked for, once it is there; it has yet to take effect."""
+        return next((asset for asset in self.assets if asset.id == self.pack_asset_id), None)
+
+    @property
+    def film(self) -> Asset | None:
+        """The asset that has the film's facts."""
+        return self.source or self.pack
+
+    @property
+    def playable(self) -> Asset | None:
+        """The asset that is served; a protected film's source never is."""
+        return self.pack if self.protection else self.source
 
 
 class Asset(Base):
@@ -101,7 +126,8 @@ class Asset(Base):
     version: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     """Grows when its bytes are replaced, and only then: entity tags and hot copies last as long."""
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
-    """SHA-256 of the bytes in hexadecimal; None for imports, and for uploads from before revision 0006."""
+    """SHA-256 in hexadecimal of the bytes that were uploaded; None for imports, and for uploads from before revision
+    0006."""
     video_codec: Mapped[str | None] = mapped_column(String(50))
     audio_codec: Mapped[str | None] = mapped_column(String(50))
     width: Mapped[int | None] = mapped_column()

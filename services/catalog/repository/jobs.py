@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import AssetKind, JobKind, JobStatus
 from services.catalog.models import Asset, JobRecord, JobResult, Video
@@ -100,6 +101,19 @@ class JobRepository:
         return [(found, reference) for found, reference in await self._session.execute(statement)]
 
     async def retry_failed(self, ids: Sequence[str], besides: str) -> None:
-        """Set those of these videos that failed to processing, unless they failed with the code `besides`."""
-        failed = (Video.id.in_(ids), Video.status == "failed", func.coalesce(Video.failure_code, "") != besides)
+        """Set those of these videos that failed to processing, unless they failed with the code `besides`.
+
+        Protected ones are left out.
+        """
+        failed = (*_failed(ids, besides), Video.protection == "")
         await self._session.execute(update(Video).where(*failed).values(status="processing"))
+
+    async def failed_protected(self, ids: Sequence[str], besides: str) -> Sequence[Video]:
+        """Return those of these videos that are to be protected and failed, unless with the code `besides`; locked."""
+        failed = (*_failed(ids, besides), Video.protection != "")
+        statement = select(Video).options(selectinload(Video.assets)).where(*failed).with_for_update(of=Video)
+        return (await self._session.scalars(statement)).all()
+
+
+def _failed(ids: Sequence[str], besides: str) -> tuple[ColumnElement[bool], ...]:
+    return Video.id.in_(ids), Video.status == "failed", func.coalesce(Video.failure_code, "") != besides

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, true, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import AssetKind, Principal
+from services.catalog.domain import LSV, AssetKind, Principal
 from services.catalog.models import Artwork, Asset, Video
 
 
@@ -54,7 +54,7 @@ class VideoRepository:
             await self._session.execute(select(func.pg_advisory_xact_lock(key)))
 
     async def find_duplicate(self, sha256: str, corporation_id: str | None) -> str | None:
-        """Return the oldest video with these bytes that the viewers of a corporation's video may know of, too.
+        """Return the oldest video made of these bytes that the viewers of a corporation's video may know of, too.
 
         Args:
             sha256: of the source.
@@ -66,13 +66,13 @@ class VideoRepository:
         return await self._session.scalar(
             select(Video.id)
             .join(Asset)
-            .where(Asset.kind == AssetKind.SOURCE, Asset.sha256 == sha256, Video.deleted_at.is_(None), owners)
+            .where(Asset.sha256 == sha256, Video.deleted_at.is_(None), owners)
             .order_by(Video.id)
             .limit(1)
         )
 
     async def stored_bytes(self, corporation_id: str) -> int:
-        """Return the size of a corporation's uploaded sources; imports lie elsewhere."""
+        """Return the size of a corporation's files in the store; imports lie elsewhere."""
         total = await self._session.scalar(
             select(func.sum(Asset.size_bytes))
             .join(Video)
@@ -88,9 +88,16 @@ class VideoRepository:
         """Return the same with its jobs, locked until the transaction ends."""
         return await self._session.scalar(_select_details().where(Video.id == video_id).with_for_update(of=Video))
 
-    async def artwork_references(self, ids: Sequence[str]) -> set[str]:
-        """Return the references of all artwork of several videos."""
-        return set(await self._session.scalars(select(Artwork.reference).where(Artwork.video_id.in_(ids))))
+    async def file_references(self, ids: Sequence[str]) -> set[str]:
+        """Return the references of all artwork and assets of several videos."""
+        artwork = select(Artwork.reference).where(Artwork.video_id.in_(ids))
+        assets = select(Asset.reference).where(Asset.video_id.in_(ids))
+        return set(await self._session.scalars(union_all(artwork, assets)))
+
+    async def without_source(self, ids: Sequence[str]) -> Sequence[str]:
+        """Return which of these videos are protected, and have no source any more."""
+        gone = (Video.id.in_(ids), Video.protection == LSV, Video.status == "ready", not_(_has_source()))
+        return (await self._session.scalars(select(Video.id).where(*gone))).all()
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos, without those in the trash."""
@@ -102,11 +109,11 @@ class VideoRepository:
         keeps_file = or_(Video.status != "failed", _has_source())
         return set(await self._session.scalars(select(Video.id).where(Video.id.in_(ids), keeps_file)))
 
-    async def remove_assets(self, video: Video) -> None:
-        """Delete the assets of a video."""
-        for asset in list(video.assets):
+    async def remove_assets(self, video: Video, assets: Sequence[Asset]) -> None:
+        """Delete some of the assets of a video."""
+        for asset in list(assets):
             await self._session.delete(asset)
-        video.assets.clear()
+            video.assets.remove(asset)
 
     async def deleted_before(self, moment: datetime, limit: int) -> Sequence[Video]:
         """Return videos put into the trash before a moment, locked; those that others have locked are left out."""

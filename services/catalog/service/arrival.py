@@ -33,6 +33,7 @@ def new_video(
         kind=AssetKind.SOURCE,
         reference=reference,
         size_bytes=size_bytes,
+        version=1,
         sha256=sha256,
         created_at=now,
     )
@@ -45,6 +46,8 @@ def new_video(
         uploader_id=uploader_id,
         corporation_id=labels.corporation_id,
         mime_type=mime_type,
+        protection=labels.protection,
+        pack_asset_id=new_id() if labels.protection else None,
         created_at=now,
         updated_at=now,
         version=1,

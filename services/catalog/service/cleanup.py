@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -10,8 +11,8 @@ import structlog
 from kit.db.database import Database
 from kit.media import MediaStore
 from marquee.events.v1 import video_pb2
-from services.catalog.artwork import is_artwork_folder
-from services.catalog.domain import folder_reference
+from services.catalog.artwork import is_artwork_folder, is_pack_folder
+from services.catalog.domain import folder_reference, source_reference
 from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import touch, video_event
 from services.catalog.uploads.repository import UploadRepository
@@ -22,6 +23,8 @@ SWEEP_EVERY_SEC = 600.0
 ABANDONED_AFTER_SEC = 3600.0
 RECENT_SEC = 2 * 86_400.0
 """How long after a change a video's folder is looked into for artwork that was replaced."""
+PACKED_WITHIN_SEC = 86_400.0
+"""How long a packer that was interrupted may go on."""
 PURGE_EVERY_SEC = 600.0
 PURGE_BATCH = 20
 
@@ -55,6 +58,8 @@ class Sweep:
             async with self._database.read() as session:
                 owned = await VideoRepository(session).with_files(batch)
                 owned |= await UploadRepository(session).promised(batch)
+                protected = await VideoRepository(session).without_source(batch)
+            await asyncio.to_thread(self._remove_sources, protected)
             for name in batch:
                 if name not in owned:
                     await asyncio.to_thread(self._store.remove, folder_reference(name))
@@ -63,16 +68,25 @@ class Sweep:
                 [name for name in batch if name in owned and changed[name] > recent], older_than
             )
 
+    def _remove_sources(self, video_ids: Sequence[str]) -> None:
+        """Remove sources of protected films that a crash has left behind: no plaintext may rest."""
+        for video_id in video_ids:
+            reference = source_reference(video_id)
+            if self._store.path(reference).exists():
+                self._store.remove(reference)
+                log.info("protected_source_removed", content_id=video_id)
+
     async def _remove_replaced(self, video_ids: list[str], older_than: float) -> None:
-        """Remove folders of artwork that no row names: replaced ones, and those of jobs that were given up."""
+        """Remove folders of artwork and packs that no row names: replaced ones, and those of jobs given up."""
         async with self._database.read() as session:
-            named = await VideoRepository(session).artwork_references(video_ids)
+            named = await VideoRepository(session).file_references(video_ids)
         for video_id in video_ids:
             folder = folder_reference(video_id)
             for name, moment in await asyncio.to_thread(lambda: list(self._store.folders(folder))):  # noqa: B023
                 reference = f"{folder}/{name}"
                 is_named = any(each == reference or each.startswith(f"{reference}/") for each in named)
-                if is_artwork_folder(name) and not is_named and moment < older_than:
+                is_old = moment < older_than - (PACKED_WITHIN_SEC if is_pack_folder(name) else 0)
+                if (is_artwork_folder(name) or is_pack_folder(name)) and not is_named and is_old:
                     await asyncio.to_thread(self._store.remove, reference)
                     log.info("replaced_artwork_removed", content_id=video_id, name=name)
 

@@ -25,7 +25,8 @@ from services.catalog.models import Video
 from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.series.domain import Placement, PlacementEdit
 from services.catalog.series.placement import place_in_series
-from services.catalog.service.events import audit_event, process_requested_event, touch, video_event
+from services.catalog.service.events import audit_event, touch, video_event
+from services.catalog.service.protection import processing_event
 
 log = structlog.get_logger()
 
@@ -113,20 +114,20 @@ class VideoEditor:
 
         Raises:
             ApiError: CONTENT_NOT_FOUND; AUTH_FORBIDDEN for another user's video; UPLOAD_INVALID_MEDIA when its file is
-                gone, because it can never be played.
+                gone, because it can never be played; CONTENT_SOURCE_REMOVED for a protected one without its source.
         """
         async with self._database.write() as transaction:
             video = await self._get_own(transaction, video_id, principal)
             source = video.source
             if source is None:
-                raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA)
+                raise ApiError(ErrorCode.CONTENT_SOURCE_REMOVED if video.pack else ErrorCode.UPLOAD_INVALID_MEDIA)
             if video.status == "processing":
                 return video
             if video.status == "failed":
                 video.status = "processing"
                 video.failure_code = video.failure_reason = None
             touch(video)
-            await transaction.record(process_requested_event(video.id, source.reference))
+            await transaction.record(processing_event(video, source))
             await _audit(transaction, principal, address, "video.process_requested", video)
         log.info("video_process_requested", content_id=video_id, user_id=principal.user_id)
         return video

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from google.protobuf.message import Message
@@ -31,6 +32,14 @@ def audit_event(admin: Admin, action: str, video_id: str = "", **details: Detail
     return AuditAction(admin, action, "video", video_id, details).event(SOURCE)
 
 
+@dataclass(frozen=True, slots=True)
+class PackRequest:
+    """The pack that is to be made of a film."""
+
+    asset_id: str
+    content_version: int
+
+
 def uploaded_event(video: Video, source: Asset) -> Event:
     """Return the event that has a new video processed."""
     message = video_pb2.VideoUploaded(
@@ -39,11 +48,21 @@ def uploaded_event(video: Video, source: Asset) -> Event:
         size_bytes=source.size_bytes,
         uploader_id=video.uploader_id,
         title=video.title,
+        pack_asset_id=video.pack_asset_id or "",
+        content_version=source.version if video.pack_asset_id else 0,
     )
     return video_event(message, video)
 
 
-def process_requested_event(video_id: str, reference: str, kinds: Iterable[str] = ()) -> Event:
-    """Return the event that has a video's source processed again; `kinds` names the jobs, none all of them."""
-    message = video_pb2.VideoProcessRequested(video_id=video_id, reference=reference, kinds=kinds)
+def process_requested_event(
+    video_id: str, reference: str, kinds: Iterable[str] = (), pack: PackRequest | None = None
+) -> Event:
+    """Return the event that has a video's source processed again; `kinds` names the jobs, none all but packing."""
+    message = video_pb2.VideoProcessRequested(
+        video_id=video_id,
+        reference=reference,
+        kinds=kinds,
+        pack_asset_id=pack.asset_id if pack else "",
+        content_version=pack.content_version if pack else 0,
+    )
     return Event.of(message, source=SOURCE, subject=video_id)

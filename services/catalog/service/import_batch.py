@@ -26,6 +26,7 @@ class _Labels:
     description: str
     tags: list[str]
     corporation_id: None
+    protection: str = ""
 
 
 class Batch:

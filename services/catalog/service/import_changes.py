@@ -8,15 +8,18 @@ from kit.db.database import Transaction
 from kit.ids import new_id
 from kit.origins import Imported
 from marquee.events.v1 import video_pb2
-from services.catalog.domain import SOURCE_MISSING, AssetKind, ImportState
+from services.catalog.domain import SOURCE_MISSING, AssetKind, ImportState, ProcessingKind
 from services.catalog.models import Asset, ImportFile, Video
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import process_requested_event, touch, video_event
+from services.catalog.service.protection import pack_requested_event, processing_event
 
 
 async def hide(transaction: Transaction, file: ImportFile, video: Video | None, *, prune: bool) -> None:
     """Hide the video of a file that is missing: it is not ready any more. With `prune` it goes into the trash."""
     file.state = ImportState.PRUNED if prune else ImportState.MISSING
-    if video is None:
+    if video is None or video.pack is not None:
+        # What is served of a protected film lies in the store.
         return
     if video.status != "failed":
         video.status, video.failure_code = "failed", SOURCE_MISSING
@@ -44,13 +47,14 @@ async def show(transaction: Transaction, file: ImportFile, video: Video | None) 
         return
     video.failure_code = video.failure_reason = None
     touch(video)
-    if video.duration_sec is not None:
+    if video.duration_sec is not None and not video.protection:
         video.status = "ready"
         ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=video.duration_sec)
         await transaction.record(video_event(ready, video))
     else:
         video.status = "processing"
-        await transaction.record(process_requested_event(video.id, str(Imported(file.path))))
+        if video.source is not None:
+            await transaction.record(processing_event(video, video.source))
 
 
 async def replace(transaction: Transaction, file: ImportFile, video: Video | None) -> None:
@@ -72,11 +76,16 @@ async def process_anew(transaction: Transaction, video: Video, reference: str, s
     source.id, source.size_bytes = new_id(), size_bytes
     source.version += 1
     source.video_codec = source.audio_codec = source.width = source.height = source.bitrate_bps = None
+    wants_pack = video.protection or video.pack_asset_id
+    packs = [asset for asset in video.assets if asset.kind == AssetKind.LSV]
+    await VideoRepository(transaction.session).remove_assets(video, packs)
     video.status, video.duration_sec = "processing", None
     video.failure_code = video.failure_reason = None
     touch(video)
     await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
-    await transaction.record(process_requested_event(video.id, reference))
+    kinds = [kind.value for kind in ProcessingKind]
+    event = pack_requested_event(video, source, kinds) if wants_pack else process_requested_event(video.id, reference)
+    await transaction.record(event)
 
 
 async def rename(transaction: Transaction, file: ImportFile, video: Video | None) -> None:

@@ -40,6 +40,7 @@ class Import:
     description: str
     tags: list[str]
     corporation_id: str | None
+    protection: str = ""
 
 
 class Imports:

@@ -168,8 +168,8 @@ class Videos:
         async with self._database.read() as session:
             return await VideoRepository(session).by_ids(ids)
 
-    async def source(self, video_id: str) -> tuple[Video, Asset]:
-        """Return a video that can be watched, and its source.
+    async def playable(self, video_id: str) -> tuple[Video, Asset]:
+        """Return a video that can be watched, and the asset that is served.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, CONTENT_NOT_READY.
@@ -178,9 +178,10 @@ class Videos:
             video = await VideoRepository(session).get(video_id) if is_id(video_id) else None
         if video is None or video.deleted_at is not None:
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
-        if video.status != "ready" or video.source is None:
+        asset = video.playable
+        if video.status != "ready" or asset is None:
             raise ApiError(ErrorCode.CONTENT_NOT_READY)
-        return video, video.source
+        return video, asset
 
 
 def _conflict(owner: Video | None) -> ApiError:

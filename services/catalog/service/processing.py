@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -16,14 +16,16 @@ from kit.media import MediaStore
 from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import JOB_KINDS, JOB_STATES, ArtworkKind
-from services.catalog.domain import SOURCE_MISSING, MediaInfo, folder_reference
+from services.catalog.domain import SOURCE_MISSING, MediaInfo, PackInfo, folder_of, folder_reference
 from services.catalog.models import Artwork, MediaJob, Video
 from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.events import touch, video_event
+from services.catalog.service.protection import PROTECT, PackIntake
 
 log = structlog.get_logger()
 
-
+Removed: TypeAlias = Sequence[str]
+"""References of what is to be removed once the transaction is committed."""
 _SHOWN_IN_LISTS = frozenset({ArtworkKind.THUMBNAIL, ArtworkKind.POSTERS})
 
 
@@ -48,46 +50,62 @@ class MadeArtwork:
 class Processing:
     """Applies the reports of thumbnailer, each in the caller's transaction."""
 
-    def __init__(self, store: MediaStore) -> None:
+    def __init__(self, store: MediaStore, packs: PackIntake) -> None:
         self._store = store
+        self._packs = packs
 
-    async def probed(self, transaction: Transaction, report: JobReport, info: MediaInfo) -> None:
-        """Store what was found in the source: it is a film, and can be watched, also before its artwork is made."""
+    async def probed(self, transaction: Transaction, report: JobReport, info: MediaInfo) -> Removed:
+        """Store what was found in the source: it is a film, and can be watched, also before its artwork is made.
+
+        One that is to be protected can't be watched yet.
+        """
         video = await self._locked(transaction, report.video_id)
-        source = video.source if video else None
-        if video is None or source is None:
-            return
+        if video is None or video.source is None:
+            return []
         video.duration_sec = info.duration_sec
         video.mime_type = info.mime_type
-        source.video_codec = info.video_codec
-        source.audio_codec = info.audio_codec or None
-        source.width, source.height = info.width, info.height
-        source.bitrate_bps = info.bitrate_bps
-        source.details = info.details or source.details
+        for asset in (video.source, video.pack, video.new_pack):
+            if asset is None:
+                continue
+            asset.video_codec = info.video_codec
+            asset.audio_codec = info.audio_codec or None
+            asset.width, asset.height = info.width, info.height
+            asset.bitrate_bps = info.bitrate_bps
+            asset.details = info.details or asset.details
         _note(video, report, ["facts"], "done")
         touch(video)
         if video.failure_code == SOURCE_MISSING:
             # A scan found its file gone meanwhile; it is shown again when the file is back.
-            return
+            return []
         if video.status == "ready":
             await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
-            return
+        elif not video.protection:
+            await self._ready(transaction, video, info.duration_sec)
+        return await self._packs.settle(transaction, video)
+
+    async def _ready(self, transaction: Transaction, video: Video, duration_sec: float) -> None:
         video.status = "ready"
         video.failure_code = video.failure_reason = None
-        ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=info.duration_sec)
+        ready = video_pb2.VideoReady(video_id=video.id, title=video.title, duration_sec=duration_sec)
         await transaction.record(video_event(ready, video))
         log.info("video_ready", content_id=video.id)
 
-    async def artwork_ready(self, transaction: Transaction, report: JobReport, made: MadeArtwork) -> str | None:
-        """Turn to artwork that was written; return the reference of what is to be removed after the commit.
-
-        That is the artwork it replaces, or the new one if it is older than that.
-        """
+    async def pack_ready(self, transaction: Transaction, report: JobReport, reference: str, pack: PackInfo) -> Removed:
+        """Turn to a pack that was written. Raise OSError unless it is there."""
         video = await self._locked(transaction, report.video_id)
         if video is None:
-            return None
+            return []
+        if video.pack_asset_id == pack.asset_id:
+            _note(video, report, ["protect"], "done")
+        return await self._packs.add_pack(transaction, video, reference, pack)
+
+    async def artwork_ready(self, transaction: Transaction, report: JobReport, made: MadeArtwork) -> Removed:
+        """Turn to artwork that was written. What it replaces is to be removed, or it, if it is older than that."""
+        video = await self._locked(transaction, report.video_id)
+        if video is None:
+            return []
         if any(job.kind == made.kind and job.state == "done" and job.updated_at > report.time for job in video.jobs):
-            return _removable(made.kind, made.reference)
+            return [_removable(made.kind, made.reference)]
         now = datetime.now(UTC)
         artwork = video.artwork(made.kind)
         replaced = artwork.reference if artwork else None
@@ -101,43 +119,46 @@ class Processing:
         touch(video)
         if video.status == "ready" and made.kind in _SHOWN_IN_LISTS:
             await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
-        return _removable(made.kind, replaced) if replaced != made.reference else None
+        removed = [_removable(made.kind, replaced)] if replaced is not None and replaced != made.reference else []
+        return [*removed, *await self._packs.settle(transaction, video)]
 
     async def job_changed(
         self, transaction: Transaction, report: JobReport, kinds: Sequence[str], state: str, code: str, reason: str
-    ) -> None:
+    ) -> Removed:
         """Store how far jobs are."""
         video = await self._locked(transaction, report.video_id)
-        if video is not None and state in JOB_STATES:
-            _note(video, report, [kind for kind in kinds if kind in JOB_KINDS], state, code, reason)
+        if video is None or state not in JOB_STATES:
+            return []
+        changed = _note(video, report, [kind for kind in kinds if kind in JOB_KINDS], state, code, reason)
+        if PROTECT in changed and state == "failed":
+            await self._packs.fail(transaction, video, code, reason)
+        return await self._packs.settle(transaction, video)
 
-    async def failed(self, transaction: Transaction, video_id: str, code: str, reason: str, permanent: bool) -> bool:  # noqa: FBT001 - a field of the event
-        """Store why the source can't be used; return whether its bytes shall be discarded."""
+    async def failed(self, transaction: Transaction, video_id: str, code: str, reason: str, permanent: bool) -> Removed:  # noqa: FBT001 - a field of the event
+        """Store why the source can't be used. The bytes of a video that failed for good are to be removed."""
         video = await self._locked(transaction, video_id)
         if video is None or video.status != "processing":
             # A film that plays stays ready when making its artwork again fails. The first reason of a failure is the
             # true one: a job that runs twice finds the file gone.
-            return False
+            return []
         video.status = "failed"
         video.failure_code, video.failure_reason = code[:50], reason[:500]
         source = video.source
         # An imported film keeps its reference, or the next import would make another video of the same broken file.
         discards = permanent and (source is None or isinstance(parse(source.reference), Stored))
         if discards:
-            await VideoRepository(transaction.session).remove_assets(video)
+            await VideoRepository(transaction.session).remove_assets(video, video.assets)
+        packs = await self._packs.give_up(transaction, video)
         touch(video)
         message = video_pb2.VideoFailed(video_id=video_id, code=code, reason=reason)
         await transaction.record(video_event(message, video))
         log.warning("video_failed", content_id=video_id, failure_code=code, reason=reason)
-        return discards
+        return [folder_reference(video_id)] if discards else packs
 
-    async def remove(self, reference: str) -> None:
-        """Remove artwork that was replaced; after a crash in between, the sweep does it."""
-        await asyncio.to_thread(self._store.remove, reference)
-
-    async def discard(self, video_id: str) -> None:
-        """Remove the bytes of a video that failed for good; after a crash in between, the sweep does it."""
-        await asyncio.to_thread(self._store.remove, folder_reference(video_id))
+    async def remove(self, references: Removed) -> None:
+        """Remove what a report has left without a row; after a crash in between, the sweep does it."""
+        for reference in references:
+            await asyncio.to_thread(self._store.remove, reference)
 
     async def _locked(self, transaction: Transaction, video_id: str) -> Video | None:
         video = await VideoRepository(transaction.session).get_locked(video_id)
@@ -146,8 +167,11 @@ class Processing:
         return video
 
 
-def _note(video: Video, report: JobReport, kinds: Sequence[str], state: str, code: str = "", reason: str = "") -> None:
-    """Store the state of jobs, unless a later report came before."""
+def _note(
+    video: Video, report: JobReport, kinds: Sequence[str], state: str, code: str = "", reason: str = ""
+) -> list[str]:
+    """Store the state of jobs, unless a later report came before; return the kinds that were stored."""
+    changed = []
     known = {job.kind: job for job in video.jobs}
     for kind in kinds:
         job = known.get(kind)
@@ -157,11 +181,13 @@ def _note(video: Video, report: JobReport, kinds: Sequence[str], state: str, cod
         elif job.updated_at > report.time:
             continue
         job.state, job.code, job.reason, job.updated_at = state, code[:50], reason[:500], report.time
+        changed.append(kind)
+    return changed
 
 
-def _removable(kind: ArtworkKind, reference: str | None) -> str | None:
+def _removable(kind: ArtworkKind, reference: str) -> str:
     """Return what to remove for replaced artwork: the folder of its job; earlier releases had none for thumbnails."""
-    if reference is None or kind is not ArtworkKind.THUMBNAIL:
+    if kind is not ArtworkKind.THUMBNAIL:
         return reference
-    folder = reference.rpartition("/")[0]
+    folder = folder_of(reference)
     return folder if folder.count("/") > folder_reference("").count("/") else reference

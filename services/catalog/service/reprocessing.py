@@ -8,6 +8,7 @@ from services.catalog.domain import SOURCE_MISSING
 from services.catalog.repository.jobs import JobRepository
 from services.catalog.service.events import process_requested_event
 from services.catalog.service.jobs import JobHandle
+from services.catalog.service.protection import processing_event
 
 BATCH: Final = 100
 """Videos of one transaction: other writes wait for one at most."""
@@ -26,8 +27,16 @@ async def reprocess(job: JobHandle) -> None:
             if not sources:
                 step.finish()
                 return
-            await jobs.retry_failed([video_id for video_id, _ in sources], besides=SOURCE_MISSING)
+            ids = [video_id for video_id, _ in sources]
+            await jobs.retry_failed(ids, besides=SOURCE_MISSING)
+            to_pack = {video.id: video for video in await jobs.failed_protected(ids, besides=SOURCE_MISSING)}
+            for video in to_pack.values():
+                video.status, video.failure_code, video.failure_reason = "processing", None, None
+                if video.source is not None:
+                    await step.transaction.record(processing_event(video, video.source))
             for video_id, reference in sources:
+                if video_id in to_pack:
+                    continue
                 await step.transaction.record(process_requested_event(video_id, reference, kinds))
             step.record.cursor = sources[-1][0]
             step.record.done += len(sources)

@@ -48,6 +48,7 @@ class NewUpload:
     tags: list[str]
     corporation_id: str | None
     client_metadata: str
+    protection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class ResumableUploads:
             title=new.title,
             description=new.description,
             tags=new.tags,
+            protection=new.protection,
             client_metadata=new.client_metadata,
             created_at=now,
             updated_at=now,

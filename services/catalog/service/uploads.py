@@ -23,6 +23,7 @@ class Upload:
     description: str
     tags: list[str]
     corporation_id: str | None
+    protection: str
     sha256: str
     """Of the bytes, in hexadecimal."""
 

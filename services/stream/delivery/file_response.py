@@ -7,7 +7,7 @@ when they come from another machine, they are read and written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,7 +22,26 @@ from zerocopy import EXTENSION, RangeAnswer
 
 log = structlog.get_logger()
 
-ReplayRange = Callable[[bytes], RangeAnswer | None]
+ReplayRange = Callable[[bytes, Mapping[bytes, bytes]], RangeAnswer | None]
+TRACING_FIELDS = frozenset(
+    {
+        b"x-request-id",
+        b"x-correlation-id",
+        # W3C Trace Context
+        b"traceparent",
+        b"tracestate",
+        # B3, of Zipkin
+        b"x-b3-traceid",
+        b"x-b3-spanid",
+        b"x-b3-parentspanid",
+        # Of proxies and clouds
+        b"x-amzn-trace-id",
+        b"x-cloud-trace-context",
+        b"x-amz-cf-id",
+        b"cf-ray",
+    }
+)
+"""Request fields that only tell requests apart. The request id is echoed and logged; no response depends on others."""
 RawHeader = tuple[bytes, bytes]
 RawHeaders = list[RawHeader]
 
@@ -180,6 +199,7 @@ class FileBody:
             }
             if self.replay_range is not None:
                 message["again"] = self.replay_range
+                message["tracing"] = TRACING_FIELDS
             try:
                 await send(message)
             except OSError as error:

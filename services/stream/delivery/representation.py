@@ -14,6 +14,8 @@ from services.stream.storage.port import StoredFile
 
 # The browser may keep what it played, for this user alone; before each use it asks, and so is authorised, again.
 _CACHE_CONTROL = b"private, no-cache, no-transform"
+# A pack is kept by players that have a licence, and by no cache.
+_CACHE_CONTROL_PROTECTED = b"no-store, no-transform"
 _SETTLED_SEC = 2
 
 
@@ -37,7 +39,7 @@ class Representation:
         validators = self.validators()
         self.headers: RawHeaders = [
             (b"accept-ranges", b"bytes"),
-            (b"cache-control", _CACHE_CONTROL),
+            (b"cache-control", _CACHE_CONTROL_PROTECTED if source.is_protected else _CACHE_CONTROL),
             (b"etag", validators.etag.encode()),
             *([(b"last-modified", validators.last_modified.encode())] if validators.last_modified else ()),
         ]
@@ -56,6 +58,9 @@ class Representation:
         """
         # Local files, nearly all, have none: they are not asked, as this is on the way of every request.
         if self._virtual is not None or isinstance(self.file, OpenFile):
+            return None
+        # Scripts fetch packs, and could not read what comes from another origin.
+        if self.source.is_protected:
             return None
         return self.file.location(self.source.content_type, saved_as)
 

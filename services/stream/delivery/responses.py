@@ -115,11 +115,13 @@ class ResponseAssembler:
         decision = decide(method, text, result, representation.size)
         return _respond(decision, method, headers, representation, transfer)
 
-    def assemble_range(self, request: AuthorizedRequest, range_header: bytes) -> RangeResponse | None:
+    def assemble_range(
+        self, request: AuthorizedRequest, range_header: bytes, given_id: bytes | None = None
+    ) -> RangeResponse | None:
         """Return the response to a GET for another range of a file.
 
         None when the response is none with one segment of the file itself: several ranges, an unsatisfiable or ignored
-        one, or bytes of a virtual file's header, which are in memory.
+        one, or bytes of a virtual file's header, which are in memory. `given_id` is the request's `X-Request-ID`.
         """
         representation = request.representation
         try:
@@ -132,7 +134,7 @@ class ResponseAssembler:
         segments = representation.segments(span)
         if len(segments) > 1 or segments[0].head:
             return None
-        request_id = new_id()
+        request_id = accept_request_id(given_id.decode("latin-1")) if given_id else new_id()
         transfer = Transfer(
             self._traffic,
             request.caller.user_id,

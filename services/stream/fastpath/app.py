@@ -18,8 +18,6 @@ from services.stream.fastpath.request import CachedRequest, FastPathCaches
 from services.stream.http.cors import adding_headers
 
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
-_NOT_REPLAYED = CONDITIONAL_FIELDS | {b"x-request-id"}
-"""Fields by which two requests for the same range may differ in their responses."""
 # Of the headers that other responses carry, the one that means something for bytes that no page renders.
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -73,7 +71,7 @@ class FastPathApp:
                 # The ordinary route answers it, in the caller's language.
                 pass
             else:
-                if isinstance(response, FileBody) and _NOT_REPLAYED.isdisjoint(fields):
+                if isinstance(response, FileBody) and CONDITIONAL_FIELDS.isdisjoint(fields):
                     response.replay_range = RangeReplayer(cached, self._assembler)
                 return _send(response, scope, receive, send)
         return self._minimal_route(cached, scope, receive, adding_headers(self._shared, send) if self._shared else send)

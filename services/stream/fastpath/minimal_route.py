@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope, Send
 from kit.errors import ApiError
 from kit.web.errors import error_response
 from kit.web.middleware import RequestMiddleware
-from services.stream.fastpath.request import CachedRequest
+from services.stream.fastpath.request import CachedPackRequest, CachedRequest
 from services.stream.http.authentication import StreamAuthenticator
 from services.stream.http.media_routes import MediaRoutes
-from services.stream.http.play_session_routes import STREAM_PATH
+from services.stream.http.play_session_routes import LSV_PATH, STREAM_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class _Route:
     path: str
 
 
-_ROUTE = _Route(STREAM_PATH)
+_ROUTES = {path: _Route(path) for path in (STREAM_PATH, LSV_PATH)}
 
 
 class MinimalRoute:
-    """Call `MediaRoutes.stream` as the framework would: after authentication, and with errors in the one format.
+    """Call `MediaRoutes.stream` or `pack` as the framework would: after authentication, errors in the one format.
 
     Args:
         service: its name in logs and metrics.
@@ -46,14 +46,17 @@ class MinimalRoute:
 
     async def __call__(self, cached: CachedRequest, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose path, query and fields are all that matters."""
-        scope["route"] = _ROUTE
+        scope["route"] = _ROUTES[cached.route]
         await RequestMiddleware(partial(self._answer, cached), self._service, _no_body)(scope, receive, send)
 
     async def _answer(self, cached: CachedRequest, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
             request.state.caller = caller = await self._authenticator(request)
-            response = await self._media.stream(cached.video_id, request, caller, cached.start_sec)
+            if isinstance(cached, CachedPackRequest):
+                response = await self._media.pack(cached.video_id, request, caller)
+            else:
+                response = await self._media.stream(cached.video_id, request, caller, cached.start_sec)
             await response(scope, receive, send)
         except ApiError as error:
             # Also from sending: the file may turn out to be out of reach before its first byte.

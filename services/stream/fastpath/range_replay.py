@@ -2,15 +2,14 @@
 
 Players that seek and downloaders send hardly any other. The server recognises such a request (`zerocopy`), so that
 neither a parser nor the application has to look at it; everything that the answer depends on is looked up each time
-anew.
+anew. Behind the gateway each request has an id of its own, with which it is answered and logged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from services.stream.delivery.file_response import FileSegment, RawHeader
-from services.stream.delivery.representation import Representation
+from services.stream.delivery.file_response import FileSegment, RawHeader, RawHeaders
 from services.stream.delivery.responses import RangeResponse, ResponseAssembler
 from services.stream.fastpath.request import CachedRequest
 from services.stream.storage.open_files import OpenFile
@@ -24,28 +23,34 @@ class RangeReplayer:
         assembler: assembles the responses.
     """
 
-    __slots__ = ("_assembler", "_cached", "_headers", "_representation")
+    __slots__ = ("_assembler", "_cached", "_headers", "_typed_headers")
 
     def __init__(self, cached: CachedRequest, assembler: ResponseAssembler) -> None:
         self._cached = cached
         self._assembler = assembler
-        self._representation: Representation | None = None
+        # Which representation the headers are of, without keeping its file open.
+        self._typed_headers: RawHeaders | None = None
         self._headers: tuple[RawHeader, ...] = ()
 
-    def __call__(self, range_header: bytes) -> NextRange | None:
-        """Return the response for a value of `Range`; None when the ordinary route has to answer."""
+    def __call__(self, range_header: bytes, tracing: Mapping[bytes, bytes]) -> NextRange | None:
+        """Return the response for a value of `Range`; None when the ordinary route has to answer.
+
+        Args:
+            range_header: the value.
+            tracing: the request's own `TRACING_FIELDS`.
+        """
         authorized = self._cached()
         if authorized is None:
             return None
         file = authorized.representation.file
         if not isinstance(file, OpenFile):
             return None
-        response = self._assembler.assemble_range(authorized, range_header)
+        response = self._assembler.assemble_range(authorized, range_header, tracing.get(b"x-request-id"))
         if response is None:
             return None
         # The server writes the head anew when the tuple is another one.
-        if authorized.representation is not self._representation:
-            self._representation = authorized.representation
+        if authorized.representation.typed_headers is not self._typed_headers:
+            self._typed_headers = authorized.representation.typed_headers
             self._headers = self._assembler.shared_headers(authorized)
         return NextRange(self._headers, file, response)
 

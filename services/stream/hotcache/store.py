@@ -175,6 +175,11 @@ class HotStore:
             self._forget(copy, reason)
         await asyncio.shield(asyncio.gather(*(self._dropped[copy] for copy in copies)))
 
+    def has_plain_copy(self, video_id: str) -> bool:
+        """Return whether there is a copy of a video's source, or one is being made."""
+        manifests = [*self._making, *(copy.manifest for copy in self._copies.values())]
+        return any(each.video_id == video_id and each.kind == AssetKind.SOURCE for each in manifests)
+
     async def is_current(self, copy: Copy, source: Source) -> bool:
         """Return whether a copy has the original's state, as far as its store answers; drop it if not."""
         if copy.manifest.version < source.version:

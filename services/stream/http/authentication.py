@@ -16,7 +16,7 @@ from services.stream.sessions.tickets import Ticket, Tickets
 
 TICKET = "ticket"
 """The query parameter."""
-MEDIA = re.compile(r"/api/videos/([^/]+)/stream(?:/info)?")
+MEDIA = re.compile(r"/api/videos/([^/]+)/(?:stream(?:/info)?|lsv)")
 """The paths that take it."""
 
 

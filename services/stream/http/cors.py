@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.stream.delivery.file_response import RawHeader
 from services.stream.http.authentication import MEDIA
-from services.stream.http.play_session_routes import STREAM_PATH
+from services.stream.http.play_session_routes import LSV_PATH, STREAM_PATH
 
 _EXPOSED = (
     b"Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, "
@@ -77,6 +77,7 @@ def preflight_router() -> APIRouter:
     router = APIRouter()
 
     @router.options(STREAM_PATH, status_code=204, include_in_schema=False)
+    @router.options(LSV_PATH, status_code=204, include_in_schema=False)
     async def preflight(video_id: str) -> Response:
         del video_id
         return Response(status_code=204, headers=_PREFLIGHT)

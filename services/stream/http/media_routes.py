@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,8 +19,9 @@ from services.stream.delivery.file_response import EmptyResponse, FileBody
 from services.stream.delivery.representation import Representation
 from services.stream.delivery.responses import AuthorizedRequest, ResponseAssembler, fields_of
 from services.stream.delivery.transfers import Traffic
+from services.stream.domain import AssetKind, Source
 from services.stream.http.authentication import ticket_of
-from services.stream.http.play_session_routes import STREAM_PATH, UNKNOWN_TIER, limit_error
+from services.stream.http.play_session_routes import LSV_PATH, STREAM_PATH, UNKNOWN_TIER, limit_error, path_of
 from services.stream.schemas import Codecs, Resolution, StreamInfo
 from services.stream.service import Streams
 from services.stream.sessions import LocalSession, Sessions, StreamLimitError, WatchTarget
@@ -47,6 +49,14 @@ _DOCUMENTED: dict[int | str, dict[str, Any]] = {
         ErrorCode.SERVICE_UNAVAILABLE,
     ),
 }
+_PACK_DOCUMENTED: dict[int | str, dict[str, Any]] = _DOCUMENTED | {
+    200: {"description": "The whole pack.", "content": {"application/octet-stream": {}}},
+    206: {
+        "description": "The asked ranges.",
+        "content": {"application/octet-stream": {}, "multipart/byteranges": {}},
+    },
+}
+Find = Callable[[str, Caller], Awaitable[Source]]
 Download = Annotated[
     bool, Query(description="Whether to send `Content-Disposition`, so that a client saves it under its title.")
 ]
@@ -84,10 +94,19 @@ class MediaRoutes:
     def router(self) -> APIRouter:
         """Return all of them."""
         router = protected_router()
-        router.add_api_route(STREAM_PATH, self.stream, methods=["GET"], response_class=Response, responses=_DOCUMENTED)
+        protected = errors(ErrorCode.CONTENT_PROTECTED)
+        router.add_api_route(
+            STREAM_PATH,
+            self.stream,
+            methods=["GET"],
+            response_class=Response,
+            responses=_DOCUMENTED | protected,
+        )
         router.add_api_route(
             STREAM_PATH, self.stream, methods=["HEAD"], response_class=Response, include_in_schema=False
         )
+        router.add_api_route(LSV_PATH, self.pack, methods=["GET"], response_class=Response, responses=_PACK_DOCUMENTED)
+        router.add_api_route(LSV_PATH, self.pack, methods=["HEAD"], response_class=Response, include_in_schema=False)
         refusals = errors(
             ErrorCode.CONTENT_NOT_FOUND,
             ErrorCode.STREAM_SESSION_NOT_FOUND,
@@ -116,10 +135,37 @@ class MediaRoutes:
 
         Bytes belong to a play session: the one that the ticket names or, without a ticket, one that begins by itself
         and is the same for all connections of a client. HEAD begins none.
+
+        A protected film has other bytes: those of `/lsv`.
         """
+        return await self._respond(self._streams.find_plain, video_id, request, caller, start, download=download)
+
+    async def pack(
+        self,
+        video_id: str,
+        request: Request,
+        caller: CurrentCaller,
+        ticket: TicketText = None,  # noqa: ARG002 - as in `stream`
+    ) -> Response:
+        """Send the bytes of a protected film, encrypted: its LSV pack, whole or by range, as `/stream` does.
+
+        What opens it comes with a play session, or a licence.
+        """
+        return await self._respond(self._streams.find_protected, video_id, request, caller)
+
+    async def _respond(
+        self,
+        find: Find,
+        video_id: str,
+        request: Request,
+        caller: Caller,
+        start: float | None = None,
+        *,
+        download: bool = False,
+    ) -> Response:
         local_session: LocalSession | None = None
         try:
-            source = await self._streams.find(video_id, caller)
+            source = await find(video_id, caller)
             if given := ticket_of(request, source):
                 local_session = await self._sessions.join(given)
             try:
@@ -149,7 +195,7 @@ class MediaRoutes:
         source = await self._streams.find(video_id, caller)
         if given := ticket_of(request, source):
             await self._sessions.join(given)
-        path = STREAM_PATH.format(video_id=source.video_id)
+        path = path_of(source)
         tier = await self._streams.tier(source)
         return StreamInfo(
             stream_url=f"{path}?start=0" if await self._streams.is_index_last(source) else path,
@@ -157,6 +203,7 @@ class MediaRoutes:
             duration=source.duration_sec,
             file_size=source.size_bytes,
             mime_type=source.content_type,
+            protection=AssetKind.LSV.value if source.is_protected else None,
             codecs=Codecs(video=source.video_codec, audio=source.audio_codec or None),
             resolution=Resolution(width=source.width, height=source.height),
             bitrate=source.bitrate_bps,

@@ -56,6 +56,7 @@ class LocalSession:
     __slots__ = (
         "_idle",
         "_renew_soon",
+        "asset_id",
         "bytes_sent",
         "clients",
         "ended",
@@ -104,6 +105,8 @@ class LocalSession:
         self.reported_qoe = ReportedQoe()
         self.path = ""
         """The path of its URL, up to the ticket; empty until that was needed here."""
+        self.asset_id = ""
+        """The pack that its tickets open; empty for a plain film."""
         self.update(status)
 
     def update(self, status: Active | Queued) -> None:

@@ -294,6 +294,7 @@ class Sessions:
             source=session.request.source,
             device_name=session.request.device_name,
             expires_at=self._tickets.expiry(),
+            asset_id=local_session.asset_id,
         )
         return self._tickets.issue(ticket), datetime.fromtimestamp(ticket.expires_at, UTC)
 

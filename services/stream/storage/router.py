@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from kit.media import InvalidReferenceError, MediaStore
+from kit.media import InvalidReferenceError
 from kit.origins import Imported, Object, Origins, Stored, Url, parse
 from services.stream.domain import Source
 from services.stream.settings import StreamSettings
@@ -67,7 +66,7 @@ def build_store(settings: StreamSettings, origins: Origins) -> StoreRouter:
     bucket = settings.media_bucket
     if bucket is None:
         return StoreRouter(own_folder(settings.media_root, settings.read_threads), others)
-    return StoreRouter(RemoteStore(origins.open, _within(bucket), presign), others)
+    return StoreRouter(RemoteStore(origins.open, lambda source: bucket.below(source.reference), presign), others)
 
 
 def is_mounted(settings: StreamSettings) -> Callable[[Source], bool]:
@@ -99,9 +98,3 @@ def _elsewhere(source: Source) -> Url | Object:
     if not isinstance(reference, Url | Object):
         raise InvalidReferenceError("not a file on another machine")
     return reference
-
-
-def _within(folder: Object) -> Callable[[Source], Object]:
-    """Return a function that locates the platform's own originals in a bucket with the layout of the media store."""
-    store = MediaStore(Path(folder.key))
-    return lambda source: Object(folder.bucket, store.path(source.reference).as_posix())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.testing.databases import MigratedDatabases
+from services.stream.__main__ import MIGRATIONS
 from services.stream.tests.support import ServiceHarness, running
 
 
@@ -47,3 +49,14 @@ async def harness(store: Path, sockets: Path) -> AsyncIterator[ServiceHarness]:
     """The running service."""
     async with running(store, sockets) as harness:
         yield harness
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
+    return MigratedDatabases(MIGRATIONS, tmp_path_factory.mktemp("stream"))
+
+
+@pytest.fixture
+def database_url(migrated: MigratedDatabases, tmp_path: Path) -> str:
+    """A migrated SQLite database of the test's own; contracts override it."""
+    return migrated.sqlite(tmp_path / "stream.db")

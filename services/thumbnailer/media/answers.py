@@ -130,6 +130,8 @@ def _result(kind: JobKind, found: Any, size: int, max_pixels: int, *, isolated: 
             tiles = _whole(found["tiles"], math.ceil(MAX_DURATION_SEC / domain.STORYBOARD_INTERVAL_SEC))
             duration = _number(found["duration_sec"], MAX_DURATION_SEC)
             return Storyboard(duration, interval, tiles, STORYBOARD_TILE_WIDTH, _whole(found["tile_height"], _MAX_SIDE))
+        case JobKind.PROTECT:
+            raise ValueError(kind)
         case JobKind.SUBTITLES:
             return Subtitles(tuple(_unique(_subtitle_track(each) for each in _few(found, MAX_TRACKS))))
 

@@ -70,7 +70,7 @@ async def inspect(
     Raises:
         MediaError: none of the jobs can be done; nothing is left behind.
     """
-    with await asyncio.to_thread(_open, source, opener) as file:
+    with await asyncio.to_thread(open_source, source, opener) as file:
         size = os.fstat(file.fileno()).st_size
         try:
             answer = await _ask_child(file, kinds, limits)
@@ -79,8 +79,12 @@ async def inspect(
     return parse_answer(answer, size, limits.max_pixels)
 
 
-def _open(source: Path, opener: Callable[[str, int], int]) -> IO[bytes]:
-    """Open the file here, so that the child needs no right to open files and no name reaches a parser."""
+def open_source(source: Path, opener: Callable[[str, int], int]) -> IO[bytes]:
+    """Open the file here, so that the child needs no right to open files and no name reaches a parser.
+
+    Raises:
+        MediaError: FILE_MISSING, FILE_UNREADABLE, EMPTY_FILE, NOT_A_VIDEO.
+    """
     try:
         file = open(source, "rb", buffering=0, opener=opener)  # noqa: SIM115 - the caller closes it
     except (FileNotFoundError, NotADirectoryError):
@@ -123,12 +127,12 @@ async def _ask_child(file: IO[bytes], kinds: Collection[JobKind], limits: Limits
         except TimeoutError:
             raise MediaError.of(domain.TIME_LIMIT) from None
         if status != 0:
-            raise MediaError.of(_failure_of_status(status))
+            raise MediaError.of(failure_of_status(status))
         answer.seek(0)
         return answer.read(_MAX_ANSWER_BYTES + 1)
 
 
-def _failure_of_status(status: int) -> str:
+def failure_of_status(status: int) -> str:
     """Return the failure code for an exit status other than 0; negative ones are signals."""
     if status == -signal.SIGXCPU:
         return domain.TIME_LIMIT

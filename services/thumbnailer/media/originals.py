@@ -25,6 +25,7 @@ from kit.origins import (
     OriginChangedError,
     OriginError,
     OriginInterruptedError,
+    OriginMissingError,
     Origins,
     RemoteFile,
     Stored,
@@ -65,17 +66,26 @@ class Originals:
     """Find and stage originals.
 
     Args:
-        store: the platform's media store; files are staged there, too.
+        store: the platform's media store, where files are staged, too; with a bucket, a folder for staging only.
         origins: reads from other machines.
         import_dir: folder of films that are served from where they are, such as a NAS.
         staging_max_bytes: the largest film that is fetched completely.
+        bucket: bucket and prefix of the platform's media store, where that is not a folder.
     """
 
-    def __init__(self, store: MediaStore, origins: Origins, import_dir: Path | None, staging_max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: MediaStore,
+        origins: Origins,
+        import_dir: Path | None,
+        staging_max_bytes: int,
+        bucket: Object | None = None,
+    ) -> None:
         self._store = store
         self._origins = origins
         self._import_dir = import_dir
         self._staging_max_bytes = staging_max_bytes
+        self._bucket = bucket
 
     @asynccontextmanager
     async def provide(self, reference: str) -> AsyncIterator[Local]:
@@ -88,18 +98,19 @@ class Originals:
         """
         match parse(reference):
             case Stored():
-                yield Local(self._store.path(reference))
+                if self._bucket is None:
+                    yield Local(self._store.path(reference))
+                    return
+                async with self._staged(self._bucket.below(reference), missing=domain.FILE_MISSING) as local:
+                    yield local
             case Imported(path):
                 folder = self._import_dir
                 if folder is None:
                     raise StoreUnavailableError("MARQUEE_IMPORT_DIR is not set here")
                 yield Local(folder / path, lambda _path, _flags: open_below(folder, path))
             case Url() | Object() as elsewhere:
-                staged = self._store.incoming(f"{new_id()}.staged")
-                try:
-                    yield await self._stage(elsewhere, staged)
-                finally:
-                    await asyncio.to_thread(staged.unlink, missing_ok=True)
+                async with self._staged(elsewhere) as local:
+                    yield local
 
     async def complete(self, local: Local) -> None:
         """Fetch the rest of a staged film.
@@ -116,9 +127,19 @@ class Originals:
         await _fetch(local.remote, local.path, [range(HEAD_BYTES, size - TAIL_BYTES)])
         local.is_whole = True
 
-    async def _stage(self, reference: Url | Object, path: Path) -> Local:
+    @asynccontextmanager
+    async def _staged(self, reference: Url | Object, missing: str = domain.ORIGIN_REFUSES) -> AsyncIterator[Local]:
+        path = self._store.incoming(f"{new_id()}.staged")
+        try:
+            yield await self._stage(reference, path, missing)
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _stage(self, reference: Url | Object, path: Path, missing: str) -> Local:
         try:
             remote = await self._origins.open(reference)
+        except OriginMissingError as error:
+            raise MediaError.of(missing) from error
         except OriginError as error:
             raise _unavailable(error) from error
         size = remote.info.size

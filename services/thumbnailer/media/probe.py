@@ -83,16 +83,42 @@ def open_film(fd: int, job: Job) -> Iterator[Film]:
         OSError: it could not be read.
         MemoryError: it needs more than is allowed.
     """
-    # Parts of FFmpeg report a failed allocation as a damaged file: fail here if there is hardly any memory.
-    bytearray(MIN_ROOM)
-    size = os.fstat(fd).st_size
-    kind = sniff(os.pread(fd, 1024, 0))
-    check_whole(fd, size, kind)
+    size, kind = _check_file(fd)
     film = _film(fd, size, kind, job)
     try:
         yield film
     finally:
         film.container.close()
+
+
+@contextmanager
+def open_undecoded(fd: int, max_pixels: int) -> Iterator[InputContainer]:
+    """Open a film by its descriptor for its packets; no picture is decoded.
+
+    Raises:
+        UnusableFileError: it is no film, or a part of it is missing.
+        OSError: it could not be read.
+        MemoryError: it needs more than is allowed.
+    """
+    size, kind = _check_file(fd)
+    container = _open(fd, kind, max_pixels, obey_edits=True)
+    try:
+        if not _films(container):
+            raise UnusableFileError("NO_VIDEO_TRACK")
+        _check_samples(container, size)
+        yield container
+    finally:
+        container.close()
+
+
+def _check_file(fd: int) -> tuple[int, str]:
+    """Return size and container of a file that is whole."""
+    # Parts of FFmpeg report a failed allocation as a damaged file: fail here if there is hardly any memory.
+    bytearray(MIN_ROOM)
+    size = os.fstat(fd).st_size
+    kind = sniff(os.pread(fd, 1024, 0))
+    check_whole(fd, size, kind)
+    return size, kind
 
 
 def _film(fd: int, size: int, kind: str, job: Job) -> Film:
@@ -150,13 +176,18 @@ def _open(fd: int, kind: str, max_pixels: int, *, obey_edits: bool) -> InputCont
     )
 
 
+def _films(container: InputContainer) -> list[VideoStream]:
+    """Return the tracks of pictures that are neither cover art nor stills."""
+    no_film = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return [stream for stream in container.streams.video if not stream.disposition & no_film]
+
+
 def _video_stream(container: InputContainer) -> VideoStream:
     """Return the film: the default track, or else the first that is neither cover art nor a still."""
-    no_film = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    films = [stream for stream in container.streams.video if not stream.disposition & no_film]
-    if not films:
+    found = _films(container)
+    if not found:
         raise UnusableFileError("NO_VIDEO_TRACK")
-    film = next((stream for stream in films if stream.disposition & Disposition.default), films[0])
+    film = next((stream for stream in found if stream.disposition & Disposition.default), found[0])
     # Contrary to its type stubs, PyAV has no context if FFmpeg has no decoder.
     context: VideoCodecContext | None = film.codec_context
     if context is None:

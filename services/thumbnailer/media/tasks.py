@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from services.thumbnailer import domain
-from services.thumbnailer.domain import POSTER_WIDTHS, THUMBNAIL_WIDTH, JobKind
+from services.thumbnailer.domain import INSPECTIONS, POSTER_WIDTHS, THUMBNAIL_WIDTH, JobKind
 from services.thumbnailer.media.facts import facts_of
 from services.thumbnailer.media.picture_choice import choose_picture
 from services.thumbnailer.media.picture_output import jpeg, rgb_of, shown, shown_width, smaller, webp
@@ -47,7 +47,7 @@ def run_jobs(fd: int, job: Job, failure_code: FailureCode) -> tuple[dict[str, ob
     files: list[bytes] = []
     with open_film(fd, job) as film:
         work = _Work(film, job)
-        for kind in JobKind:
+        for kind in INSPECTIONS:
             if kind.value not in job["kinds"]:
                 continue
             try:
@@ -81,6 +81,8 @@ class _Work:
                 return storyboard_of(self._film, self._job["cpu_sec"] / 2)
             case JobKind.SUBTITLES:
                 return subtitles_of(self._film)
+            case JobKind.PROTECT:
+                raise ValueError(kind)
 
     def _thumbnail(self) -> Made:
         picture = shown(self._picture(), self._film.stream, THUMBNAIL_WIDTH)

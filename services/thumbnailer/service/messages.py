@@ -15,7 +15,18 @@ from services.thumbnailer.domain import (
     MediaFailure,
 )
 from services.thumbnailer.lanes import Lane
-from services.thumbnailer.results import Facts, Posters, Result, Storyboard, Subtitles, SubtitleTrack, Thumbnail
+from services.thumbnailer.results import (
+    PACK,
+    Facts,
+    Pack,
+    Posters,
+    Result,
+    Storyboard,
+    Subtitles,
+    SubtitleTrack,
+    Thumbnail,
+)
+from services.thumbnailer.service.job import Job
 
 QUEUED: dict[Lane, Any] = {
     Lane.UPLOAD_FACTS: job_pb2.UploadFactsQueued,
@@ -23,14 +34,22 @@ QUEUED: dict[Lane, Any] = {
     Lane.IMPORT_FACTS: job_pb2.ImportFactsQueued,
     Lane.IMPORT_ARTWORK: job_pb2.ImportArtworkQueued,
     Lane.REPROCESS: job_pb2.ReprocessQueued,
+    Lane.PROTECT: job_pb2.ProtectQueued,
 }
 """The message, and with it the queue, of each lane."""
 
 
-def queued(lane: Lane, video_id: str, reference: str, kinds: Sequence[JobKind]) -> Message:
-    """Return the message that puts jobs into a lane."""
-    job = job_pb2.MediaJob(video_id=video_id, reference=reference, kinds=_names(kinds))
-    message: Message = QUEUED[lane](job=job)
+def queued(lane: Lane, job: Job, kinds: Sequence[JobKind]) -> Message:
+    """Return the message that puts jobs for a film into a lane."""
+    message: Message = QUEUED[lane](
+        job=job_pb2.MediaJob(
+            video_id=job.video_id,
+            reference=job.reference,
+            kinds=_names(kinds),
+            pack_asset_id=job.pack_asset_id,
+            content_version=job.content_version,
+        )
+    )
     return message
 
 
@@ -52,19 +71,19 @@ def failed(video_id: str, failure: MediaFailure) -> Message:
     )
 
 
-def result(video_id: str, source: str, folder: str, kind: JobKind, made: Result) -> Message:
+def result(job: Job, folder: str, kind: JobKind, made: Result) -> Message:
     """Return the message about a result.
 
     Args:
-        video_id: of the film.
-        source: reference of the film.
+        job: with the film.
         folder: reference of the result's files.
         kind: of the job.
         made: its result.
     """
+    video_id = job.video_id
     match made:
         case Facts():
-            return _probed(video_id, source, made)
+            return _probed(video_id, job.reference, made)
         case Thumbnail():
             return media_pb2.MediaThumbnailReady(
                 video_id=video_id, reference=f"{folder}/{kind.value}.jpg", thumbhash=made.thumbhash
@@ -88,6 +107,18 @@ def result(video_id: str, source: str, folder: str, kind: JobKind, made: Result)
         case Subtitles():
             tracks = [_subtitle_track(track) for track in made.tracks]
             return media_pb2.MediaSubtitlesExtracted(video_id=video_id, reference=folder, tracks=tracks)
+        case Pack():
+            return media_pb2.MediaProtectedReady(
+                video_id=video_id,
+                asset_id=job.pack_asset_id,
+                reference=f"{folder}/{PACK}",
+                size_bytes=made.size_bytes,
+                mime_type=made.mime_type,
+                duration_sec=made.duration_sec,
+                pack_id=made.pack_id,
+                key_id=made.key_id,
+                content_version=made.content_version,
+            )
 
 
 def key_of(message: Any) -> list[str]:

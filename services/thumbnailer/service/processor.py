@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import structlog
 from google.protobuf.message import Message
@@ -13,31 +11,23 @@ from kit.bus import Bus, BusUnavailableError
 from kit.events.envelope import Event
 from kit.events.registry import EVENTS, type_of
 from kit.ids import derived_id
-from kit.media import MediaStore
 from kit.origins import Stored, parse
 from services.thumbnailer.domain import FailureAction, JobKind, MediaFailure, action_for
 from services.thumbnailer.lanes import RULES, Lane, artwork_batches, first_batches
-from services.thumbnailer.media.artwork_files import remove_folder, save_files
+from services.thumbnailer.media.artwork_store import ArtworkStore
 from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
 from services.thumbnailer.media.inspection import Limits, inspect
 from services.thumbnailer.media.originals import Local, Originals
 from services.thumbnailer.results import Report
 from services.thumbnailer.service import messages
+from services.thumbnailer.service.job import Job
+from services.thumbnailer.service.protection import FilmProtector
 from services.thumbnailer.service.scheduler import LaneScheduler
 
 log = structlog.get_logger()
 
 SOURCE = "thumbnailer"
 _NEEDS_WHOLE = frozenset({JobKind.STORYBOARD, JobKind.SUBTITLES})
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Jobs for one film that are done in one run."""
-
-    video_id: str
-    reference: str
-    kinds: tuple[JobKind, ...]
 
 
 class MediaProcessor:
@@ -48,40 +38,39 @@ class MediaProcessor:
     same names.
 
     Args:
-        store: where artwork goes.
+        artwork: where artwork goes.
         originals: finds the films.
         bus: carries jobs and results.
         limits: time and memory of a run.
         long_limits: those of a run that reads a whole film.
         scheduler: shares the slots of this process among lanes.
+        protector: makes packs of films that are to be protected.
     """
 
     def __init__(
         self,
-        store: MediaStore,
+        artwork: ArtworkStore,
         originals: Originals,
         bus: Bus,
         limits: Limits,
         long_limits: Limits,
         scheduler: LaneScheduler,
+        protector: FilmProtector,
     ) -> None:
-        self._store = store
+        self._artwork = artwork
         self._originals = originals
         self._bus = bus
         self._limits = limits
         self._long_limits = long_limits
         self._scheduler = scheduler
+        self._protector = protector
 
-    async def plan(
-        self, cause: Event, video_id: str, reference: str, kinds: Collection[JobKind], *, again: bool
-    ) -> None:
-        """Queue the jobs for a film in the lane where they belong.
+    async def plan(self, cause: Event, job: Job, *, again: bool) -> None:
+        """Queue jobs for a film in the lanes where they belong.
 
         Args:
             cause: the event that asks for them; the ids of the jobs are derived from its id.
-            video_id: of the film.
-            reference: where the film is.
-            kinds: the jobs.
+            job: which; a new film is packed once its facts show that it is one.
             again: they are made again.
 
         Raises:
@@ -89,9 +78,10 @@ class MediaProcessor:
         """
         lane = Lane.REPROCESS
         if not again:
-            lane = Lane.UPLOAD_FACTS if isinstance(parse(reference), Stored) else Lane.IMPORT_FACTS
-        job = Job(video_id, reference, tuple(kinds))
-        await self._queue(cause, lane, job, first_batches(lane, kinds))
+            lane = Lane.UPLOAD_FACTS if isinstance(parse(job.reference), Stored) else Lane.IMPORT_FACTS
+        await self._queue(cause, lane, job, first_batches(lane, job.kinds))
+        if JobKind.PROTECT in job.kinds:
+            await self._queue(cause, Lane.PROTECT, job, [[JobKind.PROTECT]])
 
     async def run(self, event: Event, lane: Lane, job: Job) -> None:
         """Do jobs for a film once their lane has a slot, and publish the results before returning.
@@ -104,16 +94,17 @@ class MediaProcessor:
             await self._run(event, lane, job)
 
     async def _run(self, event: Event, lane: Lane, job: Job) -> None:
-        folder = self._store.path(f"videos/{job.video_id}")
-        if not await asyncio.to_thread(self._store.is_present):
-            raise StoreUnavailableError(str(self._store.root))
+        await self._artwork.verify()
         if not isinstance(parse(job.reference), Stored):
             # The folder of an upload exists before its job: if it is missing, the video is gone.
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        elif not await asyncio.to_thread(folder.exists):
+            await self._artwork.add_folder(job.video_id)
+        elif not await self._artwork.has_folder(job.video_id):
             log.info("media_gone", content_id=job.video_id)
             return
         await self._publish(event, job, [messages.changed(job.video_id, job.kinds, "running")])
+        if lane is Lane.PROTECT:
+            await self._protect(event, job)
+            return
         try:
             report = await self._inspect(job, lane)
             references = await self._save(event, job, report)
@@ -122,6 +113,15 @@ class MediaProcessor:
             return
         await self._publish_results(event, job, report, references)
         await self._after(event, lane, job, report)
+
+    async def _protect(self, event: Event, job: Job) -> None:
+        folder = job.folder(event, JobKind.PROTECT)
+        try:
+            pack = await self._protector.protect(job, folder, RULES[Lane.PROTECT].niceness)
+        except MediaError as error:
+            await self._report_failure(event, Lane.PROTECT, job, error.failure)
+            return
+        await self._publish(event, job, [messages.result(job, folder, JobKind.PROTECT, pack)])
 
     async def _inspect(self, job: Job, lane: Lane) -> Report:
         """Do the jobs; a film of which only parts are here is completed where that might help, or is necessary."""
@@ -146,17 +146,14 @@ class MediaProcessor:
         references = {}
         for kind in report.results:
             # What is served stays as it is: catalog turns to the new folder, and removes the old one.
-            reference = _folder(event, job, kind)
+            reference = job.folder(event, kind)
             references[kind] = reference
             if files := report.files.get(kind):
-                await asyncio.to_thread(save_files, self._store.path(reference), files)
+                await self._artwork.save(reference, files)
         return references
 
     async def _publish_results(self, event: Event, job: Job, report: Report, references: Mapping[JobKind, str]) -> None:
-        found = [
-            messages.result(job.video_id, job.reference, references[kind], kind, result)
-            for kind, result in report.results.items()
-        ]
+        found = [messages.result(job, references[kind], kind, result) for kind, result in report.results.items()]
         for kind, failure in report.failures.items():
             log.warning("media_job_failed", content_id=job.video_id, kind=kind.value, failure_code=failure.code)
             state = "retrying" if _is_retried(failure) else "failed"
@@ -185,18 +182,19 @@ class MediaProcessor:
                 is_remote=not isinstance(parse(job.reference), Stored),
             )
             await self._queue(event, artwork_lane, job, batches)
+            if job.pack_asset_id:
+                await self._queue(event, Lane.PROTECT, job, [[JobKind.PROTECT]])
 
     async def _report_failure(self, event: Event, lane: Lane, job: Job, failure: MediaFailure) -> None:
         """Report that none of the jobs of a run could be done."""
+        gone = not await self._artwork.has_folder(job.video_id)
+        action = action_for(failure, gone=gone)
         for kind in job.kinds:
-            await asyncio.to_thread(
-                remove_folder,
-                self._store.path(f"videos/{job.video_id}/{kind.value}-{derived_id(event.id, kind.value)}"),
-            )
-        folder = self._store.path(f"videos/{job.video_id}")
-        gone = not await asyncio.to_thread(folder.exists)
+            # Another attempt at a pack goes on where this one ended.
+            if kind is not JobKind.PROTECT or action is not FailureAction.RETRY:
+                await self._artwork.remove(job.folder(event, kind))
         log.warning("media_failed", content_id=job.video_id, failure_code=failure.code)
-        match action_for(failure, gone=gone):
+        match action:
             case FailureAction.REPORT if len(job.kinds) > 1 and failure.is_of_one_job:
                 # One of them may have taken the process down: each gets a run of its own.
                 await self._queue(event, lane, job, [[kind] for kind in job.kinds], announce=False)
@@ -215,8 +213,8 @@ class MediaProcessor:
     async def _queue(
         self, cause: Event, lane: Lane, job: Job, batches: Sequence[Sequence[JobKind]], *, announce: bool = True
     ) -> None:
-        queued = [messages.queued(lane, job.video_id, job.reference, batch) for batch in batches]
-        if announce:
+        queued = [messages.queued(lane, job, batch) for batch in batches]
+        if announce and queued:
             kinds = [kind for batch in batches for kind in batch]
             queued.append(messages.changed(job.video_id, kinds, "waiting"))
         await self._publish(cause, job, queued)
@@ -234,11 +232,6 @@ class MediaProcessor:
         accepted = await self._bus.publish(events, required=EVENTS.required())
         if len(accepted) < len(events):
             raise BusUnavailableError("no consumer of the results has subscribed yet")
-
-
-def _folder(event: Event, job: Job, kind: JobKind) -> str:
-    """Return the reference of the folder for the files of a job: the same if the job runs twice, and no other's."""
-    return f"videos/{job.video_id}/{kind.value}-{derived_id(event.id, kind.value)}"
 
 
 def _is_retried(failure: MediaFailure) -> bool:

@@ -95,9 +95,11 @@ def test_invalid_trusted_proxies_stop_the_start(tmp_path: Path, networks: str) -
         gateway.start()
 
 
-def test_invalid_limit_stops_the_start(tmp_path: Path) -> None:
-    gateway = Gateway(
-        tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {"MARQUEE_RATE_LIMIT_PER_MIN": "0x5"}
-    )
-    with pytest.raises(AssertionError, match="MARQUEE_RATE_LIMIT_PER_MIN can't be used"):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MARQUEE_RATE_LIMIT_PER_MIN", "0x5"), ("MARQUEE_MAX_STREAMS", "many"), ("GATEWAY_REPLICAS", "0")],
+)
+def test_invalid_number_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
+    gateway = Gateway(tmp_path / "wrong", dict.fromkeys(UPSTREAMS, "127.0.0.1:1"), {name: value})
+    with pytest.raises(AssertionError, match=f"{name} can't be used"):
         gateway.start()

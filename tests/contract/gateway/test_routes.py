@@ -43,6 +43,7 @@ PATHS = [
     f"/api/progress/{ID}",
     "/api/play-sessions",
     "/api/offline-licenses/1",
+    "/api/admin/offline-licenses",
     "/api/uploads/1",
     "/api/health",
     "/api/healthy",

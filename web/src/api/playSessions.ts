@@ -1,6 +1,14 @@
 import { ApiError, apiErrorOf, NetworkError } from './errors';
 import { api } from './index';
-import type { LiveStream, Page, PlaySessionAnswer, Qoe, StreamMetrics, WatchingDevice } from './types';
+import type {
+  KeyGrant,
+  LiveStream,
+  Page,
+  PlaySessionAnswer,
+  Qoe,
+  StreamMetrics,
+  WatchingDevice,
+} from './types';
 
 type Abortable = { signal?: AbortSignal };
 
@@ -13,6 +21,8 @@ export interface PlayRequest {
   device_name: string;
   /** A session of the same viewer to end in the same step. */
   instead_of?: string;
+  /** Of a player of protected films, base64url. */
+  public_key?: string;
 }
 
 export const startPlaySession = (request: PlayRequest): Promise<PlaySessionAnswer> =>
@@ -21,6 +31,10 @@ export const startPlaySession = (request: PlayRequest): Promise<PlaySessionAnswe
 /** Sends a heartbeat. With its ticket, the session survives a server that lost its state. */
 export const sendHeartbeat = (id: string, ticket: string | null): Promise<PlaySessionAnswer> =>
   api.json(`${at(id)}/heartbeat`, { method: 'POST', body: { ticket } });
+
+/** Returns the content key of the protected film that an active session of this viewer plays. */
+export const requestSessionKey = (id: string, publicKey: string): Promise<KeyGrant> =>
+  api.json(`${at(id)}/key`, { method: 'POST', body: { public_key: publicKey } });
 
 /** Stops one of the viewer's sessions, on whichever device. */
 export async function stopPlaySession(id: string): Promise<void> {

@@ -37,6 +37,8 @@ export interface VideoSummary {
   failure_code: string | null;
   failure_reason: string | null;
   created_at: string;
+  /** `lsv`: only the player of protected films plays it. */
+  protection?: 'lsv' | null;
 }
 
 export type SearchKind = 'video' | 'series' | 'highlight' | 'subtitle';
@@ -57,12 +59,23 @@ export interface Suggestions {
 
 export type SearchPage = Suggestions & Page<SearchResult>;
 
+export interface AudioTrack {
+  language: string;
+  title: string;
+  codec: string;
+  channels: number;
+}
+
 export interface VideoDetail extends VideoSummary {
   mime_type: string | null;
   width: number | null;
   height: number | null;
   uploader_id: string | null;
   series_id: string | null;
+  tags?: string[];
+  season?: number | null;
+  episode?: number | null;
+  media?: { audio: AudioTrack[] } | null;
   /** WebVTT with small pictures of the whole film. */
   storyboard_url?: string | null;
 }
@@ -97,10 +110,35 @@ interface PlaySessionFacts {
   heartbeat_sec: number;
 }
 
+/** What is drawn over the picture of a protected film. */
+export interface Watermark {
+  /** Names the viewer; the player adds the time. */
+  text: string;
+  /** 0 to 1. */
+  opacity: number;
+  /** Height of the letters, as a share of the picture's height. */
+  size: number;
+  /** From the beginning of one appearance to that of the next. */
+  interval_sec: number;
+  visible_sec: number;
+}
+
+/** The content key of a protected film, wrapped for one player; bytes are base64url. */
+export interface KeyGrant {
+  scope: string;
+  server_public_key: string;
+  wrapped_key: string;
+  content_version: number;
+  watermark?: Watermark | null;
+}
+
+/** Of protected films, in the answer to the request that began the session. */
+type SessionKey = Partial<{ [Name in keyof KeyGrant]: KeyGrant[Name] | null }>;
+
 /** A play session as its own player sees it. */
 export type PlaySessionAnswer = PlaySessionFacts &
   (
-    | { status: 'active'; stream_url: string; ticket: string }
+    | ({ status: 'active'; stream_url: string; ticket: string } & SessionKey)
     | { status: 'queued'; position: number; retry_after_sec: number }
   );
 

@@ -7,6 +7,8 @@ import { ApiError, isMissing, NetworkError, parseApiError } from './errors';
 export interface UploadRequest {
   title: string;
   description: string;
+  /** Whether it is to be stored encrypted, for the player of protected films alone. */
+  isProtected: boolean;
   file: File;
 }
 
@@ -51,6 +53,7 @@ export function uploadVideo(upload: UploadRequest, onProgress: (sentBytes: numbe
         filetype: upload.file.type,
         title: upload.title,
         description: upload.description,
+        ...(upload.isProtected ? { protection: 'lsv' } : {}),
       },
       headers: { 'Accept-Language': language.value, ...CSRF_HEADERS },
       retryDelays: RETRY_DELAYS_MS,

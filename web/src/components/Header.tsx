@@ -26,6 +26,9 @@ export function Header({ user }: { user: User | null }) {
           <NavLink href="/">{t('nav.home')}</NavLink>
           <NavLink href="/highlights">{t('nav.highlights')}</NavLink>
           <NavLink href="/watchlist">{t('nav.watchlist')}</NavLink>
+          <NavLink href="/history" isWide>
+            {t('nav.history')}
+          </NavLink>
           {user?.can_upload && <UploadLink />}
           {user?.role === 'admin' && <NavLink href="/admin">{t('nav.admin')}</NavLink>}
         </nav>
@@ -37,10 +40,21 @@ export function Header({ user }: { user: User | null }) {
   );
 }
 
-function NavLink({ href, children }: { href: string; children: preact.ComponentChildren }) {
+interface NavLinkProps {
+  href: string;
+  /** Shown on wide screens only; on narrow ones, the menu has it. */
+  isWide?: boolean;
+  children: preact.ComponentChildren;
+}
+
+function NavLink({ href, isWide = false, children }: NavLinkProps) {
   const { path } = useLocation();
   return (
-    <a href={href} aria-current={path === href ? 'page' : undefined}>
+    <a
+      class={isWide ? 'nav-wide' : undefined}
+      href={href}
+      aria-current={path === href || path.startsWith(`${href}/`) ? 'page' : undefined}
+    >
       {children}
     </a>
   );
@@ -110,6 +124,12 @@ function UserMenu({ user }: { user: User }) {
           data-testid="account-link"
         >
           {user.display_name || user.login_id}
+        </a>
+        <a class="menu-link" href="/history">
+          {t('nav.history')}
+        </a>
+        <a class="menu-link" href="/bookmarks">
+          {t('nav.bookmarks')}
         </a>
         <button
           type="button"

@@ -7,6 +7,8 @@ const paths = {
   check: 'M5 12.5l4.5 4.5L19 7.5',
   plus: 'M12 5v14M5 12h14',
   back: 'M19 12H5m0 0l6-6m-6 6l6 6',
+  bookmark: 'M6.5 4h11v16L12 15.5 6.5 20z',
+  pencil: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
   restart: 'M4.5 12a7.5 7.5 0 1 0 2.3-5.4M4.5 4.5v4h4',
 } as const;
 

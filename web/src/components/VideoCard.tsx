@@ -102,7 +102,8 @@ function Thumbnail({ video, plain }: { video: CardVideo; plain: boolean }) {
   );
 }
 
-function WatchedBar({ percent, completed }: { percent: number; completed: boolean }) {
+/** How much of a film was watched. */
+export function WatchedBar({ percent, completed }: { percent: number; completed: boolean }) {
   const shown = completed ? 100 : Math.round(Math.min(100, Math.max(0, percent)));
   const label = completed ? t('card.completed') : t('card.watched', { percent: shown });
   return (

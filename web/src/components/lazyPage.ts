@@ -13,19 +13,20 @@ export const chunkTrouble = signal(false);
 
 /** Makes a page whose code is loaded when it is first shown. */
 export function lazyPage<Props>(load: () => Promise<{ default: ComponentType<Props> }>) {
-  const loadPage = async () => {
-    const page = await loadChunk(load, {
-      wait: (ms) => new Promise((resolve) => whenSeen(ms, resolve, { retries: true })),
-      isServerThere,
-      tryReload,
-      loaded: () => forget(RELOADED_KEY),
-      onTrouble: (inTrouble) => {
-        chunkTrouble.value = inTrouble;
-      },
-    });
-    return page ?? { default: BrokenPage as ComponentType<Props> };
-  };
-  return lazy(loadPage);
+  return lazy(async () => (await loadCode(load)) ?? { default: BrokenPage as ComponentType<Props> });
+}
+
+/** Loads a part of the code when it is needed; null if the server is there and that part is not. */
+export function loadCode<T>(load: () => Promise<T>): Promise<T | null> {
+  return loadChunk(load, {
+    wait: (ms) => new Promise((resolve) => whenSeen(ms, resolve, { retries: true })),
+    isServerThere,
+    tryReload,
+    loaded: () => forget(RELOADED_KEY),
+    onTrouble: (inTrouble) => {
+      chunkTrouble.value = inTrouble;
+    },
+  });
 }
 
 async function isServerThere(): Promise<boolean> {

@@ -31,6 +31,8 @@ async function show(target: HTMLElement): Promise<void> {
     spec,
     deepLinking: true,
     docExpansion: 'list',
+    // A list of this length is drawn only where it is looked at, so the browser's own search does not find all of it.
+    filter: true,
     defaultModelsExpandDepth: 0,
     // By default it would send the document to a validator on the Internet.
     validatorUrl: null,

@@ -3,6 +3,7 @@ declare module 'swagger-ui-dist/swagger-ui-es-bundle.js' {
     domNode: HTMLElement;
     spec: object;
     deepLinking?: boolean;
+    filter?: boolean;
     docExpansion?: 'list' | 'full' | 'none';
     defaultModelsExpandDepth?: number;
     validatorUrl?: string | null;

@@ -119,6 +119,12 @@ export const en = {
   'failure.INTERRUPTED': 'Looking into the file was interrupted. Try again.',
   'failure.SERVER_BUSY':
     'The server has no room to work. Check its memory and temporary space, then try again.',
+  'failure.NEEDS_TRANSCODING':
+    'Browsers can’t play this film when it is protected. Convert it to H.264 with AAC sound, then upload it.',
+  'failure.KEYS_UNAVAILABLE':
+    'The key to protect the film could not be had. Check the stream service and its database; it is tried again.',
+  'failure.PACK_UNWRITABLE':
+    'The protected film could not be written. Check that the store is writable and not full.',
 
   'upload.title': 'Upload videos',
   'upload.intro': 'Files stay on your own server. Thumbnails and technical facts are made after the upload.',
@@ -131,6 +137,9 @@ export const en = {
   'upload.clearDone': 'Clear finished',
   'upload.fieldTitle': 'Title',
   'upload.fieldDescription': 'Description (optional)',
+  'upload.protect': 'Protect against copying',
+  'upload.protectHint':
+    'Stored encrypted, played in the browser with a watermark. It can’t be downloaded as a file.',
   'upload.progressLabel': 'Upload progress of {title}',
   'upload.queued': 'Waiting',
   'upload.sending': '{sent} of {total}',
@@ -158,6 +167,9 @@ export const en = {
 
   'nav.highlights': 'Highlights',
   'nav.watchlist': 'My list',
+  'nav.history': 'History',
+  'nav.bookmarks': 'Bookmarks',
+  'nav.library': 'Your films',
   'row.back': 'Scroll back: {title}',
   'row.forward': 'Scroll on: {title}',
   'series.title': 'Series',

@@ -38,6 +38,11 @@ export function t(key: MessageKey, params?: Params): string {
   return interpolate(dictionaries[language.value][key], params);
 }
 
+/** Returns a `t` for the messages of pages that are loaded when they are first shown: the home page stays small. */
+export function translator<Key extends string>(messages: Record<Language, Record<Key, string>>) {
+  return (key: Key, params?: Params) => interpolate(messages[language.value][key], params);
+}
+
 /** Keeps `<html lang>` in step, for screen readers, hyphenation and font choice. */
 export function bindDocumentLanguage(): void {
   effect(() => {

@@ -113,6 +113,12 @@ export const ko: Dictionary = {
   'failure.TOO_LARGE_TO_STAGE': '영상을 통째로 가져와야 확인할 수 있는데 허용된 크기보다 큽니다.',
   'failure.INTERRUPTED': '파일 확인이 중단되었습니다. 다시 시도해 주세요.',
   'failure.SERVER_BUSY': '서버에 작업할 공간이 없습니다. 메모리와 임시 공간을 확인한 뒤 다시 시도해 주세요.',
+  'failure.NEEDS_TRANSCODING':
+    '이 영상은 보호된 상태로는 브라우저에서 재생할 수 없습니다. H.264와 AAC로 변환한 뒤 업로드해 주세요.',
+  'failure.KEYS_UNAVAILABLE':
+    '영상을 보호할 키를 받지 못했습니다. 스트림 서비스와 데이터베이스를 확인해 주세요. 자동으로 다시 시도합니다.',
+  'failure.PACK_UNWRITABLE':
+    '보호된 영상을 저장하지 못했습니다. 저장소에 쓸 수 있고 공간이 남아 있는지 확인해 주세요.',
 
   'upload.title': '영상 업로드',
   'upload.intro': '파일은 이 서버에만 저장됩니다. 업로드가 끝나면 썸네일과 영상 정보가 만들어집니다.',
@@ -125,6 +131,9 @@ export const ko: Dictionary = {
   'upload.clearDone': '끝난 항목 지우기',
   'upload.fieldTitle': '제목',
   'upload.fieldDescription': '설명 (선택)',
+  'upload.protect': '복사하지 못하게 보호',
+  'upload.protectHint':
+    '암호화해 저장하고 워터마크와 함께 브라우저에서만 재생합니다. 파일로 내려받을 수 없습니다.',
   'upload.progressLabel': '{title} 업로드 진행률',
   'upload.queued': '대기 중',
   'upload.sending': '{sent} / {total}',
@@ -152,6 +161,9 @@ export const ko: Dictionary = {
 
   'nav.highlights': '하이라이트',
   'nav.watchlist': '내 목록',
+  'nav.history': '시청 기록',
+  'nav.bookmarks': '책갈피',
+  'nav.library': '내 영상',
   'row.back': '이전으로 넘기기: {title}',
   'row.forward': '다음으로 넘기기: {title}',
   'series.title': '시리즈',

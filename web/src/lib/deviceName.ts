@@ -15,7 +15,7 @@ const BROWSERS: [name: string, pattern: RegExp][] = [
   ['Opera', /\bOPR\//],
   ['Samsung Internet', /\bSamsungBrowser\//],
   ['Firefox', /\b(?:Firefox|FxiOS)\//],
-  ['Chrome', /\b(?:Chrome|CriOS)\//],
+  ['Chrome', /\b(?:HeadlessChrome|Chrome|CriOS)\//],
   ['Safari', /\bSafari\//],
 ];
 
@@ -41,6 +41,13 @@ export function defaultDeviceName({ userAgent, userAgentData }: BrowserFacts): s
   const system = userAgentData?.platform || match(SYSTEMS, userAgent);
   if (browser && system) return t('device.default', { browser, system });
   return browser ?? system ?? t('device.unknown');
+}
+
+/** Names what sent a `User-Agent`: a browser and its system, or else the program. */
+export function nameOfAgent(userAgent: string): string {
+  const isBrowser = match(BROWSERS, userAgent) || match(SYSTEMS, userAgent);
+  if (isBrowser) return defaultDeviceName({ userAgent });
+  return userAgent.trim().split(/[\s/]/, 1)[0] || t('device.unknown');
 }
 
 function match(table: [string, RegExp][], text: string): string | undefined {

@@ -58,6 +58,13 @@ export function formatDate(iso: string, language: Language): string {
     : new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(date);
 }
 
+/** "Nov 20, 2026, 10:42:07 PM": for logs. */
+export function formatMoment(iso: string, language: Language): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return '';
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(date);
+}
+
 /** "10:42" today, "Nov 20, 2026, 10:42 PM" before. */
 export function formatSince(iso: string, language: Language, now: Date = new Date()): string {
   const date = new Date(iso);
@@ -67,6 +74,15 @@ export function formatSince(iso: string, language: Language, now: Date = new Dat
     language,
     isToday ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' },
   ).format(date);
+}
+
+export function formatNumber(value: number, language: Language): string {
+  return new Intl.NumberFormat(language).format(value);
+}
+
+/** With the sign: "+10", "-3". */
+export function formatSigned(value: number, language: Language): string {
+  return new Intl.NumberFormat(language, { signDisplay: 'exceptZero' }).format(value);
 }
 
 export function formatPercent(share: number, language: Language): string {

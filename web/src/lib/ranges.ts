@@ -13,11 +13,14 @@ export function parseRange(query: Record<string, string>): Range | null {
   return { from, until: until !== null && until > from ? until : null };
 }
 
-/** The link that plays a range of a film. */
+/** The link that plays a range of a film, to the millisecond. */
 export function rangeLink(videoId: string, from: number, until: number | null = null): string {
-  const end = until === null ? '' : `&until=${until}`;
-  return `/watch/${encodeURIComponent(videoId)}?t=${from}${end}`;
+  const end = until === null ? '' : `&until=${rounded(until)}`;
+  return `/watch/${encodeURIComponent(videoId)}?t=${rounded(from)}${end}`;
 }
+
+// `parseRange` takes neither exponents nor endless fractions.
+const rounded = (seconds: number): number => Math.round(seconds * 1000) / 1000;
 
 function seconds(text: string | undefined): number | null {
   if (!text || !/^\d{1,7}(\.\d{1,6})?$/.test(text)) return null;

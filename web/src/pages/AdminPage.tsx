@@ -1,28 +1,87 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
 import type { User } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
+import { type AdminKey, ta } from '../i18n/admin';
 import { usePageTitle } from '../lib/hooks';
-import { HealthPanel } from './admin/HealthPanel';
-import { StreamsPanel } from './admin/StreamsPanel';
-import { UsersPanel } from './admin/UsersPanel';
+import '../styles/admin.css';
+import { AuditPage } from './admin/AuditPage';
+import { ContentsPage } from './admin/ContentsPage';
+import { CorporationsPage } from './admin/CorporationsPage';
+import { Dashboard } from './admin/Dashboard';
+import { DeadLettersPage } from './admin/DeadLettersPage';
+import { ImportsPage } from './admin/ImportsPage';
+import { TrashPage } from './admin/TrashPage';
+import { UsersPage } from './admin/UsersPage';
+import { ViewsPage } from './admin/ViewsPage';
+import NotFoundPage from './NotFoundPage';
 
-export default function AdminPage({ user }: { user: User }) {
+type Section = ComponentType<{ user: User }>;
+
+const SECTIONS: readonly (readonly [path: string, text: AdminKey, section: Section])[] = [
+  ['', 'nav.dashboard', Dashboard],
+  ['contents', 'nav.contents', ContentsPage],
+  ['users', 'nav.users', UsersPage],
+  ['corporations', 'nav.corporations', CorporationsPage],
+  ['trash', 'nav.trash', TrashPage],
+  ['imports', 'nav.imports', ImportsPage],
+  ['dead-letters', 'nav.deadLetters', DeadLettersPage],
+  ['audit', 'nav.audit', AuditPage],
+  ['views', 'nav.views', ViewsPage],
+];
+
+/** The administration: a navigation beside its pages. */
+export default function AdminPage({ user, section = '' }: { user: User; section?: string }) {
+  const found = SECTIONS.find(([path]) => path === section);
+  if (!found) return <NotFoundPage />;
+  if (user.role !== 'admin') return <Forbidden />;
+  const [path, , Page] = found;
+  return (
+    <div class="page admin">
+      <AdminNav />
+      <div class="admin-content">
+        <Page key={path} user={user} />
+      </div>
+    </div>
+  );
+}
+
+function Forbidden() {
   usePageTitle(t('admin.title'));
   return (
     <div class="page">
       <PageHeading>{t('admin.title')}</PageHeading>
-      {user.role === 'admin' ? (
-        <>
-          <StreamsPanel />
-          <div class="admin-layout">
-            <UsersPanel />
-            <HealthPanel />
-          </div>
-        </>
-      ) : (
-        <ErrorMessage error={t('admin.forbidden')} />
-      )}
+      <ErrorMessage error={t('admin.forbidden')} />
     </div>
+  );
+}
+
+function AdminNav() {
+  const { path } = useLocation();
+  const list = useRef<HTMLUListElement>(null);
+  // On phones the navigation is a strip that scrolls.
+  useEffect(() => {
+    const current = path && list.current?.querySelector<HTMLElement>('[aria-current]');
+    if (!current || !list.current) return;
+    list.current.scrollLeft = current.offsetLeft - (list.current.clientWidth - current.offsetWidth) / 2;
+  }, [path]);
+  return (
+    <nav class="admin-nav" aria-label={t('admin.title')} data-testid="admin-nav">
+      <ul ref={list}>
+        {SECTIONS.map(([name, text]) => {
+          const href = name === '' ? '/admin' : `/admin/${name}`;
+          return (
+            <li key={name}>
+              <a href={href} aria-current={path === href ? 'page' : undefined}>
+                {ta(text)}
+              </a>
+            </li>
+          );
+        })}
+      </ul>
+    </nav>
   );
 }

@@ -7,10 +7,12 @@ import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
 import { PageHeading } from '../components/PageHeading';
 import { language, t } from '../i18n';
+import { v } from '../i18n/viewer';
 import { formatDate, formatDuration } from '../lib/format';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
 import { theatre } from '../player/theatre';
 import { Chapters } from './watch/Chapters';
+import { FilmBookmarks } from './watch/FilmBookmarks';
 import { MissingFilm } from './watch/MissingFilm';
 import { EpisodeLinks, Recommendations } from './watch/More';
 import { Stage } from './watch/Stage';
@@ -84,6 +86,10 @@ function About({ video, info }: { video: VideoDetail; info: StreamInfo | null })
       {video.series_id && <EpisodeLinks videoId={video.id} />}
       <div class="watch-actions">
         <WatchlistButton videoId={video.id} />
+        <a class="button" href={`/videos/${encodeURIComponent(video.id)}`} data-testid="details-link">
+          {v('video.details')}
+        </a>
+        {video.status === 'ready' && <FilmBookmarks videoId={video.id} />}
       </div>
       {video.description && <p class="watch-description">{video.description}</p>}
       {video.status === 'ready' && <Chapters videoId={video.id} />}

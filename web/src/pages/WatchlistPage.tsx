@@ -1,6 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { listWatchlist } from '../api/discovery';
 import { ErrorMessage } from '../components/ErrorMessage';
+import { LibraryNav } from '../components/LibraryNav';
 import { PageHeading } from '../components/PageHeading';
 import { VideoCard } from '../components/VideoCard';
 import { t } from '../i18n';
@@ -13,6 +14,7 @@ export default function WatchlistPage() {
   const list = loaded.data;
   return (
     <div class="page">
+      <LibraryNav />
       <PageHeading>{t('watchlist.title')}</PageHeading>
       {loaded.phase === 'failed' && <ErrorMessage error={loaded.error} onRetry={reload} retries />}
       {list?.total === 0 && <p class="empty">{t('watchlist.empty')}</p>}

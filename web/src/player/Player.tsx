@@ -7,6 +7,7 @@ import type { ProgressRecord, SubtitleTrack, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
 import { parseRange } from '../lib/ranges';
+import type { ProtectedFilm } from '../lsv/film';
 import type { PlaySession } from '../playsession/playSession';
 import { SPEEDS } from './hotkeys';
 import { watchForIdleViewer } from './idleViewer';
@@ -25,6 +26,8 @@ import { keepAwake } from './wakeLock';
 
 interface Props {
   video: VideoDetail;
+  /** Of a protected film. */
+  film: ProtectedFilm | null;
   /** Plays while it is active, and again when it is active again. */
   session: PlaySession;
   /** Set when the viewer asked for the next session with a button, so that it plays even if it was paused before. */
@@ -33,7 +36,7 @@ interface Props {
   record: ProgressRecord | null | 'unknown';
 }
 
-export function Player({ video, session, isAskedFor, record }: Props) {
+export function Player({ video, film, session, isAskedFor, record }: Props) {
   const controller = useRef<HTMLElement>(null);
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
@@ -54,7 +57,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
 
   const state = session.state.value;
   const activeId = state.phase === 'active' ? state.id : null;
-  const isCovered = activeId === null || failure !== null;
+  const isCovered = activeId === null || failure !== null || film?.isCovered.value === true;
 
   useEffect(() => {
     if (!element.current) return;
@@ -64,12 +67,13 @@ export function Player({ video, session, isAskedFor, record }: Props) {
       () => session.renew(),
       () => session.close({ isFinished: true }),
       setFailure,
+      film?.source(element.current, session),
     );
     playback.current = created;
     const detach = created.attach();
     if (start.resumeAt === null) created.begin(start.at, start);
     return detach;
-  }, [video.id, session, start]);
+  }, [video.id, film, session, start]);
 
   useEffect(() => {
     const current = playback.current;
@@ -160,6 +164,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
             />
           ))}
         </video>
+        {film && <film.Veil key={film.round.value} film={film} host={controller} />}
         <media-loading-indicator slot="centered-chrome" noautohide />
         <media-play-button slot="centered-chrome" class="big-play" />
         {subtitles.length > 0 && <media-captions-menu hidden anchor="auto" />}
@@ -180,7 +185,7 @@ export function Player({ video, session, isAskedFor, record }: Props) {
           <span class="stage-space" />
           {subtitles.length > 0 && <media-captions-menu-button />}
           <media-playback-rate-button class="wide-only" rates={SPEEDS.join(' ')} />
-          <media-pip-button class="wide-only" />
+          {!film && <media-pip-button class="wide-only" />}
           <media-fullscreen-button />
         </media-control-bar>
       </media-controller>
@@ -193,6 +198,9 @@ export function Player({ video, session, isAskedFor, record }: Props) {
             retries={failure.retries}
           />
         </div>
+      )}
+      {film && !failure && activeId !== null && (
+        <film.Cover film={film} onRetry={(at) => void playback.current?.retry(at)} />
       )}
       <button type="button" class="keys-button" data-testid="keys-button" onClick={showKeys}>
         {t('keys.title')}

@@ -17,6 +17,11 @@ export function playFrom(seconds: number): boolean {
   return true;
 }
 
+/** Returns the position of the film on the page, in seconds; null when there is none. */
+export function shownPosition(): number | null {
+  return shown && shown.readyState >= HTMLMediaElement.HAVE_METADATA ? shown.currentTime : null;
+}
+
 /** Pauses at a position, once; the viewer may play on. Returns a function that calls it off. */
 export function pauseAt(element: HTMLVideoElement, seconds: number): () => void {
   const stop = () => element.removeEventListener('timeupdate', check);

@@ -8,6 +8,7 @@ import { retryDelayMs } from '../lib/retry';
 import { uuid7 } from '../lib/uuid7';
 import { SessionOverError } from '../playsession/playSession';
 import { QoeMeter } from '../playsession/qoe';
+import { type FilmSource, plainSource } from './filmSource';
 import { ProgressPolicy } from './progressPolicy';
 import { StallWatchdog } from './stallWatchdog';
 
@@ -60,6 +61,7 @@ export class Playback {
     /** Called when the film is over, and the viewer has not gone back into it. */
     private readonly onFinished: () => void,
     private readonly onFailure: (failure: PlaybackFailure | null) => void,
+    private readonly source: FilmSource = plainSource(video),
   ) {}
 
   attach(): () => void {
@@ -83,7 +85,7 @@ export class Playback {
     for (const type of ['pause', 'seeking', 'emptied', 'ended', 'error'] as const) {
       onVideo(type, () => this.meter.settled());
     }
-    for (const type of ['loadstart', 'seeking', 'waiting'] as const) {
+    for (const type of this.source.recovers ? [] : (['loadstart', 'seeking', 'waiting'] as const)) {
       onVideo(type, () => this.watchdog.waiting());
     }
     onVideo('progress', () => this.watchdog.progress());
@@ -166,7 +168,9 @@ export class Playback {
     if (this.video.readyState >= HTMLMediaElement.HAVE_METADATA) this.applyStart();
   }
 
-  async retry(): Promise<void> {
+  /** Loads the film anew, at the viewer's request, from the last position or another one. */
+  async retry(at = this.lastPosition): Promise<void> {
+    this.lastPosition = at;
     this.isPlaying = true;
     this.onFailure(null);
     await this.reload(true);
@@ -185,13 +189,11 @@ export class Playback {
 
   private show(url: string): void {
     this.sources += 1;
-    this.video.src = url;
+    this.source.show(url, this.pendingStart?.at ?? 0);
   }
 
-  /** Ends the download at once instead of whenever the element is collected. */
   private unload(): void {
-    this.video.removeAttribute('src');
-    this.video.load();
+    this.source.unload();
   }
 
   private countDropped(): void {

@@ -10,7 +10,8 @@ export function subtitlesLabel(
   return marks.length > 0 ? `${name} (${marks.join(', ')})` : name;
 }
 
-function languageName(tag: string, locale: string): string {
+/** Names a language (BCP 47) in the language of the viewer. */
+export function languageName(tag: string, locale: string): string {
   try {
     return new Intl.DisplayNames([locale], { type: 'language' }).of(tag) ?? tag;
   } catch {

@@ -49,6 +49,7 @@ function perform(
       toggleFullscreen(controller);
       break;
     case 'toggle-pip':
+      if (video.disablePictureInPicture) break;
       ask(controller, document.pictureInPictureElement ? 'mediaexitpiprequest' : 'mediaenterpiprequest');
       break;
     case 'toggle-captions':

@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
 import { isPassing, retryAfterOf } from '../api/errors';
 import { endReason } from '../api/playSessions';
-import type { PlaySessionAnswer, Qoe } from '../api/types';
+import type { KeyGrant, PlaySessionAnswer, Qoe } from '../api/types';
 import type { Cancel } from '../lib/backgroundTimers';
 import { retryDelayMs } from '../lib/retry';
 import { isLapse, type PlayState, refusalOf } from './state';
@@ -33,6 +33,8 @@ export class PlaySession {
   private readonly current = signal<PlayState>({ phase: 'opening' });
   /** The session that the server holds for this page. */
   private live: PlaySessionAnswer | null = null;
+  /** Came with the session of this id; no later answer has it. */
+  private granted: { id: string; key: KeyGrant } | null = null;
   /** Increased to discard the responses of earlier requests. */
   private round = 0;
   private failures = 0;
@@ -49,6 +51,11 @@ export class PlaySession {
   /** The newest URL of the film; playback may continue with an older one. */
   get streamUrl(): string | null {
     return this.live?.status === 'active' ? this.live.stream_url : null;
+  }
+
+  /** The content key of a protected film, if it came with the session; a session that had to wait asks for it. */
+  get key(): KeyGrant | null {
+    return this.live && this.granted?.id === this.live.session_id ? this.granted.key : null;
   }
 
   /** Requests a session, perhaps in place of another one of the same viewer. */
@@ -147,6 +154,8 @@ export class PlaySession {
   private take(answer: PlaySessionAnswer): void {
     this.live = answer;
     this.failures = 0;
+    const key = keyOf(answer);
+    if (key) this.granted = { id: answer.session_id, key };
     const known = this.current.peek();
     if (answer.status === 'queued') {
       if (known.phase !== 'queued' || known.position !== answer.position) {
@@ -192,4 +201,11 @@ export class PlaySession {
 
 function ticketOf(answer: PlaySessionAnswer): string | null {
   return answer.status === 'active' ? answer.ticket : null;
+}
+
+function keyOf(answer: PlaySessionAnswer): KeyGrant | null {
+  if (answer.status !== 'active') return null;
+  const { scope, server_public_key, wrapped_key, content_version, watermark = null } = answer;
+  if (!scope || !server_public_key || !wrapped_key || content_version == null) return null;
+  return { scope, server_public_key, wrapped_key, content_version, watermark };
 }

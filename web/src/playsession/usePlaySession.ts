@@ -4,9 +4,13 @@ import { backgroundTimers } from '../lib/backgroundTimers';
 import { deviceName } from '../lib/deviceName';
 import { PlaySession } from './playSession';
 
-/** Provides a play session that lives as long as the component and while the page is shown. */
-export function usePlaySession(videoId: string): PlaySession {
-  const [session] = useState(() => createPlaySession(videoId));
+/**
+ * Provides a play session that lives as long as the component and while the page is shown.
+ *
+ * @param publicKey of the player of a protected film
+ */
+export function usePlaySession(videoId: string, publicKey: string | null): PlaySession {
+  const [session] = useState(() => createPlaySession(videoId, publicKey));
   useEffect(() => {
     const onHide = () => session.close({ closing: true });
     const onShow = (event: PageTransitionEvent) => {
@@ -30,13 +34,14 @@ export function usePlaySession(videoId: string): PlaySession {
   return session;
 }
 
-function createPlaySession(videoId: string): PlaySession {
+function createPlaySession(videoId: string, publicKey: string | null): PlaySession {
   return new PlaySession({
     start: (insteadOf) =>
       startPlaySession({
         video_id: videoId,
         device_name: deviceName(),
         ...(insteadOf === undefined ? {} : { instead_of: insteadOf }),
+        ...(publicKey === null ? {} : { public_key: publicKey }),
       }),
     heartbeat: sendHeartbeat,
     end: endPlaySession,

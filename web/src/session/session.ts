@@ -44,6 +44,11 @@ export async function logIn(loginId: string, password: string): Promise<void> {
   session.value = { phase: 'authenticated', user };
 }
 
+/** Shows a change that the user made to the account. */
+export function updateUser(user: User): void {
+  session.value = { phase: 'authenticated', user };
+}
+
 export async function logOut(): Promise<void> {
   await endpoints.logout();
   // A fresh page, so that nothing of this user stays in memory for the next one.

@@ -24,6 +24,7 @@ export interface UploadItem {
   file: File;
   title: Signal<string>;
   description: Signal<string>;
+  isProtected: Signal<boolean>;
   state: Signal<UploadState>;
   /** The video that has the same bytes. */
   duplicateOf: Signal<string | null>;
@@ -73,6 +74,7 @@ function draft(file: File): UploadItem {
     file,
     title: signal(titleFromFileName(file.name)),
     description: signal(''),
+    isProtected: signal(false),
     state: signal<UploadState>({ phase: 'draft' }),
     duplicateOf: signal<string | null>(null),
   };
@@ -181,7 +183,9 @@ async function attempt(item: UploadItem): Promise<string> {
   rate.add(performance.now(), 0);
   const { file } = item;
   const title = item.title.value.trim() || titleFromFileName(file.name);
-  const handle = uploadVideo({ title, description: item.description.value.trim(), file }, (sent) => {
+  const description = item.description.value.trim();
+  const isProtected = item.isProtected.value;
+  const handle = uploadVideo({ title, description, isProtected, file }, (sent) => {
     if (item.state.peek().phase !== 'sending') return;
     rate.add(performance.now(), sent);
     item.state.value = {

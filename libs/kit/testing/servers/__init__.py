@@ -15,7 +15,7 @@ from kit.testing.servers.process import GUARDIAN, Server
 from kit.testing.servers.programs import ServerError, find_program, server_directory, wait_until
 from kit.testing.servers.rabbit import RabbitServer
 from kit.testing.servers.redis import RedisServer
-from kit.testing.servers.s3 import S3Server
+from kit.testing.servers.s3 import S3Server, WrittenS3Server
 
 __all__ = [
     "GUARDIAN",
@@ -25,6 +25,7 @@ __all__ = [
     "S3Server",
     "Server",
     "ServerError",
+    "WrittenS3Server",
     "find_program",
     "free_port",
     "server_directory",

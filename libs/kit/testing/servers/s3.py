@@ -16,6 +16,7 @@ class S3Server(Server):
     name = "s3"
     access_key_id = "marquee"
     secret_access_key = "not-a-secret"  # noqa: S105 - of a throw-away server
+    _dir_cache_time = "0s"
 
     @property
     def url(self) -> str:
@@ -38,8 +39,8 @@ class S3Server(Server):
             *("--addr", f"{LOOPBACK}:{self.port}"),
             *("--auth-key", f"{self.access_key_id},{self.secret_access_key}"),
             *("--etag-hash", "MD5"),
-            # Files change under it: nothing of them is remembered.
-            *("--dir-cache-time", "0s", "--vfs-cache-mode", "off"),
+            # Files may change under it: nothing of them is remembered.
+            *("--dir-cache-time", self._dir_cache_time, "--vfs-cache-mode", "off"),
             str(self.buckets),
         ]
 
@@ -47,3 +48,13 @@ class S3Server(Server):
         with socket.socket() as trial:
             trial.settimeout(5)
             return trial.connect_ex((LOOPBACK, self.port)) == 0
+
+
+class WrittenS3Server(S3Server):
+    """A server of S3 whose buckets change by requests only, which it remembers.
+
+    Without a memory rclone renews each folder that it ever served all the time, and slows down with their number.
+    """
+
+    name = "s3-written"
+    _dir_cache_time = "5m"

@@ -6,6 +6,7 @@ import os
 import string
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from kit.origins import Endpoint, Object, OriginDeniedError, OriginMissingError, Origins, OriginSettings, parse
-from kit.origins.sigv4 import Credentials, encode_key, presign, sign
+from kit.origins.sigv4 import Credentials, encode_key, encode_query, presign, sign
 from kit.testing.servers import S3Server
 
 NOW = datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC)
@@ -32,18 +33,33 @@ def boto() -> BotoCredentials:
     return BotoCredentials(CREDENTIALS.access_key_id, CREDENTIALS.secret_access_key)
 
 
-@given(key=keys, method=st.sampled_from(["GET", "HEAD"]))
-def test_headers_are_signed_as_botocore_signs_them(key: str, method: str) -> None:
-    path = f"/films/{encode_key(key)}"
-    ours = sign(CREDENTIALS, method, "s3.example:9000", path, NOW)
-    request = AWSRequest(method, f"http://s3.example:9000{path}", headers={"Host": "s3.example:9000"})
+@given(
+    key=keys,
+    method=st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE"]),
+    query=st.dictionaries(st.text(string.ascii_letters + "-", min_size=1), st.just("") | keys, max_size=3),
+    body=st.binary(max_size=20),
+    fields=st.dictionaries(
+        st.sampled_from(["content-md5", "x-amz-meta-marquee-write", "if-none-match"]), st.sampled_from(["a", "b c"])
+    ),
+)
+def test_headers_are_signed_as_botocore_signs_them(
+    key: str, method: str, query: dict[str, str], body: bytes, fields: dict[str, str]
+) -> None:
+    path, text = f"/films/{encode_key(key)}", encode_query(query)
+    payload = sha256(body).hexdigest()
+    ours = sign(CREDENTIALS, method, "s3.example:9000", path, NOW, query=text, payload_sha256=payload, fields=fields)
+    request = AWSRequest(
+        method, f"http://s3.example:9000{path}?{text}", headers={"Host": "s3.example:9000"} | fields, data=body
+    )
     request.context["timestamp"] = NOW.strftime("%Y%m%dT%H%M%SZ")
+    request.context["payload_signing_enabled"] = True
     signer = S3SigV4Auth(boto(), "s3", CREDENTIALS.region)
     request.headers["X-Amz-Date"] = ours["x-amz-date"]
     request.headers["X-Amz-Content-SHA256"] = ours["x-amz-content-sha256"]
     canonical = signer.canonical_request(request)
     signature = signer.signature(signer.string_to_sign(request, canonical), request)
     assert ours["Authorization"].endswith(f"Signature={signature}")
+    assert ours["x-amz-content-sha256"] == payload
     assert f"Credential=AKIDEXAMPLE/20261121/{CREDENTIALS.region}/s3/aws4_request" in ours["Authorization"]
 
 

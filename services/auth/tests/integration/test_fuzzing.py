@@ -55,7 +55,14 @@ BODIES = {
 }
 """What routes take that look at more than the document can tell."""
 PUBLIC = {f"POST /api/auth/{name}" for name in ("register", "login", "token", "refresh", "check")}
-OWN = {"GET /api/users/me", "PATCH /api/users/me", "DELETE /api/users/me", "POST /api/auth/logout"}
+OWN = {
+    "GET /api/users/me",
+    "PATCH /api/users/me",
+    "DELETE /api/users/me",
+    "GET /api/users/me/login-sessions",
+    "DELETE /api/users/me/login-sessions/{session_id}",
+    "POST /api/auth/logout",
+}
 SUCCEED: dict[str, Callable[[set[str]], set[str]]] = {
     "anonymous": lambda _routes: PUBLIC,
     "member": lambda _routes: PUBLIC | OWN,
@@ -94,14 +101,18 @@ class Callers:
             await self._auth.client.patch(f"/api/users/{user_id}", json={"role": "admin"}, headers=admin)
         return await self._auth.bearer(login)
 
-    async def subjects(self) -> dict[str, str]:
-        """Ids that there are."""
+    async def subjects(self, headers: dict[str, str]) -> dict[str, str]:
+        """Ids that there are; for callers who are logged in, with that of their login session."""
         self._number += 1
         user_id = (await self._auth.register(f"subject-{self._number}")).json()["id"]
         made = await self._auth.client.post(
             "/api/corporations", json={"name": f"Acme {self._number}"}, headers=await self._auth.bearer()
         )
-        return {"user_id": user_id, "corporation_id": made.json()["id"]}
+        ids = {"user_id": user_id, "corporation_id": made.json()["id"]}
+        if headers:
+            own = await self._auth.client.get("/api/users/me/login-sessions", headers=headers)
+            ids["session_id"] = own.json()["items"][0]["id"]
+        return ids
 
     async def body(self, route: str) -> dict[str, str]:
         """What a route wants of which the document can't tell enough: credentials that there are, a good login."""
@@ -162,8 +173,9 @@ async def test_any_request_gets_a_documented_response(kind: str, start_auth: Sta
         met: dict[str, set[int]] = {}
         document: Any = schemathesis.openapi.from_dict(auth.service.app.openapi())
         for operation in (found.ok() for found in document.get_all_operations()):
-            headers, ids = await callers.headers(kind), await callers.subjects()
-            target = Target(operation, base_url, headers, ids, await callers.body(operation.label))
+            headers = await callers.headers(kind)
+            body = await callers.body(operation.label)
+            target = Target(operation, base_url, headers, await callers.subjects(headers), body)
             met[operation.label] = await asyncio.to_thread(target.fuzz)
     # That all of it was refused would show nothing.
     succeeded = {route for route, statuses in met.items() if any(status < 300 for status in statuses)}

@@ -98,7 +98,7 @@ class CallerMatrix:
 
     async def ask(self, route: str, caller: str) -> int:
         """The status that a kind of caller gets, with everything that is called made for this one question."""
-        names = {"new": self.name()}
+        names = {"new": self.name(), "session_id": "absent"}
         names["corporation_id"] = (await self.act("POST", "/api/corporations", {"name": self.name()}))["id"]
         elsewhere = (await self.act("POST", "/api/corporations", {"name": self.name()}))["id"]
         _, member = await self.account(corporation_id=names["corporation_id"])

@@ -175,7 +175,7 @@ async def test_termination_removes_the_bytes_but_never_a_video(catalog: Catalog)
         ({"Upload-Length": "5", "Upload-Metadata": "title ?"}, 422, "Upload-Metadata"),
         ({"Upload-Length": "5", "Upload-Metadata": "a YQ==,a YQ=="}, 422, "Upload-Metadata"),
         ({"Upload-Length": "5", "Upload-Metadata": metadata(corporation_id="x")}, 422, "corporation_id"),
-        ({"Upload-Length": "5", "Upload-Metadata": metadata(protection="lsv")}, 422, "protection"),
+        ({"Upload-Length": "5", "Upload-Metadata": metadata(protection="drm")}, 422, "protection"),
         ({"Upload-Length": "5", "Upload-Metadata": metadata(filetype="image/png")}, 422, None),
         ({"Upload-Length": "5", "Upload-Concat": "partial"}, 422, "Upload-Concat"),
         ({"Upload-Length": "0"}, 422, None),

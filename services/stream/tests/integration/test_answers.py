@@ -129,7 +129,6 @@ async def test_head_ignores_ranges(harness: ServiceHarness, film: str) -> None:
             head = await line.ask("HEAD", stream_path(film), range=asked)
             assert head.status == 200
             assert head.headers["content-length"] == "600000"
-            assert head.headers["content-type"] == "video/mp4"
         whole = await line.ask("GET", stream_path(film))
         unique = {"x-request-id", "date"}
         assert {k: v for k, v in head.headers.items() if k not in unique} == {
@@ -154,7 +153,7 @@ async def test_a_current_copy_is_not_sent_again(harness: ServiceHarness, film: s
             answer = await line.answer(has_body=False)
             assert answer.status == 304
             assert answer.headers["etag"] == etag
-            assert answer.headers["cache-control"].startswith("private")
+            assert answer.headers["cache-control"] == first.headers["cache-control"]
         answer = await line.ask("GET", stream_path(film), if_none_match='"other"')
         assert answer.status == 200
 
@@ -228,6 +227,7 @@ async def test_info(harness: ServiceHarness, film: str) -> None:
             "bitrate": 400_000,
             "source": "nas",
             "stream_url": stream_path(film),
+            "protection": None,
             "cache_hit": False,
         }
         assert json.loads((await line.ask("GET", stream_path(silent) + "/info")).body)["codecs"]["audio"] is None

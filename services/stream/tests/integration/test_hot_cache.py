@@ -15,6 +15,7 @@ from grpc import aio
 from structlog.testing import capture_logs
 
 from kit.events.envelope import Event
+from kit.ids import new_id
 from kit.rpc import GrpcServer
 from kit.settings import SettingsError
 from kit.testing.fakes import event_of
@@ -221,6 +222,22 @@ async def test_a_deleted_film_has_no_copy(
         await harness.bus.deliver(Event.of(message(video_id=film), source="catalog", subject=film))
         assert (await harness.get(film)).status == 404
         await until(lambda: not theatre.names())
+
+
+async def test_a_film_that_is_protected_has_no_plain_copy(theatre: HotCacheHarness) -> None:
+    async with theatre.open() as harness:
+        film = harness.store("film.mp4", FILM)
+        await promoted(theatre, harness, film)
+        event = event_of("video.updated", video_pb2.VideoUpdated(video_id=film), subject=film)
+        await harness.bus.deliver(event)
+        assert theatre.names()
+        (theatre.root / "film.lsv").write_bytes(FILM[::-1])
+        source = harness.catalog.sources[film]
+        source.asset_id, source.asset_kind, source.reference = new_id(), "lsv", "film.lsv"
+        await harness.bus.deliver(event)
+        await until(lambda: not theatre.names())
+        assert (await harness.get(film)).status == 403
+        assert (await harness.call("GET", f"/api/videos/{film}/lsv")).body == FILM[::-1]
 
 
 async def test_a_new_version_is_served_at_once(theatre: HotCacheHarness) -> None:

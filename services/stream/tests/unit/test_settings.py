@@ -9,6 +9,8 @@ import pytest
 
 from kit.origins import Object
 from kit.settings import SettingsError, load
+from lsv.wrapping import master_key_id
+from services.stream.protection.master_keys import load_master_keys
 from services.stream.settings import StreamSettings
 
 GOOD: dict[str, Any] = {
@@ -72,3 +74,38 @@ def test_a_media_store_is_a_folder_or_a_bucket(media_url: str, bucket: Object | 
 def test_a_public_address_may_end_with_a_slash() -> None:
     settings = load(StreamSettings, **GOOD | {"stream_public_url": "https://media.example.org/"})
     assert settings.stream_public_url == "https://media.example.org"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"lsv_master_key": "c2hvcnQ="}, "MARQUEE_LSV_MASTER_KEY can't be used: it must be base64 of 32 bytes"),
+        ({"lsv_master_key": "%" * 44}, "MARQUEE_LSV_MASTER_KEY can't be used: it is no base64"),
+        ({"lsv_previous_master_keys": "A" * 43 + ",c2hvcnQ="}, "MARQUEE_LSV_PREVIOUS_MASTER_KEYS can't be used"),
+        ({"database_url": "mysql://host"}, "MARQUEE_DATABASE_URL can't be used"),
+        ({"offline_license_sec": 10}, "MARQUEE_OFFLINE_LICENSE_SEC"),
+        ({"offline_licenses_per_user": -1}, "MARQUEE_OFFLINE_LICENSES_PER_USER"),
+        ({"offline_licenses_per_video": 0}, "MARQUEE_OFFLINE_LICENSES_PER_VIDEO"),
+    ],
+)
+def test_bad_settings_of_protection_stop_the_start(changed: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence) as stopped:
+        load(StreamSettings, **GOOD | changed)
+    assert "c2hvcnQ" not in str(stopped.value)
+
+
+def test_master_keys_are_those_of_the_settings(tmp_path: Path) -> None:
+    text, previous = "A" * 43 + "=", "AQ" + "A" * 41
+    given = load(StreamSettings, **GOOD | {"lsv_master_key": text, "lsv_previous_master_keys": f"{previous}, "})
+    ring = load_master_keys(given)
+    assert ring is not None
+    assert ring.current_id == master_key_id(bytes(32))
+    assert ring.knows(master_key_id(b"\x01" + bytes(31)))
+    assert load_master_keys(load(StreamSettings, **GOOD)) is None
+    file = tmp_path / "lsv.key"
+    with_file = load(StreamSettings, **GOOD | {"lsv_master_key_file": file})
+    made = {ring.current_id for _ in range(2) if (ring := load_master_keys(with_file))}
+    assert len(made) == 1
+    file.write_text("c2hvcnQ=")
+    with pytest.raises(SettingsError, match="MARQUEE_LSV_MASTER_KEY_FILE"):
+        load_master_keys(with_file)

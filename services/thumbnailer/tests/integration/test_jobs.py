@@ -20,15 +20,17 @@ from kit.testing.bus_contract import start
 from kit.testing.fakes import FakeBus
 from marquee.events.v1 import job_pb2, media_pb2, video_pb2
 from services.thumbnailer import consumers, domain
-from services.thumbnailer.domain import JobKind, MediaFailure
-from services.thumbnailer.lanes import RULES, Lane
+from services.thumbnailer.domain import INSPECTIONS, JobKind, MediaFailure
+from services.thumbnailer.lanes import Lane
 from services.thumbnailer.media import inspection
+from services.thumbnailer.media.artwork_store import FolderArtwork
 from services.thumbnailer.media.errors import MediaError, StoreUnavailableError
-from services.thumbnailer.media.inspection import DEFAULT_LIMITS, Limits
+from services.thumbnailer.media.inspection import Limits
 from services.thumbnailer.media.originals import Originals
 from services.thumbnailer.results import Report, Thumbnail
-from services.thumbnailer.service import Job, LaneScheduler, MediaProcessor, processor
+from services.thumbnailer.service import Job, MediaProcessor, processor
 from services.thumbnailer.service.messages import QUEUED
+from services.thumbnailer.tests.support import processor_with
 from services.thumbnailer.tests.unit.films import Film
 
 Made = Callable[[Path, tuple[JobKind, ...]], Report]
@@ -75,7 +77,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Made], None]:
 
 
 def worker_of(store: MediaStore, originals: Originals, bus: Bus, slots: int = 2) -> MediaProcessor:
-    return MediaProcessor(store, originals, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(slots, RULES))
+    return processor_with(FolderArtwork(store), originals, bus, slots=slots)
 
 
 def import_job(film: Event) -> Event:
@@ -169,7 +171,7 @@ async def test_lanes_follow_from_where_a_film_lies(bus: FakeBus) -> None:
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     ("kinds", "expected"),
-    [([], [kind.value for kind in JobKind]), (["storyboard"], ["storyboard"]), (["posters", "x"], ["posters"])],
+    [([], [kind.value for kind in INSPECTIONS]), (["storyboard"], ["storyboard"]), (["posters", "x"], ["posters"])],
 )
 async def test_reprocessing_names_its_jobs(kinds: list[str], expected: list[str], bus: FakeBus) -> None:
     """Events of earlier releases name none, and mean all."""
@@ -239,8 +241,8 @@ async def test_facts_that_fail_fail_the_video(
 
     made(make)
     event = uploaded(store)
-    await worker.run(event, Lane.REPROCESS, Job(event.subject, f"videos/{event.subject}/source", tuple(JobKind)))
-    assert changes(bus)[-1] == ([kind.value for kind in JobKind], "failed", domain.NOT_A_VIDEO)
+    await worker.run(event, Lane.REPROCESS, Job(event.subject, f"videos/{event.subject}/source", INSPECTIONS))
+    assert changes(bus)[-1] == ([kind.value for kind in INSPECTIONS], "failed", domain.NOT_A_VIDEO)
     assert bus.types()[-1] == "media.failed"
     assert queued(bus) == []
 
@@ -256,7 +258,7 @@ async def test_jobs_are_not_lost_while_no_queue_is_there(bus: FakeBus, worker: M
     with pytest.raises(BusUnavailableError):
         await worker.plan(
             Event.of(job_pb2.ReprocessQueued(), source="thumbnailer", subject="a"),
-            new_id(), "videos/a/source", list(JobKind), again=True,
+            Job(new_id(), "videos/a/source", INSPECTIONS), again=True,
         )  # fmt: skip
 
 

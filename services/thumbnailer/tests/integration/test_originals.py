@@ -18,12 +18,13 @@ from kit.testing.origin import Origin
 from marquee.events.v1 import media_pb2, video_pb2
 from services.thumbnailer import domain
 from services.thumbnailer.domain import JobKind
-from services.thumbnailer.lanes import RULES, Lane
+from services.thumbnailer.lanes import Lane
 from services.thumbnailer.media import originals
+from services.thumbnailer.media.artwork_store import FolderArtwork
 from services.thumbnailer.media.errors import StoreUnavailableError
-from services.thumbnailer.media.inspection import DEFAULT_LIMITS
 from services.thumbnailer.media.originals import Originals
-from services.thumbnailer.service import Job, LaneScheduler, MediaProcessor
+from services.thumbnailer.service import Job, MediaProcessor
+from services.thumbnailer.tests.support import processor_with
 from services.thumbnailer.tests.unit.films import Film
 
 
@@ -79,7 +80,7 @@ def processor(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcess
 
 
 def processor_of(store: MediaStore, found: Originals, bus: FakeBus) -> MediaProcessor:
-    return MediaProcessor(store, found, bus, DEFAULT_LIMITS, DEFAULT_LIMITS, LaneScheduler(1, RULES))
+    return processor_with(FolderArtwork(store), found, bus)
 
 
 PICTURES = (JobKind.FACTS, JobKind.THUMBNAIL)

@@ -85,4 +85,6 @@ def test_only_what_another_time_may_change_is_worth_a_retry() -> None:
         domain.TOO_LARGE_TO_STAGE,
         domain.INTERRUPTED,
         domain.SERVER_BUSY,
+        domain.KEYS_UNAVAILABLE,
+        domain.PACK_UNWRITABLE,
     }

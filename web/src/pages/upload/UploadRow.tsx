@@ -85,6 +85,20 @@ export function UploadRow({ item }: { item: UploadItem }) {
               item.description.value = value;
             }}
           />
+          <label class="upload-protect">
+            <input
+              type="checkbox"
+              checked={item.isProtected.value}
+              data-testid="upload-protect"
+              onChange={(event) => {
+                item.isProtected.value = event.currentTarget.checked;
+              }}
+            />
+            <span>
+              {t('upload.protect')}
+              <small>{t('upload.protectHint')}</small>
+            </span>
+          </label>
         </div>
       )}
       {phase === 'sending' && <Sending state={state} total={item.file.size} title={name} />}

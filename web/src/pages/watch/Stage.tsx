@@ -11,8 +11,10 @@ import type { Cancel } from '../../lib/backgroundTimers';
 import { sourceSet } from '../../lib/pictures';
 import { retryDelayMs } from '../../lib/retry';
 import { whenSeen } from '../../lib/whenSeen';
+import type { ProtectedFilm } from '../../lsv/film';
 import { Player } from '../../player/Player';
 import { usePlaySession } from '../../playsession/usePlaySession';
+import { ProtectedStage } from './ProtectedStage';
 import { announcement, SessionPanel } from './SessionPanel';
 import { SHOWN, useKeptFocus } from './useKeptFocus';
 
@@ -26,7 +28,12 @@ interface Props {
 
 /** Shows the film, or why it can't be shown. */
 export function Stage({ video, onMissing }: Props) {
-  if (video.status === 'ready') return <ReadyStage video={video} onMissing={onMissing} />;
+  if (video.status === 'ready') {
+    const ready = (film: ProtectedFilm | null) => (
+      <ReadyStage video={video} film={film} onMissing={onMissing} />
+    );
+    return video.protection === 'lsv' ? <ProtectedStage video={video}>{ready}</ProtectedStage> : ready(null);
+  }
   return (
     <div class="stage">
       {video.status === 'processing' ? (
@@ -43,9 +50,9 @@ export function Stage({ video, onMissing }: Props) {
   );
 }
 
-function ReadyStage({ video, onMissing }: Props) {
+function ReadyStage({ video, film, onMissing }: Props & { film: ProtectedFilm | null }) {
   const stage = useRef<HTMLDivElement>(null);
-  const session = usePlaySession(video.id);
+  const session = usePlaySession(video.id, film?.publicKey ?? null);
   const record = useSavedPosition(video.id);
   const state = session.state.value;
   const isActive = state.phase === 'active';
@@ -71,7 +78,9 @@ function ReadyStage({ video, onMissing }: Props) {
       <p class="visually-hidden" role="status" data-testid="session-status">
         {announcement(state)}
       </p>
-      {hasPlayer && <Player video={video} session={session} isAskedFor={isAskedFor} record={record} />}
+      {hasPlayer && (
+        <Player video={video} film={film} session={session} isAskedFor={isAskedFor} record={record} />
+      )}
       {!hasPlayer && video.thumbnail_url && (
         <img class="stage-poster" src={video.thumbnail_url} srcset={sourceSet(video.posters)} alt="" />
       )}

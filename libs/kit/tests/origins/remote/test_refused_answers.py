@@ -26,7 +26,7 @@ from kit.tests.origins.remote.support import DATA, read, read_until_it_fails
 
 def test_labels_of_the_metric_outlive_the_names_of_the_errors() -> None:
     errors: list[type[OriginError]] = [OriginError, *OriginError.__subclasses__()]
-    labels = {"OriginError", "Refused", "Missing", "Denied", "Interrupted", "Changed", "Unusable"}
+    labels = {"OriginError", "Refused", "Missing", "Denied", "Full", "Interrupted", "Changed", "Unusable"}
     assert {error.outcome for error in errors} == labels
     assert len(errors) == len(labels)
 

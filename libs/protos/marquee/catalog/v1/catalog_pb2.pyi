@@ -77,7 +77,9 @@ class GetSourceResponse(_message.Message):
     asset_id: _builtins.str
     """The file that the reference leads to: an asset of the video. Empty from replicas that know no assets."""
     asset_kind: _builtins.str
-    """What the asset is: "source" for the file that was uploaded or imported."""
+    """What the asset is: "source" for the file that was uploaded or imported, "lsv" for the pack of a protected film: the
+    fields above that describe a file describe the pack then, and only the pack may be served.
+    """
     def __init__(
         self,
         *,
@@ -159,6 +161,7 @@ class Video(_message.Message):
     CORPORATION_ID_FIELD_NUMBER: _builtins.int
     UPLOADER_ID_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    PROTECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     title: _builtins.str
     status: _builtins.str
@@ -169,6 +172,8 @@ class Video(_message.Message):
     """Empty until there is one."""
     corporation_id: _builtins.str
     uploader_id: _builtins.str
+    protection: _builtins.str
+    """"lsv" for protected films, empty for others."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -182,10 +187,11 @@ class Video(_message.Message):
         corporation_id: _builtins.str = ...,
         uploader_id: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        protection: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["corporation_id", b"corporation_id", "created_at", b"created_at", "duration_sec", b"duration_sec", "id", b"id", "status", b"status", "thumbnail_url", b"thumbnail_url", "title", b"title", "uploader_id", b"uploader_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corporation_id", b"corporation_id", "created_at", b"created_at", "duration_sec", b"duration_sec", "id", b"id", "protection", b"protection", "status", b"status", "thumbnail_url", b"thumbnail_url", "title", b"title", "uploader_id", b"uploader_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,12 +27,17 @@ class MediaJob(_message.Message):
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
+    PACK_ASSET_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
     """Where the film is."""
+    pack_asset_id: _builtins.str
+    """As in video.uploaded, where the film is to be protected."""
+    content_version: _builtins.int
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """facts, thumbnail, posters, storyboard, subtitles: made in one run, each with its own result."""
+        """facts, thumbnail, posters, storyboard, subtitles: made in one run, each with its own result. protect comes alone."""
 
     def __init__(
         self,
@@ -40,10 +45,12 @@ class MediaJob(_message.Message):
         video_id: _builtins.str = ...,
         reference: _builtins.str = ...,
         kinds: _abc.Iterable[_builtins.str] | None = ...,
+        pack_asset_id: _builtins.str = ...,
+        content_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "kinds", b"kinds", "pack_asset_id", b"pack_asset_id", "reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,3 +165,25 @@ class ReprocessQueued(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReprocessQueued: _TypeAlias = ReprocessQueued  # noqa: Y015
+
+@_typing.final
+class ProtectQueued(_message.Message):
+    """job.protect_queued: an LSV pack of a film."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___MediaJob: ...
+    def __init__(
+        self,
+        *,
+        job: Global___MediaJob | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProtectQueued: _TypeAlias = ProtectQueued  # noqa: Y015

@@ -375,6 +375,54 @@ class MediaSubtitlesExtracted(_message.Message):
 Global___MediaSubtitlesExtracted: _TypeAlias = MediaSubtitlesExtracted  # noqa: Y015
 
 @_typing.final
+class MediaProtectedReady(_message.Message):
+    """media.protected_ready: an LSV pack of the film was written to the media store, read back and found whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    DURATION_SEC_FIELD_NUMBER: _builtins.int
+    PACK_ID_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    asset_id: _builtins.str
+    """The asset that catalog asked for."""
+    reference: _builtins.str
+    size_bytes: _builtins.int
+    mime_type: _builtins.str
+    """With codecs, as in the properties of the pack."""
+    duration_sec: _builtins.float
+    pack_id: _builtins.str
+    """As in the prelude of the pack: UUIDs, and the version of the bytes that were packed."""
+    key_id: _builtins.str
+    content_version: _builtins.int
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        mime_type: _builtins.str = ...,
+        duration_sec: _builtins.float = ...,
+        pack_id: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        content_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "content_version", b"content_version", "duration_sec", b"duration_sec", "key_id", b"key_id", "mime_type", b"mime_type", "pack_id", b"pack_id", "reference", b"reference", "size_bytes", b"size_bytes", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaProtectedReady: _TypeAlias = MediaProtectedReady  # noqa: Y015
+
+@_typing.final
 class MediaJobChanged(_message.Message):
     """media.job_changed: a job of the media pipeline began to wait or to run, is tried again later, or has failed."""
 
@@ -394,7 +442,7 @@ class MediaJobChanged(_message.Message):
     """For people."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """facts, thumbnail, posters, storyboard or subtitles."""
+        """facts, thumbnail, posters, storyboard, subtitles or protect."""
 
     def __init__(
         self,

@@ -29,12 +29,18 @@ class VideoUploaded(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     UPLOADER_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    PACK_ASSET_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
     """Where the file is in the media store."""
     size_bytes: _builtins.int
     uploader_id: _builtins.str
     title: _builtins.str
+    pack_asset_id: _builtins.str
+    """Set when the film is to be protected: the asset that its LSV pack becomes. It is packed before it can be watched."""
+    content_version: _builtins.int
+    """Version of the bytes, for the prelude of the pack."""
     def __init__(
         self,
         *,
@@ -43,10 +49,12 @@ class VideoUploaded(_message.Message):
         size_bytes: _builtins.int = ...,
         uploader_id: _builtins.str = ...,
         title: _builtins.str = ...,
+        pack_asset_id: _builtins.str = ...,
+        content_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "size_bytes", b"size_bytes", "title", b"title", "uploader_id", b"uploader_id", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "pack_asset_id", b"pack_asset_id", "reference", b"reference", "size_bytes", b"size_bytes", "title", b"title", "uploader_id", b"uploader_id", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -61,11 +69,19 @@ class VideoProcessRequested(_message.Message):
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
+    PACK_ASSET_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_VERSION_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
+    pack_asset_id: _builtins.str
+    """For protect: the asset that the LSV pack becomes."""
+    content_version: _builtins.int
+    """For protect: version of the bytes."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which jobs: facts, thumbnail, posters, storyboard, subtitles; empty for all. Unknown ones are ignored."""
+        """Which jobs: facts, thumbnail, posters, storyboard, subtitles, protect; empty for all but the last. Unknown ones are
+        ignored.
+        """
 
     def __init__(
         self,
@@ -73,10 +89,12 @@ class VideoProcessRequested(_message.Message):
         video_id: _builtins.str = ...,
         reference: _builtins.str = ...,
         kinds: _abc.Iterable[_builtins.str] | None = ...,
+        pack_asset_id: _builtins.str = ...,
+        content_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "kinds", b"kinds", "pack_asset_id", b"pack_asset_id", "reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from kit.testing.fakes import event_of
 from marquee.events.v1 import video_pb2
@@ -31,8 +33,8 @@ def repeated(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     call = RangeReplayer.__call__
 
-    def spied(self: RangeReplayer, asked: bytes) -> NextRange | None:
-        answer = call(self, asked)
+    def spied(self: RangeReplayer, asked: bytes, tracing: Mapping[bytes, bytes]) -> NextRange | None:
+        answer = call(self, asked, tracing)
         if answer is not None:
             seen.append(asked)
         return answer
@@ -107,7 +109,7 @@ async def test_other_ranges_are_answered_as_ever(
         assert (await line.ask("GET", stream_path(film), range="bytes=1-2")).body == DATA[1:3]
 
 
-@pytest.mark.parametrize("headers", [{"if_range": '"x"'}, {"x_request_id": "one"}, {"if_match": "*"}])
+@pytest.mark.parametrize("headers", [{"if_range": '"x"'}, {"if_match": "*"}])
 async def test_requests_that_depend_on_more_are_not_repeated(
     harness: ServiceHarness, film: str, repeated: list[bytes], headers: dict[str, Any]
 ) -> None:
@@ -117,6 +119,41 @@ async def test_requests_that_depend_on_more_are_not_repeated(
             answer = await line.ask("GET", stream_path(film), **headers, range="bytes=0-9")
             assert answer.body[:10] == DATA[:10]
     assert repeated == []
+
+
+async def test_replayed_request_is_answered_and_logged_with_its_own_id(
+    harness: ServiceHarness, film: str, repeated: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "services.stream.delivery.transfers")
+    with capture_logs() as logs:
+        async with connected(harness.port) as line:
+            await fetch(harness, stream_path(film), range="bytes=0-0")
+            for name in ("first", "second", "third", "not/acceptable"):
+                answer = await line.ask(
+                    "GET",
+                    stream_path(film),
+                    range="bytes=0-9",
+                    x_request_id=name,
+                    traceparent=f"00-{len(name):032x}-0000000000000001-01",
+                )
+                assert answer.body == DATA[:10]
+                given = answer.headers["x-request-id"]
+                assert given == name if name.isalpha() else given not in {"first", "second", "third", name}
+                await harness.idle()
+                assert [entry["request_id"] for entry in logs if entry["event"] == "stream_response"][-1] == given
+    assert repeated == [b"bytes=0-9"] * 3
+
+
+async def test_other_caller_on_the_same_connection_is_asked_for_anew(
+    harness: ServiceHarness, film: str, repeated: list[bytes]
+) -> None:
+    """A gateway's connections carry requests of many viewers."""
+    async with connected(harness.port) as line:
+        await warmed(harness, line, film, x_request_id="one")
+        assert (await line.ask("GET", stream_path(film), x_request_id="two", range="bytes=1-2")).status == 206
+        anonymous = await line.ask("GET", stream_path(film), x_request_id="two", x_test_user="", range="bytes=1-2")
+        assert anonymous.status == 401
+    assert repeated == [b"bytes=1-2"]
 
 
 async def test_a_slow_viewer_is_counted_until_the_end(harness: ServiceHarness, repeated: list[bytes]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.thumbnailer.domain import JobKind
+from services.thumbnailer.domain import INSPECTIONS, JobKind
 from services.thumbnailer.media import inspection
 from services.thumbnailer.media.artwork_files import save_files
 from services.thumbnailer.media.errors import MediaError
@@ -43,7 +43,7 @@ PATIENT = Limits(wall_sec=300)
 """For tests of what is made, on a busy machine."""
 
 
-def made_of(source: Path, kinds: Collection[JobKind] = tuple(JobKind), limits: Limits = PATIENT) -> Report:
+def made_of(source: Path, kinds: Collection[JobKind] = INSPECTIONS, limits: Limits = PATIENT) -> Report:
     """Do all jobs, or some, for a film."""
     report = asyncio.run(inspect(source, kinds, limits))
     assert_no_children()

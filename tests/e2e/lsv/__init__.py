@@ -1,0 +1,1 @@
+"""The player of protected films in a real browser."""

@@ -1,0 +1,157 @@
+import { useRef, useState } from 'preact/hooks';
+import { type Bookmark, deleteBookmark, listBookmarks } from '../api/me';
+import { ErrorMessage } from '../components/ErrorMessage';
+import { Icon, PlayIcon } from '../components/Icon';
+import { LibraryNav } from '../components/LibraryNav';
+import { focusAfterRemoval, MediaRow, MediaSkeletons } from '../components/MediaRow';
+import { MoreButton } from '../components/MoreButton';
+import { NoteForm } from '../components/NoteForm';
+import { PageHeading } from '../components/PageHeading';
+import { language } from '../i18n';
+import { v } from '../i18n/viewer';
+import { formatClock, formatDate, formatNumber } from '../lib/format';
+import { useGrowingList } from '../lib/growingList';
+import { usePageTitle } from '../lib/hooks';
+import { rangeLink } from '../lib/ranges';
+
+/** The moments that the viewer has marked in all films, the last marked first. */
+export default function BookmarksPage() {
+  usePageTitle(v('bookmarks.title'));
+  const list = useGrowingList((page, signal) => listBookmarks(page, { signal }), keyOf);
+  const [said, setSaid] = useState('');
+  const [problem, setProblem] = useState<unknown>(null);
+  const root = useRef<HTMLDivElement>(null);
+  const { items, state } = list;
+
+  const remove = async (bookmark: Bookmark, index: number) => {
+    setProblem(null);
+    try {
+      await deleteBookmark(bookmark.id);
+      setSaid(v('bookmarks.removed'));
+      focusAfterRemoval(root.current, index);
+      list.reload();
+    } catch (error) {
+      setProblem(error);
+    }
+  };
+
+  return (
+    <div class="page library" ref={root}>
+      <LibraryNav />
+      <div class="section-head">
+        <PageHeading>{v('bookmarks.title')}</PageHeading>
+        {list.total > 0 && (
+          <span class="count">{v('list.count', { count: formatNumber(list.total, language.value) })}</span>
+        )}
+      </div>
+      <p class="visually-hidden" role="status">
+        {said}
+      </p>
+      {problem !== null && <ErrorMessage error={problem} />}
+      {state.phase === 'failed' && <ErrorMessage error={state.error} onRetry={list.reload} retries />}
+      {!items && list.isLoading && <MediaSkeletons />}
+      {items?.length === 0 && (
+        <div class="empty" data-testid="bookmarks-empty">
+          <Icon name="bookmark" size={44} />
+          <h2>{v('bookmarks.empty')}</h2>
+          <p>{v('bookmarks.emptyHint')}</p>
+          <a class="button button-primary" href="/">
+            {v('list.home')}
+          </a>
+        </div>
+      )}
+      <ul class="media-list" aria-busy={list.isLoading}>
+        {items?.map((bookmark, index) => (
+          <Line
+            key={bookmark.id}
+            bookmark={bookmark}
+            onRemove={() => remove(bookmark, index)}
+            onSaved={() => {
+              setSaid(v('bookmarks.saved'));
+              list.reload();
+            }}
+          />
+        ))}
+      </ul>
+      <MoreButton list={list} />
+    </div>
+  );
+}
+
+const keyOf = (bookmark: Bookmark): string => bookmark.id;
+
+interface LineProps {
+  bookmark: Bookmark;
+  onRemove: () => Promise<void>;
+  onSaved: () => void;
+}
+
+function Line({ bookmark, onRemove, onSaved }: LineProps) {
+  const [isEditing, setEditing] = useState(false);
+  const pencil = useRef<HTMLButtonElement>(null);
+  const time = formatClock(bookmark.position_sec);
+  const words = { time, title: bookmark.video?.title ?? v('list.gone') };
+  const stopEditing = () => {
+    setEditing(false);
+    pencil.current?.focus();
+  };
+  return (
+    <MediaRow
+      video={bookmark.video}
+      href={rangeLink(bookmark.video_id, bookmark.position_sec)}
+      heading="h2"
+      testId="bookmark"
+      actions={
+        <>
+          <button
+            type="button"
+            class="button button-quiet button-icon"
+            ref={pencil}
+            aria-label={v('bookmarks.edit', words)}
+            title={v('bookmarks.edit', words)}
+            aria-expanded={isEditing}
+            data-testid="bookmark-edit"
+            onClick={() => setEditing(!isEditing)}
+          >
+            <Icon name="pencil" size={18} />
+          </button>
+          <button
+            type="button"
+            class="button button-quiet button-icon"
+            aria-label={v('bookmarks.remove', words)}
+            title={v('bookmarks.remove', words)}
+            data-testid="bookmark-remove"
+            onClick={() => void onRemove()}
+          >
+            <Icon name="close" size={18} />
+          </button>
+        </>
+      }
+    >
+      <p class="media-meta">
+        {bookmark.video && (
+          <a
+            class="jump"
+            href={rangeLink(bookmark.video_id, bookmark.position_sec)}
+            data-testid="bookmark-jump"
+          >
+            <PlayIcon size={14} /> {v('bookmarks.jump', { time })}
+          </a>
+        )}
+        <span>{formatDate(bookmark.created_at, language.value)}</span>
+      </p>
+      {isEditing ? (
+        <NoteForm
+          bookmark={bookmark}
+          onCancel={stopEditing}
+          onSaved={() => {
+            stopEditing();
+            onSaved();
+          }}
+        />
+      ) : (
+        bookmark.note && <p class="film-note">{bookmark.note}</p>
+      )}
+    </MediaRow>
+  );
+}

@@ -1,0 +1,76 @@
+import { useState } from 'preact/hooks';
+import { logout } from '../../api/endpoints';
+import { deleteAccount } from '../../api/me';
+import type { User } from '../../api/types';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
+import { TextField } from '../../components/TextField';
+import { language } from '../../i18n';
+import { v } from '../../i18n/viewer';
+import { formatNumber } from '../../lib/format';
+
+interface Props {
+  user: User;
+  /** Null while it is unknown. */
+  points: number | null;
+}
+
+/** Deletes the account, after it says what is erased and the viewer has typed the login. */
+export function LeavePanel({ user, points }: Props) {
+  const [isAsking, setAsking] = useState(false);
+  const [typed, setTyped] = useState('');
+
+  const leave = async () => {
+    await deleteAccount();
+    // Removes the cookies; they are worth nothing any more.
+    await logout().catch(() => undefined);
+    // A fresh page, so that nothing of this user stays in memory for the next one.
+    location.assign('/login');
+  };
+
+  return (
+    <section class="panel" aria-labelledby="leave">
+      <h2 id="leave">{v('account.leave')}</h2>
+      <p>{v('account.leaveText')}</p>
+      <ul class="erased" data-testid="erased">
+        <li>{v('account.leave.account')}</li>
+        <li>{v('account.leave.history')}</li>
+        <li>{v('account.leave.lists')}</li>
+        <li>
+          {v('account.leave.points', {
+            points: points === null ? '–' : formatNumber(points, language.value),
+          })}
+        </li>
+      </ul>
+      {user.can_upload && <p class="quiet">{v('account.leaveUploads')}</p>}
+      <button
+        type="button"
+        class="button button-danger"
+        data-testid="leave"
+        onClick={() => {
+          setTyped('');
+          setAsking(true);
+        }}
+      >
+        {v('account.leaveButton')}
+      </button>
+      {isAsking && (
+        <ConfirmDialog
+          title={v('account.leaveTitle')}
+          action={v('account.leaveAction')}
+          isReady={typed.trim() === user.login_id}
+          onConfirm={leave}
+          onClose={() => setAsking(false)}
+        >
+          <p>{v('account.leaveConfirm', { login: user.login_id })}</p>
+          <TextField
+            label={v('account.leaveLogin')}
+            value={typed}
+            autocomplete="off"
+            testId="leave-login"
+            onInput={setTyped}
+          />
+        </ConfirmDialog>
+      )}
+    </section>
+  );
+}

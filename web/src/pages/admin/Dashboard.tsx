@@ -1,0 +1,19 @@
+import { t } from '../../i18n';
+import { HealthPanel } from './HealthPanel';
+import { AdminHead } from './parts';
+import { StreamsPanel } from './StreamsPanel';
+import { UsersPanel } from './UsersPanel';
+
+/** What happens now. */
+export function Dashboard() {
+  return (
+    <>
+      <AdminHead title={t('admin.title')} />
+      <StreamsPanel />
+      <div class="admin-layout">
+        <UsersPanel />
+        <HealthPanel />
+      </div>
+    </>
+  );
+}
