@@ -107,6 +107,7 @@ export class ProtectedFilm {
       grant,
       keys,
       binding: { scope: 'ONLINE_STREAM_ONLY' as const, sessionId: state.id, videoId },
+      stored: null,
     };
   }
 
