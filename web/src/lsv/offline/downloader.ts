@@ -8,7 +8,7 @@ import type { PackKeys } from '../keys';
 import { PRELUDE_BYTES } from '../layout';
 import { decryptRecord } from '../records';
 import { MAX_RETRIES } from '../retry';
-import { lackingBytes, nextRun, progressOf, type Run } from './downloadPlan';
+import { lackingBytes, nextRun, type Progress, progressOf, type Run } from './downloadPlan';
 import { type PackFiles, type PackWriter, StoreFullError } from './packFile';
 import type { DownloadFailure, DownloadRequest, FromDownloader } from './protocol';
 
@@ -60,7 +60,12 @@ export class Downloader {
     this.wake();
   }
 
+  /** Ends with one message, when the file is closed: `complete`, `stopped` or `failed`. */
   async run(): Promise<void> {
+    this.deps.post(await this.outcome());
+  }
+
+  private async outcome(): Promise<FromDownloader> {
     let writer: PackWriter | null = null;
     try {
       const { grant, keys, binding, name } = this.request;
@@ -76,16 +81,16 @@ export class Downloader {
         return { raw: raw.bytes, ...(await openHeader(raw.bytes, content, expected, raw.fileBytes)) };
       });
       writer = await this.open(name);
-      await this.fill(writer, opened);
+      return { type: 'complete', progress: await this.fill(writer, opened) };
     } catch (error) {
-      if (this.stopping.signal.aborted) this.deps.post({ type: 'stopped' });
-      else this.deps.post({ type: 'failed', failure: failureOf(error) });
+      if (this.stopping.signal.aborted) return { type: 'stopped' };
+      return { type: 'failed', failure: failureOf(error) };
     } finally {
       writer?.close();
     }
   }
 
-  private async fill(writer: PackWriter, { raw, header, keys }: Opened): Promise<void> {
+  private async fill(writer: PackWriter, { raw, header, keys }: Opened): Promise<Progress> {
     const [start = 0] = header.offsets;
     writer.begin(raw.subarray(0, start), header.entries.length);
     const { bytes, totalBytes } = progressOf(header, writer.present);
@@ -100,7 +105,7 @@ export class Downloader {
       );
       this.tell(writer, header, false);
     }
-    this.deps.post({ type: 'complete', progress: progressOf(header, writer.present) });
+    return progressOf(header, writer.present);
   }
 
   private async fetchHeader(isRetry: boolean) {
@@ -136,7 +141,7 @@ export class Downloader {
   /** Repeats what fails: with a fresh ticket, after a wait, or at once where bytes are damaged. */
   private async persist<T>(
     task: (isRetry: boolean) => Promise<T>,
-    onWait: () => void = () => undefined,
+    onWait: () => void = () => this.deps.post({ type: 'progress', progress: null, isWaiting: true }),
   ): Promise<T> {
     for (;;) {
       try {

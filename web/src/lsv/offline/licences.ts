@@ -1,5 +1,6 @@
 import type { KeyGrant, ProgressRecord, SubtitleTrack, VideoDetail } from '../../api/types';
 import { uuid7 } from '../../lib/uuid7';
+import { fromBase64Url, isEqual } from '../bytes';
 import { type Binding, createExchangeKeys, type ExchangeKeys } from '../exchange';
 import { secondsOf, type Term } from './clock';
 import type { Database } from './database';
@@ -37,6 +38,8 @@ export interface StoredFilm {
   licence: IssuedLicence;
   state: DownloadState;
   progress: Progress;
+  /** The server has ended the licence before its time. */
+  isEnded?: boolean;
 }
 
 /** Where a viewer's film is kept; also the name of its folder. */
@@ -58,6 +61,17 @@ export function bindingOf({ video_id, device_id, expires_at }: OfflineLicence): 
   };
 }
 
+/** Orders films by when their licences end. */
+export function endsSooner(one: StoredFilm, other: StoredFilm): number {
+  return termOf(one.licence).expiresAt - termOf(other.licence).expiresAt;
+}
+
+/** Returns whether what was downloaded with one licence can be played with another: the film may be packed anew. */
+export function opensSamePack(one: IssuedLicence, other: IssuedLicence): boolean {
+  const keyIdOf = ({ wrapped_key }: IssuedLicence) => fromBase64Url(wrapped_key).subarray(4, 20);
+  return one.content_version === other.content_version && isEqual(keyIdOf(one), keyIdOf(other));
+}
+
 /** The device's key, and the licences of films that are in this browser. */
 export class LicenceStore {
   constructor(private readonly database: Database) {}
@@ -77,9 +91,7 @@ export class LicenceStore {
   /** Returns the films of a viewer; those that end first come first. */
   async ofUser(userId: string): Promise<StoredFilm[]> {
     const films = await this.database.all<StoredFilm>('films');
-    return films
-      .filter((film) => film.userId === userId)
-      .sort((one, other) => termOf(one.licence).expiresAt - termOf(other.licence).expiresAt);
+    return films.filter((film) => film.userId === userId).sort(endsSooner);
   }
 
   put(film: StoredFilm): Promise<void> {

@@ -34,7 +34,8 @@ export type DownloadFailure =
   | { kind: 'key'; fault: Fault };
 
 export type FromDownloader =
-  | { type: 'progress'; progress: Progress; isWaiting: boolean }
+  /** `progress` is null before the header is there. */
+  | { type: 'progress'; progress: Progress | null; isWaiting: boolean }
   | { type: 'ticket' }
   | { type: 'complete'; progress: Progress }
   | { type: 'stopped' }
