@@ -50,7 +50,7 @@ class World {
     endLicence: async (id) => {
       this.licences = this.licences.filter((licence) => licence.id !== id);
     },
-    listLicences: async () => ({ items: this.licences }),
+    listLicences: async () => ({ items: this.licences, total: this.licences.length }),
     listSubtitles: async () => [],
     fetch: async () => new Response('', { status: 404 }),
     deviceName: () => 'Chromium on Linux',

@@ -45,7 +45,7 @@ export interface DownloadsDeps {
     request: Pick<LicenceRequest, 'public_key' | 'wrap_algorithm'>,
   ) => Promise<Issued>;
   endLicence: (id: string) => Promise<void>;
-  listLicences: () => Promise<{ items: OfflineLicence[] }>;
+  listLicences: () => Promise<{ items: OfflineLicence[]; total: number }>;
   listSubtitles: (videoId: string) => Promise<SubtitleTrack[]>;
   fetch: typeof fetch;
   deviceName: () => string;
@@ -80,11 +80,16 @@ export class Downloads {
   /** Goes on with what was interrupted, and learns which licences the server has ended. Call with a network. */
   async goOn(): Promise<void> {
     await this.load();
-    const { items } = await this.deps.listLicences();
+    // What is begun while the server is asked is not in its answer.
+    const before = this.films.peek() ?? [];
+    if (before.length === 0) return;
+    const { items, total } = await this.deps.listLicences();
     const inForce = new Set(items.map(({ id }) => id));
-    for (const film of this.films.peek() ?? []) {
-      if (!inForce.has(film.licence.id)) await this.put({ ...film, isEnded: true });
-      else if (film.state === 'unfinished') await this.resume(film.video.id);
+    for (const { video, licence } of before) {
+      const film = this.find(video.id);
+      const isOver = items.length === total && !inForce.has(licence.id);
+      if (film && isOver) await this.put({ ...film, isEnded: true });
+      else if (film?.state === 'unfinished') await this.resume(video.id);
     }
   }
 
@@ -113,7 +118,7 @@ export class Downloads {
 
   async resume(videoId: string): Promise<void> {
     const film = this.find(videoId);
-    if (!film || this.running.has(videoId)) return;
+    if (!film || this.isMoving(videoId)) return;
     await this.attempt(videoId, async () => {
       const { device } = await this.checked(videoId);
       const isOver = film.isEnded || (await this.guard.judge(termOf(film.licence))) !== 'valid';
@@ -149,6 +154,11 @@ export class Downloads {
     await this.ask({ type: 'remove', name: filmKey(this.userId, videoId) }, 'removed');
     this.act(videoId, null);
     await this.load();
+  }
+
+  private isMoving(videoId: string): boolean {
+    const activity = this.activities.peek().get(videoId);
+    return this.running.has(videoId) || (activity !== undefined && activity.phase !== 'failed');
   }
 
   private find(videoId: string): StoredFilm | undefined {
