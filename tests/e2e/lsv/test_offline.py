@@ -15,7 +15,8 @@ from tests.stacks.base import wait_for
 LIMIT_SEC = LIMIT_MS / 1000
 KEPT = """async () => {
     const kept = (await (await caches.open('marquee-app')).keys()).map(({ url }) => new URL(url).pathname);
-    return navigator.serviceWorker.controller !== null && kept.includes('/') && kept.some((path) => /loader/.test(path));
+    const isWhole = kept.includes('/') && kept.some((path) => /loader/.test(path));
+    return navigator.serviceWorker.controller !== null && isWhole;
 }"""
 
 

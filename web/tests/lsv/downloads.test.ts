@@ -267,6 +267,33 @@ describe('downloads', () => {
   });
 });
 
+describe('downloads that are not wanted any more', () => {
+  it.each(['paused', 'deleted'] as const)(
+    'are not begun when they are %s while they get ready',
+    async (how) => {
+      const world = new World();
+      const waiting: ((response: Response) => void)[] = [];
+      const track = { track: 'ko', language: 'ko', title: '', forced: false, sdh: false, url: '/ko.vtt' };
+      world.deps.listSubtitles = async () => [track];
+      world.deps.fetch = () =>
+        new Promise((resolve) => {
+          waiting.push(resolve);
+        });
+      const downloads = await world.open();
+      const started = downloads.start(world.video);
+      await until(() => stateOf(downloads) === 'unfinished');
+      await (how === 'paused' ? downloads.pause(ASKED) : downloads.remove(ASKED));
+      await until(() => waiting.length === 1);
+      waiting[0]?.(new Response('WEBVTT'));
+      await started;
+      expect(stateOf(downloads)).toBe(how === 'paused' ? 'paused' : undefined);
+      expect(downloads.activities.value.size).toBe(0);
+      expect(world.disk.get('extras')?.size).toBe(how === 'paused' ? 1 : 0);
+      expect(world.files.files.size).toBe(0);
+    },
+  );
+});
+
 describe('film that is here as a whole', () => {
   it('gives its licence as long as that is valid', async () => {
     const world = new World();

@@ -68,8 +68,10 @@ export class Download {
         if (isLapse(state.reason)) queueMicrotask(() => !this.isOver && this.session.open());
         else this.stop();
         break;
-      case 'opening':
       case 'unavailable':
+        this.onEvent({ type: 'progress', progress: null, isWaiting: true });
+        break;
+      case 'opening':
       case 'closed':
         break;
     }

@@ -112,7 +112,11 @@ export class Downloads {
       };
       await this.put(film);
       await storeExtras(this.deps.database, film, this.deps.fetch).catch(() => undefined);
-      this.run(film, device);
+      // The viewer may have paused or deleted it by now.
+      const now = this.find(video.id);
+      if (!now) await this.licences.delete(this.userId, video.id);
+      if (now?.state === 'unfinished') this.run(film, device);
+      else this.act(video.id, null);
     });
   }
 
