@@ -29,7 +29,6 @@ export class ProtectedFilm {
   private engine: Engine | null = null;
   /** Started ahead of time: its code is there when the film's first bytes are asked for. */
   private spareLoader: LoaderPort | null = createLoader();
-
   private forgetStatus: () => void = () => undefined;
   private termTimer: ReturnType<typeof setInterval> | undefined;
 
@@ -67,7 +66,7 @@ export class ProtectedFilm {
       this.termTimer = setInterval(() => void this.checkTerm(stored), TERM_CHECK_MS);
       this.forgetStatus = effect(() => {
         const { state, cause } = this.status.signal.value;
-        if (state === 'error-fatal' && cause === 'damaged') void stored.isDamaged();
+        if (state === 'error-fatal' && cause === 'damaged') void stored.noteDamage();
       });
     }
     return {
@@ -110,7 +109,7 @@ export class ProtectedFilm {
   }
 
   private async checkTerm(stored: StoredParts): Promise<void> {
-    const over = await stored.overCause().catch(() => null);
+    const over = await stored.over().catch(() => null);
     if (over) this.engine?.expire(over.cause);
   }
 

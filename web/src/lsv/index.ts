@@ -17,7 +17,7 @@ export async function prepare(videoId: string): Promise<Preparation> {
   const missing = findMissing();
   if (missing !== null) return { missing: missingText(missing) };
   const stored = await findStored(videoId);
-  if (stored) return { film: new ProtectedFilm(stored.keys, null, stored) };
+  if (stored) return { film: new ProtectedFilm(stored, null, stored) };
   try {
     const keys = new SessionKeys(videoId, await createExchangeKeys());
     return { film: new ProtectedFilm(keys, keys.publicKey) };
@@ -42,7 +42,7 @@ async function findStored(videoId: string): Promise<StoredParts | null> {
   if (!userId || !globalThis.indexedDB) return null;
   try {
     const stored = await StoredParts.find(new Database(), userId, videoId);
-    if (!stored || !isOnline() || (await stored.isValid())) return stored;
+    if (!stored || !isOnline() || (await stored.over()) === null) return stored;
     stored.dispose();
   } catch {
     // A browser that keeps nothing, as some do in private windows.

@@ -299,19 +299,19 @@ describe('film that is here as a whole', () => {
     const world = new World();
     await downloaded(world, await world.open());
     const parts = await StoredParts.find(world.database, 'hana', ASKED);
-    const given = await parts?.keys.license({} as PlaySession, false);
+    const given = await parts?.license();
     expect(given?.license).toMatchObject({
       stored: `hana.${ASKED}`,
       binding: { scope: 'OFFLINE_PLAYBACK', deviceId: world.licences[0]?.device_id },
     });
-    expect(await parts?.overCause()).toBeNull();
+    expect(await parts?.over()).toBeNull();
     vi.useFakeTimers({ now: Date.now() + 2 * 3_600_000, toFake: ['Date'] });
     try {
-      await expect(parts?.keys.license({} as PlaySession, false)).rejects.toThrow('expired');
+      await expect(parts?.license()).rejects.toThrow('expired');
       vi.setSystemTime(Date.now() - 2 * 3_600_000);
       // The clock was turned back.
-      await expect(parts?.keys.license({} as PlaySession, false)).rejects.toThrow('clock');
-      expect(await parts?.overCause()).toEqual({ cause: 'clock' });
+      await expect(parts?.license()).rejects.toThrow('clock');
+      expect(await parts?.over()).toEqual({ cause: 'clock' });
     } finally {
       vi.useRealTimers();
     }
@@ -320,7 +320,7 @@ describe('film that is here as a whole', () => {
   it('is fetched again where it is damaged', async () => {
     const world = new World();
     await downloaded(world, await world.open());
-    await (await StoredParts.find(world.database, 'hana', ASKED))?.isDamaged();
+    await (await StoredParts.find(world.database, 'hana', ASKED))?.noteDamage();
     expect(stateOf(await world.open())).toBe('unfinished');
     expect(await StoredParts.find(world.database, 'hana', ASKED)).toBeNull();
   });

@@ -1,38 +1,19 @@
 import type { ProgressRecord, ProgressWrite, SubtitleTrack, VideoDetail } from '../../api/types';
 import { LicenceOverError } from '../errors';
 import type { KeySource } from '../sessionKeys';
-import { ClockGuard, type Verdict } from './clock';
+import { ClockGuard } from './clock';
 import type { Database } from './database';
 import { loadExtras } from './extras';
 import { bindingOf, filmKey, LicenceStore, type StoredFilm, termOf } from './licences';
 import { keepPosition, positionOf } from './positions';
 
-/** Keys of a licence that this browser keeps. */
-class StoredKeys implements KeySource {
-  constructor(
-    private readonly film: StoredFilm,
-    private readonly licences: LicenceStore,
-    private readonly judge: (film: StoredFilm) => Promise<Verdict>,
-  ) {}
-
-  async license() {
-    // It may have been renewed since the page was opened.
-    const film = (await this.licences.find(this.film.userId, this.film.video.id)) ?? this.film;
-    const verdict = await this.judge(film);
-    if (verdict !== 'valid') throw new LicenceOverError(verdict === 'expired' ? null : 'clock');
-    const { licence } = film;
-    const { keys } = await this.licences.device();
-    const stored = filmKey(film.userId, film.video.id);
-    return {
-      license: { grant: licence, keys, binding: bindingOf(licence), stored },
-      watermark: licence.watermark,
-    };
-  }
+/** Why a licence allows nothing now. */
+export interface Over {
+  cause: 'clock' | null;
 }
 
-/** A film that this browser keeps as a whole: what the page shows of it, without a network. */
-export class StoredParts {
-  readonly keys: KeySource;
+/** A film that this browser keeps as a whole: what the page shows of it, and its key, without a network. */
+export class StoredParts implements KeySource {
   private readonly licences: LicenceStore;
   private readonly guard: ClockGuard;
 
@@ -46,10 +27,9 @@ export class StoredParts {
   ) {
     this.licences = new LicenceStore(database);
     this.guard = new ClockGuard(database);
-    this.keys = new StoredKeys(film, this.licences, (current) => this.guard.judge(termOf(current.licence)));
   }
 
-  /** Returns a viewer's film if all of it is here, and its licence. */
+  /** Returns a viewer's film if all of it is here, and its licence was not ended by the server. */
   static async find(database: Database, userId: string, videoId: string): Promise<StoredParts | null> {
     const film = await new LicenceStore(database).find(userId, videoId);
     if (film?.state !== 'complete' || film.isEnded) return null;
@@ -57,21 +37,30 @@ export class StoredParts {
     return new StoredParts(database, film, video, subtitles, revoke);
   }
 
-  async isValid(): Promise<boolean> {
-    return (await this.guard.judge(termOf(this.film.licence))) === 'valid';
+  async license() {
+    const { licence } = await this.current();
+    const over = await this.over();
+    if (over) throw new LicenceOverError(over.cause);
+    const { keys } = await this.licences.device();
+    const stored = filmKey(this.film.userId, this.film.video.id);
+    const license = { grant: licence, keys, binding: bindingOf(licence), stored };
+    return { license, watermark: licence.watermark };
   }
 
-  /** Returns what allows nothing any more, or null; to be asked while the film plays. */
-  async overCause(): Promise<{ cause: 'clock' | null } | null> {
-    const film = (await this.licences.find(this.film.userId, this.film.video.id)) ?? this.film;
-    const verdict = await this.guard.judge(termOf(film.licence));
+  /** Returns why the licence allows nothing now, or null; to be asked while the film plays, too. */
+  async over(): Promise<Over | null> {
+    const verdict = await this.guard.judge(termOf((await this.current()).licence));
     return verdict === 'valid' ? null : { cause: verdict === 'expired' ? null : 'clock' };
   }
 
+  /** The film's row: its licence may have been renewed since the page was opened. */
+  private async current(): Promise<StoredFilm> {
+    return (await this.licences.find(this.film.userId, this.film.video.id)) ?? this.film;
+  }
+
   /** A part of it is damaged on the disk: it is fetched again when there is a network. */
-  async isDamaged(): Promise<void> {
-    const film = await this.licences.find(this.film.userId, this.film.video.id);
-    if (film) await this.licences.put({ ...film, state: 'unfinished' });
+  async noteDamage(): Promise<void> {
+    await this.licences.put({ ...(await this.current()), state: 'unfinished' });
   }
 
   /** Returns where the viewer stopped, as far as this browser knows. */
