@@ -68,6 +68,8 @@ export class FakeFiles {
   roomBytes = Number.POSITIVE_INFINITY;
   /** Flips a bit of what is written. */
   corrupts = false;
+  /** After as many changes the browser is killed: half of the last one is on the disk, and nothing of later ones. */
+  changesLeft = Number.POSITIVE_INFINITY;
 
   get packs(): PackFiles {
     return new PackFiles(async () => this.folder(''));
@@ -76,6 +78,13 @@ export class FakeFiles {
   /** The page has ended: its locks are gone, its bytes are not. */
   crash(): void {
     for (const file of this.files.values()) file.isOpen = false;
+    this.changesLeft = Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether a change gets to the disk as a whole. */
+  private survives(): boolean {
+    this.changesLeft -= 1;
+    return this.changesLeft > 0;
   }
 
   private folder(path: string): FileSystemDirectoryHandle {
@@ -114,7 +123,9 @@ export class FakeFiles {
     };
     return {
       getSize: () => file.bytes.length,
-      truncate: resize,
+      truncate: (size) => {
+        if (this.survives()) resize(size);
+      },
       flush: () => undefined,
       close: () => {
         file.isOpen = false;
@@ -125,7 +136,9 @@ export class FakeFiles {
         return part.length;
       },
       write: (buffer, { at }) => {
-        const part = buffer.slice(0, Math.max(0, this.roomBytes));
+        const isWhole = this.survives();
+        if (!isWhole && this.changesLeft < 0) return buffer.length;
+        const part = buffer.slice(0, isWhole ? Math.max(0, this.roomBytes) : buffer.length >> 1);
         this.roomBytes -= part.length;
         if (this.corrupts && part.length > 64) part[part.length >> 1] = (part[part.length >> 1] ?? 0) ^ 1;
         if (file.bytes.length < at + part.length) resize(at + part.length);
