@@ -9,11 +9,15 @@ const FOLDER = fileURLToPath(new URL('./dist/', import.meta.url));
 const COMPRESSIBLE = /\.(css|html|js|json|svg|txt)$/;
 const SMALLEST_BYTES = 1024;
 
-// Not those of the documentation of the API and of administration, which need the server anyway.
-const ONLINE_ONLY = /^(docs|AdminPage|UploadPage|browser)-/;
+// Not those of administration, uploads and the documentation of the API, which need the server anyway.
+const ONLINE_ONLY = /^(AdminPage|UploadPage|browser)-/;
+const namedBy = (page) => readFileSync(join(FOLDER, page), 'utf8').match(/\/assets\/[^"]+/g) ?? [];
+const ofSite = namedBy('index.html');
+const ofDocumentation = namedBy('docs/index.html').filter((path) => !ofSite.includes(path));
 const kept = readdirSync(join(FOLDER, 'assets'))
   .filter((name) => /\.(css|js)$/.test(name) && !ONLINE_ONLY.test(name))
-  .map((name) => `/assets/${name}`);
+  .map((name) => `/assets/${name}`)
+  .filter((path) => !ofDocumentation.includes(path));
 writeFileSync(join(FOLDER, 'app-files.json'), JSON.stringify(['/favicon.svg', ...kept]));
 
 for (const name of readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })) {

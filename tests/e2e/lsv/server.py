@@ -72,7 +72,7 @@ class ProtectedServer:
         self._site = self._app()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(self._gate, log_level="warning", lifespan="off")
+        config = uvicorn.Config(self._gate, log_level="warning", lifespan="off", interface="asgi3")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 
