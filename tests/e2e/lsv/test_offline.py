@@ -70,7 +70,6 @@ def test_downloaded_film_plays_without_a_network(
     assert [licence["video_id"] for licence in server.licences.values()] == [str(server.pack.video_id)]
     page.close()
     fetched = len(server.records)
-    server.positions.clear()
 
     with no_network(context, server):
         page = open_page(watch)
@@ -86,7 +85,7 @@ def test_downloaded_film_plays_without_a_network(
         page.keyboard.press("k")
         expect(page.get_by_test_id("lsv-state")).to_have_attribute("data-state", "paused")
         page.wait_for_function("() => localStorage.getItem('marquee.unsent_positions') === '1'")
-    assert server.positions == []
+    assert not any(at >= 40 for at in server.positions)
     page.reload()
     wait_for(lambda: any(at >= 40 for at in server.positions), LIMIT_SEC, "the position that was kept")
     page.wait_for_function("() => localStorage.getItem('marquee.unsent_positions') === ''")
