@@ -133,11 +133,11 @@ function Unreachable() {
         retries
       />
       {navigator.serviceWorker?.controller && (
-        <p>
+        <div class="more">
           <a class="button" href="/downloads" data-testid="downloads-link">
             {t('nav.downloads')}
           </a>
-        </p>
+        </div>
       )}
     </div>
   );

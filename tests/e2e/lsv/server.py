@@ -103,6 +103,8 @@ class ProtectedServer:
                 Route(f"{video}/lsv", self._bytes),
                 Route(f"{video}/subtitles", self._subtitles),
                 Route(f"{video}/subtitles/ko.vtt", self._vtt),
+                Route(f"{video}/storyboard.vtt", self._storyboard),
+                Route(f"{video}/sheet.svg", self._sheet),
                 Route("/api/progress/{video_id}", self._progress, methods=["GET", "PUT"]),
                 Route("/api/play-sessions", self._start, methods=["POST"]),
                 Route(f"{session}/heartbeat", self._heartbeat, methods=["POST"]),
@@ -136,6 +138,7 @@ class ProtectedServer:
                 "width": 640,
                 "height": 360,
                 "protection": None if self.faults.unprotected else "lsv",
+                "storyboard_url": f"/api/videos/{self.pack.video_id}/storyboard.vtt",
                 **dict.fromkeys(nothing),
             }
         )
@@ -147,6 +150,13 @@ class ProtectedServer:
 
     async def _vtt(self, _: Request) -> Response:
         return Response("WEBVTT\n\n00:00.000 --> 00:59.000\n밤 기차\n", media_type="text/vtt")
+
+    async def _storyboard(self, _: Request) -> Response:
+        return Response("WEBVTT\n\n00:00.000 --> 00:59.000\nsheet.svg#xywh=0,0,16,9\n", media_type="text/vtt")
+
+    async def _sheet(self, _: Request) -> Response:
+        sheet = '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="9"/>'
+        return Response(sheet, media_type="image/svg+xml")
 
     async def _progress(self, request: Request) -> Response:
         if request.method == "GET":

@@ -19,6 +19,13 @@ KEPT = """async () => {
     return navigator.serviceWorker.controller !== null && isWhole;
 }"""
 
+LOADS = """async (url) => {
+    const image = new Image();
+    image.src = url.split('#')[0];
+    await image.decode();
+    return [image.naturalWidth, image.naturalHeight];
+}"""
+
 
 @pytest.fixture
 def context(browser: Browser, server: ProtectedServer) -> Iterator[BrowserContext]:
@@ -78,10 +85,12 @@ def test_downloaded_film_plays_without_a_network(
         plays_on(page, 40)
         expect(page.get_by_test_id("lsv-state")).to_have_attribute("data-state", "playing")
         expect(page.get_by_test_id("watermark")).to_have_attribute("data-shown", "true")
-        shown = (
-            "[...document.querySelector('[data-testid=player]').textTracks].some(({ kind }) => kind === 'subtitles')"
+        tracks = "[...document.querySelector('[data-testid=player]').textTracks]"
+        page.wait_for_function(f"() => {tracks}.some(({{ kind }}) => kind === 'subtitles')")
+        picture = page.wait_for_function(
+            f"() => {tracks}.find(({{ label }}) => label === 'thumbnails')?.cues?.[0]?.text"
         )
-        page.wait_for_function(f"() => {shown}")
+        assert page.evaluate(LOADS, picture.json_value()) == [16, 9], "a picture of the storyboard"
         page.keyboard.press("k")
         expect(page.get_by_test_id("lsv-state")).to_have_attribute("data-state", "paused")
         page.wait_for_function("() => localStorage.getItem('marquee.unsent_positions') === '1'")

@@ -2,8 +2,10 @@ import { useState } from 'preact/hooks';
 import type { VideoDetail } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { downloadsOfViewer } from '../../lsv/offline';
+import { judge } from '../../lsv/offline/clock';
 import type { Downloads } from '../../lsv/offline/downloads';
-import { statusText } from '../../lsv/offline/statusText';
+import { termOf } from '../../lsv/offline/licences';
+import { statusText, termText } from '../../lsv/offline/statusText';
 import { o } from '../../lsv/offline/texts';
 import { DownloadActions } from '../downloads/DownloadActions';
 
@@ -46,7 +48,10 @@ function Panel({ downloads, video }: { downloads: Downloads; video: VideoDetail 
         <ErrorMessage error={status ?? ''} />
       ) : (
         <p class="quiet" role="status" data-testid="download-status">
-          {status ?? said}
+          {said || status}
+          {film?.state === 'complete' && !said && (
+            <> · {termText(film, judge(termOf(film.licence), 0, Date.now() / 1000))}</>
+          )}
         </p>
       )}
     </div>
