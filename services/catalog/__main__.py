@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from kit.db.migrations import upgrade
 from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.media import MediaStore
+from kit.media_store import FolderStore
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
@@ -81,7 +81,8 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
-    store = MediaStore(settings.media_root)
+    folder = MediaStore(settings.media_root)
+    store = FolderStore(folder)
     auth = connect(settings.auth_address)
     peers = {
         "auth": auth,
@@ -89,11 +90,11 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "progress": connect(settings.progress_address),
         "thumbnailer": connect(settings.thumbnailer_address),
     }
-    videos = Videos(database, store, settings.duplicates)
+    videos = Videos(database, folder, settings.duplicates)
     admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
     resumable = ResumableUploads(
         database,
-        store,
+        folder,
         admission,
         duplicates=settings.duplicates,
         expiry=timedelta(hours=settings.upload_expiry_hours),
@@ -106,7 +107,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     health = Health(
         {
             "database": Check(database.ping),
-            "media": Check(partial(asyncio.to_thread, store.verify)),
+            "media": Check(store.verify),
             "broker": broker_check(bus),
         }
     )
@@ -114,7 +115,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
-        background.append(UploadSweep(database, store).run)
+        background.append(UploadSweep(database, folder).run)
         background.append(JobRunner(database, JobKind.REPROCESS, reprocess).run)
         tree = ImportTree(database, settings.import_dir, subtitles)
         background.append(JobRunner(database, JobKind.IMPORT, tree.run).run)
@@ -135,7 +136,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             Search(database),
             HealthOverview(health, peers),
             ArtworkReader(videos, store),
-            store,
+            folder,
             admission,
             resumable,
             DeadLetters(database, bus),
@@ -166,7 +167,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos))]),
         bus=None if shared_bus else bus,
-        prepare=[database.require_migrated, partial(asyncio.to_thread, store.prepare)],
+        prepare=[database.require_migrated, store.prepare],
         background=background,
     )
     for channel in peers.values():

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from kit.bus import Bus, Subscription
 from kit.db.database import Database, Transaction
 from kit.events.envelope import Event
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.artwork import ArtworkKind, Storyboard
@@ -28,7 +28,7 @@ __all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
 MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
 
 
-def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: MediaStore) -> None:
+def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: WritableStore) -> None:
     """Subscribe catalog's consumers."""
 
     async def on_media(event: Event) -> None:

@@ -6,7 +6,7 @@ in memory, and nothing on disk.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,8 @@ _MIB: Final = 2**20
 _WRITE_ID: Final = "x-amz-meta-marquee-write"
 """Tells the object of one writer from an older one at the same key."""
 _INCOMING: Final = "incoming"
+FOLDER_MARKER: Final = "exists"
+"""An empty object: a bucket has no empty folders."""
 
 
 def part_bytes(max_bytes: int, least: int = PART_BYTES) -> int:
@@ -161,6 +163,17 @@ class BucketStore:
         """See `port.WritableStore`."""
         return await self._bucket.get(self._key(reference), max_bytes)
 
+    async def size(self, reference: str) -> int:
+        """See `port.WritableStore`."""
+        length = (await self._bucket.head(self._key(reference))).get("content-length", "")
+        if not length.isdecimal():
+            raise OriginUnusableError("the S3 server does not tell how long an object is")
+        return int(length)
+
+    async def add_folder(self, reference: str) -> None:
+        """See `port.WritableStore`. It is an empty object, which stays."""
+        await self._bucket.put(f"{self._key(reference)}/{FOLDER_MARKER}", b"")
+
     async def has_folder(self, reference: str) -> bool:
         """See `port.WritableStore`."""
         async for _ in self._bucket.objects(f"{self._key(reference)}/", limit=1):
@@ -185,15 +198,19 @@ class BucketStore:
         found = [entry.key async for entry in self._bucket.objects(key)]
         await self._delete([each for each in found if each == key or each.startswith(f"{key}/")])
 
-    async def clear_unfinished(self, older_than: float) -> list[str]:
-        """See `port.WritableStore`."""
+    async def clear_unfinished(self, older_than: float, keep: Container[str] = ()) -> list[str]:
+        """See `port.WritableStore`. An upload that got a part lately is being written, however long ago it began."""
         # Uploads outside of the prefix are not of this store.
         prefix = self._key(_INCOMING).removesuffix(_INCOMING)
         removed = []
         for upload in [upload async for upload in self._bucket.unfinished(prefix)]:
-            if upload.begun < older_than:
-                await self._bucket.abort_upload(upload.key, upload.upload_id)
-                removed.append(upload.key.removeprefix(prefix))
+            reference = upload.key.removeprefix(prefix)
+            if upload.begun >= older_than or reference in keep:
+                continue
+            if await self._bucket.has_part_since(upload.key, upload.upload_id, older_than):
+                continue
+            await self._bucket.abort_upload(upload.key, upload.upload_id)
+            removed.append(reference)
         left = [e.key async for e in self._bucket.objects(f"{self._key(_INCOMING)}/") if e.modified < older_than]
         await self._delete(left)
         return removed + [key.removeprefix(prefix) for key in left]

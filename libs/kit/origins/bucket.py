@@ -28,6 +28,7 @@ from kit.origins.s3_answers import (
     is_truncated,
     objects_of,
     parse_document,
+    part_times_of,
     uploads_of,
 )
 from kit.origins.sigv4 import encode_query, sign
@@ -135,6 +136,24 @@ class Bucket:
         )
         document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         await self._send("POST", key, {"uploadId": upload_id}, content=document)
+
+    async def has_part_since(self, key: str, upload_id: str, since: float) -> bool:
+        """Return whether a multipart upload got a part at or after `since`, in seconds since 1970."""
+        query = {"uploadId": upload_id, "max-parts": str(self._page_size)}
+        marker = ""
+        while True:
+            try:
+                page = parse_document((await self._send("GET", key, query)).data)
+            except OriginMissingError:
+                return False
+            if any(moment >= since for moment in part_times_of(page)):
+                return True
+            if not is_truncated(page):
+                return False
+            former, marker = marker, page.findtext("NextPartNumberMarker", "")
+            if marker in {"", former}:
+                raise OriginUnusableError("the S3 server lists one page again and again")
+            query["part-number-marker"] = marker
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         """Drop a multipart upload and its parts, if it is there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ import structlog
 
 from kit.db.database import Transaction
 from kit.ids import new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import JOB_KINDS, JOB_STATES, ArtworkKind
@@ -50,7 +49,7 @@ class MadeArtwork:
 class Processing:
     """Applies the reports of thumbnailer, each in the caller's transaction."""
 
-    def __init__(self, store: MediaStore, packs: PackIntake) -> None:
+    def __init__(self, store: WritableStore, packs: PackIntake) -> None:
         self._store = store
         self._packs = packs
 
@@ -158,7 +157,7 @@ class Processing:
     async def remove(self, references: Removed) -> None:
         """Remove what a report has left without a row; after a crash in between, the sweep does it."""
         for reference in references:
-            await asyncio.to_thread(self._store.remove, reference)
+            await self._store.remove(reference)
 
     async def _locked(self, transaction: Transaction, video_id: str) -> Video | None:
         video = await VideoRepository(transaction.session).get_locked(video_id)

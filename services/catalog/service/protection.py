@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -13,7 +12,7 @@ from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import is_artwork_pending
@@ -58,7 +57,7 @@ class PackIntake:
         source: what happens to a source in the store.
     """
 
-    def __init__(self, store: MediaStore, source: ProtectedSource) -> None:
+    def __init__(self, store: WritableStore, source: ProtectedSource) -> None:
         self._store = store
         self._source = source
 
@@ -74,7 +73,7 @@ class PackIntake:
         if video.pack_asset_id != pack.asset_id or source is None:
             log.info("pack_outdated", content_id=video.id)
             return [folder_of(reference)]
-        size = (await asyncio.to_thread(self._store.path(reference).stat)).st_size
+        size = await self._store.size(reference)
         if size != pack.size_bytes:
             raise OSError(f"{reference} has {size} bytes, not {pack.size_bytes}")
         video.assets.append(

@@ -117,6 +117,11 @@ class UploadRepository:
         """Return which of these are the ids that videos of unfinished uploads will have."""
         return await self._receiving(ResumableUpload.video_id, video_ids)
 
+    async def promised_videos(self) -> set[str]:
+        """Return the ids that videos of all unfinished uploads will have."""
+        receiving = ResumableUpload.status == UploadStatus.RECEIVING
+        return set(await self._session.scalars(select(ResumableUpload.video_id).where(receiving)))
+
     async def pending_bytes(self, active_since: datetime) -> int:
         """Return how many bytes are still to come of uploads that were active lately; of unknown length: none."""
         missing = func.sum(ResumableUpload.length_bytes - ResumableUpload.received_bytes)

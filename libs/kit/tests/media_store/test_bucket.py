@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -241,3 +242,20 @@ def test_documents_that_are_refused(document: bytes) -> None:
 def test_no_file_has_more_parts_than_s3_takes(size: int, expected: int) -> None:
     assert part_bytes(size) == expected
     assert expected * 10_000 >= size
+
+
+async def test_uploads_that_go_on_are_not_cleared(
+    bucket_store: BucketStore, faulty: FaultyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that began long ago and got a part lately, and one that the caller keeps."""
+    begun = module.uploads_of
+    monkeypatch.setattr(
+        module, "uploads_of", lambda page: [replace(each, begun=each.begun - 7200) for each in begun(page)]
+    )
+    async with bucket_store.writer(SOURCE, LIMIT) as writer:
+        await writer.write(DATA)
+        assert await bucket_store.clear_unfinished(time.time() - 3600) == []
+        assert await bucket_store.clear_unfinished(time.time() + 3600, {SOURCE}) == []
+        await writer.complete()
+    assert await bucket_store.read(SOURCE, LIMIT) == DATA
+    assert not any(map(aborts, faulty.sent))

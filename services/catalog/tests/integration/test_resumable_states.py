@@ -27,6 +27,7 @@ from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.media import MediaStore
+from kit.media_store import FolderStore
 from services.catalog.models import ResumableUpload, Video
 from services.catalog.service import (
     Admission,
@@ -79,7 +80,7 @@ class Uploading(RuleBasedStateMachine):
         self.database = Database(url)
         self.store = MediaStore(folder)
         self.store.prepare()
-        admission = Admission(self.database, self.store, Limits(1 << 30, 0), self.clock)
+        admission = Admission(self.database, FolderStore(self.store), Limits(1 << 30, 0), self.clock)
         self.replicas = [
             ResumableUploads(self.database, self.store, admission, duplicates="allow", expiry=EXPIRY, clock=self.clock)
             for _ in range(2)
@@ -226,7 +227,7 @@ async def test_an_abandoned_upload_is_swept(database_url: str, tmp_path: Path) -
     uploads = ResumableUploads(
         database,
         store,
-        Admission(database, store, Limits(1 << 30, 0), clock),
+        Admission(database, FolderStore(store), Limits(1 << 30, 0), clock),
         duplicates="allow",
         expiry=EXPIRY,
         clock=clock,
