@@ -90,7 +90,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "progress": connect(settings.progress_address),
         "thumbnailer": connect(settings.thumbnailer_address),
     }
-    videos = Videos(database, folder, settings.duplicates)
+    videos = Videos(database, store, settings.duplicates)
     admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
     resumable = ResumableUploads(
         database,
@@ -136,7 +136,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             Search(database),
             HealthOverview(health, peers),
             ArtworkReader(videos, store),
-            folder,
+            store,
             admission,
             resumable,
             DeadLetters(database, bus),

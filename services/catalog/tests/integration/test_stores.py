@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
+from xml.etree.ElementTree import Element
 
 import pytest
 
 from kit.auth.tokens import Caller
-from kit.db.database import Database
+from kit.db.database import Database, Transaction
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.media_store import BucketStore, WritableStore
 from kit.origins import Bucket, OriginClient
+from kit.origins import bucket as bucket_module
 from kit.origins.client import OriginRequest
+from kit.origins.s3_answers import ObjectEntry
 from services.catalog.artwork import ArtworkKind, PictureFormat
 from services.catalog.captions import Track
 from services.catalog.domain import LSV, PackInfo, UploadStatus, source_reference
+from services.catalog.http.multipart_upload import receive
 from services.catalog.models import Artwork, ResumableUpload, Video
 from services.catalog.repository.videos import VideoRepository
 from services.catalog.service import ArtworkReader, Picture, Purge, Sweep, Videos
@@ -25,6 +34,7 @@ from services.catalog.service.arrival import new_video
 from services.catalog.service.embedded_subtitles import EmbeddedTrack, attach_embedded
 from services.catalog.service.protection import PackIntake
 from services.catalog.service.subtitles import NewSubtitles, Subtitles
+from services.catalog.tests.conftest import PART_BYTES
 from services.catalog.tests.support import UploadedLabels
 
 ANN = Caller("ann", "admin", "active")
@@ -182,3 +192,74 @@ async def test_what_is_purged_leaves_no_file(sqlite: Database, store: WritableSt
     assert await Purge(sqlite, store, timedelta(0)).once(datetime.now(UTC)) == 1
     assert not await store.has_folder(f"videos/{video.id}")
     assert await exists(store, source_reference(other.id))
+
+
+def form(content: bytes) -> bytes:
+    head = b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="x.mp4"\r\n\r\n'
+    return head + content + b"\r\n--frontier--\r\n"
+
+
+async def blocks(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 50_000):
+        yield data[start : start + 50_000]
+
+
+async def upload(videos: Videos, store: WritableStore, body: bytes) -> Video:
+    headers = {"content-type": "multipart/form-data; boundary=frontier", "content-length": str(len(body))}
+    async with receive(headers, blocks(body), store, 1 << 30) as received:
+        return await videos.add(received, "ann")
+
+
+@pytest.mark.parametrize("size", [0, 4, 3_000_000])
+async def test_a_form_becomes_the_source_of_its_video(sqlite: Database, store: WritableStore, size: int) -> None:
+    film = os.urandom(size)
+    video = await upload(Videos(sqlite, store), store, form(film))
+    assert await store.read(source_reference(video.id), 1 << 30) == film
+    [asset] = video.assets
+    assert (asset.size_bytes, asset.sha256) == (size, hashlib.sha256(film).hexdigest())
+    await Sweep(sqlite, store).once(time.time() + 60)
+    assert await exists(store, source_reference(video.id))
+
+
+async def test_a_form_that_breaks_off_leaves_nothing(sqlite: Database, store: WritableStore) -> None:
+    with pytest.raises(ApiError):
+        await upload(Videos(sqlite, store), store, form(bytes(3_000_000))[:-20])
+    assert await files(store, "videos") == []
+    assert await store.clear_unfinished(time.time() + 60) == []
+
+
+async def test_a_duplicate_that_is_refused_leaves_nothing(sqlite: Database, store: WritableStore) -> None:
+    videos = Videos(sqlite, store, "refuse")
+    first = await upload(videos, store, form(b"film"))
+    with pytest.raises(ApiError) as refused:
+        await upload(videos, store, form(b"film"))
+    assert refused.value.details == {"video_id": first.id}
+    assert await files(store, "videos") == [first.id]
+
+
+async def test_a_film_that_took_long_to_send_is_not_taken_for_a_leftover(
+    sqlite: Database, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amazon's servers date an object by the beginning of its upload."""
+    listed = bucket_module.objects_of
+
+    def as_amazon(page: Element) -> list[ObjectEntry]:
+        return [replace(each, modified=0.0) if each.key.endswith("/source") else each for each in listed(page)]
+
+    monkeypatch.setattr(bucket_module, "objects_of", as_amazon)
+    store = BucketStore(bucket, "marquee", PART_BYTES)
+    sweep = Sweep(sqlite, store)
+
+    class Waiting(Database):
+        """The sweep comes between the end of the file and the row."""
+
+        @asynccontextmanager
+        async def write(self) -> AsyncIterator[Transaction]:
+            await sweep.once(time.time() - 3600)
+            async with super().write() as transaction:
+                yield transaction
+
+    waiting = Waiting(str(sqlite.engine.url))
+    video = await upload(Videos(waiting, store), store, form(bytes(200_000)))
+    assert await store.size(source_reference(video.id)) == 200_000
+    await waiting.close()
