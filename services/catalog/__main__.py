@@ -63,6 +63,7 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.titles.domain import parse_templates
 from services.catalog.titles.http import build_router as titles_router
 from services.catalog.titles.service import Titles
+from services.catalog.uploads.folder_parts import FolderParts
 from services.catalog.watchlist import consumers as watchlist_consumers
 from services.catalog.watchlist.http import build_router as watchlist_router
 from services.catalog.watchlist.service import Watchlists
@@ -82,7 +83,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
     folder = MediaStore(settings.media_root)
-    store = FolderStore(folder)
+    store, parts = FolderStore(folder), FolderParts(folder)
     auth = connect(settings.auth_address)
     peers = {
         "auth": auth,
@@ -94,7 +95,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
     resumable = ResumableUploads(
         database,
-        folder,
+        parts,
         admission,
         duplicates=settings.duplicates,
         expiry=timedelta(hours=settings.upload_expiry_hours),
@@ -115,7 +116,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
-        background.append(UploadSweep(database, folder).run)
+        background.append(UploadSweep(database, parts).run)
         background.append(JobRunner(database, JobKind.REPROCESS, reprocess).run)
         tree = ImportTree(database, settings.import_dir, subtitles)
         background.append(JobRunner(database, JobKind.IMPORT, tree.run).run)

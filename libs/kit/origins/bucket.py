@@ -13,6 +13,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from xml.sax.saxutils import escape
@@ -20,7 +21,8 @@ from xml.sax.saxutils import escape
 from kit.origins.client import OriginClient, OriginRequest, OriginResponse
 from kit.origins.errors import OriginInterruptedError, OriginMissingError, OriginUnusableError
 from kit.origins.references import Object, Url
-from kit.origins.s3 import Endpoint
+from kit.origins.remote import RemoteFile
+from kit.origins.s3 import Endpoint, ObjectReader
 from kit.origins.s3_answers import (
     ObjectEntry,
     UnfinishedUpload,
@@ -93,6 +95,11 @@ class Bucket:
     async def get(self, key: str, max_bytes: int) -> bytes:
         """Return the bytes of an object. Raises OriginUnusableError, too, for one of more than `max_bytes`."""
         return (await self._send("GET", key, max_answer_bytes=max_bytes)).data
+
+    async def open(self, key: str) -> RemoteFile:
+        """Open an object in its present state, to be read in blocks. Raises OriginUnusableError for an empty one."""
+        reader = ObjectReader(self._endpoint, self._client, self._now)
+        return await RemoteFile.open(partial(reader.get, Object(self.name, key)))
 
     async def head(self, key: str) -> Mapping[str, str]:
         """Return the header fields of an object."""
