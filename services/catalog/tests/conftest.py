@@ -62,11 +62,10 @@ async def catalog(
         database_url=database_url,
         broker_url="local:",
         uploads=uploads,
-        media_url=(tmp_path / "media").as_uri(),
         grpc_bind=f"unix:{tmp_path / 'grpc'}",
         auth_address=f"unix:{tmp_path / 'absent'}",
         progress_address=f"unix:{tmp_path / 'progress'}",
-        **catalog_settings,
+        **{"media_url": (tmp_path / "media").as_uri()} | catalog_settings,
     )
     bus = FakeBus()
     service = build(settings, Role.SERVE, bus)

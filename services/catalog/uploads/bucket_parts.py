@@ -75,7 +75,7 @@ class BucketUpload:
         """See `part_store.OpenUpload`. Before the end, only full parts: their rest would be sent again and again."""
         if is_last and self.offset > self._stored.offset:
             name = new_id()
-            await self._store.put(_tail(self._upload_id, name), bytes(self._waiting))
+            await self._store.bucket.put(self._store.key(_tail(self._upload_id, name)), self._waiting)
             self._advance(name)
         parts, self._new = self._new, []
         return Progress(self._stored.offset, self._stored.digest, parts, self._stored.tail)

@@ -13,7 +13,7 @@ from services.catalog.models import ResumableUpload
 class Hasher(Protocol):
     """What hashlib returns."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Add bytes."""
 
     def digest(self) -> bytes:
@@ -33,7 +33,7 @@ class Digest:
     count: int = 0
     hasher: Hasher = field(default_factory=hashlib.sha256)
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Add the bytes that follow."""
         self.hasher.update(data)
         self.count += len(data)

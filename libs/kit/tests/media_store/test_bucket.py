@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import replace
 from typing import cast
+from xml.etree.ElementTree import Element
 
 import pytest
 
@@ -25,7 +26,7 @@ from kit.origins import bucket as module
 from kit.origins.bucket import TRIES, Bucket
 from kit.origins.errors import OriginFullError
 from kit.origins.s3 import Endpoint
-from kit.origins.s3_answers import error_of, parse_document
+from kit.origins.s3_answers import UnfinishedUpload, error_of, parse_document, uploads_of
 from kit.origins.sigv4 import Credentials
 from kit.testing.servers import WrittenS3Server, free_port
 from kit.tests.media_store.conftest import PART_BYTES
@@ -248,10 +249,11 @@ async def test_uploads_that_go_on_are_not_cleared(
     bucket_store: BucketStore, faulty: FaultyClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that began long ago and got a part lately, and one that the caller keeps."""
-    begun = module.uploads_of
-    monkeypatch.setattr(
-        module, "uploads_of", lambda page: [replace(each, begun=each.begun - 7200) for each in begun(page)]
-    )
+
+    def as_begun_before(page: Element) -> list[UnfinishedUpload]:
+        return [replace(each, begun=each.begun - 7200) for each in uploads_of(page)]
+
+    monkeypatch.setattr(module, "uploads_of", as_begun_before)
     async with bucket_store.writer(SOURCE, LIMIT) as writer:
         await writer.write(DATA)
         assert await bucket_store.clear_unfinished(time.time() - 3600) == []

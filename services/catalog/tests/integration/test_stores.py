@@ -22,7 +22,7 @@ from kit.media_store import BucketStore, WritableStore
 from kit.origins import Bucket, OriginClient
 from kit.origins import bucket as bucket_module
 from kit.origins.client import OriginRequest
-from kit.origins.s3_answers import ObjectEntry
+from kit.origins.s3_answers import ObjectEntry, objects_of
 from services.catalog.artwork import ArtworkKind, PictureFormat
 from services.catalog.captions import Track
 from services.catalog.domain import LSV, PackInfo, UploadStatus, source_reference
@@ -241,10 +241,9 @@ async def test_a_film_that_took_long_to_send_is_not_taken_for_a_leftover(
     sqlite: Database, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Amazon's servers date an object by the beginning of its upload."""
-    listed = bucket_module.objects_of
 
     def as_amazon(page: Element) -> list[ObjectEntry]:
-        return [replace(each, modified=0.0) if each.key.endswith("/source") else each for each in listed(page)]
+        return [replace(each, modified=0.0) if each.key.endswith("/source") else each for each in objects_of(page)]
 
     monkeypatch.setattr(bucket_module, "objects_of", as_amazon)
     store = BucketStore(bucket, "marquee", PART_BYTES)
