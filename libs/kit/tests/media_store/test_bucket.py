@@ -28,9 +28,9 @@ from kit.origins.errors import OriginFullError
 from kit.origins.s3 import Endpoint
 from kit.origins.s3_answers import UnfinishedUpload, error_of, parse_document, uploads_of
 from kit.origins.sigv4 import Credentials
+from kit.testing.s3_faults import Fault, FaultyClient, aborts, anything, completes, sends_part
 from kit.testing.servers import WrittenS3Server, free_port
 from kit.tests.media_store.conftest import PART_BYTES
-from kit.tests.media_store.faults import Fault, FaultyClient, aborts, anything, completes, sends_part
 
 LIMIT = 1 << 28
 DATA = os.urandom(2 * PART_BYTES + 1000)
