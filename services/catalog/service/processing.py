@@ -89,14 +89,20 @@ class Processing:
         await transaction.record(video_event(ready, video))
         log.info("video_ready", content_id=video.id)
 
-    async def pack_ready(self, transaction: Transaction, report: JobReport, reference: str, pack: PackInfo) -> Removed:
-        """Turn to a pack that was written. Raise OSError unless it is there."""
+    async def pack_bytes(self, reference: str) -> int | None:
+        """Return the size of a pack in the store: see `PackIntake.stored_bytes`."""
+        return await self._packs.stored_bytes(reference)
+
+    async def pack_ready(
+        self, transaction: Transaction, report: JobReport, reference: str, pack: PackInfo, stored_bytes: int | None
+    ) -> Removed:
+        """Turn to a pack that was written. Raise OSError unless it is there: see `PackIntake.add_pack`."""
         video = await self._locked(transaction, report.video_id)
         if video is None:
             return []
         if video.pack_asset_id == pack.asset_id:
             _note(video, report, ["protect"], "done")
-        return await self._packs.add_pack(transaction, video, reference, pack)
+        return await self._packs.add_pack(transaction, video, reference, pack, stored_bytes)
 
     async def artwork_ready(self, transaction: Transaction, report: JobReport, made: MadeArtwork) -> Removed:
         """Turn to artwork that was written. What it replaces is to be removed, or it, if it is older than that."""

@@ -261,3 +261,22 @@ async def test_uploads_that_go_on_are_not_cleared(
         await writer.complete()
     assert await bucket_store.read(SOURCE, LIMIT) == DATA
     assert not any(map(aborts, faulty.sent))
+
+
+async def test_all_parts_of_an_upload_are_asked_for(bucket: Bucket) -> None:
+    """A page has three."""
+    upload_id = await bucket.begin_upload("films/a")
+    assert not await bucket.has_part_since("films/a", upload_id, 0)
+    for number in range(1, 6):
+        await bucket.put_part("films/a", upload_id, number, DATA[:PART_BYTES])
+    assert await bucket.has_part_since("films/a", upload_id, time.time() - 60)
+    assert not await bucket.has_part_since("films/a", upload_id, time.time() + 60)
+    await bucket.abort_upload("films/a", upload_id)
+    assert not await bucket.has_part_since("films/a", upload_id, 0)
+
+
+async def test_an_object_is_read_in_blocks(bucket: Bucket) -> None:
+    await bucket.put("films/a b", DATA)
+    file = await bucket.open("films/a b")
+    assert file.info.size == len(DATA)
+    assert b"".join([block async for block in file.blocks(0, len(DATA))]) == DATA

@@ -121,16 +121,18 @@ async def test_a_pack_must_be_there_as_it_was_reported(sqlite: Database, store: 
     for content in (None, b"half"):
         if content is not None:
             await store.put(reference, content)
+        stored = await intake.stored_bytes(reference)
         async with sqlite.write() as transaction:
             locked = await VideoRepository(transaction.session).get_locked(video.id)
             assert locked is not None
-            with pytest.raises(OSError):  # noqa: PT011 - each store has its own text
-                await intake.add_pack(transaction, locked, reference, PackInfo(str(video.pack_asset_id), 10, 2))
+            with pytest.raises(OSError, match="not 10"):
+                await intake.add_pack(transaction, locked, reference, PackInfo(str(video.pack_asset_id), 10, 2), stored)
     await store.put(reference, b"0123456789")
+    stored = await intake.stored_bytes(reference)
     async with sqlite.write() as transaction:
         locked = await VideoRepository(transaction.session).get_locked(video.id)
         assert locked is not None
-        await intake.add_pack(transaction, locked, reference, PackInfo(str(video.pack_asset_id), 10, 2))
+        await intake.add_pack(transaction, locked, reference, PackInfo(str(video.pack_asset_id), 10, 2), stored)
         assert [asset.reference for asset in locked.assets] == [source_reference(video.id), reference]
 
 
