@@ -196,6 +196,34 @@ async def test_a_request_without_its_lease_mixes_nothing(replicas: Replicas, mon
     await replicas.check(await replicas.send(1, upload, body(FILM[offset:])))
 
 
+async def test_a_late_end_leaves_the_video_of_another_request(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost its lease just after it was renewed, and the client has forgotten the upload since."""
+    upload = await replicas.begin()
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def paused() -> AsyncIterator[bytes]:
+        yield FILM[:100_000]
+        has_begun.set()
+        await goes_on.wait()
+        yield FILM[100_000:]
+
+    first = asyncio.create_task(replicas.send(0, upload, paused(), 0))
+    await has_begun.wait()
+    replicas.now += timedelta(seconds=20)
+    await replicas.send(1, upload, body(FILM), 0)
+    await replicas.all[1].terminate(upload.id, ANN)
+
+    async def renews(_writer: object) -> None:
+        pass
+
+    monkeypatch.setattr(upload_writer.UploadWriter, "_renew", renews)
+    goes_on.set()
+    assert await refusal(first) in {"UPLOAD_LOCKED", "STREAM_FILE_UNAVAILABLE"}
+    await replicas.check(upload)
+
+
 @pytest.mark.parametrize("step", [len(FILM), 30_000])
 async def test_an_end_that_was_interrupted_goes_on(
     replicas: Replicas, monkeypatch: pytest.MonkeyPatch, step: int
