@@ -196,7 +196,9 @@ class UploadWriter:
 
     async def _renew(self) -> None:
         async with self._context.database.write() as transaction:
-            renewed = await UploadRepository(transaction.session).renew(self.lease())
-        if not renewed:
-            raise locked_error()
+            uploads = UploadRepository(transaction.session)
+            is_renewed = await uploads.renew(self.lease())
+            is_gone = not is_renewed and await uploads.get(self._upload_id) is None
+        if not is_renewed:
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND) if is_gone else locked_error()
         self._renewed_at = time.monotonic()

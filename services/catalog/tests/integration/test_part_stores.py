@@ -224,6 +224,25 @@ async def test_a_late_end_leaves_the_video_of_another_request(
     await replicas.check(upload)
 
 
+async def test_an_upload_that_is_given_up_while_it_is_written_leaves_nothing(replicas: Replicas) -> None:
+    upload = await replicas.begin()
+    has_begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def paused() -> AsyncIterator[bytes]:
+        yield FILM[:100_000]
+        has_begun.set()
+        await goes_on.wait()
+        yield FILM[100_000:]
+
+    writing = asyncio.create_task(replicas.send(0, upload, paused(), 0))
+    await has_begun.wait()
+    await replicas.all[1].terminate(upload.id, ANN)
+    goes_on.set()
+    assert await refusal(writing) == "CONTENT_NOT_FOUND"
+    await replicas.check_nothing_left()
+    assert not await replicas.store.has_folder(f"videos/{upload.video_id}")
+
+
 @pytest.mark.parametrize("step", [len(FILM), 30_000])
 async def test_an_end_that_was_interrupted_goes_on(
     replicas: Replicas, monkeypatch: pytest.MonkeyPatch, step: int
