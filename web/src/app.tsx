@@ -20,6 +20,7 @@ const HighlightsPage = lazyPage(() => import('./pages/HighlightsPage'));
 const WatchlistPage = lazyPage(() => import('./pages/WatchlistPage'));
 const HistoryPage = lazyPage(() => import('./pages/HistoryPage'));
 const BookmarksPage = lazyPage(() => import('./pages/BookmarksPage'));
+const DownloadsPage = lazyPage(() => import('./pages/DownloadsPage'));
 const VideoPage = lazyPage(() => import('./pages/VideoPage'));
 const PointsPage = lazyPage(() => import('./pages/PointsPage'));
 const AccountPage = lazyPage(() => import('./pages/AccountPage'));
@@ -61,13 +62,7 @@ function Shell() {
     case 'loading':
       return <div class="splash" aria-busy="true" />;
     case 'unreachable':
-      return (
-        <Frame user={null}>
-          <div class="page page-narrow">
-            <ErrorMessage error={state.error} onRetry={() => void loadSession()} retries />
-          </div>
-        </Frame>
-      );
+      return <Site user={null} />;
     case 'anonymous':
       return <ToLogin />;
     case 'authenticated':
@@ -83,7 +78,29 @@ function ToLogin() {
   return <div class="splash" />;
 }
 
-function Site({ user }: { user: User }) {
+/**
+ * The pages; without a user, while the server can't be reached, those that need no server. What is the same in both stays
+ * mounted, so that a film that plays from this browser plays on when the server is back.
+ */
+function Site({ user }: { user: User | null }) {
+  if (!user && !navigator.serviceWorker?.controller) {
+    return (
+      <Frame user={null}>
+        <Unreachable />
+      </Frame>
+    );
+  }
+  if (!user) {
+    return (
+      <Frame user={null}>
+        <Pages>
+          <Route path="/watch/:id" component={WatchPage} />
+          <Route path="/downloads" component={DownloadsPage} />
+          <Route default component={Unreachable} />
+        </Pages>
+      </Frame>
+    );
+  }
   return (
     <Frame user={user}>
       <Pages>
@@ -95,6 +112,7 @@ function Site({ user }: { user: User }) {
         <Route path="/watchlist" component={WatchlistPage} />
         <Route path="/history" component={HistoryPage} />
         <Route path="/bookmarks" component={BookmarksPage} />
+        <Route path="/downloads" component={DownloadsPage} />
         <Route path="/videos/:id" component={VideoPage} />
         <Route path="/account/points" component={PointsPage} />
         <Route path="/account" component={AccountPage} user={user} />
@@ -102,6 +120,26 @@ function Site({ user }: { user: User }) {
         <Route default component={NotFoundPage} />
       </Pages>
     </Frame>
+  );
+}
+
+function Unreachable() {
+  const state = session.value;
+  return (
+    <div class="page page-narrow">
+      <ErrorMessage
+        error={state.phase === 'unreachable' ? state.error : null}
+        onRetry={() => void loadSession()}
+        retries
+      />
+      {navigator.serviceWorker?.controller && (
+        <div class="more">
+          <a class="button" href="/downloads" data-testid="downloads-link">
+            {t('nav.downloads')}
+          </a>
+        </div>
+      )}
+    </div>
   );
 }
 

@@ -169,6 +169,7 @@ export const en = {
   'nav.watchlist': 'My list',
   'nav.history': 'History',
   'nav.bookmarks': 'Bookmarks',
+  'nav.downloads': 'Downloads',
   'nav.library': 'Your films',
   'row.back': 'Scroll back: {title}',
   'row.forward': 'Scroll on: {title}',

@@ -163,6 +163,7 @@ export const ko: Dictionary = {
   'nav.watchlist': '내 목록',
   'nav.history': '시청 기록',
   'nav.bookmarks': '책갈피',
+  'nav.downloads': '다운로드',
   'nav.library': '내 영상',
   'row.back': '이전으로 넘기기: {title}',
   'row.forward': '다음으로 넘기기: {title}',

@@ -1,10 +1,10 @@
 import { isPassing } from '../api/errors';
-import type { KeyGrant } from '../api/types';
 import { backgroundTimers, type Cancel } from '../lib/backgroundTimers';
 import { retryDelayMs } from '../lib/retry';
 import { SessionOverError } from '../playsession/playSession';
 import { canPlayType, mediaSourceClass } from './capability';
-import type { Binding, ExchangeKeys } from './exchange';
+import type { EngineDeps } from './engineDeps';
+import { LicenceOverError } from './errors';
 import { MediaBuffer } from './mediaBuffer';
 import {
   beyondGap,
@@ -19,19 +19,8 @@ import {
 } from './plan';
 import type { FromWorker, LoaderPort } from './protocol';
 import { type ChunkFailure, RetryPolicy } from './retry';
-import type { Cause, PlayerStatus } from './status';
+import type { Cause } from './status';
 import { BufferWindow } from './window';
-
-export interface EngineDeps {
-  createLoader: () => LoaderPort;
-  /** The newest URL of the pack. */
-  url: () => string;
-  /** Returns a fresh URL. Throws `SessionOverError` when the session is over. */
-  renew: () => Promise<string>;
-  /** Returns the wrapped content key; asks the server for it anew if the one at hand did not open the pack. */
-  license: (isRetry: boolean) => Promise<{ grant: KeyGrant; keys: ExchangeKeys; binding: Binding }>;
-  status: PlayerStatus;
-}
 
 /** A chunk that was asked for, in the order in which chunks are appended. */
 interface Wanted {
@@ -122,10 +111,19 @@ export class Engine {
 
   /** Ends playback for good, as when the watermark was removed. */
   refuse(cause: Cause): void {
+    this.finish('refused', cause);
+  }
+
+  /** Ends playback, because the licence allows nothing now. */
+  expire(cause: 'clock' | null): void {
+    this.finish('expired', cause);
+  }
+
+  private finish(event: 'refused' | 'expired', cause: Cause | null): void {
     if (this.attached.signal.aborted) return;
     this.stop();
     this.video.pause();
-    this.deps.status.emit('refused', cause);
+    this.deps.status.emit(event, cause);
   }
 
   /** Where a damaged chunk ends, in seconds: the first place where the film goes on. */
@@ -146,7 +144,8 @@ export class Engine {
       this.loader.postMessage({ type: 'open', ...request });
     } catch (error) {
       if (error instanceof SessionOverError || this.attached.signal.aborted) return;
-      if (isPassing(error)) this.failed(HEADER, { kind: 'network', retryAfterSec: null });
+      if (error instanceof LicenceOverError) this.expire(error.cause);
+      else if (isPassing(error)) this.failed(HEADER, { kind: 'network', retryAfterSec: null });
       else this.refuse('key');
     }
   }

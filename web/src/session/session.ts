@@ -5,6 +5,7 @@ import { ApiError, isPassing, retryAfterOf } from '../api/errors';
 import type { User } from '../api/types';
 import type { Cancel } from '../lib/backgroundTimers';
 import { retryDelayMs } from '../lib/retry';
+import { storage } from '../lib/storage';
 import { whenSeen } from '../lib/whenSeen';
 
 export type SessionState =
@@ -12,6 +13,9 @@ export type SessionState =
   | { phase: 'unreachable'; error: unknown }
   | { phase: 'anonymous'; expired: boolean }
   | { phase: 'authenticated'; user: User };
+
+/** Who is logged in: pages without a network can't ask, and show the downloads of no other viewer. */
+export const VIEWER_KEY = 'marquee.viewer';
 
 export const session = signal<SessionState>({ phase: 'loading' });
 
@@ -73,4 +77,10 @@ effect(() => {
   if (sessionLost.value && session.peek().phase === 'authenticated') {
     session.value = { phase: 'anonymous', expired: true };
   }
+});
+
+effect(() => {
+  const state = session.value;
+  if (state.phase === 'authenticated') storage.set(VIEWER_KEY, state.user.id);
+  if (state.phase === 'anonymous') storage.set(VIEWER_KEY, '');
 });
