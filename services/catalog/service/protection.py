@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -13,7 +12,7 @@ from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import is_artwork_pending
@@ -58,12 +57,32 @@ class PackIntake:
         source: what happens to a source in the store.
     """
 
-    def __init__(self, store: MediaStore, source: ProtectedSource) -> None:
+    def __init__(self, store: WritableStore, source: ProtectedSource) -> None:
         self._store = store
         self._source = source
 
-    async def add_pack(self, transaction: Transaction, video: Video, reference: str, pack: PackInfo) -> list[str]:
+    async def stored_bytes(self, reference: str) -> int | None:
+        """Return the size of a pack in the store, to be asked before a transaction; None when it is not there.
+
+        Raises:
+            OSError: the store is away.
+        """
+        try:
+            return await self._store.size(reference)
+        except FileNotFoundError:
+            return None
+
+    async def add_pack(
+        self, transaction: Transaction, video: Video, reference: str, pack: PackInfo, stored_bytes: int | None
+    ) -> list[str]:
         """Take a pack that was written; return the references of what is to be removed after the commit.
+
+        Args:
+            transaction: of the caller.
+            video: the video, locked.
+            reference: of the pack.
+            pack: as it was reported.
+            stored_bytes: its size in the store; None when it is not there.
 
         Raises:
             OSError: the file is not there as it was reported. Nothing is removed before it is.
@@ -74,9 +93,8 @@ class PackIntake:
         if video.pack_asset_id != pack.asset_id or source is None:
             log.info("pack_outdated", content_id=video.id)
             return [folder_of(reference)]
-        size = (await asyncio.to_thread(self._store.path(reference).stat)).st_size
-        if size != pack.size_bytes:
-            raise OSError(f"{reference} has {size} bytes, not {pack.size_bytes}")
+        if stored_bytes != pack.size_bytes:
+            raise OSError(f"{reference} has {stored_bytes or 0} bytes, not {pack.size_bytes}")
         video.assets.append(
             Asset(
                 id=pack.asset_id,
