@@ -76,6 +76,11 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 check: $(VENV)/dev ## the quick part of test: lint, types, unit tests without servers (90 s)
 	scripts/run-checks
 
+.PHONY: test-deep
+test-deep: $(VENV)/dev ## what tests draw at random (property tests, state machines, fuzzing), many times as often (1 h)
+	@scripts/install-test-tools.sh
+	scripts/run-deep-tests
+
 .PHONY: mutate
 mutate: $(VENV)/dev ## put faults into slots, ledger, ranges, visibility and tokens, and check that tests find 90 % (30 min)
 	@scripts/install-test-tools.sh

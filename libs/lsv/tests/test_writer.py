@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.testing.depth import cases
 from lsv import ContentKey, FileSource, PackReader, PackWriter, layout
 from lsv.errors import (
     ChunkRefusedError,
@@ -203,7 +204,7 @@ def test_interrupted_writer_keeps_records_and_adds_the_others(tmp_path: Path, co
     assert data[open_pack(data).header.records_start :].startswith(before)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=cases(quick=60, deep=3_000))
 @given(st.data())
 def test_writer_goes_on_from_any_state_of_spool(data: st.DataObject) -> None:
     """Both files may be cut anywhere, as after a loss of power, or hold a changed byte."""

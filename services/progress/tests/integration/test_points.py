@@ -23,6 +23,7 @@ from kit.events.envelope import Event
 from kit.events.outbox import outbox
 from kit.ids import new_id
 from kit.testing.databases import MigratedDatabases
+from kit.testing.depth import cases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import points_pb2, stream_pb2, user_pb2, video_pb2
@@ -32,7 +33,7 @@ from services.progress.models import PointEntry, View, Viewer
 from services.progress.service import Points, Recorder, ViewLog, Views
 from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts, FakeCatalog, a_view_log, make_video
 
-SESSIONS = 100
+SESSIONS = cases(quick=40, deep=100)
 LIVES = 3
 AT_ONCE = 20
 """Events that are delivered side by side; more would wait for a connection of the pool."""
@@ -140,7 +141,7 @@ class DatabaseContract:
     async def test_killed_consumers_grant_points_once(
         self, harness: ServiceHarness, database_url: str, tmp_path: Path
     ) -> None:
-        """100 sessions, each delivered three times by each of two processes that are killed repeatedly."""
+        """Many sessions, each delivered three times by each of two processes that are killed repeatedly."""
         video_id = new_id()
         events = [began(MEMBER.user_id, video_id, datetime.now(UTC)) for _ in range(SESSIONS)]
         file = tmp_path / "events"

@@ -13,6 +13,7 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from kit.audit import Admin
+from kit.testing.depth import cases
 from kit.testing.servers import RedisServer, free_port
 from marquee.events.v1 import stream_pb2
 from services.stream.slots import Active, Ended, EndReason, Kind, Limits, Queued, Renewal, Unavailable
@@ -180,7 +181,7 @@ class RedisMachine(SlotsMachine):
 
 def test_random_operations_match_the_model_and_leave_no_keys(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
-    check(RedisMachine, examples=25, steps=40)
+    check(RedisMachine, examples=cases(quick=15, deep=300), steps=40)
 
 
 async def test_all_keys_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None:

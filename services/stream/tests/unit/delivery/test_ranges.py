@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.testing.depth import cases
 from services.stream.delivery.ranges import MAX_RANGES, ByteRange, RangeNotSatisfiableError, select
 
 IGNORED = "ignored"
@@ -76,7 +77,7 @@ header = st.one_of(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=cases(quick=300, deep=20_000), deadline=None)
 @given(header=header, size=st.integers(0, 40))
 @example(header="bytes=0-1", size=40)
 @example(header="bytes=-5", size=0)
@@ -85,7 +86,7 @@ def test_matches_a_literal_reading_of_the_rfc(header: str, size: int) -> None:
     assert parsed(header, size) == reference(header, size)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(quick=150, deep=5_000), deadline=None)
 @given(header=header, size=st.integers(1, 2**63))
 def test_selected_ranges_are_inside_the_file_and_disjoint(header: str, size: int) -> None:
     result = parsed(header, size)
