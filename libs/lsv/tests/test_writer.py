@@ -17,7 +17,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kit.testing.depth import cases
 from lsv import ContentKey, FileSource, PackReader, PackWriter, layout
 from lsv.errors import (
     ChunkRefusedError,
@@ -204,7 +203,7 @@ def test_interrupted_writer_keeps_records_and_adds_the_others(tmp_path: Path, co
     assert data[open_pack(data).header.records_start :].startswith(before)
 
 
-@settings(deadline=None, max_examples=cases(quick=60, deep=3_000))
+@settings(deadline=None)
 @given(st.data())
 def test_writer_goes_on_from_any_state_of_spool(data: st.DataObject) -> None:
     """Both files may be cut anywhere, as after a loss of power, or hold a changed byte."""

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.testing.depth import cases
 from mp4 import StartBeyondEndError, UnsupportedMediaError, VirtualFile, build, structure
 from mp4.tests.judge import build_of, opened
 from mp4.tests.synthetic import Frame, Script, Shape, box, full, large, moov, scripts, table, write
@@ -106,13 +105,13 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=cases(quick=300, deep=20_000), deadline=None)
+@settings(deadline=None)
 @given(data=damaged())
 def test_damaged_file_raises_only_documented_errors(data: bytes) -> None:
     check(data)
 
 
-@settings(max_examples=cases(quick=100, deep=5_000), deadline=None)
+@settings(deadline=None)
 @given(script=scripts(), places=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(EXTREMES)), min_size=1, max_size=3))
 def test_wrong_numbers_raise_only_documented_errors(script: Script, places: list[tuple[float, int]]) -> None:
     data = bytearray(write(script))
@@ -124,7 +123,7 @@ def test_wrong_numbers_raise_only_documented_errors(script: Script, places: list
     check(bytes(data))
 
 
-@settings(max_examples=cases(quick=100, deep=5_000), deadline=None)
+@settings(deadline=None)
 @given(data=st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda more: MODEL[:40] + more)))
 def test_noise_is_unsupported(data: bytes) -> None:
     assert not check(data)

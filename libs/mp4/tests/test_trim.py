@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from kit.testing.depth import cases
 from mp4 import StartBeyondEndError
 from mp4.tests.judge import (
     assert_cut,
@@ -22,7 +21,7 @@ from mp4.tests.reference import read_movie
 from mp4.tests.synthetic import Script, scripts, write
 
 
-@settings(max_examples=cases(quick=100, deep=5_000), deadline=None)
+@settings(deadline=None)
 @given(script=scripts(), fraction=st.floats(0, 1.2))
 def test_any_film_is_trimmed_correctly(script: Script, fraction: float) -> None:
     data = write(script)
