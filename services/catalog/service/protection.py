@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -37,6 +38,13 @@ def ask_for_pack(video: Video) -> PackRequest:
 def pack_requested_event(video: Video, source: Asset, kinds: Iterable[str] = ()) -> Event:
     """Return the event that has a video's source packed; `kinds` names other jobs to do, too."""
     return process_requested_event(video.id, source.reference, [*kinds, PROTECT], ask_for_pack(video))
+
+
+def repack_requested_event(video: Video, pack: Asset) -> Event:
+    """Return the event that has a video's pack made anew: of its source, or of the pack where that is gone."""
+    if video.source is not None:
+        return pack_requested_event(video, video.source)
+    return process_requested_event(video.id, pack.reference, [PROTECT], replace(ask_for_pack(video), present=pack))
 
 
 def processing_event(video: Video, source: Asset) -> Event:
@@ -89,8 +97,9 @@ class PackIntake:
         """
         if any(asset.reference == reference for asset in video.assets):
             return []
-        source = video.source
-        if video.pack_asset_id != pack.asset_id or source is None:
+        # Of the film: it stays known when its source is removed.
+        facts = video.source or video.pack
+        if video.pack_asset_id != pack.asset_id or facts is None:
             log.info("pack_outdated", content_id=video.id)
             return [folder_of(reference)]
         if stored_bytes != pack.size_bytes:
@@ -103,14 +112,13 @@ class PackIntake:
                 reference=reference,
                 size_bytes=pack.size_bytes,
                 version=pack.content_version,
-                # Of the film: it stays known when its source is removed.
-                sha256=source.sha256,
-                video_codec=source.video_codec,
-                audio_codec=source.audio_codec,
-                width=source.width,
-                height=source.height,
-                bitrate_bps=source.bitrate_bps,
-                details=source.details,
+                sha256=facts.sha256,
+                video_codec=facts.video_codec,
+                audio_codec=facts.audio_codec,
+                width=facts.width,
+                height=facts.height,
+                bitrate_bps=facts.bitrate_bps,
+                details=facts.details,
                 created_at=datetime.now(UTC),
             )
         )
@@ -205,19 +213,16 @@ class Protection:
         """Have a protected film packed again with another key; the present pack is served until that is there.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND; CONTENT_NOT_READY for one that is not protected; CONTENT_SOURCE_REMOVED when
-                there is nothing to pack it from.
+            ApiError: CONTENT_NOT_FOUND; CONTENT_NOT_READY for one that is not protected.
         """
         async with self._database.write() as transaction:
             video = await self._get(transaction, video_id)
             if video.pack is None:
                 raise ApiError(ErrorCode.CONTENT_NOT_READY)
-            if video.source is None:
-                raise ApiError(ErrorCode.CONTENT_SOURCE_REMOVED)
             if _is_being_packed(video):
                 return video
             touch(video)
-            await transaction.record(pack_requested_event(video, video.source))
+            await transaction.record(repack_requested_event(video, video.pack))
             await transaction.record(audit_event(admin, "video.rekey_requested", video.id, title=video.title))
         log.info("video_rekey_requested", content_id=video_id, user_id=admin.user_id)
         return video
