@@ -133,7 +133,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         routers=build_routers(
             videos,
             VideoEditor(database, PlansClient(auth)),
-            Protection(database),
+            Protection(database, store),
             Imports(videos, origins, settings.import_dir),
             Search(database),
             HealthOverview(health, peers),

@@ -97,8 +97,8 @@ class PackIntake:
         """
         if any(asset.reference == reference for asset in video.assets):
             return []
-        # Of the film: it stays known when its source is removed.
-        facts = video.source or video.pack
+        # It stays known when the source is removed.
+        facts = video.film
         if video.pack_asset_id != pack.asset_id or facts is None:
             log.info("pack_outdated", content_id=video.id)
             return [folder_of(reference)]
@@ -179,10 +179,12 @@ class Protection:
 
     Args:
         database: where the videos are.
+        store: where packs are.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: WritableStore) -> None:
         self._database = database
+        self._store = store
 
     async def protect(self, video_id: str, admin: Admin) -> Video:
         """Have a film protected. One that can be watched stays so, as it was, until its pack is there.
@@ -225,6 +227,35 @@ class Protection:
             await transaction.record(repack_requested_event(video, video.pack))
             await transaction.record(audit_event(admin, "video.rekey_requested", video.id, title=video.title))
         log.info("video_rekey_requested", content_id=video_id, user_id=admin.user_id)
+        return video
+
+    async def unprotect(self, video_id: str, admin: Admin) -> Video:
+        """Serve a film as it was brought in, and remove its packs; a pack that is being made is not waited for.
+
+        Licences for offline playback of copies that browsers have stay until they end.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND; CONTENT_NOT_READY for one that waits for its first pack;
+                CONTENT_SOURCE_REMOVED when only its pack is left.
+        """
+        async with self._database.write() as transaction:
+            video = await self._get(transaction, video_id)
+            if not video.protection and video.pack_asset_id is None:
+                return video
+            if video.status != "ready":
+                raise ApiError(ErrorCode.CONTENT_NOT_READY)
+            if video.source is None:
+                raise ApiError(ErrorCode.CONTENT_SOURCE_REMOVED)
+            packs = [asset for asset in video.assets if asset.kind == AssetKind.LSV]
+            await VideoRepository(transaction.session).remove_assets(video, packs)
+            video.protection, video.pack_asset_id = "", None
+            touch(video)
+            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
+            await transaction.record(audit_event(admin, "video.unprotected", video.id, title=video.title))
+        log.info("video_unprotected", content_id=video_id, user_id=admin.user_id)
+        for pack in packs:
+            # What a crash leaves here, the sweep removes.
+            await self._store.remove(folder_of(pack.reference))
         return video
 
     @staticmethod

@@ -143,6 +143,37 @@ class TestKeptSource:
         await catalog.report_probed(video_id)
         assert (await get_source(catalog, video_id)).asset_kind == "lsv"
 
+    async def test_kept_source_is_served_again(self, catalog: Catalog) -> None:
+        video_id = await protected(catalog)
+        pack = await get_source(catalog, video_id)
+        path = f"/api/videos/{video_id}/unprotect"
+        assert (await catalog.http.post(path, headers=ANN)).status_code == 403
+        for _ in range(2):
+            response = await catalog.http.post(path, headers=ADMIN)
+            assert response.status_code == 200, response.text
+        source = await get_source(catalog, video_id)
+        assert (source.asset_kind, source.reference) == ("source", f"videos/{video_id}/source")
+        assert not (catalog.media / pack.reference).parent.exists()
+        assert plaintext(catalog)
+        (act,) = await catalog.acts(1)
+        assert (act.action, act.subject_id) == ("video.unprotected", video_id)
+
+    async def test_pack_that_comes_after_all_is_not_taken(self, catalog: Catalog) -> None:
+        video_id = await catalog.ready()
+        await catalog.http.post(f"/api/videos/{video_id}/protect", headers=ADMIN)
+        request = await asked(catalog, video_id, "video.process_requested")
+        response = await catalog.http.post(f"/api/videos/{video_id}/unprotect", headers=ADMIN)
+        assert response.status_code == 200
+        await report_pack(catalog, video_id, request, PACK)
+        assert (await get_source(catalog, video_id)).asset_kind == "source"
+
+
+async def test_film_without_source_stays_protected(catalog: Catalog) -> None:
+    video_id = await protected(catalog)
+    response = await catalog.http.post(f"/api/videos/{video_id}/unprotect", headers=ADMIN)
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CONTENT_SOURCE_REMOVED")
+    assert (await get_source(catalog, video_id)).asset_kind == "lsv"
+
 
 async def test_rekeying_needs_a_pack(catalog: Catalog) -> None:
     video_id = await catalog.ready()
