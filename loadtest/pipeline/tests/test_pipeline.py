@@ -12,8 +12,9 @@ SHORT = Plan(uploads=2, upload_sec=2, upload_bitrate="1M", storyboard_sec=12, ro
 def test_everything_is_measured(tmp_path: Path) -> None:
     figures = measure(SHORT, tmp_path)
     assert len(figures.thumbnails_sec) == 2
-    costs = [*figures.storyboard, *figures.bare_storyboard, figures.tiny, figures.bare_tiny]
+    costs = [*figures.storyboard, *figures.bare_storyboard, *figures.packs, *figures.bare_packs]
+    costs += [figures.tiny, figures.bare_tiny]
     assert all(cost.wall_sec > 0 and cost.cpu_sec > 0 for cost in costs)
     page = report_of(SHORT, figures)
-    assert page.count("\n| ") == 6, "a heading, and a row for each figure"
+    assert page.count("\n| ") == 8, "a heading, and a row for each figure"
     assert str(tmp_path) not in page
