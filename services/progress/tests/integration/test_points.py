@@ -117,6 +117,9 @@ class DatabaseContract:
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=10, video_id=first),
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=20, video_id=second),
         ]
+        async with harness.database.read() as session:
+            versions = await session.scalars(select(outbox.c.version).where(outbox.c.type == "points.granted"))
+        assert sorted(versions) == [1, 2], "of two balances the newer is known"
         assert await harness.points.contradictions() == []
 
     async def test_concurrent_first_views_earn_once(self, harness: ServiceHarness) -> None:
