@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,39 @@ from services.progress.models import Bookmark, PointEntry, View, ViewCount, View
 
 MAX_TOTAL: Final = 10_000
 """Lines of the view log are counted up to here."""
+
+
+class RecordKey(NamedTuple):
+    """What a record of watch progress is stored by."""
+
+    user_id: str
+    video_id: str
+
+
+@dataclass(slots=True)
+class LockedRecord:
+    """A record of watch progress that no other transaction can change."""
+
+    progress: Progress
+    version: int
+
+
+# Without the unit of work of the ORM, which costs more than the statements of a group.
+_RECORDS: Final[Table] = cast("Table", WatchProgress.__table__)
+_KEY: Final = tuple_(_RECORDS.c.user_id, _RECORDS.c.video_id)
+_FIELDS: Final = tuple(field.name for field in fields(Progress))
+_LOCKED: Final = (
+    select(_KEY.clauses[0], _KEY.clauses[1], _RECORDS.c.version, *(_RECORDS.c[name] for name in _FIELDS))
+    .where(_KEY.in_(bindparam("keys", expanding=True)))
+    # In one order, so that two groups wait for each other and never in a circle.
+    .order_by(_RECORDS.c.user_id, _RECORDS.c.video_id)
+    .with_for_update()
+)
+_CHANGE: Final = (
+    update(_RECORDS)
+    .where(_RECORDS.c.user_id == bindparam("of_user"), _RECORDS.c.video_id == bindparam("of_video"))
+    .values({name: bindparam(name) for name in (*_FIELDS, "version", "updated_at")})
+)
 
 
 class WatchProgressRepository:
@@ -31,6 +64,25 @@ class WatchProgressRepository:
     async def get_for_update(self, user_id: str, video_id: str) -> WatchProgress | None:
         """Return a record, locked until the transaction ends."""
         return await self._session.get(WatchProgress, (user_id, video_id), with_for_update=True)
+
+    async def lock(self, keys: Collection[RecordKey]) -> dict[RecordKey, LockedRecord]:
+        """Return the records that exist among these, locked until the transaction ends; one statement."""
+        rows = await self._session.execute(_LOCKED, {"keys": sorted(keys)})
+        return {RecordKey(user, video): LockedRecord(Progress(*row), version) for user, video, version, *row in rows}
+
+    async def update(self, records: Mapping[RecordKey, LockedRecord], now: datetime) -> None:
+        """Store locked records after a change; one statement, sent with many parameters."""
+        rows = [
+            {
+                "of_user": key.user_id,
+                "of_video": key.video_id,
+                "version": record.version,
+                "updated_at": now,
+                **{name: getattr(record.progress, name) for name in _FIELDS},
+            }
+            for key, record in records.items()
+        ]
+        await (await self._session.connection()).execute(_CHANGE, rows)
 
     async def insert(self, user_id: str, video_id: str, progress: Progress, now: datetime) -> bool:
         """Insert a record; return False if another transaction inserted one first."""
