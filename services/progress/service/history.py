@@ -122,7 +122,7 @@ async def _write(transaction: Transaction, user_id: str, report: Report, video: 
     report = within(report, video.duration_sec)
     record = await records.get_for_update(user_id, video.id)
     if record is None:
-        if not await ViewerRepository(transaction.session).lock_unless_erased(user_id):
+        if not await ViewerRepository(transaction.session).lock_unless_erased([user_id]):
             # An access token may outlive its account by seconds.
             raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         now = datetime.now(UTC)

@@ -1,21 +1,18 @@
-"""All SQL of progress."""
+"""SQL of watch progress, of viewers, of bookmarks, and of what home pages are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, func, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.progress.domain import PlaySession, Progress, ViewFilter
+from services.progress.domain import Progress
 from services.progress.models import Bookmark, PointEntry, View, ViewCount, Viewer, WatchProgress
-
-MAX_TOTAL: Final = 10_000
-"""Lines of the view log are counted up to here."""
+from services.progress.repository.dialect import insert_into
 
 
 class RecordKey(NamedTuple):
@@ -87,7 +84,7 @@ class WatchProgressRepository:
     async def insert(self, user_id: str, video_id: str, progress: Progress, now: datetime) -> bool:
         """Insert a record; return False if another transaction inserted one first."""
         row = {"user_id": user_id, "video_id": video_id, "updated_at": now, "version": 1, **asdict(progress)}
-        insert = _insert(self._session, WatchProgress)
+        insert = insert_into(self._session, WatchProgress)
         statement = insert.values(row).on_conflict_do_nothing().returning(WatchProgress.version)
         return await self._session.scalar(statement) is not None
 
@@ -113,54 +110,25 @@ class WatchProgressRepository:
         await self._session.execute(delete(WatchProgress).where(WatchProgress.video_id == video_id))
 
 
-class ViewCountRepository:
-    """Views, by day and video."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def add(self, day: date, video_id: str) -> None:
-        """Count one more view."""
-        insert = _insert(self._session, ViewCount)
-        statement = insert.values(day=day, video_id=video_id, views=1).on_conflict_do_update(
-            index_elements=[ViewCount.day, ViewCount.video_id], set_={"views": ViewCount.views + 1}
-        )
-        await self._session.execute(statement)
-
-    async def by_videos(self, video_ids: Sequence[str], since: date) -> dict[str, int]:
-        """Return the views of several videos since a day; videos without views are left out."""
-        statement = (
-            select(ViewCount.video_id, func.sum(ViewCount.views))
-            .where(ViewCount.day >= since, ViewCount.video_id.in_(video_ids))
-            .group_by(ViewCount.video_id)
-        )
-        return {video_id: int(count) for video_id, count in await self._session.execute(statement)}
-
-    async def delete_before(self, day: date) -> None:
-        """Remove views from before a day."""
-        await self._session.execute(delete(ViewCount).where(ViewCount.day < day))
-
-    async def delete_video(self, video_id: str) -> None:
-        """Remove the views of a video."""
-        await self._session.execute(delete(ViewCount).where(ViewCount.video_id == video_id))
-
-
 class ViewerRepository:
     """Users with data in this service, and users that were erased."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def lock_unless_erased(self, user_id: str) -> bool:
-        """Lock a viewer until the transaction ends, to serialise changes; return False for an erased viewer."""
-        insert = _insert(self._session, Viewer).values(user_id=user_id)
+    async def lock_unless_erased(self, user_ids: Iterable[str]) -> set[str]:
+        """Lock viewers until the transaction ends, to serialise changes; return those that are not erased."""
+        insert = insert_into(self._session, Viewer.__table__)
         # An update that changes nothing takes the lock, and returns a row even if it already existed.
         taken = insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"user_id": insert.excluded.user_id})
-        return await self._session.scalar(taken.returning(Viewer.erased_at)) is None
+        # In one order, so that two transactions wait for each other and never in a circle.
+        rows = [{"user_id": user_id, "erased_at": None} for user_id in sorted(set(user_ids))]
+        locked = await self._session.execute(taken.returning(Viewer.user_id, Viewer.erased_at), rows)
+        return {user_id for user_id, erased_at in locked if erased_at is None}
 
     async def erase(self, user_id: str, now: datetime) -> None:
         """Remove all data of a viewer, and record that none may be stored from now on."""
-        insert = _insert(self._session, Viewer).values(user_id=user_id, erased_at=now)
+        insert = insert_into(self._session, Viewer).values(user_id=user_id, erased_at=now)
         await self._session.execute(
             insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
         )
@@ -170,45 +138,6 @@ class ViewerRepository:
     async def delete_erased_before(self, moment: datetime) -> None:
         """Remove the records of erasures from before a moment."""
         await self._session.execute(delete(Viewer).where(Viewer.erased_at < moment))
-
-
-class ViewLogRepository:
-    """Play sessions."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def started(self, view: PlaySession, moment: datetime) -> None:
-        """Store that a session began. Its end may have been stored before."""
-        beginning = {"started_at": moment, "begun": True}
-        statement = _insert(self._session, View).values({**asdict(view), **beginning})
-        await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=beginning))
-
-    async def stopped(self, view: PlaySession, moment: datetime, *, seconds: float, bytes_sent: int) -> None:
-        """Store that a session ended. Until its start is stored, that is computed from its length."""
-        end = {"stopped_at": moment, "seconds": seconds, "bytes": bytes_sent}
-        row = {**asdict(view), "started_at": moment - timedelta(seconds=seconds), "begun": False, **end}
-        statement = _insert(self._session, View).values(row)
-        await self._session.execute(statement.on_conflict_do_update(index_elements=[View.session_id], set_=end))
-
-    async def count(self, wanted: ViewFilter) -> int:
-        """Return the number of sessions, up to `MAX_TOTAL`."""
-        counted = select(View.session_id).where(*_conditions(wanted)).limit(MAX_TOTAL).subquery()
-        return await self._session.scalar(select(func.count()).select_from(counted)) or 0
-
-    async def page(self, wanted: ViewFilter, *, offset: int, limit: int) -> Sequence[View]:
-        """Return sessions, newest first."""
-        conditions = _conditions(wanted)
-        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
-        return (await self._session.scalars(newest_first.offset(offset).limit(limit))).all()
-
-    async def after(self, wanted: ViewFilter, last: tuple[datetime, str] | None, limit: int) -> Sequence[View]:
-        """Return sessions, newest first, that follow the `last` one of the previous call: its start and its id."""
-        conditions = _conditions(wanted)
-        if last is not None:
-            conditions.append(tuple_(View.started_at, View.session_id) < last)
-        newest_first = select(View).where(*conditions).order_by(View.started_at.desc(), View.session_id.desc())
-        return (await self._session.scalars(newest_first.limit(limit))).all()
 
 
 class HomeRepository:
@@ -303,75 +232,3 @@ class BookmarkRepository:
             select(Bookmark).where(*conditions).order_by(*order).offset(offset).limit(limit)
         )
         return rows.all(), total or 0
-
-
-def _conditions(wanted: ViewFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.user_id is not None:
-        conditions.append(View.user_id == wanted.user_id)
-    if wanted.video_id is not None:
-        conditions.append(View.video_id == wanted.video_id)
-    if wanted.begin is not None:
-        conditions.append(View.started_at >= wanted.begin)
-    if wanted.end is not None:
-        conditions.append(View.started_at < wanted.end)
-    return conditions
-
-
-class PointRepository:
-    """Ledgers. Lock the viewer before adding a line (`ViewerRepository.lock_unless_erased`)."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def has_view(self, user_id: str, video_id: str) -> bool:
-        """Return whether a viewer has been given points for a video."""
-        entry = exists().where(PointEntry.user_id == user_id, PointEntry.video_id == video_id)
-        return bool(await self._session.scalar(select(entry)))
-
-    async def last(self, user_id: str) -> PointEntry | None:
-        """Return the newest line of a ledger; None if it is empty."""
-        newest = select(PointEntry).where(PointEntry.user_id == user_id).order_by(PointEntry.number.desc()).limit(1)
-        return await self._session.scalar(newest)
-
-    async def add(self, entry: PointEntry) -> None:
-        """Insert a line.
-
-        Raises:
-            sqlalchemy.exc.IntegrityError: the viewer has already been given points for this video.
-        """
-        self._session.add(entry)
-        await self._session.flush()
-
-    async def page(self, user_id: str, *, offset: int, limit: int) -> tuple[int, Sequence[PointEntry], int]:
-        """Return the balance, a page of lines, newest first, and the total number of lines."""
-        mine = PointEntry.user_id == user_id
-        sums = select(func.coalesce(func.sum(PointEntry.points), 0), func.count()).where(mine)
-        balance, total = (await self._session.execute(sums)).one()
-        newest_first = select(PointEntry).where(mine).order_by(PointEntry.number.desc())
-        rows = await self._session.scalars(newest_first.offset(offset).limit(limit))
-        return int(balance), rows.all(), total
-
-    async def contradictions(self, limit: int) -> Sequence[tuple[str, int | None]]:
-        """Return lines that contradict earlier ones, as (user, number), and views without a line, as (user, None)."""
-        mine, by_number = PointEntry.user_id, PointEntry.number
-        derived = select(
-            PointEntry.user_id,
-            PointEntry.number,
-            PointEntry.balance,
-            func.sum(PointEntry.points).over(partition_by=mine, order_by=by_number).label("sum"),
-            func.row_number().over(partition_by=mine, order_by=by_number).label("row"),
-        ).subquery()
-        wrong = or_(derived.c.balance != derived.c.sum, derived.c.number != derived.c.row)
-        lines = await self._session.execute(select(derived.c.user_id, derived.c.number).where(wrong).limit(limit))
-        found: list[tuple[str, int | None]] = [(user_id, number) for user_id, number in lines]
-        # A session of which only the end arrived earns its points when its start arrives.
-        granted = exists().where(PointEntry.user_id == View.user_id, PointEntry.video_id == View.video_id)
-        missing = select(View.user_id).where(~granted, View.begun).distinct().limit(limit)
-        found.extend((user_id, None) for user_id in await self._session.scalars(missing))
-        return found
-
-
-def _insert(session: AsyncSession, table: Any) -> Any:
-    """Return an INSERT of the dialect in use with ON CONFLICT, whose syntax both databases share."""
-    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
