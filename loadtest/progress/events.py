@@ -10,6 +10,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -27,6 +28,7 @@ from kit.testing.servers import PostgresServer, server_directory
 from marquee.events.v1 import stream_pb2
 from services.progress.__main__ import MIGRATIONS
 from services.progress.consumers import subscribe
+from services.progress.domain import Video
 from services.progress.service import Points, ViewLog, Views
 
 SESSIONS = 1500
@@ -40,12 +42,12 @@ def _sessions(count: int) -> list[Event]:
     random, events = Random(1), list[Event]()  # noqa: S311 - no secrets
     viewers, videos = [new_id() for _ in range(_VIEWERS)], [new_id() for _ in range(_VIDEOS)]
     for _ in range(count):
-        facts = {"session_id": new_id(), "user_id": random.choice(viewers), "video_id": random.choice(videos)}
-        started = stream_pb2.StreamStarted(**facts, source="nas")
-        stopped = stream_pb2.StreamStopped(**facts, source="nas", duration_seconds=60, bytes_transferred=1 << 20)
+        session_id, user_id, video_id = new_id(), random.choice(viewers), random.choice(videos)
+        started = stream_pb2.StreamStarted(session_id=session_id, user_id=user_id, video_id=video_id)
+        stopped = stream_pb2.StreamStopped(session_id=session_id, user_id=user_id, video_id=video_id)
         for message in (started, stopped):
             message.timestamp.FromDatetime(datetime.now(UTC))
-            events.append(Event.of(message, source="stream", subject=facts["session_id"]))
+            events.append(Event.of(message, source="stream", subject=session_id))
     return events
 
 
@@ -70,12 +72,12 @@ async def _handle(url: str, bus_file: Path, events: list[Event]) -> tuple[float,
 class _Nothing:
     """Neighbours that know no account and no video."""
 
-    async def logins(self, ids: object) -> dict[str, str]:
+    async def logins(self, ids: Sequence[str]) -> dict[str, str]:
         """Return none."""
         del ids
         return {}
 
-    async def videos(self, ids: object) -> dict[str, object]:
+    async def videos(self, ids: Sequence[str]) -> dict[str, Video]:
         """Return none."""
         del ids
         return {}
