@@ -34,7 +34,7 @@ CONNECT_TIMEOUT_SEC = 10
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 """Connections to PostgreSQL beyond `POOL_SIZE`, closed after use."""
-POOL_TIMEOUT_SEC = 20
+POOL_TIMEOUT_SEC = 10
 """Seconds that a use case waits for a connection while others hold them all."""
 
 

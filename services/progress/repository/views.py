@@ -87,6 +87,14 @@ class ViewLogRepository:
             statement = insert.on_conflict_do_update(index_elements=[View.session_id], set_=values)
             await (await self._session.connection()).execute(statement, sorted(rows, key=itemgetter("session_id")))
 
+    async def delete_before(self, moment: datetime, limit: int) -> int:
+        """Remove the oldest sessions that began before a moment, at most `limit`; return how many."""
+        oldest = select(View.session_id).where(View.started_at < moment).order_by(View.started_at).limit(limit)
+        removed = await self._session.execute(
+            delete(View).where(View.session_id.in_(oldest)).returning(View.session_id)
+        )
+        return len(removed.all())
+
     async def count(self, wanted: ViewFilter) -> int:
         """Return the number of sessions, up to `MAX_TOTAL`."""
         counted = select(View.session_id).where(*_conditions(wanted)).limit(MAX_TOTAL).subquery()

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -24,6 +24,8 @@ from services.progress.service.points import Points
 log = structlog.get_logger()
 
 TRIM_EVERY_SEC = 3600
+TRIM_BATCH = 1000
+"""Sessions that one transaction removes: SQLite has one writer at a time."""
 BATCH = 100
 """Sessions per batch of a long list: as many ids as other services accept in one call."""
 
@@ -79,9 +81,28 @@ class Change:
 
 
 class ViewLog:
-    """Who watched what, when and for how long: one line per play session."""
+    """Who watched what, when and for how long: one line per play session.
 
-    def __init__(self, database: Database, points: Points, views: Views, catalog: Catalog, accounts: Accounts) -> None:
+    Args:
+        database: progress's database.
+        points: earned by views.
+        views: counters.
+        catalog: for titles.
+        accounts: for logins.
+        days: how long lines are kept; 0 for ever. Points and counts stay.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        points: Points,
+        views: Views,
+        catalog: Catalog,
+        accounts: Accounts,
+        *,
+        days: int = 0,
+    ) -> None:
+        self._days = days
         self._database = database
         self._points = points
         self._views = views
@@ -107,6 +128,25 @@ class ViewLog:
         await self._points.grant(transaction, first_views)
         # Last, because all viewers of one film contend for these rows.
         await self._views.count(transaction, [change.what for change in changes if isinstance(change.what, Began)])
+
+    async def trim(self) -> int:
+        """Remove lines that are older than they are kept, a batch a transaction; return how many."""
+        if not self._days:
+            return 0
+        moment, total = datetime.now(UTC) - timedelta(days=self._days), 0
+        while True:
+            async with self._database.write() as transaction:
+                removed = await ViewLogRepository(transaction.session).delete_before(moment, TRIM_BATCH)
+            total += removed
+            if removed < TRIM_BATCH:
+                return total
+
+    async def trim_periodically(self) -> None:
+        """Trim periodically, until cancelled."""
+        while True:
+            if removed := await self.trim():
+                log.info("view_log_trimmed", lines=removed, days=self._days)
+            await asyncio.sleep(TRIM_EVERY_SEC)
 
     async def page(
         self, wanted: ViewFilter, *, offset: int, limit: int, cursor: str | None = None

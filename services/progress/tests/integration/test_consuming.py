@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -23,11 +23,15 @@ from kit.testing.servers import PostgresServer
 from marquee.events.v1 import stream_pb2
 from services.progress.consumers import VIEWS, subscribe
 from services.progress.models import PointEntry, View
-from services.progress.service import Points, Views
-from services.progress.tests.fakes import FakeAccounts, a_view_log
+from services.progress.service import Points, ViewLog, Views, views
+from services.progress.tests.fakes import FakeAccounts, FakeCatalog, a_view_log
 from services.progress.tests.integration.test_points import began, ended
 
 NOW = datetime.now(UTC)
+OLD_VIEWS = (
+    "DELETE FROM view_log WHERE session_id IN "
+    "(SELECT session_id FROM view_log WHERE started_at < '2026-01-01' ORDER BY started_at LIMIT 1000)"
+)
 
 
 class ConsumingContract:
@@ -112,6 +116,38 @@ class ConsumingContract:
         assert len(statements) == 2
         for statement in statements:
             assert scans(await explain(database, statement), ["point_ledger", "viewers", "p", "point_ledger_1"]) == []
+
+    async def test_old_lines_are_removed_and_points_and_counts_stay(
+        self, bus: FakeBus, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(views, "TRIM_BATCH", 2)
+        points, video_id = Points(database, FakeAccounts(), per_view=10), new_id()
+        old = [began(new_id(), video_id, NOW - timedelta(days=3)) for _ in range(5)]
+        new = [began(new_id(), video_id, NOW - timedelta(hours=age)) for age in (1, 40)]
+        await asyncio.gather(*(bus.deliver(each) for each in [*old, *new]))
+        kept_for_ever = ViewLog(database, points, Views(database), FakeCatalog(), FakeAccounts())
+        assert await kept_for_ever.trim() == 0
+        log = ViewLog(database, points, Views(database), FakeCatalog(), FakeAccounts(), days=2)
+        assert [await log.trim(), await log.trim()] == [5, 0]
+        assert await logged(database) == {_message(each).session_id for each in new}
+        assert await Views(database).by_videos([video_id], 7) == {video_id: 7}
+        for start in old:
+            assert (await points.ledger(_message(start).user_id, offset=0, limit=1)).balance == 10
+        assert await points.contradictions() == []
+        await bus.deliver(old[0])
+        assert len(await logged(database)) == len(new)
+
+    @pytest.mark.parametrize(
+        ("statement", "index"),
+        [
+            ("DELETE FROM outbox WHERE sent_at < '2026-01-01'", "ix_outbox_sent"),
+            (OLD_VIEWS, "ix_view_log_started"),
+        ],
+    )
+    async def test_deleting_what_is_old_uses_an_index(self, database: Database, statement: str, index: str) -> None:
+        plan = await explain(database, (statement, ()))
+        assert any(index in line for line in plan)
+        assert scans(plan, ["outbox", "view_log"]) == []
 
 
 async def logged(database: Database) -> set[str]:
