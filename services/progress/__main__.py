@@ -43,7 +43,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     history, views = History(database, catalog), Views(database)
     bookmarks, homes = Bookmarks(database, catalog), Homes(database, least=settings.co_watched_least)
     points = Points(database, accounts, per_view=settings.points_per_view)
-    view_log = ViewLog(database, points, views, catalog, accounts)
+    view_log = ViewLog(database, points, views, catalog, accounts, days=settings.view_log_days)
     if role.works:
         subscribe(bus, database, view_log)
 
@@ -54,6 +54,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         background += [
             outbox_relay(NAME, database, bus).run,
             views.trim_periodically,
+            view_log.trim_periodically,
             points.check_periodically,
         ]
     app = create_app(
