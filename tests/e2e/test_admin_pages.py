@@ -26,6 +26,7 @@ HEADINGS = {
     "/users": ("Users", "사용자"),
     "/corporations": ("Corporations", "법인"),
     "/trash": ("Trash", "휴지통"),
+    "/licences": ("Licences", "라이선스"),
     "/imports": ("Imports", "가져오기"),
     "/dead-letters": ("Dead letters", "실패한 이벤트"),
     "/audit": ("Audit log", "감사 기록"),

@@ -8,12 +8,17 @@ import { t } from '../i18n';
 import { type AdminKey, ta } from '../i18n/admin';
 import { usePageTitle } from '../lib/hooks';
 import '../styles/admin.css';
+import '../styles/adminTools.css';
 import { AuditPage } from './admin/AuditPage';
 import { ContentsPage } from './admin/ContentsPage';
 import { CorporationsPage } from './admin/CorporationsPage';
 import { Dashboard } from './admin/Dashboard';
 import { DeadLettersPage } from './admin/DeadLettersPage';
+import { HighlightsSection } from './admin/HighlightsSection';
 import { ImportsPage } from './admin/ImportsPage';
+import { LicencesPage } from './admin/LicencesPage';
+import { PointsPage } from './admin/PointsPage';
+import { TitlesPage } from './admin/TitlesPage';
 import { TrashPage } from './admin/TrashPage';
 import { UsersPage } from './admin/UsersPage';
 import { ViewsPage } from './admin/ViewsPage';
@@ -24,9 +29,13 @@ type Section = ComponentType<{ user: User }>;
 const SECTIONS: readonly (readonly [path: string, text: AdminKey, section: Section])[] = [
   ['', 'nav.dashboard', Dashboard],
   ['contents', 'nav.contents', ContentsPage],
+  ['highlights', 'nav.highlights', HighlightsSection],
+  ['titles', 'nav.titles', TitlesPage],
   ['users', 'nav.users', UsersPage],
+  ['points', 'nav.points', PointsPage],
   ['corporations', 'nav.corporations', CorporationsPage],
   ['trash', 'nav.trash', TrashPage],
+  ['licences', 'nav.licences', LicencesPage],
   ['imports', 'nav.imports', ImportsPage],
   ['dead-letters', 'nav.deadLetters', DeadLettersPage],
   ['audit', 'nav.audit', AuditPage],

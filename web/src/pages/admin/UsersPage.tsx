@@ -198,6 +198,18 @@ function columnsOf(corporations: ReadonlyMap<string, string>): Column<Account>[]
           >
             {ta('users.views')}
           </a>
+          <a
+            href={`/admin/licences?user_id=${user.id}`}
+            aria-label={ta('users.licencesOf', { name: nameOf(user) })}
+          >
+            {ta('users.licences')}
+          </a>
+          <a
+            href={`/admin/points?user_id=${user.id}`}
+            aria-label={ta('users.pointsOf', { name: nameOf(user) })}
+          >
+            {ta('users.points')}
+          </a>
         </span>
       ),
     },
