@@ -237,3 +237,40 @@ def test_highlights_come_from_a_file(page: Page, admin: Client, tag: str, tmp_pa
     page.get_by_test_id("highlights-file").set_input_files(saved)
     expect(page.get_by_test_id("error-message")).to_contain_text("no JSON list of highlights")
     expect(page.get_by_test_id("dialog-submit")).to_be_disabled()
+
+
+def test_series_is_made_and_a_film_gets_subtitles(
+    page: Page, stack: Stack, admin: Client, tag: str, tmp_path: Path
+) -> None:
+    log_in(page)
+    page.goto("/admin/series")
+    page.get_by_test_id("new-series").press("Enter")
+    page.get_by_test_id("series-title").fill(f"Lines {tag}")
+    page.keyboard.press("Enter")
+    row = page.get_by_test_id("data-row").filter(has_text=f"Lines {tag}")
+    row.get_by_test_id("edit-series").press("Enter")
+    page.get_by_test_id("series-title").fill(f"Rails {tag}")
+    page.keyboard.press("Enter")
+    renamed = page.get_by_test_id("data-row").filter(has_text=f"Rails {tag}")
+    expect(renamed).to_contain_text("0")
+    renamed.get_by_test_id("delete-series").press("Enter")
+    page.get_by_test_id("dialog-submit").click()
+    expect(renamed).to_have_count(0)
+
+    film = upload(admin, tmp_path / "film.mp4", f"Night mail {tag}", tag)
+    page.goto(f"/admin/contents?query={tag}")
+    page.get_by_test_id("subtitles").press("Enter")
+    wrong, right = tmp_path / "ko.txt", tmp_path / "ko.srt"
+    for path in (wrong, right):
+        path.write_bytes("1\n00:00:01,000 --> 00:00:02,000\n밤 기차\n".encode("cp949"))
+    page.get_by_test_id("subtitles-language").fill("ko")
+    page.get_by_test_id("subtitles-file").set_input_files(wrong)
+    expect(page.get_by_test_id("add-subtitles")).to_be_disabled()
+    page.get_by_test_id("subtitles-file").set_input_files(right)
+    page.get_by_test_id("add-subtitles").press("Enter")
+    expect(page.get_by_test_id("subtitle-track")).to_contain_text("Korean")
+    assert "밤 기차" in admin.http.get(f"/api/videos/{film}/subtitles/ko").text
+    shoot(page, stack, "admin-subtitles")
+    page.get_by_role("button", name="Remove Korean").press("Enter")
+    expect(page.get_by_test_id("subtitle-track")).to_have_count(0)
+    assert admin.http.get(f"/api/videos/{film}/subtitles").json()["items"] == []

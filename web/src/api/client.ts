@@ -13,7 +13,7 @@ export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
   /** A body that is not JSON, whose `Content-Type` is in `headers`. */
-  text?: string;
+  raw?: Blob | string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Lets the request outlive the page; such a request is never retried. */
@@ -61,7 +61,7 @@ export class ApiClient {
   }
 
   private async send(path: string, options: RequestOptions): Promise<Response> {
-    const { method = 'GET', body, text, headers, signal, keepalive = false } = options;
+    const { method = 'GET', body, raw, headers, signal, keepalive = false } = options;
     const init: RequestInit = {
       method,
       keepalive,
@@ -75,7 +75,7 @@ export class ApiClient {
       },
     };
     if (body !== undefined) init.body = JSON.stringify(body);
-    else if (text !== undefined) init.body = text;
+    else if (raw !== undefined) init.body = raw;
     if (signal) init.signal = signal;
     try {
       return await this.deps.fetch(path, init);

@@ -1,7 +1,7 @@
-import { answer, id, send } from './admin';
+import { addressOf, answer, id, type SeriesName, send } from './admin';
 import type { Highlight } from './discovery';
 import { api } from './index';
-import type { VideoDetail } from './types';
+import type { Page, SubtitleTrack, VideoDetail } from './types';
 
 type Abortable = { signal?: AbortSignal };
 
@@ -79,9 +79,73 @@ export const replaceHighlights = (
   api.json(highlightsPath(videoId), {
     method: 'PUT',
     ...(typeof items === 'string'
-      ? { text: items, headers: { 'Content-Type': 'text/csv' } }
+      ? { raw: items, headers: { 'Content-Type': 'text/csv' } }
       : { body: { items } }),
   });
 
 /** The address of all highlights of a video as a CSV file. */
 export const highlightsCsvAddress = (videoId: string): string => `${highlightsPath(videoId)}?format=csv`;
+
+// Series
+
+export interface SeriesLabels {
+  title: string;
+  description: string;
+}
+
+export type ListedSeries = SeriesName & SeriesLabels & { episode_count: number; created_at: string };
+
+export const listSeriesPage = (
+  page: number,
+  pageSize: number,
+  options: Abortable = {},
+): Promise<Page<ListedSeries>> =>
+  api.json(addressOf('/api/series', { sort: 'title', page, page_size: pageSize }), options);
+
+export const createSeries = (labels: SeriesLabels): Promise<ListedSeries> =>
+  answer('POST', '/api/series', labels);
+
+export const editSeries = (seriesId: string, labels: SeriesLabels): Promise<ListedSeries> =>
+  answer('PATCH', `/api/series/${id(seriesId)}`, labels);
+
+/** Its films stay. */
+export async function deleteSeries(seriesId: string): Promise<void> {
+  await send('DELETE', `/api/series/${id(seriesId)}`);
+}
+
+// Subtitles
+
+const SUBTITLE_TYPES: Readonly<Record<string, string>> = {
+  vtt: 'text/vtt',
+  srt: 'application/x-subrip',
+  ass: 'text/x-ssa',
+  ssa: 'text/x-ssa',
+};
+
+/** Returns the media type of a file of subtitles by its name; undefined for a name that none has. */
+export const subtitleTypeOf = (name: string): string | undefined =>
+  SUBTITLE_TYPES[name.toLowerCase().split('.').at(-1) ?? ''];
+
+export interface SubtitleUpload {
+  language: string;
+  file: File;
+  forced: boolean;
+  sdh: boolean;
+}
+
+const subtitlePath = (videoId: string, name: string) => `/api/videos/${id(videoId)}/subtitles/${id(name)}`;
+
+/** Takes a file as a track, in place of the one before. The server finds out its encoding. */
+export const putSubtitles = (videoId: string, upload: SubtitleUpload): Promise<SubtitleTrack> => {
+  const { language, file, forced, sdh } = upload;
+  const flags = { forced: forced ? 'true' : undefined, sdh: sdh ? 'true' : undefined };
+  return api.json(addressOf(subtitlePath(videoId, language), flags), {
+    method: 'PUT',
+    raw: file,
+    headers: { 'Content-Type': subtitleTypeOf(file.name) ?? 'text/vtt' },
+  });
+};
+
+export async function deleteSubtitles(videoId: string, track: string): Promise<void> {
+  await send('DELETE', subtitlePath(videoId, track));
+}

@@ -14,10 +14,12 @@ import { ContentsPage } from './admin/ContentsPage';
 import { CorporationsPage } from './admin/CorporationsPage';
 import { Dashboard } from './admin/Dashboard';
 import { DeadLettersPage } from './admin/DeadLettersPage';
+import { HealthPage } from './admin/HealthPage';
 import { HighlightsSection } from './admin/HighlightsSection';
 import { ImportsPage } from './admin/ImportsPage';
 import { LicencesPage } from './admin/LicencesPage';
 import { PointsPage } from './admin/PointsPage';
+import { SeriesListPage } from './admin/SeriesListPage';
 import { TitlesPage } from './admin/TitlesPage';
 import { TrashPage } from './admin/TrashPage';
 import { UsersPage } from './admin/UsersPage';
@@ -28,7 +30,9 @@ type Section = ComponentType<{ user: User }>;
 
 const SECTIONS: readonly (readonly [path: string, text: AdminKey, section: Section])[] = [
   ['', 'nav.dashboard', Dashboard],
+  ['health', 'nav.health', HealthPage],
   ['contents', 'nav.contents', ContentsPage],
+  ['series', 'nav.series', SeriesListPage],
   ['highlights', 'nav.highlights', HighlightsSection],
   ['titles', 'nav.titles', TitlesPage],
   ['users', 'nav.users', UsersPage],

@@ -26,6 +26,7 @@ import {
   totalText,
   useCorporations,
 } from './parts';
+import { SubtitlesDialog } from './SubtitlesDialog';
 
 const SORTS = ['-created_at', 'created_at', 'title', '-title', 'duration_sec', '-duration_sec'] as const;
 const STATUSES = ['ready', 'processing', 'failed'] as const;
@@ -60,6 +61,7 @@ export function ContentsPage() {
   const corporations = useCorporations();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [edited, setEdited] = useState<Content | null>(null);
+  const [subtitled, setSubtitled] = useState<Content | null>(null);
   const [guarded, setGuarded] = useState<Content | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const retry = useMutation();
@@ -161,6 +163,15 @@ export function ContentsPage() {
               <button
                 type="button"
                 class="button button-small"
+                aria-label={ta('subtitles.of', { title: content.title })}
+                data-testid="subtitles"
+                onClick={() => setSubtitled(content)}
+              >
+                {ta('subtitles.button')}
+              </button>
+              <button
+                type="button"
+                class="button button-small"
                 aria-label={ta('protection.of', { title: content.title })}
                 data-testid="protection"
                 onClick={() => setGuarded(content)}
@@ -196,6 +207,7 @@ export function ContentsPage() {
           }}
         />
       )}
+      {subtitled && <SubtitlesDialog content={subtitled} onClose={() => setSubtitled(null)} />}
       {guarded && (
         <ProtectionDialog
           content={guarded}

@@ -50,7 +50,6 @@ export function TitlesPage() {
           label={ta('titles.template')}
           name="template"
           value={state.template}
-          hint={templates.data?.items.find(({ name }) => name === state.template)?.text ?? ''}
           options={[
             ['', ta('titles.pickTemplate')],
             ...(templates.data?.items ?? []).map(({ name, text }) => [name, `${name}: ${text}`] as const),
