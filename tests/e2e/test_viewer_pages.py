@@ -89,7 +89,7 @@ def test_history_loses_one_film_and_then_all(page: Page, stack: Stack, viewer: C
     expect(dialog).to_have_count(0)
     expect(lines).to_have_count(2)
     page.get_by_test_id("clear-history").click()
-    page.get_by_test_id("confirm-action").click()
+    page.get_by_test_id("dialog-submit").click()
     expect(page.get_by_test_id("history-empty")).to_be_visible()
     assert viewer.http.get("/api/users/me/history").json()["total"] == 0
 
@@ -207,9 +207,9 @@ def test_leaving_says_what_is_erased_and_needs_the_login(page: Page, stack: Stac
     page.goto("/account")
     expect(page.get_by_test_id("erased").locator("li")).to_have_count(4)
     page.get_by_test_id("leave").click()
-    action = page.get_by_test_id("confirm-action")
+    action = page.get_by_test_id("dialog-submit")
     expect(action).to_be_disabled()
-    page.get_by_test_id("leave-login").fill(login)
+    page.get_by_test_id("confirm-text").fill(login)
     shoot(page, stack, "leave")
     action.click()
     page.get_by_test_id("login-form").wait_for()

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import type { User } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
+import { ProblemView } from '../components/FormDialog';
 import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { type AdminKey, ta } from '../i18n/admin';
@@ -14,6 +15,7 @@ import { ContentsPage } from './admin/ContentsPage';
 import { CorporationsPage } from './admin/CorporationsPage';
 import { Dashboard } from './admin/Dashboard';
 import { DeadLettersPage } from './admin/DeadLettersPage';
+import { Problem } from './admin/forms';
 import { HealthPage } from './admin/HealthPage';
 import { HighlightsSection } from './admin/HighlightsSection';
 import { ImportsPage } from './admin/ImportsPage';
@@ -53,12 +55,14 @@ export default function AdminPage({ user, section = '' }: { user: User; section?
   if (user.role !== 'admin') return <Forbidden />;
   const [path, , Page] = found;
   return (
-    <div class="page admin">
-      <AdminNav />
-      <div class="admin-content">
-        <Page key={path} user={user} />
+    <ProblemView.Provider value={Problem}>
+      <div class="page admin">
+        <AdminNav />
+        <div class="admin-content">
+          <Page key={path} user={user} />
+        </div>
       </div>
-    </div>
+    </ProblemView.Provider>
   );
 }
 

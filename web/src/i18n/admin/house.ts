@@ -60,7 +60,7 @@ export const enHouse = {
   'healthDo.service':
     'Look at the log of this service; start it again if it has ended. If it runs, look at what it needs.',
   'healthDo.database':
-    'Check that PostgreSQL runs, has disk space, and takes the connection of the settings.',
+    'Check that PostgreSQL runs, has disk space, and takes the connection of the settings; with SQLite, that the disk has space.',
   'healthDo.broker': 'Check that RabbitMQ runs and has disk space and memory: its alarms stop senders.',
   'healthDo.redis': 'Check that Redis runs and has memory.',
   'healthDo.other': 'docs/operations/troubleshooting.md says where to look.',
@@ -130,7 +130,8 @@ export const koHouse: Record<keyof typeof enHouse, string> = {
     '자리, 세션, 캐시를 맡습니다. 재생 중인 영상은 계속되고 새 영상은 돌아올 때까지 기다립니다.',
   'healthDo.service':
     '이 서비스의 로그를 확인하고, 종료되었다면 다시 시작하세요. 실행 중이라면 필요한 것의 상태를 확인하세요.',
-  'healthDo.database': 'PostgreSQL이 실행 중인지, 디스크 공간이 있는지, 설정대로 연결되는지 확인하세요.',
+  'healthDo.database':
+    'PostgreSQL이 실행 중인지, 디스크 공간이 있는지, 설정대로 연결되는지 확인하세요. SQLite라면 디스크 공간을 확인하세요.',
   'healthDo.broker':
     'RabbitMQ가 실행 중인지, 디스크와 메모리가 충분한지 확인하세요. 경고가 있으면 전송이 멈춥니다.',
   'healthDo.redis': 'Redis가 실행 중인지, 메모리가 충분한지 확인하세요.',

@@ -3,9 +3,11 @@ import { type Content, editContent } from '../../api/admin';
 import { deleteVideo, reprocessVideo } from '../../api/endpoints';
 import { errorText, isMissing } from '../../api/errors';
 import { protectFilm } from '../../api/films';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
+import { FormDialog } from '../../components/FormDialog';
 import { ta } from '../../i18n/admin';
 import { type BulkOutcome, runBulk } from '../../lib/bulk';
-import { ConfirmDialog, FormDialog, SelectField } from './forms';
+import { SelectField } from './forms';
 
 interface Props {
   contents: readonly Content[];

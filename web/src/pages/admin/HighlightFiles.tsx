@@ -2,8 +2,8 @@ import { useId, useState } from 'preact/hooks';
 import type { Highlight } from '../../api/discovery';
 import { type HighlightDraft, highlightsCsvAddress, replaceHighlights } from '../../api/films';
 import { ErrorMessage } from '../../components/ErrorMessage';
+import { FormDialog } from '../../components/FormDialog';
 import { ta } from '../../i18n/admin';
-import { FormDialog } from './forms';
 import { draftsOfJson, jsonOf } from './highlightForm';
 
 interface Props {

@@ -2,13 +2,13 @@ import { useState } from 'preact/hooks';
 import { getVideo } from '../../api/endpoints';
 import { isMissing } from '../../api/errors';
 import { type DeviceLicence, listDeviceLicences, revokeLicence } from '../../api/licences';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { DataTable } from '../../components/DataTable';
 import { language, t } from '../../i18n';
 import { adminCodeText, ta } from '../../i18n/admin';
 import { formatMoment, formatSince } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, useListState } from '../../lib/listState';
-import { ConfirmDialog } from './forms';
 import {
   AdminHead,
   Filters,

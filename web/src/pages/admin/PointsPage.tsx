@@ -3,13 +3,13 @@ import { listAccounts } from '../../api/admin';
 import { isMissing } from '../../api/errors';
 import { type AuditedLedger, adjustPoints, getAccount, getPointsOf } from '../../api/points';
 import { DataTable } from '../../components/DataTable';
+import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { language } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { formatMoment, formatNumber, formatSigned } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, useListState } from '../../lib/listState';
-import { FormDialog } from './forms';
 import {
   AdminHead,
   Filters,

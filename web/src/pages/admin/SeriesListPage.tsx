@@ -7,14 +7,16 @@ import {
   listSeriesPage,
   type SeriesLabels,
 } from '../../api/films';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { DataTable } from '../../components/DataTable';
+import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { language, t } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { formatDate, formatNumber } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, useListState } from '../../lib/listState';
-import { ConfirmDialog, FormDialog, InputField } from './forms';
+import { InputField } from './forms';
 import { AdminHead, ListPages, ListStates, Notice, PAGE_SIZE, totalText } from './parts';
 
 const SHAPE = { page: '1', cursor: '' } as const;
