@@ -231,3 +231,26 @@ def test_page_of_a_film_tells_what_there_is_and_plays(
     page.get_by_test_id("video-play").focus()
     page.keyboard.press("Enter")
     plays_on(page, 30)
+
+
+def test_forgotten_password_is_set_anew_with_a_code(page: Page, stack: Stack, admin: Client) -> None:
+    login = f"v{uuid4().hex[:12]}"
+    member = new_member(stack, login)
+    issued = admin.http.post(f"/api/users/{member.user['id']}/password-reset").json()
+    page.goto("/login")
+    page.get_by_role("link", name="Forgotten, and you have a code?").press("Enter")
+    page.wait_for_url("**/reset")
+    expect(page).to_have_title("New password · Marquee")
+    page.get_by_test_id("reset-code").fill(f" {issued['code']} ")
+    page.get_by_test_id("reset-password").fill(NEW_PASSWORD)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(FITS)
+        shoot(page, stack, f"reset-{width}")
+    page.keyboard.press("Enter")
+    page.get_by_test_id("reset-login").press("Enter")
+    page.wait_for_url("**/login")
+    log_in(page, login, NEW_PASSWORD)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    member.close()

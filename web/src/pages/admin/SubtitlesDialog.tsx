@@ -62,19 +62,21 @@ export function SubtitlesDialog({ content, onClose }: Props) {
           setSaid(ta('subtitles.added', { name: nameOf(track) }));
           reload();
         }}
+        onClose={onClose}
       />
-      <div class="dialog-buttons">
-        <button type="button" class="button" onClick={onClose}>
-          {t('common.close')}
-        </button>
-      </div>
     </Dialog>
   );
 }
 
 const LANGUAGE = '[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*';
 
-function AddForm({ videoId, onDone }: { videoId: string; onDone: (track: SubtitleTrack) => void }) {
+interface AddProps {
+  videoId: string;
+  onDone: (track: SubtitleTrack) => void;
+  onClose: () => void;
+}
+
+function AddForm({ videoId, onDone, onClose }: AddProps) {
   const [tag, setTag] = useState('');
   const [file, setFile] = useState<File | null>(null);
   const [flags, setFlags] = useState({ forced: false, sdh: false });
@@ -127,6 +129,9 @@ function AddForm({ videoId, onDone }: { videoId: string; onDone: (track: Subtitl
       ))}
       <Problem error={problem} />
       <div class="dialog-buttons">
+        <button type="button" class="button" onClick={onClose}>
+          {t('common.close')}
+        </button>
         <button
           type="submit"
           class="button button-primary"
