@@ -13,6 +13,7 @@ import { loadSession, session } from './session/session';
 
 const LoginPage = lazyPage(() => import('./pages/LoginPage'));
 const RegisterPage = lazyPage(() => import('./pages/RegisterPage'));
+const ResetPage = lazyPage(() => import('./pages/ResetPage'));
 const UploadPage = lazyPage(() => import('./pages/UploadPage'));
 const WatchPage = lazyPage(() => import('./pages/WatchPage'));
 const SeriesPage = lazyPage(() => import('./pages/SeriesPage'));
@@ -30,7 +31,7 @@ const AdminPage = lazyPage(() => import('./pages/AdminPage'));
 const SCOPE = /^\/(?!api\/|docs\b|openapi\.json)/;
 
 /** Pages for those who are not logged in. */
-const FORMS: ReadonlySet<string> = new Set(['/login', '/register']);
+const FORMS: ReadonlySet<string> = new Set(['/login', '/register', '/reset']);
 
 export function App() {
   return (
@@ -55,6 +56,7 @@ function Shell() {
       <Pages>
         <Route path="/login" component={LoginPage} />
         <Route path="/register" component={RegisterPage} />
+        <Route path="/reset" component={ResetPage} />
       </Pages>
     );
   }
