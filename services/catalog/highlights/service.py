@@ -33,7 +33,7 @@ class Highlights:
     async def of_video(self, video_id: str, principal: Principal) -> Sequence[Highlight]:
         """Return a video's highlights by their start. Raises ApiError: CONTENT_NOT_FOUND."""
         async with self._database.read() as session:
-            if not is_id(video_id) or await VisibleVideoRepository(session, principal).get(video_id) is None:
+            if not is_id(video_id) or not await VisibleVideoRepository(session, principal).has(video_id):
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             return await HighlightRepository(session, principal).of_video(video_id)
 

@@ -100,8 +100,9 @@ class VideoRepository:
         return (await self._session.scalars(select(Video.id).where(*gone))).all()
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
-        """Return several videos, without those in the trash."""
-        statement = _select_video().where(Video.id.in_(ids), Video.deleted_at.is_(None))
+        """Return several videos as lists show them, without their assets; those in the trash are left out."""
+        statement = select(Video).options(selectinload(Video.artworks))
+        statement = statement.where(Video.id.in_(ids), Video.deleted_at.is_(None))
         return (await self._session.scalars(statement)).all()
 
     async def with_files(self, ids: Sequence[str]) -> set[str]:
@@ -136,6 +137,11 @@ class VisibleVideoRepository:
     def __init__(self, session: AsyncSession, principal: Principal) -> None:
         self._session = session
         self._principal = principal
+
+    async def has(self, video_id: str) -> bool:
+        """Return whether the principal may see a video."""
+        statement = select(Video.id).where(Video.id == video_id, visible_to(self._principal))
+        return await self._session.scalar(statement) is not None
 
     async def get(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return a video with its assets and artwork, with `lock` locked until the transaction ends."""

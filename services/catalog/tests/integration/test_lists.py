@@ -191,3 +191,18 @@ async def test_no_list_scans_a_table(catalog: Catalog, headers: dict[str, str]) 
                 assert f"Seq Scan on {table}" not in plan, (params, statement, plan)
                 lines = [line for line in plan.split("\n") if line.startswith(f"SCAN {table}")]
                 assert all("INDEX" in line for line in lines), (params, statement, plan)
+
+
+@pytest.mark.parametrize("headers", [ADMIN, MEMBER], ids=["admin", "member"])
+async def test_counts_big_list_once_and_own_uploads_each_time(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr("services.catalog.listing.totals.EXACT_BELOW", 1)
+    await fill(catalog, 60)
+    first = await catalog.get("/api/videos", headers)
+    with count_queries() as counted:
+        again = await catalog.get("/api/videos", headers)
+    assert again["total"] == first["total"] == len(await pages(catalog, headers))
+    counts = [each for each in counted.statements if "count(*)" in each]
+    assert len(counts) == (headers is MEMBER)
+    assert all("uploader_id = " in each and "UNION" not in each for each in counts)
