@@ -81,7 +81,7 @@ class HighlightRepository:
             offset: how many to skip.
             limit: how many to return at most.
         """
-        playable = playable_by(self._principal)
+        playable = playable_by(self._principal, self._session)
         conditions: list[Any] = []
         if category:
             conditions.append(Highlight.category == category)

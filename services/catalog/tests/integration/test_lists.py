@@ -178,7 +178,7 @@ async def test_no_list_scans_a_table(catalog: Catalog, headers: dict[str, str]) 
             event.remove(Engine, "before_cursor_execute", note)
         for statement, values in sent:
             # Counting ends at a limit, however the rows are read.
-            if "outbox" in statement or statement.startswith("SELECT count"):
+            if "outbox" in statement or statement.startswith(("SELECT count", "SELECT (SELECT count")):
                 continue
             async with service_database.reader.connect() as connection:
                 if not service_database.is_sqlite:
