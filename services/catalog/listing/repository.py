@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -16,6 +17,8 @@ from services.catalog.models import Asset, Video, VideoTag
 from services.catalog.repository.videos import in_reach, title_contains
 
 _READY: Final = "ready"
+COMMON: Final = 2000
+"""Videos with a tag, codec or height from which on they are looked up one by one, instead of collected first."""
 OWN: Final = "own"
 """The part of a list that each caller has alone: uploads that are not ready."""
 
@@ -47,7 +50,7 @@ class VideoListRepository:
             offset: how many to skip.
             after: the last video of the page before; the page begins behind it.
         """
-        wanted = self._conditions(criteria)
+        wanted = [*self._conditions(criteria), *await self._memberships(criteria)]
         branches = {scope: and_(branch, *wanted) for scope, branch in visible_branches(self._principal).items()}
         ids = self._first([*branches.values()], sort, after, offset + limit)
         chosen = (
@@ -121,21 +124,44 @@ class VideoListRepository:
         ):
             if value is not None:
                 conditions.append(column == value)
-        if criteria.tag is not None:
-            conditions.append(Video.id.in_(select(VideoTag.video_id).where(VideoTag.tag == criteria.tag)))
         if criteria.min_duration_sec is not None:
             conditions.append(Video.duration_sec >= criteria.min_duration_sec)
         if criteria.max_duration_sec is not None:
             conditions.append(Video.duration_sec <= criteria.max_duration_sec)
-        if criteria.min_height is not None:
-            conditions.append(Video.id.in_(select(Asset.video_id).where(Asset.height >= criteria.min_height)))
-        if criteria.codec is not None:
-            conditions.append(Video.id.in_(select(Asset.video_id).where(Asset.video_codec == criteria.codec)))
         if criteria.created_from is not None:
             conditions.append(Video.created_at >= criteria.created_from)
         if criteria.created_to is not None:
             conditions.append(Video.created_at < criteria.created_to)
         return conditions
+
+    async def _memberships(self, criteria: Criteria) -> list[ColumnElement[bool]]:
+        """Return the conditions on what videos have in other tables.
+
+        SQLite does what a statement says: it collects few videos first, and looks up each film where many have it.
+        PostgreSQL decides that by its statistics.
+        """
+        given: list[tuple[Any, ColumnElement[bool]]] = []
+        if criteria.tag is not None:
+            given.append((VideoTag.video_id, VideoTag.tag == criteria.tag))
+        if criteria.min_height is not None:
+            given.append((Asset.video_id, Asset.height >= criteria.min_height))
+        if criteria.codec is not None:
+            given.append((Asset.video_id, Asset.video_codec == criteria.codec))
+        conditions: list[ColumnElement[bool]] = []
+        for number, (video_id, condition) in enumerate(given):
+            if self._is_sqlite and await self._is_common(video_id, condition, (number, replace(criteria, query=""))):
+                conditions.append(exists().where(video_id == Video.id, condition))
+            else:
+                conditions.append(Video.id.in_(select(video_id).where(condition)))
+        return conditions
+
+    async def _is_common(self, video_id: Any, condition: ColumnElement[bool], key: Hashable) -> bool:
+        total = self._totals.get(("having", key))
+        if total is None:
+            some = select(video_id).where(condition).limit(COMMON).subquery()
+            total = await self._session.scalar(select(func.count()).select_from(some)) or 0
+            self._totals.put(("having", key), total)
+        return total >= COMMON
 
 
 def _beyond(key: Any, after: Position, descending: bool) -> ColumnElement[bool]:  # noqa: FBT001 - as `SORTS` has it

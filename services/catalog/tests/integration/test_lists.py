@@ -206,3 +206,17 @@ async def test_counts_big_list_once_and_own_uploads_each_time(
     counts = [each for each in counted.statements if "count(*)" in each]
     assert len(counts) == (headers is MEMBER)
     assert all("uploader_id = " in each and "UNION" not in each for each in counts)
+
+
+@pytest.mark.parametrize("condition", [{"tag": "one"}, {"codec": "AV1"}, {"min_height": 1080}], ids=str)
+async def test_looks_up_what_many_videos_have_and_collects_what_few_have(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, condition: dict[str, Any]
+) -> None:
+    await fill(catalog, 60)
+    collected = await pages(catalog, MEMBER, **condition)
+    monkeypatch.setattr("services.catalog.listing.repository.COMMON", 5)
+    with count_queries() as counted:
+        assert await pages(catalog, MEMBER, **condition) == collected
+    looked_up = [each for each in counted.statements if "ORDER BY" in each and "EXISTS (SELECT" in each]
+    assert collected
+    assert bool(looked_up) == catalog.database.is_sqlite
