@@ -101,6 +101,13 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others, a
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 	@python -m loadtest.pipeline --docs docs $(if $(QUICK),--quick)
 
+.PHONY: bench-search
+bench-search: $(VENV)/embedded ## measure lists, rows and search on SQLite and PostgreSQL, up to 100,000 films (25 min; QUICK=1: 3 min), write docs/benchmarks-search.md
+	@scripts/install-test-tools.sh --bench
+	@$(LOCK) requirements/bench.txt
+	@$(PIP_CHECK)
+	@python -m loadtest.search --docs docs $(if $(QUICK),--quick)
+
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-types lint-code lint-generated

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.db.failures import DatabaseUnavailableError, unavailable
+from kit.db.sqlite import connector
 from kit.events.envelope import Event
 from kit.events.inbox import first_deliveries, first_delivery
 from kit.events.outbox import outbox, store
@@ -176,7 +177,7 @@ def _sqlite_engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SEC,
-        connect_args={"timeout": BUSY_TIMEOUT_SEC},
+        async_creator=connector(make_url(url).database or ":memory:", BUSY_TIMEOUT_SEC),
     )
 
     @event.listens_for(engine.sync_engine, "connect")

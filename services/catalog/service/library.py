@@ -14,6 +14,7 @@ from kit.media_store import WritableStore
 from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
 from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
 from services.catalog.listing.repository import VideoListRepository
+from services.catalog.listing.totals import Totals
 from services.catalog.models import Asset, Video
 from services.catalog.repository.videos import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
@@ -37,6 +38,7 @@ class Videos:
         self._database = database
         self._store = store
         self._duplicates = duplicates
+        self._totals = Totals()
 
     async def add(self, upload: Upload, uploader_id: str) -> Video:
         """Take a whole upload into the library: complete its file, then write row and event in one transaction.
@@ -166,7 +168,7 @@ class Videos:
         except ValueError as error:
             raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            videos, total = await VideoListRepository(session, principal).page(
+            videos, total = await VideoListRepository(session, principal, self._totals).page(
                 criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
             )
         column, _ = SORTS[sort]
