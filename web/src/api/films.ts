@@ -24,6 +24,10 @@ export const protectFilm = (videoId: string): Promise<ManagedVideo> =>
 export const rekeyFilm = (videoId: string): Promise<ManagedVideo> =>
   answer('POST', `/api/videos/${id(videoId)}/rekey`);
 
+/** Has a protected film served as it was brought in again. */
+export const unprotectFilm = (videoId: string): Promise<ManagedVideo> =>
+  answer('POST', `/api/videos/${id(videoId)}/unprotect`);
+
 // Titles
 
 export interface TitleTemplate {

@@ -38,11 +38,12 @@ export const enFilms = {
   'protection.first': 'Being encrypted. It can be watched when that is done.',
   'protection.on': 'Protected: only its encrypted copy is served.',
   'protection.failed': 'Encrypting it failed: {reason}',
-  'protection.gone': 'Its file was removed after it was encrypted. To give it another key, upload it again.',
+  'protection.gone': 'Its file was removed after it was encrypted, so that it can’t be unprotected.',
   'protection.protect': 'Protect',
   'protection.protectText':
-    'Then it plays in the site’s player only, with a mark that names the viewer. An uploaded file is removed when its encrypted copy is there, unless the platform is set to keep it. This can’t be undone.',
+    'Then it plays in the site’s player only, with a mark that names the viewer. An uploaded file is removed when its encrypted copy is there, unless the platform is set to keep it: then this can’t be undone.',
   'protection.rekey': 'New key',
+  'protection.unprotect': 'Unprotect',
   'protection.rekeyText':
     'It is encrypted again with another key. Who plays it goes on; downloaded films have to be downloaded again.',
   'protection.protected': '{title} is being encrypted.',
@@ -54,6 +55,7 @@ export const enFilms = {
   'action.license.revoked': 'Licence revoked',
   'action.video.protect_requested': 'Protection asked for',
   'action.video.rekey_requested': 'New key asked for',
+  'action.video.unprotected': 'Protection ended',
   'target.license': 'Licence',
 
   'titles.intro': 'Makes titles by a template from what is known of films: series, season, episode, players.',
@@ -196,11 +198,12 @@ export const koFilms: Record<keyof typeof enFilms, string> = {
   'protection.first': '암호화하고 있습니다. 끝나면 볼 수 있습니다.',
   'protection.on': '보호됨: 암호화한 사본만 제공합니다.',
   'protection.failed': '암호화하지 못했습니다: {reason}',
-  'protection.gone': '암호화한 뒤 원본 파일을 삭제했습니다. 새 키를 쓰려면 다시 업로드해 주세요.',
+  'protection.gone': '암호화한 뒤 원본 파일을 삭제했으므로 보호를 해제할 수 없습니다.',
   'protection.protect': '보호하기',
   'protection.protectText':
-    '이 사이트의 플레이어에서만 재생되고 시청자를 나타내는 표시가 보입니다. 업로드한 파일은 플랫폼에서 보관하도록 설정하지 않은 한 암호화한 사본이 생기면 삭제됩니다. 되돌릴 수 없습니다.',
+    '이 사이트의 플레이어에서만 재생되고 시청자를 나타내는 표시가 보입니다. 업로드한 파일은 플랫폼에서 보관하도록 설정하지 않은 한 암호화한 사본이 생기면 삭제되며, 그 뒤에는 되돌릴 수 없습니다.',
   'protection.rekey': '새 키',
+  'protection.unprotect': '보호 해제',
   'protection.rekeyText':
     '다른 키로 다시 암호화합니다. 재생 중인 사람은 계속 볼 수 있고, 내려받은 영상은 다시 내려받아야 합니다.',
   'protection.protected': '{title} 영상을 암호화하고 있습니다.',
@@ -212,6 +215,7 @@ export const koFilms: Record<keyof typeof enFilms, string> = {
   'action.license.revoked': '라이선스 회수',
   'action.video.protect_requested': '보호 요청',
   'action.video.rekey_requested': '새 키 요청',
+  'action.video.unprotected': '보호 해제',
   'target.license': '라이선스',
 
   'titles.intro': '시리즈, 시즌, 에피소드, 플레이어 등 영상 정보로 틀에 따라 제목을 만듭니다.',

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Content } from '../../api/admin';
-import { getManagedVideo, type ManagedVideo, protectFilm, rekeyFilm } from '../../api/films';
+import { getManagedVideo, type ManagedVideo, protectFilm, rekeyFilm, unprotectFilm } from '../../api/films';
 import { Dialog } from '../../components/Dialog';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { t } from '../../i18n';
@@ -17,7 +17,7 @@ interface Props {
   onClose: (isChanged: boolean) => void;
 }
 
-/** Shows how a film is protected, and has it protected or given another key. */
+/** Shows how a film is protected, and has it protected, unprotected or given another key. */
 export function ProtectionDialog({ content, onClose }: Props) {
   const { id, title } = content;
   const [loaded, reload] = useLoad((signal) => getManagedVideo(id, { signal }), [id]);
@@ -37,6 +37,9 @@ export function ProtectionDialog({ content, onClose }: Props) {
     setAskedAt(before);
     setSaid(text);
   };
+  const unprotect = async () => {
+    if (await run(async () => setNewer(await unprotectFilm(id)))) setAskedAt(null);
+  };
   const buttonOf = (name: 'protect' | 'rekey', task: typeof protectFilm, text: string) => (
     <button
       type="button"
@@ -48,6 +51,7 @@ export function ProtectionDialog({ content, onClose }: Props) {
       {ta(`protection.${name}`)}
     </button>
   );
+  const isPacked = state === 'on' || state === 'gone';
   const canProtect = (state === 'none' || state === 'failed') && !isAwaited;
   return (
     <Dialog
@@ -65,7 +69,7 @@ export function ProtectionDialog({ content, onClose }: Props) {
               {isAwaited ? ta('protection.packing') : stateText(state, video)}
             </p>
             {canProtect && <p>{ta('protection.protectText')}</p>}
-            {state === 'on' && !isAwaited && <p>{ta('protection.rekeyText')}</p>}
+            {isPacked && !isAwaited && <p>{ta('protection.rekeyText')}</p>}
           </>
         )}
         <p role="status" class="quiet">
@@ -82,7 +86,18 @@ export function ProtectionDialog({ content, onClose }: Props) {
             {t('common.close')}
           </button>
           {canProtect && buttonOf('protect', protectFilm, ta('protection.protected', { title }))}
-          {state === 'on' && buttonOf('rekey', rekeyFilm, ta('protection.rekeyed', { title }))}
+          {state === 'on' && (
+            <button
+              type="button"
+              class="button"
+              disabled={busy || isPacking}
+              data-testid="unprotect-film"
+              onClick={() => void unprotect()}
+            >
+              {ta('protection.unprotect')}
+            </button>
+          )}
+          {isPacked && buttonOf('rekey', rekeyFilm, ta('protection.rekeyed', { title }))}
         </div>
       </div>
     </Dialog>
