@@ -44,8 +44,11 @@ function optionsOf(element: HTMLElement): uPlot.Options {
     axes: [
       {
         ...axis,
+        size: 28,
+        // As wide as "12:59:59 AM" and some more, so that no two run into each other.
+        space: 110,
         values: (_, moments) => {
-          const clock = new Intl.DateTimeFormat(language.value, { timeStyle: 'short' });
+          const clock = new Intl.DateTimeFormat(language.value, { timeStyle: 'medium' });
           return moments.map((moment) => clock.format(moment * 1000));
         },
       },
