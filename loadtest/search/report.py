@@ -33,7 +33,8 @@ def page_of(results: Results) -> str:
     parts = [_HEAD.format(cores=os.cpu_count())]
     if results.quality:
         parts.append(_quality(results.quality))
-    by_size = {films: [each for each in results.speed if each.films == films] for films in _sizes(results.speed)}
+    ordered = sorted(results.speed, key=lambda each: each.database != SQLITE)
+    by_size = {films: [each for each in ordered if each.films == films] for films in _sizes(ordered)}
     parts += [_speed(films, found) for films, found in by_size.items()]
     return "\n".join(parts)
 
