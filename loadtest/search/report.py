@@ -61,7 +61,8 @@ _QUALITY_NOTE = (
 _SPEED_NOTE = (
     f"p50 · p99 in milliseconds, warm: alone is one request at a time, busy is {CONNECTIONS} connections that ask "
     "again at once, so that one process is at its limit. CPU is processor time a request while busy, of the server "
-    "and, apart, of PostgreSQL: it depends less on what else the machine does."
+    "and, apart, of PostgreSQL: it depends less on what else the machine does. Where the load is above the number of "
+    "processors, other work took its share of them: such times are no judgement on a machine that is free."
 )
 
 
