@@ -33,7 +33,8 @@ def page_of(results: Results) -> str:
     parts = [_HEAD.format(cores=os.cpu_count())]
     if results.quality:
         parts.append(_quality(results.quality))
-    by_size = {films: [each for each in results.speed if each.films == films] for films in _sizes(results.speed)}
+    ordered = sorted(results.speed, key=lambda each: each.database != SQLITE)
+    by_size = {films: [each for each in ordered if each.films == films] for films in _sizes(ordered)}
     parts += [_speed(films, found) for films, found in by_size.items()]
     return "\n".join(parts)
 
@@ -60,7 +61,8 @@ _QUALITY_NOTE = (
 _SPEED_NOTE = (
     f"p50 · p99 in milliseconds, warm: alone is one request at a time, busy is {CONNECTIONS} connections that ask "
     "again at once, so that one process is at its limit. CPU is processor time a request while busy, of the server "
-    "and, apart, of PostgreSQL: it depends less on what else the machine does."
+    "and, apart, of PostgreSQL: it depends less on what else the machine does. Where the load is above the number of "
+    "processors, other work took its share of them: such times are no judgement on a machine that is free."
 )
 
 

@@ -76,6 +76,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     service.resources.push_async_callback(database.close)
     service.resources.push_async_callback(to_auth.close)
     service.resources.push_async_callback(to_catalog.close)
+    service.resources.push_async_callback(homes.close)
     return service
 
 

@@ -75,7 +75,8 @@ class OneStepCursor:
 class OneStepConnection(aiosqlite.Connection):
     """A connection with such cursors."""
 
-    def cursor(self) -> OneStepCursor:  # type: ignore[override] - the adapter only enters and uses it
+    # SQLAlchemy's adapter enters and uses it, and nothing else does.
+    def cursor(self) -> OneStepCursor:  # type: ignore[override]
         """Return a new cursor, without a crossing."""
         return OneStepCursor(self)
 
@@ -85,7 +86,7 @@ class OneStepConnection(aiosqlite.Connection):
 
     async def in_thread(self, function: Callable[..., object], *arguments: object) -> None:
         """Run a function in the connection's thread."""
-        await self._execute(function, *arguments)
+        await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
 
 
 def connector(path: str, timeout_sec: float) -> Callable[[], Coroutine[Any, Any, OneStepConnection]]:

@@ -72,6 +72,11 @@ class Homes:
                 video_id, sessions=SAMPLED_SESSIONS, least=self._least, limit=MAX_CO_WATCHED
             )
 
+    async def close(self) -> None:
+        """Wait for what is read in the background, before the database is closed."""
+        if self._renewal is not None:
+            await asyncio.wait([self._renewal])
+
     async def _get_trending(self) -> Trending:
         age = time.monotonic() - self._trending_at
         if age < TRENDING_SEC:

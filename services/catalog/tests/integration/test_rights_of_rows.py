@@ -198,6 +198,8 @@ async def look_at_lists(
 
 def test_nothing_is_shown_or_counted_without_a_right(tmp_path: Path, migrated: MigratedDatabases) -> None:
     hidden = 0
+    # Migrations run a loop of their own: not inside of another one.
+    migrated.sqlite(tmp_path / "first.db")
 
     async def play(random: Random) -> int:
         path = tmp_path / f"{random.random()}.db"

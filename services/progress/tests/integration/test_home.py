@@ -173,3 +173,4 @@ async def test_sums_of_all_views_are_renewed_while_old_ones_answer(
     assert homes._renewal is not None
     await homes._renewal
     assert (await homes.home(viewer)).trending == [(film, 3)]
+    await homes.close()
