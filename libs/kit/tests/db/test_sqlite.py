@@ -26,7 +26,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def test_crosses_once_a_statement(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     crossings = 0
-    execute = Connection._execute
+    execute: Any = Connection._execute
 
     async def counted(self: Connection, function: Any, *arguments: Any, **named: Any) -> Any:
         nonlocal crossings
