@@ -52,6 +52,8 @@ def film(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     ):
         assert answer.is_success, answer.text
     yield video_id
+    admin.http.delete(f"/api/users/me/watchlist/{video_id}")
+    admin.http.delete(f"/api/videos/{video_id}")
     admin.http.delete(f"/api/series/{series}")
     admin.close()
 

@@ -11,6 +11,7 @@ import {
   chunkAt,
   durationOf,
   entryChunkAt,
+  isAtEnd,
   isComplete,
   nextRecord,
   type Plan,
@@ -30,8 +31,8 @@ interface Wanted {
 
 /** The header and the initialisation segment count as one chunk. */
 const HEADER = 0;
-const READY_EVENTS = ['canplay', 'seeked', 'playing', 'play', 'pause', 'ended'] as const;
-const PUMP_EVENTS = ['timeupdate', 'progress', 'waiting', 'loadedmetadata', ...READY_EVENTS] as const;
+const READY_EVENTS = ['canplay', 'seeked', 'playing', 'play', 'pause', 'waiting', 'ended'] as const;
+const PUMP_EVENTS = ['timeupdate', 'progress', 'loadedmetadata', ...READY_EVENTS] as const;
 
 /**
  * Plays one pack in a <video>: opens it, keeps the buffer filled around the playhead, tries again what fails.
@@ -374,6 +375,12 @@ export class Engine {
     else this.cancelTimer = backgroundTimers.later(delayMs, () => void task());
   }
 
+  /** Whether nothing is left to play before a record: a slow decoder is waited for. */
+  private isReached(record: number): boolean {
+    if (record === HEADER || !this.buffer) return true;
+    return this.wanted[0]?.record === record && isAtEnd(this.buffer.ranges, this.video.currentTime);
+  }
+
   /** Tells the state what the element can do now. */
   private settle(): void {
     const { video, given, deps } = this;
@@ -383,10 +390,9 @@ export class Engine {
       deps.status.emit('playable');
       if (!video.paused) deps.status.emit('play');
       else if (this.hasPlayed) deps.status.emit('pause');
-    } else if (given?.failure.kind === 'damaged') {
-      this.refuse('damaged');
-    } else if (given) {
-      deps.status.emit('unreachable', given.failure.kind);
+    } else if (given && this.isReached(given.record)) {
+      if (given.failure.kind === 'damaged') this.refuse('damaged');
+      else deps.status.emit('unreachable', given.failure.kind);
     }
   }
 }
