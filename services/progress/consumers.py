@@ -29,14 +29,14 @@ Effect = Callable[[Transaction, Event], Awaitable[None]]
 def subscribe(bus: Bus, database: Database, view_log: ViewLog) -> None:
     """Register progress's consumers."""
 
-    async def enter(transaction: Transaction, changes: Sequence[Change]) -> Sequence[None]:
+    async def record(transaction: Transaction, changes: Sequence[Change]) -> Sequence[None]:
         new = {event.id for event in await transaction.first_deliveries(VIEWS.name, [each.cause for each in changes])}
         # A repeated event may be in one group with itself.
         first = {each.cause.id: each for each in changes if each.cause.id in new}
-        await view_log.enter(transaction, list(first.values()))
+        await view_log.record(transaction, list(first.values()))
         return [None] * len(changes)
 
-    groups = GroupWriter(database, enter, service="progress")
+    groups = GroupWriter(database, record, service="progress")
 
     async def view(event: Event) -> None:
         await groups.write(_change(event))

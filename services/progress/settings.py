@@ -26,5 +26,5 @@ class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
         ge=0,
         le=36_500,
         description="Days for which lines of the view log (who watched what) are kept; 0 keeps them for ever. Points "
-        "and counts that they earned stay.",
+        "and counts that they earned stay; what viewers of a film also watched is known of these days only.",
     )

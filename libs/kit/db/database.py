@@ -39,6 +39,10 @@ POOL_TIMEOUT_SEC = 10
 """Seconds that a use case waits for a connection while others hold them all."""
 
 
+_SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
+"""When a connection to PostgreSQL whose peer has vanished ends: after 30 s, where TCP alone would wait for hours."""
+
+
 class Transaction:
     """Everything that is committed together: rows, the events about them, and the marks of consumed events."""
 
@@ -81,7 +85,7 @@ class Database:
                 max_overflow=POOL_OVERFLOW,
                 pool_pre_ping=True,
                 pool_timeout=POOL_TIMEOUT_SEC,
-                connect_args={"connect_timeout": CONNECT_TIMEOUT_SEC},
+                connect_args={"connect_timeout": CONNECT_TIMEOUT_SEC, **_SILENCE},
             )
 
     @property

@@ -17,7 +17,7 @@ class PointRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def views_among(self, views: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    async def already_granted(self, views: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of some viewers and videos for which points have been given."""
         if not views:
             return set()
@@ -27,7 +27,7 @@ class PointRepository:
         )
         return {(user_id, video_id) for user_id, video_id in found if video_id is not None}
 
-    async def ends(self, user_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    async def last_lines(self, user_ids: Collection[str]) -> dict[str, tuple[int, int]]:
         """Return number and balance of the newest line of each ledger that has one, of locked viewers."""
         older = aliased(PointEntry)
         # A look into the index for each viewer, however long the ledgers are.

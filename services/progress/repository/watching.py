@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import Table, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit.db.failures import RETRY_AFTER_SEC
+from kit.errors import ApiError, ErrorCode
 from services.progress.domain import Progress
 from services.progress.models import Bookmark, PointEntry, View, ViewCount, Viewer, WatchProgress
-from services.progress.repository.dialect import insert_into
+from services.progress.repository.dialect import insert_into, is_sqlite
 
 
 class RecordKey(NamedTuple):
@@ -29,6 +32,21 @@ class LockedRecord:
     progress: Progress
     version: int
 
+
+LOCK_TIMEOUT_SEC: Final = 2
+"""How long a group of reports waits for records that another transaction has locked."""
+
+
+class RecordLockedError(ApiError):
+    """Another transaction holds a record."""
+
+    def __init__(self) -> None:
+        headers = {"Retry-After": str(RETRY_AFTER_SEC)}
+        super().__init__(ErrorCode.SERVICE_UNAVAILABLE, details={"dependency": "database"}, headers=headers)
+
+
+_BOUND_LOCKS: Final = text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SEC}s'")
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 # Without the unit of work of the ORM, which costs more than the statements of a group.
 _RECORDS: Final[Table] = cast("Table", WatchProgress.__table__)
@@ -63,8 +81,19 @@ class WatchProgressRepository:
         return await self._session.get(WatchProgress, (user_id, video_id), with_for_update=True)
 
     async def lock(self, keys: Collection[RecordKey]) -> dict[RecordKey, LockedRecord]:
-        """Return the records that exist among these, locked until the transaction ends; one statement."""
-        rows = await self._session.execute(_LOCKED, {"keys": sorted(keys)})
+        """Return the records that exist among these, locked until the transaction ends.
+
+        Raises:
+            RecordLockedError: another transaction has held one of them for `LOCK_TIMEOUT_SEC`.
+        """
+        if not is_sqlite(self._session):
+            await self._session.execute(_BOUND_LOCKS)
+        try:
+            rows = await self._session.execute(_LOCKED, {"keys": sorted(keys)})
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+                raise RecordLockedError from error
+            raise
         return {RecordKey(user, video): LockedRecord(Progress(*row), version) for user, video, version, *row in rows}
 
     async def update(self, records: Mapping[RecordKey, LockedRecord], now: datetime) -> None:
@@ -100,14 +129,17 @@ class WatchProgressRepository:
 
     async def delete(self, user_id: str, video_id: str | None) -> None:
         """Remove one record of a viewer, or all."""
-        statement = delete(WatchProgress).where(WatchProgress.user_id == user_id)
-        if video_id is not None:
-            statement = statement.where(WatchProgress.video_id == video_id)
-        await self._session.execute(statement)
+        mine = WatchProgress.user_id == user_id
+        await self._delete(mine if video_id is None else mine & (WatchProgress.video_id == video_id))
 
     async def delete_video(self, video_id: str) -> None:
         """Remove all viewers' records of a video."""
-        await self._session.execute(delete(WatchProgress).where(WatchProgress.video_id == video_id))
+        await self._delete(WatchProgress.video_id == video_id)
+
+    async def _delete(self, condition: ColumnElement[bool]) -> None:
+        # Locked in the order of groups of reports first: deleting in another could wait for them in a circle.
+        await self._session.execute(select(_KEY.clauses[0]).where(condition).order_by(*_KEY.clauses).with_for_update())
+        await self._session.execute(delete(WatchProgress).where(condition))
 
 
 class ViewerRepository:
@@ -132,7 +164,8 @@ class ViewerRepository:
         await self._session.execute(
             insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
         )
-        for table in (WatchProgress, View, PointEntry, Bookmark):
+        await WatchProgressRepository(self._session).delete(user_id, None)
+        for table in (View, PointEntry, Bookmark):
             await self._session.execute(delete(table).where(table.user_id == user_id))
 
     async def delete_erased_before(self, moment: datetime) -> None:

@@ -28,6 +28,10 @@ class Recorder:
         self._catalog = catalog
         self._writer = ReportWriter(database)
 
+    async def close(self) -> None:
+        """Wait until nothing is being written."""
+        await self._writer.close()
+
     async def record(self, caller: Caller, video_id: str, report: Report | None) -> Progress | None:
         """Record a report if the rules allow it, and return the resulting progress.
 

@@ -59,10 +59,10 @@ class Points:
         """
         first = {(view.user_id, view.video_id): cause for view, cause in reversed(views)}
         points = PointRepository(transaction.session)
-        new = first.keys() - await points.views_among(first)
+        new = first.keys() - await points.already_granted(first)
         if not new:
             return
-        ends = await points.ends({user_id for user_id, _ in new})
+        ends = await points.last_lines({user_id for user_id, _ in new})
         entries, events, now = list[PointEntry](), list[Event](), datetime.now(UTC)
         # In the order of the views: a ledger's lines are numbered by it.
         for user_id, video_id in dict.fromkeys((view.user_id, view.video_id) for view, _ in views):
@@ -97,7 +97,7 @@ class Points:
             if not await ViewerRepository(transaction.session).lock_unless_erased([user_id]):
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             ledger = PointRepository(transaction.session)
-            number, balance = (await ledger.ends([user_id])).get(user_id, (0, 0))
+            number, balance = (await ledger.last_lines([user_id])).get(user_id, (0, 0))
             if balance + points < 0:
                 raise invalid_field("points", f"takes away more than the {balance} there are")
             end = number + 1, balance + points

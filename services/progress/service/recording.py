@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from kit.db.database import Database, Transaction
+from kit.db.database import POOL_TIMEOUT_SEC, Database, Transaction
 from kit.db.groups import GROUP_MAX, GroupWriter
 from kit.events.envelope import Event
 from kit.telemetry import current
@@ -32,12 +32,23 @@ class ReportWriter:
     """Apply reports to existing records, in the order of their arrival."""
 
     def __init__(self, database: Database) -> None:
-        self._groups = GroupWriter(database, _apply, service="progress", most=GROUP_MAX, interval_sec=INTERVAL_SEC)
+        self._groups = GroupWriter(
+            database,
+            _apply,
+            service="progress",
+            most=GROUP_MAX,
+            interval_sec=INTERVAL_SEC,
+            wait_sec=POOL_TIMEOUT_SEC,
+        )
+
+    async def close(self) -> None:
+        """Wait until nothing is being written."""
+        await self._groups.close()
 
     async def write(self, user_id: str, video_id: str, report: Report) -> Progress | None:
         """Apply a report and return the resulting progress once it is committed.
 
-        None means that the video's facts are needed: there is no record, or the report claims a longer film than it.
+        None means that the video's facts are needed: there is no record, or the report claims a longer film than that.
 
         Raises:
             DatabaseUnavailableError: as `Database.write`.
@@ -54,6 +65,7 @@ async def _apply(transaction: Transaction, group: Sequence[_Reported]) -> list[P
     now = datetime.now(UTC)
     results: list[Progress | None] = []
     changed: set[RecordKey] = set()
+    events: list[Event] = []
     for reported in group:
         record = locked.get(reported.key)
         if record is None or is_longer(reported.report, record.progress):
@@ -68,9 +80,11 @@ async def _apply(transaction: Transaction, group: Sequence[_Reported]) -> list[P
         changed.add(reported.key)
         if after.completed and not before.completed:
             event = completed_event(*reported.key, after, version=record.version)
-            await transaction.record(replace(event, traceparent=reported.traceparent, request_id=reported.request_id))
+            events.append(replace(event, traceparent=reported.traceparent, request_id=reported.request_id))
     if changed:
         await records.update({key: locked[key] for key in sorted(changed)}, now)
+    if events:
+        await transaction.record(*events)
     return results
 
 

@@ -109,7 +109,7 @@ class ViewLog:
         self._catalog = catalog
         self._accounts = accounts
 
-    async def enter(self, transaction: Transaction, changes: Sequence[Change]) -> None:
+    async def record(self, transaction: Transaction, changes: Sequence[Change]) -> None:
         """Log and count play sessions, and grant their viewers points for videos not watched before.
 
         All happens in the caller's transaction, with a constant number of statements; the caller must pass each event

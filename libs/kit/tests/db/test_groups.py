@@ -12,6 +12,7 @@ from sqlalchemy import text
 from kit.db.database import Database, Transaction
 from kit.db.failures import DatabaseUnavailableError
 from kit.db.groups import GroupWriter
+from kit.errors import ErrorCode
 
 DEADLINE_SEC = 60
 
@@ -63,3 +64,64 @@ async def test_unavailable_database_is_not_tried_again_for_each_item() -> None:
     groups, results = await write_all(Database("sqlite+aiosqlite:////no-such-folder/groups.db"), [1, 2, 3])
     assert groups == [[1, 2, 3]]
     assert [type(each) for each in results] == [DatabaseUnavailableError] * 3
+
+
+async def test_item_whose_commit_takes_too_long_is_given_up(database: Database) -> None:
+    held, groups = asyncio.Event(), list[list[int]]()
+
+    async def apply(_: Transaction, items: Sequence[int]) -> Sequence[int]:
+        groups.append(list(items))
+        await held.wait()
+        return items
+
+    writer = GroupWriter(database, apply, service="kit", wait_sec=0.05)
+    results = await asyncio.gather(*(writer.write(item) for item in (1, 2)), return_exceptions=True)
+    late = await asyncio.gather(writer.write(3), return_exceptions=True)
+    assert [type(each) for each in (*results, *late)] == [DatabaseUnavailableError] * 3
+    held.set()
+    async with asyncio.timeout(DEADLINE_SEC):
+        await writer.close()
+    assert groups == [[1, 2]], "nobody waits for the third any more"
+    await database.close()
+
+
+async def test_items_tried_alone_end_with_the_first_that_finds_the_database_away(database: Database) -> None:
+    calls = 0
+
+    async def apply(_: Transaction, items: Sequence[int]) -> Sequence[int]:
+        nonlocal calls
+        calls += 1
+        if len(items) > 1:
+            raise ArithmeticError
+        raise DatabaseUnavailableError(ErrorCode.SERVICE_UNAVAILABLE, "away")
+
+    writer = GroupWriter(database, apply, service="kit")
+    results = await asyncio.gather(*(writer.write(item) for item in range(5)), return_exceptions=True)
+    assert [type(each) for each in results] == [DatabaseUnavailableError] * 5
+    assert calls == 2
+    await database.close()
+
+
+async def test_writing_that_is_cancelled_leaves_no_item_waiting(database: Database) -> None:
+    async def apply(_: Transaction, items: Sequence[int]) -> Sequence[int]:
+        if 1 in items:
+            raise asyncio.CancelledError
+        return items
+
+    writer = GroupWriter(database, apply, service="kit", most=1)
+    async with asyncio.timeout(DEADLINE_SEC):
+        results = await asyncio.gather(*(writer.write(item) for item in (1, 2)), return_exceptions=True)
+        assert [type(each) for each in results] == [DatabaseUnavailableError] * 2
+        assert await writer.write(3) == 3
+        await writer.close()
+    await database.close()
+
+
+async def test_result_that_is_missing_fails_before_the_commit(database: Database) -> None:
+    async def apply(_: Transaction, items: Sequence[int]) -> Sequence[int]:
+        return items[1:]
+
+    writer = GroupWriter(database, apply, service="kit")
+    with pytest.raises(ValueError, match="0 results for 1 items"):
+        await writer.write(1)
+    await database.close()

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event, select, text
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
@@ -25,7 +25,7 @@ from kit.testing.plans import capture_selects, explain, scans
 from kit.testing.servers import PostgresServer
 from services.progress.domain import Progress, Report, advance, begin, is_longer
 from services.progress.models import WatchProgress
-from services.progress.repository import ViewerRepository, WatchProgressRepository
+from services.progress.repository import ViewerRepository, WatchProgressRepository, watching
 from services.progress.service import Recorder, erase_viewer, forget_video, recording
 from services.progress.service.recording import ReportWriter
 from services.progress.tests.fakes import MEMBER, FakeCatalog, make_video, now_ms, session_at
@@ -110,18 +110,18 @@ class RecordingContract:
         writer, sent = ReportWriter(database), list[tuple[str, bool]]()
 
         def note(_connection: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, many: bool) -> None:
-            if "watch_progress" in statement:
+            if any(table in statement for table in ("watch_progress", "outbox")):
                 sent.append((statement.partition(" ")[0], many))
 
-        for size in (1, 150):
+        for chosen in (keys[:1], keys[1:]):
             sent.clear()
             event.listen(Engine, "before_cursor_execute", note)
             try:
-                await asyncio.gather(*(writer.write(*key, Report(9.0)) for key in keys[:size]))
+                await asyncio.gather(*(writer.write(*key, Report(99.0)) for key in chosen))
             finally:
                 event.remove(Engine, "before_cursor_execute", note)
-            assert [kind for kind, _ in sent] == ["SELECT", "UPDATE"]
-        assert [many for _, many in sent] == [False, True]
+            assert [kind for kind, _ in sent] == ["SELECT", "UPDATE", "INSERT"], "each completes its film"
+        assert [many for _, many in sent] == [False, True, True]
 
     async def test_group_reads_no_table_whole(self, database: Database) -> None:
         keys = [(new_id(), new_id()) for _ in range(20)]
@@ -270,3 +270,17 @@ class TestPostgres(RecordingContract):
     def database_url(self, postgres_server: PostgresServer, migrated: MigratedDatabases) -> Iterator[str]:
         with migrated.postgres(postgres_server) as url:
             yield url
+
+    async def test_record_that_is_locked_for_long_fails_alone(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(watching, "_BOUND_LOCKS", text("SET LOCAL lock_timeout = '50ms'"))
+        keys = [(new_id(), new_id()) for _ in range(3)]
+        await add_records(database, keys)
+        writer = ReportWriter(database)
+        async with database.write() as other:
+            await WatchProgressRepository(other.session).get_for_update(*keys[1])
+            reports = [writer.write(*key, Report(9.0)) for key in keys]
+            answers = await asyncio.gather(*reports, return_exceptions=True)
+        assert [type(each) for each in answers] == [Progress, watching.RecordLockedError, Progress]
+        assert (await writer.write(*keys[1], Report(9.0))) is not None
