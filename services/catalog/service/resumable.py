@@ -153,7 +153,8 @@ class ResumableUploads:
         upload = await self.get(upload_id, principal)
         length = await self._declared_length(upload, chunk, principal)
         lease_id = new_id()
-        await self._acquire(self._context.lease(upload_id, lease_id), chunk.offset)
+        lease = self._context.lease(upload_id, lease_id)
+        await self._acquire(lease, chunk.offset)
         writer: UploadWriter | None = None
         try:
             upload = await self.get(upload_id, principal)
@@ -172,14 +173,17 @@ class ResumableUploads:
         except UploadCutError:
             log.info("upload_cut", upload_id=upload_id)
         except UploadLostError as error:
-            await self._remove(upload)
+            if not await self._remove_held(upload, lease):
+                # Given up meanwhile; or another request has it, and has removed what this one missed.
+                await self.get(upload_id, principal)
+                raise locked_error() from error
             log.error("upload_lost", upload_id=upload_id, reason=str(error))
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND) from error
         except OSError as error:
             failure = storage_error(error)
             if failure.code is ErrorCode.STORAGE_FULL:
                 # The space that its bytes take is what others need.
-                await self._remove(upload)
+                await self._remove_held(upload, lease)
             raise failure from error
         finally:
             if writer is not None:
@@ -187,7 +191,7 @@ class ResumableUploads:
                 if not writer.is_whole:
                     self._digests.put(upload_id, writer.digest)
             async with self._database.write() as transaction:
-                await UploadRepository(transaction.session).release(self._context.lease(upload_id, lease_id))
+                await UploadRepository(transaction.session).release(lease)
         return await self.get(upload_id, principal)
 
     async def terminate(self, upload_id: str, principal: Principal) -> None:
@@ -295,6 +299,15 @@ class ResumableUploads:
             raise duplicate_error(duplicate_of)
         await writer.file.clean(is_over=True)
         log.info("video_uploaded", content_id=video.id, user_id=upload.uploader_id, bytes=size, upload_id=upload.id)
+
+    async def _remove_held(self, upload: ResumableUpload, lease: Lease) -> bool:
+        """Delete an unfinished upload and its bytes; return False if the lease no longer holds it."""
+        async with self._database.write() as transaction:
+            is_removed = await UploadRepository(transaction.session).remove_held(lease)
+        self._digests.pop(upload.id)
+        if is_removed:
+            await self._parts.remove(upload)
+        return is_removed
 
     async def _remove(self, upload: ResumableUpload) -> None:
         """Delete an upload, and its bytes unless they have become a video."""

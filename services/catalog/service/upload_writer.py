@@ -170,8 +170,9 @@ class UploadWriter:
                 now=now,
                 expires_at=now + self._context.expiry,
             )
+            is_gone = not moved and await UploadRepository(transaction.session).get(self._upload_id) is None
         if not moved:
-            raise locked_error()
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND) if is_gone else locked_error()
         self.confirmed = progress.offset
         self.digest = progress.digest
         self._renewed_at = self._confirmed_at = time.monotonic()

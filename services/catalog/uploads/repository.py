@@ -112,6 +112,10 @@ class UploadRepository:
         """Delete the row of an unfinished upload, whatever its lease: its writer notices at the next offset."""
         return await self._delete(upload_id, ResumableUpload.status == UploadStatus.RECEIVING)
 
+    async def remove_held(self, lease: Lease) -> bool:
+        """Delete the row of an unfinished upload if the lease still holds it: another request may write it by now."""
+        return await self._delete(lease.upload_id, _held(lease))
+
     async def remove(self, upload_id: str) -> bool:
         """Delete an upload's row."""
         return await self._delete(upload_id)

@@ -53,8 +53,14 @@ export function updateUser(user: User): void {
   session.value = { phase: 'authenticated', user };
 }
 
+/** Shows no one’s downloads in this browser until the next login, also without a network. */
+export function forgetViewer(): void {
+  storage.set(VIEWER_KEY, '');
+}
+
 export async function logOut(): Promise<void> {
   await endpoints.logout();
+  forgetViewer();
   // A fresh page, so that nothing of this user stays in memory for the next one.
   location.assign('/login');
 }

@@ -81,7 +81,7 @@ async def test_item_whose_commit_takes_too_long_is_given_up(database: Database) 
     held.set()
     async with asyncio.timeout(DEADLINE_SEC):
         await writer.close()
-    assert groups == [[1, 2]], "nobody waits for the third any more"
+    assert groups == [[1, 2]], "the third is not waited for any more"
     await database.close()
 
 

@@ -35,7 +35,7 @@ from services.catalog.service import (
 from services.catalog.tests.conftest import PART_BYTES
 from services.catalog.uploads.bucket_parts import BucketParts
 from services.catalog.uploads.folder_parts import FolderParts
-from services.catalog.uploads.part_store import PartStore
+from services.catalog.uploads.part_store import PartStore, UploadLostError
 from services.catalog.uploads.repository import UploadRepository
 
 FILM = os.urandom(3 * PART_BYTES + 1000)
@@ -194,6 +194,22 @@ async def test_a_request_without_its_lease_mixes_nothing(replicas: Replicas, mon
     offset = (await replicas.all[1].get(upload.id, ANN)).received_bytes
     assert offset == 120_000
     await replicas.check(await replicas.send(1, upload, body(FILM[offset:])))
+
+
+async def test_a_request_without_its_lease_removes_nothing(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was slow to open what lies there, and misses what the next request has put in order meanwhile."""
+    upload = await replicas.begin()
+    await replicas.send(0, upload, body(FILM[:50_000]))
+
+    async def misses(*_: object) -> None:
+        replicas.now += timedelta(seconds=20)
+        await replicas.send(1, upload, body(FILM[50_000:120_000]))
+        raise UploadLostError("a part is missing")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(replicas.parts[0], "open", misses)
+        assert await refusal(replicas.send(0, upload, body(FILM[50_000:]), 50_000)) == "UPLOAD_LOCKED"
+    await replicas.check(await replicas.send(1, upload, body(FILM[120_000:])))
 
 
 async def test_a_late_end_leaves_the_video_of_another_request(

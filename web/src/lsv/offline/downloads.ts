@@ -123,10 +123,16 @@ export class Downloads {
   async resume(videoId: string): Promise<void> {
     const film = this.find(videoId);
     if (!film || this.isMoving(videoId)) return;
+    await this.put({ ...film, state: 'unfinished' });
     await this.attempt(videoId, async () => {
       const { device } = await this.checked(videoId);
       const isOver = film.isEnded || (await this.guard.judge(termOf(film.licence))) !== 'valid';
       const current = isOver ? await this.renewed(film) : film;
+      // The viewer may have paused or deleted it by now.
+      if (this.find(videoId)?.state !== 'unfinished') {
+        this.act(videoId, null);
+        return;
+      }
       await this.put({ ...current, state: 'unfinished' });
       this.run(current, device);
     });
@@ -143,6 +149,7 @@ export class Downloads {
     const film = this.find(videoId);
     if (!film) return null;
     const renewed = await this.renewed(film);
+    if (!this.find(videoId)) return null;
     await this.put(renewed);
     return renewed.state === 'complete' ? renewed.licence.expires_at : null;
   }
@@ -154,8 +161,9 @@ export class Downloads {
     download?.stop();
     await download?.done;
     if (film) await this.deps.endLicence(film.licence.id).catch(() => undefined);
-    await this.licences.delete(this.userId, videoId);
+    // The row last: without it nothing would know of the pack.
     await this.ask({ type: 'remove', name: filmKey(this.userId, videoId) }, 'removed');
+    await this.licences.delete(this.userId, videoId);
     this.act(videoId, null);
     await this.load();
   }
@@ -275,6 +283,7 @@ export class Downloads {
       this.reissued.add(videoId);
       await this.attempt(videoId, async () => {
         const current: StoredFilm = { ...(await this.renewed(film)), state: 'unfinished' };
+        if (this.find(videoId)?.state !== 'unfinished') return;
         await this.put(current);
         this.run(current, await this.licences.device());
       });

@@ -49,7 +49,10 @@ export class StoredParts implements KeySource {
 
   /** Returns why the licence allows nothing now, or null; to be asked while the film plays, too. */
   async over(): Promise<Over | null> {
-    const verdict = await this.guard.judge(termOf((await this.current()).licence));
+    const film = await this.current();
+    // The server may have ended the licence while the film plays.
+    if (film.isEnded) return { cause: null };
+    const verdict = await this.guard.judge(termOf(film.licence));
     return verdict === 'valid' ? null : { cause: verdict === 'expired' ? null : 'clock' };
   }
 

@@ -6,6 +6,7 @@ import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { language } from '../../i18n';
 import { v } from '../../i18n/viewer';
 import { formatNumber } from '../../lib/format';
+import { forgetViewer } from '../../session/session';
 
 interface Props {
   user: User;
@@ -19,6 +20,7 @@ export function LeavePanel({ user, points }: Props) {
 
   const leave = async () => {
     await deleteAccount();
+    forgetViewer();
     // Removes the cookies; they are worth nothing any more.
     await logout().catch(() => undefined);
     // A fresh page, so that nothing of this user stays in memory for the next one.
