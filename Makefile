@@ -76,6 +76,11 @@ test: $(VENV)/dev web/dist/index.html ## check everything: lint, types, unit, co
 check: $(VENV)/dev ## the quick part of test: lint, types, unit tests without servers (90 s)
 	scripts/run-checks
 
+.PHONY: test-deep
+test-deep: $(VENV)/dev ## what tests draw at random (property tests, state machines, fuzzing), many times as often (1 h)
+	@scripts/install-test-tools.sh
+	scripts/run-deep-tests
+
 .PHONY: mutate
 mutate: $(VENV)/dev ## put faults into slots, ledger, ranges, visibility and tokens, and check that tests find 90 % (30 min)
 	@scripts/install-test-tools.sh
@@ -95,6 +100,13 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others, a
 	@$(PIP_CHECK)
 	@python -m loadtest.bench --docs docs $(if $(QUICK),--quick)
 	@python -m loadtest.pipeline --docs docs $(if $(QUICK),--quick)
+
+.PHONY: bench-search
+bench-search: $(VENV)/embedded ## measure lists, rows and search on SQLite and PostgreSQL, up to 100,000 films (25 min; QUICK=1: 3 min), write docs/benchmarks-search.md
+	@scripts/install-test-tools.sh --bench
+	@$(LOCK) requirements/bench.txt
+	@$(PIP_CHECK)
+	@python -m loadtest.search --docs docs $(if $(QUICK),--quick)
 
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults

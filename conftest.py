@@ -1,10 +1,18 @@
-"""Real servers for every test that asks for one (see kit.testing.fixtures), and names of tests that stay the same."""
+"""Real servers for every test that asks for one (see kit.testing.fixtures), how deep to test, and names that stay."""
 
 from __future__ import annotations
 
 import re
 
+import hypothesis
+
+from kit.testing.depth import cases
+
 pytest_plugins = ["kit.testing.fixtures"]
+
+# For tests that say no number of their own.
+hypothesis.settings.register_profile("marquee", max_examples=cases(quick=100, deep=5_000))
+hypothesis.settings.load_profile("marquee")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 

@@ -75,6 +75,7 @@ else
         missing="$missing postgresql"
     fi
     want_program redis-server redis-server
+    want_program caddy caddy
     want_program ffmpeg ffmpeg
     want_program chromium chromium
     want_package fonts-nanum

@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,8 +91,11 @@ def reindex() -> None:
     sys.stdout.write(f"{videos} videos indexed.\n")
 
 
-def run() -> None:
+def run(databases: Mapping[str, str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        databases: URLs of databases that are not in the data folder, by service; the benchmark compares with them.
 
     Raises:
         SettingsError: something in the environment must be changed first.
@@ -109,7 +112,7 @@ def run() -> None:
         listen_all(settings.http_host, settings.http_port) as listeners,
     ):
         password = _first_password(data)
-        wired = service_settings(data, sockets, password)
+        wired = service_settings(data, sockets, password, databases)
         _migrate(wired, data)
         asyncio.run(_serve(settings, data, wired, listeners, password))
 
@@ -170,7 +173,9 @@ def _migrate(wired: dict[str, Any], data: Path) -> None:
         module.migrate(wired[name])
 
 
-def service_settings(data: Path, sockets: Path, password: str | None) -> dict[str, Any]:
+def service_settings(
+    data: Path, sockets: Path, password: str | None, databases: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return each service's settings: the operator's, and the launcher's addresses, databases and keys."""
 
     def address(name: str) -> str:
@@ -181,7 +186,7 @@ def service_settings(data: Path, sockets: Path, password: str | None) -> dict[st
     for name, (_, settings_class) in SERVICES.items():
         own: dict[str, Any] = {
             "grpc_bind": address(name),
-            "database_url": _database_url(data, name),
+            "database_url": (databases or {}).get(name, _database_url(data, name)),
             "broker_url": "local:",
             "redis_url": None,
             "media_url": (data / "media").as_uri(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -12,12 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from loadtest.pipeline import bare
 from loadtest.pipeline.bare import Cost, Meter
 from loadtest.pipeline.uploads import marquee, seconds_to_thumbnail
+from lsv import ContentKey
 from services.thumbnailer.domain import JobKind
 from services.thumbnailer.media.inspection import Limits, inspect
+from services.thumbnailer.media.packing.packer import FilmPacker
 
 LIMITS = Limits(wall_sec=600, cpu_sec=600, memory_bytes=2 * 2**30, niceness=0)
 TINY_RUNS = ((JobKind.FACTS,), (JobKind.THUMBNAIL, JobKind.POSTERS, JobKind.STORYBOARD))
@@ -49,6 +53,8 @@ class Figures:
     thumbnails_sec: list[float]
     storyboard: list[Cost]
     bare_storyboard: list[Cost]
+    packs: list[Cost]
+    bare_packs: list[Cost]
     tiny: Cost
     bare_tiny: Cost
 
@@ -67,6 +73,8 @@ def measure(plan: Plan, folder: Path) -> Figures:
     bare_tiny_cost = bare_made.cost()
     film = bare.make_film(folder / "film.mp4", plan.storyboard_sec, "1280x720")
     boards, bare_boards = [], []
+    packs: list[Cost] = []
+    bare_packs: list[Cost] = []
     for _ in range(plan.rounds):
         meter = Meter()
         report = asyncio.run(inspect(film, [JobKind.STORYBOARD], LIMITS))
@@ -76,22 +84,26 @@ def measure(plan: Plan, folder: Path) -> Figures:
         meter = Meter()
         bare.storyboard(film, folder)
         bare_boards.append(meter.cost())
+        meter = Meter()
+        pack = folder / f"pack-{len(packs)}"
+        asyncio.run(FilmPacker(pack, ContentKey.generate(), uuid4(), 1, LIMITS).pack(film))
+        packs.append(meter.cost())
+        shutil.rmtree(pack)
+        meter = Meter()
+        bare.remux(film, folder)
+        bare_packs.append(meter.cost())
     upload = bare.make_film(folder / "upload.mp4", plan.upload_sec, "1280x720", bitrate=plan.upload_bitrate)
     with marquee(folder / "data") as client:
         thumbnails = [seconds_to_thumbnail(client, upload) for _ in range(plan.uploads)]
-    return Figures(upload.stat().st_size, thumbnails, boards, bare_boards, tiny_cost, bare_tiny_cost)
+    return Figures(upload.stat().st_size, thumbnails, boards, bare_boards, packs, bare_packs, tiny_cost, bare_tiny_cost)
 
 
 def report_of(plan: Plan, figures: Figures) -> str:
     """Return the page of the results, in Markdown."""
     thumbnails = sorted(figures.thumbnails_sec)
     p95 = thumbnails[min(len(thumbnails) - 1, round(0.95 * len(thumbnails)))]
-    wall, bare_wall = (
-        statistics.median(each.wall_sec for each in row) for row in (figures.storyboard, figures.bare_storyboard)
-    )
-    cpu, bare_cpu = (
-        statistics.median(each.cpu_sec for each in row) for row in (figures.storyboard, figures.bare_storyboard)
-    )
+    board, bare_board = _median(figures.storyboard), _median(figures.bare_storyboard)
+    pack, bare_pack = _median(figures.packs), _median(figures.bare_packs)
     tiny, bare_tiny = (each.cpu_sec / plan.tiny_films for each in (figures.tiny, figures.bare_tiny))
     rows = [
         (
@@ -102,11 +114,18 @@ def report_of(plan: Plan, figures: Figures) -> str:
         ),
         (
             f"storyboard of {plan.storyboard_sec / 60:.0f} minutes of 720p, wall",
-            f"{wall:.2f} s",
-            f"{bare_wall:.2f} s",
-            f"{wall / bare_wall:.2f} of 1.3",
+            f"{board.wall_sec:.2f} s",
+            f"{bare_board.wall_sec:.2f} s",
+            f"{board.wall_sec / bare_board.wall_sec:.2f} of 1.3",
         ),
-        ("the same, processor", f"{cpu:.2f} s", f"{bare_cpu:.2f} s", f"{cpu / bare_cpu:.2f}"),
+        _processor_row(board, bare_board),
+        (
+            f"LSV pack of {plan.storyboard_sec / 60:.0f} minutes of 720p (bare: remuxed only), wall",
+            f"{pack.wall_sec:.2f} s",
+            f"{bare_pack.wall_sec:.2f} s",
+            f"{plan.storyboard_sec / pack.wall_sec:.0f} of 50 times real time",
+        ),
+        _processor_row(pack, bare_pack),
         (
             "facts and all artwork of a tiny film, processor",
             f"{tiny * 1000:.0f} ms",
@@ -126,6 +145,16 @@ pictures from the same file in the same run, without confinement, checks and dur
 | --- | --- | --- | --- |
 {table}
 """
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    wall, cpu = (statistics.median(each) for each in zip(*((c.wall_sec, c.cpu_sec) for c in costs), strict=True))
+    return Cost(wall, cpu)
+
+
+def _processor_row(cost: Cost, bare_cost: Cost) -> tuple[str, str, str, str]:
+    ratio = cost.cpu_sec / bare_cost.cpu_sec
+    return "the same, processor", f"{cost.cpu_sec:.2f} s", f"{bare_cost.cpu_sec:.2f} s", f"{ratio:.2f}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -51,6 +51,14 @@ def storyboard(film: Path, folder: Path) -> None:
     )
 
 
+def remux(film: Path, folder: Path) -> None:
+    """Make a fragmented MP4 of a film, as an LSV pack has inside."""
+    _run(
+        *("ffmpeg", "-i", str(film), "-c", "copy"),
+        *("-movflags", "frag_keyframe+empty_moov+default_base_moof", str(folder / "bare-fragmented.mp4")),
+    )
+
+
 def everything(film: Path, folder: Path) -> None:
     """Make what the pipeline makes of a tiny film: facts, thumbnail, poster in two formats, storyboard."""
     _run("ffprobe", "-show_format", "-show_streams", "-show_chapters", "-of", "json", str(film))

@@ -30,7 +30,8 @@ def marquee(folder: Path) -> Iterator[httpx.Client]:
         "MARQUEE_DATA_DIR": str(folder),
         "MARQUEE_HTTP_PORT": str(port),
         "MARQUEE_ADMIN_PASSWORD": _PASSWORD,
-        "MARQUEE_RATE_LIMIT_PER_MIN": "1000000",
+        "MARQUEE_RATE_LIMIT_PER_MIN": "999999",
+        "MARQUEE_USER_RATE_LIMIT_PER_MIN": "999999",
     }
     command = [sys.executable, "-m", "apps.marquee", "serve"]
     with (
@@ -39,7 +40,9 @@ def marquee(folder: Path) -> Iterator[httpx.Client]:
         httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("admin", _PASSWORD), timeout=600) as client,
     ):
         try:
-            _await_start(client, process)
+            if not _is_started(client, process):
+                log.seek(0)
+                raise RuntimeError(f"Marquee did not start: {log.read().decode(errors='replace')}")
             yield client
         finally:
             process.terminate()
@@ -60,13 +63,14 @@ def seconds_to_thumbnail(client: httpx.Client, film: Path) -> float:
     raise TimeoutError(f"no thumbnail within {_LIMIT_SEC} s: {video['jobs']}")
 
 
-def _await_start(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+def _is_started(client: httpx.Client, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until it answers; return whether it does."""
     until = time.monotonic() + _START_SEC
     while time.monotonic() < until and process.poll() is None:
         try:
             if client.get("/api/videos").status_code == httpx.codes.OK:
-                return
+                return True
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise RuntimeError("Marquee did not start")
+    return False

@@ -1,61 +1,136 @@
-"""Print the quality of search on both databases beside FTS5 and pg_trgm: `python -m loadtest.search`."""
+"""Measure lists, rows and search on SQLite and PostgreSQL: `python -m loadtest.search`.
+
+Parts can be measured one by one: each adds its results to a file, and the page is made of all that are in it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kit.db.database import Database
 from kit.testing.servers import PostgresServer, server_directory
-from loadtest.search import library
-from loadtest.search.quality import Finder, Quality, fts5, marquee, measure, pg_trgm
+from loadtest.search import index_size, library
+from loadtest.search.quality import Finder, fts5, marquee, measure, pg_trgm
+from loadtest.search.report import page_of
+from loadtest.search.results import POSTGRESQL, SQLITE, Quality, Results, Speed
+from loadtest.search.speed import Plan, measure_speed
 from loadtest.search.titles import Queries, make_titles
+from loadtest.search.viewing import Viewing
+
+REPORT = "benchmarks-search.md"
+_QUALITY_FILMS, _QUERIES, _TYPED, _HALVES = 20_000, 2000, 100, 200
+_QUICK = 500
+PARTS = ("quality", "small", "large")
+SMALL = Plan(20_000, Viewing(2_000, 200_000), seconds=5)
+LARGE = Plan(100_000, Viewing(10_000, 1_000_000), seconds=5)
+_QUICK_PLAN = Plan(_QUICK, Viewing(50, 5_000), seconds=0.5)
 
 
-def main() -> None:
-    """Run the command line."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, print the page, and write it into the docs after a full run."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.search", description=__doc__)
-    parser.add_argument("--films", type=int, default=20_000)
-    parser.add_argument("--queries", type=int, default=2000)
-    parser.add_argument("--typed", type=int, default=100, help="titles of which every key stroke is searched")
-    given = parser.parse_args()
-    titles = make_titles(given.films)
-    with server_directory() as folder, PostgresServer(folder) as server, tempfile.TemporaryDirectory() as files:
+    parser.add_argument("--quick", action="store_true", help="a look at a few hundred films")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given more than once")
+    parser.add_argument("--database", action="append", choices=(SQLITE, POSTGRESQL), help="speed on this one only")
+    parser.add_argument("--results", type=Path, help="add to the results of earlier runs in this file")
+    parser.add_argument("--docs", type=Path, help=f"write {REPORT} here, after a full run")
+    given = parser.parse_args(words)
+    results = Results()
+    if given.results and given.results.exists():
+        results = Results.model_validate_json(given.results.read_text())
+    with tempfile.TemporaryDirectory(prefix="marquee-search-") as folder:
+        for part in given.part or PARTS[: 2 if given.quick else None]:
+            if part == "quality":
+                results.quality = _quality(Path(folder), _QUICK if given.quick else _QUALITY_FILMS, quick=given.quick)
+            else:
+                plan = _QUICK_PLAN if given.quick else {"small": SMALL, "large": LARGE}[part]
+                for database in given.database or (SQLITE, POSTGRESQL):
+                    results.speed = [
+                        *(each for each in results.speed if (each.database, each.films) != (database, plan.films)),
+                        _speed(Path(folder) / f"{part}-{database}", plan, database),
+                    ]
+            if given.results:
+                given.results.write_text(results.model_dump_json(indent=1))
+    page = page_of(results)
+    sys.stdout.write(page)
+    if given.docs and not given.quick:
+        (given.docs / REPORT).write_text(page)
+
+
+def _speed(folder: Path, plan: Plan, database: str) -> Speed:
+    folder.mkdir()
+    titles = make_titles(plan.films)
+    if database == SQLITE:
+        urls = [f"sqlite+aiosqlite:///{folder / name}.db" for name in ("catalog", "progress")]
+        routes = measure_speed(plan, titles, folder, (urls[0], urls[1]), None)
+        return Speed(database=database, films=plan.films, at=_now(), load=_load(), commit=_commit(), **routes)
+    with server_directory() as place, PostgresServer(place) as server:
+        urls = [server.create_database(name) for name in ("catalog", "progress")]
+        routes = measure_speed(plan, titles, folder, (urls[0], urls[1]), server.pid)
+        return Speed(database=database, films=plan.films, at=_now(), load=_load(), commit=_commit(), **routes)
+
+
+def _quality(folder: Path, films: int, *, quick: bool) -> list[Quality]:
+    titles = make_titles(films)
+    with server_directory() as place, PostgresServer(place) as server:
         urls = {
-            "Marquee, SQLite": f"sqlite+aiosqlite:///{Path(files) / 'catalog.db'}",
-            "Marquee, PostgreSQL": server.create_database("catalog"),
+            f"Marquee, {SQLITE}": f"sqlite+aiosqlite:///{folder / 'quality.db'}",
+            f"Marquee, {POSTGRESQL}": server.create_database("quality"),
         }
         for url in urls.values():
             library.create(url)
-        asyncio.run(_run(titles, urls, server.create_database("trigrams"), given))
+        return asyncio.run(_find_all(titles, urls, server.create_database("trigrams"), 10 if quick else 1))
 
 
-async def _run(titles: list[str], urls: dict[str, str], trigrams: str, given: argparse.Namespace) -> None:
+async def _find_all(titles: list[str], urls: dict[str, str], trigrams: str, divisor: int) -> list[Quality]:
     queries = Queries(titles)
-    wanted, typed, halves = queries.make(given.queries), queries.typed(given.typed), queries.half_words(200)
+    wanted, typed = queries.make(_QUERIES // divisor), queries.typed(_TYPED // divisor)
+    halves = queries.half_words(_HALVES // divisor)
     databases = {name: Database(url) for name, url in urls.items()}
+    sizes: dict[str, float | None] = {}
     for name, database in databases.items():
-        spent = await library.fill(database, titles)
-        sys.stdout.write(f"{name}: indexed in {1000 * spent:.2f} ms a film\n")
+        await library.fill(database, titles)
+        sizes[name] = await index_size.ratio(database, titles)
     finders: dict[str, Finder] = {name: marquee(database) for name, database in databases.items()}
     finders["FTS5 unicode61"] = fts5(titles, "unicode61")
     finders["FTS5 trigram"] = fts5(titles, "trigram")
     finders["pg_trgm"] = await pg_trgm(trigrams, titles)
-    for name, find in finders.items():
-        _show(name, await measure(find, titles, wanted, typed, halves, queries))
+    reached = [
+        (await measure(find, titles, wanted, typed, halves, queries)).model_copy(
+            update={"name": name, "index_ratio": sizes.get(name), "films": len(titles)}
+        )
+        for name, find in finders.items()
+    ]
     for database in databases.values():
         await database.close()
+    return reached
 
 
-def _show(name: str, reached: Quality) -> None:
-    recall = ", ".join(f"{kind} {share:.3f}" for kind, share in reached.recall.items())
-    sys.stdout.write(
-        f"{name}: recall@10 {recall}; of {reached.strokes} key strokes {reached.strokes_missed} missed, "
-        f"{reached.strokes_empty} empty; precision of half a word {reached.precision:.3f}\n"
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+def _load() -> float:
+    """Return the processes that ran or waited for a processor, on average over the last minute."""
+    return os.getloadavg()[0]
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - where git is, is the developer's choice
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    return found.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import psycopg
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
+from loadtest.search.results import Quality
 from loadtest.search.titles import Queries, Wanted
 from services.catalog.search.text import fold
 from services.catalog.service import Search
@@ -21,21 +21,6 @@ Finder = Callable[[str, int], Awaitable[Sequence[str]]]
 _FIRST = 10
 _ON_SCREEN = 20
 ADMIN = Caller("root", "admin", "active", "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What one kind of index reached."""
-
-    recall: dict[str, float]
-    """The share of queries of each kind with the wanted title among the first ten."""
-    strokes: int
-    strokes_missed: int
-    """Key strokes without the wanted title among the first twenty although at most twenty titles begin so."""
-    strokes_empty: int
-    """Key strokes at which nothing at all was found."""
-    precision: float
-    """The share of results for half an English word that have a word beginning so."""
 
 
 async def measure(
@@ -60,11 +45,11 @@ async def measure(
     for half in halves:
         right += [f" {half}" in f" {fold(title)}" for title in await find(half, _FIRST)]
     return Quality(
-        {kind: sum(each) / len(each) for kind, each in found.items()},
-        sum(map(len, typed)),
-        missed,
-        empty,
-        sum(right) / len(right) if right else 0.0,
+        recall={kind: sum(each) / len(each) for kind, each in found.items()},
+        strokes=sum(map(len, typed)),
+        strokes_missed=missed,
+        strokes_empty=empty,
+        precision=sum(right) / len(right) if right else 0.0,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
-from services.catalog.search.keyboard import other_layout, typed_as_hangul
+from services.catalog.search.keyboard import typed_as_hangul, typed_as_latin
 from services.catalog.search.text import fold, initials
 
 _INITIALS: Final = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
@@ -145,6 +145,10 @@ class Queries:
         key = fold(text).replace(" ", "")
         return bool(key) and sum(key in each for each in self._keys) <= _AMBIGUOUS
 
+    def _holds(self, text: str) -> bool:
+        key = fold(text).replace(" ", "")
+        return any(key in each for each in self._keys)
+
     def _middle(self, number: int) -> str | None:
         words = [word for word in self._titles[number].split() if "가" <= word[0] <= "힣" and len(word) >= _MIN_WORD]
         if not words:
@@ -175,7 +179,9 @@ class Queries:
                 vowel = self._random.choice([each for each in _VOWEL_INDEX[:6] if each != vowel])
             case _:
                 final = self._random.choice([each for each in (4, 8, 16, 21) if each != final])
-        return part[:at] + chr(0xAC00 + (first * 21 + vowel) * 28 + final) + part[at + 1 :]
+        wrong = part[:at] + chr(0xAC00 + (first * 21 + vowel) * 28 + final) + part[at + 1 :]
+        # What some title holds is no mistake.
+        return None if self._holds(wrong) else wrong
 
     def _title_part(self, number: int) -> str:
         """Return neighbouring words of a title that few titles hold."""
@@ -206,7 +212,7 @@ class Queries:
             letter.isascii() and letter.isalnum() for letter in title
         ):
             return None
-        return typed_as_hangul(title.lower()) if title.isascii() else other_layout(title)
+        return typed_as_hangul(title.lower()) if title.isascii() else typed_as_latin(title)
 
     def _respaced(self, number: int) -> str | None:
         title = self._titles[number]

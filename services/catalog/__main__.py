@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from kit.db.migrations import upgrade
 from kit.events.outbox_relay import outbox_relay
 from kit.health import Check, Health, broker_check
 from kit.media import MediaStore
+from kit.media_store import BucketStore, FolderStore, WritableStore
 from kit.origins import Origins
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
@@ -63,6 +63,9 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.titles.domain import parse_templates
 from services.catalog.titles.http import build_router as titles_router
 from services.catalog.titles.service import Titles
+from services.catalog.uploads.bucket_parts import BucketParts
+from services.catalog.uploads.folder_parts import FolderParts
+from services.catalog.uploads.part_store import PartStore
 from services.catalog.watchlist import consumers as watchlist_consumers
 from services.catalog.watchlist.http import build_router as watchlist_router
 from services.catalog.watchlist.service import Watchlists
@@ -81,7 +84,8 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
-    store = MediaStore(settings.media_root)
+    origins = Origins(settings, only_probes=True)
+    store, parts = _stores(settings, origins)
     auth = connect(settings.auth_address)
     peers = {
         "auth": auth,
@@ -93,7 +97,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
     resumable = ResumableUploads(
         database,
-        store,
+        parts,
         admission,
         duplicates=settings.duplicates,
         expiry=timedelta(hours=settings.upload_expiry_hours),
@@ -102,11 +106,10 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     jobs = Jobs(database)
     TITLES.learn(_dictionary(settings.title_dictionary))
     home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows))
-    origins = Origins(settings, only_probes=True)
     health = Health(
         {
             "database": Check(database.ping),
-            "media": Check(partial(asyncio.to_thread, store.verify)),
+            "media": Check(store.verify),
             "broker": broker_check(bus),
         }
     )
@@ -114,7 +117,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
         background += [outbox_relay(NAME, database, bus).run, Sweep(database, store).run]
-        background.append(UploadSweep(database, store).run)
+        background.append(UploadSweep(database, parts).run)
         background.append(JobRunner(database, JobKind.REPROCESS, reprocess).run)
         tree = ImportTree(database, settings.import_dir, subtitles)
         background.append(JobRunner(database, JobKind.IMPORT, tree.run).run)
@@ -130,7 +133,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         routers=build_routers(
             videos,
             VideoEditor(database, PlansClient(auth)),
-            Protection(database),
+            Protection(database, store),
             Imports(videos, origins, settings.import_dir),
             Search(database),
             HealthOverview(health, peers),
@@ -166,7 +169,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         health=health,
         grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos))]),
         bus=None if shared_bus else bus,
-        prepare=[database.require_migrated, partial(asyncio.to_thread, store.prepare)],
+        prepare=[database.require_migrated, store.prepare],
         background=background,
     )
     for channel in peers.values():
@@ -175,6 +178,15 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     service.resources.push_async_callback(origins.close)
     service.resources.push_async_callback(database.close)
     return service
+
+
+def _stores(settings: CatalogSettings, origins: Origins) -> tuple[WritableStore, PartStore]:
+    """Return the media store, and what keeps unfinished uploads in it."""
+    if bucket := settings.media_bucket:
+        in_bucket = BucketStore(origins.bucket(bucket.bucket), bucket.key)
+        return in_bucket, BucketParts(in_bucket)
+    folder = MediaStore(settings.media_root)
+    return FolderStore(folder), FolderParts(folder)
 
 
 def _dictionary(path: Path | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from kit.bus import Bus, Subscription
 from kit.db.database import Database, Transaction
 from kit.events.envelope import Event
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.telemetry import service_context
 from marquee.events.v1 import media_pb2
 from services.catalog.artwork import ArtworkKind, Storyboard
@@ -28,7 +28,7 @@ __all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
 MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
 
 
-def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: MediaStore) -> None:
+def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: WritableStore) -> None:
     """Subscribe catalog's consumers."""
 
     async def on_media(event: Event) -> None:
@@ -38,16 +38,21 @@ def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: S
                 await attach_embedded(
                     subtitles, store, extracted.video_id, extracted.reference, _embedded_tracks(extracted)
                 )
+            pack_bytes = None
+            if event.carries(media_pb2.MediaProtectedReady):
+                pack_bytes = await processing.pack_bytes(event.read(media_pb2.MediaProtectedReady).reference)
             async with database.write() as transaction:
                 if not await transaction.first_delivery(MEDIA.name, event):
                     return
-                removed = await _apply(transaction, processing, event)
+                removed = await _apply(transaction, processing, event, pack_bytes)
             await processing.remove(removed)
 
     bus.subscribe(MEDIA, on_media)
 
 
-async def _apply(transaction: Transaction, processing: Processing, event: Event) -> Sequence[str]:
+async def _apply(
+    transaction: Transaction, processing: Processing, event: Event, pack_bytes: int | None
+) -> Sequence[str]:
     """Apply a report; return the references of what is to be removed after the commit."""
     if event.carries(media_pb2.MediaProbed):
         probed = event.read(media_pb2.MediaProbed)
@@ -62,7 +67,8 @@ async def _apply(transaction: Transaction, processing: Processing, event: Event)
     if event.carries(media_pb2.MediaProtectedReady):
         ready = event.read(media_pb2.MediaProtectedReady)
         pack = PackInfo(ready.asset_id, ready.size_bytes, ready.content_version)
-        return await processing.pack_ready(transaction, JobReport(ready.video_id, event.time), ready.reference, pack)
+        report = JobReport(ready.video_id, event.time)
+        return await processing.pack_ready(transaction, report, ready.reference, pack, pack_bytes)
     if (found := _artwork(event)) is not None:
         video_id, made = found
         return await processing.artwork_ready(transaction, JobReport(video_id, event.time), made)

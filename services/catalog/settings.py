@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from kit.origins import OriginSettings
-from kit.settings import BrokerSettings, DatabaseSettings, MediaSettings, ServiceSettings
+from kit.origins import BucketMediaSettings, OriginSettings
+from kit.settings import BrokerSettings, DatabaseSettings, ServiceSettings
 from services.catalog.domain import Duplicates, ProtectedSource
 from services.catalog.home.domain import RowKind, parse_rows
 from services.catalog.titles.domain import parse_templates
 
 
-class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSettings, OriginSettings):
+class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, BucketMediaSettings, OriginSettings):
     """The settings of catalog."""
 
     uploads: Literal["admin", "members"] = Field("admin", description="Who may upload videos.")
@@ -68,15 +68,6 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, MediaSe
         "highlight with the biggest pot category, highlight, players, pot. A part in square brackets is left out when "
         "a field of it is empty.",
     )
-
-    @field_validator("media_url")
-    @classmethod
-    def _known_store(cls, url: str) -> str:
-        if url.startswith("s3://"):
-            raise ValueError(
-                "catalog writes to a folder only, as it can't keep unfinished uploads in S3 yet; mount the bucket"
-            )
-        return super()._known_store(url)
 
     @field_validator("title_templates")
     @classmethod

@@ -42,8 +42,9 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     catalog, accounts = CatalogClient(to_catalog), AuthClient(to_auth)
     history, views = History(database, catalog), Views(database)
     bookmarks, homes = Bookmarks(database, catalog), Homes(database, least=settings.co_watched_least)
+    recorder = Recorder(database, catalog)
     points = Points(database, accounts, per_view=settings.points_per_view)
-    view_log = ViewLog(database, points, views, catalog, accounts)
+    view_log = ViewLog(database, points, views, catalog, accounts, days=settings.view_log_days)
     if role.works:
         subscribe(bus, database, view_log)
 
@@ -54,6 +55,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         background += [
             outbox_relay(NAME, database, bus).run,
             views.trim_periodically,
+            view_log.trim_periodically,
             points.check_periodically,
         ]
     app = create_app(
@@ -61,7 +63,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
         title="Marquee: watch progress, history and points",
         health=health,
         authenticate=authenticate,
-        routers=build_routers(Recorder(database, catalog), history, points, view_log, bookmarks),
+        routers=build_routers(recorder, history, points, view_log, bookmarks),
     )
     service = Service(
         name=NAME,
@@ -75,6 +77,8 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     service.resources.push_async_callback(database.close)
     service.resources.push_async_callback(to_auth.close)
     service.resources.push_async_callback(to_catalog.close)
+    service.resources.push_async_callback(homes.close)
+    service.resources.push_async_callback(recorder.close)
     return service
 
 

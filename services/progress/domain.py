@@ -197,6 +197,24 @@ class PlaySession:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """A play session began."""
+
+    session: PlaySession
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A play session ended."""
+
+    session: PlaySession
+    moment: datetime
+    seconds: float
+    bytes_sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class ViewFilter:
     """Conditions on play sessions; None matches all."""
 

@@ -21,3 +21,10 @@ class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
         description="Viewers that must have watched two videos before one is recommended with the other: with few, a "
         "recommendation would tell what a single person watches.",
     )
+    view_log_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days for which lines of the view log (who watched what) are kept; 0 keeps them for ever. Points "
+        "and counts that they earned stay; what viewers of a film also watched is known of these days only.",
+    )

@@ -58,6 +58,7 @@ class LicenceFilter(NamedTuple):
 
     user_id: str | None = None
     video_id: str | None = None
+    device_id: str | None = None
     in_force_at: datetime | None = None
     """Only those that are in force at this moment."""
 
@@ -179,6 +180,8 @@ def _conditions(wanted: LicenceFilter) -> list[ColumnElement[bool]]:
         conditions.append(OfflineLicence.user_id == wanted.user_id)
     if wanted.video_id is not None:
         conditions.append(OfflineLicence.video_id == wanted.video_id)
+    if wanted.device_id is not None:
+        conditions.append(OfflineLicence.device_id == wanted.device_id)
     if wanted.in_force_at is not None:
         conditions += [OfflineLicence.ended_at.is_(None), OfflineLicence.expires_at > wanted.in_force_at]
     return conditions

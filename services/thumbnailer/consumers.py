@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -37,7 +36,7 @@ LANES: Final = {
     Lane.PROTECT: PROTECT,
 }
 
-_AsksForJobs = video_pb2.VideoUploaded | video_pb2.VideoProcessRequested | job_pb2.MediaJob
+_AsksForJobs = video_pb2.VideoProcessRequested | job_pb2.MediaJob
 
 
 def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
@@ -46,10 +45,13 @@ def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
     async def on_request(event: Event) -> None:
         with service_context("thumbnailer"):
             if event.carries(video_pb2.VideoUploaded):
-                await processor.plan(event, _job(event.read(video_pb2.VideoUploaded), ()), again=False)
+                upload = event.read(video_pb2.VideoUploaded)
+                everything = tuple(known_kinds(()))
+                job = Job(upload.video_id, upload.reference, everything, upload.pack_asset_id, upload.content_version)
+                await processor.plan(event, job, again=False)
             else:
                 request = event.read(video_pb2.VideoProcessRequested)
-                await processor.plan(event, _job(request, request.kinds), again=True)
+                await processor.plan(event, _job(request), again=True)
 
     bus.subscribe(JOBS, on_request)
     for lane, subscription in LANES.items():
@@ -58,15 +60,22 @@ def subscribe(bus: Bus, processor: MediaProcessor, jobs: int) -> None:
         bus.subscribe(replace(subscription, concurrency=running), _runner(lane, processor))
 
 
-def _job(asked: _AsksForJobs, kinds: Iterable[str]) -> Job:
-    known = tuple(known_kinds(kinds))
-    return Job(asked.video_id, asked.reference, known, asked.pack_asset_id, asked.content_version)
+def _job(asked: _AsksForJobs) -> Job:
+    return Job(
+        asked.video_id,
+        asked.reference,
+        tuple(known_kinds(asked.kinds)),
+        asked.pack_asset_id,
+        asked.content_version,
+        asked.present_pack_asset_id,
+        asked.present_content_version,
+    )
 
 
 def _runner(lane: Lane, processor: MediaProcessor) -> Handler:
     async def on_job(event: Event) -> None:
         job = event.read(QUEUED[lane]).job
         with service_context("thumbnailer"):
-            await processor.run(event, lane, _job(job, job.kinds))
+            await processor.run(event, lane, _job(job))
 
     return on_job

@@ -118,8 +118,9 @@ def test_gateway_knows_what_bounds_the_requests_of_a_replica() -> None:
     assert MANIFESTS["Service-stream"]["spec"]["clusterIP"] == "None"
 
 
-def test_overlay_for_origins_has_only_known_settings() -> None:
-    for service, changed in overlay_services("origins.yml").items():
+@pytest.mark.parametrize("overlay", ["origins.yml", "s3.yml"])
+def test_overlays_for_other_machines_have_only_known_settings(overlay: str) -> None:
+    for service, changed in overlay_services(overlay).items():
         assert set(changed["environment"]) <= names([SERVICES[service][1]])
         assert "outside" in changed["networks"]
 
@@ -129,6 +130,7 @@ def test_overlay_for_origins_has_only_known_settings() -> None:
     [
         (None, set()),
         ("origins.yml", {"catalog", "stream", "thumbnailer"}),
+        ("s3.yml", {"catalog", "stream", "thumbnailer"}),
         ("alerts.yml", {"auth"}),
         ("tls.yml", {"caddy"}),
     ],

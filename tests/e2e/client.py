@@ -77,6 +77,7 @@ def new_member(stack: Stack, login: str) -> Client:
     answer = httpx.post(
         f"{stack.base_url}/api/auth/register",
         json={"login_id": login, "password": "longer than eight", "display_name": login.title()},
+        timeout=120,
     )
     assert answer.status_code == 201, answer.text
     if answer.json()["status"] == "pending":

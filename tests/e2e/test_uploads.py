@@ -47,8 +47,20 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("uploads")
-    with ServicesStack(folder) as stack:
+    with running_place(tmp_path_factory.mktemp("uploads"), in_bucket=False) as place:
+        yield place
+
+
+@pytest.fixture
+def place_in_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A Marquee whose media store is a bucket of S3."""
+    with running_place(tmp_path_factory.mktemp("uploads-in-bucket"), in_bucket=True) as place:
+        yield place
+
+
+@contextmanager
+def running_place(folder: Path, *, in_bucket: bool) -> Iterator[Place]:
+    with ServicesStack(folder, in_bucket=in_bucket) as stack:
         second, port = stack.add_replica("catalog")
         second.start()
         ports = [stack.ports["catalog"], port]
@@ -133,7 +145,7 @@ def arrived_whole(place: Place, video_id: str, sha256: str, title: str) -> None:
     assert rows == [(video_id,)]
     assert events == (1,)
     assert hashed == [(sha256,)]
-    assert list((place.stack.media / "uploads").iterdir()) == []
+    assert [path for path in (place.stack.media / "uploads").rglob("*") if path.is_file()] == []
     admin = Client(place.stack.base_url)
     admin.await_status(video_id, "ready")
     admin.close()
@@ -152,7 +164,11 @@ def memory_stays_flat(place: Place) -> Iterator[None]:
         assert catalog.peak_memory() - known < SLACK
 
 
-def test_command_line_uploads_through_cuts_and_kills(place: Place, small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["place", "place_in_bucket"])
+def test_command_line_uploads_through_cuts_and_kills(
+    request: pytest.FixtureRequest, small: Path, tmp_path: Path, store: str
+) -> None:
+    place: Place = request.getfixturevalue(store)
     film = tmp_path / "From the command line.mp4"
     sha256 = big_film(small, film, SIZE)
     command = [sys.executable, "-m", "apps.marquee", "upload", str(film), "--json", "--no-wait", "--url", place.url]

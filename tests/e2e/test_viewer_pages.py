@@ -89,7 +89,7 @@ def test_history_loses_one_film_and_then_all(page: Page, stack: Stack, viewer: C
     expect(dialog).to_have_count(0)
     expect(lines).to_have_count(2)
     page.get_by_test_id("clear-history").click()
-    page.get_by_test_id("confirm-action").click()
+    page.get_by_test_id("dialog-submit").click()
     expect(page.get_by_test_id("history-empty")).to_be_visible()
     assert viewer.http.get("/api/users/me/history").json()["total"] == 0
 
@@ -207,9 +207,9 @@ def test_leaving_says_what_is_erased_and_needs_the_login(page: Page, stack: Stac
     page.goto("/account")
     expect(page.get_by_test_id("erased").locator("li")).to_have_count(4)
     page.get_by_test_id("leave").click()
-    action = page.get_by_test_id("confirm-action")
+    action = page.get_by_test_id("dialog-submit")
     expect(action).to_be_disabled()
-    page.get_by_test_id("leave-login").fill(login)
+    page.get_by_test_id("confirm-text").fill(login)
     shoot(page, stack, "leave")
     action.click()
     page.get_by_test_id("login-form").wait_for()
@@ -231,3 +231,26 @@ def test_page_of_a_film_tells_what_there_is_and_plays(
     page.get_by_test_id("video-play").focus()
     page.keyboard.press("Enter")
     plays_on(page, 30)
+
+
+def test_forgotten_password_is_set_anew_with_a_code(page: Page, stack: Stack, admin: Client) -> None:
+    login = f"v{uuid4().hex[:12]}"
+    member = new_member(stack, login)
+    issued = admin.http.post(f"/api/users/{member.user['id']}/password-reset").json()
+    page.goto("/login")
+    page.get_by_role("link", name="Forgotten, and you have a code?").press("Enter")
+    page.wait_for_url("**/reset")
+    expect(page).to_have_title("New password · Marquee")
+    page.get_by_test_id("reset-code").fill(f" {issued['code']} ")
+    page.get_by_test_id("reset-password").fill(NEW_PASSWORD)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(FITS)
+        shoot(page, stack, f"reset-{width}")
+    page.keyboard.press("Enter")
+    page.get_by_test_id("reset-login").press("Enter")
+    page.wait_for_url("**/login")
+    log_in(page, login, NEW_PASSWORD)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    member.close()

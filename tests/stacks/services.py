@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, free_port, server_directory
+from kit.testing.servers import PostgresServer, RabbitServer, RedisServer, WrittenS3Server, free_port, server_directory
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, LONG_LOGIN, UNLIMITED, Process, Stack
 from tests.stacks.gateway import Gateway
 
@@ -21,15 +21,24 @@ ORDER = ("auth", "catalog", "stream", "progress", "thumbnailer")
 
 
 class ServicesStack(Stack):
-    """Five processes and what they stand on; each can be killed and started again."""
+    """Five processes and what they stand on; each can be killed and started again.
+
+    Args:
+        folder: for keys, logs and films.
+        in_bucket: whether the media store is a bucket of S3 instead of a folder.
+    """
 
     name = "services"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, in_bucket: bool = False) -> None:
         self.folder = folder
         self.media = folder / "media"
         self._servers = server_directory()
         directory = self._servers.__enter__()
+        self.s3 = WrittenS3Server(directory) if in_bucket else None
+        if self.s3:
+            # The server keeps objects as files.
+            self.media = self.s3.buckets / "films" / "marquee"
         self.postgres = PostgresServer(directory)
         self.rabbit = RabbitServer(directory)
         self.redis = RedisServer(directory)
@@ -40,6 +49,9 @@ class ServicesStack(Stack):
 
     def start(self) -> None:
         """Starts the servers, migrates, starts the services and the gateway."""
+        if self.s3:
+            self.media.parent.mkdir(parents=True)
+            self.s3.start()
         for server in (self.postgres, self.rabbit, self.redis):
             server.start()
         self.ports = ports = {name: free_port() for name in ORDER}
@@ -78,6 +90,8 @@ class ServicesStack(Stack):
             process.stop()
         for server in (self.redis, self.rabbit, self.postgres):
             server.stop()
+        if self.s3:
+            self.s3.stop()
         self._servers.__exit__(None, None, None)
 
     def _process(self, name: str, port: int, addresses: dict[str, str], database: str | None) -> Process:
@@ -86,7 +100,7 @@ class ServicesStack(Stack):
             "MARQUEE_HTTP_PORT": str(port),
             "MARQUEE_GRPC_BIND": addresses[f"MARQUEE_{name.upper()}_ADDRESS"],
             "MARQUEE_BROKER_URL": self.rabbit.url,
-            "MARQUEE_MEDIA_URL": self.media.as_uri(),
+            **self._media_settings(name),
             "MARQUEE_TRUSTED_PROXIES": "127.0.0.1",
             **UNLIMITED,
         }
@@ -111,6 +125,17 @@ class ServicesStack(Stack):
             }
         command = [sys.executable, "-m", f"services.{name}", "serve"]
         return Process(name, command, environment, self.folder / f"{name}.log")
+
+    def _media_settings(self, name: str) -> dict[str, str]:
+        if self.s3 is None:
+            return {"MARQUEE_MEDIA_URL": self.media.as_uri()}
+        settings = {
+            "MARQUEE_MEDIA_URL": "s3://films/marquee",
+            "MARQUEE_S3_ENDPOINT_URL": self.s3.url,
+            "MARQUEE_S3_ACCESS_KEY_ID": self.s3.access_key_id,
+            "MARQUEE_S3_SECRET_ACCESS_KEY": self.s3.secret_access_key,
+        }
+        return settings | ({"MARQUEE_STAGING_DIR": str(self.folder / "staging")} if name == "thumbnailer" else {})
 
     def _migrate(self, name: str) -> None:
         migration = self.processes[name].variant("migrate")

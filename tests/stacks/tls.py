@@ -67,7 +67,7 @@ class TlsProxy:
         self.port = free_port()
         self.base_url = f"https://127.0.0.1:{self.port}"
         self.authority = folder / "authority.pem"
-        _certify(folder, self.authority)
+        certify(folder, self.authority)
         configuration = folder / "tls.conf"
         configuration.write_text(
             _CONFIGURATION.format(folder=folder, port=self.port, upstream=upstream_port, proxy_address=PROXY_ADDRESS)
@@ -100,7 +100,8 @@ class TlsProxy:
         self.process.stop()
 
 
-def _certify(folder: Path, authority: Path) -> None:
+def certify(folder: Path, authority: Path, domain: str = "localhost") -> None:
+    """Write a private authority, and a certificate of it for a domain and the loopback: `server.pem`, `server.key`."""
     now = dt.datetime.now(dt.UTC)
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Private authority")])
@@ -119,9 +120,9 @@ def _certify(folder: Path, authority: Path) -> None:
     root = certificate(issuer, authority_key.public_key()).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
-    leaf = certificate(
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "marquee")]), server_key.public_key()
-    ).add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(domain)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "marquee")])
+    leaf = certificate(subject, server_key.public_key()).add_extension(names, critical=False)
     pem = serialization.Encoding.PEM
     authority.write_bytes(root.sign(authority_key, hashes.SHA256()).public_bytes(pem))
     (folder / "server.pem").write_bytes(leaf.sign(authority_key, hashes.SHA256()).public_bytes(pem))

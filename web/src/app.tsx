@@ -13,6 +13,7 @@ import { loadSession, session } from './session/session';
 
 const LoginPage = lazyPage(() => import('./pages/LoginPage'));
 const RegisterPage = lazyPage(() => import('./pages/RegisterPage'));
+const ResetPage = lazyPage(() => import('./pages/ResetPage'));
 const UploadPage = lazyPage(() => import('./pages/UploadPage'));
 const WatchPage = lazyPage(() => import('./pages/WatchPage'));
 const SeriesPage = lazyPage(() => import('./pages/SeriesPage'));
@@ -20,6 +21,7 @@ const HighlightsPage = lazyPage(() => import('./pages/HighlightsPage'));
 const WatchlistPage = lazyPage(() => import('./pages/WatchlistPage'));
 const HistoryPage = lazyPage(() => import('./pages/HistoryPage'));
 const BookmarksPage = lazyPage(() => import('./pages/BookmarksPage'));
+const DownloadsPage = lazyPage(() => import('./pages/DownloadsPage'));
 const VideoPage = lazyPage(() => import('./pages/VideoPage'));
 const PointsPage = lazyPage(() => import('./pages/PointsPage'));
 const AccountPage = lazyPage(() => import('./pages/AccountPage'));
@@ -29,7 +31,7 @@ const AdminPage = lazyPage(() => import('./pages/AdminPage'));
 const SCOPE = /^\/(?!api\/|docs\b|openapi\.json)/;
 
 /** Pages for those who are not logged in. */
-const FORMS: ReadonlySet<string> = new Set(['/login', '/register']);
+const FORMS: ReadonlySet<string> = new Set(['/login', '/register', '/reset']);
 
 export function App() {
   return (
@@ -54,6 +56,7 @@ function Shell() {
       <Pages>
         <Route path="/login" component={LoginPage} />
         <Route path="/register" component={RegisterPage} />
+        <Route path="/reset" component={ResetPage} />
       </Pages>
     );
   }
@@ -61,13 +64,7 @@ function Shell() {
     case 'loading':
       return <div class="splash" aria-busy="true" />;
     case 'unreachable':
-      return (
-        <Frame user={null}>
-          <div class="page page-narrow">
-            <ErrorMessage error={state.error} onRetry={() => void loadSession()} retries />
-          </div>
-        </Frame>
-      );
+      return <Site user={null} />;
     case 'anonymous':
       return <ToLogin />;
     case 'authenticated':
@@ -83,7 +80,29 @@ function ToLogin() {
   return <div class="splash" />;
 }
 
-function Site({ user }: { user: User }) {
+/**
+ * The pages; without a user, while the server can't be reached, those that need no server. What is the same in both stays
+ * mounted, so that a film that plays from this browser plays on when the server is back.
+ */
+function Site({ user }: { user: User | null }) {
+  if (!user && !navigator.serviceWorker?.controller) {
+    return (
+      <Frame user={null}>
+        <Unreachable />
+      </Frame>
+    );
+  }
+  if (!user) {
+    return (
+      <Frame user={null}>
+        <Pages>
+          <Route path="/watch/:id" component={WatchPage} />
+          <Route path="/downloads" component={DownloadsPage} />
+          <Route default component={Unreachable} />
+        </Pages>
+      </Frame>
+    );
+  }
   return (
     <Frame user={user}>
       <Pages>
@@ -95,6 +114,7 @@ function Site({ user }: { user: User }) {
         <Route path="/watchlist" component={WatchlistPage} />
         <Route path="/history" component={HistoryPage} />
         <Route path="/bookmarks" component={BookmarksPage} />
+        <Route path="/downloads" component={DownloadsPage} />
         <Route path="/videos/:id" component={VideoPage} />
         <Route path="/account/points" component={PointsPage} />
         <Route path="/account" component={AccountPage} user={user} />
@@ -102,6 +122,26 @@ function Site({ user }: { user: User }) {
         <Route default component={NotFoundPage} />
       </Pages>
     </Frame>
+  );
+}
+
+function Unreachable() {
+  const state = session.value;
+  return (
+    <div class="page page-narrow">
+      <ErrorMessage
+        error={state.phase === 'unreachable' ? state.error : null}
+        onRetry={() => void loadSession()}
+        retries
+      />
+      {navigator.serviceWorker?.controller && (
+        <div class="more">
+          <a class="button" href="/downloads" data-testid="downloads-link">
+            {t('nav.downloads')}
+          </a>
+        </div>
+      )}
+    </div>
   );
 }
 

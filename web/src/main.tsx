@@ -10,6 +10,7 @@ import { render } from 'preact';
 import { App } from './app';
 import { bindDocumentLanguage } from './i18n';
 import { bindTheme } from './lib/theme';
+import { sendUnsentPositions } from './lib/unsentPositions';
 import { keepSessionFresh, loadSession } from './session/session';
 import { followUploads } from './upload/processing';
 import { warnBeforeLeaving } from './upload/queue';
@@ -22,6 +23,7 @@ bindTheme();
 warnBeforeLeaving();
 followUploads();
 keepSessionFresh();
+sendUnsentPositions();
 void loadSession();
 
 const root = document.getElementById('app');

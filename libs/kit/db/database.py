@@ -7,7 +7,7 @@ the block: SQLite has one writer at a time.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.db.failures import DatabaseUnavailableError, unavailable
+from kit.db.sqlite import connector
 from kit.events.envelope import Event
-from kit.events.inbox import first_delivery
+from kit.events.inbox import first_deliveries, first_delivery
 from kit.events.outbox import outbox, store
 from kit.settings import SettingsError
 from kit.telemetry import DATABASE_FAILURES
@@ -34,8 +35,12 @@ CONNECT_TIMEOUT_SEC = 10
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 """Connections to PostgreSQL beyond `POOL_SIZE`, closed after use."""
-POOL_TIMEOUT_SEC = 20
+POOL_TIMEOUT_SEC = 10
 """Seconds that a use case waits for a connection while others hold them all."""
+
+
+_SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
+"""When a connection to PostgreSQL whose peer has vanished ends: after 30 s, where TCP alone would wait for hours."""
 
 
 class Transaction:
@@ -45,14 +50,21 @@ class Transaction:
         self.session = session
         self.recorded = False
 
-    async def record(self, event_: Event) -> None:
-        """Write an event into the outbox; the relay publishes it after the commit."""
-        await store(self.session, event_)
-        self.recorded = True
+    async def record(self, *events: Event) -> None:
+        """Write events into the outbox; the relay publishes them after the commit."""
+        if events:
+            await store(self.session, *events)
+            self.recorded = True
 
     async def first_delivery(self, consumer: str, event_: Event) -> bool:
         """Return whether `consumer` has not handled this event yet, and mark it as handled if the commit succeeds."""
         return await first_delivery(self.session, consumer, event_.id)
+
+    async def first_deliveries(self, consumer: str, events: Sequence[Event]) -> list[Event]:
+        """Return the events that `consumer` has not handled yet, each once, and mark them as `first_delivery` does."""
+        by_id = {event_.id: event_ for event_ in events}
+        new = await first_deliveries(self.session, consumer, by_id)
+        return [event_ for id_, event_ in by_id.items() if id_ in new]
 
 
 class Database:
@@ -73,7 +85,7 @@ class Database:
                 max_overflow=POOL_OVERFLOW,
                 pool_pre_ping=True,
                 pool_timeout=POOL_TIMEOUT_SEC,
-                connect_args={"connect_timeout": CONNECT_TIMEOUT_SEC},
+                connect_args={"connect_timeout": CONNECT_TIMEOUT_SEC, **_SILENCE},
             )
 
     @property
@@ -169,7 +181,7 @@ def _sqlite_engine(url: str, begin: str, *, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SEC,
-        connect_args={"timeout": BUSY_TIMEOUT_SEC},
+        async_creator=connector(make_url(url).database or ":memory:", BUSY_TIMEOUT_SEC),
     )
 
     @event.listens_for(engine.sync_engine, "connect")

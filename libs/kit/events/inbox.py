@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete
@@ -16,11 +17,18 @@ KEEP_RECEIVED = timedelta(days=30)
 
 async def first_delivery(session: AsyncSession, consumer: str, event_id: str) -> bool:
     """Remember a delivery in the session's transaction; return False when it was already remembered."""
-    row = {"consumer": consumer, "event_id": event_id, "received_at": datetime.now(UTC)}
+    return event_id in await first_deliveries(session, consumer, [event_id])
+
+
+async def first_deliveries(session: AsyncSession, consumer: str, event_ids: Collection[str]) -> set[str]:
+    """Remember deliveries in the session's transaction, in one statement; return those not remembered before."""
+    now = datetime.now(UTC)
+    # In one order, so that two transactions wait for each other and never in a circle.
+    rows = [{"consumer": consumer, "event_id": event_id, "received_at": now} for event_id in sorted(set(event_ids))]
     dialect = session.get_bind().dialect.name
     insert = sqlite.insert(inbox) if dialect == "sqlite" else postgresql.insert(inbox)
-    statement = insert.values(row).on_conflict_do_nothing().returning(inbox.c.event_id)
-    return (await session.execute(statement)).first() is not None
+    statement = insert.on_conflict_do_nothing().returning(inbox.c.event_id)
+    return set((await session.execute(statement, rows)).scalars())
 
 
 async def prune_received(session: AsyncSession) -> None:

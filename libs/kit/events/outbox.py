@@ -7,6 +7,7 @@ between the two publishes an event again, under the same id, and the consumer's 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,27 +36,29 @@ UNROUTED_RETRY = timedelta(seconds=5)
 KEEP_SENT = timedelta(days=1)
 
 
-async def store(session: AsyncSession, event: Event) -> None:
-    """Write an event in the session's transaction, with the trace of the current request.
+async def store(session: AsyncSession, *events: Event) -> None:
+    """Write events in the session's transaction, in one statement, with the trace of the current request.
 
     Raises:
         UnregisteredEventError: there is no such type of event.
     """
+    await session.execute(outbox.insert(), [_row(event) for event in events])
+
+
+def _row(event: Event) -> dict[str, Any]:
     EVENTS.get(event.type)
-    await session.execute(
-        outbox.insert().values(
-            id=event.id,
-            type=event.type,
-            source=event.source,
-            subject=event.subject,
-            version=event.version,
-            body=event.body,
-            traceparent=event.traceparent or current("traceparent"),
-            request_id=event.request_id or current("request_id"),
-            occurred_at=event.time,
-            not_before=event.time,
-        )
-    )
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "subject": event.subject,
+        "version": event.version,
+        "body": event.body,
+        "traceparent": event.traceparent or current("traceparent"),
+        "request_id": event.request_id or current("request_id"),
+        "occurred_at": event.time,
+        "not_before": event.time,
+    }
 
 
 async def due(session: AsyncSession, *, lock: bool) -> list[Event]:

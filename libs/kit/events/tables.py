@@ -24,7 +24,10 @@ outbox = Table(
     Column("sent_at", UtcDateTime),
 )
 is_waiting = outbox.c.sent_at.is_(None)
+was_sent = outbox.c.sent_at.is_not(None)
 Index("ix_outbox_waiting", outbox.c.not_before, sqlite_where=is_waiting, postgresql_where=is_waiting)
+# What was sent long ago is deleted from time to time.
+Index("ix_outbox_sent", outbox.c.sent_at, sqlite_where=was_sent, postgresql_where=was_sent)
 
 inbox = Table(
     "inbox",

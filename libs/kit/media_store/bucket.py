@@ -6,7 +6,7 @@ in memory, and nothing on disk.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -24,9 +24,11 @@ log = structlog.get_logger()
 PART_BYTES: Final = 8 * 2**20
 """Of a part, and of memory for a writer: more where the file would have more than `MAX_PARTS`."""
 _MIB: Final = 2**20
-_WRITE_ID: Final = "x-amz-meta-marquee-write"
+WRITE_ID: Final = "x-amz-meta-marquee-write"
 """Tells the object of one writer from an older one at the same key."""
 _INCOMING: Final = "incoming"
+FOLDER_MARKER: Final = "exists"
+"""An empty object: a bucket has no empty folders."""
 
 
 def part_bytes(max_bytes: int, least: int = PART_BYTES) -> int:
@@ -54,7 +56,7 @@ class BucketWriter:
         self._key = key
         self._max_bytes = max_bytes
         self._size_of_parts = size_of_parts
-        self._fields = {_WRITE_ID: new_id()}
+        self._fields = {WRITE_ID: new_id()}
         self._waiting = bytearray()
         self._upload_id: str | None = None
         self._tags: list[str] = []
@@ -87,7 +89,7 @@ class BucketWriter:
             await self._bucket.complete_upload(self._key, self._upload_id, self._tags)
         except OriginMissingError:
             # An attempt whose answer was lost may have completed it.
-            if (await self._bucket.head(self._key)).get(_WRITE_ID) != self._fields[_WRITE_ID]:
+            if (await self._bucket.head(self._key)).get(WRITE_ID) != self._fields[WRITE_ID]:
                 raise
         self._upload_id = None
 
@@ -124,19 +126,27 @@ class BucketStore:
     """
 
     def __init__(self, bucket: Bucket, prefix: str, least_part_bytes: int = PART_BYTES) -> None:
-        self._bucket = bucket
+        self.bucket = bucket
         self._layout = MediaStore(Path(prefix))
         self._least_part_bytes = least_part_bytes
 
+    def key(self, reference: str) -> str:
+        """Return the key of a file. Raises InvalidReferenceError."""
+        return self._layout.path(reference).as_posix()
+
+    def part_bytes(self, max_bytes: int) -> int:
+        """Return the size of the parts of a file with at most `max_bytes`."""
+        return part_bytes(max_bytes, self._least_part_bytes)
+
     async def prepare(self) -> None:
         """See `port.WritableStore`. An object is written and removed: keys that can only read are found out."""
-        key = self._key(f"{_INCOMING}/{new_id()}.check")
-        await self._bucket.put(key, b"")
-        await self._bucket.delete([key])
+        key = self.key(f"{_INCOMING}/{new_id()}.check")
+        await self.bucket.put(key, b"")
+        await self.bucket.delete([key])
 
     async def verify(self) -> None:
         """See `port.WritableStore`."""
-        async for _ in self._bucket.objects(self._key(_INCOMING), limit=1):
+        async for _ in self.bucket.objects(self.key(_INCOMING), limit=1):
             pass
 
     async def free_bytes(self) -> int | None:
@@ -146,8 +156,7 @@ class BucketStore:
     @asynccontextmanager
     async def writer(self, reference: str, max_bytes: int) -> AsyncIterator[BucketWriter]:
         """See `port.WritableStore`."""
-        size_of_parts = part_bytes(max_bytes, self._least_part_bytes)
-        writer = BucketWriter(self._bucket, self._key(reference), max_bytes, size_of_parts)
+        writer = BucketWriter(self.bucket, self.key(reference), max_bytes, self.part_bytes(max_bytes))
         try:
             yield writer
         finally:
@@ -155,23 +164,34 @@ class BucketStore:
 
     async def put(self, reference: str, data: bytes) -> None:
         """See `port.WritableStore`."""
-        await self._bucket.put(self._key(reference), data)
+        await self.bucket.put(self.key(reference), data)
 
     async def read(self, reference: str, max_bytes: int) -> bytes:
         """See `port.WritableStore`."""
-        return await self._bucket.get(self._key(reference), max_bytes)
+        return await self.bucket.get(self.key(reference), max_bytes)
+
+    async def size(self, reference: str) -> int:
+        """See `port.WritableStore`."""
+        length = (await self.bucket.head(self.key(reference))).get("content-length", "")
+        if not length.isdecimal():
+            raise OriginUnusableError("the S3 server does not tell how long an object is")
+        return int(length)
+
+    async def add_folder(self, reference: str) -> None:
+        """See `port.WritableStore`. It is an empty object, which stays."""
+        await self.bucket.put(f"{self.key(reference)}/{FOLDER_MARKER}", b"")
 
     async def has_folder(self, reference: str) -> bool:
         """See `port.WritableStore`."""
-        async for _ in self._bucket.objects(f"{self._key(reference)}/", limit=1):
+        async for _ in self.bucket.objects(f"{self.key(reference)}/", limit=1):
             return True
         return False
 
     async def folders(self, reference: str) -> AsyncIterator[FolderEntry]:
         """See `port.WritableStore`. A folder's time is that of its newest object, so all of them are listed."""
-        prefix = f"{self._key(reference)}/"
+        prefix = f"{self.key(reference)}/"
         newest: dict[str, float] = {}
-        async for entry in self._bucket.objects(prefix):
+        async for entry in self.bucket.objects(prefix):
             name, slash, _ = entry.key.removeprefix(prefix).partition("/")
             if slash:
                 newest[name] = max(entry.modified, newest.get(name, 0.0))
@@ -181,26 +201,27 @@ class BucketStore:
     async def remove(self, reference: str) -> None:
         """See `port.WritableStore`."""
         # Only what is listed is removed: some servers (rclone's) fail to remove a key that is a folder.
-        key = self._key(reference)
-        found = [entry.key async for entry in self._bucket.objects(key)]
+        key = self.key(reference)
+        found = [entry.key async for entry in self.bucket.objects(key)]
         await self._delete([each for each in found if each == key or each.startswith(f"{key}/")])
 
-    async def clear_unfinished(self, older_than: float) -> list[str]:
-        """See `port.WritableStore`."""
+    async def clear_unfinished(self, older_than: float, keep: Container[str] = ()) -> list[str]:
+        """See `port.WritableStore`. An upload that got a part lately is being written, however long ago it began."""
         # Uploads outside of the prefix are not of this store.
-        prefix = self._key(_INCOMING).removesuffix(_INCOMING)
+        prefix = self.key(_INCOMING).removesuffix(_INCOMING)
         removed = []
-        for upload in [upload async for upload in self._bucket.unfinished(prefix)]:
-            if upload.begun < older_than:
-                await self._bucket.abort_upload(upload.key, upload.upload_id)
-                removed.append(upload.key.removeprefix(prefix))
-        left = [e.key async for e in self._bucket.objects(f"{self._key(_INCOMING)}/") if e.modified < older_than]
+        for upload in [upload async for upload in self.bucket.unfinished(prefix)]:
+            reference = upload.key.removeprefix(prefix)
+            if upload.begun >= older_than or reference in keep:
+                continue
+            if await self.bucket.has_part_since(upload.key, upload.upload_id, older_than):
+                continue
+            await self.bucket.abort_upload(upload.key, upload.upload_id)
+            removed.append(reference)
+        left = [e.key async for e in self.bucket.objects(f"{self.key(_INCOMING)}/") if e.modified < older_than]
         await self._delete(left)
         return removed + [key.removeprefix(prefix) for key in left]
 
-    def _key(self, reference: str) -> str:
-        return self._layout.path(reference).as_posix()
-
     async def _delete(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), MAX_DELETED):
-            await self._bucket.delete(keys[start : start + MAX_DELETED])
+            await self.bucket.delete(keys[start : start + MAX_DELETED])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
@@ -117,6 +117,14 @@ class FolderStore:
         """See `port.WritableStore`."""
         return await asyncio.to_thread(self._read, reference, max_bytes)
 
+    async def size(self, reference: str) -> int:
+        """See `port.WritableStore`."""
+        return (await asyncio.to_thread(self._layout.path(reference).stat)).st_size
+
+    async def add_folder(self, reference: str) -> None:
+        """See `port.WritableStore`."""
+        await asyncio.to_thread(self._add_folder, reference)
+
     async def has_folder(self, reference: str) -> bool:
         """See `port.WritableStore`. An empty folder counts: its files are to come."""
         return await asyncio.to_thread(self._layout.path(reference).is_dir)
@@ -131,9 +139,14 @@ class FolderStore:
         """See `port.WritableStore`."""
         await asyncio.to_thread(self._layout.remove, reference)
 
-    async def clear_unfinished(self, older_than: float) -> list[str]:
-        """See `port.WritableStore`."""
+    async def clear_unfinished(self, older_than: float, keep: Container[str] = ()) -> list[str]:  # noqa: ARG002
+        """See `port.WritableStore`. Each write changes a file's time; uploads over days have another folder."""
         return await asyncio.to_thread(self._layout.clear_incoming, older_than)
+
+    def _add_folder(self, reference: str) -> None:
+        folder = self._layout.path(reference)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
 
     def _read(self, reference: str, max_bytes: int) -> bytes:
         with self._layout.path(reference).open("rb") as file:

@@ -7,7 +7,7 @@ without room raises an OSError with `errno.ENOSPC`, or the disk's own `EDQUOT` o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,6 +75,17 @@ class WritableStore(Protocol):
             OSError: it can't be read, or has more than `max_bytes`.
         """
 
+    async def size(self, reference: str) -> int:
+        """Return how many bytes a file has.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            OSError: the store does not tell.
+        """
+
+    async def add_folder(self, reference: str) -> None:
+        """Have a folder without files, or count the one that is there as changed now. Raises OSError."""
+
     async def has_folder(self, reference: str) -> bool:
         """Return whether there is a file below a reference. Raises OSError."""
 
@@ -88,8 +99,12 @@ class WritableStore(Protocol):
             OSError: something is left.
         """
 
-    async def clear_unfinished(self, older_than: float) -> list[str]:
+    async def clear_unfinished(self, older_than: float, keep: Container[str] = ()) -> list[str]:
         """Remove what crashed writers left and was not changed since `older_than`, in seconds since 1970.
+
+        Args:
+            older_than: see above.
+            keep: references of files that may be unfinished for longer.
 
         Returns:
             Names for the log.

@@ -13,6 +13,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from xml.sax.saxutils import escape
@@ -20,7 +21,8 @@ from xml.sax.saxutils import escape
 from kit.origins.client import OriginClient, OriginRequest, OriginResponse
 from kit.origins.errors import OriginInterruptedError, OriginMissingError, OriginUnusableError
 from kit.origins.references import Object, Url
-from kit.origins.s3 import Endpoint
+from kit.origins.remote import RemoteFile
+from kit.origins.s3 import Endpoint, ObjectReader
 from kit.origins.s3_answers import (
     ObjectEntry,
     UnfinishedUpload,
@@ -28,6 +30,7 @@ from kit.origins.s3_answers import (
     is_truncated,
     objects_of,
     parse_document,
+    part_times_of,
     uploads_of,
 )
 from kit.origins.sigv4 import encode_query, sign
@@ -93,6 +96,11 @@ class Bucket:
         """Return the bytes of an object. Raises OriginUnusableError, too, for one of more than `max_bytes`."""
         return (await self._send("GET", key, max_answer_bytes=max_bytes)).data
 
+    async def open(self, key: str) -> RemoteFile:
+        """Open an object in its present state, to be read in blocks. Raises OriginUnusableError for an empty one."""
+        reader = ObjectReader(self._endpoint, self._client, self._now)
+        return await RemoteFile.open(partial(reader.get, Object(self.name, key)))
+
     async def head(self, key: str) -> Mapping[str, str]:
         """Return the header fields of an object."""
         return (await self._send("HEAD", key)).fields
@@ -135,6 +143,24 @@ class Bucket:
         )
         document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         await self._send("POST", key, {"uploadId": upload_id}, content=document)
+
+    async def has_part_since(self, key: str, upload_id: str, since: float) -> bool:
+        """Return whether a multipart upload got a part at or after `since`, in seconds since 1970."""
+        query = {"uploadId": upload_id, "max-parts": str(self._page_size)}
+        marker = ""
+        while True:
+            try:
+                page = parse_document((await self._send("GET", key, query)).data)
+            except OriginMissingError:
+                return False
+            if any(moment >= since for moment in part_times_of(page)):
+                return True
+            if not is_truncated(page):
+                return False
+            former, marker = marker, page.findtext("NextPartNumberMarker", "")
+            if marker in {"", former}:
+                raise OriginUnusableError("the S3 server lists one page again and again")
+            query["part-number-marker"] = marker
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         """Drop a multipart upload and its parts, if it is there."""

@@ -121,6 +121,12 @@ def uploads_of(document: ET.Element) -> Iterator[UnfinishedUpload]:
         yield UnfinishedUpload(_key(document, each), each.findtext("UploadId", ""), begun)
 
 
+def part_times_of(document: ET.Element) -> Iterator[float]:
+    """Yield when the parts of a page of ListParts were sent, in seconds since 1970. Raises OriginUnusableError."""
+    for each in document.iterfind("Part"):
+        yield _time(each.findtext("LastModified", ""))
+
+
 def is_truncated(document: ET.Element) -> bool:
     """Return whether a listing has another page."""
     return document.findtext("IsTruncated", "").strip().lower() == "true"

@@ -30,10 +30,15 @@ def capture_selects() -> Iterator[list[Statement]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
-async def explain(database: Database, statement: Statement) -> list[str]:
+async def explain(database: Database, statement: Statement, *, by_statistics: bool = False) -> list[str]:
     """Return the lines of a statement's plan, as the database would choose it for big tables without statistics.
 
     PostgreSQL scans small tables whole, whatever indexes there are, so scans are priced out.
+
+    Args:
+        database: the database.
+        statement: as `capture_selects` has it.
+        by_statistics: as the database chooses it for its tables as they are: fill them and run ANALYZE before.
     """
     text, parameters = statement
     if database.is_sqlite:
@@ -41,7 +46,8 @@ async def explain(database: Database, statement: Statement) -> list[str]:
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
             return [str(row[-1]) for row in rows]
     async with database.engine.connect() as connection:
-        await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        if not by_statistics:
+            await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         rows = await connection.exec_driver_sql(f"EXPLAIN {text}", parameters)
         return [str(row[0]) for row in rows]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -118,6 +119,8 @@ async def test_a_signal_stops_the_server_in_an_orderly_way(tmp_path: Path, numbe
     serving = asyncio.create_task(run_until_signal(server, [listener], service.health.stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):
         assert (await client.get("/readyz")).status_code == 200
+        # What lives as long as the process is kept out of collections, which would hold up requests.
+        assert gc.get_freeze_count() > 0
         os.kill(os.getpid(), number)
         await serving
     assert not service.health.is_ready()

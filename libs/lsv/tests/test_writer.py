@@ -203,7 +203,7 @@ def test_interrupted_writer_keeps_records_and_adds_the_others(tmp_path: Path, co
     assert data[open_pack(data).header.records_start :].startswith(before)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(st.data())
 def test_writer_goes_on_from_any_state_of_spool(data: st.DataObject) -> None:
     """Both files may be cut anywhere, as after a loss of power, or hold a changed byte."""

@@ -105,13 +105,13 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(deadline=None)
 @given(data=damaged())
 def test_damaged_file_raises_only_documented_errors(data: bytes) -> None:
     check(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(script=scripts(), places=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(EXTREMES)), min_size=1, max_size=3))
 def test_wrong_numbers_raise_only_documented_errors(script: Script, places: list[tuple[float, int]]) -> None:
     data = bytearray(write(script))
@@ -123,7 +123,7 @@ def test_wrong_numbers_raise_only_documented_errors(script: Script, places: list
     check(bytes(data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(data=st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda more: MODEL[:40] + more)))
 def test_noise_is_unsupported(data: bytes) -> None:
     assert not check(data)

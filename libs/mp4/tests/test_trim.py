@@ -21,7 +21,7 @@ from mp4.tests.reference import read_movie
 from mp4.tests.synthetic import Script, scripts, write
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(script=scripts(), fraction=st.floats(0, 1.2))
 def test_any_film_is_trimmed_correctly(script: Script, fraction: float) -> None:
     data = write(script)

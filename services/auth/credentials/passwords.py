@@ -10,13 +10,14 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 import bcrypt
+
+from kit.processors import available_processors
 
 _COMMON = Path(__file__).parent / "common_passwords.txt"
 
@@ -42,7 +43,8 @@ class PasswordHasher:
     def __init__(self, cost: int, pepper: str) -> None:
         self._cost = cost
         self._key = pepper.encode() or b"marquee"
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bcrypt")
+        # One processor stays free for the event loop: a burst of logins must not hold up all other requests.
+        self._threads = ThreadPoolExecutor(max(1, available_processors() - 1), thread_name_prefix="bcrypt")
         self._decoy = bcrypt.hashpw(self._digest("no such account"), bcrypt.gensalt(cost))
 
     async def hash(self, password: str) -> str:

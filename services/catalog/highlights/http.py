@@ -64,7 +64,10 @@ def build_router(highlights: Highlights) -> APIRouter:
         player: Annotated[str, Query(max_length=MAX_KEY_CHARS, description="A whole name, in any case.")] = "",
         sort: Annotated[HighlightSort, Query()] = HighlightSort.POT,
     ) -> Page[ListedHighlightView]:
-        """List the highlights of all films that the caller may watch: the biggest pots first, or the newest."""
+        """List the highlights of all films that the caller may watch: the biggest pots first, or the newest.
+
+        `total` counts up to 10000.
+        """
         rows, total = await highlights.page(
             caller, category=category, player=player, sort=sort.value, offset=page.offset, limit=page.page_size
         )

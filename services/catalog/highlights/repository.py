@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, insert, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
 from services.catalog.domain import Principal
 from services.catalog.highlights.domain import player_key
+from services.catalog.listing.criteria import MAX_TOTAL
+from services.catalog.listing.totals import Totals
 from services.catalog.models import Highlight, HighlightPlayer, Video
 from services.catalog.repository.videos import playable_by, visible_to
 
@@ -24,11 +26,13 @@ class HighlightRepository:
     Args:
         session: the transaction.
         principal: the caller.
+        totals: what is remembered of other requests; None counts anew.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+    def __init__(self, session: AsyncSession, principal: Principal, totals: Totals | None = None) -> None:
         self._session = session
         self._principal = principal
+        self._totals = totals or Totals()
 
     async def add(self, highlights: Sequence[Highlight]) -> None:
         """Add highlights with their players."""
@@ -66,7 +70,9 @@ class HighlightRepository:
     async def page(
         self, *, category: str, player: str, sort: str, offset: int, limit: int
     ) -> tuple[Sequence[Highlight], int]:
-        """Return a page of the highlights of all films that can be watched, with their films, and the total.
+        """Return a page of the highlights of all films that can be watched, with their films.
+
+        The total is counted up to `MAX_TOTAL`.
 
         Args:
             category: only of this category; empty for all.
@@ -75,7 +81,7 @@ class HighlightRepository:
             offset: how many to skip.
             limit: how many to return at most.
         """
-        playable = playable_by(self._principal)
+        playable = playable_by(self._principal, self._session)
         conditions: list[Any] = []
         if category:
             conditions.append(Highlight.category == category)
@@ -84,9 +90,21 @@ class HighlightRepository:
             conditions.append(Highlight.id.in_(names))
         # A join would be read from the films, of which most have no highlight.
         film = exists().where(Video.id == Highlight.video_id, playable)
-        total = await self._session.scalar(select(func.count(Highlight.id)).where(film, *conditions))
+        total = await self._count(and_(film, *conditions), (self._reach, category, player))
         ordered = _with_video().where(playable, *conditions).order_by(*SORTS[sort])
-        return (await self._session.scalars(ordered.offset(offset).limit(limit))).all(), total or 0
+        return (await self._session.scalars(ordered.offset(offset).limit(limit))).all(), total
+
+    @property
+    def _reach(self) -> str:
+        return "*" if self._principal.is_admin else self._principal.corporation_id
+
+    async def _count(self, condition: ColumnElement[bool], key: Hashable) -> int:
+        total = self._totals.get(key)
+        if total is None:
+            found = select(Highlight.id).where(condition).limit(MAX_TOTAL).subquery()
+            total = await self._session.scalar(select(func.count()).select_from(found)) or 0
+            self._totals.put(key, total)
+        return total
 
     async def remove(self, highlight: Highlight) -> None:
         """Delete a highlight."""

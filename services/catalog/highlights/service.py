@@ -15,6 +15,7 @@ from marquee.events.v1 import video_pb2
 from services.catalog.domain import Principal, may_change
 from services.catalog.highlights.domain import MAX_HIGHLIGHTS, HighlightValues, problem_with
 from services.catalog.highlights.repository import HighlightRepository
+from services.catalog.listing.totals import Totals
 from services.catalog.models import Highlight, Video
 from services.catalog.repository.videos import VisibleVideoRepository
 from services.catalog.service.events import audit_event, touch, video_event
@@ -27,11 +28,12 @@ class Highlights:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._totals = Totals()
 
     async def of_video(self, video_id: str, principal: Principal) -> Sequence[Highlight]:
         """Return a video's highlights by their start. Raises ApiError: CONTENT_NOT_FOUND."""
         async with self._database.read() as session:
-            if not is_id(video_id) or await VisibleVideoRepository(session, principal).get(video_id) is None:
+            if not is_id(video_id) or not await VisibleVideoRepository(session, principal).has(video_id):
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             return await HighlightRepository(session, principal).of_video(video_id)
 
@@ -40,7 +42,7 @@ class Highlights:
     ) -> tuple[Sequence[Highlight], int]:
         """Return a page of the highlights of all films that the principal may watch, and the total."""
         async with self._database.read() as session:
-            return await HighlightRepository(session, principal).page(
+            return await HighlightRepository(session, principal, self._totals).page(
                 category=category, player=player, sort=sort, offset=offset, limit=limit
             )
 

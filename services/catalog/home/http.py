@@ -14,7 +14,7 @@ from kit.errors.api_error import prefers_korean
 from kit.web.schemas import View, errors
 from services.catalog.home.domain import Reason, RowKind, title_of
 from services.catalog.home.service import HomePage, Item, Row
-from services.catalog.schemas import VideoView
+from services.catalog.schemas import VideoView, list_fields
 
 AcceptLanguage = Annotated[str, Header(alias="Accept-Language", include_in_schema=False)]
 
@@ -31,7 +31,7 @@ class HomeItemView(VideoView):
         """Return a film of a row as the API shows it."""
         record = item.record
         return cls(
-            **VideoView.of(item.video).model_dump(),
+            **list_fields(item.video),
             position_sec=record.position_sec if record else None,
             progress_percent=record.percent if record else None,
             completed=record.completed if record else None,
@@ -105,7 +105,7 @@ def build_router(page: HomePage) -> APIRouter:
     async def get_recommendations(video_id: str, caller: CurrentCaller) -> RecommendationsView:
         """Return what to watch after a film: its next episodes, what its viewers watched too, what shares its tags."""
         found = await page.recommendations(video_id, caller)
-        items = [RecommendationView(**VideoView.of(video).model_dump(), reason=reason) for video, reason in found]
+        items = [RecommendationView(**list_fields(video), reason=reason) for video, reason in found]
         return RecommendationsView(items=items)
 
     return router

@@ -84,21 +84,23 @@ class HomeRepository:
     async def visible(self, ids: Sequence[str]) -> dict[str, str]:
         """Return id and title of those films that can be watched."""
         rows = await self._session.execute(
-            select(Video.id, Video.title).where(Video.id.in_(ids), playable_by(self._principal))
+            select(Video.id, Video.title).where(Video.id.in_(ids), playable_by(self._principal, self._session))
         )
         return dict(rows.all())
 
     async def load(self, ids: Sequence[str]) -> dict[str, Video]:
         """Return those films that can be watched, with their pictures."""
         statement = (
-            select(Video).where(Video.id.in_(ids), playable_by(self._principal)).options(selectinload(Video.artworks))
+            select(Video)
+            .where(Video.id.in_(ids), playable_by(self._principal, self._session))
+            .options(selectinload(Video.artworks))
         )
         return {video.id: video for video in await self._session.scalars(statement)}
 
     async def _episodes(self, condition: ColumnElement[bool]) -> Sequence[Episode]:
         columns = Video.id, Video.series_id, Video.season, Video.episode
         rows = await self._session.execute(
-            select(*columns).where(condition, playable_by(self._principal)).limit(MAX_EPISODES)
+            select(*columns).where(condition, playable_by(self._principal, self._session)).limit(MAX_EPISODES)
         )
         return [Episode(id_, series_id or "", season, episode) for id_, series_id, season, episode in rows]
 
@@ -121,7 +123,7 @@ class HomeRepository:
 
     def _tagged(self, tag: str, limit: int, after: str) -> Any:
         statement = select(VideoTag.video_id).join(Video, Video.id == VideoTag.video_id)
-        statement = statement.where(VideoTag.tag == tag, playable_by(self._principal))
+        statement = statement.where(VideoTag.tag == tag, playable_by(self._principal, self._session))
         if after:
             statement = statement.where(VideoTag.video_id < after)
         return statement.order_by(VideoTag.video_id.desc()).limit(limit).subquery()

@@ -131,7 +131,7 @@ class HomePage:
     async def recommendations(self, video_id: str, principal: Principal) -> list[tuple[Video, Reason]]:
         """Return what to watch after a video, with the reasons. Raises ApiError: CONTENT_NOT_FOUND."""
         async with self._database.read() as session:
-            if not is_id(video_id) or await VisibleVideoRepository(session, principal).get(video_id) is None:
+            if not is_id(video_id) or not await VisibleVideoRepository(session, principal).has(video_id):
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         try:
             co_watched = await self._viewing.co_watched(video_id)

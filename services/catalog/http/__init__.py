@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 from starlette.types import Scope
 
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from services.catalog.http import artwork as artwork_routes
 from services.catalog.http import dead_letters as dead_letter_routes
 from services.catalog.http import edits, health, tus
@@ -49,7 +49,7 @@ def build_routers(
     search: Search,
     overview: HealthOverview,
     artwork: ArtworkReader,
-    store: MediaStore,
+    store: WritableStore,
     admission: Admission,
     resumable: ResumableUploads,
     dead_letters: DeadLetters,

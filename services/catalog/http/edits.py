@@ -59,11 +59,19 @@ def build_router(editor: VideoEditor, protection: Protection) -> APIRouter:
     @router.post(
         "/api/videos/{video_id}/rekey",
         status_code=202,
-        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_NOT_READY, ErrorCode.CONTENT_SOURCE_REMOVED),
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_NOT_READY),
     )
     async def rekey_video(video_id: str, admin: ActingAdmin) -> VideoDetailView:
-        """Have a protected film encrypted again with another key, for administrators. Its file must be kept."""
+        """Have a protected film encrypted again with another key, for administrators."""
         return VideoDetailView.of(await protection.rekey(video_id, admin))
+
+    @router.post(
+        "/api/videos/{video_id}/unprotect",
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND, ErrorCode.CONTENT_NOT_READY, ErrorCode.CONTENT_SOURCE_REMOVED),
+    )
+    async def unprotect_video(video_id: str, admin: ActingAdmin) -> VideoDetailView:
+        """Serve a film unprotected again, for administrators. Its file must be there: imported, or kept."""
+        return VideoDetailView.of(await protection.unprotect(video_id, admin))
 
     @router.post(
         "/api/videos/{video_id}/restore",

@@ -1,15 +1,12 @@
-"""Receive an upload: write the multipart body to disk as it arrives, in constant memory (RFC 7578)."""
+"""Receive an upload: write the multipart body to the store as it arrives, in constant memory (RFC 7578)."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -17,7 +14,8 @@ from starlette.requests import ClientDisconnect
 
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import new_id
-from kit.media import MediaStore
+from kit.media_store import MediaWriter, WritableStore
+from services.catalog.domain import source_reference
 from services.catalog.http.upload_labels import parse_labels
 from services.catalog.service.uploads import Upload, storage_error
 
@@ -35,14 +33,14 @@ _FIELDS = frozenset({"title", "description", "tags", "corporation_id", "protecti
 
 @asynccontextmanager
 async def receive(
-    headers: Mapping[str, str], body: AsyncIterator[bytes], store: MediaStore, max_bytes: int
+    headers: Mapping[str, str], body: AsyncIterator[bytes], store: WritableStore, max_bytes: int
 ) -> AsyncIterator[Upload]:
-    """Receive an upload to its end; its file is removed after the block unless it was moved elsewhere.
+    """Receive an upload to its end; its bytes are removed after the block unless its writer was completed.
 
     Args:
         headers: of the request.
         body: of the request, as it arrives.
-        store: the media store, which collects the bytes.
+        store: the media store; the bytes go where the video's source will be.
         max_bytes: the size limit of the file.
 
     Raises:
@@ -58,38 +56,34 @@ async def receive(
             ErrorCode.UPLOAD_INVALID_MEDIA,
             f"The boundary of a multipart body has at most {MAX_BOUNDARY_CHARS} characters.",
         )
-    path = store.incoming(f"{new_id()}.part")
+    video_id = new_id()
     form = _Form(boundary, max_bytes)
-    try:
+    async with AsyncExitStack() as stack:
         try:
-            await _collect(form, body, path)
+            file = store.writer(source_reference(video_id), _most_bytes(headers, max_bytes))
+            writer = await stack.enter_async_context(file)
+            await _collect(form, body, writer)
         except OSError as error:
             raise storage_error(error) from error
         except (FormParserError, ClientDisconnect) as error:
             raise ApiError(
                 ErrorCode.UPLOAD_INVALID_MEDIA, "The upload ended early or is no valid multipart body."
             ) from error
-        yield form.finish(path)
-    finally:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        yield form.finish(video_id, writer)
 
 
-async def _collect(form: _Form, body: AsyncIterator[bytes], path: Path) -> None:
-    file = await asyncio.to_thread(path.open, "xb")
-    try:
-        async for chunk in body:
-            form.feed(chunk)
-            if form.waiting >= WRITE_BLOCK:
-                await asyncio.to_thread(form.write_to, file)
-        await asyncio.to_thread(_finish_file, form, file)
-    finally:
-        await asyncio.to_thread(file.close)
+def _most_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
+    """Return how large the file may be: no larger than the body; a store makes its parts for that size."""
+    announced = headers.get("content-length", "")
+    return min(max_bytes, int(announced)) if announced.isascii() and announced.isdigit() else max_bytes
 
 
-def _finish_file(form: _Form, file: BinaryIO) -> None:
-    form.write_to(file)
-    file.flush()
-    os.fsync(file.fileno())
+async def _collect(form: _Form, body: AsyncIterator[bytes], writer: MediaWriter) -> None:
+    async for chunk in body:
+        form.feed(chunk)
+        if form.waiting >= WRITE_BLOCK:
+            await form.write_to(writer)
+    await form.write_to(writer)
 
 
 class _Form:
@@ -160,15 +154,15 @@ class _Form:
             self._preamble = b"\0" + seen[-len(self._delimiter) - 1 :].removeprefix(b"\0")
         return b""
 
-    def write_to(self, file: BinaryIO) -> None:
-        """Write the file's bytes that were parsed so far."""
-        for block in self._blocks:
-            file.write(block)
-            self._hash.update(block)
+    async def write_to(self, writer: MediaWriter) -> None:
+        """Write the file's bytes that were parsed so far. Raises OSError."""
+        data = b"".join(self._blocks)
         self._blocks.clear()
         self.waiting = 0
+        await asyncio.to_thread(self._hash.update, data)
+        await writer.write(data)
 
-    def finish(self, path: Path) -> Upload:
+    def finish(self, video_id: str, writer: MediaWriter) -> Upload:
         """Return the upload, once the body has ended.
 
         Raises:
@@ -179,7 +173,7 @@ class _Form:
         if self._file_name is None:
             raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, "The upload has no part named file.")
         labels = parse_labels({name: self._text(name) for name in self._fields}, self._file_name)
-        return Upload(path, self.size, **asdict(labels), sha256=self._hash.hexdigest())
+        return Upload(video_id, writer, self.size, **asdict(labels), sha256=self._hash.hexdigest())
 
     def _text(self, name: str) -> str:
         return self._fields.get(name, bytearray()).decode("utf-8", "replace")

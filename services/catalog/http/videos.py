@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.web.conditional import conditional_json
 from kit.web.schemas import Cursor, CursorPage, Paging, errors, paging
 from services.catalog.domain import SORTS, ProcessingKind, may_upload, owner_of_upload
@@ -56,7 +56,7 @@ class ProcessingView(JobView):
 
 
 def build_router(
-    videos: Videos, jobs: Jobs, store: MediaStore, admission: Admission, uploads: Literal["admin", "members"]
+    videos: Videos, jobs: Jobs, store: WritableStore, admission: Admission, uploads: Literal["admin", "members"]
 ) -> APIRouter:
     """Return the routes."""
     router = protected_router()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import SORTS, Principal, search_words
 from services.catalog.listing.criteria import MAX_TOTAL, Criteria, Position
+from services.catalog.listing.totals import Totals
 from services.catalog.models import Asset, Video, VideoTag
 from services.catalog.repository.videos import in_reach, title_contains
 
 _READY: Final = "ready"
+COMMON: Final = 2000
+"""Videos with a tag, codec or height from which on they are looked up one by one, instead of collected first."""
+OWN: Final = "own"
+"""The part of a list that each caller has alone: uploads that are not ready."""
 
 
 class VideoListRepository:
@@ -23,11 +29,13 @@ class VideoListRepository:
     Args:
         session: a transaction that reads.
         principal: the caller.
+        totals: what is remembered of other requests; None counts anew.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+    def __init__(self, session: AsyncSession, principal: Principal, totals: Totals | None = None) -> None:
         self._session = session
         self._principal = principal
+        self._totals = totals or Totals()
         self._is_sqlite = session.get_bind().dialect.name == "sqlite"
 
     async def page(
@@ -42,9 +50,9 @@ class VideoListRepository:
             offset: how many to skip.
             after: the last video of the page before; the page begins behind it.
         """
-        wanted = self._conditions(criteria)
-        branches = [and_(branch, *wanted) for branch in visible_branches(self._principal)]
-        ids = self._first(branches, sort, after, offset + limit)
+        wanted = [*self._conditions(criteria), *await self._memberships(criteria)]
+        branches = {scope: and_(branch, *wanted) for scope, branch in visible_branches(self._principal).items()}
+        ids = self._first([*branches.values()], sort, after, offset + limit)
         chosen = (
             select(Video)
             .options(selectinload(Video.artworks))
@@ -54,13 +62,20 @@ class VideoListRepository:
             .limit(limit)
         )
         videos = (await self._session.scalars(chosen)).all()
-        return videos, await self._count(branches)
+        return videos, await self._count(branches, criteria)
 
-    async def _count(self, branches: Sequence[ColumnElement[bool]]) -> int:
-        parts = [select(Video.id).where(branch).limit(MAX_TOTAL).subquery() for branch in branches]
-        every = union_all(*(select(part.c.id) for part in parts)).subquery()
-        counted = select(every.c.id).limit(MAX_TOTAL).subquery()
-        return await self._session.scalar(select(func.count()).select_from(counted)) or 0
+    async def _count(self, branches: Mapping[str, ColumnElement[bool]], criteria: Criteria) -> int:
+        known = {scope: self._totals.get((scope, criteria)) for scope in branches}
+        missing = [scope for scope, total in known.items() if total is None]
+        if missing:
+            parts = [select(Video.id).where(branches[scope]).limit(MAX_TOTAL).subquery() for scope in missing]
+            counts = [select(func.count()).select_from(part).scalar_subquery() for part in parts]
+            counted = (await self._session.execute(select(*counts))).one()
+            for scope, total in zip(missing, counted, strict=True):
+                known[scope] = total
+                if scope != OWN:
+                    self._totals.put((scope, criteria), total)
+        return min(MAX_TOTAL, sum(total or 0 for total in known.values()))
 
     def _first(self, branches: Sequence[ColumnElement[bool]], sort: str, after: Position | None, limit: int) -> Any:
         """Return a subquery of the ids that may be on the page: the first ones of each branch."""
@@ -109,21 +124,44 @@ class VideoListRepository:
         ):
             if value is not None:
                 conditions.append(column == value)
-        if criteria.tag is not None:
-            conditions.append(Video.id.in_(select(VideoTag.video_id).where(VideoTag.tag == criteria.tag)))
         if criteria.min_duration_sec is not None:
             conditions.append(Video.duration_sec >= criteria.min_duration_sec)
         if criteria.max_duration_sec is not None:
             conditions.append(Video.duration_sec <= criteria.max_duration_sec)
-        if criteria.min_height is not None:
-            conditions.append(Video.id.in_(select(Asset.video_id).where(Asset.height >= criteria.min_height)))
-        if criteria.codec is not None:
-            conditions.append(Video.id.in_(select(Asset.video_id).where(Asset.video_codec == criteria.codec)))
         if criteria.created_from is not None:
             conditions.append(Video.created_at >= criteria.created_from)
         if criteria.created_to is not None:
             conditions.append(Video.created_at < criteria.created_to)
         return conditions
+
+    async def _memberships(self, criteria: Criteria) -> list[ColumnElement[bool]]:
+        """Return the conditions on what videos have in other tables.
+
+        SQLite does what a statement says: it collects few videos first, and looks up each film where many have it.
+        PostgreSQL decides that by its statistics.
+        """
+        given: list[tuple[Any, ColumnElement[bool]]] = []
+        if criteria.tag is not None:
+            given.append((VideoTag.video_id, VideoTag.tag == criteria.tag))
+        if criteria.min_height is not None:
+            given.append((Asset.video_id, Asset.height >= criteria.min_height))
+        if criteria.codec is not None:
+            given.append((Asset.video_id, Asset.video_codec == criteria.codec))
+        conditions: list[ColumnElement[bool]] = []
+        for number, (video_id, condition) in enumerate(given):
+            if self._is_sqlite and await self._is_common(video_id, condition, (number, replace(criteria, query=""))):
+                conditions.append(exists().where(video_id == Video.id, condition))
+            else:
+                conditions.append(Video.id.in_(select(video_id).where(condition)))
+        return conditions
+
+    async def _is_common(self, video_id: Any, condition: ColumnElement[bool], key: Hashable) -> bool:
+        total = self._totals.get(("having", key))
+        if total is None:
+            some = select(video_id).where(condition).limit(COMMON).subquery()
+            total = await self._session.scalar(select(func.count()).select_from(some)) or 0
+            self._totals.put(("having", key), total)
+        return total >= COMMON
 
 
 def _beyond(key: Any, after: Position, descending: bool) -> ColumnElement[bool]:  # noqa: FBT001 - as `SORTS` has it
@@ -131,14 +169,17 @@ def _beyond(key: Any, after: Position, descending: bool) -> ColumnElement[bool]:
     return here < (after.key, after.video_id) if descending else here > (after.key, after.video_id)
 
 
-def visible_branches(principal: Principal) -> list[ColumnElement[bool]]:
-    """Return `domain.may_see` as SQL in parts that exclude each other, each of which an index gives in order."""
+def visible_branches(principal: Principal) -> dict[str, ColumnElement[bool]]:
+    """Return `domain.may_see` as SQL in parts that exclude each other, each of which an index gives in order.
+
+    Their keys name the parts: all callers for whom a part has the same key see the same in it, except in `OWN`.
+    """
     existing = Video.deleted_at.is_(None)
     if principal.is_admin:
-        return [existing]
+        return {"everything": existing}
     ready = and_(existing, Video.status == _READY)
-    branches = [and_(ready, Video.corporation_id.is_(None))]
+    branches = {"platform": and_(ready, Video.corporation_id.is_(None))}
     if principal.corporation_id:
-        branches.append(and_(ready, Video.corporation_id == principal.corporation_id))
+        branches[f"of {principal.corporation_id}"] = and_(ready, Video.corporation_id == principal.corporation_id)
     own = and_(existing, Video.uploader_id == principal.user_id, or_(Video.status < _READY, Video.status > _READY))
-    return [*branches, and_(own, in_reach(principal))]
+    return branches | {OWN: and_(own, in_reach(principal))}

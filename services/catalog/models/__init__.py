@@ -6,7 +6,7 @@ from services.catalog.models.base import Base
 from services.catalog.models.imports import ImportFile, JobRecord, JobResult, Subtitle
 from services.catalog.models.search import UNMODELLED, SearchDocument, SearchTokens, SearchWord, VideoTag
 from services.catalog.models.series import Highlight, HighlightPlayer, Series, WatchlistItem, WatchlistUser
-from services.catalog.models.uploads import ResumableUpload
+from services.catalog.models.uploads import ResumableUpload, UploadPart
 from services.catalog.models.videos import Artwork, Asset, MediaJob, Video
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SearchWord",
     "Series",
     "Subtitle",
+    "UploadPart",
     "Video",
     "VideoTag",
     "WatchlistItem",

@@ -35,11 +35,12 @@ def other_layout(text: str) -> str | None:
     """
     text = unicodedata.normalize("NFC", text)
     if any("\u3131" <= letter <= "\u3163" or "\uac00" <= letter <= "\ud7a3" for letter in text):
-        return _to_latin(text)
+        return typed_as_latin(text).lower()
     return _to_hangul(text)
 
 
-def _to_latin(text: str) -> str | None:
+def typed_as_latin(text: str) -> str:
+    """Return what the keys of a text in NFC write on a Latin keyboard: capitals where Shift is held for ㅆ or ㅒ."""
     keys: list[str] = []
     for character in text:
         letters = fold_character(character)
@@ -47,7 +48,7 @@ def _to_latin(text: str) -> str | None:
             keys.extend(_LATIN.get(letter, letter) for letter in letters)
         else:
             keys.append(character)
-    return "".join(keys).lower()
+    return "".join(keys)
 
 
 def _to_hangul(text: str) -> str | None:

@@ -9,7 +9,7 @@ from itertools import chain, pairwise
 from typing import Final
 
 from services.catalog.search.document import BODY_RUN, EDGE, INITIAL_PAIR, MAX_BODY_RUN, MAX_KEY, MAX_WORD, PAIR, WORD
-from services.catalog.search.text import fold, is_consonant, pairs, runs
+from services.catalog.search.text import COMPOUNDS, fold, is_consonant, pairs, runs
 
 MAX_CHARACTERS: Final = 200
 MAX_TERMS: Final = 12
@@ -170,9 +170,16 @@ def _or_near(term: Term, near: Near) -> Expression:
 def _windows(letters: str) -> list[tuple[Expression, ...]]:
     """Return the bigrams that remain for each stretch in which a letter may be wrong."""
     count = min(_WINDOWS, len(letters))
-    bounds = [round(number * len(letters) / count) for number in range(count + 1)]
+    bounds = dict.fromkeys(
+        _beside_compound(letters, round(number * len(letters) / count)) for number in range(count + 1)
+    )
     kept = [dict.fromkeys(chain(pairs(letters[:begin]), pairs(letters[end:]))) for begin, end in pairwise(bounds)]
     return [tuple(Token(PAIR + pair) for pair in each) for each in kept if each]
+
+
+def _beside_compound(letters: str, at: int) -> int:
+    """Return a place to divide letters at: behind a vowel or final of two letters that begins before."""
+    return at + 1 if letters[max(0, at - 1) : at + 1] in COMPOUNDS else at
 
 
 def terms_to_verify(query: Query) -> Sequence[Term]:

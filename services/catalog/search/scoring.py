@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from services.catalog.search.query import Near, Query, Term, TermKind
-from services.catalog.search.text import fold_character, initials, is_dense
+from services.catalog.search.text import COMPOUNDS, fold_character, initials, is_dense
 
 _ONE_TYPO: Final = 1.0
 _OTHER_FIELD: Final = 0.25
@@ -132,10 +132,18 @@ def _cost_in(term: Term, text: str, near: Near) -> float | None:
     return min(costs, default=None)
 
 
+_MAYBE_OTHER: Final = f"(?:{'|'.join(sorted(COMPOUNDS))}|.?)"
+
+
 @lru_cache(maxsize=256)
 def one_letter_wrong(letters: str) -> re.Pattern[str]:
-    """Match letters of which one is another, is missing, or is one too many."""
-    options = [re.escape(letters[:at]) + ".?" + re.escape(letters[at + 1 :]) for at in range(len(letters))]
+    """Match letters of which one is another, is missing, or is one too many; a compound counts as one letter."""
+    options = [re.escape(letters[:at]) + _MAYBE_OTHER + re.escape(letters[at + 1 :]) for at in range(len(letters))]
+    options += [
+        re.escape(letters[:at]) + _MAYBE_OTHER + re.escape(letters[at + 2 :])
+        for at in range(len(letters) - 1)
+        if letters[at : at + 2] in COMPOUNDS
+    ]
     options += [re.escape(letters[:at]) + "." + re.escape(letters[at:]) for at in range(1, len(letters))]
     return re.compile("|".join(options))
 

@@ -19,6 +19,8 @@ _LETTERS: Final = {
     **{chr(0x1161 + n): letters for n, letters in enumerate(_VOWELS.split())},
     **{chr(0x11A8 + n): letters for n, letters in enumerate(_FINALS.split())},
 }
+COMPOUNDS: Final = frozenset(each for each in f"{_VOWELS} {_FINALS}".split() if len(each) > 1)
+"""Two letters that are one vowel or one final: taken for another one, they are one mistake."""
 _APOSTROPHES: Final = frozenset("'\u2019\u02bc\uff07")
 _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
 _SYLLABLES_PER_INITIAL: Final = 588

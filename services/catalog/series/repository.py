@@ -62,7 +62,7 @@ class SeriesRepository:
         )
         numbered = (
             select(Video.id, place.label("place"))
-            .where(Video.series_id.in_(series_ids), playable_by(self._principal))
+            .where(Video.series_id.in_(series_ids), playable_by(self._principal, self._session))
             .subquery()
         )
         firsts = select(Video).join(numbered, numbered.c.id == Video.id).where(numbered.c.place == 1)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from kit.errors import ApiError, ErrorCode
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from services.catalog.artwork import ArtworkKind, PictureFormat, Storyboard, best_width
 from services.catalog.domain import Principal
 from services.catalog.models import Artwork, Video
 from services.catalog.service.library import Videos
 
 log = structlog.get_logger()
+
+MAX_PICTURE_BYTES: Final = 32 * 2**20
+"""Of one file: far more than thumbnailer makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ArtworkReader:
         store: the media store.
     """
 
-    def __init__(self, videos: Videos, store: MediaStore) -> None:
+    def __init__(self, videos: Videos, store: WritableStore) -> None:
         self._videos = videos
         self._store = store
 
@@ -81,9 +84,8 @@ class ArtworkReader:
         Raises:
             ApiError: STREAM_FILE_UNAVAILABLE when the media store is away.
         """
-        path = self._store.path(picture.reference)
         try:
-            return await asyncio.to_thread(path.read_bytes)
+            return await self._store.read(picture.reference, MAX_PICTURE_BYTES)
         except FileNotFoundError as error:
             reason: OSError = error
         except OSError as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from services.catalog.captions import InvalidSubtitlesError, Track
 from services.catalog.captions.names import UNKNOWN, canonical_language
 from services.catalog.domain import SubtitleSource
-from services.catalog.service.subtitles import Prepared, Subtitles
+from services.catalog.service.subtitles import MAX_STORED_BYTES, Prepared, Subtitles
 
 log = structlog.get_logger()
 
@@ -37,7 +36,7 @@ class EmbeddedTrack:
 
 
 async def attach_embedded(
-    subtitles: Subtitles, store: MediaStore, video_id: str, folder: str, tracks: Sequence[EmbeddedTrack]
+    subtitles: Subtitles, store: WritableStore, video_id: str, folder: str, tracks: Sequence[EmbeddedTrack]
 ) -> None:
     """Make these the embedded subtitles of a video: of several with one language and purpose, the first.
 
@@ -51,9 +50,9 @@ async def attach_embedded(
         track = Track(_language(each.language), forced=each.forced, sdh=each.sdh)
         if track in found:
             continue
-        path = store.path(f"{folder}/subtitles-{each.index}.vtt")
         try:
-            prepared = await subtitles.prepare(await asyncio.to_thread(path.read_bytes))
+            data = await store.read(f"{folder}/subtitles-{each.index}.vtt", MAX_STORED_BYTES)
+            prepared = await subtitles.prepare(data)
         except (FileNotFoundError, InvalidSubtitlesError) as error:
             # A later run may have replaced the folder; what it wrote comes with an event of its own.
             log.warning("embedded_subtitles_skipped", content_id=video_id, track=each.index, reason=str(error))

@@ -38,6 +38,8 @@ class PackRequest:
 
     asset_id: str
     content_version: int
+    present: Asset | None = None
+    """The pack that it is made of; None where it is made of the source."""
 
 
 def uploaded_event(video: Video, source: Asset) -> Event:
@@ -64,5 +66,7 @@ def process_requested_event(
         kinds=kinds,
         pack_asset_id=pack.asset_id if pack else "",
         content_version=pack.content_version if pack else 0,
+        present_pack_asset_id=pack.present.id if pack and pack.present else "",
+        present_content_version=pack.present.version if pack and pack.present else 0,
     )
     return Event.of(message, source=SOURCE, subject=video_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -11,10 +10,11 @@ from kit.audit import Admin
 from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
 from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
 from services.catalog.listing.repository import VideoListRepository
+from services.catalog.listing.totals import Totals
 from services.catalog.models import Asset, Video
 from services.catalog.repository.videos import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
@@ -34,19 +34,20 @@ class Videos:
         duplicates: whether bytes that a video has already are refused.
     """
 
-    def __init__(self, database: Database, store: MediaStore, duplicates: Duplicates = "allow") -> None:
+    def __init__(self, database: Database, store: WritableStore, duplicates: Duplicates = "allow") -> None:
         self._database = database
         self._store = store
         self._duplicates = duplicates
+        self._totals = Totals()
 
     async def add(self, upload: Upload, uploader_id: str) -> Video:
-        """Take a whole, synced upload into the library: move the file, then write row and event in one transaction.
+        """Take a whole upload into the library: complete its file, then write row and event in one transaction.
 
         Raises:
             ApiError: STORAGE_FULL, STREAM_FILE_UNAVAILABLE; UPLOAD_CONFLICT, with `video_id`, when a video has these
                 bytes and duplicates are refused. Nothing has changed then.
         """
-        video_id = new_id()
+        video_id = upload.video_id
         video = new_video(
             video_id,
             source_reference(video_id),
@@ -57,20 +58,32 @@ class Videos:
             sha256=upload.sha256,
         )
         try:
-            await asyncio.to_thread(self._store.adopt, upload.path, source_reference(video_id))
-        except OSError as error:
-            raise storage_error(error) from error
-        try:
+            await self._complete(upload)
             async with self._database.write() as transaction:
                 duplicate_of = await find_duplicate(transaction, upload.sha256, video.corporation_id)
                 if duplicate_of is not None and self._duplicates == "refuse":
                     raise duplicate_error(duplicate_of)
                 await add_arrived(transaction, video, duplicate_of)
         except Exception:
-            await asyncio.to_thread(self._store.remove, folder_reference(video_id))
+            await self._discard(video_id)
             raise
         log.info("video_uploaded", content_id=video_id, user_id=uploader_id, bytes=upload.size_bytes)
         return video
+
+    async def _complete(self, upload: Upload) -> None:
+        try:
+            # Amazon's servers date a file by the beginning of its upload: the sweep would take it for a leftover.
+            await self._store.add_folder(folder_reference(upload.video_id))
+            await upload.writer.complete()
+        except OSError as error:
+            raise storage_error(error) from error
+
+    async def _discard(self, video_id: str) -> None:
+        try:
+            await self._store.remove(folder_reference(video_id))
+        except OSError as error:
+            # The sweep does it later.
+            log.warning("upload_not_removed", content_id=video_id, reason=str(error))
 
     async def register(
         self,
@@ -155,7 +168,7 @@ class Videos:
         except ValueError as error:
             raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            videos, total = await VideoListRepository(session, principal).page(
+            videos, total = await VideoListRepository(session, principal, self._totals).page(
                 criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
             )
         column, _ = SORTS[sort]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ import structlog
 
 from kit.db.database import Transaction
 from kit.ids import new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import JOB_KINDS, JOB_STATES, ArtworkKind
@@ -50,7 +49,7 @@ class MadeArtwork:
 class Processing:
     """Applies the reports of thumbnailer, each in the caller's transaction."""
 
-    def __init__(self, store: MediaStore, packs: PackIntake) -> None:
+    def __init__(self, store: WritableStore, packs: PackIntake) -> None:
         self._store = store
         self._packs = packs
 
@@ -90,14 +89,20 @@ class Processing:
         await transaction.record(video_event(ready, video))
         log.info("video_ready", content_id=video.id)
 
-    async def pack_ready(self, transaction: Transaction, report: JobReport, reference: str, pack: PackInfo) -> Removed:
-        """Turn to a pack that was written. Raise OSError unless it is there."""
+    async def pack_bytes(self, reference: str) -> int | None:
+        """Return the size of a pack in the store: see `PackIntake.stored_bytes`."""
+        return await self._packs.stored_bytes(reference)
+
+    async def pack_ready(
+        self, transaction: Transaction, report: JobReport, reference: str, pack: PackInfo, stored_bytes: int | None
+    ) -> Removed:
+        """Turn to a pack that was written. Raise OSError unless it is there: see `PackIntake.add_pack`."""
         video = await self._locked(transaction, report.video_id)
         if video is None:
             return []
         if video.pack_asset_id == pack.asset_id:
             _note(video, report, ["protect"], "done")
-        return await self._packs.add_pack(transaction, video, reference, pack)
+        return await self._packs.add_pack(transaction, video, reference, pack, stored_bytes)
 
     async def artwork_ready(self, transaction: Transaction, report: JobReport, made: MadeArtwork) -> Removed:
         """Turn to artwork that was written. What it replaces is to be removed, or it, if it is older than that."""
@@ -158,7 +163,7 @@ class Processing:
     async def remove(self, references: Removed) -> None:
         """Remove what a report has left without a row; after a crash in between, the sweep does it."""
         for reference in references:
-            await asyncio.to_thread(self._store.remove, reference)
+            await self._store.remove(reference)
 
     async def _locked(self, transaction: Transaction, video_id: str) -> Video | None:
         video = await VideoRepository(transaction.session).get_locked(video_id)

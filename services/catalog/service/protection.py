@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -13,7 +13,7 @@ from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode
 from kit.events.envelope import Event
 from kit.ids import is_id, new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from kit.origins import Stored, parse
 from marquee.events.v1 import video_pb2
 from services.catalog.artwork import is_artwork_pending
@@ -40,6 +40,13 @@ def pack_requested_event(video: Video, source: Asset, kinds: Iterable[str] = ())
     return process_requested_event(video.id, source.reference, [*kinds, PROTECT], ask_for_pack(video))
 
 
+def repack_requested_event(video: Video, pack: Asset) -> Event:
+    """Return the event that has a video's pack made anew: of its source, or of the pack where that is gone."""
+    if video.source is not None:
+        return pack_requested_event(video, video.source)
+    return process_requested_event(video.id, pack.reference, [PROTECT], replace(ask_for_pack(video), present=pack))
+
+
 def processing_event(video: Video, source: Asset) -> Event:
     """Return the event that has everything of a video made again; of one that awaits its pack, the pack too."""
     if video.protection and video.pack is None:
@@ -58,25 +65,45 @@ class PackIntake:
         source: what happens to a source in the store.
     """
 
-    def __init__(self, store: MediaStore, source: ProtectedSource) -> None:
+    def __init__(self, store: WritableStore, source: ProtectedSource) -> None:
         self._store = store
         self._source = source
 
-    async def add_pack(self, transaction: Transaction, video: Video, reference: str, pack: PackInfo) -> list[str]:
+    async def stored_bytes(self, reference: str) -> int | None:
+        """Return the size of a pack in the store, to be asked before a transaction; None when it is not there.
+
+        Raises:
+            OSError: the store is away.
+        """
+        try:
+            return await self._store.size(reference)
+        except FileNotFoundError:
+            return None
+
+    async def add_pack(
+        self, transaction: Transaction, video: Video, reference: str, pack: PackInfo, stored_bytes: int | None
+    ) -> list[str]:
         """Take a pack that was written; return the references of what is to be removed after the commit.
+
+        Args:
+            transaction: of the caller.
+            video: the video, locked.
+            reference: of the pack.
+            pack: as it was reported.
+            stored_bytes: its size in the store; None when it is not there.
 
         Raises:
             OSError: the file is not there as it was reported. Nothing is removed before it is.
         """
         if any(asset.reference == reference for asset in video.assets):
             return []
-        source = video.source
-        if video.pack_asset_id != pack.asset_id or source is None:
+        # It stays known when the source is removed.
+        facts = video.film
+        if video.pack_asset_id != pack.asset_id or facts is None:
             log.info("pack_outdated", content_id=video.id)
             return [folder_of(reference)]
-        size = (await asyncio.to_thread(self._store.path(reference).stat)).st_size
-        if size != pack.size_bytes:
-            raise OSError(f"{reference} has {size} bytes, not {pack.size_bytes}")
+        if stored_bytes != pack.size_bytes:
+            raise OSError(f"{reference} has {stored_bytes or 0} bytes, not {pack.size_bytes}")
         video.assets.append(
             Asset(
                 id=pack.asset_id,
@@ -85,14 +112,13 @@ class PackIntake:
                 reference=reference,
                 size_bytes=pack.size_bytes,
                 version=pack.content_version,
-                # Of the film: it stays known when its source is removed.
-                sha256=source.sha256,
-                video_codec=source.video_codec,
-                audio_codec=source.audio_codec,
-                width=source.width,
-                height=source.height,
-                bitrate_bps=source.bitrate_bps,
-                details=source.details,
+                sha256=facts.sha256,
+                video_codec=facts.video_codec,
+                audio_codec=facts.audio_codec,
+                width=facts.width,
+                height=facts.height,
+                bitrate_bps=facts.bitrate_bps,
+                details=facts.details,
                 created_at=datetime.now(UTC),
             )
         )
@@ -153,10 +179,12 @@ class Protection:
 
     Args:
         database: where the videos are.
+        store: where packs are.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: WritableStore) -> None:
         self._database = database
+        self._store = store
 
     async def protect(self, video_id: str, admin: Admin) -> Video:
         """Have a film protected. One that can be watched stays so, as it was, until its pack is there.
@@ -187,21 +215,47 @@ class Protection:
         """Have a protected film packed again with another key; the present pack is served until that is there.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND; CONTENT_NOT_READY for one that is not protected; CONTENT_SOURCE_REMOVED when
-                there is nothing to pack it from.
+            ApiError: CONTENT_NOT_FOUND; CONTENT_NOT_READY for one that is not protected.
         """
         async with self._database.write() as transaction:
             video = await self._get(transaction, video_id)
             if video.pack is None:
                 raise ApiError(ErrorCode.CONTENT_NOT_READY)
-            if video.source is None:
-                raise ApiError(ErrorCode.CONTENT_SOURCE_REMOVED)
             if _is_being_packed(video):
                 return video
             touch(video)
-            await transaction.record(pack_requested_event(video, video.source))
+            await transaction.record(repack_requested_event(video, video.pack))
             await transaction.record(audit_event(admin, "video.rekey_requested", video.id, title=video.title))
         log.info("video_rekey_requested", content_id=video_id, user_id=admin.user_id)
+        return video
+
+    async def unprotect(self, video_id: str, admin: Admin) -> Video:
+        """Serve a film as it was brought in, and remove its packs; a pack that is being made is not waited for.
+
+        Licences for offline playback of copies that browsers have stay until they end.
+
+        Raises:
+            ApiError: CONTENT_NOT_FOUND; CONTENT_NOT_READY for one that waits for its first pack;
+                CONTENT_SOURCE_REMOVED when only its pack is left.
+        """
+        async with self._database.write() as transaction:
+            video = await self._get(transaction, video_id)
+            if not video.protection and video.pack_asset_id is None:
+                return video
+            if video.status != "ready":
+                raise ApiError(ErrorCode.CONTENT_NOT_READY)
+            if video.source is None:
+                raise ApiError(ErrorCode.CONTENT_SOURCE_REMOVED)
+            packs = [asset for asset in video.assets if asset.kind == AssetKind.LSV]
+            await VideoRepository(transaction.session).remove_assets(video, packs)
+            video.protection, video.pack_asset_id = "", None
+            touch(video)
+            await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
+            await transaction.record(audit_event(admin, "video.unprotected", video.id, title=video.title))
+        log.info("video_unprotected", content_id=video_id, user_id=admin.user_id)
+        for pack in packs:
+            # What a crash leaves here, the sweep removes.
+            await self._store.remove(folder_of(pack.reference))
         return video
 
     @staticmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,27 +12,24 @@ from kit.cache import LruCache
 from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
-from kit.media import MediaStore
 from services.catalog.domain import (
     Duplicates,
     Principal,
     UploadStatus,
-    folder_reference,
     owner_of_upload,
     source_reference,
 )
 from services.catalog.models import ResumableUpload
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.service.admission import Admission
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
 from services.catalog.service.upload_writer import Checksum, UploadCutError, UploadWriter, WriterContext, locked_error
 from services.catalog.service.uploads import storage_error
-from services.catalog.uploads.part_file import Digest, PartFile, PartFileLostError
+from services.catalog.uploads.part_store import Claim, Digest, PartStore, UploadLostError
 from services.catalog.uploads.repository import Lease, UploadRepository
 
 log = structlog.get_logger()
 
-THREADS = 4
-"""Uploads write at most so many pieces at a time; other blocking work of the process has threads of its own."""
 _DIGESTS = 256
 
 
@@ -68,7 +64,7 @@ class ResumableUploads:
 
     Args:
         database: where their rows are.
-        store: where their bytes are.
+        parts: where their bytes are.
         admission: checks sizes before bytes are read.
         duplicates: whether bytes that a video has already are refused.
         expiry: how long an upload waits for more bytes.
@@ -78,7 +74,7 @@ class ResumableUploads:
     def __init__(
         self,
         database: Database,
-        store: MediaStore,
+        parts: PartStore,
         admission: Admission,
         *,
         duplicates: Duplicates,
@@ -87,18 +83,17 @@ class ResumableUploads:
     ) -> None:
         self.max_bytes = admission.limits.max_bytes
         self._database = database
-        self._store = store
+        self._parts = parts
         self._admission = admission
         self._duplicates = duplicates
         self._expiry = expiry
         self._clock = clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
-        self._context = WriterContext(database, self._threads, clock, expiry)
+        self._context = WriterContext(database, clock, expiry)
         self._digests = LruCache[str, Digest](_DIGESTS)
 
     def close(self) -> None:
         """Let running writes end, and take no more."""
-        self._threads.shutdown(wait=False)
+        self._parts.close()
 
     async def create(self, new: NewUpload, principal: Principal) -> ResumableUpload:
         """Begin an upload.
@@ -158,19 +153,17 @@ class ResumableUploads:
         upload = await self.get(upload_id, principal)
         length = await self._declared_length(upload, chunk, principal)
         lease_id = new_id()
-        await self._acquire(self._context.lease(upload_id, lease_id), chunk.offset)
+        lease = self._context.lease(upload_id, lease_id)
+        await self._acquire(lease, chunk.offset)
         writer: UploadWriter | None = None
         try:
             upload = await self.get(upload_id, principal)
-            file = await self._context.run(
-                PartFile.open,
-                self._store,
-                upload_id,
-                self._store.path(source_reference(upload.video_id)),
-                upload.received_bytes,
-                self._digests.pop(upload_id),
-            )
+            async with self._database.read() as session:
+                tags = await UploadRepository(session).tags(upload_id)
             limit = self.max_bytes if length is None else length
+            file = await self._parts.open(
+                upload, tags, limit, self._digests.pop(upload_id), self._claim(upload_id, lease_id)
+            )
             writer = UploadWriter(
                 self._context, upload, lease_id, file, length=length, limit=limit, checksum=chunk.checksum
             )
@@ -179,23 +172,26 @@ class ResumableUploads:
                 await self._finish(upload, writer)
         except UploadCutError:
             log.info("upload_cut", upload_id=upload_id)
-        except PartFileLostError as error:
-            await self._remove(upload)
+        except UploadLostError as error:
+            if not await self._remove_held(upload, lease):
+                # Given up meanwhile; or another request has it, and has removed what this one missed.
+                await self.get(upload_id, principal)
+                raise locked_error() from error
             log.error("upload_lost", upload_id=upload_id, reason=str(error))
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND) from error
         except OSError as error:
             failure = storage_error(error)
             if failure.code is ErrorCode.STORAGE_FULL:
                 # The space that its bytes take is what others need.
-                await self._remove(upload)
+                await self._remove_held(upload, lease)
             raise failure from error
         finally:
             if writer is not None:
-                self._threads.submit(writer.file.close)
+                writer.file.close()
                 if not writer.is_whole:
                     self._digests.put(upload_id, writer.digest)
             async with self._database.write() as transaction:
-                await UploadRepository(transaction.session).release(self._context.lease(upload_id, lease_id))
+                await UploadRepository(transaction.session).release(lease)
         return await self.get(upload_id, principal)
 
     async def terminate(self, upload_id: str, principal: Principal) -> None:
@@ -232,6 +228,16 @@ class ResumableUploads:
             self._admission.check_size(length)
         await self._admission.check_quota(length or 0, owner, upload_id=upload_id)
 
+    def _claim(self, upload_id: str, lease_id: str) -> Claim:
+        async def claim(store_upload_id: str, part_bytes: int) -> None:
+            lease = self._context.lease(upload_id, lease_id)
+            async with self._database.write() as transaction:
+                is_claimed = await UploadRepository(transaction.session).claim(lease, store_upload_id, part_bytes)
+            if not is_claimed:
+                raise locked_error()
+
+        return claim
+
     async def _acquire(self, lease: Lease, offset: int) -> None:
         now = self._clock()
         async with self._database.write() as transaction:
@@ -249,14 +255,13 @@ class ResumableUploads:
         raise ApiError(ErrorCode.UPLOAD_CONFLICT, message, details={"offset": upload.received_bytes})
 
     async def _finish(self, upload: ResumableUpload, writer: UploadWriter) -> None:
-        """Move the file to its place, then end the upload and add the video in one transaction.
+        """Have the file at its place, then end the upload and add the video in one transaction.
 
-        The place is known from the beginning: after a crash in between, the next request takes the file back.
+        The place is known from the beginning: after a crash in between, the next request finds the file there.
         """
-        sha256 = await writer.hash_rest()
+        sha256 = await writer.finish()
         size = writer.file.offset
         reference = source_reference(upload.video_id)
-        await self._context.run(self._store.adopt, self._store.partial(upload.id), reference)
         video = new_video(
             upload.video_id,
             reference,
@@ -278,16 +283,31 @@ class ResumableUploads:
                 duplicate_of=duplicate_of,
                 now=self._clock(),
             )
-            is_gone = not has_ended and await uploads.get(upload.id) is None
+            # Without a row it may be a video nevertheless, if another request has ended it before.
+            is_gone = (
+                not has_ended
+                and await uploads.get(upload.id) is None
+                and await VideoRepository(transaction.session).get(upload.video_id) is None
+            )
             if has_ended and not is_refused:
                 await add_arrived(transaction, video, duplicate_of)
         if is_refused or is_gone:
-            await self._context.run(self._store.remove, folder_reference(upload.video_id))
+            await self._parts.remove(upload)
         if not has_ended:
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND) if is_gone else locked_error()
         if is_refused:
             raise duplicate_error(duplicate_of)
+        await writer.file.clean(is_over=True)
         log.info("video_uploaded", content_id=video.id, user_id=upload.uploader_id, bytes=size, upload_id=upload.id)
+
+    async def _remove_held(self, upload: ResumableUpload, lease: Lease) -> bool:
+        """Delete an unfinished upload and its bytes; return False if the lease no longer holds it."""
+        async with self._database.write() as transaction:
+            is_removed = await UploadRepository(transaction.session).remove_held(lease)
+        self._digests.pop(upload.id)
+        if is_removed:
+            await self._parts.remove(upload)
+        return is_removed
 
     async def _remove(self, upload: ResumableUpload) -> None:
         """Delete an upload, and its bytes unless they have become a video."""
@@ -298,10 +318,4 @@ class ResumableUploads:
                 await uploads.remove(upload.id)
         self._digests.pop(upload.id)
         if is_unfinished:
-            await self._context.run(remove_bytes, self._store, upload)
-
-
-def remove_bytes(store: MediaStore, upload: ResumableUpload) -> None:
-    """Remove the bytes of an upload that is no video, wherever an interrupted end has left them."""
-    store.partial(upload.id).unlink(missing_ok=True)
-    store.remove(folder_reference(upload.video_id))
+            await self._parts.remove(upload)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from kit.audit import Admin
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
-from kit.media import MediaStore
+from kit.media_store import WritableStore
 from marquee.events.v1 import video_pb2
 from services.catalog.captions import Captions, Decoded, InvalidSubtitlesError, Track, decode, parse_track, to_webvtt
 from services.catalog.captions.convert import MAX_BYTES
@@ -28,6 +27,8 @@ from services.catalog.service.uploads import storage_error
 
 log = structlog.get_logger()
 
+MAX_STORED_BYTES: Final = 32 * 2**20
+"""Of a WebVTT file in the store, whether it was converted here or by thumbnailer: more than both make."""
 _PARSED_AT_ONCE: Final = 2
 """Files that a process converts at a time: each takes a thread for up to seconds."""
 _RANK: Final = {SubtitleSource.EMBEDDED: 0, SubtitleSource.SIDECAR: 1, SubtitleSource.UPLOADED: 2}
@@ -55,7 +56,7 @@ class NewSubtitles:
 class Subtitles:
     """The subtitles of videos."""
 
-    def __init__(self, database: Database, store: MediaStore) -> None:
+    def __init__(self, database: Database, store: WritableStore) -> None:
         self._database = database
         self._store = store
         self._slots = asyncio.Semaphore(_PARSED_AT_ONCE)
@@ -79,7 +80,7 @@ class Subtitles:
     async def read(self, subtitle: Subtitle) -> bytes:
         """Return the WebVTT of a track. Raises ApiError: STREAM_FILE_UNAVAILABLE when the media store is away."""
         try:
-            return await asyncio.to_thread(self._store.path(subtitle.reference).read_bytes)
+            return await self._store.read(subtitle.reference, MAX_STORED_BYTES)
         except OSError as error:
             log.error("subtitles_unreadable", content_id=subtitle.video_id, reason=str(error))
             raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE) from error
@@ -112,7 +113,7 @@ class Subtitles:
             raise ApiError(ErrorCode.UPLOAD_INVALID_MEDIA, f"No subtitles: {error}.") from error
         subtitle = _row(video_id, new.track, new.title, SubtitleSource.UPLOADED, prepared)
         try:
-            await asyncio.to_thread(self._write, subtitle.reference, prepared.captions.webvtt)
+            await self._store.put(subtitle.reference, prepared.captions.webvtt.encode())
         except OSError as error:
             raise storage_error(error) from error
         try:
@@ -122,7 +123,7 @@ class Subtitles:
                 former = await SubtitleRepository(transaction.session).put(subtitle)
                 await _record(transaction, video, principal, address)
         except Exception:
-            await asyncio.to_thread(self._store.remove, subtitle.reference)
+            await self._store.remove(subtitle.reference)
             raise
         await self._remove(former)
         log.info("subtitles_stored", content_id=video_id, track=subtitle.track, user_id=principal.user_id)
@@ -156,7 +157,7 @@ class Subtitles:
         rows = []
         for track, title, prepared in found:
             row = _row(video_id, track, title, source, prepared)
-            await asyncio.to_thread(self._write, row.reference, prepared.captions.webvtt)
+            await self._store.put(row.reference, prepared.captions.webvtt.encode())
             rows.append(row)
         former: list[Subtitle] = []
         try:
@@ -169,21 +170,10 @@ class Subtitles:
             for row in former:
                 await self._remove(row)
 
-    def _write(self, reference: str, webvtt: str) -> None:
-        part = self._store.incoming(f"{new_id()}.part")
-        try:
-            with part.open("xb") as file:
-                file.write(webvtt.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            self._store.adopt(part, reference)
-        finally:
-            part.unlink(missing_ok=True)
-
     async def _remove(self, subtitle: Subtitle | None) -> None:
         if subtitle is not None:
             try:
-                await asyncio.to_thread(self._store.remove, subtitle.reference)
+                await self._store.remove(subtitle.reference)
             except OSError as error:
                 # It stays until its video is removed; the change itself has been made.
                 log.warning("subtitles_not_removed", content_id=subtitle.video_id, reason=str(error))

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 import structlog
 
 from kit.db.database import Database
-from kit.media import MediaStore
 from services.catalog.domain import UploadStatus
-from services.catalog.service.resumable import remove_bytes
+from services.catalog.uploads.part_store import PartStore
 from services.catalog.uploads.repository import UploadRepository
 
 log = structlog.get_logger()
@@ -26,15 +25,15 @@ class UploadSweep:
 
     Args:
         database: where the uploads are.
-        store: where their bytes are.
+        parts: where their bytes are.
         clock: the current time.
     """
 
     def __init__(
-        self, database: Database, store: MediaStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, database: Database, parts: PartStore, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._database = database
-        self._store = store
+        self._parts = parts
         self._clock = clock
 
     async def run(self) -> None:
@@ -57,21 +56,18 @@ class UploadSweep:
             async with self._database.write() as transaction:
                 is_removed = await UploadRepository(transaction.session).remove_expired(upload.id, now)
             if is_removed and upload.status == UploadStatus.RECEIVING:
-                await asyncio.to_thread(remove_bytes, self._store, upload)
+                await self._parts.remove(upload)
                 log.info("upload_expired", upload_id=upload.id, bytes=upload.received_bytes)
         return len(expired)
 
     async def remove_orphans(self, older_than: float) -> None:
         """Remove files without an unfinished upload, not changed since `older_than` (seconds since 1970)."""
-        old = [name for name, changed in await asyncio.to_thread(self._partials) if changed < older_than]
+        old = await self._parts.leftovers(older_than)
         for start in range(0, len(old), BATCH):
             batch = old[start : start + BATCH]
             async with self._database.read() as session:
                 unfinished = await UploadRepository(session).unfinished(batch)
             for name in batch:
                 if name not in unfinished:
-                    await asyncio.to_thread(self._store.partial(name).unlink, missing_ok=True)
+                    await self._parts.discard(name)
                     log.info("orphaned_upload_removed", upload_id=name)
-
-    def _partials(self) -> list[tuple[str, float]]:
-        return list(self._store.partials())

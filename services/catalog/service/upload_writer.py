@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode
 from services.catalog.models import ResumableUpload
-from services.catalog.uploads.part_file import LARGE_BYTES, Digest, Hasher, PartFile, PartFileLostError
+from services.catalog.uploads.part_store import Digest, Hasher, OpenUpload
 from services.catalog.uploads.repository import Lease, UploadRepository
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=15)
@@ -25,7 +22,7 @@ LEASE = timedelta(seconds=15)
 WRITE_BYTES = 1 << 20
 CONFIRM_BYTES = 16 << 20
 CONFIRM_SEC = 2.0
-"""Bytes are synced and confirmed after so many of them or so many seconds: what a crash may cost."""
+"""Bytes are confirmed after so many of them or so many seconds: what a crash may cost."""
 RENEW_SEC = 5.0
 LOCKED_RETRY_SEC = 2
 
@@ -47,13 +44,8 @@ class WriterContext:
     """What the writers of a process share."""
 
     database: Database
-    threads: Executor
     clock: Callable[[], datetime]
     expiry: timedelta
-
-    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking call in the threads of uploads, which others do not wait for."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(call, *args, **kwargs))
 
     def lease(self, upload_id: str, lease_id: str) -> Lease:
         """Return a lease that begins now."""
@@ -66,7 +58,7 @@ def locked_error() -> ApiError:
 
 
 class UploadWriter:
-    """Writes the body of one request to disk, and confirms the offset on the way.
+    """Writes the body of one request to the store, and confirms the offset on the way.
 
     The last byte is never confirmed here: the offset reaches the length in the transaction that adds the video.
 
@@ -85,7 +77,7 @@ class UploadWriter:
         context: WriterContext,
         upload: ResumableUpload,
         lease_id: str,
-        file: PartFile,
+        file: OpenUpload,
         *,
         length: int | None,
         limit: int,
@@ -101,7 +93,6 @@ class UploadWriter:
         self._lease_id = lease_id
         self._limit = limit
         self._checksum = checksum
-        self._drops_pages = (length or limit) > LARGE_BYTES
         self._blocks: list[bytes] = []
         self._waiting = 0
         self._confirmed_at = self._renewed_at = time.monotonic()
@@ -129,16 +120,13 @@ class UploadWriter:
             if self._checksum.hasher.digest() != self._checksum.expected:
                 raise ApiError(ErrorCode.UPLOAD_CHECKSUM_MISMATCH)
             self._checksum = None
-        await self._confirm()
+        await self._confirm(is_last=True)
 
-    async def hash_rest(self) -> str:
-        """Return the SHA-256 of the whole file; bytes that another process has received are read in pieces."""
-        while await self._context.run(self.file.hash_piece, drops_pages=self._drops_pages):
-            await self._renew_when_due()
-        if self.file.digest.count != self.file.offset:
-            raise PartFileLostError("the file is shorter than what was written")
-        await self._context.run(self.file.end)
-        return self.file.digest.hasher.hexdigest()
+    async def finish(self) -> str:
+        """Have the whole file at its reference; return its SHA-256. Raises OSError, and ApiError without the lease."""
+        # In a bucket this can't be undone: a request that was paused must not do it.
+        await self._renew()
+        return await self._keep_lease(self.file.finish())
 
     def lease(self) -> Lease:
         """Return the lease, extended from now."""
@@ -160,37 +148,58 @@ class UploadWriter:
             return
         await self._renew_when_due()
         blocks, self._blocks, self._waiting = self._blocks, [], 0
-        await self._context.run(self.file.write, blocks, self._checksum.hasher if self._checksum else None)
+        await self._keep_lease(self.file.write(blocks, self._checksum.hasher if self._checksum else None))
 
-    async def _confirm(self) -> None:
-        """Move the offset to what is on disk; with a checksum, before the end, only extend the lease."""
+    async def _confirm(self, *, is_last: bool = False) -> None:
+        """Move the offset to what is stored; with a checksum, before the end, only extend the lease."""
         self._confirmed_at = time.monotonic()
         if self._checksum or self.is_whole:
             await self._renew_when_due()
             return
-        await self._context.run(self.file.sync, drops_pages=self._drops_pages)
+        progress = await self._keep_lease(self.file.store(is_last=is_last))
+        if progress.offset == self.confirmed and not is_last:
+            await self._renew_when_due()
+            return
         now = self._context.clock()
         async with self._context.database.write() as transaction:
             moved = await UploadRepository(transaction.session).advance(
                 self.lease(),
+                progress,
                 old=self.confirmed,
-                new=self.file.offset,
                 length=self.length,
                 now=now,
                 expires_at=now + self._context.expiry,
             )
+            is_gone = not moved and await UploadRepository(transaction.session).get(self._upload_id) is None
         if not moved:
-            raise locked_error()
-        self.confirmed = self.file.offset
-        self.digest = self.file.digest.copy()
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND) if is_gone else locked_error()
+        self.confirmed = progress.offset
+        self.digest = progress.digest
         self._renewed_at = self._confirmed_at = time.monotonic()
+        await self.file.clean(is_over=False)
+
+    async def _keep_lease(self, step: Coroutine[Any, Any, T]) -> T:
+        """Do what may take longer than a lease lasts; it is cancelled when the lease is lost."""
+        task = asyncio.create_task(step)
+        try:
+            while not (await asyncio.wait({task}, timeout=RENEW_SEC))[0]:
+                await self._renew_when_due()
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
 
     async def _renew_when_due(self) -> None:
         """Extend the lease in time: a request that was paused for longer must not write under a lost one."""
-        if time.monotonic() - self._renewed_at < RENEW_SEC:
-            return
+        if time.monotonic() - self._renewed_at >= RENEW_SEC:
+            await self._renew()
+
+    async def _renew(self) -> None:
         async with self._context.database.write() as transaction:
-            renewed = await UploadRepository(transaction.session).renew(self.lease())
-        if not renewed:
-            raise locked_error()
+            uploads = UploadRepository(transaction.session)
+            is_renewed = await uploads.renew(self.lease())
+            is_gone = not is_renewed and await uploads.get(self._upload_id) is None
+        if not is_renewed:
+            raise ApiError(ErrorCode.CONTENT_NOT_FOUND) if is_gone else locked_error()
         self._renewed_at = time.monotonic()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from kit.errors import ApiError, ErrorCode
+from kit.media_store import MediaWriter
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A whole upload, whose bytes are synced to disk."""
+    """A whole upload, whose bytes have been sent to the store."""
 
-    path: Path
+    video_id: str
+    """The id that its video will have."""
+    writer: MediaWriter
+    """Of the video's source; its file is not there before it is completed."""
     size_bytes: int
     title: str
     description: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from kit.events.envelope import Event
 from kit.events.registry import type_of
 from kit.ids import new_id
 from kit.media import MediaStore
+from kit.media_store import FolderStore
 from kit.service import Service
 from kit.testing.fakes import FakeBus, as_user, event_of
 from marquee.events.v1 import admin_pb2, media_pb2
@@ -30,6 +32,17 @@ from services.catalog.settings import CatalogSettings
 
 ADMIN = as_user("root", "admin")
 ANN = as_user("ann")
+
+
+@dataclass(frozen=True)
+class UploadedLabels:
+    """The description of a video."""
+
+    title: str
+    description: str = ""
+    tags: list[str] = field(default_factory=list)
+    corporation_id: str | None = None
+    protection: str = ""
 
 
 class FakePlans:
@@ -55,7 +68,8 @@ class Catalog:
         self.settings = settings
         self.media = settings.media_root
         self.database = Database(settings.database_url)
-        self.store = MediaStore(settings.media_root)
+        self.layout = MediaStore(settings.media_root)
+        self.store = FolderStore(self.layout)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://catalog")
 
     async def upload(

@@ -3,56 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from kit.media import MediaStore, sync_folder
+from services.catalog.uploads.part_store import Digest, Hasher, UploadLostError
 
 READ_PIECE = 8 << 20
 LARGE_BYTES = 256 << 20
 """The pages of larger files leave the page cache once they are on disk, so that what others read stays there."""
-
-
-class Hasher(Protocol):
-    """What hashlib returns."""
-
-    def update(self, data: bytes, /) -> None:
-        """Add bytes."""
-
-    def digest(self) -> bytes:
-        """Return the hash of the bytes so far."""
-
-    def hexdigest(self) -> str:
-        """Return the same in hexadecimal."""
-
-    def copy(self) -> Hasher:
-        """Return an independent copy."""
-
-
-@dataclass(slots=True)
-class Digest:
-    """The SHA-256 of the first bytes of a file."""
-
-    count: int = 0
-    hasher: Hasher = field(default_factory=hashlib.sha256)
-
-    def update(self, data: bytes) -> None:
-        """Add the bytes that follow."""
-        self.hasher.update(data)
-        self.count += len(data)
-
-    def copy(self) -> Digest:
-        """Return an independent copy."""
-        return Digest(self.count, self.hasher.copy())
-
-
-class PartFileLostError(OSError):
-    """The bytes that the database knows of are not on disk."""
 
 
 class PartFile:
@@ -86,7 +47,7 @@ class PartFile:
             digest: of a beginning of the file, if it is in memory.
 
         Raises:
-            PartFileLostError: bytes that were confirmed are missing.
+            UploadLostError: bytes that were confirmed are missing.
             OSError: the store is missing or full.
         """
         path = store.partial(name)
@@ -105,10 +66,10 @@ class PartFile:
                 descriptor = os.open(path, flags)
             except FileNotFoundError as error:
                 store.verify()
-                raise PartFileLostError(*error.args) from error
+                raise UploadLostError(*error.args) from error
         if os.fstat(descriptor).st_size < offset:
             os.close(descriptor)
-            raise PartFileLostError("the file is shorter than its confirmed part")
+            raise UploadLostError("the file is shorter than its confirmed part")
         return cls(descriptor, offset, digest if digest and digest.count <= offset else Digest())
 
     def write(self, blocks: Iterable[bytes], checksum: Hasher | None = None) -> None:

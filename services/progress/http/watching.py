@@ -18,7 +18,8 @@ NO_CONTENT = 204
 NEVER_WATCHED: dict[int | str, dict[str, Any]] = {NO_CONTENT: {"description": "The caller never watched it."}}
 
 
-def video_id_of(video_id: str) -> str:
+# Asynchronous, like every dependency here: FastAPI calls others in a thread, which takes longer than they do.
+async def video_id_of(video_id: str) -> str:
     """Return the video id in the path.
 
     Raises:
@@ -29,9 +30,9 @@ def video_id_of(video_id: str) -> str:
     return video_id
 
 
-def query_video_id(video_id: Annotated[str | None, Query(description="Only this video.")] = None) -> str | None:
+async def query_video_id(video_id: Annotated[str | None, Query(description="Only this video.")] = None) -> str | None:
     """Return the video id in the query, if any; raise the errors of `video_id_of`."""
-    return video_id_of(video_id) if video_id is not None else None
+    return await video_id_of(video_id) if video_id is not None else None
 
 
 VideoId = Annotated[str, Depends(video_id_of)]

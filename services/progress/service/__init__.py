@@ -5,10 +5,11 @@ from services.progress.service.erasure import erase_viewer, forget_video
 from services.progress.service.history import Entry, History, Recorder
 from services.progress.service.home import Home, Homes
 from services.progress.service.points import Ledger, Points
-from services.progress.service.views import LoggedView, ViewLog, Views
+from services.progress.service.views import Change, LoggedView, ViewLog, Views
 
 __all__ = [
     "Bookmarks",
+    "Change",
     "Entry",
     "History",
     "Home",

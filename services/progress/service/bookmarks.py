@@ -57,7 +57,7 @@ class Bookmarks:
             updated_at=now,
         )
         async with self._database.write() as transaction:
-            if not await ViewerRepository(transaction.session).lock_unless_erased(caller.user_id):
+            if not await ViewerRepository(transaction.session).lock_unless_erased([caller.user_id]):
                 # An access token may outlive its account by seconds.
                 raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
             BookmarkRepository(transaction.session).add(bookmark)

@@ -11,12 +11,11 @@ import structlog
 from kit.auth.tokens import Caller
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError, ErrorCode
-from kit.events.envelope import Event
-from marquee.events.v1 import progress_pb2
 from services.progress.clients.catalog import Catalog
-from services.progress.domain import Progress, Report, Video, advance, begin, is_longer, may_see, within
+from services.progress.domain import Progress, Report, Video, advance, begin, may_see, within
 from services.progress.models import WatchProgress
 from services.progress.repository import ViewerRepository, WatchProgressRepository
+from services.progress.service.recording import ReportWriter, completed_event
 
 log = structlog.get_logger()
 
@@ -27,6 +26,11 @@ class Recorder:
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
+        self._writer = ReportWriter(database)
+
+    async def close(self) -> None:
+        """Wait until nothing is being written."""
+        await self._writer.close()
 
     async def record(self, caller: Caller, video_id: str, report: Report | None) -> Progress | None:
         """Record a report if the rules allow it, and return the resulting progress.
@@ -47,14 +51,16 @@ class Recorder:
             async with self._database.read() as session:
                 record = await WatchProgressRepository(session).get(caller.user_id, video_id)
             return record.progress if record else None
-        video: Video | None = None
         while True:
-            async with self._database.write() as transaction:
-                progress = await _write(transaction, caller.user_id, video_id, report, video)
+            progress = await self._writer.write(caller.user_id, video_id, report)
             if progress is not None:
                 return progress
-            # No record yet, or it was deleted after another transaction inserted it and before this one locked it.
             video = await self._watchable(caller, video_id)
+            async with self._database.write() as transaction:
+                progress = await _write(transaction, caller.user_id, report, video)
+            if progress is not None:
+                return progress
+            # The record was deleted after another transaction inserted it and before this one locked it.
 
     async def _watchable(self, caller: Caller, video_id: str) -> Video:
         video = (await self._catalog.videos([video_id])).get(video_id)
@@ -114,27 +120,24 @@ class History:
         return [Entry(record, seen.get(record.video_id)) for record in records]
 
 
-async def _write(
-    transaction: Transaction, user_id: str, video_id: str, report: Report, video: Video | None
-) -> Progress | None:
-    """Apply a report; return None if `video` is needed: there is no record, or the report claims a longer film."""
+async def _write(transaction: Transaction, user_id: str, report: Report, video: Video) -> Progress | None:
+    """Insert a record, or apply a report to the one there is; return None if that is gone again."""
     records = WatchProgressRepository(transaction.session)
-    record = await records.get_for_update(user_id, video_id)
-    if record is None and video is not None:
-        if not await ViewerRepository(transaction.session).lock_unless_erased(user_id):
+    report = within(report, video.duration_sec)
+    record = await records.get_for_update(user_id, video.id)
+    if record is None:
+        if not await ViewerRepository(transaction.session).lock_unless_erased([user_id]):
             # An access token may outlive its account by seconds.
             raise ApiError(ErrorCode.AUTH_INVALID_TOKEN)
         now = datetime.now(UTC)
-        first = begin(within(report, video.duration_sec), video.duration_sec, now)
-        if await records.insert(user_id, video_id, first, now):
+        first = begin(report, video.duration_sec, now)
+        if await records.insert(user_id, video.id, first, now):
             if first.completed:
-                await _record_completed(transaction, user_id, video_id, first, version=1)
+                await transaction.record(completed_event(user_id, video.id, first, version=1))
             return first
-        record = await records.get_for_update(user_id, video_id)
-    if record is None or (video is None and is_longer(report, record.progress)):
-        return None
-    if video is not None:
-        report = within(report, video.duration_sec)
+        record = await records.get_for_update(user_id, video.id)
+        if record is None:
+            return None
     # The clock is read under the lock, so that `updated_at` never goes back.
     now = datetime.now(UTC)
     before = record.progress
@@ -145,13 +148,5 @@ async def _write(
     record.updated_at = now
     record.version += 1
     if after.completed and not before.completed:
-        await _record_completed(transaction, user_id, video_id, after, version=record.version)
+        await transaction.record(completed_event(user_id, video.id, after, version=record.version))
     return after
-
-
-async def _record_completed(
-    transaction: Transaction, user_id: str, video_id: str, progress: Progress, *, version: int
-) -> None:
-    message = progress_pb2.ProgressCompleted(user_id=user_id, video_id=video_id, duration_sec=progress.duration_sec)
-    subject = f"{user_id}:{video_id}"
-    await transaction.record(Event.of(message, source="progress", subject=subject, version=version))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import structlog
 
 from kit.aio.single_flight import SingleFlight
 from kit.db.database import Database
@@ -16,10 +19,14 @@ from services.progress.repository import HomeRepository
 MAX_WATCHED = 100
 MAX_TRENDING = 300
 MAX_CO_WATCHED = 50
-SAMPLED_SESSIONS = 300
+SAMPLED_SESSIONS = 100
 """Latest play sessions of a video whose viewers are asked what else they watched."""
 TRENDING_SEC = 4.0
 """Seconds for which the sums of all views are kept."""
+RENEWED_SEC = 2.0
+"""Seconds after which they are read anew, while the old ones still answer: that takes long where much is watched."""
+
+log = structlog.get_logger()
 
 Trending = Sequence[tuple[str, int]]
 
@@ -46,7 +53,8 @@ class Homes:
         self._database = database
         self._least = least
         self._trending: Trending = ()
-        self._trending_until = float("-inf")
+        self._trending_at = float("-inf")
+        self._renewal: asyncio.Task[Trending] | None = None
         self._flight: SingleFlight[str, Trending] = SingleFlight()
 
     async def home(self, user_id: str) -> Home:
@@ -64,14 +72,29 @@ class Homes:
                 video_id, sessions=SAMPLED_SESSIONS, least=self._least, limit=MAX_CO_WATCHED
             )
 
+    async def close(self) -> None:
+        """Wait for what is read in the background, before the database is closed."""
+        if self._renewal is not None:
+            await asyncio.wait([self._renewal])
+
     async def _get_trending(self) -> Trending:
-        if time.monotonic() < self._trending_until:
+        age = time.monotonic() - self._trending_at
+        if age < TRENDING_SEC:
+            if age >= RENEWED_SEC and (self._renewal is None or self._renewal.done()):
+                self._renewal = asyncio.ensure_future(self._flight.run("trending", self._read_trending))
+                self._renewal.add_done_callback(_log_failure)
             return self._trending
         return await self._flight.run("trending", self._read_trending)
 
     async def _read_trending(self) -> Trending:
-        since = first_day(VIEW_DAYS, datetime.now(UTC))
+        began, since = time.monotonic(), first_day(VIEW_DAYS, datetime.now(UTC))
         async with self._database.read() as session:
             self._trending = await HomeRepository(session).trending(since, MAX_TRENDING)
-        self._trending_until = time.monotonic() + TRENDING_SEC
+        self._trending_at = began
         return self._trending
+
+
+def _log_failure(renewal: asyncio.Task[Trending]) -> None:
+    """Log why the sums could not be read; the next reader waits for them."""
+    if not renewal.cancelled() and (error := renewal.exception()):
+        log.warning("trending_not_renewed", reason=str(error))

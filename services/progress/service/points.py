@@ -15,6 +15,7 @@ from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.events.envelope import Event
 from marquee.events.v1 import points_pb2
 from services.progress.clients.auth import Accounts
+from services.progress.domain import PlaySession
 from services.progress.models import PointEntry
 from services.progress.repository import PointRepository, ViewerRepository
 
@@ -50,18 +51,31 @@ class Points:
         self._accounts = accounts
         self._per_view = per_view
 
-    async def grant(self, transaction: Transaction, user_id: str, video_id: str) -> None:
-        """Grant points for a view if it is the viewer's first of this video.
+    async def grant(self, transaction: Transaction, views: Sequence[tuple[PlaySession, Event]]) -> None:
+        """Grant points for each view, with the event that reports it, that is its viewer's first of the video.
 
-        The viewer must be locked, so that no other transaction adds to this ledger meanwhile. A constraint of the table
-        also ensures that a video counts once.
+        The viewers must be locked, so that no other transaction adds to their ledgers meanwhile. A constraint of the
+        table also ensures that a video counts once.
         """
+        first = {(view.user_id, view.video_id): cause for view, cause in reversed(views)}
         points = PointRepository(transaction.session)
-        if await points.has_view(user_id, video_id):
+        new = first.keys() - await points.already_granted(first)
+        if not new:
             return
-        entry = await _add(points, user_id, self._per_view, video_id=video_id)
-        if entry.points:
-            await _record_granted(transaction, entry)
+        ends = await points.last_lines({user_id for user_id, _ in new})
+        entries, events, now = list[PointEntry](), list[Event](), datetime.now(UTC)
+        # In the order of the views: a ledger's lines are numbered by it.
+        for user_id, video_id in dict.fromkeys((view.user_id, view.video_id) for view, _ in views):
+            if (user_id, video_id) not in new:
+                continue
+            number, balance = ends.get(user_id, (0, 0))
+            ends[user_id] = number + 1, balance + self._per_view
+            entry = _entry(user_id, self._per_view, ends[user_id], now, video_id=video_id)
+            entries.append(entry)
+            if entry.points:
+                events.append(_granted(entry).caused_by(first[user_id, video_id]))
+        await points.add(entries)
+        await transaction.record(*events)
 
     async def adjust(self, user_id: str, points: int, reason: str, *, by: str, address: str = "") -> PointEntry:
         """Add points or take some away; the ledger and the audit log record who did it and why.
@@ -80,13 +94,16 @@ class Points:
         if user_id not in await self._accounts.logins([user_id]):
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         async with self._database.write() as transaction:
-            if not await ViewerRepository(transaction.session).lock_unless_erased(user_id):
+            if not await ViewerRepository(transaction.session).lock_unless_erased([user_id]):
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
-            entry = await _add(PointRepository(transaction.session), user_id, points, reason=reason, adjusted_by=by)
-            if entry.balance < 0:
-                problem = f"takes away more than the {entry.balance - points} there are"
-                raise invalid_field("points", problem)
-            await _record_granted(transaction, entry)
+            ledger = PointRepository(transaction.session)
+            number, balance = (await ledger.last_lines([user_id])).get(user_id, (0, 0))
+            if balance + points < 0:
+                raise invalid_field("points", f"takes away more than the {balance} there are")
+            end = number + 1, balance + points
+            entry = _entry(user_id, points, end, datetime.now(UTC), reason=reason, adjusted_by=by)
+            await ledger.add([entry])
+            await transaction.record(_granted(entry))
             details: dict[str, Detail] = {"points": points, "balance": entry.balance, "reason": reason}
             await transaction.record(
                 AuditAction(Admin(by, address), "points.adjusted", "user", user_id, details).event(SOURCE)
@@ -120,31 +137,31 @@ class Points:
             await asyncio.sleep(CHECK_EVERY_SEC)
 
 
-async def _add(
-    ledger: PointRepository,
+def _entry(
     user_id: str,
     points: int,
+    end: tuple[int, int],
+    now: datetime,
     *,
     video_id: str | None = None,
     reason: str | None = None,
     adjusted_by: str | None = None,
 ) -> PointEntry:
-    last = await ledger.last(user_id)
-    entry = PointEntry(
+    """Return a line of a ledger; `end` is its number and the balance after it."""
+    number, balance = end
+    return PointEntry(
         user_id=user_id,
-        number=last.number + 1 if last else 1,
+        number=number,
         points=points,
-        balance=(last.balance if last else 0) + points,
+        balance=balance,
         video_id=video_id,
         reason=reason,
         adjusted_by=adjusted_by,
-        created_at=datetime.now(UTC),
+        created_at=now,
     )
-    await ledger.add(entry)
-    return entry
 
 
-async def _record_granted(transaction: Transaction, entry: PointEntry) -> None:
+def _granted(entry: PointEntry) -> Event:
     message = points_pb2.PointsGranted(
         user_id=entry.user_id,
         points=entry.points,
@@ -152,5 +169,4 @@ async def _record_granted(transaction: Transaction, entry: PointEntry) -> None:
         video_id=entry.video_id or "",
         reason=entry.reason or "",
     )
-    event = Event.of(message, source=SOURCE, subject=entry.user_id, version=entry.number)
-    await transaction.record(event)
+    return Event.of(message, source=SOURCE, subject=entry.user_id, version=entry.number)

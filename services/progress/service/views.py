@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from kit.cursors import decode_moment_cursor, encode_moment_cursor
 from kit.db.database import Database, Transaction
 from kit.errors import ApiError, invalid_field
+from kit.events.envelope import Event
 from services.progress.clients.auth import Accounts
 from services.progress.clients.catalog import Catalog
-from services.progress.domain import ERASED_KEPT, VIEW_DAYS, PlaySession, ViewFilter, day_of_view, first_day
+from services.progress.domain import ERASED_KEPT, VIEW_DAYS, Began, Ended, ViewFilter, day_of_view, first_day
 from services.progress.models import View
 from services.progress.repository import ViewCountRepository, ViewerRepository, ViewLogRepository
 from services.progress.service.points import Points
@@ -22,6 +24,8 @@ from services.progress.service.points import Points
 log = structlog.get_logger()
 
 TRIM_EVERY_SEC = 3600
+TRIM_BATCH = 1000
+"""Sessions that one transaction removes: SQLite has one writer at a time."""
 BATCH = 100
 """Sessions per batch of a long list: as many ids as other services accept in one call."""
 
@@ -32,10 +36,11 @@ class Views:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def count(self, transaction: Transaction, video_id: str, moment: datetime) -> None:
-        """Count a play session that began at a moment. The caller must pass each session once."""
-        if day := day_of_view(moment, datetime.now(UTC)):
-            await ViewCountRepository(transaction.session).add(day, video_id)
+    async def count(self, transaction: Transaction, begun: Sequence[Began]) -> None:
+        """Count play sessions that began. The caller must pass each session once."""
+        now = datetime.now(UTC)
+        days = ((day_of_view(each.moment, now), each.session.video_id) for each in begun)
+        await ViewCountRepository(transaction.session).add(Counter((day, video) for day, video in days if day))
 
     async def by_videos(self, video_ids: Sequence[str], days: int) -> Mapping[str, int]:
         """Return the views of several videos in the last days, today included; videos without views are left out."""
@@ -67,35 +72,81 @@ class LoggedView:
     """None when the video is gone, or catalog can't be reached."""
 
 
-class ViewLog:
-    """Who watched what, when and for how long: one line per play session."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to a play session, and the event that says so."""
 
-    def __init__(self, database: Database, points: Points, views: Views, catalog: Catalog, accounts: Accounts) -> None:
+    what: Began | Ended
+    cause: Event
+
+
+class ViewLog:
+    """Who watched what, when and for how long: one line per play session.
+
+    Args:
+        database: progress's database.
+        points: earned by views.
+        views: counters.
+        catalog: for titles.
+        accounts: for logins.
+        days: how long lines are kept; 0 for ever. Points and counts stay.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        points: Points,
+        views: Views,
+        catalog: Catalog,
+        accounts: Accounts,
+        *,
+        days: int = 0,
+    ) -> None:
+        self._days = days
         self._database = database
         self._points = points
         self._views = views
         self._catalog = catalog
         self._accounts = accounts
 
-    async def started(self, transaction: Transaction, view: PlaySession, moment: datetime) -> None:
-        """Log and count a session that began, and grant its viewer points for a video not watched before.
+    async def record(self, transaction: Transaction, changes: Sequence[Change]) -> None:
+        """Log and count play sessions, and grant their viewers points for videos not watched before.
 
-        All happens in the caller's transaction; the caller must pass each session once. For an erased viewer, only the
-        count is kept.
+        All happens in the caller's transaction, with a constant number of statements; the caller must pass each event
+        once. The two events of a session may come in any order. For an erased viewer, only the count is kept.
         """
-        if await ViewerRepository(transaction.session).lock_unless_erased(view.user_id):
-            await ViewLogRepository(transaction.session).started(view, moment)
-            await self._points.grant(transaction, view.user_id, view.video_id)
-        # Last, because all viewers of one film contend for this row.
-        await self._views.count(transaction, view.video_id, moment)
+        if not changes:
+            return
+        viewers = await ViewerRepository(transaction.session).lock_unless_erased(
+            change.what.session.user_id for change in changes
+        )
+        logged = [change for change in changes if change.what.session.user_id in viewers]
+        log_ = ViewLogRepository(transaction.session)
+        await log_.started([change.what for change in logged if isinstance(change.what, Began)])
+        await log_.stopped([change.what for change in logged if isinstance(change.what, Ended)])
+        first_views = [(change.what.session, change.cause) for change in logged if isinstance(change.what, Began)]
+        await self._points.grant(transaction, first_views)
+        # Last, because all viewers of one film contend for these rows.
+        await self._views.count(transaction, [change.what for change in changes if isinstance(change.what, Began)])
 
-    async def stopped(
-        self, transaction: Transaction, view: PlaySession, moment: datetime, *, seconds: float, bytes_sent: int
-    ) -> None:
-        """Log that a session ended; its start may arrive later."""
-        if await ViewerRepository(transaction.session).lock_unless_erased(view.user_id):
-            log_ = ViewLogRepository(transaction.session)
-            await log_.stopped(view, moment, seconds=seconds, bytes_sent=bytes_sent)
+    async def trim(self) -> int:
+        """Remove lines that are older than they are kept, a batch a transaction; return how many."""
+        if not self._days:
+            return 0
+        moment, total = datetime.now(UTC) - timedelta(days=self._days), 0
+        while True:
+            async with self._database.write() as transaction:
+                removed = await ViewLogRepository(transaction.session).delete_before(moment, TRIM_BATCH)
+            total += removed
+            if removed < TRIM_BATCH:
+                return total
+
+    async def trim_periodically(self) -> None:
+        """Trim periodically, until cancelled."""
+        while True:
+            if removed := await self.trim():
+                log.info("view_log_trimmed", lines=removed, days=self._days)
+            await asyncio.sleep(TRIM_EVERY_SEC)
 
     async def page(
         self, wanted: ViewFilter, *, offset: int, limit: int, cursor: str | None = None

@@ -99,10 +99,11 @@ class OfflineLicenseRoutes:
         page: Annotated[Paging, Depends(paging)],
         user_id: Annotated[str | None, Query(max_length=64)] = None,
         video_id: Annotated[str | None, Query(max_length=64)] = None,
+        device_id: Annotated[str | None, Query(max_length=64)] = None,
     ) -> Page[AdminOfflineLicense]:
-        """List licences of all users, of one, or of a video; also those that ended in the last 90 days."""
+        """List licences, all or of a user, a video or a device; also those that ended in the last 90 days."""
         del caller
-        wanted = LicenceFilter(user_id=user_id, video_id=video_id)
+        wanted = LicenceFilter(user_id=user_id, video_id=video_id, device_id=device_id)
         found, total = await self._licences.page(wanted, offset=page.offset, limit=page.page_size)
         items = [AdminOfflineLicense.model_validate(each) for each in found]
         return Page(items=items, page=page.page, page_size=page.page_size, total=total)

@@ -21,8 +21,6 @@ log = structlog.get_logger()
 WORKSPACES: Final = "workspaces"
 """Folder of a staging folder."""
 _BLOCK_BYTES: Final = 2**20
-_MARKER: Final = "exists"
-"""An empty object: a bucket has no empty folders."""
 
 
 class ArtworkStore(Protocol):
@@ -122,7 +120,7 @@ class BucketArtwork:
     async def add_folder(self, video_id: str) -> None:
         """See `ArtworkStore`."""
         with _translated():
-            await self._store.put(f"videos/{video_id}/{_MARKER}", b"")
+            await self._store.add_folder(f"videos/{video_id}")
 
     async def has_folder(self, video_id: str) -> bool:
         """See `ArtworkStore`."""

@@ -20,6 +20,10 @@ class Job:
     """The asset that the film's pack becomes; empty unless it is to be protected."""
     content_version: int = 0
     """Of the pack."""
+    present_pack_asset_id: str = ""
+    """The asset of the pack that the reference is of; empty where it is a film's."""
+    present_content_version: int = 0
+    """Of that pack."""
 
     def folder(self, cause: Event, kind: JobKind) -> str:
         """Return the reference of the folder for the files of a job: the same if it runs twice, and no other's."""

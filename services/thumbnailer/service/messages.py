@@ -48,6 +48,8 @@ def queued(lane: Lane, job: Job, kinds: Sequence[JobKind]) -> Message:
             kinds=_names(kinds),
             pack_asset_id=job.pack_asset_id,
             content_version=job.content_version,
+            present_pack_asset_id=job.present_pack_asset_id,
+            present_content_version=job.present_content_version,
         )
     )
     return message

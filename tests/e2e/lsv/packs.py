@@ -74,13 +74,22 @@ def make_pack(film: Path, folder: Path) -> Pack:
 
 def wrap_for_player(pack: Pack, public_key: str, session_id: uuid.UUID, scope: int = ONLINE) -> dict[str, str]:
     """Return the fields of an answer that bring a content key to a player."""
+    return _wrap(pack, public_key, scope, b"LSV_ONLINE_V1", session_id.bytes + pack.video_id.bytes)
+
+
+def wrap_for_device(pack: Pack, public_key: str, device_id: uuid.UUID, expires_at: int) -> dict[str, str]:
+    """Return the fields of a licence that bring a content key to a device until a moment, in seconds since 1970."""
+    binding = pack.video_id.bytes + device_id.bytes + struct.pack(">Q", expires_at)
+    return _wrap(pack, public_key, OFFLINE, b"LSV_OFFLINE_V1", binding)
+
+
+def _wrap(pack: Pack, public_key: str, scope: int, label: bytes, binding: bytes) -> dict[str, str]:
     client = _decode(public_key)
     private_key = ec.generate_private_key(ec.SECP256R1())
     server = private_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     secret = private_key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), client))
     prefix = struct.pack(">BBBB16s", 1, 1, 1, scope, pack.key.id.bytes)
-    info = b"LSV_ONLINE_V1" + prefix + session_id.bytes + pack.video_id.bytes
-    kek = HKDF(SHA256(), 32, client + server, info).derive(secret)
+    kek = HKDF(SHA256(), 32, client + server, label + prefix + binding).derive(secret)
     wrapped = prefix + keywrap.aes_key_wrap(kek, pack.key.secret)
     return {"server_public_key": _encode(server), "wrapped_key": _encode(wrapped)}
 

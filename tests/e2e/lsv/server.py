@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,11 +17,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from apps.marquee.gateway import Site
-from tests.e2e.lsv.packs import ONLINE, Pack, wrap_for_player
+from tests.e2e.lsv.packs import ONLINE, Pack, wrap_for_device, wrap_for_player
 from tests.stacks.base import REPOSITORY, wait_for
 
+LICENCE_SEC: Final = 30 * 86_400
+WATERMARK: Final = {"text": "하나 · 00000007", "opacity": 0.3, "size": 0.045, "interval_sec": 20, "visible_sec": 12}
 HEARTBEAT_SEC: Final = 60
 """Longer than a test: a fresh ticket comes only when the player asks for one."""
 
@@ -41,6 +45,10 @@ class Faults:
     """Whether the film is said to be like any other; its bytes are not there."""
     outdated_key: bool = False
     """Whether the key that comes with a session is that of a version before."""
+    away: bool = False
+    """Whether nothing of the server can be reached."""
+    bytes_left: int | None = None
+    """How many bytes of the pack are served before it can't be got any more."""
 
 
 class ProtectedServer:
@@ -58,10 +66,13 @@ class ProtectedServer:
         self.saved: float | None = None
         """Where the viewer stopped the last time."""
         self.keys_asked = 0
+        self.licences: dict[str, dict[str, Any]] = {}
+        """Offline licences in force, by id, without their keys."""
         self._tickets: set[str] = set()
+        self._site = self._app()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(self._app(), log_level="warning", lifespan="off")
+        config = uvicorn.Config(self._gate, log_level="warning", lifespan="off", interface="asgi3")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 
@@ -78,6 +89,10 @@ class ProtectedServer:
         """Refuse every ticket that was given until now."""
         self._tickets.clear()
 
+    async def _gate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = Response(status_code=503) if self.faults.away else self._site
+        await answer(scope, receive, send)
+
     def _app(self) -> Starlette:
         video = "/api/videos/{video_id}"
         session = "/api/play-sessions/{session_id}"
@@ -88,12 +103,17 @@ class ProtectedServer:
                 Route(f"{video}/lsv", self._bytes),
                 Route(f"{video}/subtitles", self._subtitles),
                 Route(f"{video}/subtitles/ko.vtt", self._vtt),
+                Route(f"{video}/storyboard.vtt", self._storyboard),
+                Route(f"{video}/sheet.svg", self._sheet),
                 Route("/api/progress/{video_id}", self._progress, methods=["GET", "PUT"]),
                 Route("/api/play-sessions", self._start, methods=["POST"]),
                 Route(f"{session}/heartbeat", self._heartbeat, methods=["POST"]),
                 Route(f"{session}/key", self._key, methods=["POST"]),
                 Route(f"{session}/end", self._end, methods=["POST"]),
                 Route(session, self._end, methods=["DELETE"]),
+                Route("/api/offline-licenses", self._licences, methods=["GET", "POST"]),
+                Route("/api/offline-licenses/{license_id}", self._end_licence, methods=["DELETE"]),
+                Route("/api/offline-licenses/{license_id}/renew", self._renew, methods=["POST"]),
                 Route("/api/{rest:path}", _missing, methods=["GET", "POST", "PUT", "DELETE"]),
                 Mount("/", Site(REPOSITORY / "web" / "dist")),
             ]
@@ -118,6 +138,7 @@ class ProtectedServer:
                 "width": 640,
                 "height": 360,
                 "protection": None if self.faults.unprotected else "lsv",
+                "storyboard_url": f"/api/videos/{self.pack.video_id}/storyboard.vtt",
                 **dict.fromkeys(nothing),
             }
         )
@@ -129,6 +150,13 @@ class ProtectedServer:
 
     async def _vtt(self, _: Request) -> Response:
         return Response("WEBVTT\n\n00:00.000 --> 00:59.000\n밤 기차\n", media_type="text/vtt")
+
+    async def _storyboard(self, _: Request) -> Response:
+        return Response("WEBVTT\n\n00:00.000 --> 00:59.000\nsheet.svg#xywh=0,0,16,9\n", media_type="text/vtt")
+
+    async def _sheet(self, _: Request) -> Response:
+        sheet = '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="9"/>'
+        return Response(sheet, media_type="image/svg+xml")
 
     async def _progress(self, request: Request) -> Response:
         if request.method == "GET":
@@ -150,8 +178,7 @@ class ProtectedServer:
         grant = self._grant(public_key, session_id)
         if self.faults.outdated_key:
             grant["content_version"] = 0
-        watermark = {"text": "하나 · 00000007", "opacity": 0.3, "size": 0.045, "interval_sec": 20, "visible_sec": 12}
-        return JSONResponse({**self._active(session_id), **grant, "watermark": watermark})
+        return JSONResponse({**self._active(session_id), **grant, "watermark": WATERMARK})
 
     async def _key(self, request: Request) -> Response:
         self.keys_asked += 1
@@ -181,6 +208,31 @@ class ProtectedServer:
         wrapped = wrap_for_player(self.pack, public_key, session_id, self.faults.wrapped_scope)
         return {"scope": self.faults.scope, "content_version": 1, **wrapped}
 
+    async def _licences(self, request: Request) -> Response:
+        if request.method == "GET":
+            items = list(self.licences.values())
+            return JSONResponse({"items": items, "page": 1, "page_size": 100, "total": len(items)})
+        body = await request.json()
+        facts = {"id": str(uuid.uuid4()), "video_id": body["video_id"], "device_id": body["device_id"]}
+        return self._issue({**facts, "device_name": body["device_name"]}, body["public_key"], 201)
+
+    async def _renew(self, request: Request) -> Response:
+        licence = self.licences[request.path_params["license_id"]]
+        return self._issue(licence, (await request.json())["public_key"], 200)
+
+    async def _end_licence(self, request: Request) -> Response:
+        self.licences.pop(request.path_params["license_id"], None)
+        return Response(status_code=204)
+
+    def _issue(self, facts: dict[str, Any], public_key: str, status: int) -> Response:
+        now = datetime.now(UTC).replace(microsecond=0)
+        expires_at = now + timedelta(seconds=LICENCE_SEC)
+        dates = {"issued_at": now.isoformat(), "expires_at": expires_at.isoformat()}
+        licence = {**facts, **dates, "scope": "OFFLINE_PLAYBACK", "content_version": 1}
+        self.licences[licence["id"]] = licence
+        key = wrap_for_device(self.pack, public_key, uuid.UUID(licence["device_id"]), int(expires_at.timestamp()))
+        return JSONResponse({**licence, **key, "watermark": WATERMARK}, status)
+
     async def _bytes(self, request: Request) -> Response:
         if self.faults.cut:
             return JSONResponse({"error": {"code": "SERVICE_UNAVAILABLE", "message": "away", "details": {}}}, 503)
@@ -193,6 +245,10 @@ class ProtectedServer:
         record = self.pack.record_of(first)
         self.records.append((record, request.headers.get("cache-control", "")))
         body = bytearray(self.pack.data[first : last + 1])
+        if self.faults.bytes_left is not None:
+            self.faults.bytes_left -= len(body)
+            if self.faults.bytes_left < 0:
+                return Response(status_code=503)
         if record is not None and self.faults.flips[record] > 0:
             self.faults.flips[record] -= 1
             body[len(body) // 2] ^= 1

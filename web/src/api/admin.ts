@@ -120,7 +120,7 @@ export interface LoggedView {
 /** As much as one request may ask for. */
 const MOST = 100;
 
-const id = encodeURIComponent;
+export const id = encodeURIComponent;
 
 /** Adds the parameters that have a value. A cursor takes the place of the page. */
 export function addressOf(path: string, params: Query): string {
@@ -132,10 +132,13 @@ export function addressOf(path: string, params: Query): string {
   return search.size > 0 ? `${path}?${search}` : path;
 }
 
-const send = (method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<Response> =>
-  api.request(path, body === undefined ? { method } : { method, body });
+export const send = (
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: unknown,
+): Promise<Response> => api.request(path, body === undefined ? { method } : { method, body });
 
-const answer = async <T>(method: 'POST' | 'PUT' | 'PATCH', path: string, body?: unknown): Promise<T> =>
+export const answer = async <T>(method: 'POST' | 'PUT' | 'PATCH', path: string, body?: unknown): Promise<T> =>
   (await (await send(method, path, body)).json()) as T;
 
 // Contents

@@ -12,6 +12,8 @@ export interface ClientDeps {
 export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
+  /** A body that is not JSON, whose `Content-Type` is in `headers`. */
+  raw?: Blob | string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Lets the request outlive the page; such a request is never retried. */
@@ -59,7 +61,7 @@ export class ApiClient {
   }
 
   private async send(path: string, options: RequestOptions): Promise<Response> {
-    const { method = 'GET', body, headers, signal, keepalive = false } = options;
+    const { method = 'GET', body, raw, headers, signal, keepalive = false } = options;
     const init: RequestInit = {
       method,
       keepalive,
@@ -73,6 +75,7 @@ export class ApiClient {
       },
     };
     if (body !== undefined) init.body = JSON.stringify(body);
+    else if (raw !== undefined) init.body = raw;
     if (signal) init.signal = signal;
     try {
       return await this.deps.fetch(path, init);

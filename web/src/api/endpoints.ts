@@ -47,6 +47,11 @@ export function register(login_id: string, password: string, display_name: strin
   });
 }
 
+/** Sets a new password with a code from an administrator. */
+export async function resetPassword(code: string, password: string): Promise<void> {
+  await api.request('/api/auth/reset', { method: 'POST', body: { code, password }, authenticated: false });
+}
+
 export async function logout(): Promise<void> {
   await api.request('/api/auth/logout', { method: 'POST', authenticated: false });
 }

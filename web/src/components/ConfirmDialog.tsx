@@ -1,77 +1,33 @@
-import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import { t } from '../i18n';
-import { ErrorMessage } from './ErrorMessage';
+import { useState } from 'preact/hooks';
+import { FormDialog, type FormDialogProps } from './FormDialog';
+import { TextField } from './TextField';
 
-interface Props {
-  title: string;
-  children: ComponentChildren;
-  /** The label of the button that does it. */
-  action: string;
-  isReady?: boolean;
-  onConfirm: () => Promise<void>;
-  onClose: () => void;
+interface Props extends Omit<FormDialogProps, 'children' | 'disabled' | 'startsAtCancel' | 'testId'> {
+  text: string;
+  /** What must be typed before the change is possible, and the label of its field. */
+  typed?: { text: string; label: string };
 }
 
-/** Asks before something that can't be undone. Cancel has the focus, and Escape cancels. */
-export function ConfirmDialog({ title, children, action, isReady = true, onConfirm, onClose }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-
-  const confirm = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await onConfirm();
-      dialog.current?.close();
-    } catch (failure) {
-      setError(failure);
-    } finally {
-      setBusy(false);
-    }
-  };
-
+/** Asks before a change. Cancel has the focus, and Escape cancels. */
+export function ConfirmDialog({ text, typed, ...form }: Props) {
+  const [value, setValue] = useState('');
   return (
-    <dialog
-      ref={dialog}
-      class="dialog"
-      aria-labelledby={`${id}-title`}
-      aria-describedby={`${id}-text`}
-      data-testid="confirm-dialog"
-      onClose={onClose}
+    <FormDialog
+      {...form}
+      testId="confirm-dialog"
+      startsAtCancel
+      disabled={typed !== undefined && value.trim() !== typed.text}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (isReady && !isBusy) void confirm();
-        }}
-      >
-        <h2 id={`${id}-title`}>{title}</h2>
-        <div id={`${id}-text`}>{children}</div>
-        {error !== null && <ErrorMessage error={error} />}
-        <div class="dialog-actions">
-          <button
-            type="submit"
-            class="button button-danger"
-            disabled={!isReady || isBusy}
-            data-testid="confirm-action"
-          >
-            {action}
-          </button>
-          <button
-            type="button"
-            class="button"
-            // biome-ignore lint/a11y/noAutofocus: a modal dialog has to put the focus somewhere, and safely
-            autoFocus
-            onClick={() => dialog.current?.close()}
-          >
-            {t('common.cancel')}
-          </button>
-        </div>
-      </form>
-    </dialog>
+      <p>{text}</p>
+      {typed && (
+        <TextField
+          label={typed.label}
+          value={value}
+          onInput={setValue}
+          autocomplete="off"
+          testId="confirm-text"
+        />
+      )}
+    </FormDialog>
   );
 }

@@ -6,6 +6,7 @@ const PAGES: readonly (readonly [path: string, label: MessageKey])[] = [
   ['/watchlist', 'nav.watchlist'],
   ['/history', 'nav.history'],
   ['/bookmarks', 'nav.bookmarks'],
+  ['/downloads', 'nav.downloads'],
 ];
 
 /** Links between the pages of what a viewer has kept. */

@@ -23,9 +23,18 @@ interface Props {
   note?: string;
   /** Where the card leads; the film from where it was left, by default. */
   href?: string;
+  /** The heading of the card, one below that of its list. */
+  heading?: 'h2' | 'h3';
 }
 
-export function VideoCard({ video, watched, showTimeLeft = false, note, href }: Props) {
+export function VideoCard({
+  video,
+  watched,
+  showTimeLeft = false,
+  note,
+  href,
+  heading: Heading = 'h3',
+}: Props) {
   const status = video.status ?? 'ready';
   const body = (
     <>
@@ -55,7 +64,7 @@ export function VideoCard({ video, watched, showTimeLeft = false, note, href }: 
           </span>
         )}
       </div>
-      <h3 class="card-title">{video.title}</h3>
+      <Heading class="card-title">{video.title}</Heading>
       <p class="card-meta">{note || meta(video, watched, showTimeLeft)}</p>
     </>
   );

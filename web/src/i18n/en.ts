@@ -51,6 +51,7 @@ export const en = {
   'login.working': 'Logging in…',
   'login.toRegister': 'New here?',
   'login.registerLink': 'Create an account',
+  'login.resetLink': 'Forgotten, and you have a code?',
   'login.registered': 'Your account is ready. Log in to start watching.',
   'login.expired': 'Your session has ended. Please log in again.',
 
@@ -169,6 +170,7 @@ export const en = {
   'nav.watchlist': 'My list',
   'nav.history': 'History',
   'nav.bookmarks': 'Bookmarks',
+  'nav.downloads': 'Downloads',
   'nav.library': 'Your films',
   'row.back': 'Scroll back: {title}',
   'row.forward': 'Scroll on: {title}',

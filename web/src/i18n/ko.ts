@@ -52,6 +52,7 @@ export const ko: Dictionary = {
   'login.working': '로그인 중…',
   'login.toRegister': '처음이신가요?',
   'login.registerLink': '회원가입',
+  'login.resetLink': '비밀번호를 잊었고 코드가 있나요?',
   'login.registered': '가입이 완료되었습니다. 로그인해 주세요.',
   'login.expired': '로그인이 만료되었습니다. 다시 로그인해 주세요.',
 
@@ -163,6 +164,7 @@ export const ko: Dictionary = {
   'nav.watchlist': '내 목록',
   'nav.history': '시청 기록',
   'nav.bookmarks': '책갈피',
+  'nav.downloads': '다운로드',
   'nav.library': '내 영상',
   'row.back': '이전으로 넘기기: {title}',
   'row.forward': '다음으로 넘기기: {title}',

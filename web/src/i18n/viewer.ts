@@ -103,6 +103,14 @@ const en = {
   'video.stereo': 'stereo',
   'video.channels': '{count} channels',
   'video.details': 'About this film',
+
+  'reset.title': 'New password',
+  'reset.intro': 'With the code that your administrator gave you.',
+  'reset.code': 'Code',
+  'reset.codeHint': 'It works once. Every device of this account is logged out.',
+  'reset.submit': 'Set password',
+  'reset.doneTitle': 'Your password is set',
+  'reset.done': 'Log in with it now.',
 };
 
 export type ViewerKey = keyof typeof en;
@@ -210,6 +218,14 @@ const ko: Record<ViewerKey, string> = {
   'video.stereo': '스테레오',
   'video.channels': '{count}채널',
   'video.details': '영상 정보',
+
+  'reset.title': '새 비밀번호',
+  'reset.intro': '관리자에게 받은 코드로 새 비밀번호를 정합니다.',
+  'reset.code': '코드',
+  'reset.codeHint': '한 번만 쓸 수 있습니다. 이 계정의 모든 기기에서 로그아웃됩니다.',
+  'reset.submit': '비밀번호 설정',
+  'reset.doneTitle': '비밀번호를 설정했습니다',
+  'reset.done': '이제 새 비밀번호로 로그인하세요.',
 };
 
 export const messages = { en, ko };

@@ -1,16 +1,17 @@
 import { isPassing } from '../api/errors';
-import type { KeyGrant } from '../api/types';
 import { backgroundTimers, type Cancel } from '../lib/backgroundTimers';
 import { retryDelayMs } from '../lib/retry';
 import { SessionOverError } from '../playsession/playSession';
 import { canPlayType, mediaSourceClass } from './capability';
-import type { Binding, ExchangeKeys } from './exchange';
+import type { EngineDeps } from './engineDeps';
+import { LicenceOverError } from './errors';
 import { MediaBuffer } from './mediaBuffer';
 import {
   beyondGap,
   chunkAt,
   durationOf,
   entryChunkAt,
+  isAtEnd,
   isComplete,
   nextRecord,
   type Plan,
@@ -19,19 +20,8 @@ import {
 } from './plan';
 import type { FromWorker, LoaderPort } from './protocol';
 import { type ChunkFailure, RetryPolicy } from './retry';
-import type { Cause, PlayerStatus } from './status';
+import type { Cause } from './status';
 import { BufferWindow } from './window';
-
-export interface EngineDeps {
-  createLoader: () => LoaderPort;
-  /** The newest URL of the pack. */
-  url: () => string;
-  /** Returns a fresh URL. Throws `SessionOverError` when the session is over. */
-  renew: () => Promise<string>;
-  /** Returns the wrapped content key; asks the server for it anew if the one at hand did not open the pack. */
-  license: (isRetry: boolean) => Promise<{ grant: KeyGrant; keys: ExchangeKeys; binding: Binding }>;
-  status: PlayerStatus;
-}
 
 /** A chunk that was asked for, in the order in which chunks are appended. */
 interface Wanted {
@@ -41,8 +31,8 @@ interface Wanted {
 
 /** The header and the initialisation segment count as one chunk. */
 const HEADER = 0;
-const READY_EVENTS = ['canplay', 'seeked', 'playing', 'play', 'pause', 'ended'] as const;
-const PUMP_EVENTS = ['timeupdate', 'progress', 'waiting', 'loadedmetadata', ...READY_EVENTS] as const;
+const READY_EVENTS = ['canplay', 'seeked', 'playing', 'play', 'pause', 'waiting', 'ended'] as const;
+const PUMP_EVENTS = ['timeupdate', 'progress', 'loadedmetadata', ...READY_EVENTS] as const;
 
 /**
  * Plays one pack in a <video>: opens it, keeps the buffer filled around the playhead, tries again what fails.
@@ -122,10 +112,19 @@ export class Engine {
 
   /** Ends playback for good, as when the watermark was removed. */
   refuse(cause: Cause): void {
+    this.finish('refused', cause);
+  }
+
+  /** Ends playback, because the licence allows nothing now. */
+  expire(cause: 'clock' | null): void {
+    this.finish('expired', cause);
+  }
+
+  private finish(event: 'refused' | 'expired', cause: Cause | null): void {
     if (this.attached.signal.aborted) return;
     this.stop();
     this.video.pause();
-    this.deps.status.emit('refused', cause);
+    this.deps.status.emit(event, cause);
   }
 
   /** Where a damaged chunk ends, in seconds: the first place where the film goes on. */
@@ -146,7 +145,8 @@ export class Engine {
       this.loader.postMessage({ type: 'open', ...request });
     } catch (error) {
       if (error instanceof SessionOverError || this.attached.signal.aborted) return;
-      if (isPassing(error)) this.failed(HEADER, { kind: 'network', retryAfterSec: null });
+      if (error instanceof LicenceOverError) this.expire(error.cause);
+      else if (isPassing(error)) this.failed(HEADER, { kind: 'network', retryAfterSec: null });
       else this.refuse('key');
     }
   }
@@ -375,6 +375,12 @@ export class Engine {
     else this.cancelTimer = backgroundTimers.later(delayMs, () => void task());
   }
 
+  /** Whether nothing is left to play before a record: a slow decoder is waited for. */
+  private isReached(record: number): boolean {
+    if (record === HEADER || !this.buffer) return true;
+    return this.wanted[0]?.record === record && isAtEnd(this.buffer.ranges, this.video.currentTime);
+  }
+
   /** Tells the state what the element can do now. */
   private settle(): void {
     const { video, given, deps } = this;
@@ -384,10 +390,9 @@ export class Engine {
       deps.status.emit('playable');
       if (!video.paused) deps.status.emit('play');
       else if (this.hasPlayed) deps.status.emit('pause');
-    } else if (given?.failure.kind === 'damaged') {
-      this.refuse('damaged');
-    } else if (given) {
-      deps.status.emit('unreachable', given.failure.kind);
+    } else if (given && this.isReached(given.record)) {
+      if (given.failure.kind === 'damaged') this.refuse('damaged');
+      else deps.status.emit('unreachable', given.failure.kind);
     }
   }
 }

@@ -24,3 +24,12 @@ export class LsvError extends Error {
     super(message);
   }
 }
+
+/** An offline licence allows nothing now: it has ended, or the clock was turned back. */
+export class LicenceOverError extends Error {
+  override name = 'LicenceOverError';
+
+  constructor(override readonly cause: 'clock' | null) {
+    super(cause ?? 'expired');
+  }
+}

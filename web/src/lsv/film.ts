@@ -1,18 +1,20 @@
-import { computed, type ReadonlySignal, signal } from '@preact/signals';
-import { endReason, requestSessionKey } from '../api/playSessions';
-import type { KeyGrant, Watermark } from '../api/types';
+import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
+import type { Watermark } from '../api/types';
 import type { FilmSource } from '../player/filmSource';
-import { type PlaySession, SessionOverError } from '../playsession/playSession';
+import type { PlaySession } from '../playsession/playSession';
 import { session as login } from '../session/session';
-import { toBase64Url } from './bytes';
 import { Cover } from './Cover';
 import { Engine } from './engine';
-import type { ExchangeKeys } from './exchange';
+import type { StoredParts } from './offline/storedParts';
 import type { LoaderPort } from './protocol';
 import { noticeOf } from './sentences';
+import type { KeySource } from './sessionKeys';
 import { PlayerStatus } from './status';
 import { Veil } from './Veil';
 import { strongWatermark } from './watermark';
+
+/** How often a licence is looked at while its film is open. */
+const TERM_CHECK_MS = 30_000;
 
 /** A protected film on the page: what a <video> alone can't do for it. */
 export class ProtectedFilm {
@@ -21,20 +23,22 @@ export class ProtectedFilm {
   readonly Veil = Veil;
   /** Takes the place of the picture when playback has ended with an error. */
   readonly Cover = Cover;
-  readonly publicKey: string;
   /** Grows each time the film is loaded: its watermark is then made, and watched, anew. */
   readonly round = signal(0);
   private readonly mark = signal<Watermark | null>(null);
   private engine: Engine | null = null;
   /** Started ahead of time: its code is there when the film's first bytes are asked for. */
   private spareLoader: LoaderPort | null = createLoader();
+  private forgetStatus: () => void = () => undefined;
+  private termTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(
-    private readonly videoId: string,
-    private readonly keys: ExchangeKeys,
-  ) {
-    this.publicKey = toBase64Url(keys.publicKey);
-  }
+    private readonly keys: KeySource,
+    /** For its play sessions. */
+    readonly publicKey: string | null,
+    /** What this browser keeps of it, if it is played from there. */
+    readonly stored: StoredParts | null = null,
+  ) {}
 
   /** Whether `Cover` is shown. */
   readonly isCovered = computed(() => (noticeOf(this.status.signal.value)?.hint ?? null) !== null);
@@ -57,8 +61,18 @@ export class ProtectedFilm {
     // A window of its own would show the picture without its watermark.
     video.disablePictureInPicture = true;
     video.addEventListener('enterpictureinpicture', () => void document.exitPictureInPicture());
+    const { stored } = this;
+    if (stored) {
+      this.termTimer = setInterval(() => void this.checkTerm(stored), TERM_CHECK_MS);
+      this.forgetStatus = effect(() => {
+        const { state, cause } = this.status.signal.value;
+        if (state === 'error-fatal' && cause === 'damaged') void stored.noteDamage();
+      });
+    }
     return {
       recovers: true,
+      isStored: stored !== null,
+      ...(stored && { keep: (write, isSent) => void stored.keep(write, isSent).catch(() => undefined) }),
       show: (url, at) => {
         this.engine?.stop();
         this.engine = new Engine(
@@ -87,8 +101,16 @@ export class ProtectedFilm {
 
   /** Call when the film leaves the page. */
   dispose(): void {
+    clearInterval(this.termTimer);
+    this.forgetStatus();
     this.spareLoader?.terminate();
     this.spareLoader = null;
+    this.stored?.dispose();
+  }
+
+  private async checkTerm(stored: StoredParts): Promise<void> {
+    const over = await stored.over().catch(() => null);
+    if (over) this.engine?.expire(over.cause);
   }
 
   private takeLoader(): LoaderPort {
@@ -98,26 +120,9 @@ export class ProtectedFilm {
   }
 
   private async license(session: PlaySession, isRetry: boolean) {
-    const state = session.state.peek();
-    if (state.phase !== 'active') throw new SessionOverError();
-    const { videoId, keys } = this;
-    const grant = (isRetry ? null : session.key) ?? (await this.requestKey(session, state.id));
-    this.mark.value = grant.watermark ?? this.mark.peek() ?? strongWatermark(viewerName());
-    return {
-      grant,
-      keys,
-      binding: { scope: 'ONLINE_STREAM_ONLY' as const, sessionId: state.id, videoId },
-    };
-  }
-
-  private async requestKey(session: PlaySession, id: string): Promise<KeyGrant> {
-    try {
-      return await requestSessionKey(id, this.publicKey);
-    } catch (error) {
-      // Has the session show to the viewer that it is over.
-      if (endReason(error) !== null) await session.renew();
-      throw error;
-    }
+    const { license, watermark } = await this.keys.license(session, isRetry);
+    this.mark.value = watermark ?? this.mark.peek() ?? strongWatermark(viewerName());
+    return license;
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Bytes, uuidBytes } from './bytes';
 import { LsvError } from './errors';
-import { unwrapContentKey } from './exchange';
-import { FetchError, fetchRange } from './fetchRange';
+import { type Scope, unwrapContentKey } from './exchange';
+import { FetchError, fetchRange, type RangeAnswer } from './fetchRange';
 import { type ContentKey, type Header, headerBytes, openHeader } from './header';
 import type { PackKeys } from './keys';
 import { PRELUDE_BYTES } from './layout';
@@ -18,10 +18,21 @@ interface Pack {
   keys: PackKeys;
 }
 
+/** A pack that this browser keeps. */
+export interface StoredPack {
+  read(offset: number, length: number): Promise<RangeAnswer>;
+  /** Has a damaged record fetched again, when there is a network. */
+  forget(record: number): Promise<void>;
+}
+
+/** Opens a pack that this browser keeps, or null if it is not there. */
+export type OpenStored = (name: string) => Promise<StoredPack | null>;
+
 /** Fetches and decrypts what it is asked for; runs in a worker. It decides nothing: who asks, retries. */
 export class Loader {
   private content: ContentKey | null = null;
   private pack: Pack | null = null;
+  private stored: StoredPack | null = null;
   /** The beginning of the pack, as far as the first request had it. */
   private head: Bytes = new Uint8Array(0);
   private generation = 0;
@@ -30,6 +41,7 @@ export class Loader {
   constructor(
     private readonly post: (message: FromWorker, transfer?: Transferable[]) => void,
     private readonly send: typeof fetch,
+    private readonly openStored: OpenStored = async () => null,
   ) {}
 
   handle(message: ToWorker): void {
@@ -43,9 +55,11 @@ export class Loader {
   }
 
   private async open(request: OpenRequest): Promise<void> {
-    const { generation, binding, grant, keys } = request;
+    const { generation, binding, grant, keys, stored } = request;
     const { signal } = this.aborts;
     try {
+      const needed: Scope = stored === null ? 'ONLINE_STREAM_ONLY' : 'OFFLINE_PLAYBACK';
+      if (binding.scope !== needed) throw new LsvError('wrong-scope', `the key is for ${binding.scope}`);
       this.content = await unwrapContentKey(grant, keys, binding);
     } catch (error) {
       const fault = error instanceof LsvError ? error.fault : 'key-changed';
@@ -54,6 +68,8 @@ export class Loader {
     }
     this.post({ type: 'key', generation });
     await this.guard(generation, 0, signal, async () => {
+      this.stored = stored === null ? null : await this.openStored(stored);
+      if (stored !== null && !this.stored) throw new LsvError('truncated', 'the pack is not there');
       this.pack = await this.readHeader(request, this.content as ContentKey, signal);
       const plan = planOf(this.pack.header);
       const init = await this.readRecord(request, 0, this.pack, signal);
@@ -72,12 +88,12 @@ export class Loader {
   }
 
   private async readHeader(request: OpenRequest, content: ContentKey, signal: AbortSignal): Promise<Pack> {
-    const { url, isRetry, binding, grant } = request;
-    const first = await fetchRange({ url, offset: 0, length: FIRST_BYTES, isRetry, signal }, this.send);
+    const { binding, grant } = request;
+    const first = await this.read(request, 0, FIRST_BYTES, signal);
     const length = headerBytes(first.bytes.subarray(0, PRELUDE_BYTES));
     let raw = first.bytes;
     if (length > raw.length) {
-      raw = (await fetchRange({ url, offset: 0, length, isRetry, signal }, this.send)).bytes;
+      raw = (await this.read(request, 0, length, signal)).bytes;
     }
     const expected = {
       contentId: uuidBytes(binding.videoId),
@@ -90,21 +106,37 @@ export class Loader {
 
   /** Returns the plaintext of a record. */
   private async readRecord(
-    { url, isRetry, generation }: ChunkRequest | OpenRequest,
+    request: ChunkRequest | OpenRequest,
     record: number,
     { header, keys }: Pack,
     signal: AbortSignal,
   ): Promise<ArrayBuffer> {
+    const { isRetry, generation } = request;
     const offset = header.offsets[record] ?? 0;
     const length = header.entries[record]?.length ?? 0;
     let bytes = isRetry ? new Uint8Array(0) : this.head.subarray(offset, offset + length);
     if (bytes.length < length) {
-      bytes = (await fetchRange({ url, offset, length, isRetry, signal }, this.send)).bytes;
+      bytes = (await this.read(request, offset, length, signal)).bytes;
       // Cut off on the way: the length of the pack was checked.
       if (bytes.length < length) throw new FetchError({ kind: 'network', retryAfterSec: null });
     }
     this.post({ type: 'received', generation, record });
-    return decryptRecord(bytes, record, header.prelude, keys.record);
+    try {
+      return await decryptRecord(bytes, record, header.prelude, keys.record);
+    } catch (error) {
+      await this.stored?.forget(record).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private read(
+    { url, isRetry }: ChunkRequest | OpenRequest,
+    offset: number,
+    length: number,
+    signal: AbortSignal,
+  ): Promise<RangeAnswer> {
+    if (this.stored) return this.stored.read(offset, length);
+    return fetchRange({ url, offset, length, isRetry, signal }, this.send);
   }
 
   private async guard(

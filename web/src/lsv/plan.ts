@@ -61,6 +61,12 @@ export function rangeAt(ranges: readonly Range[], time: number): Range | null {
   return ranges.find(({ start, end }) => time >= start - TOUCHES_SEC && time < end) ?? null;
 }
 
+/** Whether the playhead has come to the end of what is in the buffer. */
+export function isAtEnd(ranges: readonly Range[], time: number): boolean {
+  const range = rangeAt(ranges, time);
+  return range === null || range.end - time < EDGE_SEC;
+}
+
 /** Records that were asked for one after the other, from one with a key frame. */
 export interface Run {
   first: number;

@@ -16,6 +16,8 @@ export interface OpenRequest extends Request {
   grant: KeyGrant;
   keys: ExchangeKeys;
   binding: Binding;
+  /** Where this browser keeps the pack; null: it is fetched. A licence is for one of both. */
+  stored: string | null;
 }
 
 export interface ChunkRequest extends Request {

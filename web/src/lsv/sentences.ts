@@ -25,6 +25,9 @@ const SENTENCES = {
     'unreachable.hint': '연결을 확인해 주세요. 계속 자동으로 다시 시도합니다.',
     expired: '다운로드 기간 만료',
     'expired.hint': '인터넷에 연결한 뒤 다시 다운로드해 주세요.',
+    clock: '기기의 시계가 맞지 않습니다',
+    'clock.hint':
+      '시계가 과거로 되돌려져 있어 다운로드한 영상을 재생할 수 없습니다. 날짜와 시간을 맞춰 주세요.',
     reload: '새로 불러오기',
     skip: '손상된 부분 건너뛰기',
     'missing.title': '이 브라우저에서는 보호된 영상을 재생할 수 없습니다',
@@ -58,6 +61,9 @@ const SENTENCES = {
     'unreachable.hint': 'Check the connection. It is tried again by itself.',
     expired: 'The download period is over',
     'expired.hint': 'Connect to the internet and download the film again.',
+    clock: 'The clock of this device is wrong',
+    'clock.hint':
+      'It was turned back, so that downloads don’t play. Set date and time right, and load the film again.',
     reload: 'Load again',
     skip: 'Skip the damaged part',
     'missing.title': 'This browser can’t play protected films',
@@ -112,7 +118,9 @@ export function noticeOf({ state, cause }: Status): Notice | null {
     case 'error-retryable':
       return ending('📡', 'unreachable', 'unreachable.hint');
     case 'license-expired':
-      return ending('⏰', 'expired', 'expired.hint');
+      return cause === 'clock'
+        ? ending('⏰', 'clock', 'clock.hint')
+        : ending('⏰', 'expired', 'expired.hint');
     case 'error-fatal':
       if (cause === 'scope' || cause === 'key' || cause === 'codec' || cause === 'watermark') {
         return ending('❌', cause, `${cause}.hint`);

@@ -12,7 +12,9 @@ export type Cause =
   /** The key, or the whole pack, is not the right one. */
   | 'key'
   | 'codec'
-  | 'watermark';
+  | 'watermark'
+  /** Of an offline licence: the device's clock was turned back. */
+  | 'clock';
 
 export interface Status {
   state: PlayerState;

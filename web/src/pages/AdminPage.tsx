@@ -3,17 +3,26 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import type { User } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
+import { ProblemView } from '../components/FormDialog';
 import { PageHeading } from '../components/PageHeading';
 import { t } from '../i18n';
 import { type AdminKey, ta } from '../i18n/admin';
 import { usePageTitle } from '../lib/hooks';
 import '../styles/admin.css';
+import '../styles/adminTools.css';
 import { AuditPage } from './admin/AuditPage';
 import { ContentsPage } from './admin/ContentsPage';
 import { CorporationsPage } from './admin/CorporationsPage';
 import { Dashboard } from './admin/Dashboard';
 import { DeadLettersPage } from './admin/DeadLettersPage';
+import { Problem } from './admin/forms';
+import { HealthPage } from './admin/HealthPage';
+import { HighlightsSection } from './admin/HighlightsSection';
 import { ImportsPage } from './admin/ImportsPage';
+import { LicencesPage } from './admin/LicencesPage';
+import { PointsPage } from './admin/PointsPage';
+import { SeriesListPage } from './admin/SeriesListPage';
+import { TitlesPage } from './admin/TitlesPage';
 import { TrashPage } from './admin/TrashPage';
 import { UsersPage } from './admin/UsersPage';
 import { ViewsPage } from './admin/ViewsPage';
@@ -23,10 +32,16 @@ type Section = ComponentType<{ user: User }>;
 
 const SECTIONS: readonly (readonly [path: string, text: AdminKey, section: Section])[] = [
   ['', 'nav.dashboard', Dashboard],
+  ['health', 'nav.health', HealthPage],
   ['contents', 'nav.contents', ContentsPage],
+  ['series', 'nav.series', SeriesListPage],
+  ['highlights', 'nav.highlights', HighlightsSection],
+  ['titles', 'nav.titles', TitlesPage],
   ['users', 'nav.users', UsersPage],
+  ['points', 'nav.points', PointsPage],
   ['corporations', 'nav.corporations', CorporationsPage],
   ['trash', 'nav.trash', TrashPage],
+  ['licences', 'nav.licences', LicencesPage],
   ['imports', 'nav.imports', ImportsPage],
   ['dead-letters', 'nav.deadLetters', DeadLettersPage],
   ['audit', 'nav.audit', AuditPage],
@@ -40,12 +55,14 @@ export default function AdminPage({ user, section = '' }: { user: User; section?
   if (user.role !== 'admin') return <Forbidden />;
   const [path, , Page] = found;
   return (
-    <div class="page admin">
-      <AdminNav />
-      <div class="admin-content">
-        <Page key={path} user={user} />
+    <ProblemView.Provider value={Problem}>
+      <div class="page admin">
+        <AdminNav />
+        <div class="admin-content">
+          <Page key={path} user={user} />
+        </div>
       </div>
-    </div>
+    </ProblemView.Provider>
   );
 }
 

@@ -1,15 +1,12 @@
 import { useRef, useState } from 'preact/hooks';
 import { type Bookmark, deleteBookmark, listBookmarks } from '../api/me';
-import { ErrorMessage } from '../components/ErrorMessage';
+import { GrowingPage } from '../components/GrowingPage';
 import { Icon, PlayIcon } from '../components/Icon';
-import { LibraryNav } from '../components/LibraryNav';
-import { focusAfterRemoval, MediaRow, MediaSkeletons } from '../components/MediaRow';
-import { MoreButton } from '../components/MoreButton';
+import { focusAfterRemoval, MediaRow } from '../components/MediaRow';
 import { NoteForm } from '../components/NoteForm';
-import { PageHeading } from '../components/PageHeading';
 import { language } from '../i18n';
 import { v } from '../i18n/viewer';
-import { formatClock, formatDate, formatNumber } from '../lib/format';
+import { formatClock, formatDate } from '../lib/format';
 import { useGrowingList } from '../lib/growingList';
 import { usePageTitle } from '../lib/hooks';
 import { rangeLink } from '../lib/ranges';
@@ -21,7 +18,6 @@ export default function BookmarksPage() {
   const [said, setSaid] = useState('');
   const [problem, setProblem] = useState<unknown>(null);
   const root = useRef<HTMLDivElement>(null);
-  const { items, state } = list;
 
   const remove = async (bookmark: Bookmark, index: number) => {
     setProblem(null);
@@ -36,32 +32,17 @@ export default function BookmarksPage() {
   };
 
   return (
-    <div class="page library" ref={root}>
-      <LibraryNav />
-      <div class="section-head">
-        <PageHeading>{v('bookmarks.title')}</PageHeading>
-        {list.total > 0 && (
-          <span class="count">{v('list.count', { count: formatNumber(list.total, language.value) })}</span>
-        )}
-      </div>
-      <p class="visually-hidden" role="status">
-        {said}
-      </p>
-      {problem !== null && <ErrorMessage error={problem} />}
-      {state.phase === 'failed' && <ErrorMessage error={state.error} onRetry={list.reload} retries />}
-      {!items && list.isLoading && <MediaSkeletons />}
-      {items?.length === 0 && (
-        <div class="empty" data-testid="bookmarks-empty">
-          <Icon name="bookmark" size={44} />
-          <h2>{v('bookmarks.empty')}</h2>
-          <p>{v('bookmarks.emptyHint')}</p>
-          <a class="button button-primary" href="/">
-            {v('list.home')}
-          </a>
-        </div>
-      )}
-      <ul class="media-list" aria-busy={list.isLoading}>
-        {items?.map((bookmark, index) => (
+    <GrowingPage
+      title={v('bookmarks.title')}
+      list={list}
+      root={root}
+      said={said}
+      problem={problem}
+      empty={{ icon: 'bookmark', title: v('bookmarks.empty'), hint: v('bookmarks.emptyHint') }}
+      testId="bookmarks"
+    >
+      <ul class="media-list">
+        {list.items?.map((bookmark, index) => (
           <Line
             key={bookmark.id}
             bookmark={bookmark}
@@ -73,8 +54,7 @@ export default function BookmarksPage() {
           />
         ))}
       </ul>
-      <MoreButton list={list} />
-    </div>
+    </GrowingPage>
   );
 }
 

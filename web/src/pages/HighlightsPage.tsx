@@ -119,6 +119,7 @@ function HighlightCard({ highlight }: { highlight: ListedHighlight }) {
   const note = [highlightFacts(highlight), video.title].filter(Boolean).join(' · ');
   return (
     <VideoCard
+      heading="h2"
       video={{ ...video, title: highlightName(highlight), duration_sec: end - start }}
       note={`${formatClock(start)} · ${note}`}
       href={rangeLink(video.id, start, end)}

@@ -2,12 +2,9 @@ import { useRef, useState } from 'preact/hooks';
 import { eraseHistory, listHistory } from '../api/me';
 import type { HistoryEntry } from '../api/types';
 import { ConfirmDialog } from '../components/ConfirmDialog';
-import { ErrorMessage } from '../components/ErrorMessage';
+import { GrowingPage } from '../components/GrowingPage';
 import { Icon } from '../components/Icon';
-import { LibraryNav } from '../components/LibraryNav';
-import { focusAfterRemoval, MediaRow, MediaSkeletons } from '../components/MediaRow';
-import { MoreButton } from '../components/MoreButton';
-import { PageHeading } from '../components/PageHeading';
+import { focusAfterRemoval, MediaRow } from '../components/MediaRow';
 import { WatchedBar } from '../components/VideoCard';
 import { language } from '../i18n';
 import { v } from '../i18n/viewer';
@@ -26,7 +23,6 @@ export default function HistoryPage() {
   const [said, setSaid] = useState('');
   const [problem, setProblem] = useState<unknown>(null);
   const root = useRef<HTMLDivElement>(null);
-  const { items, state } = list;
 
   const remove = async (entry: HistoryEntry, index: number) => {
     setProblem(null);
@@ -47,55 +43,35 @@ export default function HistoryPage() {
   };
 
   return (
-    <div class="page library" ref={root}>
-      <LibraryNav />
-      <div class="section-head">
-        <PageHeading>{v('history.title')}</PageHeading>
-        {list.total > 0 && (
-          <>
-            <span class="count">{v('list.count', { count: formatNumber(list.total, language.value) })}</span>
-            <div class="section-actions">
-              <button
-                type="button"
-                class="button"
-                data-testid="clear-history"
-                onClick={() => setClearing(true)}
-              >
-                {v('history.clear')}
-              </button>
-            </div>
-          </>
-        )}
-      </div>
-      <p class="visually-hidden" role="status" data-testid="history-status">
-        {said}
-      </p>
-      {problem !== null && <ErrorMessage error={problem} />}
-      {state.phase === 'failed' && <ErrorMessage error={state.error} onRetry={list.reload} retries />}
-      {!items && list.isLoading && <MediaSkeletons />}
-      {items?.length === 0 && (
-        <div class="empty" data-testid="history-empty">
-          <Icon name="film" size={44} />
-          <h2>{v('history.empty')}</h2>
-          <p>{v('history.emptyHint')}</p>
-          <a class="button button-primary" href="/">
-            {v('list.home')}
-          </a>
-        </div>
-      )}
-      <div aria-busy={list.isLoading}>{items && <Days entries={items} onRemove={remove} />}</div>
-      <MoreButton list={list} />
+    <>
+      <GrowingPage
+        title={v('history.title')}
+        list={list}
+        root={root}
+        said={said}
+        problem={problem}
+        empty={{ icon: 'film', title: v('history.empty'), hint: v('history.emptyHint') }}
+        actions={
+          <button type="button" class="button" data-testid="clear-history" onClick={() => setClearing(true)}>
+            {v('history.clear')}
+          </button>
+        }
+        testId="history"
+      >
+        {list.items && <Days entries={list.items} onRemove={remove} />}
+      </GrowingPage>
       {isClearing && (
         <ConfirmDialog
           title={v('history.clearTitle')}
-          action={v('history.clear')}
-          onConfirm={clear}
+          text={v('history.clearText', { count: formatNumber(list.total, language.value) })}
+          submit={v('history.clear')}
+          danger
+          onSubmit={clear}
+          onDone={() => setClearing(false)}
           onClose={() => setClearing(false)}
-        >
-          <p>{v('history.clearText', { count: formatNumber(list.total, language.value) })}</p>
-        </ConfirmDialog>
+        />
       )}
-    </div>
+    </>
   );
 }
 

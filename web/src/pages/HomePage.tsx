@@ -191,7 +191,7 @@ function VideoGrid({ videos, history }: { videos: VideoList; history: HistoryEnt
       <div class={stale ? 'grid stale' : 'grid'} aria-busy={loading}>
         {list?.items.map((video) => {
           const entry = progress.get(video.id);
-          return <VideoCard key={video.id} video={video} watched={entry && watched(entry)} />;
+          return <VideoCard key={video.id} video={video} watched={entry && watched(entry)} heading="h2" />;
         })}
         {!list && Array.from({ length: 8 }, (_, index) => <CardSkeleton key={`skeleton-${index}`} />)}
       </div>

@@ -68,6 +68,9 @@ export default function LoginPage() {
       <p class="auth-switch">
         {t('login.toRegister')} <a href="/register">{t('login.registerLink')}</a>
       </p>
+      <p class="auth-switch">
+        <a href="/reset">{t('login.resetLink')}</a>
+      </p>
     </AuthLayout>
   );
 }

@@ -1,10 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import { getStreamInfo, getVideo } from '../api/endpoints';
-import { isMissing as isMissingError } from '../api/errors';
+import { isMissing as isMissingError, isPassing } from '../api/errors';
 import type { StreamInfo, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { Icon } from '../components/Icon';
+import { loadCode } from '../components/lazyPage';
 import { PageHeading } from '../components/PageHeading';
 import { language, t } from '../i18n';
 import { v } from '../i18n/viewer';
@@ -12,6 +13,7 @@ import { formatDate, formatDuration } from '../lib/format';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
 import { theatre } from '../player/theatre';
 import { Chapters } from './watch/Chapters';
+import { DownloadButton } from './watch/DownloadButton';
 import { FilmBookmarks } from './watch/FilmBookmarks';
 import { MissingFilm } from './watch/MissingFilm';
 import { EpisodeLinks, Recommendations } from './watch/More';
@@ -35,7 +37,8 @@ function Watch({ id }: { id: string }) {
 function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
   const [loaded, reload] = useLoad((signal) => getVideo(id, { signal }), [id]);
   const [polled, setPolled] = useState<VideoDetail | null>(null);
-  const video = polled ?? loaded.data;
+  const kept = useKeptFilm(id, loaded.phase === 'failed' && isPassing(loaded.error));
+  const video = polled ?? loaded.data ?? kept;
   usePageTitle(video?.title ?? t('player.title'));
   usePolling(async () => setPolled(await getVideo(id)), video?.status === 'processing', POLL);
   const isReady = video?.status === 'ready';
@@ -51,12 +54,12 @@ function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
 
   return (
     <div class={theatre.value ? 'watch watch-theatre' : 'watch'}>
-      {!video && loaded.phase === 'loading' && (
+      {!video && (loaded.phase === 'loading' || kept === undefined) && (
         <div class="stage" aria-busy="true">
           <div class="stage-empty" />
         </div>
       )}
-      {!video && loaded.phase === 'failed' && !isMissing && (
+      {!video && kept === null && loaded.phase === 'failed' && !isMissing && (
         <div class="stage">
           <div class="stage-empty">
             <ErrorMessage error={loaded.error} onRetry={reload} retries />
@@ -69,13 +72,61 @@ function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
           <Icon name="back" size={18} />
           {t('player.back')}
         </a>
-        {video && <About video={video} info={info.data ?? null} />}
+        {video && <About video={video} info={info.data ?? null} isOffline={video === kept} />}
       </div>
     </div>
   );
 }
 
-function About({ video, info }: { video: VideoDetail; info: StreamInfo | null }) {
+/**
+ * Returns what this browser knows of a film that it has downloaded, for when the server does not answer; undefined while
+ * that is looked up.
+ */
+function useKeptFilm(id: string, isWanted: boolean): VideoDetail | null | undefined {
+  const [video, setVideo] = useState<VideoDetail | null | undefined>(null);
+  useEffect(() => {
+    if (!isWanted || !navigator.serviceWorker?.controller) return;
+    let current = true;
+    setVideo((known) => known ?? undefined);
+    const find = async () => {
+      const code = await loadCode(() => import('../lsv'));
+      return (await code?.findKept(id)) ?? null;
+    };
+    find().then(
+      (found) => current && setVideo((known) => known ?? found),
+      () => current && setVideo(null),
+    );
+    return () => {
+      current = false;
+    };
+  }, [id, isWanted]);
+  return video;
+}
+
+interface AboutProps {
+  video: VideoDetail;
+  info: StreamInfo | null;
+  /** Whether the server did not answer: what comes from it is left out. */
+  isOffline: boolean;
+}
+
+function About({ video, info, isOffline }: AboutProps) {
+  if (isOffline) {
+    return (
+      <>
+        <h1>{video.title}</h1>
+        <p class="watch-meta">
+          {video.duration_sec !== null && <span>{formatDuration(video.duration_sec, language.value)}</span>}
+        </p>
+        <div class="watch-actions">
+          <a class="button" href="/downloads">
+            {t('nav.downloads')}
+          </a>
+        </div>
+        {video.description && <p class="watch-description">{video.description}</p>}
+      </>
+    );
+  }
   return (
     <>
       {video.status === 'ready' ? <h1>{video.title}</h1> : <PageHeading>{video.title}</PageHeading>}
@@ -90,6 +141,7 @@ function About({ video, info }: { video: VideoDetail; info: StreamInfo | null })
           {v('video.details')}
         </a>
         {video.status === 'ready' && <FilmBookmarks videoId={video.id} />}
+        {video.status === 'ready' && video.protection === 'lsv' && <DownloadButton video={video} />}
       </div>
       {video.description && <p class="watch-description">{video.description}</p>}
       {video.status === 'ready' && <Chapters videoId={video.id} />}

@@ -20,7 +20,7 @@ export default function WatchlistPage() {
       {list?.total === 0 && <p class="empty">{t('watchlist.empty')}</p>}
       <div class="grid" aria-busy={loaded.phase === 'loading'} data-testid="watchlist">
         {list?.items.map(({ video }) => (
-          <VideoCard key={video.id} video={video} />
+          <VideoCard key={video.id} video={video} heading="h2" />
         ))}
       </div>
       {list && list.page * list.page_size < list.total && (

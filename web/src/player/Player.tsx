@@ -90,11 +90,15 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
   }, [session, isAskedFor, activeId]);
 
   useEffect(() => {
+    if (film?.stored) {
+      setSubtitles(film.stored.subtitles);
+      return;
+    }
     const loading = new AbortController();
     // A film plays without its subtitles, too.
     listSubtitles(video.id, loading.signal).then(setSubtitles, () => setSubtitles([]));
     return () => loading.abort();
-  }, [video.id]);
+  }, [video.id, film]);
 
   const choose = (at: number) => {
     setAsking(false);
@@ -149,7 +153,9 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
           playsInline
           data-testid="player"
         >
-          <track kind="chapters" src={`/api/videos/${encodeURIComponent(video.id)}/chapters.vtt`} default />
+          {!film?.stored && (
+            <track kind="chapters" src={`/api/videos/${encodeURIComponent(video.id)}/chapters.vtt`} default />
+          )}
           {/* media-chrome shows the pictures of this track while a viewer points at the timeline. */}
           {video.storyboard_url && (
             <track label="thumbnails" kind="metadata" src={video.storyboard_url} default />

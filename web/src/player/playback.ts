@@ -247,7 +247,13 @@ export class Playback {
     const { policy, video } = this;
     const write = policy.next({ position: video.currentTime, duration: video.duration });
     if (!write) return;
-    saveProgress(this.videoId, write, keepalive).catch(() => policy.failed(write));
+    const { keep } = this.source;
+    // At once, as a page that is closed has no time for an answer.
+    keep?.(write, false);
+    saveProgress(this.videoId, write, keepalive).then(
+      () => keep?.(write, true),
+      () => policy.failed(write),
+    );
   }
 
   private onVisibility(): void {
@@ -336,7 +342,7 @@ export class Playback {
     const isOutdated = () => this.attached.signal.aborted || this.isStopped || sources !== this.sources;
     try {
       const url = await this.renewSource();
-      await probeStream(url);
+      if (!this.source.isStored) await probeStream(url);
       if (isOutdated()) return;
       this.pendingStart ??= { at: this.lastPosition, play, saving: 'same' };
       this.onFailure(null);

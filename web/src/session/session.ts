@@ -5,6 +5,7 @@ import { ApiError, isPassing, retryAfterOf } from '../api/errors';
 import type { User } from '../api/types';
 import type { Cancel } from '../lib/backgroundTimers';
 import { retryDelayMs } from '../lib/retry';
+import { storage } from '../lib/storage';
 import { whenSeen } from '../lib/whenSeen';
 
 export type SessionState =
@@ -12,6 +13,9 @@ export type SessionState =
   | { phase: 'unreachable'; error: unknown }
   | { phase: 'anonymous'; expired: boolean }
   | { phase: 'authenticated'; user: User };
+
+/** Who is logged in: pages without a network can't ask, and show the downloads of no other viewer. */
+export const VIEWER_KEY = 'marquee.viewer';
 
 export const session = signal<SessionState>({ phase: 'loading' });
 
@@ -49,8 +53,14 @@ export function updateUser(user: User): void {
   session.value = { phase: 'authenticated', user };
 }
 
+/** Shows no one’s downloads in this browser until the next login, also without a network. */
+export function forgetViewer(): void {
+  storage.set(VIEWER_KEY, '');
+}
+
 export async function logOut(): Promise<void> {
   await endpoints.logout();
+  forgetViewer();
   // A fresh page, so that nothing of this user stays in memory for the next one.
   location.assign('/login');
 }
@@ -73,4 +83,10 @@ effect(() => {
   if (sessionLost.value && session.peek().phase === 'authenticated') {
     session.value = { phase: 'anonymous', expired: true };
   }
+});
+
+effect(() => {
+  const state = session.value;
+  if (state.phase === 'authenticated') storage.set(VIEWER_KEY, state.user.id);
+  if (state.phase === 'anonymous') storage.set(VIEWER_KEY, '');
 });

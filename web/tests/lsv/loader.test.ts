@@ -7,6 +7,8 @@ import type { FromWorker } from '../../src/lsv/protocol';
 import { bytes, flipped, hex, PACK } from './support';
 
 const raw = bytes(PACK.pack);
+/** Bounds failure only: a busy machine takes long for its first keys. */
+const WAIT = { timeout: 30_000 };
 const BINDING = {
   scope: 'ONLINE_STREAM_ONLY',
   sessionId: vectors.session_id,
@@ -55,13 +57,14 @@ async function setUp(answer: (range: [number, number], init: RequestInit) => Res
       grant,
       keys,
       binding: BINDING,
+      stored: null,
     });
   const settled = (type: FromWorker['type']) =>
     vi.waitFor(() => {
       const found = posted.find((message) => message.type === type);
       if (!found) throw new Error(`no ${type}`);
       return found;
-    });
+    }, WAIT);
   return { loader, keys, open, posted, send, settled };
 }
 

@@ -5,6 +5,7 @@ import {
   chunkAt,
   durationOf,
   entryChunkAt,
+  isAtEnd,
   isComplete,
   nextRecord,
   type Plan,
@@ -90,6 +91,19 @@ describe('next record', () => {
       expect(records, `from ${time}`).toEqual(Array.from({ length: 7 - first }, (_, at) => first + at));
       expect(isComplete(PLAN, time, ranges, asked?.last ?? null)).toBe(true);
     }
+  });
+});
+
+describe('end of the buffer', () => {
+  it('is reached where nothing is left to play', () => {
+    expect(isAtEnd(none, 0)).toBe(true);
+    expect(isAtEnd(upTo(8), 7.9)).toBe(true);
+    expect(isAtEnd(upTo(8), 9)).toBe(true);
+  });
+
+  it('is not reached while a slow decoder has something to do', () => {
+    expect(isAtEnd(upTo(8), 0)).toBe(false);
+    expect(isAtEnd(upTo(8), 6.2)).toBe(false);
   });
 });
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -123,6 +124,19 @@ async def client(passwords: Passwords) -> AsyncIterator[httpx.AsyncClient]:
 
 def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
+
+
+async def test_security_schemes_are_documented_and_not_resolved(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(callers._Documented, "__call__", resolve)
+    assert (await client.get("/me", headers={"Authorization": "Bearer alice/active/member"})).status_code == 200
+    app = client._transport.app  # type: ignore[attr-defined]
+    (schemes,) = {json.dumps(app.openapi()["paths"][path]["get"]["security"]) for path in ("/me", "/silent")}
+    assert json.loads(schemes) == [{"bearer": []}, {"password": []}, {"basic": []}, {"cookie": []}]
 
 
 @pytest.mark.parametrize("path", ["/me", "/silent", "/admin"])

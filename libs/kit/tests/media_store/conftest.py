@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.ids import new_id
 from kit.media import MediaStore
 from kit.media_store import BucketStore, FolderStore, WritableStore
 from kit.origins import OriginClient
 from kit.origins.bucket import Bucket
-from kit.origins.s3 import Endpoint
-from kit.origins.sigv4 import Credentials
+from kit.testing.buckets import make_bucket
 from kit.testing.servers import WrittenS3Server
 
 PART_BYTES = 64 * 1024
@@ -31,11 +29,7 @@ async def client() -> AsyncIterator[OriginClient]:
 @pytest.fixture
 async def bucket(written_s3_server: WrittenS3Server, client: OriginClient) -> Bucket:
     """A bucket of its own, whose listings have pages of three entries."""
-    server = written_s3_server
-    credentials = Credentials(server.access_key_id, server.secret_access_key, "us-east-1")
-    bucket = Bucket(Endpoint.of(server.url, credentials), f"kit-{new_id()}", client, page_size=3)
-    await bucket._send("PUT", "")  # CreateBucket
-    return bucket
+    return await make_bucket(written_s3_server, client)
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import time
+from dataclasses import replace
 from typing import cast
+from xml.etree.ElementTree import Element
 
 import pytest
 
@@ -24,11 +26,11 @@ from kit.origins import bucket as module
 from kit.origins.bucket import TRIES, Bucket
 from kit.origins.errors import OriginFullError
 from kit.origins.s3 import Endpoint
-from kit.origins.s3_answers import error_of, parse_document
+from kit.origins.s3_answers import UnfinishedUpload, error_of, parse_document, uploads_of
 from kit.origins.sigv4 import Credentials
+from kit.testing.s3_faults import Fault, FaultyClient, aborts, anything, completes, sends_part
 from kit.testing.servers import WrittenS3Server, free_port
 from kit.tests.media_store.conftest import PART_BYTES
-from kit.tests.media_store.faults import Fault, FaultyClient, aborts, anything, completes, sends_part
 
 LIMIT = 1 << 28
 DATA = os.urandom(2 * PART_BYTES + 1000)
@@ -241,3 +243,40 @@ def test_documents_that_are_refused(document: bytes) -> None:
 def test_no_file_has_more_parts_than_s3_takes(size: int, expected: int) -> None:
     assert part_bytes(size) == expected
     assert expected * 10_000 >= size
+
+
+async def test_uploads_that_go_on_are_not_cleared(
+    bucket_store: BucketStore, faulty: FaultyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that began long ago and got a part lately, and one that the caller keeps."""
+
+    def as_begun_before(page: Element) -> list[UnfinishedUpload]:
+        return [replace(each, begun=each.begun - 7200) for each in uploads_of(page)]
+
+    monkeypatch.setattr(module, "uploads_of", as_begun_before)
+    async with bucket_store.writer(SOURCE, LIMIT) as writer:
+        await writer.write(DATA)
+        assert await bucket_store.clear_unfinished(time.time() - 3600) == []
+        assert await bucket_store.clear_unfinished(time.time() + 3600, {SOURCE}) == []
+        await writer.complete()
+    assert await bucket_store.read(SOURCE, LIMIT) == DATA
+    assert not any(map(aborts, faulty.sent))
+
+
+async def test_all_parts_of_an_upload_are_asked_for(bucket: Bucket) -> None:
+    """A page has three."""
+    upload_id = await bucket.begin_upload("films/a")
+    assert not await bucket.has_part_since("films/a", upload_id, 0)
+    for number in range(1, 6):
+        await bucket.put_part("films/a", upload_id, number, DATA[:PART_BYTES])
+    assert await bucket.has_part_since("films/a", upload_id, time.time() - 60)
+    assert not await bucket.has_part_since("films/a", upload_id, time.time() + 60)
+    await bucket.abort_upload("films/a", upload_id)
+    assert not await bucket.has_part_since("films/a", upload_id, 0)
+
+
+async def test_an_object_is_read_in_blocks(bucket: Bucket) -> None:
+    await bucket.put("films/a b", DATA)
+    file = await bucket.open("films/a b")
+    assert file.info.size == len(DATA)
+    assert b"".join([block async for block in file.blocks(0, len(DATA))]) == DATA

@@ -147,6 +147,24 @@ async def test_a_folder_is_there_with_its_first_file(store: WritableStore) -> No
     assert not await store.has_folder("videos/v1/posters")
 
 
+async def test_a_files_size_is_known(store: WritableStore) -> None:
+    await write(store, "videos/v1/source", DATA)
+    assert await store.size("videos/v1/source") == len(DATA)
+    for missing in ("videos/v1/other", "videos/v2/source"):
+        with pytest.raises(FileNotFoundError):
+            await store.size(missing)
+
+
+async def test_a_folder_may_have_no_file(store: WritableStore) -> None:
+    before = time.time() - 5
+    for _ in range(2):
+        await store.add_folder("videos/v1")
+        assert await store.has_folder("videos/v1")
+        assert (await folders(store, "videos"))["v1"] > before
+    await store.remove("videos/v1")
+    assert not await store.has_folder("videos/v1")
+
+
 async def test_clears_what_a_crash_left_but_nothing_recent(store: WritableStore) -> None:
     await write(store, "videos/v1/source", DATA)
     async with store.writer("videos/v2/source", LIMIT) as writer:
@@ -170,6 +188,8 @@ async def test_refuses_bad_references(store: WritableStore, reference: str) -> N
         store.read(reference, LIMIT),
         store.remove(reference),
         store.has_folder(reference),
+        store.add_folder(reference),
+        store.size(reference),
         folders(store, reference),
     ):
         with pytest.raises(InvalidReferenceError):

@@ -90,14 +90,14 @@ def test_a_stall_counts_for_every_moment_it_lasted() -> None:
             if not stall.is_set():
                 stall.set()
                 # The server as a whole is busy with something else: this is what is measured.
-                threading.Event().wait(0.3)
+                threading.Event().wait(0.45)
         right(connection, first, last)
 
     with serving(once) as target:
         result = load(0.6, probes=probes_of(target))
     assert result.first_byte.max_ms is not None
-    assert result.first_byte.max_ms >= 290
-    # A closed loop would have waited twice; here half of all moments lie within the stall.
+    assert result.first_byte.max_ms >= 440
+    # A closed loop would have waited twice; here most moments lie within the stall.
     assert result.first_byte.samples >= 20
     assert result.first_byte.p50_ms is not None
     assert result.first_byte.p50_ms >= 1

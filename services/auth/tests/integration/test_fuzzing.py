@@ -26,10 +26,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from kit.service import HttpServer, listen
+from kit.testing.depth import cases
 from services.auth.tests.support import ADMIN, PASSWORD, Auth, StartAuth
 
 SEED = int(os.environ.get("FUZZING_SEED", "1"))
-EXAMPLES = 7
+EXAMPLES = cases(quick=3, deep=50)
 """Requests of a route and caller, sound and broken ones, about what there is and about anything: four times as many."""
 CHECKS = [
     not_a_server_error,

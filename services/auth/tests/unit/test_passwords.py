@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import bcrypt
 import pytest
 
+from services.auth.credentials import passwords
 from services.auth.credentials.passwords import PasswordHasher
 
 
@@ -113,3 +114,22 @@ async def test_hashing_does_not_block_event_loop(hasher: PasswordHasher, monkeyp
     go_on.set()  # reached only because the event loop was not held up
     assert [*await work] == ["hash", True]
     assert all(name.startswith("bcrypt") for name in threads)
+
+
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 1), (8, 7)])
+async def test_hashing_leaves_a_processor_to_requests(
+    monkeypatch: pytest.MonkeyPatch, processors: int, threads: int
+) -> None:
+    monkeypatch.setattr(passwords, "available_processors", lambda: processors)
+    hasher, running, most = PasswordHasher(4, ""), set[int](), list[int]()
+
+    def check(_password: bytes, _stored: bytes) -> bool:
+        running.add(threading.get_ident())
+        most.append(len(running))
+        return True
+
+    monkeypatch.setattr(bcrypt, "checkpw", check)
+    stored = await hasher.hash("secret")
+    await asyncio.gather(*(hasher.verify("secret", stored) for _ in range(50)))
+    assert max(most) <= threads
+    hasher.close()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, text
 
+from kit.auth.tokens import Caller
 from kit.ids import new_id
 from kit.testing.fakes import as_user, event_of
 from kit.testing.plans import capture_selects, explain, scans
 from kit.testing.queries import count_queries
 from marquee.events.v1 import video_pb2
+from services.catalog.home.repository import HomeRepository
 from services.catalog.home.service import ROW_LENGTH
+from services.catalog.models import Video, VideoTag
 from services.catalog.tests.integration.test_series import change, episode, make_series
 from services.catalog.tests.support import ADMIN, Catalog
 from services.catalog.tests.watching import FakeProgress, serve_progress
@@ -181,3 +186,29 @@ async def test_takes_the_same_statements_for_any_number_of_films_and_scans_nothi
         assert scans(plan, ("videos", "video_tags", "artworks", "series")) == [], (statement[0], plan)
         # Only the newest films are read by their status, in the order of the index.
         assert "LIMIT" in statement[0] or not any("ix_videos_status" in line for line in plan), (statement[0], plan)
+
+
+async def test_reads_newest_of_a_tag_without_all_films_of_a_big_library(catalog: Catalog) -> None:
+    now, count = datetime.now(UTC), 3000
+    films = [
+        {
+            "id": new_id(), "title": f"film {number}", "search_key": "", "description": "", "tags": ["one"],
+            "status": "ready", "uploader_id": "bob", "corporation_id": CORPORATION if number % 4 == 0 else None,
+            "mime_type": "video/mp4", "created_at": now, "updated_at": now, "version": 1,
+        }
+        for number in range(count)
+    ]  # fmt: skip
+    async with catalog.database.write() as transaction:
+        await transaction.session.execute(insert(Video), films)
+        await transaction.session.execute(insert(VideoTag), [{"tag": "one", "video_id": each["id"]} for each in films])
+    async with catalog.database.engine.connect() as connection:
+        outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await outside.execute(text("ANALYZE"))
+    with capture_selects() as statements:
+        async with catalog.database.read() as session:
+            repository = HomeRepository(session, Caller("bea", "member", "active", CORPORATION))
+            assert len(await repository.by_tag("one", 21)) == 21
+            assert len(await repository.alike(str(films[0]["id"]), 60)) == 60
+    for statement in statements:
+        plan = await explain(catalog.database, statement, by_statistics=True)
+        assert scans(plan, ("videos",)) == [], (statement[0], plan)

@@ -30,12 +30,27 @@ from services.catalog.tests.support import ADMIN, ANN, Catalog
 
 async def test_nothing_can_be_made_again_without_source(catalog: Catalog) -> None:
     video_id = await protected(catalog)
-    for path in ("process", "rekey"):
-        response = await catalog.http.post(f"/api/videos/{video_id}/{path}", headers=ADMIN)
-        assert (response.status_code, response.json()["error"]["code"]) == (409, "CONTENT_SOURCE_REMOVED")
+    response = await catalog.http.post(f"/api/videos/{video_id}/process", headers=ADMIN)
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CONTENT_SOURCE_REMOVED")
     response = await catalog.http.post("/api/videos/process", headers=ADMIN)
     assert response.json()["requested"] == 0
     assert await status(catalog, video_id) == "ready"
+
+
+async def test_film_without_source_is_packed_again_of_its_pack(catalog: Catalog) -> None:
+    video_id = await protected(catalog)
+    first = await get_source(catalog, video_id)
+    assert (await catalog.http.post(f"/api/videos/{video_id}/rekey", headers=ADMIN)).status_code == 202
+    request = await asked(catalog, video_id, "video.process_requested")
+    assert (request.reference, list(request.kinds)) == (first.reference, ["protect"])
+    assert (request.present_pack_asset_id, request.present_content_version) == (first.asset_id, first.version)
+    assert request.content_version > first.version
+    assert (await get_source(catalog, video_id)).asset_id == first.asset_id, "until the new one is there"
+    await report_pack(catalog, video_id, request, PACK * 2)
+    second = await get_source(catalog, video_id)
+    assert (second.asset_id, second.size_bytes) == (request.pack_asset_id, 2 * len(PACK))
+    assert not (catalog.media / first.reference).exists()
+    assert (await catalog.get(f"/api/videos/{video_id}"))["width"] == 1280, "the film's facts stay"
 
 
 async def test_film_that_plays_is_protected_later_and_plays_meanwhile(catalog: Catalog) -> None:
@@ -127,6 +142,37 @@ class TestKeptSource:
         assert (list(request.kinds), request.pack_asset_id) == ([], "")
         await catalog.report_probed(video_id)
         assert (await get_source(catalog, video_id)).asset_kind == "lsv"
+
+    async def test_kept_source_is_served_again(self, catalog: Catalog) -> None:
+        video_id = await protected(catalog)
+        pack = await get_source(catalog, video_id)
+        path = f"/api/videos/{video_id}/unprotect"
+        assert (await catalog.http.post(path, headers=ANN)).status_code == 403
+        for _ in range(2):
+            response = await catalog.http.post(path, headers=ADMIN)
+            assert response.status_code == 200, response.text
+        source = await get_source(catalog, video_id)
+        assert (source.asset_kind, source.reference) == ("source", f"videos/{video_id}/source")
+        assert not (catalog.media / pack.reference).parent.exists()
+        assert plaintext(catalog)
+        (act,) = await catalog.acts(1)
+        assert (act.action, act.subject_id) == ("video.unprotected", video_id)
+
+    async def test_pack_that_comes_after_all_is_not_taken(self, catalog: Catalog) -> None:
+        video_id = await catalog.ready()
+        await catalog.http.post(f"/api/videos/{video_id}/protect", headers=ADMIN)
+        request = await asked(catalog, video_id, "video.process_requested")
+        response = await catalog.http.post(f"/api/videos/{video_id}/unprotect", headers=ADMIN)
+        assert response.status_code == 200
+        await report_pack(catalog, video_id, request, PACK)
+        assert (await get_source(catalog, video_id)).asset_kind == "source"
+
+
+async def test_film_without_source_stays_protected(catalog: Catalog) -> None:
+    video_id = await protected(catalog)
+    response = await catalog.http.post(f"/api/videos/{video_id}/unprotect", headers=ADMIN)
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CONTENT_SOURCE_REMOVED")
+    assert (await get_source(catalog, video_id)).asset_kind == "lsv"
 
 
 async def test_rekeying_needs_a_pack(catalog: Catalog) -> None:

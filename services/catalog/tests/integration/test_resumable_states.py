@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import time
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,14 +22,18 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from kit.auth.tokens import Caller
 from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.media import MediaStore
-from services.catalog.models import ResumableUpload, Video
+from kit.media_store import BucketStore, FolderStore
+from kit.origins import OriginClient
+from kit.testing.buckets import make_bucket
+from kit.testing.servers import WrittenS3Server
+from services.catalog.models import Asset, ResumableUpload
 from services.catalog.service import (
     Admission,
     Checksum,
@@ -35,14 +41,20 @@ from services.catalog.service import (
     Limits,
     NewUpload,
     ResumableUploads,
+    Sweep,
     UploadCutError,
     UploadSweep,
 )
 from services.catalog.service.upload_writer import LEASE
+from services.catalog.uploads.bucket_parts import BucketParts
+from services.catalog.uploads.folder_parts import FolderParts
+from services.catalog.uploads.part_store import PartStore
 from services.catalog.uploads.repository import Lease, UploadRepository
 
 T = TypeVar("T")
 FILM = bytes(hashlib.sha256(b"%d" % number).digest()[0] for number in range(4096))
+PART_BYTES = 1000
+"""Of the parts in a bucket, so that the film has several."""
 EXPIRY = timedelta(hours=1)
 ANN = Caller("ann", "admin", "active")
 
@@ -70,19 +82,27 @@ class Uploading(RuleBasedStateMachine):
     Args:
         url: of a migrated database.
         folder: for the files.
+        server: has the bucket; None to keep the files in the folder.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, server: WrittenS3Server | None) -> None:
         super().__init__()
         self._runner = asyncio.Runner()
         self.clock = Clock()
         self.database = Database(url)
-        self.store = MediaStore(folder)
-        self.store.prepare()
+        self.client = OriginClient(None, 60)
+        self.store: FolderStore | BucketStore = FolderStore(MediaStore(folder))
+        if server is not None:
+            self.store = BucketStore(self.run(make_bucket(server, self.client)), "marquee", PART_BYTES)
+        self.run(self.store.prepare())
         admission = Admission(self.database, self.store, Limits(1 << 30, 0), self.clock)
-        self.replicas = [
-            ResumableUploads(self.database, self.store, admission, duplicates="allow", expiry=EXPIRY, clock=self.clock)
+        self.parts: list[PartStore] = [
+            FolderParts(MediaStore(folder)) if isinstance(self.store, FolderStore) else BucketParts(self.store)
             for _ in range(2)
+        ]
+        self.replicas = [
+            ResumableUploads(self.database, parts, admission, duplicates="allow", expiry=EXPIRY, clock=self.clock)
+            for parts in self.parts
         ]
         self.offset = 0
         self.is_locked = False
@@ -93,6 +113,7 @@ class Uploading(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.database.close())
+        self.run(self.client.close())
         for replica in self.replicas:
             replica.close()
         self._runner.close()
@@ -150,27 +171,36 @@ class Uploading(RuleBasedStateMachine):
     @rule(garbage=st.binary(max_size=5000))
     def crash_while_writing(self, garbage: bytes) -> None:
         """A replica takes the lease, writes, and is killed before it confirms."""
-        lease = Lease(self.upload.id, new_id(), self.clock() + LEASE)
-
-        async def acquire() -> bool:
-            async with self.database.write() as transaction:
-                return await UploadRepository(transaction.session).acquire(lease, self.offset, self.clock())
-
-        assert self.run(acquire())
-        path = self.store.partial(self.upload.id)
-        if path.exists():
-            with path.open("r+b") as file:
-                file.seek(self.offset)
-                file.write(garbage)
+        if isinstance(self.store, BucketStore):
+            # The server (rclone) lets no part of other bytes take the place of one.
+            garbage = FILM[self.offset : self.offset + len(garbage)]
+        self.run(self._crash(garbage, is_ending=False))
         self.is_locked = True
 
-    @precondition(lambda self: not self.is_over and not self.is_locked and self.offset)
+    @precondition(lambda self: not self.is_over and not self.is_locked and not self.is_deferred)
     @rule()
     def crash_while_ending(self) -> None:
-        """A replica is killed after it has moved the file, before the transaction."""
-        partial = self.store.partial(self.upload.id)
-        if partial.exists():
-            self.store.adopt(partial, f"videos/{self.upload.video_id}/source")
+        """A replica is killed when the file is at its place, before the transaction."""
+        self.run(self._crash(FILM[self.offset :], is_ending=True))
+        self.is_locked = True
+
+    async def _crash(self, data: bytes, *, is_ending: bool) -> None:
+        lease = Lease(self.upload.id, new_id(), self.clock() + LEASE)
+        async with self.database.write() as transaction:
+            uploads = UploadRepository(transaction.session)
+            assert await uploads.acquire(lease, self.offset, self.clock())
+            row, tags = await uploads.get(self.upload.id), await uploads.tags(self.upload.id)
+        assert row is not None
+
+        async def claim(store_upload_id: str, part_bytes: int) -> None:
+            async with self.database.write() as transaction:
+                assert await UploadRepository(transaction.session).claim(lease, store_upload_id, part_bytes)
+
+        upload = await self.parts[0].open(row, tags, len(FILM), None, claim)
+        await upload.write([data])
+        if is_ending:
+            assert await upload.finish() == hashlib.sha256(FILM).hexdigest()
+        upload.close()
 
     @rule(seconds=st.sampled_from([1, 20]))
     def wait(self, seconds: int) -> None:
@@ -180,7 +210,8 @@ class Uploading(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.run(UploadSweep(self.database, self.store, self.clock).once())
+        self.run(UploadSweep(self.database, self.parts[1], self.clock).once())
+        self.run(Sweep(self.database, self.store).once(time.time() + 60))
 
     def current(self) -> ResumableUpload:
         upload: ResumableUpload = self.run(self.replicas[1].get(self.upload.id, ANN))
@@ -192,23 +223,24 @@ class Uploading(RuleBasedStateMachine):
             return
         upload = self.current()
         assert upload.received_bytes == self.offset
-        source = self.store.path(f"videos/{upload.video_id}/source")
-        place = source if source.exists() else self.store.partial(upload.id)
-        if self.offset:
-            assert place.read_bytes()[: self.offset] == FILM[: self.offset]
 
-        async def videos() -> int:
+        async def hashes() -> list[str | None]:
             async with self.database.read() as session:
-                return await session.scalar(select(func.count()).where(Video.id == upload.video_id)) or 0
+                return list(await session.scalars(select(Asset.sha256).where(Asset.video_id == upload.video_id)))
 
-        assert self.run(videos()) == (1 if upload.status == "finished" else 0)
-        if upload.status == "finished":
-            assert source.read_bytes() == FILM
+        is_finished = upload.status == "finished"
+        assert self.run(hashes()) == ([hashlib.sha256(FILM).hexdigest()] if is_finished else [])
+        if is_finished:
+            assert self.run(self.store.read(f"videos/{upload.video_id}/source", len(FILM))) == FILM
 
 
-def test_any_order_of_parts_cuts_and_crashes(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_any_order_of_parts_cuts_and_crashes(
+    database_url: str, tmp_path: Path, written_s3_server: WrittenS3Server, kind: str
+) -> None:
+    server = written_s3_server if kind == "bucket" else None
     run_state_machine_as_test(
-        lambda: Uploading(database_url, tmp_path / "media"),  # type: ignore[arg-type]  # a factory will do
+        lambda: Uploading(database_url, tmp_path / "media", server),  # type: ignore[arg-type]  # a factory will do
         settings=settings(
             max_examples=8,
             stateful_step_count=12,
@@ -223,15 +255,16 @@ def test_any_order_of_parts_cuts_and_crashes(database_url: str, tmp_path: Path) 
 async def test_an_abandoned_upload_is_swept(database_url: str, tmp_path: Path) -> None:
     clock, database, store = Clock(), Database(database_url), MediaStore(tmp_path)
     store.prepare()
+    parts = FolderParts(store)
     uploads = ResumableUploads(
         database,
-        store,
-        Admission(database, store, Limits(1 << 30, 0), clock),
+        parts,
+        Admission(database, FolderStore(store), Limits(1 << 30, 0), clock),
         duplicates="allow",
         expiry=EXPIRY,
         clock=clock,
     )
-    sweep = UploadSweep(database, store, clock)
+    sweep = UploadSweep(database, parts, clock)
     left, alive = [await uploads.create(NewUpload(50, "Film", "", [], None, ""), ANN) for _ in range(2)]
     await uploads.append(left.id, ANN, Chunk(0), body(b"a" * 10))
     clock.now += EXPIRY / 2

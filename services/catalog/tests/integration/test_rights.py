@@ -22,6 +22,7 @@ from kit.auth.tokens import Caller
 from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode
 from kit.testing.databases import MigratedDatabases
+from kit.testing.depth import cases
 from services.catalog.domain import Plan
 from services.catalog.listing.criteria import Criteria
 from services.catalog.listing.repository import VideoListRepository
@@ -40,7 +41,7 @@ PEOPLE = (ADMIN, ANN, ABE, BEA, ZOE)
 FILMS = tuple(f"00000000-0000-7000-8000-0000000000f{number}" for number in range(4))
 HOMES = (None, A, B)
 BEGINNING = datetime(2026, 3, 1, tzinfo=UTC)
-PLAYS, STEPS = 50, 15
+PLAYS, STEPS = cases(quick=12, deep=300), 15
 
 Step = tuple[object, ...]
 
@@ -306,7 +307,7 @@ def test_without_a_right_no_video_is_seen_or_restored(tmp_path: Path, migrated: 
                 raise
         runner.run(database.close())
     # Without plenty of both the test would mean nothing.
-    assert min(outcomes.values()) > 10, outcomes
+    assert min(outcomes.values()) > PLAYS // 8, outcomes
 
 
 async def _succeeds(step: object) -> bool:

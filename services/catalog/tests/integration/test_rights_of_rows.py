@@ -21,6 +21,7 @@ from kit.db.database import Database
 from kit.errors import ApiError
 from kit.ids import new_id
 from kit.testing.databases import MigratedDatabases
+from kit.testing.depth import cases
 from services.catalog.clients.progress import ViewerHome, WatchRecord
 from services.catalog.domain import Plan, may_see
 from services.catalog.highlights.domain import HighlightValues
@@ -36,7 +37,7 @@ from services.catalog.watchlist.service import Watchlists
 A, B = new_id(), new_id()
 ADMIN = Caller(new_id(), "admin", "active")
 FILMS = 14
-PLAYS = 3
+PLAYS = cases(quick=2, deep=40)
 STEPS = 10
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -197,6 +198,8 @@ async def look_at_lists(
 
 def test_nothing_is_shown_or_counted_without_a_right(tmp_path: Path, migrated: MigratedDatabases) -> None:
     hidden = 0
+    # Migrations run a loop of their own: not inside of another one.
+    migrated.sqlite(tmp_path / "first.db")
 
     async def play(random: Random) -> int:
         path = tmp_path / f"{random.random()}.db"

@@ -77,7 +77,7 @@ async def test_files_are_taken_back_after_a_crash_at_the_end(catalog: Catalog) -
     async with catalog.database.read() as session:
         upload = await UploadRepository(session).get(upload_id)
         assert upload is not None
-    catalog.store.adopt(catalog.store.partial(upload_id), f"videos/{upload.video_id}/source")
+    catalog.layout.adopt(catalog.layout.partial(upload_id), f"videos/{upload.video_id}/source")
     last = await send(catalog, path, 1000, FILM[1000:])
     assert last.headers["Marquee-Video-Id"] == upload.video_id
     assert (folder / upload.video_id / "source").read_bytes() == FILM

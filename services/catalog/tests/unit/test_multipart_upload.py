@@ -11,6 +11,9 @@ from starlette.requests import ClientDisconnect
 
 from kit.errors import ApiError
 from kit.media import MediaStore
+from kit.media_store import FolderStore, WritableStore
+from kit.media_store.folder import FolderWriter
+from services.catalog.domain import source_reference
 from services.catalog.http.multipart_upload import receive
 from services.catalog.service.uploads import Upload
 
@@ -36,20 +39,23 @@ async def chunks(body: bytes, size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[MediaStore]:
-    made = MediaStore(tmp_path)
-    made.prepare()
-    yield made
+def store(tmp_path: Path) -> Iterator[WritableStore]:
+    layout = MediaStore(tmp_path)
+    layout.prepare()
+    yield FolderStore(layout)
     assert list((tmp_path / "incoming").iterdir()) == [], "an upload left something behind"
 
 
-async def take(store: MediaStore, body: bytes, *, size: int = 65536, max_bytes: int = 1 << 30) -> tuple[Upload, bytes]:
+async def take(
+    store: WritableStore, body: bytes, *, size: int = 65536, max_bytes: int = 1 << 30
+) -> tuple[Upload, bytes]:
     async with receive(HEADERS, chunks(body, size), store, max_bytes) as upload:
-        return upload, upload.path.read_bytes()
+        await upload.writer.complete()
+    return upload, await store.read(source_reference(upload.video_id), max_bytes)
 
 
 @pytest.mark.parametrize("size", [1000, 65536, 10_000_000])
-async def test_the_bytes_are_those_that_were_sent(store: MediaStore, size: int) -> None:
+async def test_the_bytes_are_those_that_were_sent(store: WritableStore, size: int) -> None:
     body = form(part("title", "밤 기차".encode()), part("tags", b"a,b"), part("file", FILM, "x.mp4"))
     upload, stored = await take(store, body, size=size)
     assert stored == FILM
@@ -68,14 +74,14 @@ async def test_the_bytes_are_those_that_were_sent(store: MediaStore, size: int) 
         b"x" * 5000 + b"\r\n",
     ],
 )
-async def test_preamble_is_ignored(store: MediaStore, preamble: bytes, size: int) -> None:
+async def test_preamble_is_ignored(store: WritableStore, preamble: bytes, size: int) -> None:
     body = form(part("title", b"A"), part("file", FILM[:2000], "x.mp4"))
     upload, stored = await take(store, preamble + body + b"epilogue", size=size)
     assert (upload.title, stored) == ("A", FILM[:2000])
 
 
 @pytest.mark.parametrize(("length", "is_taken"), [(1, True), (70, True), (71, False), (7000, False), (100_000, False)])
-async def test_boundary_has_at_most_70_characters(store: MediaStore, length: int, *, is_taken: bool) -> None:
+async def test_boundary_has_at_most_70_characters(store: WritableStore, length: int, *, is_taken: bool) -> None:
     boundary = b"b" * length
     headers = {"content-type": f"multipart/form-data; boundary={boundary.decode()}"}
     body = form(part("file", b"abc", "x.mp4")).replace(BOUNDARY, boundary)
@@ -99,25 +105,25 @@ async def test_boundary_has_at_most_70_characters(store: MediaStore, length: int
     ),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-async def test_whatever_is_malformed_is_refused(store: MediaStore, body: bytes, content_type: str) -> None:
+async def test_whatever_is_malformed_is_refused(store: WritableStore, body: bytes, content_type: str) -> None:
     with pytest.raises(ApiError) as refused:
         async with receive({"content-type": content_type}, chunks(body, 50), store, 1 << 30):
             pass
     assert refused.value.code.http_status == 422
 
 
-async def test_endless_preamble_is_refused(store: MediaStore) -> None:
+async def test_endless_preamble_is_refused(store: WritableStore) -> None:
     with pytest.raises(ApiError, match="boundary"):
         await take(store, b"x" * (2 << 20))
 
 
-async def test_fields_may_follow_the_file(store: MediaStore) -> None:
+async def test_fields_may_follow_the_file(store: WritableStore) -> None:
     upload, stored = await take(store, form(part("file", b"abc", "x.mp4"), part("description", b" after ")))
     assert stored == b"abc"
     assert (upload.title, upload.description) == ("x", "after")
 
 
-async def test_an_empty_file_is_an_upload(store: MediaStore) -> None:
+async def test_an_empty_file_is_an_upload(store: WritableStore) -> None:
     upload, stored = await take(store, form(part("file", b"", "empty.mp4")))
     assert stored == b""
     assert upload.size_bytes == 0
@@ -126,8 +132,8 @@ async def test_an_empty_file_is_an_upload(store: MediaStore) -> None:
 @settings(max_examples=60, deadline=None)
 @given(content=st.binary(max_size=300), size=st.integers(1, 50))
 async def test_any_bytes_in_any_pieces(tmp_path_factory: pytest.TempPathFactory, content: bytes, size: int) -> None:
-    store = MediaStore(tmp_path_factory.mktemp("media"))
-    store.prepare()
+    store = FolderStore(MediaStore(tmp_path_factory.mktemp("media")))
+    await store.prepare()
     if b"\r\n--" + BOUNDARY in content:
         return
     _, stored = await take(store, form(part("file", content, "x.mp4")), size=size)
@@ -150,20 +156,20 @@ async def test_any_bytes_in_any_pieces(tmp_path_factory: pytest.TempPathFactory,
         (form(part("tags", b"x" * 100), part("file", b"a", "x")), "VALIDATION_FAILED"),
     ],
 )
-async def test_bad_bodies_are_refused_and_leave_nothing(store: MediaStore, body: bytes, code: str) -> None:
+async def test_bad_bodies_are_refused_and_leave_nothing(store: WritableStore, body: bytes, code: str) -> None:
     with pytest.raises(ApiError) as refused:
         await take(store, body)
     assert refused.value.code == code
 
 
-async def test_another_content_type_is_refused(store: MediaStore) -> None:
+async def test_another_content_type_is_refused(store: WritableStore) -> None:
     with pytest.raises(ApiError) as refused:
         async with receive({"content-type": "video/mp4"}, chunks(FILM, 1000), store, 1 << 30):
             pass
     assert refused.value.code == "UPLOAD_INVALID_MEDIA"
 
 
-async def test_a_file_over_the_limit_is_refused_before_it_is_all_there(store: MediaStore) -> None:
+async def test_a_file_over_the_limit_is_refused_before_it_is_all_there(store: WritableStore) -> None:
     seen = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -181,7 +187,7 @@ async def test_a_file_over_the_limit_is_refused_before_it_is_all_there(store: Me
     assert seen <= (1 << 20) + 65536
 
 
-async def test_a_client_that_leaves_is_no_upload(store: MediaStore) -> None:
+async def test_a_client_that_leaves_is_no_upload(store: WritableStore) -> None:
     async def leaves() -> AsyncIterator[bytes]:
         yield part("file", FILM, "x.mp4")
         raise ClientDisconnect
@@ -192,11 +198,11 @@ async def test_a_client_that_leaves_is_no_upload(store: MediaStore) -> None:
     assert refused.value.code == "UPLOAD_INVALID_MEDIA"
 
 
-async def test_a_full_disk_is_said_so(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
+async def test_a_full_disk_is_said_so(store: WritableStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(_writer: FolderWriter, _data: bytes) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
-    monkeypatch.setattr("services.catalog.http.multipart_upload.os.fsync", full)
+    monkeypatch.setattr(FolderWriter, "write", full)
     with pytest.raises(ApiError) as refused:
         await take(store, form(part("file", b"abc", "x.mp4")))
     assert refused.value.code == "STORAGE_FULL"
@@ -204,5 +210,5 @@ async def test_a_full_disk_is_said_so(store: MediaStore, monkeypatch: pytest.Mon
 
 async def test_a_store_that_is_away_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ApiError) as refused:
-        await take(MediaStore(tmp_path / "not-mounted"), form(part("file", b"abc", "x.mp4")))
+        await take(FolderStore(MediaStore(tmp_path / "not-mounted")), form(part("file", b"abc", "x.mp4")))
     assert refused.value.code == "STREAM_FILE_UNAVAILABLE"

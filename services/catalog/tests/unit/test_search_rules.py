@@ -9,7 +9,7 @@ import pytest
 from services.catalog.search.distance import typo_cost
 from services.catalog.search.document import indexed_text
 from services.catalog.search.keyboard import other_layout
-from services.catalog.search.query import parse, tolerant
+from services.catalog.search.query import AllOf, Expression, Token, parse, tolerant
 from services.catalog.search.scoring import Candidate, Rank, Tier, rank, spans
 from services.catalog.search.text import fold, initials
 
@@ -109,6 +109,27 @@ def test_one_wrong_letter_of_hangul_matches_and_two_do_not() -> None:
     assert found is not None
     assert (found.tier, found.cost) == (Tier.TYPO, 1)
     assert rank(parse("봄넬온"), film, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "title"),
+    [("앨요일", "월요일"), ("월범집", "앨범집"), ("담갈비", "닭갈비"), ("닭배집", "담배집"), ("괘자집", "과자집")],
+)
+def test_compound_vowel_or_final_counts_as_one_letter(typed: str, title: str) -> None:
+    query = parse(typed)
+    found = rank(query, candidate(1, title), {})
+    assert found is not None
+    assert (found.tier, found.cost) == (Tier.TYPO, 1)
+    tokens = indexed_text(title, [], "").tokens
+    variants = [
+        [part.text for part in each.parts if isinstance(part, Token)] for each in map(as_all_of, tolerant(query, {}))
+    ]
+    assert any(tokens.issuperset(each) for each in variants)
+
+
+def as_all_of(expression: Expression) -> AllOf:
+    assert isinstance(expression, AllOf)
+    return expression
 
 
 def test_unfinished_syllables_are_beginnings() -> None:

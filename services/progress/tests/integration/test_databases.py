@@ -326,7 +326,7 @@ class DatabaseContract:
         views, today = Views(database), datetime.now(UTC).date()
         async with database.write() as transaction:
             for age in range(10):
-                await ViewCountRepository(transaction.session).add(today - timedelta(days=age), "film")
+                await ViewCountRepository(transaction.session).add({(today - timedelta(days=age), "film"): 1})
         for _ in range(2):
             await views.trim()
         async with database.read() as session:

@@ -158,3 +158,19 @@ class TestHomes:
         for statement in statements:
             plan = await explain(database, statement)
             assert scans(plan, ("watch_progress", "view_log", "bookmarks")) == [], plan
+
+
+async def test_sums_of_all_views_are_renewed_while_old_ones_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes, viewer, film = Homes(database, least=2), new_id(), new_id()
+    assert (await homes.home(viewer)).trending == []
+    monkeypatch.setattr("services.progress.service.home.RENEWED_SEC", 0.0)
+    monkeypatch.setattr("services.progress.service.home.TRENDING_SEC", 600.0)
+    async with database.write() as transaction:
+        transaction.session.add(ViewCount(day=datetime.now(UTC).date(), video_id=film, views=3))
+    assert (await homes.home(viewer)).trending == []
+    assert homes._renewal is not None
+    await homes._renewal
+    assert (await homes.home(viewer)).trending == [(film, 3)]
+    await homes.close()

@@ -23,6 +23,7 @@ from kit.events.envelope import Event
 from kit.events.outbox import outbox
 from kit.ids import new_id
 from kit.testing.databases import MigratedDatabases
+from kit.testing.depth import cases
 from kit.testing.fakes import FakeBus, event_of
 from kit.testing.servers import PostgresServer
 from marquee.events.v1 import points_pb2, stream_pb2, user_pb2, video_pb2
@@ -32,7 +33,7 @@ from services.progress.models import PointEntry, View, Viewer
 from services.progress.service import Points, Recorder, ViewLog, Views
 from services.progress.tests.fakes import ADMIN, MEMBER, FakeAccounts, FakeCatalog, a_view_log, make_video
 
-SESSIONS = 100
+SESSIONS = cases(quick=40, deep=100)
 LIVES = 3
 AT_ONCE = 20
 """Events that are delivered side by side; more would wait for a connection of the pool."""
@@ -116,6 +117,9 @@ class DatabaseContract:
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=10, video_id=first),
             points_pb2.PointsGranted(user_id=MEMBER.user_id, points=10, balance=20, video_id=second),
         ]
+        async with harness.database.read() as session:
+            versions = await session.scalars(select(outbox.c.version).where(outbox.c.type == "points.granted"))
+        assert sorted(versions) == [1, 2], "of two balances the newer is known"
         assert await harness.points.contradictions() == []
 
     async def test_concurrent_first_views_earn_once(self, harness: ServiceHarness) -> None:
@@ -140,7 +144,7 @@ class DatabaseContract:
     async def test_killed_consumers_grant_points_once(
         self, harness: ServiceHarness, database_url: str, tmp_path: Path
     ) -> None:
-        """100 sessions, each delivered three times by each of two processes that are killed repeatedly."""
+        """Many sessions, each delivered three times by each of two processes that are killed repeatedly."""
         video_id = new_id()
         events = [began(MEMBER.user_id, video_id, datetime.now(UTC)) for _ in range(SESSIONS)]
         file = tmp_path / "events"

@@ -18,7 +18,7 @@ from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from marquee.progress.v1 import progress_pb2
 from marquee.progress.v1.progress_pb2_grpc import ProgressServiceStub
 from services.progress.clients.catalog import CatalogClient
-from services.progress.domain import Video
+from services.progress.domain import Began, PlaySession, Video
 from services.progress.rpc import ProgressServicer, register
 from services.progress.service import Homes, Views
 
@@ -81,8 +81,8 @@ async def test_answers_views_of_several_videos(channel: aio.Channel, database: D
     now, views = datetime.now(UTC), Views(database)
     popular, other = new_id(), new_id()
     async with database.write() as transaction:
-        for video_id in (popular, other, popular):
-            await views.count(transaction, video_id, now)
+        sessions = [PlaySession(new_id(), new_id(), video_id, "nas") for video_id in (popular, other, popular)]
+        await views.count(transaction, [Began(session, now) for session in sessions])
     stub = ProgressServiceStub(channel)
     asked = await call(stub.GetViews, progress_pb2.GetViewsRequest(days=1, video_ids=[popular, other, new_id()]))
     assert {each.video_id: each.views for each in asked.videos} == {popular: 2, other: 1}

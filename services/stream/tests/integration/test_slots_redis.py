@@ -13,9 +13,20 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from kit.audit import Admin
+from kit.testing.depth import cases
 from kit.testing.servers import RedisServer, free_port
 from marquee.events.v1 import stream_pb2
-from services.stream.slots import Active, Ended, EndReason, Kind, Limits, Queued, Renewal, Unavailable
+from services.stream.slots import (
+    Active,
+    Ended,
+    EndReason,
+    Kind,
+    Limits,
+    Queued,
+    Renewal,
+    SlotsUnavailableError,
+    Unavailable,
+)
 from services.stream.slots.redis import KEYS
 from services.stream.tests.integration.slots_world import RedisWorld, a_world
 from services.stream.tests.unit.slots.contract import SlotsContract
@@ -97,6 +108,23 @@ class TestRedisSlots(SlotsContract):
         assert (body.bytes_transferred, body.duration_seconds, body.reason) == (198, 0, "stopped")
         await second.renew([Renewal(session, 1000)])
         assert await world.events() == []
+
+    async def test_stop_that_got_no_answer_still_ends_own_sessions_only(
+        self, world: RedisWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = world.store
+        kept, ended = [await world.granted(a_request("ann")) for _ in range(2)]
+
+        async def fail(*_: object, **__: object) -> None:
+            raise SlotsUnavailableError
+
+        with monkeypatch.context() as away:
+            away.setattr(store, "_run", fail)
+            for session, user_id in ((kept, "bob"), (ended, "ann")):
+                with pytest.raises(SlotsUnavailableError):
+                    await store.stop(session.id, EndReason.STOPPED, user_id=user_id)
+        await store.renew([])
+        assert [each.id for each in await store.all()] == [kept.id]
 
     async def test_one_replica_relays_and_another_takes_over_when_it_stops_asking(self, world: RedisWorld) -> None:
         await world.granted(a_request())
@@ -180,7 +208,7 @@ class RedisMachine(SlotsMachine):
 
 def test_random_operations_match_the_model_and_leave_no_keys(redis_server: RedisServer) -> None:
     RedisMachine.url = redis_server.url
-    check(RedisMachine, examples=25, steps=40)
+    check(RedisMachine, examples=cases(quick=15, deep=300), steps=40)
 
 
 async def test_all_keys_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None:

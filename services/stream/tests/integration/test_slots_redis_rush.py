@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio.client import Pipeline
 
 from kit.testing.bus_contract import eventually
+from kit.testing.depth import cases
 from kit.testing.servers import RedisServer
 from services.stream.slots import Active, EndReason, Limits, Unavailable, redis, redis_batch
 from services.stream.slots.redis_batch import PendingStart, StartBatcher
@@ -127,13 +128,13 @@ class TestRush:
 
     async def test_one_user_gets_exactly_three(self, redis_server: RedisServer) -> None:
         async with a_world(redis_server.url, Limits()) as world:
-            for _ in range(50):
+            for _ in range(cases(quick=20, deep=50)):
                 assert await self.rush(world, 200, "ann") == {"Active": 3, "LimitReached": 197}
                 await self.all_leave(world)
 
     async def test_many_get_exactly_a_hundred_and_fifty_may_wait(self, redis_server: RedisServer) -> None:
         async with a_world(redis_server.url, Limits()) as world:
-            for _ in range(50):
+            for _ in range(cases(quick=12, deep=50)):
                 assert await self.rush(world, 2000) == {"Active": 100, "Queued": 50, "LimitReached": 1850}
                 await self.all_leave(world)
             await world.run_out()

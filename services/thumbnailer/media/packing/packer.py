@@ -29,7 +29,7 @@ from services.thumbnailer.media.errors import MediaError
 from services.thumbnailer.media.inspection import Limits, failure_of_status, open_source, open_without_waiting
 from services.thumbnailer.media.packing.errors import NeedsTranscodingError, PackingError
 from services.thumbnailer.media.packing.exit_status import to_code
-from services.thumbnailer.media.packing.pack import write_pack
+from services.thumbnailer.media.packing.pack import PresentPack, rewrite_pack, write_pack
 from services.thumbnailer.results import PACK, Pack
 
 log = structlog.get_logger()
@@ -100,9 +100,24 @@ class FilmPacker:
         Raises:
             MediaError: it can't be packed, or not now.
         """
-        # The child ends with the thread that starts it: all of it happens in one, which is busy for minutes.
+        return await self._in_thread(partial(self._pack, source, opener))
+
+    async def repack(self, source: Path, present: PresentPack) -> Pack:
+        """Make the pack of another pack of the same content, and read it back. Cancelling is as for `pack`.
+
+        Args:
+            source: the present pack.
+            present: what opens it.
+
+        Raises:
+            MediaError: it can't be read, or not now.
+        """
+        return await self._in_thread(partial(self._repack, source, present))
+
+    async def _in_thread(self, work: Callable[[], Pack]) -> Pack:
+        # A child ends with the thread that starts it: all of it happens in one, which is busy for minutes.
         thread = ThreadPoolExecutor(1, thread_name_prefix="pack")
-        run = partial(copy_context().run, self._pack, source, opener)
+        run = partial(copy_context().run, work)
         working = asyncio.get_running_loop().run_in_executor(thread, run)
         thread.shutdown(wait=False)
         try:
@@ -114,26 +129,33 @@ class FilmPacker:
             raise
 
     def cancel(self) -> None:
-        """Kill the child."""
+        """Kill the child, or stop reading the present pack."""
         self._is_cancelled = True
         if self._child is not None:
             self._child.kill()
 
     def _pack(self, source: Path, opener: Callable[[str, int], int]) -> Pack:
-        with open_source(source, opener) as file:
+        with open_source(source, opener) as file, _failures(), self._locked():
+            return _described(self._write(file))
+
+    def _repack(self, source: Path, present: PresentPack) -> Pack:
+        with _failures(), self._locked():
             try:
-                with self._locked():
-                    return _described(self._write(file))
-            except NeedsTranscodingError as error:
-                log.info("film_needs_transcoding", reason=str(error))
-                raise MediaError.of(domain.NEEDS_TRANSCODING) from error
-            except PackingError as error:
-                log.info("film_not_packed", reason=str(error))
-                raise MediaError.of(domain.DAMAGED) from error
-            except (LsvError, OSError) as error:
-                # The film changed meanwhile, or the disk is full or fails.
-                log.warning("pack_not_written", reason=str(error))
-                raise MediaError.of(domain.PACK_UNWRITABLE) from error
+                file = FileSource(source)
+            except FileNotFoundError as error:
+                raise MediaError.of(domain.FILE_MISSING) from error
+            with file:
+                return _described(
+                    rewrite_pack(
+                        _Interruptible(file, lambda: self._is_cancelled),
+                        present,
+                        self._folder / _SPOOL,
+                        self._folder / PACK,
+                        self._key,
+                        content_id=self._content_id,
+                        content_version=self._content_version,
+                    )
+                )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -197,6 +219,46 @@ class FilmPacker:
                 output.close()
         finally:
             os.close(read_fd)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Raise what goes wrong as MediaError."""
+    try:
+        yield
+    except NeedsTranscodingError as error:
+        log.info("film_needs_transcoding", reason=str(error))
+        raise MediaError.of(domain.NEEDS_TRANSCODING) from error
+    except PackingError as error:
+        log.info("film_not_packed", reason=str(error))
+        raise MediaError.of(domain.DAMAGED) from error
+    except (LsvError, OSError) as error:
+        # The film changed meanwhile, or the disk is full or fails.
+        log.warning("pack_not_written", reason=str(error))
+        raise MediaError.of(domain.PACK_UNWRITABLE) from error
+
+
+class _Interruptible:
+    """A pack in a file, whose reading can be cancelled."""
+
+    def __init__(self, source: FileSource, is_cancelled: Callable[[], bool]) -> None:
+        self._source = source
+        self._is_cancelled = is_cancelled
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes."""
+        return self._source.size
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Return bytes as `ByteSource` does.
+
+        Raises:
+            MediaError: reading was cancelled.
+        """
+        if self._is_cancelled():
+            raise MediaError.of(domain.INTERRUPTED)
+        return self._source.read_at(offset, count)
 
 
 class _ChildOutput:

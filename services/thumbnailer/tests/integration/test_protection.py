@@ -153,6 +153,34 @@ async def test_protected_upload_is_packed_once_it_is_known_to_be_a_film(
     assert states(bus) == [("waiting", ""), ("running", "")]
 
 
+async def test_film_without_source_gets_another_key(
+    bus: FakeBus, store: MediaStore, keys: FakeKeys, film: Path
+) -> None:
+    event = uploaded(store, film)
+    await everything(bus, event)
+    (first,) = packs(bus)
+    store.path(f"videos/{event.subject}/source").unlink()
+    bus.published.clear()
+    keys.asked.clear()
+    again = video_pb2.VideoProcessRequested(
+        video_id=event.subject,
+        reference=first.reference,
+        kinds=["protect"],
+        pack_asset_id=new_id(),
+        content_version=VERSION + 1,
+        present_pack_asset_id=first.asset_id,
+        present_content_version=VERSION,
+    )
+    await everything(bus, Event.of(again, source="catalog", subject=event.subject))
+    (second,) = packs(bus)
+    assert second.reference != first.reference
+    assert keys.asked == [(event.subject, again.pack_asset_id), (event.subject, first.asset_id)]
+    assert (second.asset_id, second.content_version) == (again.pack_asset_id, VERSION + 1)
+    assert plaintext(store, second) == plaintext(store, first)
+    assert second.pack_id != first.pack_id
+    assert store.path(first.reference).exists(), "it is served until catalog turns to the new one"
+
+
 async def test_other_upload_is_not_packed(bus: FakeBus, store: MediaStore, film: Path) -> None:
     await everything(bus, uploaded(store, film, asset_id=""))
     assert [each.type for each in jobs(bus)] == ["job.upload_facts_queued", "job.upload_artwork_queued"]

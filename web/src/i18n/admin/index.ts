@@ -1,6 +1,11 @@
 import { type Params, translator } from '..';
-import { en } from './en';
-import { ko } from './ko';
+import { en as enBase } from './en';
+import { enFilms, koFilms } from './films';
+import { enHouse, koHouse } from './house';
+import { ko as koBase } from './ko';
+
+export const en = { ...enBase, ...enFilms, ...enHouse };
+export const ko = { ...koBase, ...koFilms, ...koHouse };
 
 export type AdminKey = keyof typeof en;
 

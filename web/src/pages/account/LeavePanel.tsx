@@ -3,10 +3,10 @@ import { logout } from '../../api/endpoints';
 import { deleteAccount } from '../../api/me';
 import type { User } from '../../api/types';
 import { ConfirmDialog } from '../../components/ConfirmDialog';
-import { TextField } from '../../components/TextField';
 import { language } from '../../i18n';
 import { v } from '../../i18n/viewer';
 import { formatNumber } from '../../lib/format';
+import { forgetViewer } from '../../session/session';
 
 interface Props {
   user: User;
@@ -17,10 +17,10 @@ interface Props {
 /** Deletes the account, after it says what is erased and the viewer has typed the login. */
 export function LeavePanel({ user, points }: Props) {
   const [isAsking, setAsking] = useState(false);
-  const [typed, setTyped] = useState('');
 
   const leave = async () => {
     await deleteAccount();
+    forgetViewer();
     // Removes the cookies; they are worth nothing any more.
     await logout().catch(() => undefined);
     // A fresh page, so that nothing of this user stays in memory for the next one.
@@ -42,34 +42,20 @@ export function LeavePanel({ user, points }: Props) {
         </li>
       </ul>
       {user.can_upload && <p class="quiet">{v('account.leaveUploads')}</p>}
-      <button
-        type="button"
-        class="button button-danger"
-        data-testid="leave"
-        onClick={() => {
-          setTyped('');
-          setAsking(true);
-        }}
-      >
+      <button type="button" class="button button-danger" data-testid="leave" onClick={() => setAsking(true)}>
         {v('account.leaveButton')}
       </button>
       {isAsking && (
         <ConfirmDialog
           title={v('account.leaveTitle')}
-          action={v('account.leaveAction')}
-          isReady={typed.trim() === user.login_id}
-          onConfirm={leave}
+          text={v('account.leaveConfirm', { login: user.login_id })}
+          typed={{ text: user.login_id, label: v('account.leaveLogin') }}
+          submit={v('account.leaveAction')}
+          danger
+          onSubmit={leave}
+          onDone={() => setAsking(false)}
           onClose={() => setAsking(false)}
-        >
-          <p>{v('account.leaveConfirm', { login: user.login_id })}</p>
-          <TextField
-            label={v('account.leaveLogin')}
-            value={typed}
-            autocomplete="off"
-            testId="leave-login"
-            onInput={setTyped}
-          />
-        </ConfirmDialog>
+        />
       )}
     </section>
   );

@@ -2,9 +2,12 @@ import { useState } from 'preact/hooks';
 import { type Content, editContent } from '../../api/admin';
 import { deleteVideo, reprocessVideo } from '../../api/endpoints';
 import { errorText, isMissing } from '../../api/errors';
+import { protectFilm } from '../../api/films';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
+import { FormDialog } from '../../components/FormDialog';
 import { ta } from '../../i18n/admin';
 import { type BulkOutcome, runBulk } from '../../lib/bulk';
-import { ConfirmDialog, FormDialog, SelectField } from './forms';
+import { SelectField } from './forms';
 
 interface Props {
   contents: readonly Content[];
@@ -17,7 +20,7 @@ interface Props {
   onDone: (text: string, left: string[]) => void;
 }
 
-type Asked = 'delete' | 'move' | null;
+type Asked = 'delete' | 'move' | 'protect' | null;
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -72,6 +75,22 @@ export function BulkBar({ contents, all, corporations, onSelectAll, onClear, onD
         </button>
         <button
           type="button"
+          class="button button-small"
+          disabled={finished !== null}
+          data-testid="bulk-protect"
+          onClick={() => setAsked('protect')}
+        >
+          {ta('bulk.protect')}
+        </button>
+        <a
+          class="button button-small"
+          href={`/admin/titles?ids=${contents.map(({ id }) => id).join(',')}`}
+          data-testid="bulk-titles"
+        >
+          {ta('bulk.titles')}
+        </a>
+        <button
+          type="button"
           class="button button-small button-danger"
           disabled={finished !== null}
           data-testid="bulk-delete"
@@ -104,6 +123,16 @@ export function BulkBar({ contents, all, corporations, onSelectAll, onClear, onD
           submit={ta('bulk.delete')}
           danger
           onSubmit={() => run(({ id }) => deleteVideo(id).catch(unlessMissing))}
+          onDone={() => setAsked(null)}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === 'protect' && (
+        <ConfirmDialog
+          title={ta('bulk.protectTitle', { count })}
+          text={ta('protection.protectText')}
+          submit={ta('bulk.protect')}
+          onSubmit={() => run(({ id }) => protectFilm(id))}
           onDone={() => setAsked(null)}
           onClose={() => setAsked(null)}
         />

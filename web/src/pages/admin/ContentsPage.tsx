@@ -15,6 +15,7 @@ import { stillShown } from '../../lib/selection';
 import { BulkBar } from './BulkBar';
 import { EditContentDialog } from './EditContentDialog';
 import { Problem } from './forms';
+import { ProtectionDialog } from './ProtectionDialog';
 import {
   AdminHead,
   Filters,
@@ -25,6 +26,7 @@ import {
   totalText,
   useCorporations,
 } from './parts';
+import { SubtitlesDialog } from './SubtitlesDialog';
 
 const SORTS = ['-created_at', 'created_at', 'title', '-title', 'duration_sec', '-duration_sec'] as const;
 const STATUSES = ['ready', 'processing', 'failed'] as const;
@@ -59,6 +61,8 @@ export function ContentsPage() {
   const corporations = useCorporations();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [edited, setEdited] = useState<Content | null>(null);
+  const [subtitled, setSubtitled] = useState<Content | null>(null);
+  const [guarded, setGuarded] = useState<Content | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const retry = useMutation();
   const rows = loaded.data?.items;
@@ -148,6 +152,32 @@ export function ContentsPage() {
                   {ta('contents.retry')}
                 </button>
               )}
+              <a
+                class="button button-small"
+                href={`/admin/highlights?video_id=${content.id}`}
+                aria-label={ta('highlights.editOf', { title: content.title })}
+                data-testid="edit-highlights"
+              >
+                {ta('highlights.button')}
+              </a>
+              <button
+                type="button"
+                class="button button-small"
+                aria-label={ta('subtitles.of', { title: content.title })}
+                data-testid="subtitles"
+                onClick={() => setSubtitled(content)}
+              >
+                {ta('subtitles.button')}
+              </button>
+              <button
+                type="button"
+                class="button button-small"
+                aria-label={ta('protection.of', { title: content.title })}
+                data-testid="protection"
+                onClick={() => setGuarded(content)}
+              >
+                {ta('protection.button')}
+              </button>
               <button
                 type="button"
                 class="button button-small"
@@ -174,6 +204,16 @@ export function ContentsPage() {
             setSaid(text);
             setChosen(new Set(left));
             reload();
+          }}
+        />
+      )}
+      {subtitled && <SubtitlesDialog content={subtitled} onClose={() => setSubtitled(null)} />}
+      {guarded && (
+        <ProtectionDialog
+          content={guarded}
+          onClose={(isChanged) => {
+            setGuarded(null);
+            if (isChanged) reload();
           }}
         />
       )}
@@ -210,9 +250,16 @@ function columnsOf(corporations: ReadonlyMap<string, string>): Column<Content>[]
     {
       key: 'status',
       label: ta('contents.status'),
-      cell: ({ status }) => (
-        <span class={`chip chip-${status}`} data-testid="content-status">
-          {ta(`contents.status.${status}`)}
+      cell: ({ status, protection }) => (
+        <span class="chips">
+          <span class={`chip chip-${status}`} data-testid="content-status">
+            {ta(`contents.status.${status}`)}
+          </span>
+          {protection === 'lsv' && (
+            <span class="chip" data-testid="content-protection">
+              {ta('protection.chip')}
+            </span>
+          )}
         </span>
       ),
     },

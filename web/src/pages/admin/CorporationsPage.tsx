@@ -7,14 +7,16 @@ import {
   renameCorporation,
   setPlan,
 } from '../../api/admin';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { DataTable } from '../../components/DataTable';
+import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { language, t } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { formatDate } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { dayOf, pageNumber, startOfDay, useListState } from '../../lib/listState';
-import { ConfirmDialog, FormDialog, InputField, SelectField } from './forms';
+import { InputField, SelectField } from './forms';
 import { AdminHead, Filters, ListPages, ListStates, Notice, totalText } from './parts';
 
 const SHAPE = { query: '', page: '1', cursor: '' } as const;

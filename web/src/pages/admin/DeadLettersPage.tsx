@@ -7,6 +7,7 @@ import {
   replayQueue,
 } from '../../api/admin';
 import { isMissing } from '../../api/errors';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { DataTable } from '../../components/DataTable';
 import { Dialog } from '../../components/Dialog';
 import { ErrorMessage } from '../../components/ErrorMessage';
@@ -16,7 +17,7 @@ import { formatSince } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { useListState } from '../../lib/listState';
 import { useMutation } from '../../lib/mutation';
-import { ConfirmDialog, Problem } from './forms';
+import { Problem } from './forms';
 import { AdminHead, Filters, ListStates, Notice } from './parts';
 
 const SHAPE = { subscription: '', letter: '' } as const;

@@ -1,12 +1,13 @@
 import { useState } from 'preact/hooks';
 import { type Content, editContent, listSeries } from '../../api/admin';
+import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { t } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { useLoad } from '../../lib/hooks';
 import { corporationOptions } from './BulkBar';
 import { type ContentForm, editOf, formOf } from './contentEdit';
-import { FormDialog, InputField, SelectField } from './forms';
+import { InputField, SelectField } from './forms';
 
 interface Props {
   content: Content;

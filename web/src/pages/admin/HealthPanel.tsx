@@ -3,8 +3,10 @@ import { getHealth } from '../../api/endpoints';
 import type { Health } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { language, t } from '../../i18n';
+import { ta } from '../../i18n/admin';
 import { healthText, partText } from '../../i18n/codeText';
 import { useLoad, usePolling } from '../../lib/hooks';
+import { healthGrade } from './health';
 
 const POLL = { firstMs: 30_000 };
 
@@ -22,6 +24,10 @@ export function HealthPanel() {
       <div class="section-head">
         <h2 id="health">{t('admin.health')}</h2>
         {latest && <StatusDot value={latest.health.status} />}
+        <a class="section-actions" href="/admin/health">
+          {ta('health.see')}
+          <span class="visually-hidden"> {t('admin.health')}</span>
+        </a>
       </div>
       {state.phase === 'failed' && !latest && <ErrorMessage error={state.error} onRetry={reload} retries />}
       {latest && (
@@ -57,8 +63,6 @@ function HealthList({ title, entries }: { title: string; entries: Record<string,
   );
 }
 
-function StatusDot({ value }: { value: string }) {
-  const good = /^(healthy|connected|ok|up|serving|ready)$/i.test(value);
-  const unknown = /^(unknown|disabled|embedded|none|not[_ ]used)$/i.test(value);
-  return <span class={`dot dot-${good ? 'good' : unknown ? 'unknown' : 'bad'}`}>{healthText(value)}</span>;
+export function StatusDot({ value }: { value: string }) {
+  return <span class={`dot dot-${healthGrade(value)}`}>{healthText(value)}</span>;
 }

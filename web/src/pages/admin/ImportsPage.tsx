@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { importFilm, type Job, listJobs, reprocessAll, setJobRunning, startScan } from '../../api/admin';
 import { type Column, DataTable } from '../../components/DataTable';
+import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { language } from '../../i18n';
 import { adminCodeText, ta } from '../../i18n/admin';
@@ -8,7 +9,7 @@ import { formatPercent, formatSince } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, useListState } from '../../lib/listState';
 import { useMutation } from '../../lib/mutation';
-import { CheckField, FormDialog, Problem } from './forms';
+import { CheckField, Problem } from './forms';
 import { JobReport } from './JobReport';
 import { AdminHead, ListPages, ListStates, Notice, PAGE_SIZE, totalText } from './parts';
 

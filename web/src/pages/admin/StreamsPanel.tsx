@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../../api/errors';
 import { listStreams, stopStream } from '../../api/playSessions';
 import type { LiveStream, StreamMetrics } from '../../api/types';
@@ -7,6 +7,8 @@ import { language, t } from '../../i18n';
 import { sourceText } from '../../i18n/codeText';
 import { formatBitrate, formatBytes, formatPercent, formatSince } from '../../lib/format';
 import { useLoad, usePolling } from '../../lib/hooks';
+import { LiveCharts } from './LiveCharts';
+import { type Sample, sampleOf, withSample } from './samples';
 
 const POLL = { firstMs: 6000 };
 const PAGE_SIZE = 100;
@@ -26,6 +28,12 @@ export function StreamsPanel() {
   const [stopped, setStopped] = useState<string | null>(null);
   const [problem, setProblem] = useState<unknown>(null);
   const live = polled?.pages === pages ? polled : (loaded.data ?? polled);
+
+  const [samples, setSamples] = useState<readonly Sample[]>([]);
+  const metrics = live?.metrics;
+  useEffect(() => {
+    if (metrics) setSamples((known) => withSample(known, sampleOf(metrics, Date.now())));
+  }, [metrics]);
 
   const refresh = async () => setPolled(await load(pages));
   usePolling(refresh, true, POLL);
@@ -58,6 +66,7 @@ export function StreamsPanel() {
         </p>
       )}
       <Totals metrics={live?.metrics} />
+      <LiveCharts samples={samples} />
       {live && (
         <>
           {live.streams.length === 0 ? (

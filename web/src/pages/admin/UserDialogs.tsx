@@ -2,12 +2,13 @@ import { useState } from 'preact/hooks';
 import { type Account, changeAccount, createAccount } from '../../api/admin';
 import type { Role } from '../../api/types';
 import { Dialog } from '../../components/Dialog';
+import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { language, t } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { formatSince } from '../../lib/format';
 import { corporationOptions } from './BulkBar';
-import { FormDialog, SelectField } from './forms';
+import { SelectField } from './forms';
 
 type Corporations = readonly { id: string; name: string }[];
 

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { type Account, deleteAccount, issueResetCode, listAccounts, setApproved } from '../../api/admin';
 import type { Role, User, UserStatus } from '../../api/types';
+import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { type Column, DataTable } from '../../components/DataTable';
 import { language, t } from '../../i18n';
 import { ta } from '../../i18n/admin';
@@ -8,7 +9,7 @@ import { formatDate } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { pageNumber, useListState } from '../../lib/listState';
 import { useMutation } from '../../lib/mutation';
-import { ConfirmDialog, Problem } from './forms';
+import { Problem } from './forms';
 import {
   AdminHead,
   Filters,
@@ -198,6 +199,18 @@ function columnsOf(corporations: ReadonlyMap<string, string>): Column<Account>[]
           >
             {ta('users.views')}
           </a>
+          <a
+            href={`/admin/licences?user_id=${user.id}`}
+            aria-label={ta('users.licencesOf', { name: nameOf(user) })}
+          >
+            {ta('users.licences')}
+          </a>
+          <a
+            href={`/admin/points?user_id=${user.id}`}
+            aria-label={ta('users.pointsOf', { name: nameOf(user) })}
+          >
+            {ta('users.points')}
+          </a>
         </span>
       ),
     },
@@ -299,7 +312,7 @@ function UserDialog({ asked, corporations, setAsked, onDone }: DialogProps) {
           title={ta('users.deleteOf', { name })}
           text={ta('users.deleteText')}
           submit={ta('users.delete')}
-          typed={user.login_id}
+          typed={{ text: user.login_id, label: ta('confirm.type', { text: user.login_id }) }}
           danger
           onSubmit={() => deleteAccount(user.id)}
           onDone={() => onDone(ta('users.deleted', { name }))}

@@ -1,12 +1,7 @@
-import type { ComponentChildren } from 'preact';
-import { useId, useState } from 'preact/hooks';
+import { useId } from 'preact/hooks';
 import { ApiError } from '../../api/errors';
-import { Dialog } from '../../components/Dialog';
 import { ErrorMessage } from '../../components/ErrorMessage';
-import { TextField } from '../../components/TextField';
-import { t } from '../../i18n';
-import { adviceText, ta } from '../../i18n/admin';
-import { useMutation } from '../../lib/mutation';
+import { adviceText } from '../../i18n/admin';
 
 /** Why a change was refused: the server's message, what helps, and which fields it is about. */
 export function Problem({ error }: { error: unknown }) {
@@ -33,85 +28,6 @@ export function fieldProblems(error: ApiError): string[] {
     const { field, problem } = (each ?? {}) as { field?: unknown; problem?: unknown };
     return typeof problem === 'string' ? [typeof field === 'string' ? `${field}: ${problem}` : problem] : [];
   });
-}
-
-interface FormProps {
-  title: string;
-  submit: string;
-  /** For what can't be undone. */
-  danger?: boolean;
-  disabled?: boolean;
-  onSubmit: () => Promise<unknown>;
-  onDone: () => void;
-  onClose: () => void;
-  children: ComponentChildren;
-  testId?: string;
-}
-
-/** A dialog with a form: it stays open, with the reason, when the change is refused. */
-export function FormDialog({
-  title,
-  submit,
-  danger,
-  disabled,
-  onSubmit,
-  onDone,
-  onClose,
-  ...rest
-}: FormProps) {
-  const { busy, problem, run } = useMutation();
-  return (
-    <Dialog title={title} onClose={onClose} testId={rest.testId ?? 'form-dialog'}>
-      <form
-        class="dialog-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(onSubmit).then((isDone) => isDone && onDone());
-        }}
-      >
-        {rest.children}
-        <Problem error={problem} />
-        <div class="dialog-buttons">
-          <button type="button" class="button" onClick={onClose}>
-            {t('common.cancel')}
-          </button>
-          <button
-            type="submit"
-            class={danger ? 'button button-danger' : 'button button-primary'}
-            disabled={busy || disabled}
-            data-testid="dialog-submit"
-          >
-            {submit}
-          </button>
-        </div>
-      </form>
-    </Dialog>
-  );
-}
-
-interface ConfirmProps extends Omit<FormProps, 'children' | 'disabled'> {
-  text: string;
-  /** What must be typed before the change is possible. */
-  typed?: string;
-}
-
-/** Asks before a change. */
-export function ConfirmDialog({ text, typed, ...form }: ConfirmProps) {
-  const [value, setValue] = useState('');
-  return (
-    <FormDialog testId="confirm-dialog" {...form} disabled={typed !== undefined && value !== typed}>
-      <p>{text}</p>
-      {typed !== undefined && (
-        <TextField
-          label={ta('confirm.type', { text: typed })}
-          value={value}
-          onInput={setValue}
-          autocomplete="off"
-          testId="confirm-text"
-        />
-      )}
-    </FormDialog>
-  );
 }
 
 interface SelectProps {

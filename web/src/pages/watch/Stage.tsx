@@ -12,6 +12,7 @@ import { sourceSet } from '../../lib/pictures';
 import { retryDelayMs } from '../../lib/retry';
 import { whenSeen } from '../../lib/whenSeen';
 import type { ProtectedFilm } from '../../lsv/film';
+import type { StoredParts } from '../../lsv/offline/storedParts';
 import { Player } from '../../player/Player';
 import { usePlaySession } from '../../playsession/usePlaySession';
 import { ProtectedStage } from './ProtectedStage';
@@ -50,10 +51,13 @@ export function Stage({ video, onMissing }: Props) {
   );
 }
 
-function ReadyStage({ video, film, onMissing }: Props & { film: ProtectedFilm | null }) {
+/** A film that can be played; `film` is what a protected one needs. */
+export function ReadyStage({ video: known, film, onMissing }: Props & { film: ProtectedFilm | null }) {
   const stage = useRef<HTMLDivElement>(null);
-  const session = usePlaySession(video.id, film?.publicKey ?? null);
-  const record = useSavedPosition(video.id);
+  const stored = film?.stored ?? null;
+  const video = stored?.video ?? known;
+  const session = usePlaySession(video.id, film?.publicKey ?? null, stored !== null);
+  const record = useSavedPosition(video.id, stored);
   const state = session.state.value;
   const isActive = state.phase === 'active';
   // Once it has played, the player stays mounted: it knows the position to continue from.
@@ -94,10 +98,21 @@ function ReadyStage({ video, film, onMissing }: Props & { film: ProtectedFilm | 
   );
 }
 
+function newerOf(saved: ProgressRecord | null, kept: ProgressRecord | null): ProgressRecord | null {
+  if (!saved || !kept) return saved ?? kept;
+  return Date.parse(kept.updated_at) > Date.parse(saved.updated_at) ? kept : saved;
+}
+
 const READ_ATTEMPTS = 3;
 
-/** `unknown` when it could not be read, and when the server was away for longer than the film should wait. */
-function useSavedPosition(videoId: string): ProgressRecord | null | 'unknown' | 'loading' {
+/**
+ * `unknown` when it could not be read, and when the server was away for longer than the film should wait. Of a film that
+ * is stored in this browser, what the browser knows counts then.
+ */
+function useSavedPosition(
+  videoId: string,
+  stored: StoredParts | null,
+): ProgressRecord | null | 'unknown' | 'loading' {
   const [record, setRecord] = useState<ProgressRecord | null | 'unknown' | 'loading'>('loading');
   useEffect(() => {
     let current = true;
@@ -106,10 +121,13 @@ function useSavedPosition(videoId: string): ProgressRecord | null | 'unknown' | 
       try {
         await refresher.ensureFresh(LOGIN_MAX_AGE_MS);
         const saved = await getProgress(videoId);
-        if (current) setRecord(saved);
+        if (current) setRecord(stored ? newerOf(saved, await stored.position().catch(() => null)) : saved);
       } catch (error) {
         if (!current) return;
-        if (failures + 1 < READ_ATTEMPTS && isPassing(error)) {
+        if (stored) {
+          const kept = await stored.position().catch(() => null);
+          if (current) setRecord(kept);
+        } else if (failures + 1 < READ_ATTEMPTS && isPassing(error)) {
           const delayMs = retryDelayMs(failures + 1, retryAfterOf(error), Math.random());
           cancel = whenSeen(delayMs, () => void read(failures + 1), { retries: true });
         } else setRecord('unknown');
@@ -120,6 +138,6 @@ function useSavedPosition(videoId: string): ProgressRecord | null | 'unknown' | 
       current = false;
       cancel();
     };
-  }, [videoId]);
+  }, [videoId, stored]);
   return record;
 }

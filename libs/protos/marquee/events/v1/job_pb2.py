@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmarquee/events/v1/job.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"n\n\x08MediaJob\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x15\n\rpack_asset_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x05 \x01(\x03\"v\n\x11UploadFactsQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:7\x8a\xb5\x18\x33\n\x17job.upload_facts_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"z\n\x13UploadArtworkQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:9\x8a\xb5\x18\x35\n\x19job.upload_artwork_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"v\n\x11ImportFactsQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:7\x8a\xb5\x18\x33\n\x17job.import_facts_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"z\n\x13ImportArtworkQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:9\x8a\xb5\x18\x35\n\x19job.import_artwork_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"q\n\x0fReprocessQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:4\x8a\xb5\x18\x30\n\x14job.reprocess_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"m\n\rProtectQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:2\x8a\xb5\x18.\n\x12job.protect_queued\x12\x0bthumbnailer\x1a\x0bthumbnailerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmarquee/events/v1/job.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\xae\x01\n\x08MediaJob\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x15\n\rpack_asset_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x05 \x01(\x03\x12\x1d\n\x15present_pack_asset_id\x18\x06 \x01(\t\x12\x1f\n\x17present_content_version\x18\x07 \x01(\x03\"v\n\x11UploadFactsQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:7\x8a\xb5\x18\x33\n\x17job.upload_facts_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"z\n\x13UploadArtworkQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:9\x8a\xb5\x18\x35\n\x19job.upload_artwork_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"v\n\x11ImportFactsQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:7\x8a\xb5\x18\x33\n\x17job.import_facts_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"z\n\x13ImportArtworkQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:9\x8a\xb5\x18\x35\n\x19job.import_artwork_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"q\n\x0fReprocessQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:4\x8a\xb5\x18\x30\n\x14job.reprocess_queued\x12\x0bthumbnailer\x1a\x0bthumbnailer\"m\n\rProtectQueued\x12(\n\x03job\x18\x01 \x01(\x0b\x32\x1b.marquee.events.v1.MediaJob:2\x8a\xb5\x18.\n\x12job.protect_queued\x12\x0bthumbnailer\x1a\x0bthumbnailerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,18 +44,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPROCESSQUEUED']._serialized_options = b'\212\265\0300\n\024job.reprocess_queued\022\013thumbnailer\032\013thumbnailer'
   _globals['_PROTECTQUEUED']._loaded_options = None
   _globals['_PROTECTQUEUED']._serialized_options = b'\212\265\030.\n\022job.protect_queued\022\013thumbnailer\032\013thumbnailer'
-  _globals['_MEDIAJOB']._serialized_start=83
-  _globals['_MEDIAJOB']._serialized_end=193
-  _globals['_UPLOADFACTSQUEUED']._serialized_start=195
-  _globals['_UPLOADFACTSQUEUED']._serialized_end=313
-  _globals['_UPLOADARTWORKQUEUED']._serialized_start=315
-  _globals['_UPLOADARTWORKQUEUED']._serialized_end=437
-  _globals['_IMPORTFACTSQUEUED']._serialized_start=439
-  _globals['_IMPORTFACTSQUEUED']._serialized_end=557
-  _globals['_IMPORTARTWORKQUEUED']._serialized_start=559
-  _globals['_IMPORTARTWORKQUEUED']._serialized_end=681
-  _globals['_REPROCESSQUEUED']._serialized_start=683
-  _globals['_REPROCESSQUEUED']._serialized_end=796
-  _globals['_PROTECTQUEUED']._serialized_start=798
-  _globals['_PROTECTQUEUED']._serialized_end=907
+  _globals['_MEDIAJOB']._serialized_start=84
+  _globals['_MEDIAJOB']._serialized_end=258
+  _globals['_UPLOADFACTSQUEUED']._serialized_start=260
+  _globals['_UPLOADFACTSQUEUED']._serialized_end=378
+  _globals['_UPLOADARTWORKQUEUED']._serialized_start=380
+  _globals['_UPLOADARTWORKQUEUED']._serialized_end=502
+  _globals['_IMPORTFACTSQUEUED']._serialized_start=504
+  _globals['_IMPORTFACTSQUEUED']._serialized_end=622
+  _globals['_IMPORTARTWORKQUEUED']._serialized_start=624
+  _globals['_IMPORTARTWORKQUEUED']._serialized_end=746
+  _globals['_REPROCESSQUEUED']._serialized_start=748
+  _globals['_REPROCESSQUEUED']._serialized_end=861
+  _globals['_PROTECTQUEUED']._serialized_start=863
+  _globals['_PROTECTQUEUED']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

@@ -29,12 +29,17 @@ class MediaJob(_message.Message):
     KINDS_FIELD_NUMBER: _builtins.int
     PACK_ASSET_ID_FIELD_NUMBER: _builtins.int
     CONTENT_VERSION_FIELD_NUMBER: _builtins.int
+    PRESENT_PACK_ASSET_ID_FIELD_NUMBER: _builtins.int
+    PRESENT_CONTENT_VERSION_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
     reference: _builtins.str
     """Where the film is."""
     pack_asset_id: _builtins.str
     """As in video.uploaded, where the film is to be protected."""
     content_version: _builtins.int
+    present_pack_asset_id: _builtins.str
+    """As in video.process_requested."""
+    present_content_version: _builtins.int
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """facts, thumbnail, posters, storyboard, subtitles: made in one run, each with its own result. protect comes alone."""
@@ -47,10 +52,12 @@ class MediaJob(_message.Message):
         kinds: _abc.Iterable[_builtins.str] | None = ...,
         pack_asset_id: _builtins.str = ...,
         content_version: _builtins.int = ...,
+        present_pack_asset_id: _builtins.str = ...,
+        present_content_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "kinds", b"kinds", "pack_asset_id", b"pack_asset_id", "reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_version", b"content_version", "kinds", b"kinds", "pack_asset_id", b"pack_asset_id", "present_content_version", b"present_content_version", "present_pack_asset_id", b"present_pack_asset_id", "reference", b"reference", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

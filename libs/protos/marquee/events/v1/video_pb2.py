@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from marquee.events.v1 import options_pb2 as marquee_dot_events_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/video.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\xc8\x01\n\rVideoUploaded\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x13\n\x0buploader_id\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x15\n\rpack_asset_id\x18\x06 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x07 \x01(\x03:*\x8a\xb5\x18&\n\x0evideo.uploaded\x12\x07\x63\x61talog\x1a\x0bthumbnailer\"\xb0\x01\n\x15VideoProcessRequested\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x15\n\rpack_asset_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x05 \x01(\x03:3\x8a\xb5\x18/\n\x17video.process_requested\x12\x07\x63\x61talog\x1a\x0bthumbnailer\">\n\x0cVideoUpdated\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1c\x8a\xb5\x18\x18\n\rvideo.updated\x12\x07\x63\x61talog\"_\n\nVideoReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01:\x1a\x8a\xb5\x18\x16\n\x0bvideo.ready\x12\x07\x63\x61talog\"Z\n\x0bVideoFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t:\x1b\x8a\xb5\x18\x17\n\x0cvideo.failed\x12\x07\x63\x61talog\">\n\x0cVideoDeleted\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1c\x8a\xb5\x18\x18\n\rvideo.deleted\x12\x07\x63\x61talog\"@\n\rVideoRestored\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1d\x8a\xb5\x18\x19\n\x0evideo.restored\x12\x07\x63\x61talog\"<\n\x0bVideoPurged\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1b\x8a\xb5\x18\x17\n\x0cvideo.purged\x12\x07\x63\x61talogb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmarquee/events/v1/video.proto\x12\x11marquee.events.v1\x1a\x1fmarquee/events/v1/options.proto\"\xc8\x01\n\rVideoUploaded\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x13\n\x0buploader_id\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x15\n\rpack_asset_id\x18\x06 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x07 \x01(\x03:*\x8a\xb5\x18&\n\x0evideo.uploaded\x12\x07\x63\x61talog\x1a\x0bthumbnailer\"\xf0\x01\n\x15VideoProcessRequested\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x15\n\rpack_asset_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontent_version\x18\x05 \x01(\x03\x12\x1d\n\x15present_pack_asset_id\x18\x06 \x01(\t\x12\x1f\n\x17present_content_version\x18\x07 \x01(\x03:3\x8a\xb5\x18/\n\x17video.process_requested\x12\x07\x63\x61talog\x1a\x0bthumbnailer\">\n\x0cVideoUpdated\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1c\x8a\xb5\x18\x18\n\rvideo.updated\x12\x07\x63\x61talog\"_\n\nVideoReady\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x03 \x01(\x01:\x1a\x8a\xb5\x18\x16\n\x0bvideo.ready\x12\x07\x63\x61talog\"Z\n\x0bVideoFailed\x12\x10\n\x08video_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t:\x1b\x8a\xb5\x18\x17\n\x0cvideo.failed\x12\x07\x63\x61talog\">\n\x0cVideoDeleted\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1c\x8a\xb5\x18\x18\n\rvideo.deleted\x12\x07\x63\x61talog\"@\n\rVideoRestored\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1d\x8a\xb5\x18\x19\n\x0evideo.restored\x12\x07\x63\x61talog\"<\n\x0bVideoPurged\x12\x10\n\x08video_id\x18\x01 \x01(\t:\x1b\x8a\xb5\x18\x17\n\x0cvideo.purged\x12\x07\x63\x61talogb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,17 +51,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VIDEOUPLOADED']._serialized_start=86
   _globals['_VIDEOUPLOADED']._serialized_end=286
   _globals['_VIDEOPROCESSREQUESTED']._serialized_start=289
-  _globals['_VIDEOPROCESSREQUESTED']._serialized_end=465
-  _globals['_VIDEOUPDATED']._serialized_start=467
-  _globals['_VIDEOUPDATED']._serialized_end=529
-  _globals['_VIDEOREADY']._serialized_start=531
-  _globals['_VIDEOREADY']._serialized_end=626
-  _globals['_VIDEOFAILED']._serialized_start=628
-  _globals['_VIDEOFAILED']._serialized_end=718
-  _globals['_VIDEODELETED']._serialized_start=720
-  _globals['_VIDEODELETED']._serialized_end=782
-  _globals['_VIDEORESTORED']._serialized_start=784
-  _globals['_VIDEORESTORED']._serialized_end=848
-  _globals['_VIDEOPURGED']._serialized_start=850
-  _globals['_VIDEOPURGED']._serialized_end=910
+  _globals['_VIDEOPROCESSREQUESTED']._serialized_end=529
+  _globals['_VIDEOUPDATED']._serialized_start=531
+  _globals['_VIDEOUPDATED']._serialized_end=593
+  _globals['_VIDEOREADY']._serialized_start=595
+  _globals['_VIDEOREADY']._serialized_end=690
+  _globals['_VIDEOFAILED']._serialized_start=692
+  _globals['_VIDEOFAILED']._serialized_end=782
+  _globals['_VIDEODELETED']._serialized_start=784
+  _globals['_VIDEODELETED']._serialized_end=846
+  _globals['_VIDEORESTORED']._serialized_start=848
+  _globals['_VIDEORESTORED']._serialized_end=912
+  _globals['_VIDEOPURGED']._serialized_start=914
+  _globals['_VIDEOPURGED']._serialized_end=974
 # @@protoc_insertion_point(module_scope)

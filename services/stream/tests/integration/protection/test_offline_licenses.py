@@ -172,7 +172,8 @@ async def test_removed_licence_is_over(harness: ServiceHarness) -> None:
 
 async def test_administrator_lists_and_revokes(harness: ServiceHarness) -> None:
     film, device = await protect(harness), Device()
-    license_ = await issue(harness, film, device, str(uuid4()), user="someone")
+    device_id = str(uuid4())
+    license_ = await issue(harness, film, device, device_id, user="someone")
     await issue(harness, film, device, str(uuid4()))
     assert (await harness.call("GET", ADMIN)).status == 403
     admin = {"x_test_user": "boss:admin"}
@@ -182,6 +183,8 @@ async def test_administrator_lists_and_revokes(harness: ServiceHarness) -> None:
     ]
     assert (await harness.call("GET", f"{ADMIN}?video_id={film.video_id}", **admin)).json()["total"] == 2
     assert (await harness.call("GET", f"{ADMIN}?video_id={new_id()}", **admin)).json()["total"] == 0
+    (held,) = (await harness.call("GET", f"{ADMIN}?device_id={device_id}", **admin)).json()["items"]
+    assert held["id"] == license_["id"]
     assert (await harness.call("DELETE", f"{ADMIN}/{license_['id']}")).status == 403
     assert (await harness.call("DELETE", f"{ADMIN}/{license_['id']}", **admin)).status == 204
     renewed = await harness.call(

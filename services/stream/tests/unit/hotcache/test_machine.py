@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from kit.testing.depth import cases
 from services.stream.hotcache.copy_writer import FILM, MANIFEST_FILE, Copy, CopyWriter
 from services.stream.hotcache.directory import HIGH_WATER, CacheFullError, CopyDirectory
 from services.stream.hotcache.manifest import CopyManifest
@@ -185,5 +186,10 @@ class FolderMachine(RuleBasedStateMachine):
 
 
 def test_whatever_is_done_no_half_copy_is_found_and_nothing_is_taken_from_a_reader() -> None:
-    checked = settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+    checked = settings(
+        max_examples=cases(quick=40, deep=1_000),
+        stateful_step_count=50,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     run_state_machine_as_test(FolderMachine, settings=checked)

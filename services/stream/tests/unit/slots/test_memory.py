@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from kit.testing.depth import cases
 from services.stream.slots import Ended, EndReason, Limits, SlotStore
 from services.stream.slots.memory import MemorySlots
 from services.stream.tests.unit.slots.contract import SlotsContract
@@ -60,4 +61,4 @@ class MemoryMachine(SlotsMachine):
 
 
 def test_random_operations_match_the_model() -> None:
-    check(MemoryMachine, examples=100, steps=50)
+    check(MemoryMachine, examples=cases(quick=25, deep=1000), steps=50)

@@ -15,10 +15,15 @@ from services.thumbnailer.tests.unit.films import Thumbnail
 
 if TYPE_CHECKING:
     from services.thumbnailer.domain import MediaInfo
+from kit.testing.depth import cases
 from services.thumbnailer.tests.unit.media.support import assert_no_children, boxes, names, process, saved
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=cases(quick=15, deep=500),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(damage=st.data())
 def test_damaged_files_never_hurt_the_parent(
     damage: st.DataObject, moov_last: Path, webm: Path, tmp_path: Path, artwork: Path

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.testing.depth import cases
 from mp4.boxes import full_box, header_of
 from services.thumbnailer.media.packing.errors import NeedsTranscodingError, PackingError
 from services.thumbnailer.media.packing.fragments import MAX_SAMPLES, Fragment, FragmentStream
@@ -53,7 +54,7 @@ def test_reading_ends_where_stream_is_cut_off(stream: bytes) -> None:
                 read(stream[:length])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=cases(quick=100, deep=3_000))
 @given(st.data())
 def test_damaged_stream_raises_packing_errors_only(stream: bytes, data: st.DataObject) -> None:
     changed = bytearray(stream)

@@ -13,7 +13,7 @@ from lsv.errors import SourceChangedError
 from services.thumbnailer.media.packing.chunks import join
 from services.thumbnailer.media.packing.errors import NeedsTranscodingError, PackingError
 from services.thumbnailer.media.packing.fragments import FragmentStream
-from services.thumbnailer.media.packing.pack import write_pack
+from services.thumbnailer.media.packing.pack import PresentPack, rewrite_pack, write_pack
 from services.thumbnailer.tests.unit.films import Film
 from services.thumbnailer.tests.unit.media.packing.support import (
     LONG_GROUPS,
@@ -26,6 +26,7 @@ from services.thumbnailer.tests.unit.media.packing.support import (
 )
 
 CONTENT_ID, VERSION, KEY = uuid4(), 2, ContentKey.generate()
+PRESENT, NEW_KEY = PresentPack(KEY, VERSION), ContentKey.generate()
 
 
 def pack(folder: Path, read: Callable[[int], bytes], version: int = VERSION) -> None:
@@ -80,6 +81,54 @@ def test_index_says_when_picture_of_chunk_is_shown(tmp_path: Path, film: Film) -
             assert seconds - zero == pytest.approx(head.starts[index] / scale, abs=0.001)
     starts = [head.starts[index] / scale for index, entry in enumerate(head.entries) if entry.begins_with_key_frame]
     assert starts == pytest.approx([0, 2, 4, 6, 8] if film is TWO_SECONDS else [0, 10])
+
+
+def repack(folder: Path, present: PresentPack = PRESENT) -> None:
+    with FileSource(folder / "pack") as source:
+        rewrite_pack(
+            source,
+            present,
+            folder / "spool",
+            folder / "new",
+            NEW_KEY,
+            content_id=CONTENT_ID,
+            content_version=VERSION + 1,
+        )
+
+
+def test_pack_is_made_of_another_under_another_key(tmp_path: Path) -> None:
+    pack(tmp_path, reads(remuxed(TWO_SECONDS.save(tmp_path / "film.mp4"))))
+    with FileSource(tmp_path / "pack") as source:
+        before = PackReader.open(source, KEY, content_id=CONTENT_ID, content_version=VERSION)
+        records = [before.read(index) for index in range(len(before.header.entries))]
+    repack(tmp_path)
+    with FileSource(tmp_path / "new") as source:
+        after = PackReader.open(source, NEW_KEY, content_id=CONTENT_ID, content_version=VERSION + 1)
+        assert [after.read(index) for index in range(len(after.header.entries))] == records
+    assert after.header.entries == before.header.entries
+    assert after.header.description.mime_type == before.header.description.mime_type
+    assert after.header.description.pack_id != before.header.description.pack_id
+    assert after.header.description.key_id == NEW_KEY.id
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("present", [PresentPack(ContentKey.generate(), VERSION), PresentPack(KEY, VERSION + 1)])
+def test_pack_that_can_not_be_opened_makes_no_other(tmp_path: Path, present: PresentPack) -> None:
+    pack(tmp_path, reads(remuxed(TWO_SECONDS.save(tmp_path / "film.mp4"))))
+    with pytest.raises(PackingError, match="the present pack can't be read"):
+        repack(tmp_path, present)
+    assert not (tmp_path / "new").exists()
+
+
+def test_damaged_pack_makes_no_other(tmp_path: Path) -> None:
+    pack(tmp_path, reads(remuxed(TWO_SECONDS.save(tmp_path / "film.mp4"))))
+    damaged = bytearray((tmp_path / "pack").read_bytes())
+    damaged[-100] ^= 1
+    (tmp_path / "pack").write_bytes(damaged)
+    with pytest.raises(PackingError, match="the present pack can't be read"):
+        repack(tmp_path)
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "spool").exists()
 
 
 def test_same_film_gives_same_stream(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from services.thumbnailer.media.errors import MediaError
 from services.thumbnailer.media.inspection import Limits
 from services.thumbnailer.media.packing import packer
 from services.thumbnailer.media.packing.exit_status import to_code, to_status
+from services.thumbnailer.media.packing.pack import PresentPack
 from services.thumbnailer.media.packing.packer import FilmPacker, max_stream_bytes
 from services.thumbnailer.results import Pack
 from services.thumbnailer.tests.unit.films import Film
@@ -209,6 +210,7 @@ async def test_cancelling_kills_the_child_and_keeps_the_spool(
 _KILLED = """
 import asyncio, os, pathlib, signal, uuid
 from lsv import ContentKey, PackWriter
+from services.thumbnailer.media.packing.pack import PresentPack
 from services.thumbnailer.media.packing.packer import FilmPacker
 from services.thumbnailer.media.inspection import Limits
 add, left = PackWriter.add, [{after}]
@@ -281,3 +283,53 @@ def assert_no_plaintext(folder: Path, data: bytes) -> None:
         if path.is_file():
             raw = path.read_bytes()
             assert not any(raw[at : at + 16] in windows for at in range(len(raw) - 16))
+
+
+class TestRepack:
+    """The pack of another pack."""
+
+    PRESENT = PresentPack(KEY, VERSION)
+    NEW_KEY = ContentKey.generate()
+
+    def repacked(self, folder: Path, source: Path) -> Pack:
+        return asyncio.run(packer_of(folder, key=self.NEW_KEY, version=VERSION + 1).repack(source, self.PRESENT))
+
+    def test_it_has_the_same_content(self, film: Path, folder: Path, tmp_path: Path) -> None:
+        before = packed(film, folder)
+        after = self.repacked(tmp_path / "new", folder / "pack.lsv")
+        assert (after.duration_sec, after.mime_type) == (before.duration_sec, before.mime_type)
+        assert (after.content_version, after.key_id) == (VERSION + 1, str(self.NEW_KEY.id))
+        with FileSource(tmp_path / "new" / "pack.lsv") as source:
+            reader = PackReader.open(source, self.NEW_KEY, content_id=CONTENT_ID, content_version=VERSION + 1)
+            assert b"".join(reader.read(index) for index in range(len(reader.header.entries))) == plaintext(folder)
+
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_unreadable_pack_has_its_reason(self, film: Path, folder: Path, tmp_path: Path, *, is_there: bool) -> None:
+        if is_there:
+            film.rename(tmp_path / "other")
+        with pytest.raises(MediaError) as caught:
+            self.repacked(folder, tmp_path / "other")
+        assert caught.value.failure.code == (domain.DAMAGED if is_there else domain.FILE_MISSING)
+
+    async def test_cancelling_stops_and_the_next_attempt_goes_on(
+        self, film: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await packer_of(folder).pack(film)
+        new = packer_of(tmp_path / "new", key=self.NEW_KEY, version=VERSION + 1)
+        read_at, reads = FileSource.read_at, 0
+
+        def interrupt(source: FileSource, offset: int, count: int) -> bytes:
+            nonlocal reads
+            reads += 1
+            if reads == 5:
+                new.cancel()
+            return read_at(source, offset, count)
+
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr(FileSource, "read_at", interrupt)
+            with pytest.raises(MediaError) as caught:
+                await new.repack(folder / "pack.lsv", self.PRESENT)
+        assert caught.value.failure.code == domain.INTERRUPTED
+        assert (tmp_path / "new" / "spool" / "records").stat().st_size > 0
+        again = packer_of(tmp_path / "new", key=self.NEW_KEY, version=VERSION + 1)
+        assert (await again.repack(folder / "pack.lsv", self.PRESENT)).size_bytes > 0

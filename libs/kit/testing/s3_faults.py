@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from kit.origins import OriginClient, OriginInterruptedError
 from kit.origins.client import OriginRequest, OriginResponse
+from kit.origins.references import Url
 
 Match = Callable[[OriginRequest], bool]
 
@@ -38,8 +39,15 @@ class FaultyClient:
     faults: list[Fault] = field(default_factory=list)
     sent: list[OriginRequest] = field(default_factory=list)
 
+    def get(
+        self, url: Url, fields: Mapping[str, str], *, redirects: int = 0
+    ) -> AbstractAsyncContextManager[OriginResponse]:
+        """Send a GET, unless a fault matches."""
+        return self.send(OriginRequest("GET", url, fields), redirects=redirects)
+
     @asynccontextmanager
     async def send(self, request: OriginRequest, *, redirects: int = 0) -> AsyncIterator[OriginResponse]:
+        """Send a request, unless a fault matches."""
         self.sent.append(replace(request, content=bytes(request.content)))
         fault = next((each for each in self.faults if each.times and each.match(request)), None)
         if fault is not None:
@@ -49,7 +57,7 @@ class FaultyClient:
                 return
             if fault.damages_body:
                 request = replace(request, content=bytes([request.content[0] ^ 1]) + bytes(request.content[1:]))
-        assert self.client is not None
+        assert self.client is not None  # noqa: S101 - a test gives one, or a fault for each request
         async with self.client.send(request, redirects=redirects) as answer:
             if fault is not None and fault.loses_answer:
                 raise OriginInterruptedError("the answer is lost")
@@ -61,16 +69,20 @@ async def _blocks(data: bytes) -> AsyncIterator[bytes]:
 
 
 def anything(_request: OriginRequest) -> bool:
+    """Match each request."""
     return True
 
 
 def completes(request: OriginRequest) -> bool:
+    """Match the completion of a multipart upload."""
     return request.method == "POST" and "uploadId=" in request.url.target
 
 
 def sends_part(request: OriginRequest) -> bool:
+    """Match a part of a multipart upload."""
     return request.method == "PUT" and "partNumber=" in request.url.target
 
 
 def aborts(request: OriginRequest) -> bool:
+    """Match the end of a multipart upload that is given up."""
     return request.method == "DELETE" and "uploadId=" in request.url.target

@@ -1,0 +1,1 @@
+"""Measure how many viewers can save their position, beside a bare FastAPI and SQLAlchemy update."""
