@@ -10,14 +10,11 @@ import re
 from xdist.scheduler import LoadScopeScheduling
 
 STACK = re.compile(r"\[(?:.*-)?(embedded|services|compose)(?:-.*)?\]$")
-INSTALLS = "::test_lock_installs_with_an_old_pip["
 
 
 def scope_of(test: str) -> str:
     """Return the name of the unit of work that a test belongs to, by the test's id."""
     path = test.partition("::")[0]
-    if INSTALLS in test:
-        return test
     if path.startswith("tests/e2e/") and (stack := STACK.search(test)):
         return stack[1]
     return path
