@@ -52,7 +52,7 @@ def build(
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
-    hasher = PasswordHasher(settings.bcrypt_cost, settings.pepper())
+    hasher = PasswordHasher(settings.bcrypt_cost, settings.pepper(), settings.http_workers)
     attempts = LoginAttempts(
         settings.redis_url,
         settings.login_attempts,

@@ -64,12 +64,8 @@ class UploadStatus(StrEnum):
     """All bytes had arrived, but a video has them already, and duplicates are refused."""
 
 
-class Principal(Protocol):
-    """What the rules need to know of who is calling."""
-
-    @property
-    def user_id(self) -> str:
-        """The user's id."""
+class Reaching(Protocol):
+    """What decides whose films a principal may watch."""
 
     @property
     def is_admin(self) -> bool:
@@ -78,6 +74,27 @@ class Principal(Protocol):
     @property
     def corporation_id(self) -> str:
         """The user's corporation; empty for platform members."""
+
+
+class Principal(Reaching, Protocol):
+    """What the rules need to know of who is calling."""
+
+    @property
+    def user_id(self) -> str:
+        """The user's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose films a principal may watch: what is kept for one principal of a reach serves all others of it."""
+
+    is_admin: bool
+    corporation_id: str
+
+    @classmethod
+    def of(cls, principal: Reaching) -> Reach:
+        """Return the reach of a principal."""
+        return cls(principal.is_admin, principal.corporation_id)
 
 
 class Visible(Protocol):
@@ -140,7 +157,7 @@ class Plan:
 NO_PLAN: Final = Plan(is_paid=False, expires_at=None)
 
 
-def in_reach(principal: Principal, video: Visible) -> bool:
+def in_reach(principal: Reaching, video: Visible) -> bool:
     """Return whether a video is the platform's or of the principal's corporation; administrators reach all."""
     return principal.is_admin or video.corporation_id in (None, principal.corporation_id or None)
 

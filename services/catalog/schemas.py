@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from kit.encoded_json import Encoded
 from kit.errors import invalid_field
 from kit.web.schemas import Schema, View
 from services.catalog.artwork import ArtworkKind
@@ -129,6 +130,11 @@ class VideoView(View):
     def of(cls, video: Video) -> VideoView:
         """Return a loaded video as the API shows it."""
         return cls(**list_fields(video))
+
+
+def encode_card(video: Video) -> Encoded:
+    """Return a video that is loaded with its artwork as lists show it, in JSON."""
+    return Encoded(VideoView.of(video).model_dump_json().encode())
 
 
 class TrashedVideoView(VideoView):

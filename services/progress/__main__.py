@@ -21,6 +21,7 @@ from services.progress.consumers import subscribe
 from services.progress.http import build_routers
 from services.progress.rpc import ProgressServicer, register
 from services.progress.service import Bookmarks, History, Homes, Points, Recorder, ViewLog, Views
+from services.progress.service.retention import Retention
 from services.progress.settings import ProgressSettings
 
 NAME = "progress"
@@ -57,6 +58,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
             views.trim_periodically,
             view_log.trim_periodically,
             points.check_periodically,
+            Retention(database, progress_days=settings.watch_progress_days, ledger_days=settings.point_ledger_days).run,
         ]
     app = create_app(
         NAME,

@@ -6,6 +6,7 @@ between the two publishes an event again, under the same id, and the consumer's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,8 @@ __all__ = [
     "postpone",
     "prune_sent",
     "store",
+    "store_rows",
+    "to_row",
 ]
 
 BATCH = 200
@@ -42,10 +45,20 @@ async def store(session: AsyncSession, *events: Event) -> None:
     Raises:
         UnregisteredEventError: there is no such type of event.
     """
-    await session.execute(outbox.insert(), [_row(event) for event in events])
+    await store_rows(session, [to_row(event) for event in events])
 
 
-def _row(event: Event) -> dict[str, Any]:
+async def store_rows(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what `to_row` returned in the session's transaction, in one statement."""
+    await session.execute(outbox.insert(), rows)
+
+
+def to_row(event: Event) -> dict[str, Any]:
+    """Return an event as a row, with the trace of the current request.
+
+    Raises:
+        UnregisteredEventError: there is no such type of event.
+    """
     EVENTS.get(event.type)
     return {
         "id": event.id,

@@ -23,7 +23,7 @@ def outbox_relay(service: str, database: Database, bus: Bus, *, required: Collec
 
 
 class OutboxSource:
-    """Answers `EventSource` from a database. Rows that were sent or received long ago are deleted from time to time."""
+    """Answers `EventSource` from a database. From time to time, old rows are deleted and it is maintained."""
 
     unavailable: type[Exception] = DatabaseUnavailableError
 
@@ -69,3 +69,4 @@ class OutboxSource:
         async with self._database.write() as transaction:
             await outbox.prune_sent(transaction.session)
             await inbox.prune_received(transaction.session)
+        await self._database.maintain()

@@ -14,7 +14,7 @@ from services.catalog.highlights.domain import player_key
 from services.catalog.listing.criteria import MAX_TOTAL
 from services.catalog.listing.totals import Totals
 from services.catalog.models import Highlight, HighlightPlayer, Video
-from services.catalog.repository.videos import playable_by, visible_to
+from services.catalog.repository.videos import on_sqlite, playable_by, visible_to
 
 SORTS = {"-pot_size": (Highlight.pot_size.desc(), Highlight.id.desc()), "-created_at": (Highlight.id.desc(),)}
 """Sort orders of the list over all films."""
@@ -69,8 +69,8 @@ class HighlightRepository:
 
     async def page(
         self, *, category: str, player: str, sort: str, offset: int, limit: int
-    ) -> tuple[Sequence[Highlight], int]:
-        """Return a page of the highlights of all films that can be watched, with their films.
+    ) -> tuple[Sequence[tuple[Highlight, int]], int]:
+        """Return a page of the highlights of all films that can be watched, each with the version of its film.
 
         The total is counted up to `MAX_TOTAL`.
 
@@ -81,7 +81,7 @@ class HighlightRepository:
             offset: how many to skip.
             limit: how many to return at most.
         """
-        playable = playable_by(self._principal, self._session)
+        playable = playable_by(self._principal, is_sqlite=on_sqlite(self._session))
         conditions: list[Any] = []
         if category:
             conditions.append(Highlight.category == category)
@@ -91,8 +91,10 @@ class HighlightRepository:
         # A join would be read from the films, of which most have no highlight.
         film = exists().where(Video.id == Highlight.video_id, playable)
         total = await self._count(and_(film, *conditions), (self._reach, category, player))
-        ordered = _with_video().where(playable, *conditions).order_by(*SORTS[sort])
-        return (await self._session.scalars(ordered.offset(offset).limit(limit))).all(), total
+        joined = select(Highlight, Video.version).join(Video, Video.id == Highlight.video_id)
+        ordered = joined.where(playable, *conditions).order_by(*SORTS[sort])
+        rows = await self._session.execute(ordered.offset(offset).limit(limit))
+        return [(highlight, version) for highlight, version in rows], total
 
     @property
     def _reach(self) -> str:

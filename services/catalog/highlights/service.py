@@ -9,6 +9,7 @@ import structlog
 
 from kit.audit import Admin
 from kit.db.database import Database, Transaction
+from kit.encoded_json import Encoded
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from marquee.events.v1 import video_pb2
@@ -18,16 +19,23 @@ from services.catalog.highlights.repository import HighlightRepository
 from services.catalog.listing.totals import Totals
 from services.catalog.models import Highlight, Video
 from services.catalog.repository.videos import VisibleVideoRepository
+from services.catalog.service.cards import Cards
 from services.catalog.service.events import audit_event, touch, video_event
 
 log = structlog.get_logger()
 
 
 class Highlights:
-    """Reads and edits the highlights of videos. A video's are edited by those who may edit the video."""
+    """Reads and edits the highlights of videos. A video's are edited by those who may edit the video.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: where the highlights are.
+        cards: their videos as lists show them.
+    """
+
+    def __init__(self, database: Database, cards: Cards) -> None:
         self._database = database
+        self._cards = cards
         self._totals = Totals()
 
     async def of_video(self, video_id: str, principal: Principal) -> Sequence[Highlight]:
@@ -39,12 +47,14 @@ class Highlights:
 
     async def page(
         self, principal: Principal, *, category: str, player: str, sort: str, offset: int, limit: int
-    ) -> tuple[Sequence[Highlight], int]:
-        """Return a page of the highlights of all films that the principal may watch, and the total."""
+    ) -> tuple[list[tuple[Highlight, Encoded]], int]:
+        """Return a page of the highlights of films that the principal may watch, with the films, and the total."""
         async with self._database.read() as session:
-            return await HighlightRepository(session, principal, self._totals).page(
+            found, total = await HighlightRepository(session, principal, self._totals).page(
                 category=category, player=player, sort=sort, offset=offset, limit=limit
             )
+            cards = await self._cards.load(session, {each.video_id: version for each, version in found})
+        return [(each, cards[each.video_id]) for each, _ in found], total
 
     async def add(self, video_id: str, values: HighlightValues, principal: Principal, address: str) -> Highlight:
         """Add a highlight to a video.

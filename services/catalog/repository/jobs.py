@@ -106,7 +106,7 @@ class JobRepository:
         Protected ones are left out.
         """
         failed = (*_failed(ids, besides), Video.protection == "")
-        await self._session.execute(update(Video).where(*failed).values(status="processing"))
+        await self._session.execute(update(Video).where(*failed).values(status="processing", version=Video.version + 1))
 
     async def failed_protected(self, ids: Sequence[str], besides: str) -> Sequence[Video]:
         """Return those of these videos that are to be protected and failed, unless with the code `besides`; locked."""

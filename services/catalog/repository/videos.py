@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, true, union_all
@@ -11,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import LSV, AssetKind, Principal
+from kit.db.columns import among
+from services.catalog.domain import LSV, AssetKind, Principal, Reaching
 from services.catalog.models import Artwork, Asset, Video
 
 
@@ -88,6 +90,11 @@ class VideoRepository:
         """Return the same with its jobs, locked until the transaction ends."""
         return await self._session.scalar(_select_details().where(Video.id == video_id).with_for_update(of=Video))
 
+    async def lock_all(self, ids: Collection[str]) -> Sequence[Video]:
+        """Return the same of several videos, locked in one order, so that two transactions never wait in a circle."""
+        chosen = _select_details().where(Video.id.in_(ids)).order_by(Video.id)
+        return (await self._session.scalars(chosen.with_for_update(of=Video))).all()
+
     async def file_references(self, ids: Sequence[str]) -> set[str]:
         """Return the references of all artwork and assets of several videos."""
         artwork = select(Artwork.reference).where(Artwork.video_id.in_(ids))
@@ -104,6 +111,12 @@ class VideoRepository:
         statement = select(Video).options(selectinload(Video.artworks))
         statement = statement.where(Video.id.in_(ids), Video.deleted_at.is_(None))
         return (await self._session.scalars(statement)).all()
+
+    async def versions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the versions of several videos, without those in the trash."""
+        versions = _versions(is_sqlite=on_sqlite(self._session))
+        rows = await (await self._session.connection()).execute(versions, {"ids": ids})
+        return dict(rows.all())
 
     async def with_files(self, ids: Sequence[str]) -> set[str]:
         """Return which of these videos exist, without those that failed and whose file is to be removed."""
@@ -169,6 +182,13 @@ class VisibleVideoRepository:
         return rows.all(), total or 0
 
 
+@cache
+def _versions(*, is_sqlite: bool) -> Select[tuple[str, int]]:
+    """Return a selection of the versions of the films in the parameter `ids`."""
+    chosen = among(Video.id, "ids", is_sqlite=is_sqlite)
+    return select(Video.id, Video.version).where(chosen, Video.deleted_at.is_(None))
+
+
 def _select_video() -> Select[Video]:
     return select(Video).options(selectinload(Video.assets), selectinload(Video.artworks))
 
@@ -193,14 +213,19 @@ def visible_to(principal: Principal) -> ColumnElement[bool]:
     return existing if principal.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(principal)))
 
 
-def playable_by(principal: Principal, session: AsyncSession) -> ColumnElement[bool]:
+def on_sqlite(session: AsyncSession) -> bool:
+    """Return whether a session is one of SQLite."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def playable_by(principal: Reaching, *, is_sqlite: bool) -> ColumnElement[bool]:
     """Return whether a video can be watched and is visible to a principal: for lists that are read by another index.
 
     SQLite takes a status or a corporation for selective: as expressions, they keep it from reading all films by them.
     PostgreSQL has statistics of columns, and takes such an expression for one that one film fulfils: it would read all
     films first, and look up the other table for each.
     """
-    if session.get_bind().dialect.name != "sqlite":
+    if not is_sqlite:
         return and_(Video.status == "ready", Video.deleted_at.is_(None), in_reach(principal))
     ready = and_(Video.status.concat("") == "ready", Video.deleted_at.is_(None))
     if principal.is_admin:
@@ -214,7 +239,7 @@ def _trashed_for(principal: Principal) -> ColumnElement[bool]:
     return trashed if principal.is_admin else and_(trashed, _uploaded_by(principal))
 
 
-def in_reach(principal: Principal) -> ColumnElement[bool]:
+def in_reach(principal: Reaching) -> ColumnElement[bool]:
     """`domain.in_reach` as SQL."""
     if principal.is_admin:
         return true()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 
 from services.catalog.domain import Principal
 from services.catalog.models import Series, Video
-from services.catalog.repository.videos import playable_by, visible_to
+from services.catalog.repository.videos import on_sqlite, playable_by, visible_to
 
 SORTS = {"-created_at": (Series.id, True), "title": (Series.title, False), "-title": (Series.title, True)}
 """Sort orders of a list: the column, and whether it is descending."""
@@ -62,7 +62,7 @@ class SeriesRepository:
         )
         numbered = (
             select(Video.id, place.label("place"))
-            .where(Video.series_id.in_(series_ids), playable_by(self._principal, self._session))
+            .where(Video.series_id.in_(series_ids), playable_by(self._principal, is_sqlite=on_sqlite(self._session)))
             .subquery()
         )
         firsts = select(Video).join(numbered, numbered.c.id == Video.id).where(numbered.c.place == 1)
@@ -82,7 +82,8 @@ class SeriesRepository:
 
     async def remove(self, series_id: str) -> None:
         """Delete a series; its films stay, in no series."""
-        gone = update(Video).where(Video.series_id == series_id).values(series_id=None, season=None, episode=None)
+        nowhere = {"series_id": None, "season": None, "episode": None}
+        gone = update(Video).where(Video.series_id == series_id).values(**nowhere, version=Video.version + 1)
         await self._session.execute(gone.execution_options(synchronize_session=False))
         await self._session.execute(delete(Series).where(Series.id == series_id))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -69,13 +69,14 @@ class WatchlistRepository:
         rows = await self._session.execute(statement.offset(offset).limit(limit))
         return [(video, added_at) for video, added_at in rows], total or 0
 
-    async def erase(self, user_id: str, now: datetime) -> None:
-        """Remove a user's list, and record that none may be made from now on."""
-        statement = self._insert(WatchlistUser).values(user_id=user_id, erased_at=now)
-        await self._session.execute(
-            statement.on_conflict_do_update(index_elements=[WatchlistUser.user_id], set_={"erased_at": now})
-        )
-        await self._session.execute(delete(WatchlistItem).where(WatchlistItem.user_id == user_id))
+    async def erase(self, user_ids: Collection[str], now: datetime) -> None:
+        """Remove the lists of users, and record that none may be made from now on."""
+        insert = self._insert(WatchlistUser.__table__)
+        erased = insert.on_conflict_do_update(index_elements=[WatchlistUser.user_id], set_={"erased_at": now})
+        # In one order, so that two transactions wait for each other and never in a circle.
+        rows = [{"user_id": user_id, "erased_at": now} for user_id in sorted(set(user_ids))]
+        await (await self._session.connection()).execute(erased, rows)
+        await self._session.execute(delete(WatchlistItem).where(WatchlistItem.user_id.in_(user_ids)))
 
     async def forget_erased_before(self, moment: datetime) -> None:
         """Remove the records of erasures from before a moment."""

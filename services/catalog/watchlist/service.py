@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -61,10 +61,11 @@ class Watchlists:
             return await WatchlistRepository(session).page(principal, offset=offset, limit=limit)
 
 
-async def erase_watchlist(transaction: Transaction, user_id: str) -> None:
-    """Erase the list of a user whose account was deleted, and forget erasures of long ago."""
+async def erase_watchlists(transaction: Transaction, user_ids: Collection[str]) -> None:
+    """Erase the lists of users whose accounts were deleted, and forget erasures of long ago."""
     now = datetime.now(UTC)
     watchlists = WatchlistRepository(transaction.session)
-    await watchlists.erase(user_id, now)
+    await watchlists.erase(user_ids, now)
     await watchlists.forget_erased_before(now - ERASED_KEPT)
-    log.info("watchlist_erased", user_id=user_id)
+    for user_id in user_ids:
+        log.info("watchlist_erased", user_id=user_id)

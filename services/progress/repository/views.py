@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from operator import itemgetter
@@ -48,9 +48,9 @@ class ViewCountRepository:
         """Remove views from before a day."""
         await self._session.execute(delete(ViewCount).where(ViewCount.day < day))
 
-    async def delete_video(self, video_id: str) -> None:
-        """Remove the views of a video."""
-        await self._session.execute(delete(ViewCount).where(ViewCount.video_id == video_id))
+    async def delete_videos(self, video_ids: Collection[str]) -> None:
+        """Remove the views of several videos."""
+        await self._session.execute(delete(ViewCount).where(ViewCount.video_id.in_(video_ids)))
 
 
 class ViewLogRepository:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
-from kit.auth.tokens import Caller
 from kit.ids import new_id
 from kit.testing.fakes import as_user, event_of
 from kit.testing.plans import capture_selects, explain, scans
 from kit.testing.queries import count_queries
 from marquee.events.v1 import video_pb2
+from services.catalog.domain import Reach
 from services.catalog.home.repository import HomeRepository
 from services.catalog.home.service import ROW_LENGTH
 from services.catalog.models import Video, VideoTag
@@ -206,7 +206,7 @@ async def test_reads_newest_of_a_tag_without_all_films_of_a_big_library(catalog:
         await outside.execute(text("ANALYZE"))
     with capture_selects() as statements:
         async with catalog.database.read() as session:
-            repository = HomeRepository(session, Caller("bea", "member", "active", CORPORATION))
+            repository = HomeRepository(session, Reach(is_admin=False, corporation_id=CORPORATION))
             assert len(await repository.by_tag("one", 21)) == 21
             assert len(await repository.alike(str(films[0]["id"]), 60)) == 60
     for statement in statements:
