@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import event, select, text
+from sqlalchemy import Executable, event, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -101,6 +101,7 @@ class Database:
             self._reader = _sqlite_engine(url, "BEGIN", pool_size=4)
             # One connection writes, so writers of this process queue here, in order, instead of polling a locked file.
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1)
+            self._looker = self._reader
         else:
             self._silence = SilenceMonitor()
             self._reader = self._writer = create_async_engine(
@@ -111,6 +112,7 @@ class Database:
                 pool_timeout=POOL_TIMEOUT_SEC,
                 connect_args={"async_creator_fn": self._silence.connect, **CONNECT_ARGUMENTS},
             )
+            self._looker = self._reader.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def engine(self) -> AsyncEngine:
@@ -156,6 +158,15 @@ class Database:
         if transaction.recorded:
             for callback in self._on_recorded:
                 callback()
+
+    async def look(self, statement: Executable) -> Any:
+        """Return the first value that a statement reads: a loop's look, which costs less than a transaction.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, or busy for too long.
+        """
+        async with self._translated(), self._looker.connect() as connection:
+            return await connection.scalar(statement)
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:

@@ -21,11 +21,11 @@ from kit.telemetry import current
 __all__ = [
     "BATCH",
     "KEEP_SENT",
+    "OLDEST_WAITING",
     "due",
     "inbox",
     "mark_sent",
     "metadata",
-    "oldest_waiting",
     "outbox",
     "postpone",
     "prune_sent",
@@ -37,6 +37,8 @@ __all__ = [
 BATCH = 200
 UNROUTED_RETRY = timedelta(seconds=5)
 KEEP_SENT = timedelta(days=1)
+OLDEST_WAITING = select(func.min(outbox.c.occurred_at)).where(is_waiting)
+"""When the oldest event that is not sent happened; NULL if all are sent."""
 
 
 async def store(session: AsyncSession, *events: Event) -> None:
@@ -116,12 +118,6 @@ async def postpone(session: AsyncSession, event_ids: list[str]) -> None:
     if event_ids:
         not_before = datetime.now(UTC) + UNROUTED_RETRY
         await session.execute(update(outbox).where(outbox.c.id.in_(event_ids)).values(not_before=not_before))
-
-
-async def oldest_waiting(session: AsyncSession) -> datetime | None:
-    """Return when the oldest event that is not sent happened; None if all are sent."""
-    moment: datetime | None = (await session.execute(select(func.min(outbox.c.occurred_at)).where(is_waiting))).scalar()
-    return moment
 
 
 async def prune_sent(session: AsyncSession) -> None:

@@ -24,7 +24,7 @@ from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from services.catalog.domain import JobKind, JobStatus
 from services.catalog.models import JobRecord, JobResult
-from services.catalog.repository.jobs import JobRepository
+from services.catalog.repository.jobs import JobRepository, active_job
 from services.catalog.service.events import SOURCE
 
 log = structlog.get_logger()
@@ -151,9 +151,8 @@ class JobRunner:
         return True
 
     async def _claim(self) -> JobHandle | None:
-        async with self._database.read() as session:
-            if await JobRepository(session).active(self._kind) is None:
-                return None
+        if await self._database.look(active_job(self._kind)) is None:
+            return None
         now = datetime.now(UTC)
         async with self._database.write() as transaction:
             record = await JobRepository(transaction.session).claim(self._kind, now)
