@@ -9,7 +9,8 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-STACK = re.compile(r"\[(?:.*-)?(embedded|services|compose)(?:-.*)?\]$")
+STACK = re.compile(r"\[(?:.*-)?(services|compose)(?:-.*)?\]$")
+"""Marquee in one process starts in a moment: its tests may run in any process, a module at a time."""
 
 
 def scope_of(test: str) -> str:

@@ -16,7 +16,7 @@ from tests.stacks.base import REPOSITORY
     [
         ("tests/e2e/test_api.py::test_search[compose]", "compose"),
         ("tests/e2e/test_replicas.py::test_replicas_go_away_one_after_the_other[15-compose]", "compose"),
-        ("tests/e2e/test_http.py::test_downloader_logs_in_by_its_url[embedded-wget]", "embedded"),
+        ("tests/e2e/test_http.py::test_downloader_logs_in_by_its_url[embedded-wget]", "tests/e2e/test_http.py"),
         ("tests/e2e/test_site.py::test_keys", "tests/e2e/test_site.py"),
         ("tests/contract/test_locks.py::test_every_lock_has_a_purpose", "tests/contract/test_locks.py"),
         ("tests/contract/test_http_files.py::test_every_variable[services]", "tests/contract/test_http_files.py"),

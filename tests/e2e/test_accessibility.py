@@ -10,9 +10,12 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import IN_ONE_PROCESS
 from tests.e2e.browser import has_metadata, log_in
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import REPOSITORY, Stack
+
+pytestmark = IN_ONE_PROCESS
 
 AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"
 RUN = """async (options) => {
