@@ -30,7 +30,6 @@ __all__ = [
     "postpone",
     "prune_sent",
     "store",
-    "store_rows",
     "to_row",
 ]
 
@@ -39,17 +38,8 @@ UNROUTED_RETRY = timedelta(seconds=5)
 KEEP_SENT = timedelta(days=1)
 
 
-async def store(session: AsyncSession, *events: Event) -> None:
-    """Write events in the session's transaction, in one statement, with the trace of the current request.
-
-    Raises:
-        UnregisteredEventError: there is no such type of event.
-    """
-    await store_rows(session, [to_row(event) for event in events])
-
-
-async def store_rows(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write what `to_row` returned in the session's transaction, in one statement."""
+async def store(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write events, as `to_row` returns them, in the session's transaction and in one statement."""
     await session.execute(outbox.insert(), rows)
 
 
