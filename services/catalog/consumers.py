@@ -78,8 +78,10 @@ def _outcome(processing: Processing, event: Event, pack_bytes: int | None) -> Ou
         return Outcome(probed.video_id, partial(processing.probed, info=_media_info(probed)))
     if event.carries(media_pb2.MediaJobChanged):
         change = event.read(media_pb2.MediaJobChanged)
-        job = {"kinds": change.kinds, "state": change.state, "code": change.code, "reason": change.reason}
-        return Outcome(change.video_id, partial(processing.job_changed, **job))
+        moved = partial(
+            processing.job_changed, kinds=change.kinds, state=change.state, code=change.code, reason=change.reason
+        )
+        return Outcome(change.video_id, moved)
     if event.carries(media_pb2.MediaFailed):
         failed = event.read(media_pb2.MediaFailed)
         given_up = partial(processing.failed, code=failed.code, reason=failed.reason, is_permanent=failed.permanent)

@@ -25,8 +25,8 @@ from kit.db.room import Room
 from kit.db.sqlite import connector
 from kit.errors import ErrorCode
 from kit.events.envelope import Event
-from kit.events.inbox import first_deliveries, first_delivery
-from kit.events.outbox import outbox, store_rows, to_row
+from kit.events.inbox import first_deliveries
+from kit.events.outbox import outbox, store, to_row
 from kit.health import Check
 from kit.settings import SettingsError
 from kit.telemetry import DATABASE_FAILURES
@@ -73,14 +73,10 @@ class Transaction:
     async def complete(self) -> None:
         """Write the events, all in one statement. `Database.write` does this before it commits."""
         if self._events:
-            await store_rows(self.session, self._events)
-
-    async def first_delivery(self, consumer: str, event_: Event) -> bool:
-        """Return whether `consumer` has not handled this event yet, and mark it as handled if the commit succeeds."""
-        return await first_delivery(self.session, consumer, event_.id)
+            await store(self.session, self._events)
 
     async def first_deliveries(self, consumer: str, events: Sequence[Event]) -> list[Event]:
-        """Return the events that `consumer` has not handled yet, each once, and mark them as `first_delivery` does."""
+        """Return the events that `consumer` has not handled yet, each once; a commit marks them as handled."""
         by_id = {event_.id: event_ for event_ in events}
         new = await first_deliveries(self.session, consumer, by_id)
         return [event_ for id_, event_ in by_id.items() if id_ in new]

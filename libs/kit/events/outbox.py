@@ -30,7 +30,6 @@ __all__ = [
     "postpone",
     "prune_sent",
     "store",
-    "store_rows",
     "to_row",
 ]
 
@@ -41,17 +40,8 @@ OLDEST_WAITING = select(func.min(outbox.c.occurred_at)).where(is_waiting)
 """When the oldest event that is not sent happened; NULL if all are sent."""
 
 
-async def store(session: AsyncSession, *events: Event) -> None:
-    """Write events in the session's transaction, in one statement, with the trace of the current request.
-
-    Raises:
-        UnregisteredEventError: there is no such type of event.
-    """
-    await store_rows(session, [to_row(event) for event in events])
-
-
-async def store_rows(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write what `to_row` returned in the session's transaction, in one statement."""
+async def store(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write events, as `to_row` returns them, in the session's transaction and in one statement."""
     await session.execute(outbox.insert(), rows)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, true, union_all
+from sqlalchemy import ColumnElement, Executable, and_, func, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.db.columns import among
@@ -128,7 +128,7 @@ class HomeRepository:
 
 
 @lru_cache(_REACHES)
-def _look_up(reach: Reach, *, is_sqlite: bool) -> Select[Any]:
+def _look_up(reach: Reach, *, is_sqlite: bool) -> Executable:
     """Return the statement of `look_up`."""
     chosen = among(Video.id, "ids", is_sqlite=is_sqlite)
     columns = Video.id, Video.version, Video.title, Video.series_id
@@ -136,7 +136,7 @@ def _look_up(reach: Reach, *, is_sqlite: bool) -> Select[Any]:
 
 
 @lru_cache(_REACHES)
-def _episodes(reach: Reach, *, is_sqlite: bool) -> Select[Any]:
+def _episodes(reach: Reach, *, is_sqlite: bool) -> Executable:
     """Return the statement of `episodes`."""
     chosen = among(Video.series_id, "series_ids", is_sqlite=is_sqlite)
     columns = Video.id, Video.series_id, Video.season, Video.episode

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Executable, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.catalog.domain import Principal, Reach
@@ -99,7 +99,8 @@ class VideoListRepository:
             self._totals.put(("having", key), total)
         return total >= COMMON
 
-    async def _execute(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    async def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """Return the rows of a statement, past the ORM, which costs more than to read them."""
         connection = await self._session.connection()
-        return (await connection.execute(statement, {"user_id": self._user_id, **values})).all()
+        rows: Sequence[Row[Any]] = (await connection.execute(statement, {"user_id": self._user_id, **values})).all()
+        return rows

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Integer,
-    Select,
     String,
     and_,
     bindparam,
@@ -34,7 +34,7 @@ from services.catalog.models import Asset, Video, VideoTag
 from services.catalog.repository.videos import in_reach, title_contains
 
 _READY: Final = "ready"
-_STATEMENTS: Final = 2000
+_STATEMENTS: Final = 500
 OWN: Final = "own"
 """The part of a list that each caller has alone: uploads that are not ready."""
 
@@ -70,7 +70,7 @@ def scopes(reach: Reach) -> tuple[str, ...]:
 
 
 @lru_cache(_STATEMENTS)
-def page(shape: Shape, sort: str, begin: Begin) -> Select[tuple[str, int, Any]]:
+def page(shape: Shape, sort: str, begin: Begin) -> Executable:
     """Return the selection of id, version and value of the order of a page's videos."""
     column, _ = SORTS[sort]
     order = _order(sort, part_only=True, is_sqlite=shape.is_sqlite)
@@ -90,7 +90,7 @@ def page(shape: Shape, sort: str, begin: Begin) -> Select[tuple[str, int, Any]]:
 
 
 @lru_cache(_STATEMENTS)
-def count(shape: Shape, counted: tuple[str, ...]) -> Select[Any]:
+def count(shape: Shape, counted: tuple[str, ...]) -> Executable:
     """Return the selection of the sizes of some parts of a list, up to `MAX_TOTAL` each."""
     branches = _branches(shape.reach)
     parts = [select(Video.id).where(branches[scope], *_wanted(shape)).limit(MAX_TOTAL).subquery() for scope in counted]
@@ -145,7 +145,7 @@ def _parts(column: str, sort: str, begin: Begin, *, is_sqlite: bool) -> Sequence
     if column == "id":
         return [true() if begin is Begin.OFFSET else behind]
     key = _key(column, is_sqlite=is_sqlite)
-    here, there = tuple_(key, Video.id), (bindparam("after_key", type_=key.type), _AFTER_ID)
+    here, there = tuple_(key, Video.id), tuple_(bindparam("after_key", type_=key.type), _AFTER_ID)
     beyond = here < there if descending else here > there
     if column == "title":
         return [true() if begin is Begin.OFFSET else beyond]

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Executable, Select, and_, delete, func, not_, or_, select, true, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
@@ -116,7 +116,7 @@ class VideoRepository:
         """Return the versions of several videos, without those in the trash."""
         versions = _versions(is_sqlite=on_sqlite(self._session))
         rows = await (await self._session.connection()).execute(versions, {"ids": ids})
-        return dict(rows.all())
+        return {row.id: row.version for row in rows}
 
     async def with_files(self, ids: Sequence[str]) -> set[str]:
         """Return which of these videos exist, without those that failed and whose file is to be removed."""
@@ -183,7 +183,7 @@ class VisibleVideoRepository:
 
 
 @cache
-def _versions(*, is_sqlite: bool) -> Select[tuple[str, int]]:
+def _versions(*, is_sqlite: bool) -> Executable:
     """Return a selection of the versions of the films in the parameter `ids`."""
     chosen = among(Video.id, "ids", is_sqlite=is_sqlite)
     return select(Video.id, Video.version).where(chosen, Video.deleted_at.is_(None))

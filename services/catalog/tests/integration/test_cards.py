@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -34,6 +35,12 @@ SHAPES: list[tuple[str, type[BaseModel]]] = [
     ("/api/videos/{}/recommendations", RecommendationsView),
     ("/api/highlights", Page[ListedHighlightView]),
 ]
+
+
+@pytest.fixture(autouse=True)
+def kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cards outlast a test on a slow machine."""
+    monkeypatch.setattr(cards_module, "_KEPT_SEC", 3600.0)
 
 
 @pytest.mark.parametrize(("path", "shape"), SHAPES, ids=[path for path, _ in SHAPES])
@@ -102,7 +109,7 @@ async def test_encodes_each_version_once_while_it_is_kept(catalog: Catalog) -> N
         assert version is not None
         for _ in range(2):
             (card,) = (await cards.load(session, {video_id: version})).values()
-            assert video_id.encode() in card
+            assert json.loads(card)["id"] == video_id
         assert rendered == [video_id]
         # One of another version is of before: it is not used.
         await cards.load(session, {video_id: version + 1})
@@ -111,7 +118,7 @@ async def test_encodes_each_version_once_while_it_is_kept(catalog: Catalog) -> N
     assert rendered == [video_id] * 3
 
 
-@pytest.mark.parametrize("path", ["/api/videos", "/api/home", "/api/search?q=film"])
+@pytest.mark.parametrize("path", ["/api/videos", "/api/search?q=film"])
 async def test_statements_do_not_grow_with_films_and_shrink_while_cards_are_kept(catalog: Catalog, path: str) -> None:
     counts = []
     for _ in range(2):

@@ -185,7 +185,7 @@ class DatabaseContract:
         await recorder.record(MEMBER, video_id, Report(1.0, 100.0))
 
         async def fail(session: AsyncSession, event: Event) -> None:
-            await outbox.store(session, event)
+            await outbox.store(session, [outbox.to_row(event)])
             raise ConnectionError
 
         monkeypatch.setattr("kit.db.database.store", fail)
