@@ -103,7 +103,7 @@ def build(
         webhook = Webhook(url.get_secret_value()) if url else None
         background.append(outbox_relay(NAME, database, bus).run)
         background.append(Maintenance(corporations, audit, logins, webhook).run)
-    checks = {"database": Check(database.ping), "broker": broker_check(bus)}
+    checks = database.checks() | {"broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)
     health = Health(checks)

@@ -106,13 +106,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     jobs = Jobs(database)
     TITLES.learn(_dictionary(settings.title_dictionary))
     home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows))
-    health = Health(
-        {
-            "database": Check(database.ping),
-            "media": Check(store.verify),
-            "broker": broker_check(bus),
-        }
-    )
+    health = Health(database.checks() | {"media": Check(store.verify), "broker": broker_check(bus)})
     authenticate = authenticator(auth)
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:

@@ -11,7 +11,7 @@ from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
 from kit.events.outbox_relay import outbox_relay
-from kit.health import Check, Health, broker_check
+from kit.health import Health, broker_check
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
@@ -48,7 +48,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     if role.works:
         subscribe(bus, database, view_log)
 
-    health = Health({"database": Check(database.ping), "broker": broker_check(bus)})
+    health = Health(database.checks() | {"broker": broker_check(bus)})
     authenticate = authenticator(to_auth)
     background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
     if role.works:

@@ -86,6 +86,9 @@ def _configuration(folder: Path) -> Config:
 
 def _run(connection: Connection, config: Config, revision: str) -> None:
     if connection.dialect.name == "postgresql":
+        # Another replica's migration may take long.
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     config.attributes["connection"] = connection

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
+from kit.db.failures import DatabaseUnavailableError
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from services.catalog.domain import JobKind, JobStatus
@@ -137,7 +138,7 @@ class JobRunner:
             with suppress(Exception):
                 await asyncio.shield(self._release(handle))
             raise
-        except DBAPIError:
+        except (DBAPIError, DatabaseUnavailableError):
             # The database was away, or another process wrote the same: the job goes on when its lease has ended.
             log.warning("job_interrupted", job_id=handle.id)
             raise
