@@ -70,7 +70,7 @@ def _change(event: Event) -> Change:
         return Change(Began(_session(event, began), began.timestamp.ToDatetime(UTC)), event)
     ended = event.read(stream_pb2.StreamStopped)
     moment, seconds = ended.timestamp.ToDatetime(UTC), ended.duration_seconds
-    return Change(Ended(_session(event, ended), moment, seconds, ended.bytes_transferred), event)
+    return Change(Ended(_session(event, ended), moment, seconds, ended.bytes_transferred, ended.reason), event)
 
 
 def _session(event: Event, message: stream_pb2.StreamStarted | stream_pb2.StreamStopped) -> PlaySession:
