@@ -66,7 +66,7 @@ def _view(event: Event) -> Began | Ended:
         return Began(_session(event, began), began.timestamp.ToDatetime(UTC))
     ended = event.read(stream_pb2.StreamStopped)
     moment, seconds = ended.timestamp.ToDatetime(UTC), ended.duration_seconds
-    return Ended(_session(event, ended), moment, seconds, ended.bytes_transferred)
+    return Ended(_session(event, ended), moment, seconds, ended.bytes_transferred, ended.reason)
 
 
 def _session(event: Event, message: stream_pb2.StreamStarted | stream_pb2.StreamStopped) -> PlaySession:

@@ -38,7 +38,7 @@ async def test_writes_are_answered_507_and_recover(catalog: Catalog) -> None:
             ("PUT", f"/api/users/me/watchlist/{video_id}", {"headers": ADMIN}),
             ("POST", "/api/videos/process", {"headers": ADMIN}),
         ):
-            answer = await catalog.http.request(method, path, **options)  # type: ignore[arg-type]
+            answer = await catalog.http.request(method, path, **options)
             assert is_full(answer), (method, path, answer.text)
         assert (await catalog.get(f"/api/videos/{video_id}"))["title"] == "night train"
         assert (await catalog.get("/api/videos"))["total"] == 1
