@@ -51,8 +51,8 @@ class Listener:
     def close(self) -> None:
         """Accept what waits in the kernel's queue, and then no more; safe to repeat.
 
-        Connections that were accepted stay open. Those left in the queue would be reset when the socket is closed, after their
-        clients have sent a request.
+        Connections that were accepted stay open. Those left in the queue would be reset when the socket closes, after
+        their clients have sent a request.
         """
         if not self._is_open:
             return

@@ -41,8 +41,8 @@ _LOCK = 7_306_401
 def upgrade(folder: Path, database_url: str, revision: str = "head") -> None:
     """Bring a database to a revision in `folder`, by default the newest; do nothing when it is there already.
 
-    A revision that is not in `folder` was made by a later version, and is left as it is: each version works with the tables
-    of the next one, so that an upgrade can be taken back (docs/development/migrations.md).
+    A revision that is not in `folder` was made by a later version, and is left as it is: each version works with the
+    tables of the next one, so that an upgrade can be taken back (docs/development/migrations.md).
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database can't be reached, or a revision fails (nothing of it remains).
@@ -106,7 +106,9 @@ def _run(connection: Connection, config: Config, revision: str) -> None:
 def _revisions_of_later_versions(connection: Connection, config: Config) -> list[str]:
     """Return the database's revisions that this version does not have."""
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    return [revision for revision in MigrationContext.configure(connection).get_current_heads() if revision not in known]
+    return [
+        revision for revision in MigrationContext.configure(connection).get_current_heads() if revision not in known
+    ]
 
 
 def _ignore_foreign_keys(connection: Any, _entry: ConnectionPoolEntry) -> None:
