@@ -55,7 +55,18 @@ env: ## write .env with fresh secrets for compose, if there is none
 .PHONY: up
 up: env ## build and start everything in containers; MARQUEE_DOMAIN=films.example: with HTTPS
 	@scripts/set-domain
-	$(COMPOSE) up --build --detach --wait
+	@scripts/set-version
+	$(COMPOSE) build
+	$(COMPOSE) up --detach --wait
+	@docker image prune --force --filter label=org.opencontainers.image.title=marquee >/dev/null
+
+.PHONY: upgrade
+upgrade: ## bring what runs in containers to this checkout's version, without a failed request
+	@scripts/upgrade $(VERSION)
+
+.PHONY: rollback
+rollback: ## bring what runs in containers back to the version before
+	@scripts/upgrade --back
 
 .PHONY: down
 down: ## stop the containers; their data stays

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import structlog
 from alembic import command, context, op
 from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
@@ -33,6 +34,8 @@ from sqlalchemy.types import TypeEngine
 
 from kit.db.database import Database
 
+log = structlog.get_logger()
+
 _LOCK = 7_306_401
 """Key of the advisory lock that lets one replica migrate while the others wait."""
 _ONLINE_LOCK = _LOCK + 1
@@ -41,6 +44,9 @@ _ONLINE_LOCK = _LOCK + 1
 
 def upgrade(folder: Path, database_url: str, revision: str = "head") -> None:
     """Bring a database to a revision in `folder`, by default the newest; do nothing when it is there already.
+
+    A revision that is not in `folder` was made by a later version, and is left as it is: each version works with the
+    tables of the next one, so that an upgrade can be taken back (docs/development/migrations.md).
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database can't be reached, or a revision fails (nothing of it remains).
@@ -110,9 +116,20 @@ def _run(connection: Connection, config: Config, revision: str) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     config.attributes["connection"] = connection
+    if later := _revisions_of_later_versions(connection, config):
+        log.warning("database_of_later_version", revisions=later)
+        return
     command.upgrade(config, revision)
     if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
         raise RuntimeError("a revision left rows that refer to nothing; nothing was changed")
+
+
+def _revisions_of_later_versions(connection: Connection, config: Config) -> list[str]:
+    """Return the database's revisions that this version does not have."""
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    return [
+        revision for revision in MigrationContext.configure(connection).get_current_heads() if revision not in known
+    ]
 
 
 def _ignore_foreign_keys(connection: Any, _entry: ConnectionPoolEntry) -> None:

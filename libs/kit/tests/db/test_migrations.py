@@ -126,6 +126,15 @@ class MigrationsContract:
         await migrate(folder, url)
         assert await answer(url, "SELECT version_num FROM alembic_version") == "2"
 
+    async def test_database_of_a_later_version_is_left_as_it_is(self, url: str, history: History) -> None:
+        """After an upgrade that is taken back, the former version's containers start again."""
+        folder = history(FIRST, ALTERS_A_TABLE_THAT_OTHERS_REFER_TO)
+        await migrate(folder, url)
+        (folder / "versions" / "2.py").unlink()
+        await migrate(folder, url)
+        assert await answer(url, "SELECT version_num FROM alembic_version") == "2"
+        assert await answer(url, "SELECT count(*) FROM owners") == 1
+
     async def test_altering_a_table_keeps_the_rows_that_refer_to_it(self, url: str, history: History) -> None:
         await migrate(history(FIRST), url)
         await migrate(history(FIRST, ALTERS_A_TABLE_THAT_OTHERS_REFER_TO), url)
