@@ -15,7 +15,7 @@ from services.catalog.models import Asset, JobRecord, JobResult, Video
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
-def active_job(kind: JobKind) -> Select[tuple[str]]:
+def active_job(kind: JobKind) -> Select[str]:
     """Return the statement for the id of a job of a kind that is queued or running."""
     return select(JobRecord.id).where(JobRecord.kind == kind, JobRecord.status.in_(_ACTIVE)).limit(1)
 
