@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -16,18 +17,22 @@ class Encoded(bytes):
 
 
 def encode(value: object) -> Encoded:
-    """Return a value as JSON; objects and lists in it may hold `Encoded` parts, which are put in as they are."""
+    """Return a value as JSON; its dicts and lists may hold `Encoded` parts, which are put in as they are."""
     if isinstance(value, Encoded):
         return value
-    if isinstance(value, Mapping):
-        return Encoded(
-            b"{" + b",".join(_dumps(name).encode() + b":" + encode(each) for name, each in value.items()) + b"}"
-        )
-    if isinstance(value, list | tuple):
+    if isinstance(value, dict):
+        fields = (_encode_name(name) + encode(each) for name, each in value.items())
+        return Encoded(b"{" + b",".join(fields) + b"}")
+    if isinstance(value, list):
         return Encoded(b"[" + b",".join(map(encode, value)) + b"]")
     return Encoded(_dumps(value).encode())
 
 
-def extend(encoded: Encoded, fields: Mapping[str, object]) -> Encoded:
+def extend(encoded: Encoded, fields: Mapping[str, object] | Encoded) -> Encoded:
     """Return an encoded object, which has a field, with more fields behind its own."""
     return Encoded(encoded[:-1] + b"," + encode(fields)[1:])
+
+
+@lru_cache(1000)
+def _encode_name(name: str) -> bytes:
+    return _dumps(name).encode() + b":"

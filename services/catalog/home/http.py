@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Response
@@ -110,11 +110,10 @@ def _encode_row(row: Row, accept_language: str) -> Encoded:
 def _encode_item(item: Item) -> Encoded:
     """Return a film of a row in the shape of `HomeItemView`."""
     record = item.record
-    return extend(
-        item.card,
-        {
-            "position_sec": record.position_sec if record else None,
-            "progress_percent": record.percent if record else None,
-            "completed": record.completed if record else None,
-        },
-    )
+    if record is None:
+        return extend(item.card, _NEVER_WATCHED)
+    how_far = {"position_sec": record.position_sec, "progress_percent": record.percent, "completed": record.completed}
+    return extend(item.card, how_far)
+
+
+_NEVER_WATCHED: Final = encode({"position_sec": None, "progress_percent": None, "completed": None})

@@ -64,6 +64,7 @@ class Shape:
     is_sqlite: bool
 
 
+@lru_cache(_STATEMENTS)
 def scopes(reach: Reach) -> tuple[str, ...]:
     """Return the names of the parts of a list: all callers for whom a part has the same see the same, except `OWN`."""
     return tuple(_branches(reach))

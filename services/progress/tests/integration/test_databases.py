@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -184,7 +184,7 @@ class DatabaseContract:
     ) -> None:
         await recorder.record(MEMBER, video_id, Report(1.0, 100.0))
 
-        async def fail(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+        async def fail(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
             await outbox.store(session, rows)
             raise ConnectionError
 

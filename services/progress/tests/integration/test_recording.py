@@ -155,7 +155,7 @@ class RecordingContract:
         known, new, long = (catalog.add(make_video()).id for _ in range(3))
         await add_records(database, [(MEMBER.user_id, known), (MEMBER.user_id, long)])
         async with database.write() as transaction:
-            await ViewerRepository(transaction.session).erase(gone.user_id, datetime.now(UTC))
+            await ViewerRepository(transaction.session).erase([gone.user_id], datetime.now(UTC))
         recorder = Recorder(database, catalog)
         answers = await asyncio.gather(
             recorder.record(MEMBER, known, Report(5.0)),
