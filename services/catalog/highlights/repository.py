@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.highlights.domain import player_key
 from services.catalog.listing.criteria import MAX_TOTAL
 from services.catalog.listing.totals import Totals
@@ -21,17 +21,17 @@ SORTS = {"-pot_size": (Highlight.pot_size.desc(), Highlight.id.desc()), "-create
 
 
 class HighlightRepository:
-    """Highlights, as one principal may see them: those of the films that the principal sees.
+    """Highlights, as one caller may see them: those of the films that the caller sees.
 
     Args:
         session: the transaction.
-        principal: the caller.
+        caller: who asks.
         totals: what is remembered of other requests; None counts anew.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal, totals: Totals | None = None) -> None:
+    def __init__(self, session: AsyncSession, caller: Caller, totals: Totals | None = None) -> None:
         self._session = session
-        self._principal = principal
+        self._caller = caller
         self._totals = totals or Totals()
 
     async def add(self, highlights: Sequence[Highlight]) -> None:
@@ -53,12 +53,12 @@ class HighlightRepository:
         await self.add([highlight])
 
     async def get(self, highlight_id: str) -> Highlight | None:
-        """Return a highlight of a film that the principal may see."""
-        statement = _with_video().where(Highlight.id == highlight_id, visible_to(self._principal))
+        """Return a highlight of a film that the caller may see."""
+        statement = _with_video().where(Highlight.id == highlight_id, visible_to(self._caller))
         return await self._session.scalar(statement)
 
     async def of_video(self, video_id: str) -> Sequence[Highlight]:
-        """Return all highlights of a video by their start. Check before that the principal may see it."""
+        """Return all highlights of a video by their start. Check before that the caller may see it."""
         by_start = select(Highlight).where(Highlight.video_id == video_id).order_by(Highlight.start_sec, Highlight.id)
         return (await self._session.scalars(by_start)).all()
 
@@ -81,7 +81,7 @@ class HighlightRepository:
             offset: how many to skip.
             limit: how many to return at most.
         """
-        playable = playable_by(self._principal, is_sqlite=on_sqlite(self._session))
+        playable = playable_by(self._caller, is_sqlite=on_sqlite(self._session))
         conditions: list[Any] = []
         if category:
             conditions.append(Highlight.category == category)
@@ -98,7 +98,7 @@ class HighlightRepository:
 
     @property
     def _reach(self) -> str:
-        return "*" if self._principal.is_admin else self._principal.corporation_id
+        return "*" if self._caller.is_admin else self._caller.corporation_id
 
     async def _count(self, condition: ColumnElement[bool], key: Hashable) -> int:
         total = self._totals.get(key)

@@ -1,4 +1,4 @@
-"""All SQL of the home page and of recommendations: films that can be watched, as one principal may see them."""
+"""All SQL of the home page and of recommendations: films that can be watched, as one caller may see them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Watchable(NamedTuple):
 
 
 class HomeRepository:
-    """The films that a principal may watch.
+    """The films that a caller may watch.
 
     Args:
         session: the transaction.
@@ -60,7 +60,7 @@ class HomeRepository:
         return [(id_, tags, series) for id_, tags, series in await self._newest_first(rows, limit)]
 
     async def of_corporation(self, limit: int, after: str = "") -> Sequence[str]:
-        """Return the newest films of the principal's corporation."""
+        """Return the newest films of the caller's corporation."""
         if not self._reach.corporation_id:
             return []
         mine = self._limited(Video.corporation_id == self._reach.corporation_id, limit, after)
@@ -106,7 +106,7 @@ class HomeRepository:
         return (await self._session.execute(statement.order_by(Video.id.desc()).limit(limit))).all()
 
     def _scopes(self) -> list[ColumnElement[bool]]:
-        """Return conditions that together are the principal's reach: one range of an index each."""
+        """Return conditions that together are the caller's reach: one range of an index each."""
         if self._reach.is_admin:
             return [true()]
         own = self._reach.corporation_id

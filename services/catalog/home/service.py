@@ -21,7 +21,7 @@ from kit.encoded_json import Encoded
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from services.catalog.clients.progress import ViewerHome, Viewing, WatchRecord
-from services.catalog.domain import Principal, Reach
+from services.catalog.domain import Caller, Reach
 from services.catalog.home.domain import (
     VIEWER_KINDS,
     Candidates,
@@ -106,10 +106,10 @@ class HomePage:
             kept.clear()
         self._flight.clear()
 
-    async def home(self, principal: Principal) -> list[Row]:
-        """Return the rows of a principal's home page, without empty ones."""
-        reach = Reach.of(principal)
-        viewer, shared = await asyncio.gather(self._viewer(principal), self._get_shared(reach))
+    async def home(self, caller: Caller) -> list[Row]:
+        """Return the rows of a caller's home page, without empty ones."""
+        reach = Reach.of(caller)
+        viewer, shared = await asyncio.gather(self._viewer(caller), self._get_shared(reach))
         async with self._database.read() as session:
             films = _Films(HomeRepository(session, reach))
             await films.look_up([*viewer.film_ids, *(video_id for row in shared for video_id in row.ids)])
@@ -119,17 +119,17 @@ class HomePage:
             filled = await self._fill(session, films, first, viewer)
         return [row for row in filled if row.items]
 
-    async def row(self, principal: Principal, kind: RowKind, key: str, after: str) -> Row:
+    async def row(self, caller: Caller, kind: RowKind, key: str, after: str) -> Row:
         """Return a page of one row; it may be empty.
 
         Args:
-            principal: the caller.
+            caller: who asks.
             kind: of the row.
             key: of the row.
             after: `Candidates.next` of the page before; empty for the first page.
         """
-        reach = Reach.of(principal)
-        viewer = await self._viewer(principal)
+        reach = Reach.of(caller)
+        viewer = await self._viewer(caller)
         async with self._database.read() as session:
             repository = HomeRepository(session, reach)
             films = _Films(repository)
@@ -142,17 +142,17 @@ class HomePage:
             (row,) = await self._fill(session, films, [page], viewer)
         return row
 
-    async def recommendations(self, video_id: str, principal: Principal) -> list[tuple[Encoded, Reason]]:
+    async def recommendations(self, video_id: str, caller: Caller) -> list[tuple[Encoded, Reason]]:
         """Return what to watch after a video, with the reasons. Raises ApiError: CONTENT_NOT_FOUND."""
         async with self._database.read() as session:
-            if not is_id(video_id) or not await VisibleVideoRepository(session, principal).has(video_id):
+            if not is_id(video_id) or not await VisibleVideoRepository(session, caller).has(video_id):
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         try:
             co_watched = await self._viewing.co_watched(video_id)
         except ApiError as error:
             log.warning("recommendations_without_progress", code=error.code)
             co_watched = ()
-        reach = Reach.of(principal)
+        reach = Reach.of(caller)
         async with self._database.read() as session:
             repository = HomeRepository(session, reach)
             films = _Films(repository)
@@ -166,9 +166,9 @@ class HomePage:
             cards = await self._cards.load(session, films.versions([each for each, _ in shown]))
         return [(cards[each], reason) for each, reason in shown]
 
-    async def _viewer(self, principal: Principal) -> ViewerHome:
+    async def _viewer(self, caller: Caller) -> ViewerHome:
         try:
-            return await self._viewing.home(principal.user_id)
+            return await self._viewing.home(caller.user_id)
         except ApiError as error:
             log.warning("home_without_progress", code=error.code)
             return ViewerHome()

@@ -1,4 +1,4 @@
-"""SQL of lists: executes the statements of `listing.statements` for one principal."""
+"""SQL of lists: executes the statements of `listing.statements` for one caller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Executable, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.catalog.domain import Principal, Reach
+from services.catalog.domain import Caller, Reach
 from services.catalog.listing import statements
 from services.catalog.listing.criteria import MAX_TOTAL, Criteria, Position
 from services.catalog.listing.statements import OWN, Begin, Shape
@@ -30,18 +30,18 @@ class Listed(NamedTuple):
 
 
 class VideoListRepository:
-    """Lists of what one principal may see.
+    """Lists of what one caller may see.
 
     Args:
         session: a transaction that reads.
-        principal: the caller.
+        caller: who asks.
         totals: what is remembered of other requests; None counts anew.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal, totals: Totals | None = None) -> None:
+    def __init__(self, session: AsyncSession, caller: Caller, totals: Totals | None = None) -> None:
         self._session = session
-        self._user_id = principal.user_id
-        self._reach = Reach.of(principal)
+        self._user_id = caller.user_id
+        self._reach = Reach.of(caller)
         self._totals = totals or Totals()
         self._is_sqlite = on_sqlite(session)
 

@@ -12,7 +12,7 @@ from kit.encoded_json import Encoded
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from kit.media_store import WritableStore
-from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
+from services.catalog.domain import SORTS, Caller, Duplicates, Labels, folder_reference, source_reference
 from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.listing.totals import Totals
@@ -131,15 +131,15 @@ class Videos:
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
-    async def get(self, video_id: str, principal: Principal) -> Video:
-        """Return a video that the principal may see.
+    async def get(self, video_id: str, caller: Caller) -> Video:
+        """Return a video that the caller may see.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND; CONTENT_DELETED when it is in the principal's trash.
+            ApiError: CONTENT_NOT_FOUND; CONTENT_DELETED when it is in the caller's trash.
         """
         if is_id(video_id):
             async with self._database.read() as session:
-                videos = VisibleVideoRepository(session, principal)
+                videos = VisibleVideoRepository(session, caller)
                 if video := await videos.get(video_id):
                     return video
                 if await videos.trashed(video_id):
@@ -148,7 +148,7 @@ class Videos:
 
     async def page(
         self,
-        principal: Principal,
+        caller: Caller,
         criteria: Criteria,
         *,
         sort: str,
@@ -156,10 +156,10 @@ class Videos:
         offset: int = 0,
         cursor: str | None = None,
     ) -> tuple[list[Encoded], int, str | None]:
-        """Return a page of what the principal may see, the total up to a limit, and the cursor of the next page.
+        """Return a page of what the caller may see, the total up to a limit, and the cursor of the next page.
 
         Args:
-            principal: the caller.
+            caller: who asks.
             criteria: what the list holds.
             sort: a key of `domain.SORTS`.
             limit: how many videos to return at most.
@@ -174,7 +174,7 @@ class Videos:
         except ValueError as error:
             raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            videos, total = await VideoListRepository(session, principal, self._totals).page(
+            videos, total = await VideoListRepository(session, caller, self._totals).page(
                 criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
             )
             cards = await self._cards.load(session, {video.id: video.version for video in videos})

@@ -7,7 +7,7 @@ from typing import Final
 
 from kit.db.database import Database
 from kit.encoded_json import Encoded
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.repository.videos import VideoRepository
 from services.catalog.search.keyboard import other_layout
 from services.catalog.search.query import Near, Query, parse
@@ -58,7 +58,7 @@ class _Ranked:
 
 
 class Search:
-    """Searches what a principal may see.
+    """Searches what a caller may see.
 
     Args:
         database: where the documents are.
@@ -69,13 +69,11 @@ class Search:
         self._database = database
         self._cards = cards
 
-    async def find(
-        self, principal: Principal, text: str, *, offset: int, limit: int, kind: str | None = None
-    ) -> SearchPage:
+    async def find(self, caller: Caller, text: str, *, offset: int, limit: int, kind: str | None = None) -> SearchPage:
         """Return a page of results, best first.
 
         Args:
-            principal: who searches.
+            caller: who searches.
             text: what was typed.
             offset: how many results to skip.
             limit: how many to return at most.
@@ -85,7 +83,7 @@ class Search:
         if not query.chunks or offset >= MAX_TOTAL:
             return SearchPage([], 0, None)
         async with self._database.read() as session:
-            documents = SearchRepository(session, principal, kind)
+            documents = SearchRepository(session, caller, kind)
             await documents.prepare()
             ranked = await self._ranked(documents, query, offset + limit)
             shown = ranked.found[offset : offset + limit]
