@@ -33,6 +33,9 @@ ENV PATH=/packages/bin:$PATH \
 WORKDIR /app
 # Compiled once here: the root file system is read-only where it runs.
 RUN python -m compileall -q /app
+# What the image is made of, with licences.
+RUN --mount=type=bind,source=scripts/sbom,target=/tmp/sbom --mount=type=bind,source=requirements,target=/tmp/requirements \
+    python /tmp/sbom ${SERVICE} /tmp/requirements/${SERVICE}.txt > /sbom.json
 USER 10001:10001
 EXPOSE 8000 50051
 STOPSIGNAL SIGTERM
