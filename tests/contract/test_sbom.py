@@ -25,7 +25,7 @@ def is_installed(name: str) -> bool:
 
 def components(service: str) -> dict[str, dict[str, Any]]:
     lock = REPOSITORY / "requirements" / f"{service}.txt"
-    command = [sys.executable, REPOSITORY / "scripts" / "sbom", service, lock]
+    command = [sys.executable, str(REPOSITORY / "scripts" / "sbom"), service, str(lock)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     document = json.loads(printed)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
