@@ -22,9 +22,10 @@ from kit.events import outbox, relay
 from kit.events.envelope import Event
 from kit.events.inbox import KEEP_RECEIVED
 from kit.events.outbox import BATCH, KEEP_SENT
-from kit.events.outbox_relay import outbox_relay
+from kit.events.outbox_relay import OutboxSource, outbox_relay
 from kit.events.relay import Relay
 from kit.testing.fakes import FakeBus
+from kit.testing.queries import count_queries
 from kit.tests.events.support import an_event
 
 PATIENCE_SEC = 60
@@ -183,6 +184,18 @@ class OutboxContract:
                     raise ZeroDivisionError
             await record(database, an_event(2))
             assert [event.subject for event in await bus.has_published(1)] == ["2"]
+
+    async def test_a_look_at_an_empty_outbox_is_one_statement(self, database: Database) -> None:
+        """It is looked at twice a second, for ever."""
+
+        async def publish(_events: Sequence[Event]) -> frozenset[str]:
+            raise AssertionError("there is nothing to publish")
+
+        source = OutboxSource(database)
+        await source.drain(publish)
+        with count_queries() as sent:
+            assert await source.drain(publish) is None
+        assert sent.count == 1
 
     async def test_a_commit_wakes_the_relay(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(relay, "POLL_SEC", 3600)
