@@ -14,6 +14,8 @@ const en = {
 
   'settings.title': 'Player settings',
   'settings.speed': 'Speed',
+  'cast.choose': 'Play on another device…',
+  'cast.connected': 'Playing on another device…',
 
   'subtitles.style': 'How subtitles look',
   'subtitles.sample': 'A line of subtitles',
@@ -76,6 +78,8 @@ const ko: Record<PlayingKey, string> = {
 
   'settings.title': '재생 설정',
   'settings.speed': '속도',
+  'cast.choose': '다른 기기에서 재생…',
+  'cast.connected': '다른 기기에서 재생 중…',
 
   'subtitles.style': '자막 모양',
   'subtitles.sample': '자막은 이렇게 보입니다',

@@ -250,6 +250,7 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
         <SettingsDialog
           video={element.current}
           hasSubtitles={subtitles.length > 0}
+          canCast={!film}
           onClose={() => setSettingsShown(false)}
         />
       )}

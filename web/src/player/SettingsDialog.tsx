@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { Dialog } from '../components/Dialog';
 import { t } from '../i18n';
 import { p } from '../i18n/playing';
+import { CastButton } from './CastButton';
 import { SPEEDS } from './hotkeys';
 import { playFrom } from './jump';
 import { SubtitleSearch } from './SubtitleSearch';
@@ -10,15 +11,18 @@ import { SubtitleStyle } from './SubtitleStyle';
 interface Props {
   video: HTMLVideoElement;
   hasSubtitles: boolean;
+  /** Not what this browser alone can decrypt. */
+  canCast: boolean;
   onClose: () => void;
 }
 
 /** What a viewer sets while a film plays. Each choice counts at once. */
-export function SettingsDialog({ video, hasSubtitles, onClose }: Props) {
+export function SettingsDialog({ video, hasSubtitles, canCast, onClose }: Props) {
   return (
     <Dialog title={p('settings.title')} onClose={onClose} testId="player-settings">
       <div class="player-settings">
         <SpeedField video={video} />
+        {canCast && <CastButton video={video} />}
         {hasSubtitles && (
           <>
             <SubtitleStyle />
