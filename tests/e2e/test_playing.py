@@ -11,7 +11,7 @@ from tests.e2e.browser import log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
 
-TAP = """([part, taps, down]) => {
+TAP = """async ([part, taps, down]) => {
   const player = document.querySelector('[data-testid=player]');
   const box = player.getBoundingClientRect();
   const clientX = box.left + box.width * part;
@@ -20,8 +20,12 @@ TAP = """([part, taps, down]) => {
     player.dispatchEvent(new PointerEvent('pointerdown', { ...finger, clientY: box.top + 20 }));
     player.dispatchEvent(new PointerEvent('pointerup', { ...finger, clientY: box.top + 20 + down }));
   }
+  await new Promise((resolve) => setTimeout(resolve));
+  return document.querySelector('[data-testid=sought]')?.textContent;
 }"""
 """Touches at a part of the width, and how far down they end; in one moment, as a busy machine makes taps long."""
+
+SUBTITLES = "[...document.querySelector('video').textTracks].find(({ kind }) => kind === 'subtitles')"
 
 LINES = """WEBVTT
 
@@ -47,8 +51,7 @@ def test_fingers_seek_and_settings_find_a_line(page: Page, stack: Stack, tmp_pat
     plays_on(page, 1)
     page.get_by_test_id("player").evaluate("video => { video.pause(); video.currentTime = 5; }")
 
-    page.evaluate(TAP, [0.8, 3, 0])
-    expect(page.get_by_test_id("sought")).to_have_text("+20 s")
+    assert page.evaluate(TAP, [0.8, 3, 0]) == "+20 s"
     assert position(page) == 25
     page.evaluate(TAP, [0.2, 2, 0])
     assert position(page) == 15
@@ -73,12 +76,14 @@ def test_fingers_seek_and_settings_find_a_line(page: Page, stack: Stack, tmp_pat
     expect(page.get_by_test_id("player-settings")).to_have_count(0)
     plays_on(page, 20)
     assert page.evaluate("document.querySelector('video').playbackRate") == 1.5
-    cue = "[...document.querySelector('video').textTracks].find(({ kind }) => kind === 'subtitles')?.cues?.[0].line"
     page.reload()
     plays_on(page, 1)
-    expect(page.get_by_test_id("player")).to_have_attribute("data-cue-size", "huge")
+    page.get_by_test_id("player").evaluate("video => video.pause()")
+    expect(page.get_by_test_id("player")).to_have_attribute("data-cue-position", "top")
+    expect(page.locator("media-captions-menu-button")).to_be_visible()
     page.keyboard.press("c")
-    page.wait_for_function(f"() => {cue} === 0")
+    page.wait_for_function(f"() => {SUBTITLES}.mode === 'showing'")
+    page.wait_for_function(f"() => {SUBTITLES}.cues?.[0]?.line === 0")
 
 
 def test_highlights_play_one_after_another(page: Page, stack: Stack, tmp_path: Path) -> None:
