@@ -237,7 +237,7 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
       <button type="button" class="keys-button" data-testid="keys-button" onClick={showKeys}>
         {p('keys.title')}
       </button>
-      {isOver && !isCovered && <UpNext videoId={video.id} />}
+      {isOver && !isCovered && video.series_id && <UpNext videoId={video.id} />}
       {isIdle && (
         <StillWatching
           onAnswer={() => {
