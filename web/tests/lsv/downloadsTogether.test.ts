@@ -83,7 +83,8 @@ describe('downloads of another viewer', () => {
 
   it('end when another tab says who is here; that viewer’s come once the site knows', () => {
     const closed: string[] = [];
-    const own = new ViewerDownloads((userId) => ({ userId, close: () => closed.push(userId) }));
+    const create = vi.fn((userId: string) => ({ userId, close: () => closed.push(userId) }));
+    const own = new ViewerDownloads(create);
     const first = own.of('hana');
     expect(own.hear('hana')).toBe(false);
     expect(own.hear('minjun')).toBe(true);
@@ -91,6 +92,8 @@ describe('downloads of another viewer', () => {
     // This tab still shows the page of the one before.
     expect(own.of('hana')).toBe(first);
     own.follow('hana');
+    // It goes on by itself.
+    expect(create).toHaveBeenCalledTimes(2);
     expect(own.of('hana')).not.toBe(first);
     expect(closed).toEqual(['hana']);
   });

@@ -18,8 +18,11 @@ export class ViewerDownloads<T extends Closable> {
   /** The site knows who is here. */
   follow(userId: string | null): void {
     if (!this.known || (this.known.userId === userId && !this.known.isClosed)) return;
+    const isBack = this.known.userId === userId;
     this.close();
     this.known = null;
+    // The same viewer after all: what was stopped goes on.
+    if (isBack) this.of(userId);
   }
 
   /** Another tab says who is here. Returns whether that is another viewer: it is for the site to find out then. */
