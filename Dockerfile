@@ -33,12 +33,22 @@ ENV PATH=/packages/bin:$PATH \
 WORKDIR /app
 # Compiled once here: the root file system is read-only where it runs.
 RUN python -m compileall -q /app
+# What the image is made of, with licences.
+RUN --mount=type=bind,source=scripts/sbom,target=/tmp/sbom --mount=type=bind,source=requirements,target=/tmp/requirements \
+    python /tmp/sbom ${SERVICE} /tmp/requirements/${SERVICE}.txt > /sbom.json
 USER 10001:10001
 EXPOSE 8000 50051
 STOPSIGNAL SIGTERM
-# Bash checks by itself: a Python process every five seconds would cost more than an idle service.
-HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=6 \
-    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
+# Bash checks by itself: a Python process would cost more than an idle service. Often until the first success, so that those who
+# wait go on at once; then every 20 s, because each start of a process in a container costs the engine some 30 ms.
+HEALTHCHECK --interval=1s --timeout=25s --start-period=120s --retries=30 \
+    CMD ["bash", "-c", "if rm /tmp/healthy 2>/dev/null; then sleep 20; fi; exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /readyz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ] && : > /tmp/healthy"]
 # exec: the service itself is process 1 and gets the signals.
 ENTRYPOINT ["/bin/sh", "-c", "exec python -m services.$SERVICE \"$@\"", "marquee"]
 CMD ["serve"]
+# Last, so that a version whose files are the same is made of the same layers.
+ARG VERSION=latest
+LABEL org.opencontainers.image.title=marquee \
+      org.opencontainers.image.description="Marquee: self-hosted video on demand, service ${SERVICE}" \
+      org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.version=${VERSION}

@@ -55,7 +55,18 @@ env: ## write .env with fresh secrets for compose, if there is none
 .PHONY: up
 up: env ## build and start everything in containers; MARQUEE_DOMAIN=films.example: with HTTPS
 	@scripts/set-domain
-	$(COMPOSE) up --build --detach --wait
+	@scripts/set-version
+	$(COMPOSE) build
+	$(COMPOSE) up --detach --wait
+	@docker image prune --force --filter label=org.opencontainers.image.title=marquee >/dev/null
+
+.PHONY: upgrade
+upgrade: ## bring what runs in containers to this checkout's version, without a failed request
+	@scripts/upgrade $(VERSION)
+
+.PHONY: rollback
+rollback: ## bring what runs in containers back to the version before
+	@scripts/upgrade --back
 
 .PHONY: down
 down: ## stop the containers; their data stays
@@ -102,11 +113,11 @@ bench: $(VENV)/embedded ## measure the stream service beside nginx and others, a
 	@python -m loadtest.pipeline --docs docs $(if $(QUICK),--quick)
 
 .PHONY: bench-search
-bench-search: $(VENV)/embedded ## measure lists, rows and search on SQLite and PostgreSQL, up to 100,000 films (25 min; QUICK=1: 3 min), write docs/benchmarks-search.md
+bench-search: $(VENV)/embedded ## measure lists, rows and search on SQLite and PostgreSQL, up to 100,000 films (25 min; SCALE=0.1: a tenth of it, 8 min; QUICK=1: 3 min), write docs/benchmarks-search.md after a full run
 	@scripts/install-test-tools.sh --bench
 	@$(LOCK) requirements/bench.txt
 	@$(PIP_CHECK)
-	@python -m loadtest.search --docs docs $(if $(QUICK),--quick)
+	@python -m loadtest.search --docs docs $(if $(QUICK),--quick) $(if $(SCALE),--scale $(SCALE))
 
 .PHONY: lint
 lint: $(VENV)/dev ## ruff, mypy, import contracts, length of files, proto lint, freshness of what is generated and of the seeded faults

@@ -21,11 +21,13 @@ STACKS: dict[str, Callable[[Path], Stack]] = {
 }
 
 ALL_STACKS = tuple(STACKS)
+IN_ONE_PROCESS = pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+"""For tests of pages. The site is the same files in every installation, and what it calls runs in containers, too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the containers, which take longest: the other process takes what else there is."""
-    items.sort(key=lambda item: scope_of(item.nodeid) != "compose")
+    """Begin with the containers, which take longest, and end with the many short tests, which fill what is left."""
+    items.sort(key=lambda item: (scope_of(item.nodeid) != "compose", item.nodeid.startswith("tests/contract/")))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,15 +9,13 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-STACK = re.compile(r"\[(?:.*-)?(embedded|services|compose)(?:-.*)?\]$")
-INSTALLS = "::test_lock_installs_with_an_old_pip["
+STACK = re.compile(r"\[(?:.*-)?(services|compose)(?:-.*)?\]$")
+"""Marquee in one process starts in a moment: its tests may run in any process, a module at a time."""
 
 
 def scope_of(test: str) -> str:
     """Return the name of the unit of work that a test belongs to, by the test's id."""
     path = test.partition("::")[0]
-    if INSTALLS in test:
-        return test
     if path.startswith("tests/e2e/") and (stack := STACK.search(test)):
         return stack[1]
     return path

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -61,4 +63,47 @@ class LruCache(Generic[K, V]):
 
     def clear(self) -> None:
         """Drop all values."""
+        self._values.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMark:
+    """When what is to be kept began to be read."""
+
+    at: float
+    generation: int
+
+
+class ExpiringCache(Generic[K, V]):
+    """Keep values for some seconds, counted from the moment at which they began to be read.
+
+    Args:
+        capacity: values kept at most; the one not used for longest goes first.
+        seconds: how long each is kept.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, capacity: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._values: LruCache[K, tuple[float, V]] = LruCache(capacity)
+        self._seconds = seconds
+        self._clock = clock
+        self._generation = 0
+
+    def begin(self) -> ReadMark:
+        """Return the mark for `put`. Call this before the value is read."""
+        return ReadMark(self._clock(), self._generation)
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key; None if there is none, or it has expired."""
+        kept = self._values.get(key)
+        return kept[1] if kept and self._clock() < kept[0] else None
+
+    def put(self, key: K, value: V, mark: ReadMark) -> None:
+        """Keep a value, unless all were dropped since it began to be read: then it may be older than the reason."""
+        if mark.generation == self._generation:
+            self._values.put(key, (mark.at + self._seconds, value))
+
+    def clear(self) -> None:
+        """Drop all values, and those that are being read."""
+        self._generation += 1
         self._values.clear()

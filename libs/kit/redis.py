@@ -20,6 +20,8 @@ from redis.exceptions import RedisError
 class RedisUnavailableError(Exception):
     """Redis can't be reached, did not answer in time, or refused. What was asked for may have happened."""
 
+    is_expected = True
+
 
 @asynccontextmanager
 async def within_deadline(deadline_sec: float) -> AsyncIterator[None]:

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kit.web.addresses import parse_networks
 
 PREFIX = "MARQUEE_"
+SECRETS = Path("/run/secrets")
+"""Where containers have secrets as files, each named as the variable that it stands for."""
 S = TypeVar("S", bound="PrefixedSettings")
 
 
@@ -31,6 +33,25 @@ class PrefixedSettings(BaseSettings):
         # An invalid URL may hold a password.
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _passwords_into_urls(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put `database_password` into `database_url`, quoted, and so on."""
+        for name in [name for name in values if name.endswith("_password")]:
+            address = name.removesuffix("_password") + "_url"
+            if values[name] and values.get(address):
+                secret = values[name]
+                password = secret.get_secret_value() if isinstance(secret, SecretStr) else str(secret)
+                values = {**values, address: add_password(str(values[address]), password)}
+        return values
+
+
+def add_password(url: str, password: str) -> str:
+    """Return a URL with this password instead of its own, which may be there unquoted."""
+    scheme, separator, rest = url.partition("://")
+    user, _, place = rest.rpartition("@")
+    return f"{scheme}{separator}{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
 
 
 class ServiceSettings(PrefixedSettings):
@@ -91,6 +112,10 @@ class DatabaseSettings(PrefixedSettings):
         ..., description="`sqlite+aiosqlite:///path/to/file` or `postgresql+psycopg://user:password@host/database`."
     )
 
+    database_password: SecretStr | None = Field(
+        None, description="Password of the database's user, with any characters; instead of one in the URL."
+    )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
@@ -108,6 +133,9 @@ class BrokerSettings(PrefixedSettings):
     """Settings of services that publish or consume events."""
 
     broker_url: str = Field(..., description="`amqp://user:password@host:5672/` (or `amqps://`) of RabbitMQ.")
+    broker_password: SecretStr | None = Field(
+        None, description="Password of RabbitMQ's user, with any characters; instead of one in the URL."
+    )
 
     @field_validator("broker_url")
     @classmethod
@@ -141,7 +169,7 @@ class SettingsError(Exception):
 
 
 def load(cls: type[S], /, **overrides: Any) -> S:
-    """Read the settings of one service from the environment.
+    """Read the settings of one service from the environment, and from files in `SECRETS` where it lacks them.
 
     Args:
         cls: the service's settings class.
@@ -151,7 +179,8 @@ def load(cls: type[S], /, **overrides: Any) -> S:
         SettingsError: a value is missing or invalid; the text names the variable.
     """
     try:
-        return cls(**overrides)
+        # The plugin of mypy does not know this argument.
+        return cls(_secrets_dir=SECRETS if SECRETS.is_dir() else None, **overrides)  # type: ignore[call-arg]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()

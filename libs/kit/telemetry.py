@@ -7,6 +7,7 @@ Trace context follows W3C Trace Context (https://www.w3.org/TR/trace-context/), 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -38,6 +39,12 @@ DATABASE_FAILURES = Counter(
     "Uses of a database that ended because it was away, full, or busy for too long.",
     ["database", "code"],
 )
+DATABASE_FULL = Gauge(
+    "database_disk_full",
+    "1 while the disk of a database is full: writes are answered 507.",
+    ["database"],
+    multiprocess_mode="livemax",
+)
 OUTBOX_AGE = Gauge(
     "outbox_oldest_age_seconds",
     "Age of the oldest event not yet published.",
@@ -66,7 +73,7 @@ def configure_logging(level: str, log_format: str) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     # Last but for the rendering: tracebacks quote addresses, too.
-    hidden: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact]
+    hidden: list[structlog.types.Processor] = [summarize_expected, structlog.processors.format_exc_info, redact]
     if log_format == "json":
         final: list[structlog.types.Processor] = [
             *hidden,
@@ -77,7 +84,8 @@ def configure_logging(level: str, log_format: str) -> None:
         plain = structlog.dev.plain_traceback
         final = [*hidden, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # First what is not logged: nothing more is done for it.
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -92,7 +100,8 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("pika", "aiosqlite", "alembic", "uvicorn.access", "httpx", "multipart", "python_multipart"):
+    # Not pika: what it has to say is logged by `kit.bus.rabbit.connection`, one line an attempt.
+    for noisy in ("aiosqlite", "alembic", "uvicorn.access", "httpx", "multipart", "python_multipart"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
@@ -103,6 +112,28 @@ def collect_metrics() -> bytes:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def summarize_expected(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Replace the traceback of an expected failure by its reason, and lower its level. A processor of structlog.
+
+    Expected is what passes and is no fault of Marquee's: an exception whose `is_expected` is true (something that is
+    needed does not answer), and a full disk. Its traceback says nothing that the reason does not.
+    """
+    given = entry.get("exc_info")
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if not isinstance(error, BaseException) or not _is_expected(error):
+        return entry
+    del entry["exc_info"]
+    entry["level"] = "warning"
+    about = {"reason": getattr(error, "reason", None) or str(error) or repr(error)}
+    about |= {name: value for name in ("code", "dependency") if (value := getattr(error, name, None))}
+    return {**about, **entry}
+
+
+def _is_expected(error: BaseException) -> bool:
+    is_disk_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return is_disk_full or bool(getattr(error, "is_expected", False))
 
 
 def redact(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -49,25 +49,40 @@ class Listener:
         self._watch()
 
     def close(self) -> None:
-        """Accept no more. Connections that were accepted stay open; safe to repeat."""
+        """Accept what waits in the kernel's queue, and then no more; safe to repeat.
+
+        Connections that were accepted stay open. Those left in the queue would be reset when the socket closes, after
+        their clients have sent a request.
+        """
         if not self._is_open:
             return
         self._is_open = False
+        if self._retry is None:
+            self._loop.remove_reader(self._socket)
+            while self._accept_burst():
+                pass
         if self._retry is not None:
             self._retry.cancel()
-        else:
-            self._loop.remove_reader(self._socket)
+
+    async def settle(self) -> None:
+        """Wait until each connection that was accepted has its protocol."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _watch(self) -> None:
         self._retry = None
         self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
+        self._accept_burst()
+
+    def _accept_burst(self) -> bool:
+        """Accept up to `BURST` connections; return whether more may wait."""
         for _ in range(BURST):
             try:
                 connection, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return False
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
@@ -75,11 +90,12 @@ class Listener:
                 logger.error("Connections wait: %s.", error.strerror)
                 self._loop.remove_reader(self._socket)
                 self._retry = self._loop.call_later(RETRY_SEC, self._watch)
-                return
+                return False
             connection.setblocking(False)
             task = self._loop.create_task(self._connect(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _connect(self, connection: socket.socket) -> None:
         try:

@@ -28,6 +28,7 @@ from loadtest.search.viewing import Viewing
 REPORT = "benchmarks-search.md"
 _QUALITY_FILMS, _QUERIES, _TYPED, _HALVES = 20_000, 2000, 100, 200
 _QUICK = 500
+_LEAST_SCALE = 0.05
 PARTS = ("quality", "small", "large")
 SMALL = Plan(20_000, Viewing(2_000, 200_000), seconds=5)
 LARGE = Plan(100_000, Viewing(10_000, 1_000_000), seconds=5)
@@ -38,6 +39,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure, print the page, and write it into the docs after a full run."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.search", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a look at a few hundred films")
+    parser.add_argument("--scale", type=_scale, default=1.0, help="this share of films, viewers and queries: 0.1")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given more than once")
     parser.add_argument("--database", action="append", choices=(SQLITE, POSTGRESQL), help="speed on this one only")
     parser.add_argument("--results", type=Path, help="add to the results of earlier runs in this file")
@@ -49,9 +51,10 @@ def main(words: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="marquee-search-") as folder:
         for part in given.part or PARTS[: 2 if given.quick else None]:
             if part == "quality":
-                results.quality = _quality(Path(folder), _QUICK if given.quick else _QUALITY_FILMS, quick=given.quick)
+                films = _QUICK if given.quick else int(given.scale * _QUALITY_FILMS)
+                results.quality = _quality(Path(folder), films, share=0.1 if given.quick else given.scale)
             else:
-                plan = _QUICK_PLAN if given.quick else {"small": SMALL, "large": LARGE}[part]
+                plan = _QUICK_PLAN if given.quick else {"small": SMALL, "large": LARGE}[part].scaled(given.scale)
                 for database in given.database or (SQLITE, POSTGRESQL):
                     results.speed = [
                         *(each for each in results.speed if (each.database, each.films) != (database, plan.films)),
@@ -61,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 given.results.write_text(results.model_dump_json(indent=1))
     page = page_of(results)
     sys.stdout.write(page)
-    if given.docs and not given.quick:
+    if given.docs and not given.quick and given.scale == 1:
         (given.docs / REPORT).write_text(page)
 
 
@@ -78,7 +81,18 @@ def _speed(folder: Path, plan: Plan, database: str) -> Speed:
         return Speed(database=database, films=plan.films, at=_now(), load=_load(), commit=_commit(), **routes)
 
 
-def _quality(folder: Path, films: int, *, quick: bool) -> list[Quality]:
+def _scale(text: str) -> float:
+    """Return the share of a full run. Raises ArgumentTypeError for none, too little or more than all."""
+    try:
+        share = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if not _LEAST_SCALE <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be {_LEAST_SCALE} to 1")
+    return share
+
+
+def _quality(folder: Path, films: int, *, share: float) -> list[Quality]:
     titles = make_titles(films)
     with server_directory() as place, PostgresServer(place) as server:
         urls = {
@@ -87,13 +101,13 @@ def _quality(folder: Path, films: int, *, quick: bool) -> list[Quality]:
         }
         for url in urls.values():
             library.create(url)
-        return asyncio.run(_find_all(titles, urls, server.create_database("trigrams"), 10 if quick else 1))
+        return asyncio.run(_find_all(titles, urls, server.create_database("trigrams"), share))
 
 
-async def _find_all(titles: list[str], urls: dict[str, str], trigrams: str, divisor: int) -> list[Quality]:
+async def _find_all(titles: list[str], urls: dict[str, str], trigrams: str, share: float) -> list[Quality]:
     queries = Queries(titles)
-    wanted, typed = queries.make(_QUERIES // divisor), queries.typed(_TYPED // divisor)
-    halves = queries.half_words(_HALVES // divisor)
+    wanted, typed = queries.make(int(share * _QUERIES)), queries.typed(int(share * _TYPED))
+    halves = queries.half_words(int(share * _HALVES))
     databases = {name: Database(url) for name, url in urls.items()}
     sizes: dict[str, float | None] = {}
     for name, database in databases.items():

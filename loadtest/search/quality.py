@@ -13,8 +13,10 @@ from kit.auth.tokens import Caller
 from kit.db.database import Database
 from loadtest.search.results import Quality
 from loadtest.search.titles import Queries, Wanted
+from services.catalog.schemas import encode_card
 from services.catalog.search.text import fold
 from services.catalog.service import Search
+from services.catalog.service.cards import Cards
 
 Finder = Callable[[str, int], Awaitable[Sequence[str]]]
 """Return the titles of the first results for a text."""
@@ -55,7 +57,7 @@ async def measure(
 
 def marquee(database: Database) -> Finder:
     """Search as catalog does."""
-    search = Search(database)
+    search = Search(database, Cards(encode_card))
 
     async def find(text: str, limit: int) -> Sequence[str]:
         page = await search.find(ADMIN, text, offset=0, limit=limit)

@@ -35,6 +35,7 @@ _CALLERS = 200
 _PER_ROUTE = 400
 _WARM_UP = 150
 _ALONE_SEC = 1.5
+_SCALED_SEC = 2.0
 _TOKEN_SEC = 6 * 3600
 _LIST = 100
 """Films of the longest page."""
@@ -48,6 +49,11 @@ class Plan:
     viewing: Viewing
     seconds: float
     """Of each window."""
+
+    def scaled(self, share: float) -> Plan:
+        """Return a plan of this share of the library; a smaller one is measured in shorter windows."""
+        viewing = Viewing(int(share * self.viewing.users), int(share * self.viewing.views))
+        return Plan(int(share * self.films), viewing, self.seconds if share == 1 else min(self.seconds, _SCALED_SEC))
 
 
 class Measured(TypedDict):

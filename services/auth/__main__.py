@@ -52,7 +52,7 @@ def build(
     """
     database = Database(settings.database_url)
     bus = shared_bus or RabbitBus(settings.broker_url, service=NAME)
-    hasher = PasswordHasher(settings.bcrypt_cost, settings.pepper())
+    hasher = PasswordHasher(settings.bcrypt_cost, settings.pepper(), settings.http_workers)
     attempts = LoginAttempts(
         settings.redis_url,
         settings.login_attempts,
@@ -103,7 +103,7 @@ def build(
         webhook = Webhook(url.get_secret_value()) if url else None
         background.append(outbox_relay(NAME, database, bus).run)
         background.append(Maintenance(corporations, audit, logins, webhook).run)
-    checks = {"database": Check(database.ping), "broker": broker_check(bus)}
+    checks = database.checks() | {"broker": broker_check(bus)}
     if settings.redis_url:
         checks["redis"] = Check(attempts.ping, required=False)
     health = Health(checks)

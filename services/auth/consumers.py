@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Final
 
 from kit.audit import ADMIN_ACTED, MAX_ADDRESS_CHARS
 from kit.bus import Bus, Subscription
-from kit.db.database import Database
+from kit.db.database import Database, Transaction
+from kit.db.event_groups import CONCURRENCY, EventGroups, Received
 from kit.events.envelope import Event, MalformedEventError
 from kit.ids import is_id
-from kit.telemetry import service_context
 from marquee.events.v1 import admin_pb2
 from services.auth.service import Audit, AuditRecord
 
-AUDIT = Subscription("auth.audit", (ADMIN_ACTED,), concurrency=4)
+AUDIT = Subscription("auth.audit", (ADMIN_ACTED,), concurrency=CONCURRENCY)
 MAX_DETAILS_CHARS: Final = 10_000
 
 _ACTION: Final = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -27,12 +28,14 @@ _MAX_ACTION_CHARS: Final = 50
 def subscribe(bus: Bus, database: Database, audit: Audit) -> None:
     """Register auth's consumer: each action becomes one entry, however often its event is delivered."""
 
+    async def enter(transaction: Transaction, actions: Sequence[Received[AuditRecord]]) -> Sequence[None]:
+        await audit.enter(transaction, [each.content for each in actions])
+        return [None] * len(actions)
+
+    actions = EventGroups(database, AUDIT, enter, service="auth")
+
     async def acted(event: Event) -> None:
-        record = _audit_record(event)
-        with service_context("auth"):
-            async with database.write() as transaction:
-                if await transaction.first_delivery(AUDIT.name, event):
-                    await audit.enter(transaction, record)
+        await actions.apply(event, _audit_record(event))
 
     bus.subscribe(AUDIT, acted)
 

@@ -30,6 +30,9 @@ class AuthSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
     redis_url: str | None = Field(
         None, description="`redis://…` counts login attempts for all replicas; without it, each process counts its own."
     )
+    redis_password: SecretStr | None = Field(
+        None, description="Password of Redis, with any characters; instead of one in the URL."
+    )
     password_pepper: SecretStr = Field(
         SecretStr(""), description="A secret mixed into password hashes; changing it voids every password."
     )

@@ -34,6 +34,7 @@ from services.catalog.home.service import HomePage
 from services.catalog.http import build_routers, max_body_bytes
 from services.catalog.http.tus import TusProtocol
 from services.catalog.rpc import CatalogServicer, register
+from services.catalog.schemas import encode_card
 from services.catalog.series.http import build_router as series_router
 from services.catalog.series.service import SeriesLibrary
 from services.catalog.service import (
@@ -52,6 +53,7 @@ from services.catalog.service import (
     VideoEditor,
     Videos,
 )
+from services.catalog.service.cards import Cards
 from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.service.import_tree import ImportTree
 from services.catalog.service.jobs import JobRunner, Jobs
@@ -93,7 +95,8 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         "progress": connect(settings.progress_address),
         "thumbnailer": connect(settings.thumbnailer_address),
     }
-    videos = Videos(database, store, settings.duplicates)
+    cards = Cards(encode_card)
+    videos = Videos(database, store, cards, settings.duplicates)
     admission = Admission(database, store, Limits(settings.upload_max_bytes, settings.corporation_quota_bytes))
     resumable = ResumableUploads(
         database,
@@ -105,14 +108,8 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     subtitles = Subtitles(database, store)
     jobs = Jobs(database)
     TITLES.learn(_dictionary(settings.title_dictionary))
-    home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows))
-    health = Health(
-        {
-            "database": Check(database.ping),
-            "media": Check(store.verify),
-            "broker": broker_check(bus),
-        }
-    )
+    home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows), cards)
+    health = Health(database.checks() | {"media": Check(store.verify), "broker": broker_check(bus)})
     authenticate = authenticator(auth)
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
     if role.works:
@@ -135,7 +132,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             VideoEditor(database, PlansClient(auth)),
             Protection(database, store),
             Imports(videos, origins, settings.import_dir),
-            Search(database),
+            Search(database, cards),
             HealthOverview(health, peers),
             ArtworkReader(videos, store),
             store,
@@ -149,7 +146,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         )
         | {
             "series": series_router(SeriesLibrary(database, settings.uploads)),
-            "highlights": highlights_router(Highlights(database)),
+            "highlights": highlights_router(Highlights(database, cards)),
             "home": home_router(home),
             "titles": titles_router(Titles(database, parse_templates(settings.title_templates))),
             "watchlist": watchlist_router(Watchlists(database)),

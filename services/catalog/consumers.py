@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -11,6 +12,7 @@ from google.protobuf.message import Message
 
 from kit.bus import Bus, Subscription
 from kit.db.database import Database, Transaction
+from kit.db.event_groups import CONCURRENCY, EventGroups, Received
 from kit.events.envelope import Event
 from kit.media_store import WritableStore
 from kit.telemetry import service_context
@@ -18,18 +20,40 @@ from marquee.events.v1 import media_pb2
 from services.catalog.artwork import ArtworkKind, Storyboard
 from services.catalog.domain import MAX_TITLE_CHARS, MediaInfo, PackInfo
 from services.catalog.home.consumers import CHANGES
-from services.catalog.service import JobReport, MadeArtwork, Processing
+from services.catalog.service import JobReport, MadeArtwork, Processing, Removed
 from services.catalog.service.embedded_subtitles import EmbeddedTrack, attach_embedded
 from services.catalog.service.subtitles import Subtitles
 from services.catalog.watchlist.consumers import ACCOUNTS
 
 __all__ = ["ACCOUNTS", "CHANGES", "MEDIA", "subscribe"]
 
-MEDIA = Subscription("catalog.media", ("media.*",), concurrency=4)
+MEDIA = Subscription("catalog.media", ("media.*",), concurrency=CONCURRENCY)
+
+Effect = Callable[[Transaction, JobReport], Awaitable[Removed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an event says of a video."""
+
+    video_id: str
+    apply: Effect
 
 
 def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: Subtitles, store: WritableStore) -> None:
     """Subscribe catalog's consumers."""
+
+    async def apply(transaction: Transaction, outcomes: Sequence[Received[Outcome]]) -> list[Removed]:
+        videos = await processing.lock(transaction, [each.content.video_id for each in outcomes])
+        removed: list[Removed] = []
+        for each in outcomes:
+            with each.trace("catalog"):
+                video = videos.get(each.content.video_id)
+                report = video and JobReport(video, each.event.time)
+                removed.append(await each.content.apply(transaction, report) if report else [])
+        return removed
+
+    groups = EventGroups(database, MEDIA, apply, service="catalog")
 
     async def on_media(event: Event) -> None:
         with service_context("catalog"):
@@ -41,38 +65,36 @@ def subscribe(bus: Bus, database: Database, processing: Processing, subtitles: S
             pack_bytes = None
             if event.carries(media_pb2.MediaProtectedReady):
                 pack_bytes = await processing.pack_bytes(event.read(media_pb2.MediaProtectedReady).reference)
-            async with database.write() as transaction:
-                if not await transaction.first_delivery(MEDIA.name, event):
-                    return
-                removed = await _apply(transaction, processing, event, pack_bytes)
-            await processing.remove(removed)
+            if outcome := _outcome(processing, event, pack_bytes):
+                await processing.remove(await groups.apply(event, outcome) or [])
 
     bus.subscribe(MEDIA, on_media)
 
 
-async def _apply(
-    transaction: Transaction, processing: Processing, event: Event, pack_bytes: int | None
-) -> Sequence[str]:
-    """Apply a report; return the references of what is to be removed after the commit."""
+def _outcome(processing: Processing, event: Event, pack_bytes: int | None) -> Outcome | None:
+    """Return what an event says; None for events of other types."""
     if event.carries(media_pb2.MediaProbed):
         probed = event.read(media_pb2.MediaProbed)
-        return await processing.probed(transaction, JobReport(probed.video_id, event.time), _media_info(probed))
+        return Outcome(probed.video_id, partial(processing.probed, info=_media_info(probed)))
     if event.carries(media_pb2.MediaJobChanged):
         change = event.read(media_pb2.MediaJobChanged)
-        report = JobReport(change.video_id, event.time)
-        return await processing.job_changed(transaction, report, change.kinds, change.state, change.code, change.reason)
+        moved = partial(
+            processing.job_changed, kinds=change.kinds, state=change.state, code=change.code, reason=change.reason
+        )
+        return Outcome(change.video_id, moved)
     if event.carries(media_pb2.MediaFailed):
         failed = event.read(media_pb2.MediaFailed)
-        return await processing.failed(transaction, failed.video_id, failed.code, failed.reason, failed.permanent)
+        given_up = partial(processing.failed, code=failed.code, reason=failed.reason, is_permanent=failed.permanent)
+        return Outcome(failed.video_id, given_up)
     if event.carries(media_pb2.MediaProtectedReady):
         ready = event.read(media_pb2.MediaProtectedReady)
         pack = PackInfo(ready.asset_id, ready.size_bytes, ready.content_version)
-        report = JobReport(ready.video_id, event.time)
-        return await processing.pack_ready(transaction, report, ready.reference, pack, pack_bytes)
+        packed = partial(processing.pack_ready, reference=ready.reference, pack=pack, stored_bytes=pack_bytes)
+        return Outcome(ready.video_id, packed)
     if (found := _artwork(event)) is not None:
         video_id, made = found
-        return await processing.artwork_ready(transaction, JobReport(video_id, event.time), made)
-    return []
+        return Outcome(video_id, partial(processing.artwork_ready, made=made))
+    return None
 
 
 def _artwork(event: Event) -> tuple[str, MadeArtwork] | None:

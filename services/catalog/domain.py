@@ -64,12 +64,8 @@ class UploadStatus(StrEnum):
     """All bytes had arrived, but a video has them already, and duplicates are refused."""
 
 
-class Principal(Protocol):
-    """What the rules need to know of who is calling."""
-
-    @property
-    def user_id(self) -> str:
-        """The user's id."""
+class Reaching(Protocol):
+    """What decides whose films a caller may watch."""
 
     @property
     def is_admin(self) -> bool:
@@ -78,6 +74,27 @@ class Principal(Protocol):
     @property
     def corporation_id(self) -> str:
         """The user's corporation; empty for platform members."""
+
+
+class Caller(Reaching, Protocol):
+    """What the rules need to know of who is calling."""
+
+    @property
+    def user_id(self) -> str:
+        """The user's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose films a caller may watch: what is kept for one caller of a reach serves all others of it."""
+
+    is_admin: bool
+    corporation_id: str
+
+    @classmethod
+    def of(cls, caller: Reaching) -> Reach:
+        """Return the reach of a caller."""
+        return cls(caller.is_admin, caller.corporation_id)
 
 
 class Visible(Protocol):
@@ -140,63 +157,63 @@ class Plan:
 NO_PLAN: Final = Plan(is_paid=False, expires_at=None)
 
 
-def in_reach(principal: Principal, video: Visible) -> bool:
-    """Return whether a video is the platform's or of the principal's corporation; administrators reach all."""
-    return principal.is_admin or video.corporation_id in (None, principal.corporation_id or None)
+def in_reach(caller: Reaching, video: Visible) -> bool:
+    """Return whether a video is the platform's or of the caller's corporation; administrators reach all."""
+    return caller.is_admin or video.corporation_id in (None, caller.corporation_id or None)
 
 
-def may_see(principal: Principal, video: Visible) -> bool:
-    """Return whether a video is visible to a principal."""
-    if video.deleted_at is not None or not in_reach(principal, video):
+def may_see(caller: Caller, video: Visible) -> bool:
+    """Return whether a video is visible to a caller."""
+    if video.deleted_at is not None or not in_reach(caller, video):
         return False
-    return principal.is_admin or video.status == "ready" or video.uploader_id == principal.user_id
+    return caller.is_admin or video.status == "ready" or video.uploader_id == caller.user_id
 
 
-def may_see_in_trash(principal: Principal, video: Visible) -> bool:
-    """Return whether a video is in the trash and visible to a principal there."""
-    return video.deleted_at is not None and may_change(principal, video)
+def may_see_in_trash(caller: Caller, video: Visible) -> bool:
+    """Return whether a video is in the trash and visible to a caller there."""
+    return video.deleted_at is not None and may_change(caller, video)
 
 
-def may_change(principal: Principal, video: Visible) -> bool:
-    """Return whether a principal may edit or delete a video."""
-    return in_reach(principal, video) and (principal.is_admin or video.uploader_id == principal.user_id)
+def may_change(caller: Caller, video: Visible) -> bool:
+    """Return whether a caller may edit or delete a video."""
+    return in_reach(caller, video) and (caller.is_admin or video.uploader_id == caller.user_id)
 
 
-def refusal_to_restore(principal: Principal, video: Visible, plan: Plan, now: datetime) -> ErrorCode | None:
-    """Return why a principal may not take a video out of the trash, as an error code; None when it is allowed.
+def refusal_to_restore(caller: Caller, video: Visible, plan: Plan, now: datetime) -> ErrorCode | None:
+    """Return why a caller may not take a video out of the trash, as an error code; None when it is allowed.
 
     Args:
-        principal: who restores it.
+        caller: who restores it.
         video: in the trash.
         plan: of the video's corporation; not used for a platform video.
         now: the current time.
     """
-    if not may_see_in_trash(principal, video):
+    if not may_see_in_trash(caller, video):
         return ErrorCode.CONTENT_NOT_FOUND
-    if principal.is_admin:
+    if caller.is_admin:
         return None
     if video.corporation_id is None:
         return ErrorCode.AUTH_FORBIDDEN
     return None if plan.holds_at(now) else ErrorCode.PLAN_REQUIRED
 
 
-def owner_of_upload(principal: Principal, requested: str | None) -> str | None:
+def owner_of_upload(caller: Caller, requested: str | None) -> str | None:
     """Return the corporation that will own an upload: a member's own; for administrators the requested one.
 
     Raises:
         PermissionError: a member requested another corporation.
     """
-    if principal.is_admin:
+    if caller.is_admin:
         return requested
-    own = principal.corporation_id or None
+    own = caller.corporation_id or None
     if requested not in (None, own):
         raise PermissionError
     return own
 
 
-def may_upload(principal: Principal, uploads: Literal["admin", "members"]) -> bool:
-    """Return whether a principal may upload videos."""
-    return principal.is_admin or uploads == "members"
+def may_upload(caller: Caller, uploads: Literal["admin", "members"]) -> bool:
+    """Return whether a caller may upload videos."""
+    return caller.is_admin or uploads == "members"
 
 
 def clean_text(text: str, limit: int) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from kit.encoded_json import Encoded
 from kit.errors import invalid_field
 from kit.web.schemas import Schema, View
 from services.catalog.artwork import ArtworkKind
@@ -15,7 +16,7 @@ from services.catalog.domain import (
     MAX_DESCRIPTION_CHARS,
     MAX_TAGS,
     MAX_TITLE_CHARS,
-    Principal,
+    Caller,
     UploadStatus,
     VideoStatus,
     clean_tags,
@@ -131,6 +132,11 @@ class VideoView(View):
         return cls(**list_fields(video))
 
 
+def encode_card(video: Video) -> Encoded:
+    """Return a video that is loaded with its artwork as lists show it, in JSON."""
+    return Encoded(VideoView.of(video).model_dump_json().encode())
+
+
 class TrashedVideoView(VideoView):
     """A video in the trash."""
 
@@ -154,10 +160,10 @@ class VideoDetailView(VideoView):
     jobs: list[JobView] = Field(description="For its uploader and administrators: how far the pipeline is.")
 
     @classmethod
-    def of(cls, video: Video, principal: Principal | None = None) -> VideoDetailView:
-        """Return a loaded video as the API shows it to a principal; without one, its jobs are left out."""
+    def of(cls, video: Video, caller: Caller | None = None) -> VideoDetailView:
+        """Return a loaded video as the API shows it to a caller; without one, its jobs are left out."""
         film = video.film
-        may_see_jobs = principal is not None and (principal.is_admin or principal.user_id == video.uploader_id)
+        may_see_jobs = caller is not None and (caller.is_admin or caller.user_id == video.uploader_id)
         return cls(
             **list_fields(video),
             mime_type=video.mime_type,

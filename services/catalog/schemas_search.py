@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from kit.encoded_json import Encoded, encode
 from kit.web.schemas import View
 from services.catalog.schemas import VideoView
 from services.catalog.service.search import SearchResult
@@ -18,7 +20,7 @@ class _Sparse(View):
 
     @model_serializer(mode="wrap")
     def _leave_out(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in serialize(self).items() if value is not None}
+        return sparse(serialize(self))
 
 
 class SearchResultView(_Sparse):
@@ -31,19 +33,6 @@ class SearchResultView(_Sparse):
         description="Parts of the title that match: first character and the one after the last, counted in code points."
     )
     position_sec: float | None = Field(None, description="Where in the video it is.")
-
-    @classmethod
-    def of(cls, result: SearchResult) -> SearchResultView:
-        """Return a result as the API shows it."""
-        return cls.model_validate(
-            {
-                "kind": result.kind,
-                "title": result.title,
-                "video": VideoView.of(result.video),
-                "spans": result.spans,
-                "position_sec": result.position_sec,
-            }
-        )
 
 
 class SuggestionsView(_Sparse):
@@ -59,3 +48,14 @@ class SearchPageView(SuggestionsView):
     page: int
     page_size: int
     total: int
+
+
+def encode_result(result: SearchResult) -> Encoded:
+    """Return a result in the shape of `SearchResultView`."""
+    fields = {"kind": result.kind, "title": result.title, "video": result.card, "spans": result.spans}
+    return encode(sparse(fields | {"position_sec": result.position_sec}))
+
+
+def sparse(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return fields without those that have no value."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -11,7 +11,7 @@ from kit.bus.rabbit import RabbitBus
 from kit.db.database import Database
 from kit.db.migrations import upgrade
 from kit.events.outbox_relay import outbox_relay
-from kit.health import Check, Health, broker_check
+from kit.health import Health, broker_check
 from kit.rpc import GrpcServer, connect
 from kit.service import Loop, Role, Service, main
 from kit.web.app import create_app
@@ -21,6 +21,7 @@ from services.progress.consumers import subscribe
 from services.progress.http import build_routers
 from services.progress.rpc import ProgressServicer, register
 from services.progress.service import Bookmarks, History, Homes, Points, Recorder, ViewLog, Views
+from services.progress.service.retention import Retention
 from services.progress.settings import ProgressSettings
 
 NAME = "progress"
@@ -48,7 +49,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
     if role.works:
         subscribe(bus, database, view_log)
 
-    health = Health({"database": Check(database.ping), "broker": broker_check(bus)})
+    health = Health(database.checks() | {"broker": broker_check(bus)})
     authenticate = authenticator(to_auth)
     background: list[Loop] = [partial(follow_revocations, revocations(to_auth), authenticate)] if role.answers else []
     if role.works:
@@ -57,6 +58,7 @@ def build(settings: ProgressSettings, role: Role, shared_bus: Bus | None = None)
             views.trim_periodically,
             view_log.trim_periodically,
             points.check_periodically,
+            Retention(database, progress_days=settings.watch_progress_days, ledger_days=settings.point_ledger_days).run,
         ]
     app = create_app(
         NAME,

@@ -2,75 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
+from typing import Final
 
-from kit.bus import Bus, Handler, Subscription
+from kit.bus import Bus, Subscription
 from kit.db.database import Database, Transaction
-from kit.db.groups import GroupWriter
+from kit.db.event_groups import CONCURRENCY, EventGroups, Received
 from kit.events.envelope import Event, MalformedEventError
 from kit.events.registry import type_of
 from kit.ids import is_id
-from kit.telemetry import service_context
 from marquee.events.v1 import stream_pb2, user_pb2, video_pb2
 from services.progress.domain import Began, Ended, PlaySession
-from services.progress.service import Change, ViewLog, erase_viewer, forget_video
+from services.progress.service import Change, ViewLog, erase_viewers, forget_videos
+
+NAME: Final = "progress"
 
 VIEWS = Subscription(
-    "progress.views", (type_of(stream_pb2.StreamStarted), type_of(stream_pb2.StreamStopped)), concurrency=64
+    "progress.views",
+    (type_of(stream_pb2.StreamStarted), type_of(stream_pb2.StreamStopped)),
+    concurrency=CONCURRENCY,
 )
-"""As many events as one transaction may hold."""
-ACCOUNTS = Subscription("progress.accounts", (type_of(user_pb2.UserDeleted),), concurrency=4)
-VIDEOS = Subscription("progress.videos", (type_of(video_pb2.VideoPurged),), concurrency=4)
-
-Effect = Callable[[Transaction, Event], Awaitable[None]]
+ACCOUNTS = Subscription("progress.accounts", (type_of(user_pb2.UserDeleted),), concurrency=CONCURRENCY)
+VIDEOS = Subscription("progress.videos", (type_of(video_pb2.VideoPurged),), concurrency=CONCURRENCY)
 
 
 def subscribe(bus: Bus, database: Database, view_log: ViewLog) -> None:
     """Register progress's consumers."""
 
-    async def record(transaction: Transaction, changes: Sequence[Change]) -> Sequence[None]:
-        new = {event.id for event in await transaction.first_deliveries(VIEWS.name, [each.cause for each in changes])}
-        # A repeated event may be in one group with itself.
-        first = {each.cause.id: each for each in changes if each.cause.id in new}
-        await view_log.record(transaction, list(first.values()))
-        return [None] * len(changes)
+    async def record(transaction: Transaction, views: Sequence[Received[Began | Ended]]) -> Sequence[None]:
+        await view_log.record(transaction, [Change(each.content, each.event) for each in views])
+        return [None] * len(views)
 
-    groups = GroupWriter(database, record, service="progress")
+    async def erase(transaction: Transaction, accounts: Sequence[Received[str]]) -> Sequence[None]:
+        await erase_viewers(transaction, [each.content for each in accounts])
+        return [None] * len(accounts)
 
-    async def view(event: Event) -> None:
-        await groups.write(_change(event))
+    async def forget(transaction: Transaction, videos: Sequence[Received[str]]) -> Sequence[None]:
+        await forget_videos(transaction, [each.content for each in videos])
+        return [None] * len(videos)
 
-    async def account_deleted(transaction: Transaction, event: Event) -> None:
-        await erase_viewer(transaction, _id(event, event.read(user_pb2.UserDeleted).user_id))
+    views = EventGroups(database, VIEWS, record, service=NAME)
+    accounts = EventGroups(database, ACCOUNTS, erase, service=NAME)
+    videos = EventGroups(database, VIDEOS, forget, service=NAME)
 
-    async def video_purged(transaction: Transaction, event: Event) -> None:
-        await forget_video(transaction, _id(event, event.read(video_pb2.VideoPurged).video_id))
+    async def on_view(event: Event) -> None:
+        await views.apply(event, _view(event))
 
-    bus.subscribe(VIEWS, view)
-    bus.subscribe(ACCOUNTS, _once(database, ACCOUNTS, account_deleted))
-    bus.subscribe(VIDEOS, _once(database, VIDEOS, video_purged))
+    async def on_account(event: Event) -> None:
+        await accounts.apply(event, _id(event, event.read(user_pb2.UserDeleted).user_id))
 
+    async def on_video(event: Event) -> None:
+        await videos.apply(event, _id(event, event.read(video_pb2.VideoPurged).video_id))
 
-def _once(database: Database, subscription: Subscription, effect: Effect) -> Handler:
-    """Return a handler that applies an effect in one transaction with the inbox: repeated events change nothing."""
-
-    async def handle(event: Event) -> None:
-        with service_context("progress"):
-            async with database.write() as transaction:
-                if await transaction.first_delivery(subscription.name, event):
-                    await effect(transaction, event)
-
-    return handle
+    bus.subscribe(VIEWS, on_view)
+    bus.subscribe(ACCOUNTS, on_account)
+    bus.subscribe(VIDEOS, on_video)
 
 
-def _change(event: Event) -> Change:
+def _view(event: Event) -> Began | Ended:
     if event.carries(stream_pb2.StreamStarted):
         began = event.read(stream_pb2.StreamStarted)
-        return Change(Began(_session(event, began), began.timestamp.ToDatetime(UTC)), event)
+        return Began(_session(event, began), began.timestamp.ToDatetime(UTC))
     ended = event.read(stream_pb2.StreamStopped)
     moment, seconds = ended.timestamp.ToDatetime(UTC), ended.duration_seconds
-    return Change(Ended(_session(event, ended), moment, seconds, ended.bytes_transferred), event)
+    return Ended(_session(event, ended), moment, seconds, ended.bytes_transferred, ended.reason)
 
 
 def _session(event: Event, message: stream_pb2.StreamStarted | stream_pb2.StreamStopped) -> PlaySession:

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from typing import Final
 
 from kit.auth.tokens import Caller
 from kit.ids import is_id
@@ -212,6 +213,13 @@ class Ended:
     moment: datetime
     seconds: float
     bytes_sent: int
+    reason: str = ""
+
+
+LOST: Final = "lost"
+"""The reason of a session that never ended as far as can be known: stream's Redis lost it."""
+LOST_AFTER: Final = timedelta(hours=24)
+"""How long a session may run without a report of progress before it counts as lost."""
 
 
 @dataclass(frozen=True, slots=True)

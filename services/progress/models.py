@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Double, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Double, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, mapped_column
 
 from kit.db.columns import UtcDateTime
@@ -59,6 +59,9 @@ class Viewer(Base):
     """When the account was deleted: late events must not restore any of its data."""
 
 
+_RUNNING = text("stopped_at IS NULL")
+
+
 class View(Base):
     """One play session."""
 
@@ -67,6 +70,7 @@ class View(Base):
         Index("ix_view_log_started", "started_at", "session_id"),
         Index("ix_view_log_user", "user_id", "started_at", "session_id"),
         Index("ix_view_log_video", "video_id", "started_at", "session_id"),
+        Index("ix_view_log_running", "started_at", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
     )
 
     session_id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -80,6 +84,8 @@ class View(Base):
     """None while it is running, like the two columns below."""
     seconds: Mapped[float | None] = mapped_column(Double)
     bytes: Mapped[int | None] = mapped_column(BigInteger)
+    end_reason: Mapped[str | None] = mapped_column(String(20))
+    """As in `stream.stopped`, or `lost`; None also of sessions that ended before this was kept."""
 
 
 class PointEntry(Base):

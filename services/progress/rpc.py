@@ -11,7 +11,7 @@ from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id
 from marquee.progress.v1 import progress_pb2, progress_pb2_grpc
 from services.progress.domain import VIEW_DAYS
-from services.progress.models import WatchProgress
+from services.progress.repository import Watched
 from services.progress.service import Homes, Views
 
 MAX_IDS = 100
@@ -79,7 +79,7 @@ def _views(counted: Mapping[str, int]) -> list[progress_pb2.VideoViews]:
     return [progress_pb2.VideoViews(video_id=video_id, views=views) for video_id, views in counted.items()]
 
 
-def _watched(record: WatchProgress) -> progress_pb2.Watched:
+def _watched(record: Watched) -> progress_pb2.Watched:
     return progress_pb2.Watched(
         video_id=record.video_id,
         position_sec=record.position_sec,

@@ -238,6 +238,10 @@ class LoggedViewView(View):
     stopped_at: datetime | None = Field(description="null while it is running, like `seconds` and `bytes`.")
     seconds: float | None
     bytes: int | None = Field(description="Body bytes sent.")
+    end_reason: str | None = Field(
+        description="`ended`, `replaced`, `stopped`, `admin`, `revoked`, `expired`, or `lost`: its end is not known, "
+        "and nothing was heard of it for a day."
+    )
 
     @classmethod
     def of(cls, logged: LoggedView) -> LoggedViewView:
@@ -254,6 +258,7 @@ class LoggedViewView(View):
             stopped_at=view.stopped_at,
             seconds=view.seconds,
             bytes=view.bytes,
+            end_reason=view.end_reason,
         )
 
     def cells(self) -> list[str | float | None]:

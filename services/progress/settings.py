@@ -28,3 +28,17 @@ class ProgressSettings(ServiceSettings, DatabaseSettings, BrokerSettings):
         description="Days for which lines of the view log (who watched what) are kept; 0 keeps them for ever. Points "
         "and counts that they earned stay; what viewers of a film also watched is known of these days only.",
     )
+    watch_progress_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days for which a viewer's position in a film is kept after it changed last; 0 keeps it for ever. "
+        "What is removed is no longer part of the history, of home pages and of what viewers also watched.",
+    )
+    point_ledger_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days for which the lines of a user's points are kept; 0 keeps them for ever. Older ones become "
+        "one line with their sum, so that balances stay; a film watched again after that earns points again.",
+    )

@@ -34,6 +34,7 @@ from services.stream.protection.factory import build_protection
 from services.stream.rpc import StreamServicer, register
 from services.stream.service import Streams
 from services.stream.sessions import SessionRegistry, Sessions, SessionStatistics, event_log, ticket_key
+from services.stream.sessions.accepting import accepting_probe
 from services.stream.sessions.tickets import TICKET_SEC, Tickets
 from services.stream.settings import StreamSettings
 from services.stream.slots import Limits, SlotStore
@@ -85,7 +86,10 @@ def build(settings: StreamSettings, role: Role, shared_bus: Bus | None = None) -
     checks = {"media": Check(store.ping, required=hot is None), "broker": broker_check(bus)} | _confinement(role)
     if settings.redis_url:
         # Playing sessions go on without Redis, which needs a replica that is ready.
-        checks["redis"] = Check(slots.ping, required=False)
+        checks |= {
+            "redis": Check(slots.ping, required=False),
+            "slots": Check(accepting_probe(slots), required=False),
+        }
     health = Health(checks | protection.checks)
     background: list[Loop] = list(protection.loops)
     shutdown_hooks: list[Callable[[], Awaitable[object]]] = []

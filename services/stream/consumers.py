@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from kit.bus import Bus, Delivery, Subscription
-from kit.db.database import Database
+from kit.db.database import Database, Transaction
+from kit.db.event_groups import CONCURRENCY, EventGroups, Received
 from kit.errors import ApiError
 from kit.events.envelope import Event
 from kit.events.registry import type_of
@@ -16,8 +18,8 @@ from services.stream.sessions import Sessions
 from services.stream.sources import SourceCache
 
 LOST_ACCOUNTS = Subscription("stream.lost_accounts", (type_of(user_pb2.UserSuspended), type_of(user_pb2.UserDeleted)))
-LICENCE_ACCOUNTS = Subscription("stream.licence_accounts", LOST_ACCOUNTS.types)
-PURGED_VIDEOS = Subscription("stream.purged_videos", (type_of(video_pb2.VideoPurged),))
+LICENCE_ACCOUNTS = Subscription("stream.licence_accounts", LOST_ACCOUNTS.types, concurrency=CONCURRENCY)
+PURGED_VIDEOS = Subscription("stream.purged_videos", (type_of(video_pb2.VideoPurged),), concurrency=CONCURRENCY)
 VIDEO_CHANGES = Subscription("stream.video_changes", ("video.*",), Delivery.BROADCAST)
 
 
@@ -55,16 +57,25 @@ def subscribe_protection(bus: Bus, database: Database | None) -> None:
     if database is None:
         return
 
+    async def end(transaction: Transaction, accounts: Sequence[Received[bool]]) -> Sequence[None]:
+        for each in accounts:
+            with each.trace("stream"):
+                await OfflineLicences.end_account(transaction, each.event.subject, erase=each.content)
+        return [None] * len(accounts)
+
+    async def forget(transaction: Transaction, videos: Sequence[Received[None]]) -> Sequence[None]:
+        for each in videos:
+            await OfflineLicences.forget_video(transaction, each.event.subject)
+        return [None] * len(videos)
+
+    accounts = EventGroups(database, LICENCE_ACCOUNTS, end, service="stream")
+    videos = EventGroups(database, PURGED_VIDEOS, forget, service="stream")
+
     async def account_lost(event: Event) -> None:
-        async with database.write() as transaction:
-            if await transaction.first_delivery(LICENCE_ACCOUNTS.name, event):
-                is_deleted = event.carries(user_pb2.UserDeleted)
-                await OfflineLicences.end_account(transaction, event.subject, erase=is_deleted)
+        await accounts.apply(event, event.carries(user_pb2.UserDeleted))
 
     async def video_purged(event: Event) -> None:
-        async with database.write() as transaction:
-            if await transaction.first_delivery(PURGED_VIDEOS.name, event):
-                await OfflineLicences.forget_video(transaction, event.subject)
+        await videos.apply(event, None)
 
     bus.subscribe(LICENCE_ACCOUNTS, account_lost)
     bus.subscribe(PURGED_VIDEOS, video_purged)

@@ -22,6 +22,9 @@ class ProtectionSettings(PrefixedSettings):
         description="`sqlite+aiosqlite:///path/to/file` or `postgresql+psycopg://user:password@host/database`, for keys"
         " and licences of protected films. Without it those are answered 503, and all others as with it.",
     )
+    database_password: SecretStr | None = Field(
+        None, description="Password of the database's user, with any characters; instead of one in the URL."
+    )
     lsv_master_key: SecretStr | None = Field(
         None, description="The secret that wraps content keys in the database: base64 of 32 bytes; before the file."
     )
@@ -149,6 +152,9 @@ class StreamSettings(ServiceSettings, BrokerSettings, BucketMediaSettings, Origi
         None,
         validate_default=True,
         description="`redis://…` (or `rediss://…`): play sessions of all replicas. Embedded mode keeps them in memory.",
+    )
+    redis_password: SecretStr | None = Field(
+        None, description="Password of Redis, with any characters; instead of one in the URL."
     )
     ticket_key_file: Path = Field(
         ...,

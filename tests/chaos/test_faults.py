@@ -14,6 +14,8 @@ import httpx
 import psycopg
 import pytest
 
+from kit.testing.depth import is_deep
+from tests.chaos.driver import Driver
 from tests.e2e.client import Client, make_film, make_huge_film
 from tests.stacks.base import ADMIN_LOGIN, ADMIN_PASSWORD, Process, wait_for
 from tests.stacks.embedded import EmbeddedStack
@@ -126,6 +128,80 @@ def test_film_is_made_although_worker_dies_repeatedly(services: ServicesStack, f
         worker.start()
     services.wait_healthy()
     becomes_ready_once(services, video_id)
+
+
+FAULTS = [
+    ("postgres", "pause", ""),
+    ("postgres", "kill", "stream"),
+    ("redis", "pause", ""),
+    ("redis", "kill", "progress"),
+    ("rabbit", "pause", "thumbnailer"),
+    ("rabbit", "kill", ""),
+    ("", "", "catalog"),
+]
+"""A server, what happens to it, and a service that is killed meanwhile."""
+if is_deep():
+    FAULTS = [
+        (server, fault, victim)
+        for server in ("postgres", "redis", "rabbit")
+        for fault in ("pause", "kill")
+        for victim in ("", "auth", "catalog", "progress", "stream", "thumbnailer")
+    ]
+
+
+@pytest.fixture(scope="module")
+def driver(services: ServicesStack, film: Path) -> Iterator[Driver]:
+    services.wait_healthy()
+    driver = Driver(services.base_url, film)
+    yield driver
+    driver.close()
+
+
+@pytest.mark.parametrize(("server", "fault", "victim"), FAULTS)
+def test_what_is_away_is_answered_503_and_named(
+    services: ServicesStack, driver: Driver, server: str, fault: str, victim: str
+) -> None:
+    services.wait_healthy()
+    driver.start_session()
+    logs = {name: len(process.output()) for name, process in services.processes.items()}
+    target = getattr(services, server) if server else None
+    killed = services.processes.get(victim)
+    if target:
+        getattr(target, fault)()
+    if killed:
+        killed.kill()
+    answers = list(driver.send_all())
+    if server == "postgres":
+        wait_for(lambda: not is_ready(services, "catalog"), 60, "catalog to be unready")
+    health = httpx.get(f"{services.base_url}/api/health", timeout=60).json() if victim != "catalog" else {}
+    if target:
+        (target.resume if fault == "pause" else target.start)()
+    if killed:
+        killed.start()
+    services.wait_healthy()
+
+    assert [str(answer) for answer in answers if not answer.status] == []
+    assert [str(answer) for answer in answers if answer.is_refused and answer.status != 503] == []
+    unavailable = [answer for answer in answers if answer.status == 503]
+    assert [str(answer) for answer in unavailable if "Retry-After" not in answer.headers] == []
+    names = {answer.dependency for answer in unavailable}
+    # The gateway names none: it reached no process of the service.
+    assert names <= {"database" if server == "postgres" else server, victim, ""}
+    if server == "postgres":
+        assert {"edit", "save progress", "read progress", "list"} <= {answer.name for answer in unavailable}
+        assert not health or health["dependencies"]["database"] == "disconnected"
+    if server == "redis":
+        assert "start session" in {answer.name for answer in unavailable}
+    if server == "rabbit":
+        assert {answer.dependency for answer in unavailable} <= {victim, ""}
+    new_lines = {name: process.output()[logs[name] :] for name, process in services.processes.items()}
+    assert [name for name, lines in new_lines.items() if "Traceback" in lines] == []
+    driver.start_session()
+    assert [str(answer) for answer in driver.send_all() if answer.is_refused] == []
+
+
+def is_ready(services: ServicesStack, name: str) -> bool:
+    return httpx.get(f"http://127.0.0.1:{services.ports[name]}/readyz", timeout=60).is_success
 
 
 class Watched:

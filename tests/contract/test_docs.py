@@ -44,6 +44,7 @@ NOT_RUN = {
     "marquee dead-letters replay thumbnailer.jobs:EVENT": "likewise",
     "marquee dead-letters replay --queue thumbnailer.jobs": "likewise",
     "MARQUEE_DOMAIN=films.example make up": "needs containers and a domain; test_tls_overlay.py has its parts",
+    "git pull": "needs a repository to pull from",
     "docker compose logs --no-log-prefix | grep REQUEST_ID": "needs containers; tests/stacks/compose.py reads logs",
 }
 MAKE_TESTED_BY = {
@@ -54,6 +55,8 @@ MAKE_TESTED_BY = {
     "help": "run here",
     "up": "tests/stacks/compose.py does what it does, on an engine of its own",
     "down": "tests/stacks/compose.py",
+    "upgrade": "tests/e2e/test_upgrade.py runs its script",
+    "rollback": "tests/e2e/test_upgrade.py runs its script",
     "migration": "test_new_migration.py, on a copy",
     "bench": "loadtest/bench/tests; the run itself takes minutes",
 }

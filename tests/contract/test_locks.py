@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -154,6 +155,7 @@ class Environment:
     def __init__(self, folder: Path, old_pip: Path, index: Index) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         self.python = str(folder / "bin" / "python")
+        [self.packages] = folder.glob("lib/python*/site-packages")
         self._pip = [self.python, str(old_pip), "--disable-pip-version-check"]
         self._index = index
 
@@ -180,12 +182,67 @@ def test_every_lock_has_a_purpose() -> None:
     assert {path.stem for path in REQUIREMENTS.glob("*.txt")} == set(PURPOSES)
 
 
+def entries_of(name: str) -> dict[str, str]:
+    """Return the lines of a lock by package: its releases, with markers and hashes."""
+    entries: dict[str, str] = {}
+    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    for entry in re.finditer(r"^([a-z0-9-]+)==.+\n(?: +--hash=.+\n)+", text, re.MULTILINE):
+        entries[entry[1]] = entries.get(entry[1], "") + entry[0]
+    assert entries.keys() == packages_of(name)
+    return entries
+
+
+class Installed:
+    """The releases of all locks, each installed once by the old pip, without resolving.
+
+    Most are in the first environment. Where locks name two releases of a package, the other one is in the next.
+    """
+
+    def __init__(self, folder: Path, old_pip: Path, index: Index) -> None:
+        self._folder, self._old_pip, self._index = folder, old_pip, index
+        waiting = {(package, entry) for name in PURPOSES for package, entry in entries_of(name).items()}
+        self._files: dict[tuple[str, str], list[Path]] = {}
+        while waiting:
+            chosen = dict(sorted(waiting))
+            self._install(chosen)
+            waiting -= chosen.items()
+
+    def _install(self, entries: dict[str, str]) -> None:
+        environment = Environment(self._folder / f"all-{len(self._files)}", self._old_pip, self._index)
+        lock = environment.packages / "lock.txt"
+        lock.write_text("".join(entries.values()))
+        done = environment.pip("install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "-r", str(lock))
+        assert done.returncode == 0, done.stderr
+        for found in importlib.metadata.distributions(path=[str(environment.packages)]):
+            package = re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower()
+            self._files[package, entries[package]] = [Path(str(file.locate())) for file in found.files or []]
+
+    def environment(self, name: str) -> Environment:
+        """Return an environment that has what a lock names, by links to the files that were installed."""
+        environment = Environment(self._folder / name, self._old_pip, self._index)
+        for package, entry in entries_of(name).items():
+            # A marker may exclude a package from this machine: it isn't installed then.
+            for file in self._files.get((package, entry), []):
+                *_, inner = str(file).partition("/site-packages/")
+                # Scripts are beside the packages: they start the interpreter of the environment that they are in.
+                if inner and file.exists():
+                    target = environment.packages / inner
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(file, target)
+        return environment
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, old_pip: Path, releases: Path) -> Iterator[Installed]:
+    folder = tmp_path_factory.mktemp("installed")
+    with Index(releases, folder).serving() as index:
+        yield Installed(folder, old_pip, index)
+        assert not [file for file in index.downloaded if NEWER in file]
+
+
 @pytest.mark.parametrize("name", PURPOSES)
-def test_lock_installs_with_an_old_pip(name: str, environment: Environment, index: Index) -> None:
-    lock = str(REQUIREMENTS / f"{name}.txt")
-    done = environment.pip("install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "-r", lock)
-    assert done.returncode == 0, done.stderr
-    assert not [file for file in index.downloaded if NEWER in file]
+def test_lock_installs_with_an_old_pip(name: str, installed: Installed) -> None:
+    environment = installed.environment(name)
     checked = environment.pip("check")
     assert checked.returncode == 0, checked.stdout
     path = ":".join(str(REPOSITORY / part) for part in ("", "libs", "libs/protos"))

@@ -81,6 +81,28 @@ def test_pod_has_required_settings_of_its_service(service: str) -> None:
     assert given <= names(cls for _, cls in SERVICES.values())
 
 
+def test_every_container_is_confined_and_limited() -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    services |= {"caddy": overlay_services("tls.yml")["caddy"]}
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"] <= 1024, name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+    assert {name for name, service in services.items() if "cap_add" in service} == {"redis", "caddy"}
+
+
+def test_each_image_is_built_once_and_has_a_version() -> None:
+    """Two builds of one name end in two images: each start would replace the containers of the other one."""
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    built = [service["image"] for service in services.values() if "build" in service]
+    ours = {service["image"] for service in services.values() if service["image"].startswith("marquee/")}
+    assert sorted(built) == sorted(ours)
+    assert all(image.endswith(":${MARQUEE_VERSION:-latest}") for image in ours)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_container_has_required_settings_of_its_service(service: str) -> None:
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
@@ -153,6 +175,37 @@ def test_every_compose_overlay_is_documented() -> None:
     assert overlays == set(
         re.findall(r"^#COMPOSE_FILE=docker-compose\.yml:deploy/compose/(\S+)$", example, re.MULTILINE)
     )
+
+
+FIXED = {
+    "MARQUEE_HTTP_HOST",
+    "MARQUEE_HTTP_PORT",
+    "MARQUEE_HTTP_WORKERS",
+    "MARQUEE_GRPC_BIND",
+    "MARQUEE_LSV_MASTER_KEY",
+}
+"""Settings that the images set, or that another setting of compose stands for."""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_of_a_service_is_reachable(service: str) -> None:
+    given = set(yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"][service]["environment"])
+    for overlay in (REPOSITORY / "deploy" / "compose").glob("*.yml"):
+        given |= set(overlay_services(overlay.name).get(service, {}).get("environment", {}))
+    assert names([SERVICES[service][1]]) - given - FIXED == set()
+
+
+def test_env_example_lists_every_variable_of_compose() -> None:
+    used = set()
+    for file in (REPOSITORY / "docker-compose.yml", *(REPOSITORY / "deploy" / "compose").glob("*.yml")):
+        text = re.sub(r"^ *#.*$", "", file.read_text(), flags=re.MULTILINE)
+        used |= set(re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)", text))
+        # Without a value: passed on as it is.
+        used |= set(re.findall(r"^ +([A-Z][A-Z0-9_]*):$", text, re.MULTILINE))
+    listed = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE)
+    assert used - set(listed) == set()
+    assert set(listed) - used == {"COMPOSE_FILE", "MARQUEE_PREVIOUS_VERSION"}
+    assert {name for name in listed if listed.count(name) > 1} == {"COMPOSE_FILE"}
 
 
 def test_env_example_has_every_secret_of_compose() -> None:

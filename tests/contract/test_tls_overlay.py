@@ -58,7 +58,8 @@ def test_every_kind_of_certificates_is_offered_and_every_variable_is_given() -> 
 def env(tmp_path: Path) -> Path:
     """A folder with the script, and the .env of an installation in it."""
     (tmp_path / "scripts").mkdir()
-    shutil.copy(REPOSITORY / "scripts" / "set-domain", tmp_path / "scripts")
+    for name in ("set-domain", "set-env"):
+        shutil.copy(REPOSITORY / "scripts" / name, tmp_path / "scripts")
     path = tmp_path / ".env"
     path.write_text("MARQUEE_HTTP_PORT=8080\n#MARQUEE_DOMAIN=films.example\nREDIS_PASSWORD=pass=word\n")
     return path

@@ -13,9 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Page, expect
 
+from tests.conftest import IN_ONE_PROCESS
 from tests.e2e.browser import has_metadata, log_in, shoot
 from tests.e2e.client import Client, make_film, new_member
 from tests.stacks.base import Stack, wait_for
+
+pytestmark = IN_ONE_PROCESS
 
 PASSWORD = "longer than eight"
 

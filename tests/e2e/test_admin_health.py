@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from tests.conftest import IN_ONE_PROCESS
 from tests.e2e.browser import log_in, shoot
 from tests.stacks.base import Stack
+
+pytestmark = IN_ONE_PROCESS
 
 LETTER = {
     "id": "0190a6f5-0000-7000-8000-000000000009",

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.conftest import IN_ONE_PROCESS
 from tests.e2e.browser import has_metadata, log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
 from tests.e2e.play_sessions import FITS
 from tests.stacks.base import Stack
+
+pytestmark = IN_ONE_PROCESS
 
 WIDTHS = (390, 1440)
 EPISODES = 4

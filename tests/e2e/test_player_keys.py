@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import IN_ONE_PROCESS
 from tests.e2e.browser import log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film
 from tests.stacks.base import Stack
+
+pytestmark = IN_ONE_PROCESS
 
 
 def test_keys_jump_step_and_are_listed(page: Page, stack: Stack, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_tab_reaches_every_control_of_the_player(page: Page, home: Stack, film: 
         "media-mute-button",
         "media-volume-range",
         "media-time-display",
+        "button",
         "media-playback-rate-button",
         "media-pip-button",
         "media-fullscreen-button",

@@ -8,10 +8,13 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import IN_ONE_PROCESS
 from tests.e2e.browser import log_in, plays_on, position, shoot
 from tests.e2e.client import Client, make_film, new_member
 from tests.e2e.play_sessions import FITS
 from tests.stacks.base import Stack
+
+pytestmark = IN_ONE_PROCESS
 
 WIDTHS = (390, 1440)
 PASSWORD = "longer than eight"

@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.stacks.docker_client import ROOT, Engine, EngineUnavailableError, say, timed
+from tests.stacks.oom_scores import may_lower_oom_score, write_runc_wrapper
 from tests.stacks.standin_images import IMAGES, build_standins
 
 CACHE = ROOT / ".cache" / "docker"
@@ -80,8 +81,7 @@ def _start_private(engine: Engine) -> None:
     (run / "docker.sock").unlink(missing_ok=True)
     (run / "dockerd.pid").unlink(missing_ok=True)
     wrapper = CACHE / "runc-without-oom-privilege"
-    wrapper.write_text(_RUNC_WRAPPER)
-    wrapper.chmod(0o755)
+    write_runc_wrapper(wrapper)
     settings = CACHE / "daemon.json"  # instead of the machine's own, which is meant for another engine
     settings.write_text("{}\n")
     log = CACHE / "dockerd.log"
@@ -96,7 +96,7 @@ def _start_private(engine: Engine) -> None:
         *("--mtu", "1400"),
         *("--default-ulimit", f"nofile={open_files}:{open_files}"),
     ]
-    if not _may_lower_oom_score():
+    if not may_lower_oom_score():
         command += ["--add-runtime", f"marquee={wrapper}", "--default-runtime", "marquee"]
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     with timed("engine started"):
@@ -120,28 +120,6 @@ def _start_private(engine: Engine) -> None:
                 reason = "dockerd ended" if ended else f"dockerd did not answer within {START_TIMEOUT:g} s"
                 raise EngineUnavailableError(f"{reason}; the end of {log}:\n{lines}")
             time.sleep(0.1)
-
-
-def _may_lower_oom_score() -> bool:
-    """Whether this machine's root may do what the engine asks for its own helpers: be spared by the OOM killer."""
-    probe = "open('/proc/self/oom_score_adj', 'w').write('-500')"
-    return subprocess.run([sys.executable, "-c", probe], capture_output=True, check=False).returncode == 0
-
-
-_RUNC_WRAPPER = """#!/bin/bash
-# Zeroes a negative OOM score in the container's description, which root may not set here, and hands over to runc.
-bundle= previous= creating=
-for argument in "$@"; do
-    [ "$previous" = --bundle ] && bundle=$argument
-    [ "$argument" = create ] && creating=yes
-    previous=$argument
-done
-if [ -n "$creating" ] && [ -n "$bundle" ]; then
-    changed=$(jq 'if (.process.oomScoreAdj // 0) < 0 then .process.oomScoreAdj = 0 else . end' "$bundle/config.json")
-    printf '%s' "$changed" > "$bundle/config.json"
-fi
-exec runc "$@"
-"""
 
 
 def stop_engine() -> None:

@@ -4,6 +4,9 @@ const CACHE = 'marquee-app';
 const LIST = '/app-files.json';
 const SHELL = '/';
 const CHECK_EVERY_MS = 60_000;
+/** A network that answers nothing for so long counts as none, where there is something kept to show instead. */
+const PATIENCE_MS = 5_000;
+const KEEP_TIMEOUT_MS = 60_000;
 
 let checkedAt = 0;
 
@@ -21,18 +24,34 @@ self.addEventListener('fetch', (event) => {
   if (/^\/(api\/|docs\b|openapi\.json|metrics|healthz|readyz)/.test(pathname)) return;
   if (request.mode === 'navigate') event.respondWith(page(event));
   else if (pathname.startsWith('/assets/')) event.respondWith(asset(request));
-  else if (pathname === '/favicon.svg') event.respondWith(fetch(request).catch(() => kept(request)));
+  else if (pathname === '/favicon.svg') event.respondWith(inTime(request, request).catch(() => kept(request)));
 });
 
 /** The server's page if it answers; it may be that of a newer version, which is kept then. */
 async function page(event) {
   try {
-    const response = await fetch(event.request);
+    const response = await inTime(event.request, SHELL);
     if (response.ok && Date.now() - checkedAt > CHECK_EVERY_MS) event.waitUntil(keep().catch(() => undefined));
     // A gateway without a site behind it answers, too.
     return response.status < 500 ? response : ((await find(SHELL)) ?? response);
   } catch {
     return kept(SHELL);
+  }
+}
+
+/** Returns the server's answer; rejects if it does not come in time, and something is kept under `key`. */
+async function inTime(request, key) {
+  const answer = fetch(request);
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(async () => {
+      if (await find(key)) reject(new Error('the server does not answer'));
+    }, PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -51,7 +70,8 @@ async function kept(key) {
 
 /** Keeps all files of the version that the server has now, and only then the page that names them. */
 async function keep() {
-  const [list, shell] = await Promise.all([fetch(LIST, { cache: 'no-store' }), fetch(SHELL, { cache: 'no-store' })]);
+  const options = { cache: 'no-store', signal: AbortSignal.timeout(KEEP_TIMEOUT_MS) };
+  const [list, shell] = await Promise.all([fetch(LIST, options), fetch(SHELL, options)]);
   if (!list.ok || !shell.ok) throw new Error('the site is not there');
   const files = await list.json();
   const named = (await shell.clone().text()).match(/\/assets\/[^"']+/g) ?? [];

@@ -15,8 +15,9 @@ function start(files: Map<string, string>) {
   const pathOf = (key: string) => new URL(key, ORIGIN).pathname;
   const answer = (text: string | undefined) =>
     new Response(text ?? '', { status: text === undefined ? 404 : 200 });
-  const server = { isAway: false };
+  const server = { isAway: false, hangs: false };
   const get = vi.fn(async (target: string | { url: string }) => {
+    if (server.hangs) await new Promise(() => undefined);
     if (server.isAway) throw new TypeError('failed to fetch');
     return answer(files.get(pathOf(typeof target === 'string' ? target : target.url)));
   });
@@ -81,6 +82,25 @@ describe('service worker', () => {
     server.isAway = true;
     expect(await ask('/watch/1', { mode: 'navigate' })).toContain('index-a.js');
     expect(await ask('/assets/loader-a.js')).toBe('loader a');
+  });
+
+  it('opens pages while the network hangs, and waits for what is not kept', async () => {
+    const { server, cached, send, ask } = start(version('a'));
+    await send('install');
+    server.hangs = true;
+    vi.useFakeTimers();
+    try {
+      const page = ask('/watch/1', { mode: 'navigate' });
+      await vi.advanceTimersByTimeAsync(6_000);
+      expect(await page).toContain('index-a.js');
+      cached.clear();
+      const nothing = vi.fn();
+      void ask('/watch/1', { mode: 'navigate' }).then(nothing, nothing);
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(nothing).not.toHaveBeenCalled();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('leaves the API, parts of files and writes alone', async () => {

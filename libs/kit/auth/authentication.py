@@ -318,7 +318,13 @@ async def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> C
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 CurrentAdmin = Annotated[Caller, Depends(current_admin)]
-ClientAddress = Annotated[str, Depends(client_address)]
+
+
+async def _client_address(request: Request) -> str:
+    return client_address(request)
+
+
+ClientAddress = Annotated[str, Depends(_client_address)]
 """The client's address."""
 
 

@@ -36,7 +36,7 @@ _RENEW_SEC = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The principal of a request."""
+    """The caller of a request."""
 
     user_id: str
     role: str

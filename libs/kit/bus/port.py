@@ -76,6 +76,8 @@ class RejectedEventError(Exception):
 class BusUnavailableError(Exception):
     """The bus can't be reached, or did not confirm in time. The events may or may not have got through."""
 
+    is_expected = True
+
 
 class Bus(Protocol):
     """Carries events from the service where something happened to the services that subscribed."""

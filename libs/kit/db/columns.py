@@ -1,10 +1,15 @@
-"""Column types that behave alike on SQLite and PostgreSQL."""
+"""Column types and conditions that behave alike on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import DateTime, Dialect, TypeDecorator
+from sqlalchemy import ColumnElement, DateTime, Dialect, String, Text, TypeDecorator, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -24,3 +29,31 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class TextList(TypeDecorator[Collection[str]]):
+    """A parameter that is a list of texts, however long: an array, or JSON on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type of the database."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(String))
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:
+        """Return the list as its driver takes it."""
+        values = list(value or ())
+        return json.dumps(values) if dialect.name == "sqlite" else values
+
+
+def among(column: Any, parameter: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+    """Return whether a column has one of the texts of a parameter, which is given when the statement is executed.
+
+    `column.in_(values)` writes a place for each value into the statement each time. This one stays as it is.
+    """
+    values = bindparam(parameter, type_=TextList)
+    if is_sqlite:
+        each = func.json_each(values).table_valued("value")
+        return column.in_(select(each.c.value))  # type: ignore[no-any-return]
+    return column == any_(values)  # type: ignore[no-any-return]

@@ -19,8 +19,9 @@ RETRY_AFTER_SEC = 2
 _SQLITE_AWAY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 _POSTGRES_DISK_FULL: Final = "53100"
 # Classes and codes of PostgreSQL's appendix "Error Codes": 08 connection, 53 insufficient resources, 57P01-57P03
-# shutdown, crash and start of the server.
-_POSTGRES_AWAY: Final = ("08", "53", "57P01", "57P02", "57P03")
+# shutdown, crash and start of the server, 55P03 a lock that another transaction held for too long, 25P03 a transaction
+# that was idle for too long.
+_POSTGRES_AWAY: Final = ("08", "53", "57P01", "57P02", "57P03", "55P03", "25P03")
 
 
 class DatabaseUnavailableError(ApiError):
@@ -36,7 +37,7 @@ class DatabaseUnavailableError(ApiError):
         self.reason = reason
 
 
-def unavailable(error: SQLAlchemyError) -> DatabaseUnavailableError | None:
+def unavailable(error: SQLAlchemyError | psycopg.Error) -> DatabaseUnavailableError | None:
     """Return the answer to an error that passes when the database is well again; None for any other error."""
     code = _code_of(error)
     if code is None:
@@ -45,7 +46,9 @@ def unavailable(error: SQLAlchemyError) -> DatabaseUnavailableError | None:
     return DatabaseUnavailableError(code, str(cause or error).partition("\n")[0])
 
 
-def _code_of(error: SQLAlchemyError) -> ErrorCode | None:
+def _code_of(error: SQLAlchemyError | psycopg.Error) -> ErrorCode | None:
+    if isinstance(error, psycopg.Error):
+        return _code_of_postgres(error)
     if isinstance(error, PoolTimeoutError):
         return ErrorCode.SERVICE_UNAVAILABLE
     if not isinstance(error, DBAPIError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import structlog
 from alembic import command, context, op
 from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
@@ -31,12 +34,19 @@ from sqlalchemy.types import TypeEngine
 
 from kit.db.database import Database
 
+log = structlog.get_logger()
+
 _LOCK = 7_306_401
 """Key of the advisory lock that lets one replica migrate while the others wait."""
+_ONLINE_LOCK = _LOCK + 1
+"""The same for what is done outside of transactions."""
 
 
 def upgrade(folder: Path, database_url: str, revision: str = "head") -> None:
     """Bring a database to a revision in `folder`, by default the newest; do nothing when it is there already.
+
+    A revision that is not in `folder` was made by a later version, and is left as it is: each version works with the
+    tables of the next one, so that an upgrade can be taken back (docs/development/migrations.md).
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database can't be reached, or a revision fails (nothing of it remains).
@@ -48,14 +58,28 @@ async def _upgrade(folder: Path, database_url: str, revision: str) -> None:
     config = _configuration(folder)
     database = Database(database_url)
     if database.is_sqlite and database.url.database:
-        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(_prepare_file, Path(database.url.database))
     if database.is_sqlite:
         event.listen(database.engine.sync_engine, "connect", _ignore_foreign_keys)
     try:
         async with database.engine.begin() as connection:
             await connection.run_sync(_run, config, revision)
+        if not database.is_sqlite:
+            await _index_online(database)
     finally:
         await database.close()
+
+
+def _prepare_file(path: Path) -> None:
+    """Have a database that is new keep track of its free pages, so that `Database.maintain` can return them.
+
+    SQLite takes that before the first table only, and else when the whole file is written anew.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or not path.stat().st_size:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("VACUUM")
 
 
 def new_revision(folder: Path, name: str) -> Path:
@@ -86,12 +110,26 @@ def _configuration(folder: Path) -> Config:
 
 def _run(connection: Connection, config: Config, revision: str) -> None:
     if connection.dialect.name == "postgresql":
+        # Another replica's migration may take long.
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     config.attributes["connection"] = connection
+    if later := _revisions_of_later_versions(connection, config):
+        log.warning("database_of_later_version", revisions=later)
+        return
     command.upgrade(config, revision)
     if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
         raise RuntimeError("a revision left rows that refer to nothing; nothing was changed")
+
+
+def _revisions_of_later_versions(connection: Connection, config: Config) -> list[str]:
+    """Return the database's revisions that this version does not have."""
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    return [
+        revision for revision in MigrationContext.configure(connection).get_current_heads() if revision not in known
+    ]
 
 
 def _ignore_foreign_keys(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -167,6 +205,36 @@ def create_messaging_tables() -> None:
 
 
 def add_index_of_sent_events() -> None:
-    """Let what was sent long ago be deleted from the outbox without a scan: a revision of every service."""
-    sent = text("sent_at IS NOT NULL")
-    op.create_index("ix_outbox_sent", "outbox", ["sent_at"], sqlite_where=sent, postgresql_where=sent)
+    """Let what was sent long ago be deleted from the outbox without a scan: a revision of every service.
+
+    On PostgreSQL `upgrade` creates the index after the revisions: see `_index_online`.
+    """
+    if op.get_context().dialect.name == "sqlite":
+        op.create_index("ix_outbox_sent", "outbox", ["sent_at"], sqlite_where=text("sent_at IS NOT NULL"))
+
+
+async def _index_online(database: Database) -> None:
+    """Create the index of sent events in PostgreSQL while others write, unless it is there.
+
+    Inside a revision's transaction it would keep all writers of a big outbox waiting until it is complete.
+    """
+    async with database.engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        # Polled: the creation waits for all statements that run, so also for one that waits for a lock.
+        take = text("SELECT pg_try_advisory_lock(:key)")
+        while not await connection.scalar(take, {"key": _ONLINE_LOCK}):  # noqa: ASYNC110 - other processes hold it
+            await asyncio.sleep(_POLL_SEC)
+        try:
+            # None without an outbox, or without the index; false for one whose creation was cut off.
+            is_valid = await connection.scalar(text(_IS_INDEX_VALID))
+            if is_valid is False:
+                await connection.execute(text("DROP INDEX CONCURRENTLY ix_outbox_sent"))
+            if not is_valid and await connection.scalar(text("SELECT to_regclass('outbox') IS NOT NULL")):
+                await connection.execute(text(_INDEX_SENT_EVENTS))
+        finally:
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ONLINE_LOCK})
+
+
+_POLL_SEC: Final = 0.2
+_IS_INDEX_VALID: Final = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ix_outbox_sent')"
+_INDEX_SENT_EVENTS: Final = "CREATE INDEX CONCURRENTLY ix_outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL"

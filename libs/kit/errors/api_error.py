@@ -39,6 +39,21 @@ class ApiError(Exception):
         self.challenges: tuple[str, ...] = (BEARER,)
         """Challenges of a 401, each sent in its own `WWW-Authenticate` line: FFmpeg reads only how a line begins."""
 
+    @property
+    def dependency(self) -> str | None:
+        """Return the name of what did not answer, or is full; None for other errors."""
+        name = self.details.get("dependency")
+        return str(name) if name else None
+
+    def log_fields(self) -> dict[str, str]:
+        """Return what a line of the log about a request should have of it."""
+        return {"code": self.code.value} | ({"dependency": self.dependency} if self.dependency else {})
+
+    @property
+    def is_expected(self) -> bool:
+        """Return whether it happens without a fault of Marquee's, and passes: see `kit.telemetry`."""
+        return self.code in {ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.STORAGE_FULL}
+
     def body(self, accept_language: str = "") -> dict[str, Any]:
         """Return the JSON body, with the message in the language preferred by `accept_language` (RFC 9110, 12.5.4)."""
         message = self.message or (self.code.ko if prefers_korean(accept_language) else self.code.en)

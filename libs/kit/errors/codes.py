@@ -235,7 +235,13 @@ class ErrorCode(StrEnum):
         "The corporation's quota of stored bytes does not allow it.",
         "법인의 저장 용량 한도를 초과했습니다.",
     )
-    STORAGE_FULL = ("STORAGE_FULL", 507, _G.RESOURCE_EXHAUSTED, "The media store is full.", "저장 공간이 부족합니다.")
+    STORAGE_FULL = (
+        "STORAGE_FULL",
+        507,
+        _G.RESOURCE_EXHAUSTED,
+        "There is no room left to save this.",
+        "저장 공간이 부족합니다.",
+    )
     STREAM_RANGE_INVALID = (
         "STREAM_RANGE_INVALID",
         416,

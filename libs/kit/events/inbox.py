@@ -15,11 +15,6 @@ KEEP_RECEIVED = timedelta(days=30)
 """Longer than any event can still be on its way: retries, an outage of the broker, a replayed dead letter."""
 
 
-async def first_delivery(session: AsyncSession, consumer: str, event_id: str) -> bool:
-    """Remember a delivery in the session's transaction; return False when it was already remembered."""
-    return event_id in await first_deliveries(session, consumer, [event_id])
-
-
 async def first_deliveries(session: AsyncSession, consumer: str, event_ids: Collection[str]) -> set[str]:
     """Remember deliveries in the session's transaction, in one statement; return those not remembered before."""
     now = datetime.now(UTC)

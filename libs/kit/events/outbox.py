@@ -6,6 +6,7 @@ between the two publishes an event again, under the same id, and the consumer's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,32 +21,36 @@ from kit.telemetry import current
 __all__ = [
     "BATCH",
     "KEEP_SENT",
+    "OLDEST_WAITING",
     "due",
     "inbox",
     "mark_sent",
     "metadata",
-    "oldest_waiting",
     "outbox",
     "postpone",
     "prune_sent",
     "store",
+    "to_row",
 ]
 
 BATCH = 200
 UNROUTED_RETRY = timedelta(seconds=5)
 KEEP_SENT = timedelta(days=1)
+OLDEST_WAITING = select(func.min(outbox.c.occurred_at)).where(is_waiting)
+"""When the oldest event that is not sent happened; NULL if all are sent."""
 
 
-async def store(session: AsyncSession, *events: Event) -> None:
-    """Write events in the session's transaction, in one statement, with the trace of the current request.
+async def store(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write events, as `to_row` returns them, in the session's transaction and in one statement."""
+    await session.execute(outbox.insert(), rows)
+
+
+def to_row(event: Event) -> dict[str, Any]:
+    """Return an event as a row, with the trace of the current request.
 
     Raises:
         UnregisteredEventError: there is no such type of event.
     """
-    await session.execute(outbox.insert(), [_row(event) for event in events])
-
-
-def _row(event: Event) -> dict[str, Any]:
     EVENTS.get(event.type)
     return {
         "id": event.id,
@@ -103,12 +108,6 @@ async def postpone(session: AsyncSession, event_ids: list[str]) -> None:
     if event_ids:
         not_before = datetime.now(UTC) + UNROUTED_RETRY
         await session.execute(update(outbox).where(outbox.c.id.in_(event_ids)).values(not_before=not_before))
-
-
-async def oldest_waiting(session: AsyncSession) -> datetime | None:
-    """Return when the oldest event that is not sent happened; None if all are sent."""
-    moment: datetime | None = (await session.execute(select(func.min(outbox.c.occurred_at)).where(is_waiting))).scalar()
-    return moment
 
 
 async def prune_sent(session: AsyncSession) -> None:

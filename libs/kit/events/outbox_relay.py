@@ -16,14 +16,17 @@ PRUNE_EVERY_SEC = 3600
 
 
 def outbox_relay(service: str, database: Database, bus: Bus, *, required: Collection[str] | None = None) -> Relay:
-    """Return the relay of a service's outbox; see `Relay` for `required`. A commit that records events wakes it."""
-    relay = Relay(service, OutboxSource(database), bus, required=required)
+    """Return the relay of a service's outbox; see `Relay` for `required`. A commit that records events wakes it.
+
+    Other processes record events in PostgreSQL, which polls find. A file of SQLite belongs to one process.
+    """
+    relay = Relay(service, OutboxSource(database), bus, required=required, is_woken=database.is_sqlite)
     database.on_recorded(relay.wake)
     return relay
 
 
 class OutboxSource:
-    """Answers `EventSource` from a database. Rows that were sent or received long ago are deleted from time to time."""
+    """Answers `EventSource` from a database. From time to time, old rows are deleted and it is maintained."""
 
     unavailable: type[Exception] = DatabaseUnavailableError
 
@@ -33,15 +36,20 @@ class OutboxSource:
 
     async def drain(self, publish: Publish) -> datetime | None:
         """See `EventSource`."""
-        publish_batch = self._publish_unlocked if self._database.is_sqlite else self._publish_locked
-        while await publish_batch(publish) == outbox.BATCH:
-            pass
-        async with self._database.read() as session:
-            oldest = await outbox.oldest_waiting(session)
+        oldest = await self._oldest_waiting()
+        if oldest is not None:
+            publish_batch = self._publish_unlocked if self._database.is_sqlite else self._publish_locked
+            while await publish_batch(publish) == outbox.BATCH:
+                pass
+            oldest = await self._oldest_waiting()
         now = asyncio.get_running_loop().time()
         if now >= self._prune_at:
             await self._prune()
             self._prune_at = now + PRUNE_EVERY_SEC
+        return oldest
+
+    async def _oldest_waiting(self) -> datetime | None:
+        oldest: datetime | None = await self._database.look(outbox.OLDEST_WAITING)
         return oldest
 
     async def _publish_locked(self, publish: Publish) -> int:
@@ -69,3 +77,4 @@ class OutboxSource:
         async with self._database.write() as transaction:
             await outbox.prune_sent(transaction.session)
             await inbox.prune_received(transaction.session)
+        await self._database.maintain()

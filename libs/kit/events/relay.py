@@ -22,6 +22,7 @@ from kit.telemetry import OUTBOX_AGE, OUTBOX_SENT
 log = structlog.get_logger()
 
 POLL_SEC = 0.5
+POLL_SEC_IF_WOKEN = 5.0
 MAX_PAUSE_SEC = 5.0
 
 Publish = Callable[[Sequence[Event]], Awaitable[frozenset[str]]]
@@ -50,13 +51,23 @@ class Relay:
         bus: where they go.
         required: types that must have a work queue; they wait until one exists. By default those that the registry
             names a required consumer for.
+        is_woken: whether `wake` reports every new event. Polls then only find what waits for another attempt.
     """
 
-    def __init__(self, service: str, source: EventSource, bus: Bus, *, required: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        source: EventSource,
+        bus: Bus,
+        *,
+        required: Collection[str] | None = None,
+        is_woken: bool = False,
+    ) -> None:
         self._service = service
         self._source = source
         self._bus = bus
         self._required = EVENTS.required() if required is None else frozenset(required)
+        self._idle_sec = POLL_SEC_IF_WOKEN if is_woken else POLL_SEC
         self._oldest_unrouted: datetime | None = None
         self._wake = asyncio.Event()
 
@@ -70,7 +81,7 @@ class Relay:
         while True:
             self._wake.clear()
             try:
-                pause = POLL_SEC if await self.relay() else MAX_PAUSE_SEC
+                is_done = await self.relay()
             except BusUnavailableError as error:
                 log.warning("outbox_waits_for_bus", reason=str(error))
                 pause = await self._back_off(pause)
@@ -83,9 +94,10 @@ class Relay:
                 log.exception("outbox_relay_failed")
                 pause = await self._back_off(pause)
                 continue
+            pause = POLL_SEC
             # Not wait_for: that one forgets a cancellation that comes together with the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(self._idle_sec if is_done else MAX_PAUSE_SEC):
                     await self._wake.wait()
 
     async def relay(self) -> bool:

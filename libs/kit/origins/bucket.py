@@ -136,6 +136,7 @@ class Bucket:
 
         Raises:
             OriginMissingError: there is no such upload: an attempt whose answer was lost may have completed it.
+                Or a part is missing.
         """
         parts = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>"

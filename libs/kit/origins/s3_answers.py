@@ -19,7 +19,10 @@ from kit.origins.errors import (
     OriginUnusableError,
 )
 
-_MISSING: Final = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchUpload"})
+_MISSING: Final = frozenset(
+    # InvalidPart: a part that was sent is not there any more, or is another one.
+    {"InvalidPart", "NoSuchBucket", "NoSuchKey", "NoSuchUpload"}
+)
 _FULL: Final = frozenset(
     # The last ones are Ceph's and MinIO's.
     {"EntityTooLarge", "InsufficientCapacity", "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"}

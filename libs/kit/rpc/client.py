@@ -15,7 +15,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kit.errors import ApiError, ErrorCode, service_unavailable
-from kit.rpc.wire import ERROR_CODE_KEY, ERROR_DETAILS_KEY
+from kit.rpc.wire import DEFECT, ERROR_CODE_KEY, ERROR_DETAILS_KEY
 from kit.telemetry import GRPC_CLIENT_FAILURES, current
 
 log = structlog.get_logger()
@@ -25,7 +25,10 @@ DEADLINE_SEC: Final = 2.0
 Request_contra = TypeVar("Request_contra", bound=Message, contravariant=True)
 Response_co = TypeVar("Response_co", covariant=True)
 
+RETRY_AFTER_SEC: Final = 2
 _NO_ANSWER: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_BROKEN_OFF: Final = (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
+"""What calls end with, besides, when the peer stops or dies while it handles them."""
 
 _CHANNEL_OPTIONS = [
     ("grpc.lb_policy_name", "round_robin"),
@@ -90,7 +93,7 @@ class _FailureReporter(aio.UnaryUnaryClientInterceptor):
             # The peer answered, with a refusal that it decided on.
             report = log.info
         else:
-            report = log.warning if status in _NO_ANSWER else log.error
+            report = log.warning if _is_unanswered(status, await invocation.details()) else log.error
         report(
             "grpc_call_failed",
             method=method,
@@ -152,13 +155,20 @@ def _translate(error: aio.AioRpcError, service: str) -> ApiError:
     trailing = error.trailing_metadata()
     if code := _error_code(trailing):
         details = json.loads(str(dict(trailing or ()).get(ERROR_DETAILS_KEY, "{}")))
-        if code is ErrorCode.SERVICE_UNAVAILABLE:
-            # A dependency that the service named itself is closer to the cause.
-            details.setdefault("dependency", service)
-        return ApiError(code, details=details)
-    if error.code() in _NO_ANSWER:
-        return service_unavailable(service, retry_after_sec=2)
+        if code not in {ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.STORAGE_FULL}:
+            return ApiError(code, details=details)
+        # A dependency that the service named itself is closer to the cause.
+        details.setdefault("dependency", service)
+        retry_after = str(details.get("retry_after_sec", RETRY_AFTER_SEC))
+        return ApiError(code, details=details, headers={"Retry-After": retry_after})
+    if _is_unanswered(error.code(), error.details()):
+        return service_unavailable(service, retry_after_sec=RETRY_AFTER_SEC)
     return ApiError(ErrorCode.INTERNAL)
+
+
+def _is_unanswered(status: grpc.StatusCode, details: str | None) -> bool:
+    """Return whether a call failed because the peer is away, rather than by a defect of a handler."""
+    return status in _NO_ANSWER or (status in _BROKEN_OFF and details != DEFECT)
 
 
 def _error_code(trailing: Any) -> ErrorCode | None:

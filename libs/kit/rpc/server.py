@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 from kit.errors import ApiError
-from kit.rpc.wire import ERROR_CODE_KEY, ERROR_DETAILS_KEY
+from kit.rpc.wire import DEFECT, ERROR_CODE_KEY, ERROR_DETAILS_KEY
 from kit.settings import SettingsError
 from kit.telemetry import GRPC_SECONDS, accept_request_id, continue_trace, service_context
 
@@ -87,7 +87,7 @@ class _CallInterceptor(aio.ServerInterceptor):
                 except Exception:
                     status = "INTERNAL"
                     log.exception("grpc_handler_failed", method=method)
-                    await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+                    await context.abort(grpc.StatusCode.INTERNAL, DEFECT)
                 finally:
                     GRPC_SECONDS.labels(self._service, method, status).observe(time.perf_counter() - started)
 

@@ -12,6 +12,9 @@ ERROR_CODE_KEY: Final = "marquee-error-code"
 ERROR_DETAILS_KEY: Final = "marquee-error-details"
 """Key of the trailing metadata that holds the error's details as JSON."""
 
+DEFECT: Final = "internal error"
+"""Details of the status INTERNAL when a handler crashed; gRPC itself has others for calls whose connection broke."""
+
 
 def timestamp(moment: datetime) -> Timestamp:
     """Convert a point in time to protobuf."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from kit.db.migrations import upgrade
+from kit.db.sqlite import OneStepCursor
 from kit.ids import new_id
 from kit.testing.servers import PostgresServer
 
@@ -46,3 +50,23 @@ class MigratedDatabases:
 
 def _new_name() -> str:
     return f"migrated_{new_id().replace('-', '')}"
+
+
+@contextmanager
+def failing_writes(sqlite_error: int) -> Iterator[None]:
+    """Make statements that write to SQLite fail inside, in this process; reading goes on.
+
+    Args:
+        sqlite_error: the code that SQLite gives: `sqlite3.SQLITE_FULL`, `sqlite3.SQLITE_BUSY`, …
+    """
+    error = sqlite3.OperationalError("injected")
+    error.sqlite_errorcode = sqlite_error
+    execute = OneStepCursor._run  # noqa: SLF001 - below the driver's own translation of errors
+
+    def fail(cursor: OneStepCursor, how: Callable[..., sqlite3.Cursor], statement: str, parameters: Any) -> None:
+        if statement.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE", "REPLACE")):
+            raise error
+        execute(cursor, how, statement, parameters)
+
+    with patch.object(OneStepCursor, "_run", fail):
+        yield

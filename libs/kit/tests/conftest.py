@@ -31,6 +31,8 @@ class Link:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.port = 0
 
     async def mend(self) -> None:
@@ -46,6 +48,14 @@ class Link:
             writer.transport.abort()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
+    def freeze(self) -> None:
+        """Passes nothing on, as a frozen server answers nothing: connections are accepted and stay open."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Passes everything on again."""
+        self._flows.set()
+
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         for source, sink in ((reader, far_writer), (far_reader, writer)):
@@ -57,6 +67,7 @@ class Link:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while block := await source.read(65536):
+                await self._flows.wait()
                 sink.write(block)
                 await sink.drain()
         except ConnectionError:
@@ -73,6 +84,7 @@ async def postgres_link(postgres_url: str) -> AsyncIterator[Link]:
     link = Link(parts.hostname, parts.port or 5432)
     await link.mend()
     yield link
+    link.thaw()
     await link.cut()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.cache import LruCache
+from kit.cache import ExpiringCache, LruCache
 
 KEYS = st.integers(0, 5)
 STEPS = st.lists(st.tuples(st.sampled_from(["get", "peek", "put", "pop"]), KEYS), max_size=60)
@@ -43,3 +43,26 @@ def test_drops_what_matches() -> None:
     assert "a" not in cache
     cache.clear()
     assert not len(cache)
+
+
+def test_values_expire_counted_from_when_they_began_to_be_read() -> None:
+    now = 100.0
+    cache = ExpiringCache[str, int](10, 4, lambda: now)
+    mark = cache.begin()
+    now += 3
+    cache.put("a", 1, mark)
+    assert (cache.get("a"), cache.get("b")) == (1, None)
+    now += 1
+    assert cache.get("a") is None
+
+
+def test_what_was_being_read_when_all_was_dropped_is_not_kept() -> None:
+    cache = ExpiringCache[str, int](10, 4, lambda: 0)
+    before = cache.begin()
+    cache.put("a", 1, before)
+    cache.clear()
+    assert cache.get("a") is None
+    cache.put("a", 1, before)
+    assert cache.get("a") is None
+    cache.put("a", 2, cache.begin())
+    assert cache.get("a") == 2

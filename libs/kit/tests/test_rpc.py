@@ -218,6 +218,30 @@ async def test_an_unavailable_peer_is_named_unless_it_named_its_own_dependency(p
         assert caught.value.details == {"dependency": dependency}
 
 
+async def test_refusals_of_a_peer_that_lacks_something_say_when_to_ask_again(peer: Peer) -> None:
+    for code, details, seconds in (
+        (ErrorCode.SERVICE_UNAVAILABLE, {"dependency": "redis", "retry_after_sec": 17}, "17"),
+        (ErrorCode.SERVICE_UNAVAILABLE, {}, "2"),
+        (ErrorCode.STORAGE_FULL, {"dependency": "database"}, "2"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            await peer.call(raising(ApiError(code, details=details)))
+        assert (caught.value.code, caught.value.headers) == (code, {"Retry-After": seconds})
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL])
+async def test_call_that_a_dying_peer_broke_off_is_answered_503(peer: Peer, status: grpc.StatusCode) -> None:
+    async def break_off(context: aio.ServicerContext[Any, Any]) -> str:
+        await context.abort(status, "RST_STREAM with error code 8")
+        return ""
+
+    with structlog.testing.capture_logs() as logs, pytest.raises(ApiError) as caught:
+        await peer.call(break_off)
+    assert (caught.value.code, caught.value.dependency) == (ErrorCode.SERVICE_UNAVAILABLE, "auth")
+    (line,) = [entry for entry in logs if entry["event"] == "grpc_call_failed"]
+    assert line["log_level"] == "warning"
+
+
 async def test_a_call_that_succeeds_is_neither_logged_nor_counted(peer: Peer) -> None:
     with structlog.testing.capture_logs() as logs:
         await peer.call(lambda _context: "{}")

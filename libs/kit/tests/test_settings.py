@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pika import URLParameters
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
+from redis.asyncio.connection import parse_url
+from sqlalchemy.engine import make_url
 
+from kit import settings
 from kit.settings import (
     BrokerSettings,
     DatabaseSettings,
     MediaSettings,
     ServiceSettings,
     SettingsError,
+    add_password,
     load,
     names,
     refuse_typos,
@@ -152,3 +157,41 @@ def test_stop_start_prints_the_message_alone(capsys: pytest.CaptureFixture[str])
         stop_start(SettingsError("MARQUEE_BROKER_URL is not set."))
     assert caught.value.code == 2
     assert capsys.readouterr().err == "marquee: MARQUEE_BROKER_URL is not set.\n"
+
+
+ANY_PASSWORD = "p@ss:/?#[]%&word"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://auth@postgres:5432/auth",
+        "postgresql+psycopg://auth:plain@postgres:5432/auth",
+        f"postgresql+psycopg://auth:{ANY_PASSWORD}@postgres:5432/auth",
+    ],
+)
+def test_password_of_any_characters_reaches_the_database(url: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MARQUEE_DATABASE_URL", url)
+    environment.setenv("MARQUEE_DATABASE_PASSWORD", ANY_PASSWORD)
+    parsed = make_url(load(Whole).database_url)
+    assert (parsed.username, parsed.password, parsed.host, parsed.port) == ("auth", ANY_PASSWORD, "postgres", 5432)
+    assert parsed.database == "auth"
+
+
+def test_password_of_any_characters_reaches_broker_and_redis(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MARQUEE_BROKER_PASSWORD", ANY_PASSWORD)
+    parameters = URLParameters(load(Whole).broker_url)
+    assert parameters.credentials.password == ANY_PASSWORD
+    assert (parameters.host, parameters.virtual_host) == ("mq", "/")
+    options = parse_url(add_password("redis://redis:6379/0", ANY_PASSWORD))
+    assert options == {"password": ANY_PASSWORD, "host": "redis", "port": 6379, "db": 0}
+
+
+def test_secret_is_read_from_a_file_unless_the_environment_has_it(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setattr(settings, "SECRETS", tmp_path)
+    (tmp_path / "marquee_database_password").write_text(f"{ANY_PASSWORD}\n")
+    assert make_url(load(Whole).database_url).password == ANY_PASSWORD
+    environment.setenv("MARQUEE_DATABASE_PASSWORD", "nearer")
+    assert make_url(load(Whole).database_url).password == "nearer"

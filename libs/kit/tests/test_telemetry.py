@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import json
 import logging
 import re
@@ -11,6 +13,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.db.failures import DatabaseUnavailableError
+from kit.errors import ApiError, ErrorCode, service_unavailable
 from kit.telemetry import (
     accept_request_id,
     configure_logging,
@@ -115,6 +119,57 @@ def test_logs_are_json_lines_with_the_agreed_names(capsys: pytest.CaptureFixture
     }
     assert theirs["action"] == "GET /x?ticket=[redacted]"
     assert theirs["request_id"] == "r1"
+
+
+class AwayError(Exception):
+    is_expected = True
+
+
+EXPECTED = [
+    (service_unavailable("catalog", retry_after_sec=2), {"code": "SERVICE_UNAVAILABLE", "dependency": "catalog"}),
+    (ApiError(ErrorCode.STORAGE_FULL), {"code": "STORAGE_FULL"}),
+    (DatabaseUnavailableError(ErrorCode.SERVICE_UNAVAILABLE, "refused"), {"reason": "refused"}),
+    (AwayError("redis is away"), {"reason": "redis is away"}),
+    (OSError(errno.ENOSPC, "no space"), {"reason": "[Errno 28] no space"}),
+]
+
+
+@pytest.mark.usefixtures("restored_logging")
+@pytest.mark.parametrize(("error", "about"), EXPECTED)
+def test_expected_failure_is_one_line_without_a_traceback(
+    error: Exception, about: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("info", "json")
+    try:
+        raise error
+    except type(error):
+        structlog.get_logger().exception("sweep_failed", step="one")
+    structlog.get_logger().warning("event_retried", exc_info=error)
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    assert [(line["action"], line["level"]) for line in map(json.loads, text.splitlines())] == [
+        ("sweep_failed", "warning"),
+        ("event_retried", "warning"),
+    ]
+    assert all(about.items() <= json.loads(line).items() for line in text.splitlines())
+
+
+@pytest.mark.usefixtures("restored_logging")
+@pytest.mark.parametrize("error", [ApiError(ErrorCode.INTERNAL), KeyError("a"), OSError(errno.EIO, "broken")])
+def test_defect_keeps_its_traceback(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    structlog.get_logger().error("sweep_failed", exc_info=error)
+    line = json.loads(capsys.readouterr().err)
+    assert line["level"] == "error"
+    assert type(error).__name__ in line["exception"]
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_client_library_of_the_broker_adds_no_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("kit.bus.rabbit")
+    configure_logging("info", "json")
+    logging.getLogger("pika.adapters.utils.connection_workflow").error("AMQP connection workflow failed")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("restored_logging")

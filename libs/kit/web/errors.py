@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from kit.errors import ApiError, ErrorCode
 
@@ -23,10 +25,27 @@ class BodyTooLargeError(HTTPException):
         self.limit = limit
 
 
-def error_response(error: ApiError, accept_language: str) -> JSONResponse:
+ERROR_KEY: Final = "marquee.error"
+"""Where a request's scope has the error that it was answered with, for the access log."""
+
+
+class ErrorResponse(JSONResponse):
+    """The response for an error; the scope that it is sent for remembers the error."""
+
+    def __init__(self, error: ApiError, accept_language: str) -> None:
+        super().__init__(error.body(accept_language), status_code=error.code.http_status, headers=error.headers)
+        self._error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        scope[ERROR_KEY] = self._error
+        await super().__call__(scope, receive, send)
+
+
+def error_response(error: ApiError, accept_language: str) -> ErrorResponse:
     """Build the response for an error."""
     status = error.code.http_status
-    response = JSONResponse(error.body(accept_language), status_code=status, headers=error.headers)
+    response = ErrorResponse(error, accept_language)
     if status == HTTPStatus.UNAUTHORIZED:
         # Every 401 has a challenge (RFC 9110, 15.5.2), also on routes whose credentials are a body or a ticket.
         for challenge in error.challenges:

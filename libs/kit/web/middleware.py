@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kit.auth.authentication import caller_or_none, client_address
 from kit.errors import ApiError, ErrorCode
 from kit.telemetry import HTTP_SECONDS, accept_request_id, continue_trace, service_context
-from kit.web.errors import BodyTooLargeError, error_response
+from kit.web.errors import ERROR_KEY, BodyTooLargeError, error_response
 from kit.web.limits import LIMIT_HEADER, LIMITED, Limited, RequestLimits
 
 log = structlog.get_logger()
@@ -77,6 +77,7 @@ class RequestMiddleware:
         if scope["path"] in _QUIET_PATHS:
             return
         caller = scope.get("state", {}).get("caller")
+        error: ApiError | None = scope.get(ERROR_KEY)
         log.info(
             "http_request",
             method=scope["method"],
@@ -86,6 +87,7 @@ class RequestMiddleware:
             duration_ms=round(seconds * 1000, 1),
             user_id=caller.user_id if caller else None,
             client=scope["client"][0] if scope.get("client") else None,
+            **(error.log_fields() if error else {}),
         )
 
 

@@ -79,7 +79,8 @@ DECIMAL = BeforeValidator(_refuse_python_numbers)
 """Validator of numbers in text: ASCII digits, without the underscores and blanks that Python allows."""
 
 
-def paging(
+# Asynchronous, as dependencies have to be: FastAPI calls others in a thread, which takes longer than they do.
+async def paging(
     page: Annotated[int, DECIMAL, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, DECIMAL, Query(ge=1, le=100)] = 20,
 ) -> Paging:

@@ -111,6 +111,9 @@ class HttpServer(uvicorn.Server):
             sock.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        # Those that came last bring a request: they get an answer, and are closed after it.
+        for listener in self._listeners:
+            await listener.settle()
         if await self._becomes_idle(self._drain_sec):
             return
         log.warning("answers_cut_off", connections=len(self.server_state.connections))

@@ -140,6 +140,28 @@ def test_accepts_no_more_when_closed(
     client.close()
 
 
+def test_accepts_all_that_wait_when_it_closes(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, connect: Callable[[int], list[socket.socket]]
+) -> None:
+    """Closing the socket would reset them, after their clients have sent a request."""
+    made: list[asyncio.Transport] = []
+    waiting: list[socket.socket] = []
+
+    async def serve() -> None:
+        listener = Listener(loop, sock, lambda: Greeter(made))
+        listener.start()
+        # The loop had no turn to accept them.
+        waiting.extend(connect(2 * BURST + 1))
+        listener.close()
+        sock.close()
+        await listener.settle()
+        assert len(made) == len(waiting)
+
+    loop.run_until_complete(serve())
+    loop.run_until_complete(_until(lambda: all(transport.is_closing() for transport in made)))
+    assert [client.recv(10) for client in waiting] == [b"hello"] * len(waiting)
+
+
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENOBUFS])
 def test_accepts_later_when_the_system_has_no_descriptor(
     loop: asyncio.AbstractEventLoop,

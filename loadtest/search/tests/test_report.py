@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from loadtest.search.__main__ import LARGE, main
 from loadtest.search.report import page_of
 from loadtest.search.results import POSTGRESQL, SQLITE, Quality, Results, RouteTiming, Speed, Timing
 
@@ -66,3 +69,17 @@ def test_marks_what_misses_its_target() -> None:
 def test_leaves_targets_that_hold_unmarked() -> None:
     page = page_of(Results(speed=[speed(SQLITE, 4.0), speed(POSTGRESQL, 4.0)]))
     assert page.count("**no**") == 3, "the legend, and a detail on each database"
+
+
+def test_a_share_of_a_plan_has_less_of_everything() -> None:
+    scaled = LARGE.scaled(0.1)
+    assert (scaled.films, scaled.viewing.users, scaled.viewing.views) == (10_000, 1_000, 100_000)
+    assert scaled.seconds < LARGE.seconds
+    assert LARGE.scaled(1) == LARGE
+
+
+@pytest.mark.parametrize("scale", ["0", "2", "some"])
+def test_refuses_a_scale_that_is_no_share(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--scale", scale])
+    assert "--scale" in capsys.readouterr().err

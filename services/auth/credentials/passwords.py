@@ -38,13 +38,16 @@ class PasswordHasher:
     Args:
         cost: bcrypt's work factor, a power of two.
         pepper: a secret outside the database, or empty.
+        workers: processes that hash, of which this is one.
     """
 
-    def __init__(self, cost: int, pepper: str) -> None:
+    def __init__(self, cost: int, pepper: str, workers: int = 1) -> None:
         self._cost = cost
         self._key = pepper.encode() or b"marquee"
-        # One processor stays free for the event loop: a burst of logins must not hold up all other requests.
-        self._threads = ThreadPoolExecutor(max(1, available_processors() - 1), thread_name_prefix="bcrypt")
+        # One processor stays free for event loops: a burst of logins must not hold up all other requests. With as many
+        # workers as processors that can't be, because each needs a thread.
+        threads = max(1, (available_processors() - 1) // workers)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
         self._decoy = bcrypt.hashpw(self._digest("no such account"), bcrypt.gensalt(cost))
 
     async def hash(self, password: str) -> str:

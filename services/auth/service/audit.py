@@ -44,6 +44,11 @@ class AuditRecord:
     details: str
     """A JSON object."""
 
+    @property
+    def target_user(self) -> str | None:
+        """The user that it was done to; None when it was done to something else."""
+        return self.target_id if self.target_kind == "user" else None
+
 
 class Audit:
     """The audit log, and the alerts that follow from it.
@@ -86,21 +91,21 @@ class Audit:
         following = encode_moment_cursor(entries[-1].at, entries[-1].id) if len(entries) == limit else None
         return entries, total, following
 
-    async def enter(self, transaction: Transaction, record: AuditRecord) -> None:
-        """Write an entry about what an administrator did with another service.
+    async def enter(self, transaction: Transaction, records: Sequence[AuditRecord]) -> None:
+        """Write entries about what administrators did with other services.
 
-        Of users whose accounts were erased before it arrives, only their ids are kept, which identify no one any more.
+        Of users whose accounts were erased before they arrive, only their ids are kept, which identify no one any more.
 
         Args:
-            transaction: the transaction that also records the delivery.
-            record: the action.
+            transaction: the transaction that also records the deliveries.
+            records: the actions.
         """
-        persons = {record.actor_id} | (
-            {record.target_id} if record.target_kind == "user" and record.target_id else set()
-        )
-        there = await UserRepository(transaction.session).lock_existing(persons)
-        AuditRepository(transaction.session).add(
-            AuditEntry(
+        persons = {each.actor_id for each in records} | {user_id for each in records if (user_id := each.target_user)}
+        there = set(await UserRepository(transaction.session).lock_existing(persons))
+        entries = AuditRepository(transaction.session)
+        for record in records:
+            is_about_erased = record.target_user not in {None, record.actor_id, *there}
+            entry = AuditEntry(
                 id=record.id,
                 at=record.at,
                 action=record.action,
@@ -108,9 +113,9 @@ class Audit:
                 target_kind=record.target_kind,
                 target_id=record.target_id,
                 client_address=record.address if record.actor_id in there else "",
-                details=record.details if persons - {record.actor_id} <= set(there) else "{}",
+                details="{}" if is_about_erased else record.details,
             )
-        )
+            entries.add(entry)
 
     async def delete_old_entries(self) -> None:
         """Remove entries older than the retention."""

@@ -43,6 +43,11 @@ class ViewerHome:
     co_watched: Sequence[str] = ()
     """What the viewers of the first of `watched` have watched too."""
 
+    @property
+    def film_ids(self) -> list[str]:
+        """What concerns this viewer: all but what is trending."""
+        return [*(record.video_id for record in self.watched), *self.co_watched]
+
 
 class Viewing(Protocol):
     """What is watched."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from kit.auth.authentication import ClientAddress, CurrentCaller, protected_router
 from kit.errors import ApiError, ErrorCode, invalid_field
+from kit.web.conditional import EncodedResponse
 from kit.web.schemas import Page, Paging, errors, paging
 from services.catalog.highlights.domain import MAX_CATEGORY_CHARS, MAX_KEY_CHARS
 from services.catalog.highlights.formats import BYTE_ORDER_MARK, CsvError, from_csv, to_chapters, to_csv
@@ -21,6 +22,7 @@ from services.catalog.highlights.schemas import (
     HighlightsView,
     HighlightView,
     ListedHighlightView,
+    encode_listed,
 )
 from services.catalog.highlights.service import Highlights, values_of
 
@@ -56,14 +58,14 @@ def build_router(highlights: Highlights) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
-    @router.get("/api/highlights")
+    @router.get("/api/highlights", response_model=Page[ListedHighlightView])
     async def list_highlights(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
         category: Annotated[str, Query(max_length=MAX_CATEGORY_CHARS)] = "",
         player: Annotated[str, Query(max_length=MAX_KEY_CHARS, description="A whole name, in any case.")] = "",
         sort: Annotated[HighlightSort, Query()] = HighlightSort.POT,
-    ) -> Page[ListedHighlightView]:
+    ) -> Response:
         """List the highlights of all films that the caller may watch: the biggest pots first, or the newest.
 
         `total` counts up to 10000.
@@ -71,8 +73,8 @@ def build_router(highlights: Highlights) -> APIRouter:
         rows, total = await highlights.page(
             caller, category=category, player=player, sort=sort.value, offset=page.offset, limit=page.page_size
         )
-        items = [ListedHighlightView.of(row) for row in rows]
-        return Page(items=items, page=page.page, page_size=page.page_size, total=total)
+        items = [encode_listed(highlight, card) for highlight, card in rows]
+        return EncodedResponse({"items": items, "page": page.page, "page_size": page.page_size, "total": total})
 
     @router.get(
         "/api/videos/{video_id}/highlights",

@@ -9,29 +9,29 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.highlights.domain import player_key
 from services.catalog.listing.criteria import MAX_TOTAL
 from services.catalog.listing.totals import Totals
 from services.catalog.models import Highlight, HighlightPlayer, Video
-from services.catalog.repository.videos import playable_by, visible_to
+from services.catalog.repository.videos import on_sqlite, playable_by, visible_to
 
 SORTS = {"-pot_size": (Highlight.pot_size.desc(), Highlight.id.desc()), "-created_at": (Highlight.id.desc(),)}
 """Sort orders of the list over all films."""
 
 
 class HighlightRepository:
-    """Highlights, as one principal may see them: those of the films that the principal sees.
+    """Highlights, as one caller may see them: those of the films that the caller sees.
 
     Args:
         session: the transaction.
-        principal: the caller.
+        caller: who asks.
         totals: what is remembered of other requests; None counts anew.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal, totals: Totals | None = None) -> None:
+    def __init__(self, session: AsyncSession, caller: Caller, totals: Totals | None = None) -> None:
         self._session = session
-        self._principal = principal
+        self._caller = caller
         self._totals = totals or Totals()
 
     async def add(self, highlights: Sequence[Highlight]) -> None:
@@ -53,12 +53,12 @@ class HighlightRepository:
         await self.add([highlight])
 
     async def get(self, highlight_id: str) -> Highlight | None:
-        """Return a highlight of a film that the principal may see."""
-        statement = _with_video().where(Highlight.id == highlight_id, visible_to(self._principal))
+        """Return a highlight of a film that the caller may see."""
+        statement = _with_video().where(Highlight.id == highlight_id, visible_to(self._caller))
         return await self._session.scalar(statement)
 
     async def of_video(self, video_id: str) -> Sequence[Highlight]:
-        """Return all highlights of a video by their start. Check before that the principal may see it."""
+        """Return all highlights of a video by their start. Check before that the caller may see it."""
         by_start = select(Highlight).where(Highlight.video_id == video_id).order_by(Highlight.start_sec, Highlight.id)
         return (await self._session.scalars(by_start)).all()
 
@@ -69,8 +69,8 @@ class HighlightRepository:
 
     async def page(
         self, *, category: str, player: str, sort: str, offset: int, limit: int
-    ) -> tuple[Sequence[Highlight], int]:
-        """Return a page of the highlights of all films that can be watched, with their films.
+    ) -> tuple[Sequence[tuple[Highlight, int]], int]:
+        """Return a page of the highlights of all films that can be watched, each with the version of its film.
 
         The total is counted up to `MAX_TOTAL`.
 
@@ -81,7 +81,7 @@ class HighlightRepository:
             offset: how many to skip.
             limit: how many to return at most.
         """
-        playable = playable_by(self._principal, self._session)
+        playable = playable_by(self._caller, is_sqlite=on_sqlite(self._session))
         conditions: list[Any] = []
         if category:
             conditions.append(Highlight.category == category)
@@ -91,12 +91,14 @@ class HighlightRepository:
         # A join would be read from the films, of which most have no highlight.
         film = exists().where(Video.id == Highlight.video_id, playable)
         total = await self._count(and_(film, *conditions), (self._reach, category, player))
-        ordered = _with_video().where(playable, *conditions).order_by(*SORTS[sort])
-        return (await self._session.scalars(ordered.offset(offset).limit(limit))).all(), total
+        joined = select(Highlight, Video.version).join(Video, Video.id == Highlight.video_id)
+        ordered = joined.where(playable, *conditions).order_by(*SORTS[sort])
+        rows = await self._session.execute(ordered.offset(offset).limit(limit))
+        return [(highlight, version) for highlight, version in rows], total
 
     @property
     def _reach(self) -> str:
-        return "*" if self._principal.is_admin else self._principal.corporation_id
+        return "*" if self._caller.is_admin else self._caller.corporation_id
 
     async def _count(self, condition: ColumnElement[bool], key: Hashable) -> int:
         total = self._totals.get(key)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
+from kit.encoded_json import Encoded, extend
 from kit.web.schemas import DECIMAL, Schema, View
 from services.catalog.domain import clean_text
 from services.catalog.highlights.domain import (
@@ -134,7 +135,7 @@ class ListedHighlightView(HighlightView):
 
     video: VideoView
 
-    @classmethod
-    def of(cls, highlight: Highlight) -> ListedHighlightView:
-        """Return a highlight with its film as the API shows it."""
-        return cls(**HighlightView.of(highlight).model_dump(), video=VideoView.of(highlight.video))
+
+def encode_listed(highlight: Highlight, card: Encoded) -> Encoded:
+    """Return a highlight with the card of its film in the shape of `ListedHighlightView`."""
+    return extend(Encoded(HighlightView.of(highlight).model_dump_json().encode()), {"video": card})

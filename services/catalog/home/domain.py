@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.catalog.series.domain import in_order
 
@@ -38,8 +38,7 @@ class Reason(StrEnum):
     SHARED_TAGS = "shared_tags"
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(NamedTuple):
     """A video's place in a series."""
 
     id: str
@@ -80,6 +79,20 @@ def most_used(tags: Iterable[Sequence[str]], limit: int) -> list[str]:
     counted = Counter(tag for each in tags for tag in each)
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return [tag for tag, count in ordered if count > 1][:limit]
+
+
+def series_to_continue(watched: Sequence[tuple[str, bool]], series_of: Mapping[str, str | None]) -> list[str]:
+    """Return the series whose episode watched last was completed, the one watched last first.
+
+    Args:
+        watched: ids of videos and whether they were completed, the one watched last first.
+        series_of: the series of those videos; those of no series may be left out.
+    """
+    latest: dict[str, bool] = {}
+    for video_id, completed in watched:
+        if series_id := series_of.get(video_id):
+            latest.setdefault(series_id, completed)
+    return [series_id for series_id, completed in latest.items() if completed]
 
 
 def next_episodes(watched: Sequence[tuple[str, bool]], episodes: Sequence[Episode]) -> list[str]:

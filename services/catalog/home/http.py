@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
 from kit.auth.authentication import CurrentCaller, protected_router
+from kit.encoded_json import Encoded, encode, extend
 from kit.errors import ErrorCode
 from kit.errors.api_error import prefers_korean
+from kit.web.conditional import EncodedResponse
 from kit.web.schemas import View, errors
 from services.catalog.home.domain import Reason, RowKind, title_of
 from services.catalog.home.service import HomePage, Item, Row
-from services.catalog.schemas import VideoView, list_fields
+from services.catalog.schemas import VideoView
 
 AcceptLanguage = Annotated[str, Header(alias="Accept-Language", include_in_schema=False)]
 
@@ -26,17 +28,6 @@ class HomeItemView(VideoView):
     progress_percent: int | None
     completed: bool | None
 
-    @classmethod
-    def of_item(cls, item: Item) -> HomeItemView:
-        """Return a film of a row as the API shows it."""
-        record = item.record
-        return cls(
-            **list_fields(item.video),
-            position_sec=record.position_sec if record else None,
-            progress_percent=record.percent if record else None,
-            completed=record.completed if record else None,
-        )
-
 
 class RowView(View):
     """A row of the home page."""
@@ -47,20 +38,6 @@ class RowView(View):
     title: str = Field(description="By `Accept-Language`.")
     items: list[HomeItemView]
     next: str | None = Field(description="The path of the next page of this row; null when there is none.")
-
-    @classmethod
-    def of(cls, row: Row, accept_language: str) -> RowView:
-        """Return a row as the API shows it."""
-        row_ = row.candidates
-        query = urlencode({name: value for name, value in (("key", row_.key), ("after", row_.next)) if value})
-        return cls(
-            kind=row_.kind,
-            key=row_.key,
-            label=row_.label,
-            title=title_of(row_.kind, row_.label, is_korean=prefers_korean(accept_language)),
-            items=[HomeItemView.of_item(item) for item in row.items],
-            next=f"/api/home/rows/{row_.kind}?{query}" if row_.next else None,
-        )
 
 
 class HomeView(View):
@@ -85,27 +62,58 @@ def build_router(page: HomePage) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
-    @router.get("/api/home")
-    async def get_home(caller: CurrentCaller, accept_language: AcceptLanguage = "") -> HomeView:
+    @router.get("/api/home", response_model=HomeView)
+    async def get_home(caller: CurrentCaller, accept_language: AcceptLanguage = "") -> Response:
         """Return the rows of the caller's home page. While progress is away, the rows that need it are absent."""
-        return HomeView(rows=[RowView.of(row, accept_language) for row in await page.home(caller)])
+        return EncodedResponse({"rows": [_encode_row(row, accept_language) for row in await page.home(caller)]})
 
-    @router.get("/api/home/rows/{kind}")
+    @router.get("/api/home/rows/{kind}", response_model=RowView)
     async def get_row(
         kind: RowKind,
         caller: CurrentCaller,
         key: Annotated[str, Query(max_length=100)] = "",
         after: Annotated[str, Query(max_length=100, description="From `next` of the page before.")] = "",
         accept_language: AcceptLanguage = "",
-    ) -> RowView:
+    ) -> Response:
         """Return a page of one row, which may be empty."""
-        return RowView.of(await page.row(caller, kind, key, after), accept_language)
+        return EncodedResponse(_encode_row(await page.row(caller, kind, key, after), accept_language))
 
-    @router.get("/api/videos/{video_id}/recommendations", responses=errors(ErrorCode.CONTENT_NOT_FOUND))
-    async def get_recommendations(video_id: str, caller: CurrentCaller) -> RecommendationsView:
+    @router.get(
+        "/api/videos/{video_id}/recommendations",
+        response_model=RecommendationsView,
+        responses=errors(ErrorCode.CONTENT_NOT_FOUND),
+    )
+    async def get_recommendations(video_id: str, caller: CurrentCaller) -> Response:
         """Return what to watch after a film: its next episodes, what its viewers watched too, what shares its tags."""
         found = await page.recommendations(video_id, caller)
-        items = [RecommendationView(**list_fields(video), reason=reason) for video, reason in found]
-        return RecommendationsView(items=items)
+        return EncodedResponse({"items": [extend(card, {"reason": reason}) for card, reason in found]})
 
     return router
+
+
+def _encode_row(row: Row, accept_language: str) -> Encoded:
+    """Return a row in the shape of `RowView`."""
+    row_ = row.candidates
+    query = urlencode({name: value for name, value in (("key", row_.key), ("after", row_.next)) if value})
+    return encode(
+        {
+            "kind": row_.kind,
+            "key": row_.key,
+            "label": row_.label,
+            "title": title_of(row_.kind, row_.label, is_korean=prefers_korean(accept_language)),
+            "items": [_encode_item(item) for item in row.items],
+            "next": f"/api/home/rows/{row_.kind}?{query}" if row_.next else None,
+        }
+    )
+
+
+def _encode_item(item: Item) -> Encoded:
+    """Return a film of a row in the shape of `HomeItemView`."""
+    record = item.record
+    if record is None:
+        return extend(item.card, _NEVER_WATCHED)
+    how_far = {"position_sec": record.position_sec, "progress_percent": record.percent, "completed": record.completed}
+    return extend(item.card, how_far)
+
+
+_NEVER_WATCHED: Final = encode({"position_sec": None, "progress_percent": None, "completed": None})

@@ -13,7 +13,7 @@ from services.catalog.domain import MAX_TAG_CHARS, VideoStatus
 from services.catalog.listing.criteria import Criteria
 
 
-def list_criteria(
+async def list_criteria(
     query: Annotated[str, Query(max_length=1000, description="Words of a title, or parts of them.")] = "",
     status: Annotated[VideoStatus | None, Query()] = None,
     tag: Annotated[str | None, Query(max_length=MAX_TAG_CHARS, description="Only videos with this tag.")] = None,

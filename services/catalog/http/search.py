@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from kit.auth.authentication import CurrentCaller, protected_router
+from kit.web.conditional import EncodedResponse
 from kit.web.schemas import Paging, paging
-from services.catalog.schemas_search import SearchPageView, SearchResultView, SuggestionsView
-from services.catalog.service.search import MAX_SUGGESTIONS, Search
+from services.catalog.schemas_search import SearchPageView, SuggestionsView, encode_result, sparse
+from services.catalog.service.search import MAX_SUGGESTIONS, Search, SearchPage
 
 Typed = Annotated[str, Query(max_length=1000, description="What was typed; an unfinished syllable is fine.")]
 
@@ -18,7 +19,7 @@ def build_router(search: Search) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
-    @router.get("/api/search")
+    @router.get("/api/search", response_model=SearchPageView)
     async def find(
         caller: CurrentCaller,
         page: Annotated[Paging, Depends(paging)],
@@ -26,7 +27,7 @@ def build_router(search: Search) -> APIRouter:
         kind: Annotated[
             Literal["video", "series", "highlight", "subtitle"] | None, Query(description="Only results of this kind.")
         ] = None,
-    ) -> SearchPageView:
+    ) -> Response:
         """Search what the caller may see, best first: titles, then tags, then descriptions.
 
         Words match from their beginning, Hangul also inside of words, by initial consonants and while a syllable is
@@ -34,19 +35,17 @@ def build_router(search: Search) -> APIRouter:
         are results of when nothing matches as it was typed.
         """
         found = await search.find(caller, q, offset=page.offset, limit=page.page_size, kind=kind)
-        return SearchPageView(
-            items=[SearchResultView.of(result) for result in found.results],
-            page=page.page,
-            page_size=page.page_size,
-            total=found.total,
-            did_you_mean=found.did_you_mean,
-        )
+        paged = {"page": page.page, "page_size": page.page_size, "total": found.total}
+        return EncodedResponse({**_results(found), **paged})
 
-    @router.get("/api/search/suggest")
-    async def suggest(caller: CurrentCaller, q: Typed = "") -> SuggestionsView:
+    @router.get("/api/search/suggest", response_model=SuggestionsView)
+    async def suggest(caller: CurrentCaller, q: Typed = "") -> Response:
         """Return the best results for what has been typed so far."""
-        found = await search.find(caller, q, offset=0, limit=MAX_SUGGESTIONS)
-        items = [SearchResultView.of(result) for result in found.results]
-        return SuggestionsView(items=items, did_you_mean=found.did_you_mean)
+        return EncodedResponse(_results(await search.find(caller, q, offset=0, limit=MAX_SUGGESTIONS)))
 
     return router
+
+
+def _results(found: SearchPage) -> dict[str, object]:
+    """Return results in the shape of `SuggestionsView`."""
+    return sparse({"items": list(map(encode_result, found.results)), "did_you_mean": found.did_you_mean})

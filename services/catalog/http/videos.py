@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
+from kit.encoded_json import encode
 from kit.errors import ApiError, ErrorCode
 from kit.media_store import WritableStore
 from kit.web.conditional import conditional_json
@@ -78,14 +79,11 @@ def build_router(
 
         `next_cursor` leads through a list of any length at the same cost a page; `total` counts up to 10000.
         """
-        found, total, next_cursor = await videos.page(
+        items, total, next_cursor = await videos.page(
             caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
         )
-        items = [VideoView.of(video) for video in found]
-        listed = CursorPage[VideoView](
-            items=items, page=page.page, page_size=page.page_size, total=total, next_cursor=next_cursor
-        )
-        return conditional_json(request, listed)
+        paged = {"page": page.page, "page_size": page.page_size, "total": total, "next_cursor": next_cursor}
+        return conditional_json(request, encode({"items": items, **paged}))
 
     @router.post(
         "/api/videos",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from kit.cache import LruCache
+from kit.cache import ExpiringCache
 
 EXACT_BELOW: Final = 1000
 """Smaller totals are counted each time."""
@@ -23,15 +23,13 @@ class Totals:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._kept: LruCache[Hashable, tuple[float, int]] = LruCache(_LISTS)
+        self._kept: ExpiringCache[Hashable, int] = ExpiringCache(_LISTS, KEPT_SEC, clock)
 
     def get(self, key: Hashable) -> int | None:
         """Return the total of a list; None when it must be counted."""
-        kept = self._kept.get(key)
-        return kept[1] if kept and self._clock() < kept[0] else None
+        return self._kept.get(key)
 
     def put(self, key: Hashable, total: int) -> None:
         """Keep a total that was counted."""
         if total >= EXACT_BELOW:
-            self._kept.put(key, (self._clock() + KEPT_SEC, total))
+            self._kept.put(key, total, self._kept.begin())

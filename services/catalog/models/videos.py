@@ -13,9 +13,11 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    event,
+    inspect,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+from sqlalchemy.orm import Mapped, mapped_column, object_session, relationship, validates
 
 from kit.db.columns import UtcDateTime
 from services.catalog.artwork import ArtworkKind
@@ -52,6 +54,7 @@ class Video(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was put into the trash; None when it is not there."""
     version: Mapped[int] = mapped_column(default=1)
+    """Grows with each change of the video, also of its artwork."""
     series_id: Mapped[str | None] = mapped_column(ForeignKey("series.id"))
     season: Mapped[int | None] = mapped_column()
     episode: Mapped[int | None] = mapped_column()
@@ -105,6 +108,15 @@ class Video(Base):
     def playable(self) -> Asset | None:
         """The asset that is served; a protected film's source never is."""
         return self.pack if self.protection else self.source
+
+
+@event.listens_for(Video, "before_update")
+def _renew_version(_mapper: object, _connection: object, video: Video) -> None:
+    """Give a changed video a new version unless it has one: by it, readers tell that a card is old."""
+    session = object_session(video)
+    is_changed = session is not None and session.is_modified(video, include_collections=False)
+    if is_changed and not inspect(video).attrs.version.history.has_changes():
+        video.version += 1
 
 
 class Asset(Base):

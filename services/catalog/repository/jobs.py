@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -13,6 +13,11 @@ from services.catalog.domain import AssetKind, JobKind, JobStatus
 from services.catalog.models import Asset, JobRecord, JobResult, Video
 
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+def active_job(kind: JobKind) -> Select[str]:
+    """Return the statement for the id of a job of a kind that is queued or running."""
+    return select(JobRecord.id).where(JobRecord.kind == kind, JobRecord.status.in_(_ACTIVE)).limit(1)
 
 
 class JobRepository:
@@ -41,11 +46,6 @@ class JobRepository:
         free = or_(JobRecord.lease_until.is_(None), JobRecord.lease_until < now)
         statement = select(JobRecord).where(JobRecord.kind == kind, JobRecord.status.in_(_ACTIVE), free)
         return await self._session.scalar(statement.order_by(JobRecord.id).limit(1).with_for_update(skip_locked=True))
-
-    async def active(self, kind: JobKind) -> JobRecord | None:
-        """Return a job of a kind that is queued or running."""
-        statement = select(JobRecord).where(JobRecord.kind == kind, JobRecord.status.in_(_ACTIVE))
-        return await self._session.scalar(statement.order_by(JobRecord.id).limit(1))
 
     async def last(self, kind: JobKind) -> JobRecord | None:
         """Return the job of a kind that was queued last, locked."""
@@ -106,7 +106,7 @@ class JobRepository:
         Protected ones are left out.
         """
         failed = (*_failed(ids, besides), Video.protection == "")
-        await self._session.execute(update(Video).where(*failed).values(status="processing"))
+        await self._session.execute(update(Video).where(*failed).values(status="processing", version=Video.version + 1))
 
     async def failed_protected(self, ids: Sequence[str], besides: str) -> Sequence[Video]:
         """Return those of these videos that are to be protected and failed, unless with the code `besides`; locked."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, not_, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Executable, Select, and_, delete, func, not_, or_, select, true, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import LSV, AssetKind, Principal
+from kit.db.columns import among
+from services.catalog.domain import LSV, AssetKind, Caller, Reaching
 from services.catalog.models import Artwork, Asset, Video
 
 
@@ -88,6 +90,11 @@ class VideoRepository:
         """Return the same with its jobs, locked until the transaction ends."""
         return await self._session.scalar(_select_details().where(Video.id == video_id).with_for_update(of=Video))
 
+    async def lock_all(self, ids: Collection[str]) -> Sequence[Video]:
+        """Return the same of several videos, locked in one order, so that two transactions never wait in a circle."""
+        chosen = _select_details().where(Video.id.in_(ids)).order_by(Video.id)
+        return (await self._session.scalars(chosen.with_for_update(of=Video))).all()
+
     async def file_references(self, ids: Sequence[str]) -> set[str]:
         """Return the references of all artwork and assets of several videos."""
         artwork = select(Artwork.reference).where(Artwork.video_id.in_(ids))
@@ -104,6 +111,12 @@ class VideoRepository:
         statement = select(Video).options(selectinload(Video.artworks))
         statement = statement.where(Video.id.in_(ids), Video.deleted_at.is_(None))
         return (await self._session.scalars(statement)).all()
+
+    async def versions(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the versions of several videos, without those in the trash."""
+        versions = _versions(is_sqlite=on_sqlite(self._session))
+        rows = await (await self._session.connection()).execute(versions, {"ids": ids})
+        return {row.id: row.version for row in rows}
 
     async def with_files(self, ids: Sequence[str]) -> set[str]:
         """Return which of these videos exist, without those that failed and whose file is to be removed."""
@@ -127,34 +140,34 @@ class VideoRepository:
 
 
 class VisibleVideoRepository:
-    """The videos that one principal may see. All reads on behalf of a caller go through this class.
+    """The videos that one caller may see. All reads on its behalf go through this class.
 
     Args:
         session: the transaction.
-        principal: the caller.
+        caller: who asks.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+    def __init__(self, session: AsyncSession, caller: Caller) -> None:
         self._session = session
-        self._principal = principal
+        self._caller = caller
 
     async def has(self, video_id: str) -> bool:
-        """Return whether the principal may see a video."""
-        statement = select(Video.id).where(Video.id == video_id, visible_to(self._principal))
+        """Return whether the caller may see a video."""
+        statement = select(Video.id).where(Video.id == video_id, visible_to(self._caller))
         return await self._session.scalar(statement) is not None
 
     async def get(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return a video with its assets and artwork, with `lock` locked until the transaction ends."""
-        return await self._one(video_id, visible_to(self._principal), lock=lock)
+        return await self._one(video_id, visible_to(self._caller), lock=lock)
 
     async def trashed(self, video_id: str, *, lock: bool = False) -> Video | None:
         """Return the same for a video in the trash."""
-        return await self._one(video_id, _trashed_for(self._principal), lock=lock)
+        return await self._one(video_id, _trashed_for(self._caller), lock=lock)
 
     async def trash(self, *, offset: int, limit: int) -> tuple[Sequence[Video], int]:
-        """Return a page of the principal's trash, the last deleted first, and the total."""
+        """Return a page of the caller's trash, the last deleted first, and the total."""
         order: list[ColumnElement[Any]] = [Video.deleted_at.desc(), Video.id.desc()]
-        return await self._page([_trashed_for(self._principal)], order, offset, limit)
+        return await self._page([_trashed_for(self._caller)], order, offset, limit)
 
     async def _one(self, video_id: str, condition: ColumnElement[bool], *, lock: bool) -> Video | None:
         statement = _select_details().where(Video.id == video_id, condition)
@@ -167,6 +180,13 @@ class VisibleVideoRepository:
         selected = _select_video().where(*conditions).order_by(*order)
         rows = await self._session.scalars(selected.offset(offset).limit(limit))
         return rows.all(), total or 0
+
+
+@cache
+def _versions(*, is_sqlite: bool) -> Executable:
+    """Return a selection of the versions of the films in the parameter `ids`."""
+    chosen = among(Video.id, "ids", is_sqlite=is_sqlite)
+    return select(Video.id, Video.version).where(chosen, Video.deleted_at.is_(None))
 
 
 def _select_video() -> Select[Video]:
@@ -187,40 +207,45 @@ def title_contains(word: str) -> ColumnElement[bool]:
     return or_(Video.search_key.contains(word, autoescape=True), not_indexed)
 
 
-def visible_to(principal: Principal) -> ColumnElement[bool]:
+def visible_to(caller: Caller) -> ColumnElement[bool]:
     """`domain.may_see` as SQL; a test holds the two against each other."""
-    existing = and_(Video.deleted_at.is_(None), in_reach(principal))
-    return existing if principal.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(principal)))
+    existing = and_(Video.deleted_at.is_(None), in_reach(caller))
+    return existing if caller.is_admin else and_(existing, or_(Video.status == "ready", _uploaded_by(caller)))
 
 
-def playable_by(principal: Principal, session: AsyncSession) -> ColumnElement[bool]:
-    """Return whether a video can be watched and is visible to a principal: for lists that are read by another index.
+def on_sqlite(session: AsyncSession) -> bool:
+    """Return whether a session is one of SQLite."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def playable_by(caller: Reaching, *, is_sqlite: bool) -> ColumnElement[bool]:
+    """Return whether a video can be watched and is visible to a caller: for lists that are read by another index.
 
     SQLite takes a status or a corporation for selective: as expressions, they keep it from reading all films by them.
     PostgreSQL has statistics of columns, and takes such an expression for one that one film fulfils: it would read all
     films first, and look up the other table for each.
     """
-    if session.get_bind().dialect.name != "sqlite":
-        return and_(Video.status == "ready", Video.deleted_at.is_(None), in_reach(principal))
+    if not is_sqlite:
+        return and_(Video.status == "ready", Video.deleted_at.is_(None), in_reach(caller))
     ready = and_(Video.status.concat("") == "ready", Video.deleted_at.is_(None))
-    if principal.is_admin:
+    if caller.is_admin:
         return ready
-    return and_(ready, func.coalesce(Video.corporation_id, "").in_(["", principal.corporation_id]))
+    return and_(ready, func.coalesce(Video.corporation_id, "").in_(["", caller.corporation_id]))
 
 
-def _trashed_for(principal: Principal) -> ColumnElement[bool]:
+def _trashed_for(caller: Caller) -> ColumnElement[bool]:
     """`domain.may_see_in_trash` as SQL; a test holds the two against each other."""
-    trashed = and_(Video.deleted_at.is_not(None), in_reach(principal))
-    return trashed if principal.is_admin else and_(trashed, _uploaded_by(principal))
+    trashed = and_(Video.deleted_at.is_not(None), in_reach(caller))
+    return trashed if caller.is_admin else and_(trashed, _uploaded_by(caller))
 
 
-def in_reach(principal: Principal) -> ColumnElement[bool]:
+def in_reach(caller: Reaching) -> ColumnElement[bool]:
     """`domain.in_reach` as SQL."""
-    if principal.is_admin:
+    if caller.is_admin:
         return true()
     platform = Video.corporation_id.is_(None)
-    return or_(platform, Video.corporation_id == principal.corporation_id) if principal.corporation_id else platform
+    return or_(platform, Video.corporation_id == caller.corporation_id) if caller.corporation_id else platform
 
 
-def _uploaded_by(principal: Principal) -> ColumnElement[bool]:
-    return Video.uploader_id == principal.user_id
+def _uploaded_by(caller: Caller) -> ColumnElement[bool]:
+    return Video.uploader_id == caller.user_id

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 
 MAX_NUMBER = 100_000
 """The highest season and episode."""
@@ -70,9 +70,9 @@ class PlacementEdit:
 N = TypeVar("N", bound=Numbered)
 
 
-def may_change_series(principal: Principal, series: Owned) -> bool:
-    """Return whether a principal may edit or delete a series, and put videos into it."""
-    return principal.is_admin or series.owner_id == principal.user_id
+def may_change_series(caller: Caller, series: Owned) -> bool:
+    """Return whether a caller may edit or delete a series, and put videos into it."""
+    return caller.is_admin or series.owner_id == caller.user_id
 
 
 def in_order(videos: Sequence[N]) -> list[N]:

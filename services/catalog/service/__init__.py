@@ -8,7 +8,7 @@ from services.catalog.service.health import HealthOverview
 from services.catalog.service.imports import Import, Imports
 from services.catalog.service.indexing import SearchIndexer
 from services.catalog.service.library import Videos
-from services.catalog.service.processing import JobReport, MadeArtwork, Processing
+from services.catalog.service.processing import JobReport, MadeArtwork, Processing, Removed
 from services.catalog.service.resumable import Chunk, NewUpload, ResumableUploads
 from services.catalog.service.search import Search
 from services.catalog.service.upload_sweep import UploadSweep
@@ -30,6 +30,7 @@ __all__ = [
     "Picture",
     "Processing",
     "Purge",
+    "Removed",
     "ResumableUploads",
     "Search",
     "SearchIndexer",

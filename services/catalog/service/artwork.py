@@ -10,7 +10,7 @@ import structlog
 from kit.errors import ApiError, ErrorCode
 from kit.media_store import WritableStore
 from services.catalog.artwork import ArtworkKind, PictureFormat, Storyboard, best_width
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.models import Artwork, Video
 from services.catalog.service.library import Videos
 
@@ -43,32 +43,32 @@ class ArtworkReader:
         self._videos = videos
         self._store = store
 
-    async def picture(self, video_id: str, principal: Principal, width: int | None, wanted: PictureFormat) -> Picture:
+    async def picture(self, video_id: str, caller: Caller, width: int | None, wanted: PictureFormat) -> Picture:
         """Return the picture of a video: of a width in pixels, or the next larger; the thumbnail without posters.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED.
         """
-        return _picture(await self._videos.get(video_id, principal), width, wanted)
+        return _picture(await self._videos.get(video_id, caller), width, wanted)
 
-    async def storyboard(self, video_id: str, principal: Principal) -> tuple[Artwork, Storyboard]:
+    async def storyboard(self, video_id: str, caller: Caller) -> tuple[Artwork, Storyboard]:
         """Return the storyboard of a video, and its layout.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED.
         """
-        artwork = (await self._videos.get(video_id, principal)).artwork(ArtworkKind.STORYBOARD)
+        artwork = (await self._videos.get(video_id, caller)).artwork(ArtworkKind.STORYBOARD)
         if artwork is None or artwork.details is None:
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return artwork, Storyboard.of(artwork.details)
 
-    async def sheet(self, video_id: str, principal: Principal, number: int) -> Picture:
+    async def sheet(self, video_id: str, caller: Caller, number: int) -> Picture:
         """Return a sheet of a video's storyboard.
 
         Raises:
             ApiError: CONTENT_NOT_FOUND, CONTENT_DELETED.
         """
-        artwork, storyboard = await self.storyboard(video_id, principal)
+        artwork, storyboard = await self.storyboard(video_id, caller)
         if not 0 <= number < storyboard.sheets:
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
         return Picture(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from grpc import aio
 
@@ -26,7 +26,14 @@ class PlatformHealth:
 class HealthOverview:
     """Asks every service for its health, by the standard gRPC health protocol."""
 
-    DEPENDENCIES = ("database", "broker", "redis")
+    DEPENDENCIES: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "database": ("connected", "disconnected"),
+        "broker": ("connected", "disconnected"),
+        "redis": ("connected", "disconnected"),
+        "disk": ("ok", "full"),
+        "slots": ("ok", "recovering"),
+    }
+    """What services may need, with the words for its being there and its not."""
 
     def __init__(self, own: Health, peers: Mapping[str, aio.Channel]) -> None:
         self._own = own
@@ -39,13 +46,15 @@ class HealthOverview:
         parts = {"catalog": own, **dict(zip(self._peers, answers, strict=True))}
         services = {name: "healthy" if states.get("") else "unhealthy" for name, states in sorted(parts.items())}
         dependencies = {}
-        for name in self.DEPENDENCIES:
+        is_lacking = False
+        for name, (well, unwell) in self.DEPENDENCIES.items():
             reports = [states[name] for states in parts.values() if states.get(name) is not None]
             if reports:
-                dependencies[name] = "connected" if all(reports) else "disconnected"
+                dependencies[name] = well if all(reports) else unwell
+                is_lacking |= not all(reports)
         if "unhealthy" in services.values():
             return PlatformHealth("unhealthy", services, dependencies)
-        if "disconnected" in dependencies.values():
+        if is_lacking:
             return PlatformHealth("degraded", services, dependencies)
         return PlatformHealth("healthy", services, dependencies)
 

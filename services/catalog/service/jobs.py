@@ -19,11 +19,12 @@ from sqlalchemy.exc import DBAPIError
 
 from kit.audit import Admin, AuditAction, Detail
 from kit.db.database import Database, Transaction
+from kit.db.failures import DatabaseUnavailableError
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from services.catalog.domain import JobKind, JobStatus
 from services.catalog.models import JobRecord, JobResult
-from services.catalog.repository.jobs import JobRepository
+from services.catalog.repository.jobs import JobRepository, active_job
 from services.catalog.service.events import SOURCE
 
 log = structlog.get_logger()
@@ -137,7 +138,7 @@ class JobRunner:
             with suppress(Exception):
                 await asyncio.shield(self._release(handle))
             raise
-        except DBAPIError:
+        except (DBAPIError, DatabaseUnavailableError):
             # The database was away, or another process wrote the same: the job goes on when its lease has ended.
             log.warning("job_interrupted", job_id=handle.id)
             raise
@@ -150,9 +151,8 @@ class JobRunner:
         return True
 
     async def _claim(self) -> JobHandle | None:
-        async with self._database.read() as session:
-            if await JobRepository(session).active(self._kind) is None:
-                return None
+        if await self._database.look(active_job(self._kind)) is None:
+            return None
         now = datetime.now(UTC)
         async with self._database.write() as transaction:
             record = await JobRepository(transaction.session).claim(self._kind, now)

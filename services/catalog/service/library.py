@@ -8,16 +8,18 @@ import structlog
 
 from kit.audit import Admin
 from kit.db.database import Database
+from kit.encoded_json import Encoded
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.ids import is_id, new_id
 from kit.media_store import WritableStore
-from services.catalog.domain import SORTS, Duplicates, Labels, Principal, folder_reference, source_reference
+from services.catalog.domain import SORTS, Caller, Duplicates, Labels, folder_reference, source_reference
 from services.catalog.listing.criteria import Criteria, Position, from_cursor, to_cursor
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.listing.totals import Totals
 from services.catalog.models import Asset, Video
 from services.catalog.repository.videos import ReferenceTakenError, VideoRepository, VisibleVideoRepository
 from services.catalog.service.arrival import UPLOAD_TYPE, add_arrived, duplicate_error, find_duplicate, new_video
+from services.catalog.service.cards import Cards
 from services.catalog.service.events import audit_event, uploaded_event
 from services.catalog.service.import_changes import process_anew
 from services.catalog.service.uploads import Upload, storage_error
@@ -31,11 +33,15 @@ class Videos:
     Args:
         database: where the videos are.
         store: where their files are.
+        cards: the videos as lists show them.
         duplicates: whether bytes that a video has already are refused.
     """
 
-    def __init__(self, database: Database, store: WritableStore, duplicates: Duplicates = "allow") -> None:
+    def __init__(
+        self, database: Database, store: WritableStore, cards: Cards, duplicates: Duplicates = "allow"
+    ) -> None:
         self._database = database
+        self._cards = cards
         self._store = store
         self._duplicates = duplicates
         self._totals = Totals()
@@ -125,15 +131,15 @@ class Videos:
         log.info("video_imported", content_id=video.id, user_id=importer.user_id, bytes=size_bytes)
         return video
 
-    async def get(self, video_id: str, principal: Principal) -> Video:
-        """Return a video that the principal may see.
+    async def get(self, video_id: str, caller: Caller) -> Video:
+        """Return a video that the caller may see.
 
         Raises:
-            ApiError: CONTENT_NOT_FOUND; CONTENT_DELETED when it is in the principal's trash.
+            ApiError: CONTENT_NOT_FOUND; CONTENT_DELETED when it is in the caller's trash.
         """
         if is_id(video_id):
             async with self._database.read() as session:
-                videos = VisibleVideoRepository(session, principal)
+                videos = VisibleVideoRepository(session, caller)
                 if video := await videos.get(video_id):
                     return video
                 if await videos.trashed(video_id):
@@ -142,18 +148,18 @@ class Videos:
 
     async def page(
         self,
-        principal: Principal,
+        caller: Caller,
         criteria: Criteria,
         *,
         sort: str,
         limit: int,
         offset: int = 0,
         cursor: str | None = None,
-    ) -> tuple[Sequence[Video], int, str | None]:
-        """Return a page of what the principal may see, the total up to a limit, and the cursor of the next page.
+    ) -> tuple[list[Encoded], int, str | None]:
+        """Return a page of what the caller may see, the total up to a limit, and the cursor of the next page.
 
         Args:
-            principal: the caller.
+            caller: who asks.
             criteria: what the list holds.
             sort: a key of `domain.SORTS`.
             limit: how many videos to return at most.
@@ -168,13 +174,14 @@ class Videos:
         except ValueError as error:
             raise invalid_field("cursor", str(error)) from error
         async with self._database.read() as session:
-            videos, total = await VideoListRepository(session, principal, self._totals).page(
+            videos, total = await VideoListRepository(session, caller, self._totals).page(
                 criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
             )
+            cards = await self._cards.load(session, {video.id: video.version for video in videos})
         column, _ = SORTS[sort]
-        key = None if column == "id" or not videos else getattr(videos[-1], column)
-        is_last = len(videos) < limit
-        return videos, total, None if is_last else to_cursor(Position(sort, key, videos[-1].id))
+        last = None if len(videos) < limit else videos[-1]
+        cursor = to_cursor(Position(sort, None if column == "id" else last.key, last.id)) if last else None
+        return [cards[video.id] for video in videos], total, cursor
 
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos; unknown ids and videos in the trash are left out."""

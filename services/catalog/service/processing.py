@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -32,7 +32,8 @@ _SHOWN_IN_LISTS = frozenset({ArtworkKind.THUMBNAIL, ArtworkKind.POSTERS})
 class JobReport:
     """Which video thumbnailer reports about, and when it did."""
 
-    video_id: str
+    video: Video
+    """Loaded with its files, artwork and jobs, and locked: see `Processing.lock`."""
     time: datetime
 
 
@@ -53,13 +54,20 @@ class Processing:
         self._store = store
         self._packs = packs
 
+    async def lock(self, transaction: Transaction, video_ids: Collection[str]) -> dict[str, Video]:
+        """Return those of some videos that exist, locked until the transaction ends."""
+        videos = {video.id: video for video in await VideoRepository(transaction.session).lock_all(video_ids)}
+        for video_id in set(video_ids) - videos.keys():
+            log.warning("video_unknown", content_id=video_id)
+        return videos
+
     async def probed(self, transaction: Transaction, report: JobReport, info: MediaInfo) -> Removed:
         """Store what was found in the source: it is a film, and can be watched, also before its artwork is made.
 
         One that is to be protected can't be watched yet.
         """
-        video = await self._locked(transaction, report.video_id)
-        if video is None or video.source is None:
+        video = report.video
+        if video.source is None:
             return []
         video.duration_sec = info.duration_sec
         video.mime_type = info.mime_type
@@ -97,18 +105,14 @@ class Processing:
         self, transaction: Transaction, report: JobReport, reference: str, pack: PackInfo, stored_bytes: int | None
     ) -> Removed:
         """Turn to a pack that was written. Raise OSError unless it is there: see `PackIntake.add_pack`."""
-        video = await self._locked(transaction, report.video_id)
-        if video is None:
-            return []
+        video = report.video
         if video.pack_asset_id == pack.asset_id:
             _note(video, report, ["protect"], "done")
         return await self._packs.add_pack(transaction, video, reference, pack, stored_bytes)
 
     async def artwork_ready(self, transaction: Transaction, report: JobReport, made: MadeArtwork) -> Removed:
         """Turn to artwork that was written. What it replaces is to be removed, or it, if it is older than that."""
-        video = await self._locked(transaction, report.video_id)
-        if video is None:
-            return []
+        video = report.video
         if any(job.kind == made.kind and job.state == "done" and job.updated_at > report.time for job in video.jobs):
             return [_removable(made.kind, made.reference)]
         now = datetime.now(UTC)
@@ -131,18 +135,20 @@ class Processing:
         self, transaction: Transaction, report: JobReport, kinds: Sequence[str], state: str, code: str, reason: str
     ) -> Removed:
         """Store how far jobs are."""
-        video = await self._locked(transaction, report.video_id)
-        if video is None or state not in JOB_STATES:
+        video = report.video
+        if state not in JOB_STATES:
             return []
         changed = _note(video, report, [kind for kind in kinds if kind in JOB_KINDS], state, code, reason)
         if PROTECT in changed and state == "failed":
             await self._packs.fail(transaction, video, code, reason)
         return await self._packs.settle(transaction, video)
 
-    async def failed(self, transaction: Transaction, video_id: str, code: str, reason: str, permanent: bool) -> Removed:  # noqa: FBT001 - a field of the event
+    async def failed(
+        self, transaction: Transaction, report: JobReport, code: str, reason: str, *, is_permanent: bool
+    ) -> Removed:
         """Store why the source can't be used. The bytes of a video that failed for good are to be removed."""
-        video = await self._locked(transaction, video_id)
-        if video is None or video.status != "processing":
+        video = report.video
+        if video.status != "processing":
             # A film that plays stays ready when making its artwork again fails. The first reason of a failure is the
             # true one: a job that runs twice finds the file gone.
             return []
@@ -150,26 +156,20 @@ class Processing:
         video.failure_code, video.failure_reason = code[:50], reason[:500]
         source = video.source
         # An imported film keeps its reference, or the next import would make another video of the same broken file.
-        discards = permanent and (source is None or isinstance(parse(source.reference), Stored))
+        discards = is_permanent and (source is None or isinstance(parse(source.reference), Stored))
         if discards:
             await VideoRepository(transaction.session).remove_assets(video, video.assets)
         packs = await self._packs.give_up(transaction, video)
         touch(video)
-        message = video_pb2.VideoFailed(video_id=video_id, code=code, reason=reason)
+        message = video_pb2.VideoFailed(video_id=video.id, code=code, reason=reason)
         await transaction.record(video_event(message, video))
-        log.warning("video_failed", content_id=video_id, failure_code=code, reason=reason)
-        return [folder_reference(video_id)] if discards else packs
+        log.warning("video_failed", content_id=video.id, failure_code=code, reason=reason)
+        return [folder_reference(video.id)] if discards else packs
 
     async def remove(self, references: Removed) -> None:
         """Remove what a report has left without a row; after a crash in between, the sweep does it."""
         for reference in references:
             await self._store.remove(reference)
-
-    async def _locked(self, transaction: Transaction, video_id: str) -> Video | None:
-        video = await VideoRepository(transaction.session).get_locked(video_id)
-        if video is None:
-            log.warning("video_unknown", content_id=video_id)
-        return video
 
 
 def _note(

@@ -13,8 +13,8 @@ from kit.db.database import Database
 from kit.errors import ApiError, ErrorCode
 from kit.ids import is_id, new_id
 from services.catalog.domain import (
+    Caller,
     Duplicates,
-    Principal,
     UploadStatus,
     owner_of_upload,
     source_reference,
@@ -95,7 +95,7 @@ class ResumableUploads:
         """Let running writes end, and take no more."""
         self._parts.close()
 
-    async def create(self, new: NewUpload, principal: Principal) -> ResumableUpload:
+    async def create(self, new: NewUpload, caller: Caller) -> ResumableUpload:
         """Begin an upload.
 
         Raises:
@@ -103,7 +103,7 @@ class ResumableUploads:
                 UPLOAD_QUOTA_EXCEEDED; STORAGE_FULL; STREAM_FILE_UNAVAILABLE when the store is away.
         """
         try:
-            owner = owner_of_upload(principal, new.corporation_id)
+            owner = owner_of_upload(caller, new.corporation_id)
         except PermissionError as error:
             raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
         await self._check_length(new.length, owner)
@@ -111,7 +111,7 @@ class ResumableUploads:
         now = self._clock()
         upload = ResumableUpload(
             id=new_id(),
-            uploader_id=principal.user_id,
+            uploader_id=caller.user_id,
             corporation_id=owner,
             status=UploadStatus.RECEIVING,
             length_bytes=new.length,
@@ -128,21 +128,19 @@ class ResumableUploads:
         )
         async with self._database.write() as transaction:
             UploadRepository(transaction.session).add(upload)
-        log.info("upload_created", upload_id=upload.id, user_id=principal.user_id, bytes=new.length)
+        log.info("upload_created", upload_id=upload.id, user_id=caller.user_id, bytes=new.length)
         return upload
 
-    async def get(self, upload_id: str, principal: Principal) -> ResumableUpload:
-        """Return an upload of the principal. Raises ApiError: CONTENT_NOT_FOUND, also after it has expired."""
+    async def get(self, upload_id: str, caller: Caller) -> ResumableUpload:
+        """Return an upload of the caller. Raises ApiError: CONTENT_NOT_FOUND, also after it has expired."""
         if is_id(upload_id):
             async with self._database.read() as session:
                 upload = await UploadRepository(session).get(upload_id)
-            if upload and upload.uploader_id == principal.user_id and upload.expires_at > self._clock():
+            if upload and upload.uploader_id == caller.user_id and upload.expires_at > self._clock():
                 return upload
         raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
 
-    async def append(
-        self, upload_id: str, principal: Principal, chunk: Chunk, body: AsyncIterator[bytes]
-    ) -> ResumableUpload:
+    async def append(self, upload_id: str, caller: Caller, chunk: Chunk, body: AsyncIterator[bytes]) -> ResumableUpload:
         """Write the body of a request at the offset; with the last byte, add the video.
 
         Raises:
@@ -150,14 +148,14 @@ class ResumableUploads:
                 a wrong offset, or, with `video_id`, for bytes that a video has already; UPLOAD_CHECKSUM_MISMATCH;
                 UPLOAD_TOO_LARGE; UPLOAD_QUOTA_EXCEEDED; STORAGE_FULL, and the upload is gone; STREAM_FILE_UNAVAILABLE.
         """
-        upload = await self.get(upload_id, principal)
-        length = await self._declared_length(upload, chunk, principal)
+        upload = await self.get(upload_id, caller)
+        length = await self._declared_length(upload, chunk, caller)
         lease_id = new_id()
         lease = self._context.lease(upload_id, lease_id)
         await self._acquire(lease, chunk.offset)
         writer: UploadWriter | None = None
         try:
-            upload = await self.get(upload_id, principal)
+            upload = await self.get(upload_id, caller)
             async with self._database.read() as session:
                 tags = await UploadRepository(session).tags(upload_id)
             limit = self.max_bytes if length is None else length
@@ -175,7 +173,7 @@ class ResumableUploads:
         except UploadLostError as error:
             if not await self._remove_held(upload, lease):
                 # Given up meanwhile; or another request has it, and has removed what this one missed.
-                await self.get(upload_id, principal)
+                await self.get(upload_id, caller)
                 raise locked_error() from error
             log.error("upload_lost", upload_id=upload_id, reason=str(error))
             raise ApiError(ErrorCode.CONTENT_NOT_FOUND) from error
@@ -192,17 +190,17 @@ class ResumableUploads:
                     self._digests.put(upload_id, writer.digest)
             async with self._database.write() as transaction:
                 await UploadRepository(transaction.session).release(lease)
-        return await self.get(upload_id, principal)
+        return await self.get(upload_id, caller)
 
-    async def terminate(self, upload_id: str, principal: Principal) -> None:
+    async def terminate(self, upload_id: str, caller: Caller) -> None:
         """Forget an upload and its bytes; the video of a finished one stays. Raises ApiError: CONTENT_NOT_FOUND."""
-        await self._remove(await self.get(upload_id, principal))
-        log.info("upload_terminated", upload_id=upload_id, user_id=principal.user_id)
+        await self._remove(await self.get(upload_id, caller))
+        log.info("upload_terminated", upload_id=upload_id, user_id=caller.user_id)
 
-    async def _declared_length(self, upload: ResumableUpload, chunk: Chunk, principal: Principal) -> int | None:
+    async def _declared_length(self, upload: ResumableUpload, chunk: Chunk, caller: Caller) -> int | None:
         """Return the length that holds for a request, once everything that needs no byte is checked."""
         try:
-            owner_of_upload(principal, upload.corporation_id)
+            owner_of_upload(caller, upload.corporation_id)
         except PermissionError as error:
             raise ApiError(ErrorCode.AUTH_FORBIDDEN) from error
         length = upload.length_bytes

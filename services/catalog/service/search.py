@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from kit.db.database import Database
-from services.catalog.domain import Principal
-from services.catalog.models import Video
+from kit.encoded_json import Encoded
+from services.catalog.domain import Caller
 from services.catalog.repository.videos import VideoRepository
 from services.catalog.search.keyboard import other_layout
 from services.catalog.search.query import Near, Query, parse
 from services.catalog.search.repository import MAX_TOTAL, Found, SearchRepository, candidate
 from services.catalog.search.scoring import Rank, Tier, rank, spans
+from services.catalog.service.cards import Cards
 
 _FEW: Final = 1
 """Fewer strict matches than this are completed by tolerant ones: beside a match, half a word is no typo."""
@@ -28,7 +29,8 @@ class SearchResult:
 
     kind: str
     title: str
-    video: Video
+    card: Encoded
+    """Of the video."""
     spans: list[tuple[int, int]]
     """Parts of the title that match: see `scoring.spans`."""
     position_sec: float | None
@@ -56,18 +58,22 @@ class _Ranked:
 
 
 class Search:
-    """Searches what a principal may see."""
+    """Searches what a caller may see.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: where the documents are.
+        cards: the videos as results show them.
+    """
+
+    def __init__(self, database: Database, cards: Cards) -> None:
         self._database = database
+        self._cards = cards
 
-    async def find(
-        self, principal: Principal, text: str, *, offset: int, limit: int, kind: str | None = None
-    ) -> SearchPage:
+    async def find(self, caller: Caller, text: str, *, offset: int, limit: int, kind: str | None = None) -> SearchPage:
         """Return a page of results, best first.
 
         Args:
-            principal: who searches.
+            caller: who searches.
             text: what was typed.
             offset: how many results to skip.
             limit: how many to return at most.
@@ -77,17 +83,17 @@ class Search:
         if not query.chunks or offset >= MAX_TOTAL:
             return SearchPage([], 0, None)
         async with self._database.read() as session:
-            documents = SearchRepository(session, principal, kind)
+            documents = SearchRepository(session, caller, kind)
             await documents.prepare()
             ranked = await self._ranked(documents, query, offset + limit)
             shown = ranked.found[offset : offset + limit]
-            videos = await VideoRepository(session).by_ids(list({each.video_id for each in shown}))
-        by_id = {video.id: video for video in videos}
+            versions = await VideoRepository(session).versions([each.video_id for each in shown])
+            cards = await self._cards.load(session, versions)
         results = [
             SearchResult(
                 found.kind,
                 found.title,
-                by_id[found.video_id],
+                cards[found.video_id],
                 spans(ranked.query, found.title, ranked.near),
                 found.position_sec,
             )

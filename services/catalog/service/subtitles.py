@@ -18,7 +18,7 @@ from kit.media_store import WritableStore
 from marquee.events.v1 import video_pb2
 from services.catalog.captions import Captions, Decoded, InvalidSubtitlesError, Track, decode, parse_track, to_webvtt
 from services.catalog.captions.convert import MAX_BYTES
-from services.catalog.domain import Principal, SubtitleSource, may_change
+from services.catalog.domain import Caller, SubtitleSource, may_change
 from services.catalog.models import Subtitle, Video
 from services.catalog.repository.subtitles import SubtitleRepository
 from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
@@ -61,17 +61,17 @@ class Subtitles:
         self._store = store
         self._slots = asyncio.Semaphore(_PARSED_AT_ONCE)
 
-    async def list(self, video_id: str, principal: Principal) -> Sequence[Subtitle]:
-        """Return the tracks of a video that the principal may see. Raises ApiError: CONTENT_NOT_FOUND."""
+    async def list(self, video_id: str, caller: Caller) -> Sequence[Subtitle]:
+        """Return the tracks of a video that the caller may see. Raises ApiError: CONTENT_NOT_FOUND."""
         async with self._database.read() as session:
-            if not is_id(video_id) or await VisibleVideoRepository(session, principal).get(video_id) is None:
+            if not is_id(video_id) or await VisibleVideoRepository(session, caller).get(video_id) is None:
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             return await SubtitleRepository(session).of_video(video_id)
 
-    async def get(self, video_id: str, name: str, principal: Principal) -> Subtitle:
+    async def get(self, video_id: str, name: str, caller: Caller) -> Subtitle:
         """Return one track. Raises ApiError: CONTENT_NOT_FOUND."""
         async with self._database.read() as session:
-            if is_id(video_id) and await VisibleVideoRepository(session, principal).get(video_id):
+            if is_id(video_id) and await VisibleVideoRepository(session, caller).get(video_id):
                 subtitle = await SubtitleRepository(session).get(video_id, _name(name))
                 if subtitle is not None:
                     return subtitle
@@ -94,9 +94,7 @@ class Subtitles:
         async with self._slots:
             return await asyncio.to_thread(_prepare, data, encoding)
 
-    async def put(
-        self, video_id: str, new: NewSubtitles, principal: Principal, address: str
-    ) -> tuple[Subtitle, Captions]:
+    async def put(self, video_id: str, new: NewSubtitles, caller: Caller, address: str) -> tuple[Subtitle, Captions]:
         """Take a file as a track of a video, in place of the one before. Return it and what it was converted to.
 
         Raises:
@@ -104,7 +102,7 @@ class Subtitles:
                 VALIDATION_FAILED for the field `encoding`; STORAGE_FULL, STREAM_FILE_UNAVAILABLE.
         """
         async with self._database.read() as session:
-            _own(await _visible(VisibleVideoRepository(session, principal), video_id), principal)
+            _own(await _visible(VisibleVideoRepository(session, caller), video_id), caller)
         try:
             prepared = await self.prepare(new.data, new.encoding)
         except InvalidSubtitlesError as error:
@@ -118,30 +116,30 @@ class Subtitles:
             raise storage_error(error) from error
         try:
             async with self._database.write() as transaction:
-                videos = VisibleVideoRepository(transaction.session, principal)
-                video = _own(await _visible(videos, video_id, lock=True), principal)
+                videos = VisibleVideoRepository(transaction.session, caller)
+                video = _own(await _visible(videos, video_id, lock=True), caller)
                 former = await SubtitleRepository(transaction.session).put(subtitle)
-                await _record(transaction, video, principal, address)
+                await _record(transaction, video, caller, address)
         except Exception:
             await self._store.remove(subtitle.reference)
             raise
         await self._remove(former)
-        log.info("subtitles_stored", content_id=video_id, track=subtitle.track, user_id=principal.user_id)
+        log.info("subtitles_stored", content_id=video_id, track=subtitle.track, user_id=caller.user_id)
         return subtitle, prepared.captions
 
-    async def delete(self, video_id: str, name: str, principal: Principal, address: str) -> None:
+    async def delete(self, video_id: str, name: str, caller: Caller, address: str) -> None:
         """Remove a track. Raises ApiError: CONTENT_NOT_FOUND; AUTH_FORBIDDEN for another user's video."""
         async with self._database.write() as transaction:
-            videos = VisibleVideoRepository(transaction.session, principal)
-            video = _own(await _visible(videos, video_id, lock=True), principal)
+            videos = VisibleVideoRepository(transaction.session, caller)
+            video = _own(await _visible(videos, video_id, lock=True), caller)
             subtitles = SubtitleRepository(transaction.session)
             subtitle = await subtitles.get(video_id, _name(name))
             if subtitle is None:
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             await subtitles.delete(subtitle)
-            await _record(transaction, video, principal, address)
+            await _record(transaction, video, caller, address)
         await self._remove(subtitle)
-        log.info("subtitles_removed", content_id=video_id, track=subtitle.track, user_id=principal.user_id)
+        log.info("subtitles_removed", content_id=video_id, track=subtitle.track, user_id=caller.user_id)
 
     async def attach(self, video_id: str, source: SubtitleSource, found: Sequence[tuple[Track, str, Prepared]]) -> None:
         """Make these the tracks of a video that have this source. What a person uploaded keeps its place.
@@ -237,19 +235,19 @@ async def _visible(videos: VisibleVideoRepository, video_id: str, *, lock: bool 
     return await videos.get(video_id, lock=lock) if is_id(video_id) else None
 
 
-def _own(video: Video | None, principal: Principal) -> Video:
+def _own(video: Video | None, caller: Caller) -> Video:
     if video is None:
         raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
-    if not may_change(principal, video):
+    if not may_change(caller, video):
         raise ApiError(ErrorCode.AUTH_FORBIDDEN)
     return video
 
 
-async def _record(transaction: Transaction, video: Video, principal: Principal, address: str) -> None:
+async def _record(transaction: Transaction, video: Video, caller: Caller, address: str) -> None:
     touch(video)
     await transaction.record(video_event(video_pb2.VideoUpdated(video_id=video.id), video))
-    if principal.is_admin:
-        admin = Admin(principal.user_id, address)
+    if caller.is_admin:
+        admin = Admin(caller.user_id, address)
         await transaction.record(
             audit_event(admin, "video.changed", video.id, title=video.title, changed=["subtitles"])
         )

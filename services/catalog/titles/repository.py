@@ -9,28 +9,28 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.models import Highlight, Series, Video
 from services.catalog.repository.videos import visible_to
 
 
 class TitleRepository:
-    """What titles are made of, of the videos that a principal may see.
+    """What titles are made of, of the videos that a caller may see.
 
     Args:
         session: the transaction.
-        principal: the caller.
+        caller: who asks.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+    def __init__(self, session: AsyncSession, caller: Caller) -> None:
         self._session = session
-        self._principal = principal
+        self._caller = caller
 
     async def videos(
         self, *, ids: Sequence[str] | None, series_id: str | None, limit: int, lock: bool = False
     ) -> Sequence[Video]:
         """Return videos by their ids or of a series, by id; with `lock` locked until the transaction ends."""
-        conditions: list[Any] = [visible_to(self._principal)]
+        conditions: list[Any] = [visible_to(self._caller)]
         if ids is not None:
             conditions.append(Video.id.in_(ids))
         if series_id is not None:

@@ -11,7 +11,7 @@ from kit.audit import Admin
 from kit.db.database import Database
 from kit.errors import invalid_field
 from marquee.events.v1 import video_pb2
-from services.catalog.domain import Principal, may_change
+from services.catalog.domain import Caller, may_change
 from services.catalog.models import Highlight, Video
 from services.catalog.service.events import audit_event, touch, video_event
 from services.catalog.titles.domain import Template, Values
@@ -45,7 +45,7 @@ class Proposal:
 
 
 class Titles:
-    """Makes titles by templates, of videos that the principal may edit.
+    """Makes titles by templates, of videos that the caller may edit.
 
     Args:
         database: where the videos are.
@@ -61,28 +61,28 @@ class Titles:
         """The templates that there are."""
         return list(self._templates.values())
 
-    async def preview(self, choice: Choice, principal: Principal) -> Sequence[Proposal]:
+    async def preview(self, choice: Choice, caller: Caller) -> Sequence[Proposal]:
         """Return what would become of the titles. Raises ApiError: VALIDATION_FAILED for an unknown template."""
         template = self._get(choice)
         async with self._database.read() as session:
-            return await _propose(TitleRepository(session, principal), template, choice, principal, lock=False)
+            return await _propose(TitleRepository(session, caller), template, choice, caller, lock=False)
 
-    async def apply(self, choice: Choice, principal: Principal, address: str) -> Sequence[Proposal]:
+    async def apply(self, choice: Choice, caller: Caller, address: str) -> Sequence[Proposal]:
         """Change the titles; return those that have changed. Raises ApiError: as `preview` does."""
         template = self._get(choice)
         async with self._database.write() as transaction:
-            repository = TitleRepository(transaction.session, principal)
-            proposals = await _propose(repository, template, choice, principal, lock=True)
+            repository = TitleRepository(transaction.session, caller)
+            proposals = await _propose(repository, template, choice, caller, lock=True)
             changed = [each for each in proposals if each.after is not None and each.after != each.before]
             for each in changed:
                 each.video.title = each.after or each.before
                 touch(each.video)
                 await transaction.record(video_event(video_pb2.VideoUpdated(video_id=each.video.id), each.video))
-                if principal.is_admin:
-                    admin = Admin(principal.user_id, address)
+                if caller.is_admin:
+                    admin = Admin(caller.user_id, address)
                     act = audit_event(admin, "video.changed", each.video.id, title=each.after, changed=["title"])
                     await transaction.record(act)
-        log.info("titles_applied", user_id=principal.user_id, template=template.name, videos=len(changed))
+        log.info("titles_applied", user_id=caller.user_id, template=template.name, videos=len(changed))
         return changed
 
     def _get(self, choice: Choice) -> Template:
@@ -93,10 +93,10 @@ class Titles:
 
 
 async def _propose(
-    repository: TitleRepository, template: Template, choice: Choice, principal: Principal, *, lock: bool
+    repository: TitleRepository, template: Template, choice: Choice, caller: Caller, *, lock: bool
 ) -> Sequence[Proposal]:
     found = await repository.videos(ids=choice.video_ids, series_id=choice.series_id, limit=MAX_VIDEOS, lock=lock)
-    videos = [video for video in found if may_change(principal, video)]
+    videos = [video for video in found if may_change(caller, video)]
     titles = await repository.series_titles(sorted({video.series_id for video in videos if video.series_id}))
     best = await repository.best_highlights([video.id for video in videos])
     return [_proposal(template, video, _values(video, titles, best.get(video.id))) for video in videos]

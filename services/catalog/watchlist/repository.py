@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.models import Video, WatchlistItem, WatchlistUser
 from services.catalog.repository.videos import visible_to
 
@@ -36,12 +36,12 @@ class WatchlistRepository:
         row = {"user_id": user_id, "video_id": video_id, "added_at": now}
         await self._session.execute(self._insert(WatchlistItem).values(row).on_conflict_do_nothing())
 
-    async def added_at(self, principal: Principal, video_id: str) -> datetime | None:
-        """Return when a video that the principal may see was put on the list; None when it is not there."""
+    async def added_at(self, caller: Caller, video_id: str) -> datetime | None:
+        """Return when a video that the caller may see was put on the list; None when it is not there."""
         statement = (
             select(WatchlistItem.added_at)
             .join(Video, Video.id == WatchlistItem.video_id)
-            .where(WatchlistItem.user_id == principal.user_id, Video.id == video_id, visible_to(principal))
+            .where(WatchlistItem.user_id == caller.user_id, Video.id == video_id, visible_to(caller))
         )
         return await self._session.scalar(statement)
 
@@ -50,11 +50,9 @@ class WatchlistRepository:
         mine = WatchlistItem.user_id == user_id, WatchlistItem.video_id == video_id
         await self._session.execute(delete(WatchlistItem).where(*mine))
 
-    async def page(
-        self, principal: Principal, *, offset: int, limit: int
-    ) -> tuple[Sequence[tuple[Video, datetime]], int]:
+    async def page(self, caller: Caller, *, offset: int, limit: int) -> tuple[Sequence[tuple[Video, datetime]], int]:
         """Return what is on a list and visible, each with the time it was added, the newest first, and the total."""
-        conditions = WatchlistItem.user_id == principal.user_id, visible_to(principal)
+        conditions = WatchlistItem.user_id == caller.user_id, visible_to(caller)
         joined = Video.id == WatchlistItem.video_id
         counted = select(func.count()).select_from(WatchlistItem).join(Video, joined).where(*conditions)
         total = await self._session.scalar(counted)
@@ -69,13 +67,14 @@ class WatchlistRepository:
         rows = await self._session.execute(statement.offset(offset).limit(limit))
         return [(video, added_at) for video, added_at in rows], total or 0
 
-    async def erase(self, user_id: str, now: datetime) -> None:
-        """Remove a user's list, and record that none may be made from now on."""
-        statement = self._insert(WatchlistUser).values(user_id=user_id, erased_at=now)
-        await self._session.execute(
-            statement.on_conflict_do_update(index_elements=[WatchlistUser.user_id], set_={"erased_at": now})
-        )
-        await self._session.execute(delete(WatchlistItem).where(WatchlistItem.user_id == user_id))
+    async def erase(self, user_ids: Collection[str], now: datetime) -> None:
+        """Remove the lists of users, and record that none may be made from now on."""
+        insert = self._insert(WatchlistUser.__table__)
+        erased = insert.on_conflict_do_update(index_elements=[WatchlistUser.user_id], set_={"erased_at": now})
+        # In one order, so that two transactions wait for each other and never in a circle.
+        rows = [{"user_id": user_id, "erased_at": now} for user_id in sorted(set(user_ids))]
+        await (await self._session.connection()).execute(erased, rows)
+        await self._session.execute(delete(WatchlistItem).where(WatchlistItem.user_id.in_(user_ids)))
 
     async def forget_erased_before(self, moment: datetime) -> None:
         """Remove the records of erasures from before a moment."""

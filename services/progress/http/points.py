@@ -14,7 +14,7 @@ from services.progress.schemas import Adjustment, AuditedLedgerView, AuditedPoin
 from services.progress.service import Points
 
 
-def user_id_of(user_id: str) -> str:
+async def user_id_of(user_id: str) -> str:
     """Return the user id in the path.
 
     Raises:

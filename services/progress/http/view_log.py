@@ -25,7 +25,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def view_filter(
+async def view_filter(
     user_id: Annotated[str | None, Query(max_length=36, description="Only this user's.")] = None,
     video_id: Annotated[str | None, Query(max_length=36, description="Only of this video.")] = None,
     begin: Annotated[

@@ -8,6 +8,7 @@ from services.progress.repository.watching import (
     LockedRecord,
     RecordKey,
     ViewerRepository,
+    Watched,
     WatchProgressRepository,
 )
 
@@ -22,4 +23,5 @@ __all__ = [
     "ViewLogRepository",
     "ViewerRepository",
     "WatchProgressRepository",
+    "Watched",
 ]

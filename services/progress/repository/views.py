@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.progress.domain import Began, Ended, ViewFilter
-from services.progress.models import View, ViewCount
+from services.progress.domain import LOST, Began, Ended, ViewFilter
+from services.progress.models import View, ViewCount, WatchProgress
 from services.progress.repository.dialect import insert_into
 
 MAX_TOTAL: Final = 10_000
@@ -48,9 +48,9 @@ class ViewCountRepository:
         """Remove views from before a day."""
         await self._session.execute(delete(ViewCount).where(ViewCount.day < day))
 
-    async def delete_video(self, video_id: str) -> None:
-        """Remove the views of a video."""
-        await self._session.execute(delete(ViewCount).where(ViewCount.video_id == video_id))
+    async def delete_videos(self, video_ids: Collection[str]) -> None:
+        """Remove the views of several videos."""
+        await self._session.execute(delete(ViewCount).where(ViewCount.video_id.in_(video_ids)))
 
 
 class ViewLogRepository:
@@ -74,10 +74,42 @@ class ViewLogRepository:
                 "stopped_at": each.moment,
                 "seconds": each.seconds,
                 "bytes": each.bytes_sent,
+                "end_reason": each.reason or None,
             }
             for each in ended
         ]
-        await self._upsert(rows, ("stopped_at", "seconds", "bytes"))
+        await self._upsert(rows, ("stopped_at", "seconds", "bytes", "end_reason"))
+
+    async def close_lost(self, silent_since: datetime, limit: int) -> int:
+        """End running sessions of which nothing was heard since a moment, at most `limit`; return how many.
+
+        They end with their viewer's last report of progress. An event of their end that comes later replaces that.
+        """
+        reports = (View.user_id == WatchProgress.user_id) & (View.video_id == WatchProgress.video_id)
+        silent = (
+            select(View.session_id, View.started_at, func.coalesce(WatchProgress.updated_at, View.started_at))
+            .outerjoin(WatchProgress, reports)
+            .where(View.stopped_at.is_(None), View.started_at < silent_since)
+            .where(WatchProgress.updated_at.is_(None) | (WatchProgress.updated_at < silent_since))
+            .order_by(View.started_at)
+            .limit(limit)
+        )
+        rows = [
+            {
+                "lost_id": session_id,
+                "ended": (ended := max(started_at, heard_at)),
+                "lasted": (ended - started_at).total_seconds(),
+            }
+            for session_id, started_at, heard_at in await self._session.execute(silent)
+        ]
+        if rows:
+            statement = (
+                update(View.__table__)  # type: ignore[arg-type]
+                .where(View.session_id == bindparam("lost_id"), View.stopped_at.is_(None))
+                .values(stopped_at=bindparam("ended"), seconds=bindparam("lasted"), bytes=0, end_reason=LOST)
+            )
+            await (await self._session.connection()).execute(statement, rows)
+        return len(rows)
 
     async def _upsert(self, rows: Sequence[dict[str, Any]], changed: Sequence[str]) -> None:
         """Insert sessions, or change these columns of the ones there are; sent with many parameters."""

@@ -7,7 +7,22 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -132,9 +147,17 @@ class WatchProgressRepository:
         mine = WatchProgress.user_id == user_id
         await self._delete(mine if video_id is None else mine & (WatchProgress.video_id == video_id))
 
-    async def delete_video(self, video_id: str) -> None:
-        """Remove all viewers' records of a video."""
-        await self._delete(WatchProgress.video_id == video_id)
+    async def delete_videos(self, video_ids: Collection[str]) -> None:
+        """Remove all viewers' records of several videos."""
+        await self._delete(WatchProgress.video_id.in_(video_ids))
+
+    async def delete_viewers(self, user_ids: Collection[str]) -> None:
+        """Remove all records of several viewers."""
+        await self._delete(WatchProgress.user_id.in_(user_ids))
+
+    async def delete_before(self, user_ids: Collection[str], moment: datetime) -> None:
+        """Remove the records of several viewers that changed last before a moment."""
+        await self._delete(and_(WatchProgress.user_id.in_(user_ids), WatchProgress.updated_at < moment))
 
     async def _delete(self, condition: ColumnElement[bool]) -> None:
         # Locked in the order of groups of reports first: deleting in another could wait for them in a circle.
@@ -158,19 +181,58 @@ class ViewerRepository:
         locked = await self._session.execute(taken.returning(Viewer.user_id, Viewer.erased_at), rows)
         return {user_id for user_id, erased_at in locked if erased_at is None}
 
-    async def erase(self, user_id: str, now: datetime) -> None:
-        """Remove all data of a viewer, and record that none may be stored from now on."""
-        insert = insert_into(self._session, Viewer).values(user_id=user_id, erased_at=now)
-        await self._session.execute(
-            insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
-        )
-        await WatchProgressRepository(self._session).delete(user_id, None)
+    async def erase(self, user_ids: Collection[str], now: datetime) -> None:
+        """Remove all data of viewers, and record that none may be stored from now on."""
+        insert = insert_into(self._session, Viewer.__table__)
+        erased = insert.on_conflict_do_update(index_elements=[Viewer.user_id], set_={"erased_at": now})
+        # In the order of `lock_unless_erased`.
+        rows = [{"user_id": user_id, "erased_at": now} for user_id in sorted(set(user_ids))]
+        await (await self._session.connection()).execute(erased, rows)
+        await WatchProgressRepository(self._session).delete_viewers(user_ids)
         for table in (View, PointEntry, Bookmark):
-            await self._session.execute(delete(table).where(table.user_id == user_id))
+            await self._session.execute(delete(table).where(table.user_id.in_(user_ids)))
+
+    async def after(self, user_id: str, limit: int) -> Sequence[str]:
+        """Return the next viewers in the order of their ids."""
+        following = select(Viewer.user_id).where(Viewer.user_id > user_id).order_by(Viewer.user_id).limit(limit)
+        return (await self._session.scalars(following)).all()
+
+    async def lock_existing(self, user_ids: Collection[str]) -> None:
+        """Lock those of several viewers that are there, until the transaction ends."""
+        mine = select(Viewer.user_id).where(Viewer.user_id.in_(user_ids)).order_by(Viewer.user_id)
+        await self._session.execute(mine.with_for_update())
+
+    async def delete_empty(self, user_ids: Collection[str]) -> int:
+        """Remove those of several viewers of whom nothing is kept, and who were not erased; return how many."""
+        tables = (WatchProgress, View, PointEntry, Bookmark)
+        kept = [exists().where(table.user_id == Viewer.user_id) for table in tables]
+        empty = delete(Viewer).where(Viewer.user_id.in_(user_ids), Viewer.erased_at.is_(None), not_(or_(*kept)))
+        removed = await self._session.execute(
+            empty.returning(Viewer.user_id).execution_options(synchronize_session=False)
+        )
+        return len(removed.all())
 
     async def delete_erased_before(self, moment: datetime) -> None:
         """Remove the records of erasures from before a moment."""
         await self._session.execute(delete(Viewer).where(Viewer.erased_at < moment))
+
+
+class Watched(NamedTuple):
+    """How far a viewer has come in a video."""
+
+    video_id: str
+    position_sec: float
+    duration_sec: float
+    """In seconds; 0 while it is unknown."""
+    completed: bool
+
+
+_WATCHED: Final = (
+    select(*(_RECORDS.c[name] for name in Watched._fields))
+    .where(_RECORDS.c.user_id == bindparam("viewer"))
+    .order_by(_RECORDS.c.updated_at.desc(), _RECORDS.c.video_id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 class HomeRepository:
@@ -179,14 +241,10 @@ class HomeRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def watched(self, user_id: str, limit: int) -> Sequence[WatchProgress]:
+    async def watched(self, user_id: str, limit: int) -> Sequence[Watched]:
         """Return a viewer's records, the one changed last first."""
-        newest = WatchProgress.updated_at.desc(), WatchProgress.video_id.desc()
-        return (
-            await self._session.scalars(
-                select(WatchProgress).where(WatchProgress.user_id == user_id).order_by(*newest).limit(limit)
-            )
-        ).all()
+        connection = await self._session.connection()
+        return list(map(Watched._make, await connection.execute(_WATCHED, {"viewer": user_id, "most": limit})))
 
     async def trending(self, since: date, limit: int) -> Sequence[tuple[str, int]]:
         """Return the videos watched most since a day with their views, the most first."""
@@ -247,9 +305,9 @@ class BookmarkRepository:
         """Remove a viewer's bookmark."""
         await self._session.execute(delete(Bookmark).where(Bookmark.id == bookmark_id, Bookmark.user_id == user_id))
 
-    async def delete_video(self, video_id: str) -> None:
-        """Remove all viewers' bookmarks of a video."""
-        await self._session.execute(delete(Bookmark).where(Bookmark.video_id == video_id))
+    async def delete_videos(self, video_ids: Collection[str]) -> None:
+        """Remove all viewers' bookmarks of several videos."""
+        await self._session.execute(delete(Bookmark).where(Bookmark.video_id.in_(video_ids)))
 
     async def page(
         self, user_id: str, video_id: str | None, *, offset: int, limit: int

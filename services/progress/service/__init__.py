@@ -1,7 +1,7 @@
 """Use cases of progress. Each opens its own transaction, or works in the transaction of the event that causes it."""
 
 from services.progress.service.bookmarks import Bookmarks, MarkedPlace
-from services.progress.service.erasure import erase_viewer, forget_video
+from services.progress.service.erasure import erase_viewers, forget_videos
 from services.progress.service.history import Entry, History, Recorder
 from services.progress.service.home import Home, Homes
 from services.progress.service.points import Ledger, Points
@@ -21,6 +21,6 @@ __all__ = [
     "Recorder",
     "ViewLog",
     "Views",
-    "erase_viewer",
-    "forget_video",
+    "erase_viewers",
+    "forget_videos",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
@@ -17,20 +18,21 @@ from services.progress.repository import (
 log = structlog.get_logger()
 
 
-async def erase_viewer(transaction: Transaction, user_id: str) -> None:
-    """Erase positions, history, bookmarks, view log and points of a user whose account was deleted.
+async def erase_viewers(transaction: Transaction, user_ids: Collection[str]) -> None:
+    """Erase positions, history, bookmarks, view log and points of users whose accounts were deleted.
 
     Counters by day contain no user ids and stay.
     """
-    await ViewerRepository(transaction.session).erase(user_id, datetime.now(UTC))
-    log.info("viewer_erased", user_id=user_id)
+    await ViewerRepository(transaction.session).erase(user_ids, datetime.now(UTC))
+    for user_id in user_ids:
+        log.info("viewer_erased", user_id=user_id)
 
 
-async def forget_video(transaction: Transaction, video_id: str) -> None:
-    """Remove positions, bookmarks and counters of a purged video.
+async def forget_videos(transaction: Transaction, video_ids: Collection[str]) -> None:
+    """Remove positions, bookmarks and counters of purged videos.
 
-    Its lines in the view log and the points that it earned stay.
+    Their lines in the view log and the points that they earned stay.
     """
-    await WatchProgressRepository(transaction.session).delete_video(video_id)
-    await ViewCountRepository(transaction.session).delete_video(video_id)
-    await BookmarkRepository(transaction.session).delete_video(video_id)
+    await WatchProgressRepository(transaction.session).delete_videos(video_ids)
+    await ViewCountRepository(transaction.session).delete_videos(video_ids)
+    await BookmarkRepository(transaction.session).delete_videos(video_ids)

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import structlog
 
 from kit.aio.single_flight import SingleFlight
+from kit.cache import ExpiringCache
 from kit.db.database import Database
 from services.progress.domain import VIEW_DAYS, first_day
-from services.progress.models import WatchProgress
-from services.progress.repository import HomeRepository
+from services.progress.repository import HomeRepository, Watched
 
 MAX_WATCHED = 100
 MAX_TRENDING = 300
@@ -23,6 +23,10 @@ SAMPLED_SESSIONS = 100
 """Latest play sessions of a video whose viewers are asked what else they watched."""
 TRENDING_SEC = 4.0
 """Seconds for which the sums of all views are kept."""
+CO_WATCHED_SEC = 4.0
+"""Seconds for which it is kept what viewers of a video have watched too."""
+CO_WATCHED_KEPT = 1000
+"""Videos of which that is kept."""
 RENEWED_SEC = 2.0
 """Seconds after which they are read anew, while the old ones still answer: that takes long where much is watched."""
 
@@ -35,7 +39,7 @@ Trending = Sequence[tuple[str, int]]
 class Home:
     """All that one viewer's home page needs."""
 
-    watched: Sequence[WatchProgress]
+    watched: Sequence[Watched]
     trending: Trending
     co_watched: Sequence[str]
     """Of the first of `watched`."""
@@ -56,6 +60,7 @@ class Homes:
         self._trending_at = float("-inf")
         self._renewal: asyncio.Task[Trending] | None = None
         self._flight: SingleFlight[str, Trending] = SingleFlight()
+        self._co_watched: ExpiringCache[str, Sequence[str]] = ExpiringCache(CO_WATCHED_KEPT, CO_WATCHED_SEC)
 
     async def home(self, user_id: str) -> Home:
         """Return what one viewer's home page needs."""
@@ -67,10 +72,14 @@ class Homes:
 
     async def co_watched(self, video_id: str) -> Sequence[str]:
         """Return what else enough viewers of a video have watched, the most viewers first."""
-        async with self._database.read() as session:
-            return await HomeRepository(session).co_watched(
-                video_id, sessions=SAMPLED_SESSIONS, least=self._least, limit=MAX_CO_WATCHED
-            )
+        mark, found = self._co_watched.begin(), self._co_watched.get(video_id)
+        if found is None:
+            async with self._database.read() as session:
+                found = await HomeRepository(session).co_watched(
+                    video_id, sessions=SAMPLED_SESSIONS, least=self._least, limit=MAX_CO_WATCHED
+                )
+            self._co_watched.put(video_id, found, mark)
+        return found
 
     async def close(self) -> None:
         """Wait for what is read in the background, before the database is closed."""

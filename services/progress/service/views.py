@@ -16,7 +16,16 @@ from kit.errors import ApiError, invalid_field
 from kit.events.envelope import Event
 from services.progress.clients.auth import Accounts
 from services.progress.clients.catalog import Catalog
-from services.progress.domain import ERASED_KEPT, VIEW_DAYS, Began, Ended, ViewFilter, day_of_view, first_day
+from services.progress.domain import (
+    ERASED_KEPT,
+    LOST_AFTER,
+    VIEW_DAYS,
+    Began,
+    Ended,
+    ViewFilter,
+    day_of_view,
+    first_day,
+)
 from services.progress.models import View
 from services.progress.repository import ViewCountRepository, ViewerRepository, ViewLogRepository
 from services.progress.service.points import Points
@@ -141,11 +150,23 @@ class ViewLog:
             if removed < TRIM_BATCH:
                 return total
 
+    async def close_lost(self) -> int:
+        """End sessions of which nothing was heard for so long that their end must have been lost; return how many."""
+        moment, total = datetime.now(UTC) - LOST_AFTER, 0
+        while True:
+            async with self._database.write() as transaction:
+                closed = await ViewLogRepository(transaction.session).close_lost(moment, TRIM_BATCH)
+            total += closed
+            if closed < TRIM_BATCH:
+                return total
+
     async def trim_periodically(self) -> None:
-        """Trim periodically, until cancelled."""
+        """Trim, and end lost sessions, periodically, until cancelled."""
         while True:
             if removed := await self.trim():
                 log.info("view_log_trimmed", lines=removed, days=self._days)
+            if closed := await self.close_lost():
+                log.warning("view_log_closed_lost", lines=closed)
             await asyncio.sleep(TRIM_EVERY_SEC)
 
     async def page(

@@ -72,7 +72,7 @@ class Meter(Protocol):
     def sent(self, count: int) -> None:
         """Count more bytes of the body, taken by the network or by the server where it sends them itself."""
 
-    def end_without_body(self, status: int) -> None:
+    def end_without_body(self, status: int, error: ApiError | None = None) -> None:
         """Count a response that turned out to have no bytes of the file in it."""
 
     def failed(self, code: str, message: str) -> None:
@@ -160,8 +160,9 @@ class FileBody:
             log.error("stream_file_failed", error=str(error), headers_sent=self._started)
             self._meter.failed(ErrorCode.STREAM_FILE_UNAVAILABLE, str(error))
             if not self._started:
-                self._meter.end_without_body(ErrorCode.STREAM_FILE_UNAVAILABLE.http_status)
-                raise ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
+                answer = ApiError(ErrorCode.STREAM_FILE_UNAVAILABLE, headers={"Retry-After": "5"})
+                self._meter.end_without_body(answer.code.http_status, answer)
+                raise answer from error
         except asyncio.CancelledError:
             if not self._meter.is_cut_off:
                 raise

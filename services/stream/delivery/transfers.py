@@ -12,6 +12,7 @@ from http import HTTPStatus
 import prometheus_client
 import structlog
 
+from kit.errors import ApiError
 from services.stream.sessions.local_session import LocalSession
 
 log = structlog.get_logger()
@@ -177,13 +178,13 @@ class Transfer:
             self.local_session.end_response(self, completed=completed, reached_end=self.reaches_end)
         self._finish("completed" if completed else "cut_off" if self.is_cut_off else "aborted")
 
-    def end_without_body(self, status: int) -> None:
+    def end_without_body(self, status: int, error: ApiError | None = None) -> None:
         """Count a response that has no bytes of the video in it: to a HEAD, a 304, an error."""
         self._status = status
         self._ttfb_ms = (time.perf_counter() - self._started_at) * 1000
-        self._finish("completed")
+        self._finish("completed", error)
 
-    def _finish(self, outcome: str) -> None:
+    def _finish(self, outcome: str, error: ApiError | None = None) -> None:
         self._traffic.responses[self._status] += 1
         # A film is fetched in hundreds of ranges: only what went wrong is worth a line each.
         level = logging.DEBUG if outcome == "completed" and self._status < HTTPStatus.BAD_REQUEST else logging.INFO
@@ -198,6 +199,7 @@ class Transfer:
             bytes=self.bytes,
             outcome=outcome,
             ttfb_ms=round(self._ttfb_ms, 3),
+            **(error.log_fields() if error else {}),
             **({"session_id": self.local_session.session.id} if self.local_session else {}),
             **({"request_id": self._request_id} if self._request_id else {}),
         )

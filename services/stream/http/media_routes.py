@@ -187,7 +187,7 @@ class MediaRoutes:
             return _SelfSending(self._assembler.assemble(authorized, request.method, fields, saved_as=saved_as))
         except ApiError as error:
             transfer = self._traffic.transfer(caller.user_id, video_id, local_session=local_session)
-            transfer.end_without_body(error.code.http_status)
+            transfer.end_without_body(error.code.http_status, error)
             raise
 
     async def info(self, video_id: str, request: Request, caller: CurrentCaller) -> StreamInfo:

@@ -38,7 +38,6 @@ class ProtectionUnavailableError(ApiError):
             details={"dependency": dependency},
             headers={"Retry-After": str(RETRY_AFTER_SEC)},
         )
-        self.dependency = dependency
 
 
 class ContentKeys:

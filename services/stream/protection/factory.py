@@ -65,7 +65,7 @@ def build_protection(settings: ProtectionSettings, role: Role, bus: Bus, find_na
         if role.works
         else [],
         # All but protected films goes on without it.
-        checks={"database": Check(database.ping, required=False)},
+        checks=database.checks(required=False),
     )
 
 

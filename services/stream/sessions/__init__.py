@@ -7,6 +7,7 @@ The slots of all replicas are in `services.stream.slots`.
 - `service`: the use cases: start, join with a ticket, implicit sessions, heartbeats, stops.
 - `conversions`: between callers and tickets, and requests and results of the slot store.
 - `tickets`, `ticket_key`: the tickets of media URLs, and the secret that signs them.
+- `accepting`: whether new sessions are granted, for health.
 - `statistics`: sums and rates over all sessions of the platform.
 - `event_log`: log lines and counts of events; `qoe`: what players report; `metrics`: gauges.
 - `device_names`: names of devices, and keys of clients without a session.

@@ -40,3 +40,8 @@ AVERAGE = prometheus_client.Gauge(
 REFUSED = prometheus_client.Counter(
     "stream_refused", "Sessions refused, by whose limit was reached, or `unavailable`.", ["scope"]
 )
+ACCEPTING_IN = prometheus_client.Gauge(
+    "stream_accepting_in_seconds",
+    "Seconds until new play sessions are granted; 0 unless Redis may have lost data.",
+    multiprocess_mode="livemax",
+)

@@ -36,6 +36,8 @@ from services.stream.slots.models import (
 class SlotsUnavailableError(Exception):
     """The store can't be reached, or did not answer in time. Sessions that are playing go on."""
 
+    is_expected = True
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -133,7 +135,8 @@ class SlotStore(Protocol):
     async def seconds_until_accepting(self) -> float:
         """Return the seconds until new sessions are granted.
 
-        It is not 0 after a gap, while the store waits for the replicas to report which sessions they serve.
+        It is not 0 after the store may have lost data, while it waits for the replicas to report which sessions they
+        serve.
 
         Raises:
             SlotsUnavailableError: the store can't be asked.

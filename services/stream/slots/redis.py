@@ -2,8 +2,9 @@
 
 The scripts are in `lua/`, one file for each operation, preceded by `session_store.lua`. All keys are of one hash slot
 and never expire by themselves. The guarantee is Redis's own: with `appendfsync always` and `noeviction` nothing that
-was granted is forgotten. When Redis was away or paused, or lost its data, its clock shows a gap of more than two ticks;
-nothing new is granted for one idle time then, while replicas report which sessions they serve.
+was granted is forgotten. When Redis was away or paused, or lost its data, or no replica called, its clock shows a gap
+of more than two ticks: all sessions get a new lease. If it is not the same process that it was before the gap, it may
+have lost some: nothing new is granted for one idle time then, while replicas report which sessions they serve.
 
 Names of keys and of stored fields are a contract between releases: during a rolling update old and new replicas share
 one Redis.

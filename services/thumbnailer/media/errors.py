@@ -30,3 +30,5 @@ class UnusableFileError(Exception):
 
 class StoreUnavailableError(Exception):
     """The media store, an origin, or this machine can't do the job now: another try may succeed."""
+
+    is_expected = True

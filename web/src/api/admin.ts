@@ -113,6 +113,7 @@ export interface LoggedView {
   source: string;
   started_at: string;
   stopped_at: string | null;
+  end_reason: string | null;
   seconds: number | null;
   bytes: number | null;
 }

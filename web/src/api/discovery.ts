@@ -96,11 +96,18 @@ export const getRecommendations = (
 export const getHighlights = (videoId: string, options: Abortable = {}): Promise<{ items: Highlight[] }> =>
   api.json(`/api/videos/${id(videoId)}/highlights`, options);
 
+/** How many highlights a page of their list has. */
+export const HIGHLIGHTS_A_PAGE = 24;
+
 export function listHighlights(
   filter: HighlightFilter,
   options: Abortable = {},
 ): Promise<Page<ListedHighlight>> {
-  const search = new URLSearchParams({ sort: filter.sort, page: String(filter.page), page_size: '24' });
+  const search = new URLSearchParams({
+    sort: filter.sort,
+    page: String(filter.page),
+    page_size: String(HIGHLIGHTS_A_PAGE),
+  });
   if (filter.category) search.set('category', filter.category);
   if (filter.player) search.set('player', filter.player);
   return api.json(`/api/highlights?${search}`, options);

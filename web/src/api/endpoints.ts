@@ -1,3 +1,4 @@
+import { isMissing } from './errors';
 import { api } from './index';
 import type {
   Health,
@@ -122,6 +123,22 @@ export async function afterLastWrite(): Promise<void> {
 export async function getProgress(videoId: string, options: Abortable = {}): Promise<ProgressRecord | null> {
   await afterLastWrite();
   return api.optional(progressPath(videoId), options);
+}
+
+/** Returns a position, and when the answer was made by the server's clock: milliseconds since 1970, null if unknown. */
+export async function readProgress(
+  videoId: string,
+): Promise<{ record: ProgressRecord | null; moment: number | null }> {
+  await afterLastWrite();
+  try {
+    const response = await api.request(progressPath(videoId));
+    const moment = Date.parse(response.headers.get('Date') ?? '');
+    const record = response.status === 204 ? null : ((await response.json()) as ProgressRecord);
+    return { record, moment: Number.isNaN(moment) ? null : moment };
+  } catch (error) {
+    if (isMissing(error)) return { record: null, moment: null };
+    throw error;
+  }
 }
 
 export async function getHistory(pageSize: number, options: Abortable = {}): Promise<Page<HistoryEntry>> {

@@ -6,7 +6,7 @@ import { PageHeading } from '../components/PageHeading';
 import { v } from '../i18n/viewer';
 import { formatClock } from '../lib/format';
 import { usePageTitle } from '../lib/hooks';
-import { downloadsOfViewer } from '../lsv/offline';
+import { downloadsOfViewer, tidyDownloads } from '../lsv/offline';
 import { judge } from '../lsv/offline/clock';
 import type { Downloads } from '../lsv/offline/downloads';
 import { type StoredFilm, termOf } from '../lsv/offline/licences';
@@ -21,6 +21,7 @@ export default function DownloadsPage() {
   const isOffline = session.value.phase === 'unreachable';
   const downloads = downloadsOfViewer();
   const [said, setSaid] = useState('');
+  useEffect(() => void tidyDownloads().catch(() => undefined), []);
   const root = useRef<HTMLDivElement>(null);
   const films = downloads?.films.value ?? (downloads ? null : []);
   return (

@@ -2,11 +2,14 @@ import { useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { type HighlightFilter, type ListedHighlight, listHighlights } from '../api/discovery';
 import { ErrorMessage } from '../components/ErrorMessage';
+import { PlayIcon } from '../components/Icon';
 import { PageHeading } from '../components/PageHeading';
 import { VideoCard } from '../components/VideoCard';
 import { t } from '../i18n';
+import { p } from '../i18n/playing';
 import { formatClock } from '../lib/format';
 import { useLoad, usePageTitle } from '../lib/hooks';
+import { playlistLink, readFilter, wallLink } from '../lib/playlist';
 import { rangeLink } from '../lib/ranges';
 import { highlightFacts, highlightName } from './watch/Chapters';
 
@@ -14,30 +17,36 @@ import { highlightFacts, highlightName } from './watch/Chapters';
 export default function HighlightsPage() {
   usePageTitle(t('highlights.title'));
   const { query, route } = useLocation();
-  const filter: HighlightFilter = {
-    category: query.category ?? '',
-    player: query.player ?? '',
-    sort: query.sort === '-created_at' ? '-created_at' : '-pot_size',
-    page: Math.max(1, Number.parseInt(query.page ?? '1', 10) || 1),
-  };
+  const filter = readFilter(query);
   const [loaded, reload] = useLoad(
     (signal) => listHighlights(filter, { signal }),
     [filter.category, filter.player, filter.sort, filter.page],
   );
-  const show = (change: Partial<HighlightFilter>) => {
-    const next = { ...filter, page: 1, ...change };
-    const search = new URLSearchParams();
-    for (const [name, value] of Object.entries(next)) {
-      if (value && value !== 1 && value !== '-pot_size') search.set(name, String(value));
-    }
-    route(search.size > 0 ? `/highlights?${search}` : '/highlights');
-  };
+  // The first of all, also when a later page is shown.
+  const [firstPage] = useLoad(
+    (signal) =>
+      filter.page === 1 ? Promise.resolve(null) : listHighlights({ ...filter, page: 1 }, { signal }),
+    [filter.category, filter.player, filter.sort, filter.page === 1],
+  );
+  const show = (change: Partial<HighlightFilter>) => route(wallLink({ ...filter, page: 1, ...change }));
   const list = loaded.data;
+  const first = (filter.page === 1 ? list : firstPage.data)?.items[0];
   return (
     <div class="page">
       <div class="section-head">
         <PageHeading>{t('highlights.title')}</PageHeading>
         {list && list.total > 0 && <span class="count">{list.total}</span>}
+        {first && (
+          <div class="section-actions">
+            <a
+              class="button button-primary"
+              href={playlistLink(first, { filter, number: 1 })}
+              data-testid="play-all"
+            >
+              <PlayIcon size={18} /> {p('playlist.playAll')}
+            </a>
+          </div>
+        )}
       </div>
       <Filters filter={filter} onChange={show} />
       {loaded.phase === 'failed' && <ErrorMessage error={loaded.error} onRetry={reload} retries />}

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useRoute } from 'preact-iso';
 import { getStreamInfo, getVideo } from '../api/endpoints';
@@ -17,6 +18,7 @@ import { DownloadButton } from './watch/DownloadButton';
 import { FilmBookmarks } from './watch/FilmBookmarks';
 import { MissingFilm } from './watch/MissingFilm';
 import { EpisodeLinks, Recommendations } from './watch/More';
+import { PlaylistBar, usePlaylist } from './watch/Playlist';
 import { Stage } from './watch/Stage';
 import { StreamFacts } from './watch/StreamFacts';
 import { WatchlistButton } from './watch/WatchlistButton';
@@ -26,15 +28,27 @@ const POLL = { firstMs: 2000, longestMs: 15_000 };
 
 export default function WatchPage() {
   const id = useRoute().params.id ?? '';
-  return <Watch key={id} id={id} />;
+  const playlist = usePlaylist(id);
+  return <Watch key={id} id={id} playlist={playlist && <PlaylistBar {...playlist} />} />;
 }
 
-function Watch({ id }: { id: string }) {
+interface Props {
+  id: string;
+  playlist: ComponentChildren;
+}
+
+function Watch({ id, playlist }: Props) {
   const [isMissing, setMissing] = useState(false);
-  return isMissing ? <MissingFilm /> : <Film id={id} onMissing={() => setMissing(true)} />;
+  if (!isMissing) return <Film id={id} playlist={playlist} onMissing={() => setMissing(true)} />;
+  return (
+    <>
+      <MissingFilm />
+      {playlist && <div class="page page-narrow">{playlist}</div>}
+    </>
+  );
 }
 
-function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
+function Film({ id, playlist, onMissing }: Props & { onMissing: () => void }) {
   const [loaded, reload] = useLoad((signal) => getVideo(id, { signal }), [id]);
   const [polled, setPolled] = useState<VideoDetail | null>(null);
   const kept = useKeptFilm(id, loaded.phase === 'failed' && isPassing(loaded.error));
@@ -68,6 +82,7 @@ function Film({ id, onMissing }: { id: string; onMissing: () => void }) {
       )}
       {video && <Stage video={video} onMissing={onMissing} />}
       <div class="watch-text">
+        {playlist}
         <a class="back" href="/">
           <Icon name="back" size={18} />
           {t('player.back')}

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n';
+import { p } from '../i18n/playing';
 import { KEYS } from './hotkeys';
 
 /** The list of the player's keys. */
@@ -17,7 +18,7 @@ export function KeysDialog({ onClose }: { onClose: () => void }) {
         if (event.key === '?') dialog.current?.close();
       }}
     >
-      <h2 id="keys-title">{t('keys.title')}</h2>
+      <h2 id="keys-title">{p('keys.title')}</h2>
       <dl class="keys">
         {KEYS.map(([keys, message]) => (
           <div key={message}>
@@ -26,7 +27,7 @@ export function KeysDialog({ onClose }: { onClose: () => void }) {
                 <kbd key={key}>{key}</kbd>
               ))}
             </dt>
-            <dd>{t(message)}</dd>
+            <dd>{p(message)}</dd>
           </div>
         ))}
       </dl>

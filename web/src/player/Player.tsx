@@ -6,9 +6,12 @@ import { listSubtitles } from '../api/endpoints';
 import type { ProgressRecord, SubtitleTrack, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { language, t } from '../i18n';
+import { p } from '../i18n/playing';
+import { parsePlaylist } from '../lib/playlist';
 import { parseRange } from '../lib/ranges';
 import type { ProtectedFilm } from '../lsv/film';
 import type { PlaySession } from '../playsession/playSession';
+import { keepCueStyle } from './cueStyle';
 import { SPEEDS } from './hotkeys';
 import { watchForIdleViewer } from './idleViewer';
 import { offerJumps, pauseAt } from './jump';
@@ -18,11 +21,15 @@ import { Playback, type PlaybackFailure } from './playback';
 import { keepPreferences } from './preferences';
 import { resumePosition } from './progressPolicy';
 import { ResumeDialog } from './ResumeDialog';
+import { SettingsButton } from './SettingsButton';
+import { SettingsDialog } from './SettingsDialog';
 import { StillWatching } from './StillWatching';
 import { subtitlesLabel } from './subtitles';
+import { TouchLayer } from './TouchLayer';
 import { UpNext } from './UpNext';
 import { toggleFullscreen, useHotkeys } from './useHotkeys';
 import { keepAwake } from './wakeLock';
+import '../styles/playing.css';
 
 interface Props {
   video: VideoDetail;
@@ -41,17 +48,21 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
   const element = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
   const [failure, setFailure] = useState<PlaybackFailure | null>(null);
-  const range = parseRange(useLocation().query);
+  const { query } = useLocation();
+  const range = parseRange(query);
+  const place = parsePlaylist(query)?.number ?? null;
   const [start] = useState(() => ({
     at: range?.from ?? 0,
     saved: record === 'unknown' ? null : record,
     // A link to a place in the film says where to begin.
     resumeAt: record === 'unknown' || range ? null : resumePosition(record),
-    savePosition: record !== 'unknown',
+    // Those who see the highlights of a film still go on from where the whole of it was left.
+    savePosition: record !== 'unknown' && place === null,
   }));
   const [subtitles, setSubtitles] = useState<SubtitleTrack[]>([]);
   const [asking, setAsking] = useState(start.resumeAt !== null);
   const [keysShown, setKeysShown] = useState(false);
+  const [settingsShown, setSettingsShown] = useState(false);
   const [isOver, setOver] = useState(false);
   const [isIdle, setIdle] = useState(false);
 
@@ -108,10 +119,23 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
 
   useEffect(() => (element.current ? offerJumps(element.current) : undefined), []);
 
+  const from = range?.from ?? null;
+  const began = useRef({ from, place });
+  useEffect(() => {
+    if (began.current.from === from && began.current.place === place) return;
+    began.current = { from, place };
+    if (from !== null) playback.current?.begin(from, start);
+  }, [from, place, start]);
+
+  // With the start and the place, as two highlights may end at the same moment.
   const until = range?.until ?? null;
-  useEffect(() => (element.current && until !== null ? pauseAt(element.current, until) : undefined), [until]);
+  useEffect(
+    () => (element.current && until !== null ? pauseAt(element.current, until) : undefined),
+    [until, from, place],
+  );
 
   useEffect(() => (element.current ? keepPreferences(element.current) : undefined), []);
+  useEffect(() => (element.current ? keepCueStyle(element.current) : undefined), []);
   useEffect(() => (element.current ? keepAwake(element.current) : undefined), []);
   useEffect(() => (element.current ? offerMediaSession(element.current, video) : undefined), [video]);
   useEffect(
@@ -120,7 +144,7 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
   );
 
   const showKeys = useCallback(() => setKeysShown(true), []);
-  useHotkeys(controller, element, !asking && !isCovered && !keysShown, showKeys);
+  useHotkeys(controller, element, !asking && !isCovered && !keysShown && !settingsShown, showKeys);
 
   return (
     <>
@@ -171,6 +195,7 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
           ))}
         </video>
         {film && <film.Veil key={film.round.value} film={film} host={controller} />}
+        <TouchLayer controller={controller} video={element} />
         <media-loading-indicator slot="centered-chrome" noautohide />
         <media-play-button slot="centered-chrome" class="big-play" />
         {subtitles.length > 0 && <media-captions-menu hidden anchor="auto" />}
@@ -183,13 +208,14 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
         </media-control-bar>
         <media-control-bar class="stage-buttons">
           <media-play-button />
-          <media-seek-backward-button seekoffset="10" />
-          <media-seek-forward-button seekoffset="10" />
+          <media-seek-backward-button class="wide-only" seekoffset="10" />
+          <media-seek-forward-button class="wide-only" seekoffset="10" />
           <media-mute-button />
           <media-volume-range class="wide-only" />
           <media-time-display showduration />
           <span class="stage-space" />
           {subtitles.length > 0 && <media-captions-menu-button />}
+          <SettingsButton onClick={() => setSettingsShown(true)} />
           <media-playback-rate-button class="wide-only" rates={SPEEDS.join(' ')} />
           {!film && <media-pip-button class="wide-only" />}
           <media-fullscreen-button />
@@ -209,15 +235,23 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
         <film.Cover film={film} onRetry={(at) => void playback.current?.retry(at)} />
       )}
       <button type="button" class="keys-button" data-testid="keys-button" onClick={showKeys}>
-        {t('keys.title')}
+        {p('keys.title')}
       </button>
-      {isOver && !isCovered && <UpNext videoId={video.id} />}
+      {isOver && !isCovered && video.series_id && <UpNext videoId={video.id} />}
       {isIdle && (
         <StillWatching
           onAnswer={() => {
             setIdle(false);
             element.current?.play().catch(() => undefined);
           }}
+        />
+      )}
+      {settingsShown && element.current && (
+        <SettingsDialog
+          video={element.current}
+          hasSubtitles={subtitles.length > 0}
+          canCast={!film}
+          onClose={() => setSettingsShown(false)}
         />
       )}
       {keysShown && <KeysDialog onClose={() => setKeysShown(false)} />}

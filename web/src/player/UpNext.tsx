@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { type Film, getPlace } from '../api/discovery';
 import { PlayIcon } from '../components/Icon';
-import { t } from '../i18n';
+import { p } from '../i18n/playing';
 import { useLoad } from '../lib/hooks';
 import { parseRange } from '../lib/ranges';
 
@@ -35,21 +35,21 @@ function Countdown({ next }: { next: Film }) {
   });
 
   return (
-    <section class="up-next" aria-label={t('upNext.title', { title: next.title })} data-testid="up-next">
-      <p>{t('upNext.title', { title: next.title })}</p>
+    <section class="up-next" aria-label={p('upNext.title', { title: next.title })} data-testid="up-next">
+      <p>{p('upNext.title', { title: next.title })}</p>
       {!isOff && (
         <p class="quiet" aria-hidden="true">
-          {t('upNext.text', { seconds: left })}
+          {p('upNext.text', { seconds: left })}
         </p>
       )}
       <div class="session-actions">
         <button type="button" class="button button-primary" data-testid="up-next-play" onClick={play}>
           <PlayIcon size={18} />
-          {t('upNext.play')}
+          {p('upNext.play')}
         </button>
         {!isOff && (
           <button type="button" class="button" data-testid="up-next-cancel" onClick={() => setOff(true)}>
-            {t('upNext.cancel')}
+            {p('upNext.cancel')}
           </button>
         )}
       </div>

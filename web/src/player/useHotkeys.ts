@@ -1,6 +1,7 @@
 import type { RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { commandFor, isClaimed, nextSpeed, type PlayerCommand } from './hotkeys';
+import { seekBy } from './jump';
 import { theatre } from './theatre';
 
 /** About a frame, in seconds: a browser does not say how long those of a film are. */
@@ -62,16 +63,13 @@ function perform(
       video.playbackRate = nextSpeed(video.playbackRate, command.by);
       break;
     case 'seek':
-      if (Number.isFinite(video.duration)) {
-        video.currentTime = clamp(video.currentTime + command.by, 0, video.duration);
-      }
+      seekBy(video, command.by);
       break;
     case 'go-to':
       if (Number.isFinite(video.duration)) video.currentTime = video.duration * command.part;
       break;
     case 'step':
-      if (video.paused)
-        video.currentTime = clamp(video.currentTime + command.by * FRAME_SEC, 0, video.duration);
+      if (video.paused) seekBy(video, command.by * FRAME_SEC);
       break;
     case 'volume':
       video.muted = false;

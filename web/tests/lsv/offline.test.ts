@@ -141,9 +141,10 @@ describe('licence store', () => {
       completed: false,
       updated_at,
     });
-    expect(maySend(kept, null)).toBe(true);
-    expect(maySend(kept, saved('2026-11-30T11:59:59Z'))).toBe(true);
-    expect(maySend(kept, saved('2026-11-30T12:00:01Z'))).toBe(false);
+    const now = kept.at + 1000;
+    expect(maySend(kept, null, 0, now)).toBe(true);
+    expect(maySend(kept, saved('2026-11-30T11:59:59Z'), 0, now)).toBe(true);
+    expect(maySend(kept, saved('2026-11-30T12:00:01Z'), 0, now)).toBe(false);
     expect(maySend({ ...kept, isSent: true }, null)).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, NetworkError } from '../../src/api/errors';
 import type { ProgressRecord, ProgressWrite } from '../../src/api/types';
 import { loadExtras, picturesOf, withPictures } from '../../src/lsv/offline/extras';
@@ -36,7 +36,14 @@ describe('positions of films that are watched without a network', () => {
     completed: false,
     updated_at,
   });
+  const found = (updated_at: string, moment: number | null) => ({ record: onServer(updated_at), moment });
   const NOON = Date.parse('2026-11-30T12:00:00Z');
+  beforeEach(() => {
+    vi.useFakeTimers({ now: NOON + 900_000, toFake: ['Date'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
 
   it('are kept, the newest of the newest session', async () => {
     const database = fakeDatabase();
@@ -58,12 +65,43 @@ describe('positions of films that are watched without a network', () => {
     await keepPosition(database, 'minjun', 'v', write(5), false, NOON);
     const saved: [string, ProgressWrite][] = [];
     const server = {
-      read: async (id: string) => onServer(id === 'w' ? '2026-11-30T12:00:01Z' : '2026-11-30T11:00:00Z'),
+      read: async (id: string) =>
+        found(id === 'w' ? '2026-11-30T12:00:01Z' : '2026-11-30T11:00:00Z', Date.now()),
       save: async (id: string, each: ProgressWrite) => void saved.push([id, each]),
     };
     await sendPositions('hana', database, server);
     await sendPositions('hana', database, server);
     expect(saved).toEqual([['v', write(2)]]);
+  });
+
+  it.each([
+    // The server's moment when they are sent, at a quarter past twelve by this device, and what it has.
+    ['sent', 'the clock is right', '2026-11-30T12:15:00Z', '2026-11-30T11:59:00Z'],
+    ['kept back', 'the clock is half an hour ahead', '2026-11-30T11:45:00Z', '2026-11-30T11:40:00Z'],
+    ['sent', 'the clock is half an hour ahead', '2026-11-30T11:45:00Z', '2026-11-30T11:20:00Z'],
+    ['kept back', 'the clock is behind', '2026-11-30T13:00:00Z', '2026-11-30T12:00:01Z'],
+  ])('are %s where %s', async (how, _, moment, updated) => {
+    const database = fakeDatabase();
+    await keepPosition(database, 'hana', 'v', write(2), false, NOON);
+    const save = vi.fn(async () => undefined);
+    await sendPositions('hana', database, { read: async () => found(updated, Date.parse(moment)), save });
+    expect(save).toHaveBeenCalledTimes(how === 'sent' ? 1 : 0);
+  });
+
+  it('of the future, which a wrong clock made, replace none', async () => {
+    const database = fakeDatabase();
+    await keepPosition(database, 'hana', 'v', write(2), false, Date.now() + 86_400_000);
+    const save = vi.fn(async () => undefined);
+    const read = async () => found(new Date().toISOString(), Date.now());
+    await sendPositions('hana', database, { read, save });
+    expect(save).not.toHaveBeenCalled();
+  });
+
+  it('of two tabs at once: the newer stays', async () => {
+    const database = fakeDatabase();
+    const keep = (each: ProgressWrite) => keepPosition(database, 'hana', 'v', each, false, NOON);
+    await Promise.all([keep(write(9, 'c')), keep(write(8, 'b'))]);
+    expect(await positionOf(database, 'hana', 'v')).toMatchObject({ position: 90 });
   });
 
   it('stay until the server is there; what it refuses for good is given up', async () => {
@@ -74,7 +112,7 @@ describe('positions of films that are watched without a network', () => {
     await expect(sendPositions('hana', database, away)).rejects.toThrow(NetworkError);
     const gone = { read: () => Promise.reject(new ApiError(404, 'CONTENT_NOT_FOUND', 'gone')), save };
     await sendPositions('hana', database, gone);
-    await sendPositions('hana', database, { read: async () => null, save });
+    await sendPositions('hana', database, { read: async () => ({ record: null, moment: null }), save });
     expect(save).not.toHaveBeenCalled();
   });
 });
@@ -103,7 +141,7 @@ describe('texts of downloads', () => {
     expect(troubleText({ kind: 'self-test', step: 'store-key' })).toContain('Private windows');
     expect(troubleText({ kind: 'key', fault: 'wrong-scope' })).toContain('Permission check failed');
     expect(troubleText({ kind: 'room', lackingBytes: 5e6 })).toContain('MB');
-    for (const kind of ['full', 'elsewhere', 'damaged', 'refused'] as const) {
+    for (const kind of ['full', 'elsewhere', 'damaged', 'refused', 'worker', 'otherViewer'] as const) {
       expect(troubleText({ kind }).length).toBeGreaterThan(10);
     }
   });

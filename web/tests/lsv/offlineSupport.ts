@@ -14,32 +14,43 @@ interface Settable {
   [name: string]: unknown;
 }
 
-/** As much of IndexedDB as `Database` uses. Values are cloned, as browsers do. */
+/** As much of IndexedDB as `Database` uses. Values are cloned, and one transaction waits for the other, as in browsers. */
 export function fakeIndexedDb(disk: Disk = new Map()): IDBFactory {
-  const answer = (result: unknown) => {
-    const request: Settable = { result };
-    queueMicrotask(() => request.onsuccess?.());
-    return request;
-  };
   const copy = (value: unknown) => (value === undefined ? undefined : structuredClone(value));
-  const storeOf = (name: string) => {
-    const rows = disk.get(name) ?? new Map<string, unknown>();
-    return {
-      get: (key: string) => answer(copy(rows.get(key))),
-      getAll: () => answer([...rows.values()].map(copy)),
-      put: (value: unknown, key: string) => answer(rows.set(key, copy(value)).size),
-      delete: (key: string) => answer(rows.delete(key)),
+  const begin = () => {
+    const transaction: Settable = {};
+    const begun = (lastOf.get(disk) ?? Promise.resolve()).then(() => undefined);
+    const ended = begun.then(() => new Promise<void>((resolve) => setTimeout(resolve)));
+    lastOf.set(disk, ended);
+    void ended.then(() => transaction.oncomplete?.());
+    transaction.objectStore = (name: string) => {
+      const rows = disk.get(name) ?? new Map<string, unknown>();
+      const answer = (read: () => unknown) => {
+        const request: Settable = {};
+        void begun.then(() => {
+          request.result = read();
+          queueMicrotask(() => request.onsuccess?.());
+        });
+        return request;
+      };
+      return {
+        get: (key: string) => answer(() => copy(rows.get(key))),
+        getAll: () => answer(() => [...rows.values()].map(copy)),
+        getAllKeys: () => answer(() => [...rows.keys()]),
+        put: (value: unknown, key: string) => {
+          const stored = copy(value);
+          return answer(() => rows.set(key, stored).size);
+        },
+        delete: (key: string) => answer(() => rows.delete(key)),
+      };
     };
+    return transaction;
   };
   const database: Settable = {
     objectStoreNames: { contains: (name: string) => disk.has(name) },
     createObjectStore: (name: string) => disk.set(name, new Map()),
     close: () => undefined,
-    transaction: () => {
-      const transaction: Settable = { objectStore: storeOf };
-      setTimeout(() => transaction.oncomplete?.());
-      return transaction;
-    },
+    transaction: begin,
   };
   const open = () => {
     const request: Settable = { result: database };
@@ -51,6 +62,9 @@ export function fakeIndexedDb(disk: Disk = new Map()): IDBFactory {
   };
   return { open } as unknown as IDBFactory;
 }
+
+/** The last transaction on a disk. */
+const lastOf = new WeakMap<Disk, Promise<void>>();
 
 export function fakeDatabase(disk: Disk = new Map()): Database {
   return new Database(fakeIndexedDb(disk));
@@ -88,10 +102,15 @@ export class FakeFiles {
   }
 
   private folder(path: string): FileSystemDirectoryHandle {
+    const { files } = this;
     const under = (name: string) => `${path}/${name}`;
     const missing = () => new DOMException('not there', 'NotFoundError');
     const exists = (prefix: string) => [...this.files.keys()].some((name) => name.startsWith(`${prefix}/`));
     return {
+      keys: async function* () {
+        const names = [...files.keys()].filter((name) => name.startsWith(`${path}/`));
+        yield* new Set(names.map((name) => name.slice(path.length + 1).split('/')[0] ?? ''));
+      },
       getDirectoryHandle: async (name: string, { create = false } = {}) => {
         if (!create && !exists(under(name))) throw missing();
         return this.folder(under(name));

@@ -6,20 +6,21 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 from sqlalchemy.exc import StatementError
 
-from kit.db.columns import UtcDateTime
+from kit.db.columns import UtcDateTime, among
 from kit.db.database import Database
 
 metadata = MetaData()
+names = Table("names", metadata, Column("name", String(20), primary_key=True))
 moments = Table("moments", metadata, Column("id", Integer, primary_key=True), Column("at", UtcDateTime))
 
 SEOUL = timezone(timedelta(hours=9))
 EXACT = datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)
 
 
-class UtcDateTimeContract:
+class ColumnContract:
     @pytest.fixture
     def url(self) -> str:
         raise NotImplementedError
@@ -69,14 +70,24 @@ class UtcDateTimeContract:
         assert older == [2]
         assert newest == later
 
+    @pytest.mark.parametrize("wanted", [[], ["a"], ["b", "none", "가'\"{,}\\"], [f"{n}" for n in range(3000)]])
+    async def test_finds_texts_among_any_number(self, database: Database, wanted: list[str]) -> None:
+        there = ["a", "b", "가'\"{,}\\", "2999"]
+        async with database.write() as transaction:
+            await transaction.session.execute(insert(names), [{"name": name} for name in there])
+        statement = select(names.c.name).where(among(names.c.name, "wanted", is_sqlite=database.is_sqlite))
+        async with database.read() as session:
+            found = (await session.execute(statement, {"wanted": wanted})).scalars().all()
+        assert set(found) == set(there) & set(wanted)
 
-class TestSqlite(UtcDateTimeContract):
+
+class TestSqlite(ColumnContract):
     @pytest.fixture
     def url(self, sqlite_url: str) -> str:
         return sqlite_url
 
 
-class TestPostgres(UtcDateTimeContract):
+class TestPostgres(ColumnContract):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
         return postgres_url

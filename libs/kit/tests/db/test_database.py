@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kit.db.database import Database
 from kit.db.failures import DatabaseUnavailableError
+from kit.db.room import DiskFullError
 from kit.errors import ErrorCode
 from kit.events import outbox
 from kit.events.envelope import Event
+from kit.testing.databases import failing_writes
 from kit.tests.conftest import Link
 
 metadata = MetaData()
@@ -37,6 +40,11 @@ async def increment(database: Database) -> None:
         statement = select(counters.c.value).where(counters.c.id == 1).with_for_update()
         value = (await transaction.session.execute(statement)).scalar_one()
         await transaction.session.execute(update(counters).where(counters.c.id == 1).values(value=value + 1))
+
+
+async def add(database: Database, counter_id: int) -> None:
+    async with database.write() as transaction:
+        await transaction.session.execute(insert(counters).values(id=counter_id, value=0))
 
 
 async def count(database: Database) -> int:
@@ -201,6 +209,26 @@ class TestSqlite(DatabaseContract):
                 )
         assert caught.value.code == ErrorCode.STORAGE_FULL
         assert await count(database) == 0
+
+    async def test_check_of_room_fails_after_a_write_that_found_none(self, database: Database) -> None:
+        await database.check_room()
+        with failing_writes(sqlite3.SQLITE_FULL), pytest.raises(DatabaseUnavailableError):
+            await add(database, 1)
+        with pytest.raises(DiskFullError):
+            await database.check_room()
+        await add(database, 1)
+        await database.check_room()
+
+    async def test_check_of_room_fails_before_the_disk_is_full(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kit.db.room.LEAST_BYTES", 1 << 62)
+        with pytest.raises(DiskFullError):
+            await database.check_room()
+        # By now, an I/O error means the same.
+        with failing_writes(sqlite3.SQLITE_IOERR), pytest.raises(DatabaseUnavailableError) as caught:
+            await add(database, 1)
+        assert caught.value.code == ErrorCode.STORAGE_FULL
 
     async def test_lock_of_another_process_is_answered_503(
         self, url: str, database: Database, monkeypatch: pytest.MonkeyPatch

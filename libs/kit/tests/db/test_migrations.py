@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,12 @@ with op.batch_alter_table("owners") as table:
 FAILS_HALFWAY = """
 op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
 op.execute("INSERT INTO nowhere VALUES (1)")
+"""
+OUTBOX = """
+from kit.db.migrations import add_index_of_sent_events, create_messaging_tables
+
+create_messaging_tables()
+add_index_of_sent_events()
 """
 ORPHANS = """
 op.execute("DELETE FROM owners")
@@ -118,6 +126,15 @@ class MigrationsContract:
         await migrate(folder, url)
         assert await answer(url, "SELECT version_num FROM alembic_version") == "2"
 
+    async def test_database_of_a_later_version_is_left_as_it_is(self, url: str, history: History) -> None:
+        """After an upgrade that is taken back, the former version's containers start again."""
+        folder = history(FIRST, ALTERS_A_TABLE_THAT_OTHERS_REFER_TO)
+        await migrate(folder, url)
+        (folder / "versions" / "2.py").unlink()
+        await migrate(folder, url)
+        assert await answer(url, "SELECT version_num FROM alembic_version") == "2"
+        assert await answer(url, "SELECT count(*) FROM owners") == 1
+
     async def test_altering_a_table_keeps_the_rows_that_refer_to_it(self, url: str, history: History) -> None:
         await migrate(history(FIRST), url)
         await migrate(history(FIRST, ALTERS_A_TABLE_THAT_OTHERS_REFER_TO), url)
@@ -164,8 +181,34 @@ class TestSqlite(MigrationsContract):
         await migrate(history(FIRST), url)
         assert await answer(url, "SELECT count(*) FROM owners") == 1
 
+    async def test_new_file_returns_what_is_free_and_old_one_stays(
+        self, url: str, tmp_path: Path, history: History
+    ) -> None:
+        old = f"sqlite+aiosqlite:///{tmp_path / 'old.db'}"
+        with contextlib.closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+            connection.execute("CREATE TABLE kept (id)")
+        incremental = 2
+        for each, expected in ((url, incremental), (old, 0)):
+            await migrate(history(FIRST), each)
+            assert await answer(each, "PRAGMA auto_vacuum") == expected
+
 
 class TestPostgres(MigrationsContract):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
         return postgres_url
+
+    async def test_index_of_sent_events_is_created_outside_of_revisions_and_again_when_cut_off(
+        self, url: str, history: History
+    ) -> None:
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('ix_outbox_sent')"
+        await migrate(history(OUTBOX), url)
+        assert await answer(url, valid) is True
+        database = Database(url)
+        async with database.engine.begin() as connection:
+            await connection.execute(
+                text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass('ix_outbox_sent')")
+            )
+        await database.close()
+        await asyncio.gather(migrate(history(OUTBOX), url), migrate(history(OUTBOX), url))
+        assert await answer(url, valid) is True

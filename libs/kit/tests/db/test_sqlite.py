@@ -11,6 +11,7 @@ from aiosqlite import Connection
 from sqlalchemy import text
 
 from kit.db.database import Database
+from kit.db.migrations import _prepare_file
 
 
 @pytest.fixture
@@ -58,3 +59,25 @@ async def test_says_how_many_rows_changed(database: Database) -> None:
         assert changed.rowcount == 2
         kept = await transaction.session.execute(text("DELETE FROM numbers WHERE value = 1 RETURNING value"))
         assert kept.all() == [(1,)]
+
+
+async def test_maintenance_returns_free_pages_and_makes_statistics(tmp_path: Path) -> None:
+    path = tmp_path / "shrinks.db"
+    _prepare_file(path)
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    async with database.write() as transaction:
+        await transaction.session.execute(text("CREATE TABLE films (id INTEGER PRIMARY KEY, tag TEXT)"))
+        await transaction.session.execute(text("CREATE INDEX by_tag ON films (tag)"))
+        rows = [{"id": number, "tag": "x" * 1000 + str(number % 3)} for number in range(2000)]
+        await transaction.session.execute(text("INSERT INTO films VALUES (:id, :tag)"), rows)
+    async with database.write() as transaction:
+        await transaction.session.execute(text("DELETE FROM films WHERE id >= 100"))
+    async with database.read() as session:
+        # A query makes SQLite notice that it lacks the index's statistics.
+        await session.execute(text("SELECT id FROM films WHERE tag = 'x'"))
+        before = (await session.execute(text("PRAGMA page_count"))).scalar_one()
+    await database.maintain()
+    async with database.read() as session:
+        assert (await session.execute(text("PRAGMA page_count"))).scalar_one() < before / 5
+        assert (await session.execute(text("PRAGMA freelist_count"))).scalar_one() == 0
+    await database.close()

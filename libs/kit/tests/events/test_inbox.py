@@ -32,25 +32,25 @@ class InboxContract:
 
         async def deliver() -> bool:
             async with database.write() as transaction:
-                return await transaction.first_delivery("kit.test", event)
+                return await transaction.first_deliveries("kit.test", [event]) == [event]
 
         assert sorted(await asyncio.gather(*(deliver() for _ in range(20)))) == [False] * 19 + [True]
 
     async def test_each_consumer_has_its_own_first(self, database: Database) -> None:
         event = an_event()
         async with database.write() as transaction:
-            assert await transaction.first_delivery("a", event)
-            assert await transaction.first_delivery("b", event)
-            assert not await transaction.first_delivery("a", event)
+            assert await transaction.first_deliveries("a", [event]) == [event]
+            assert await transaction.first_deliveries("b", [event, event]) == [event]
+            assert await transaction.first_deliveries("a", [event]) == []
 
     async def test_a_delivery_that_failed_does_not_count(self, database: Database) -> None:
         event = an_event()
         with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error must pass through the block
             async with database.write() as transaction:
-                assert await transaction.first_delivery("kit.test", event)
+                assert await transaction.first_deliveries("kit.test", [event])
                 raise ZeroDivisionError
         async with database.write() as transaction:
-            assert await transaction.first_delivery("kit.test", event)
+            assert await transaction.first_deliveries("kit.test", [event])
 
 
 class TestSqliteInbox(InboxContract):

@@ -215,7 +215,8 @@ async def test_names_of_listings_are_decoded(bucket: Bucket, faulty: FaultyClien
         (503, "SlowDown", OriginInterruptedError),
         (429, "", OriginInterruptedError),
         (501, "NotImplemented", OriginUnusableError),
-        (400, "InvalidPart", OriginUnusableError),
+        (400, "InvalidPart", OriginMissingError),
+        (400, "InvalidRequest", OriginUnusableError),
     ],
 )
 def test_errors_have_types(status: int, code: str, kind: type[OriginError]) -> None:

@@ -65,8 +65,9 @@ def a_router() -> APIRouter:
         raise RuntimeError("password=hunter2")
 
     @router.get("/refuse")
-    async def refuse() -> None:
-        raise ApiError(ErrorCode.STORAGE_FULL, details={"free_bytes": 0}, headers={"Retry-After": "60"})
+    async def refuse(dependency: str | None = None) -> None:
+        details = {"free_bytes": 0} | ({"dependency": dependency} if dependency else {})
+        raise ApiError(ErrorCode.STORAGE_FULL, details=details, headers={"Retry-After": "60"})
 
     @router.get("/context")
     async def context() -> dict[str, str]:
@@ -313,6 +314,18 @@ class TestLog:
             "user_id": None,
             "client": "127.0.0.1",
         }
+
+    async def test_line_of_a_refusal_says_why(self, client: httpx.AsyncClient) -> None:
+        with capture_logs() as logs:
+            await client.get("/refuse")
+            await client.get("/refuse?dependency=database")
+            await client.get("/nothing")
+        reasons = [(entry["status"], entry["code"], entry.get("dependency")) for entry in logs]
+        assert reasons == [
+            (507, "STORAGE_FULL", None),
+            (507, "STORAGE_FULL", "database"),
+            (404, "CONTENT_NOT_FOUND", None),
+        ]
 
     @pytest.mark.parametrize("path", ["/films", "/nothing", "/refuse", "/crash"])
     async def test_tickets_and_tokens_are_never_logged(self, client: httpx.AsyncClient, path: str) -> None:

@@ -32,4 +32,4 @@ class TestKeys:
 async def test_health_names_the_dependencies(auth: Auth) -> None:
     answer = await auth.client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json()["checks"] == {"database": True, "broker": True}
+    assert answer.json()["checks"] == {"database": True, "disk": True, "broker": True}

@@ -116,12 +116,14 @@ async def test_hashing_does_not_block_event_loop(hasher: PasswordHasher, monkeyp
     assert all(name.startswith("bcrypt") for name in threads)
 
 
-@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 1), (8, 7)])
+@pytest.mark.parametrize(
+    ("processors", "workers", "threads"), [(1, 1, 1), (2, 1, 1), (8, 1, 7), (8, 2, 3), (8, 7, 1), (2, 4, 1)]
+)
 async def test_hashing_leaves_a_processor_to_requests(
-    monkeypatch: pytest.MonkeyPatch, processors: int, threads: int
+    monkeypatch: pytest.MonkeyPatch, processors: int, workers: int, threads: int
 ) -> None:
     monkeypatch.setattr(passwords, "available_processors", lambda: processors)
-    hasher, running, most = PasswordHasher(4, ""), set[int](), list[int]()
+    hasher, running, most = PasswordHasher(4, "", workers), set[int](), list[int]()
 
     def check(_password: bytes, _stored: bytes) -> bool:
         running.add(threading.get_ident())

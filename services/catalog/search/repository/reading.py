@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import literal
 
-from services.catalog.domain import Principal
+from services.catalog.domain import Caller
 from services.catalog.models import SearchDocument, SearchWord, Video
 from services.catalog.repository.videos import visible_to
 from services.catalog.search.distance import allowed_edits, typo_cost
@@ -168,18 +168,18 @@ def _tsquery(expression: Expression) -> str:
 
 
 class SearchRepository:
-    """The documents that one principal may see.
+    """The documents that one caller may see.
 
     Args:
         session: a transaction that reads.
-        principal: who searches.
+        caller: who searches.
         kind: only documents of this kind; None for all.
     """
 
-    def __init__(self, session: AsyncSession, principal: Principal, kind: str | None = None) -> None:
+    def __init__(self, session: AsyncSession, caller: Caller, kind: str | None = None) -> None:
         self._session = session
         self._index: TokenIndex = SqliteIndex() if session.get_bind().dialect.name == "sqlite" else PostgresIndex()
-        visible = select(Video.id).where(Video.id == SearchDocument.video_id, visible_to(principal)).exists()
+        visible = select(Video.id).where(Video.id == SearchDocument.video_id, visible_to(caller)).exists()
         self._visible = visible if kind is None else and_(visible, SearchDocument.kind == kind)
 
     async def prepare(self) -> None:

@@ -208,9 +208,9 @@ async def test_the_list_shows_what_the_rule_allows(catalog: Catalog) -> None:
     ]
     async with catalog.database.read() as session:
         rows: list[Video] = list(await VideoRepository(session).by_ids(videos))
-        for principal in viewers:
-            listed, total = await VideoListRepository(session, principal).page(Criteria(), sort="title", limit=100)
-            assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
+        for caller in viewers:
+            listed, total = await VideoListRepository(session, caller).page(Criteria(), sort="title", limit=100)
+            assert {video.id for video in listed} == {video.id for video in rows if may_see(caller, video)}
             assert total == len(listed)
 
 

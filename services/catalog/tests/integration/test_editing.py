@@ -336,16 +336,16 @@ async def test_sql_and_the_rules_agree(catalog: Catalog, films: dict[str, str]) 
             video for id_ in films.values() if (video := await VideoRepository(session).get(id_)) is not None
         ]
         assert len(rows) == len(films)
-        for principal in viewers:
-            visible = VisibleVideoRepository(session, principal)
-            listed, total = await VideoListRepository(session, principal).page(Criteria(), sort="title", limit=100)
-            assert {video.id for video in listed} == {video.id for video in rows if may_see(principal, video)}
+        for caller in viewers:
+            visible = VisibleVideoRepository(session, caller)
+            listed, total = await VideoListRepository(session, caller).page(Criteria(), sort="title", limit=100)
+            assert {video.id for video in listed} == {video.id for video in rows if may_see(caller, video)}
             trashed, in_trash = await visible.trash(offset=0, limit=100)
-            assert {video.id for video in trashed} == {video.id for video in rows if may_see_in_trash(principal, video)}
+            assert {video.id for video in trashed} == {video.id for video in rows if may_see_in_trash(caller, video)}
             assert (total, in_trash) == (len(listed), len(trashed))
             for video in rows:
-                assert (await visible.get(video.id) is not None) == may_see(principal, video)
-                assert (await visible.trashed(video.id) is not None) == may_see_in_trash(principal, video)
+                assert (await visible.get(video.id) is not None) == may_see(caller, video)
+                assert (await visible.trashed(video.id) is not None) == may_see_in_trash(caller, video)
 
 
 async def test_what_was_long_in_the_trash_is_removed_for_good(

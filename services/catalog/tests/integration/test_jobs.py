@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from kit.audit import Admin
 from kit.db.database import Database
+from kit.db.failures import DatabaseUnavailableError
+from kit.errors import ErrorCode
 from kit.testing.fakes import as_user
 from marquee.events.v1 import video_pb2
 from services.catalog.domain import JobKind, JobStatus
+from services.catalog.models import JobRecord
 from services.catalog.service import reprocessing
 from services.catalog.service.jobs import JobFailedError, JobHandle, JobRunner, Jobs
 from services.catalog.tests.support import ADMIN, Catalog
@@ -50,6 +55,29 @@ async def test_all_videos_are_requested_once_in_batches(catalog: Catalog, monkey
     assert {tuple(message.kinds) for message in messages} == {("thumbnail", "posters")}
     assert (await catalog.http.post("/api/videos/process?kind=music", headers=ADMIN)).status_code == 422
     assert (await catalog.get("/api/admin/jobs"))["items"][0]["id"] == job["id"]
+
+
+async def test_job_whose_database_is_away_goes_on_later(database_url: str) -> None:
+    database = Database(database_url)
+    job = await Jobs(database).start(JobKind.REPROCESS, {}, Admin("root"), "video.process_requested")
+    is_away = True
+
+    async def work(handle: JobHandle) -> None:
+        if is_away:
+            raise DatabaseUnavailableError(ErrorCode.SERVICE_UNAVAILABLE, "refused")
+        async with handle.step() as step:
+            step.finish()
+
+    runner = JobRunner(database, JobKind.REPROCESS, work)
+    with pytest.raises(DatabaseUnavailableError):
+        await runner.once()
+    assert (await Jobs(database).get(job.id)).status == JobStatus.RUNNING
+    is_away = False
+    async with database.write() as transaction:
+        await transaction.session.execute(update(JobRecord).values(lease_until=datetime.now(UTC)))
+    assert await JobRunner(database, JobKind.REPROCESS, work).once()
+    assert (await Jobs(database).get(job.id)).status == JobStatus.FINISHED
+    await database.close()
 
 
 async def test_a_job_goes_on_where_a_stopped_process_left_it(database_url: str) -> None:

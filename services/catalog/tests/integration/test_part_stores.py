@@ -17,6 +17,7 @@ from kit.db.database import Database
 from kit.errors import ApiError
 from kit.media import MediaStore
 from kit.media_store import BucketStore, FolderStore, WritableStore
+from kit.origins.bucket import Bucket
 from services.catalog.domain import source_reference
 from services.catalog.models import ResumableUpload
 from services.catalog.repository.videos import VideoRepository
@@ -339,6 +340,22 @@ async def test_bytes_that_are_lost_end_the_upload(
     await lose(replicas, upload)
     assert await refusal(replicas.send(1, upload, body(FILM[100_000:]))) == "CONTENT_NOT_FOUND"
     assert await refusal(replicas.all[0].get(upload.id, ANN)) == "CONTENT_NOT_FOUND"
+    await replicas.check_nothing_left()
+
+
+@pytest.mark.parametrize("store", ["bucket"], indirect=True)
+async def test_a_part_that_is_lost_in_the_bucket_ends_the_upload(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = Bucket.complete_upload
+
+    async def with_another_part(bucket: Bucket, key: str, upload_id: str, tags: list[str]) -> None:
+        await complete(bucket, key, upload_id, [tags[0], *tags[:-1]])
+
+    monkeypatch.setattr(Bucket, "complete_upload", with_another_part)
+    upload = await replicas.begin()
+    assert await refusal(replicas.send(0, upload, body(FILM))) == "CONTENT_NOT_FOUND"
+    assert await refusal(replicas.all[1].get(upload.id, ANN)) == "CONTENT_NOT_FOUND"
     await replicas.check_nothing_left()
 
 

@@ -8,6 +8,7 @@ auth's answer and the transaction another step may happen.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,9 +29,11 @@ from services.catalog.listing.criteria import Criteria
 from services.catalog.listing.repository import VideoListRepository
 from services.catalog.models import Asset, Video
 from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
+from services.catalog.schemas import encode_card
 from services.catalog.search.query import parse
 from services.catalog.search.repository import SearchRepository
 from services.catalog.service import Search
+from services.catalog.service.cards import Cards
 from services.catalog.service.editing import Edit, VideoEditor
 
 A, B = (f"00000000-0000-7000-8000-00000000000{letter}" for letter in "ab")
@@ -268,8 +271,9 @@ class Play:
         assert total == len(found)
         assert {each.video_id for each in by_title} == (seen if "film".startswith(text) else set())
         assert {each.video_id for each in maybe} == seen
-        results = await Search(self.database).find(who, text, offset=0, limit=100)
-        assert ({result.video.id for result in results.results}, results.total) == (seen, len(seen))
+        results = await Search(self.database, Cards(encode_card)).find(who, text, offset=0, limit=100)
+        shown = {json.loads(result.card)["id"] for result in results.results}
+        assert (shown, results.total) == (seen, len(seen))
 
 
 class _Everybody:

@@ -29,8 +29,10 @@ from services.catalog.domain import LSV, PackInfo, UploadStatus, source_referenc
 from services.catalog.http.multipart_upload import receive
 from services.catalog.models import Artwork, ResumableUpload, Video
 from services.catalog.repository.videos import VideoRepository
+from services.catalog.schemas import encode_card
 from services.catalog.service import ArtworkReader, Picture, Purge, Sweep, Videos
 from services.catalog.service.arrival import new_video
+from services.catalog.service.cards import Cards
 from services.catalog.service.embedded_subtitles import EmbeddedTrack, attach_embedded
 from services.catalog.service.protection import PackIntake
 from services.catalog.service.subtitles import NewSubtitles, Subtitles
@@ -40,6 +42,7 @@ from services.catalog.tests.support import UploadedLabels
 ANN = Caller("ann", "admin", "active")
 VTT = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n"
 LIMIT = 1 << 20
+CARDS = Cards(encode_card)
 
 
 async def add_video(database: Database, store: WritableStore, protection: str = "") -> Video:
@@ -215,7 +218,7 @@ async def upload(videos: Videos, store: WritableStore, body: bytes) -> Video:
 @pytest.mark.parametrize("size", [0, 4, 3_000_000])
 async def test_a_form_becomes_the_source_of_its_video(sqlite: Database, store: WritableStore, size: int) -> None:
     film = os.urandom(size)
-    video = await upload(Videos(sqlite, store), store, form(film))
+    video = await upload(Videos(sqlite, store, CARDS), store, form(film))
     assert await store.read(source_reference(video.id), 1 << 30) == film
     [asset] = video.assets
     assert (asset.size_bytes, asset.sha256) == (size, hashlib.sha256(film).hexdigest())
@@ -225,13 +228,13 @@ async def test_a_form_becomes_the_source_of_its_video(sqlite: Database, store: W
 
 async def test_a_form_that_breaks_off_leaves_nothing(sqlite: Database, store: WritableStore) -> None:
     with pytest.raises(ApiError):
-        await upload(Videos(sqlite, store), store, form(bytes(3_000_000))[:-20])
+        await upload(Videos(sqlite, store, CARDS), store, form(bytes(3_000_000))[:-20])
     assert await files(store, "videos") == []
     assert await store.clear_unfinished(time.time() + 60) == []
 
 
 async def test_a_duplicate_that_is_refused_leaves_nothing(sqlite: Database, store: WritableStore) -> None:
-    videos = Videos(sqlite, store, "refuse")
+    videos = Videos(sqlite, store, CARDS, "refuse")
     first = await upload(videos, store, form(b"film"))
     with pytest.raises(ApiError) as refused:
         await upload(videos, store, form(b"film"))
@@ -261,6 +264,6 @@ async def test_a_film_that_took_long_to_send_is_not_taken_for_a_leftover(
                 yield transaction
 
     waiting = Waiting(str(sqlite.engine.url))
-    video = await upload(Videos(waiting, store), store, form(bytes(200_000)))
+    video = await upload(Videos(waiting, store, CARDS), store, form(bytes(200_000)))
     assert await store.size(source_reference(video.id)) == 200_000
     await waiting.close()

@@ -43,7 +43,7 @@ class Film:
 
 
 @pytest.mark.parametrize(
-    ("principal", "film", "seen"),
+    ("caller", "film", "seen"),
     [
         (Person("ann"), Film(), True),
         (Person("ann"), Film(status="processing"), False),
@@ -60,12 +60,12 @@ class Film:
         (Person("root", is_admin=True), Film(deleted_at=NOW), False),
     ],
 )
-def test_who_may_see_what(principal: Person, film: Film, seen: bool) -> None:
-    assert may_see(principal, film) is seen
+def test_who_may_see_what(caller: Person, film: Film, seen: bool) -> None:
+    assert may_see(caller, film) is seen
 
 
 @pytest.mark.parametrize(
-    ("principal", "film", "seen"),
+    ("caller", "film", "seen"),
     [
         (Person("root", is_admin=True), Film(deleted_at=NOW, corporation_id="acme"), True),
         (Person("uploader"), Film(deleted_at=NOW), True),
@@ -76,8 +76,8 @@ def test_who_may_see_what(principal: Person, film: Film, seen: bool) -> None:
         (Person("root", is_admin=True), Film(), False),
     ],
 )
-def test_who_sees_what_in_the_trash(principal: Person, film: Film, seen: bool) -> None:
-    assert may_see_in_trash(principal, film) is seen
+def test_who_sees_what_in_the_trash(caller: Person, film: Film, seen: bool) -> None:
+    assert may_see_in_trash(caller, film) is seen
 
 
 PAID = Plan(is_paid=True, expires_at=None)
@@ -86,7 +86,7 @@ OWN = Film(deleted_at=NOW, corporation_id="acme")
 
 
 @pytest.mark.parametrize(
-    ("principal", "film", "plan", "refusal"),
+    ("caller", "film", "plan", "refusal"),
     [
         (OWNER, OWN, PAID, None),
         (OWNER, OWN, Plan(is_paid=True, expires_at=NOW + timedelta(seconds=1)), None),
@@ -102,12 +102,12 @@ OWN = Film(deleted_at=NOW, corporation_id="acme")
         (Person("root", is_admin=True), Film(), NO_PLAN, "CONTENT_NOT_FOUND"),
     ],
 )
-def test_who_may_restore_what(principal: Person, film: Film, plan: Plan, refusal: str | None) -> None:
-    assert refusal_to_restore(principal, film, plan, NOW) == refusal
+def test_who_may_restore_what(caller: Person, film: Film, plan: Plan, refusal: str | None) -> None:
+    assert refusal_to_restore(caller, film, plan, NOW) == refusal
 
 
 @pytest.mark.parametrize(
-    ("principal", "wanted", "home"),
+    ("caller", "wanted", "home"),
     [
         (Person("ann"), None, None),
         (OWNER, None, "acme"),
@@ -116,14 +116,14 @@ def test_who_may_restore_what(principal: Person, film: Film, plan: Plan, refusal
         (Person("root", is_admin=True), "acme", "acme"),
     ],
 )
-def test_whose_an_upload_is(principal: Person, wanted: str | None, home: str | None) -> None:
-    assert owner_of_upload(principal, wanted) == home
+def test_whose_an_upload_is(caller: Person, wanted: str | None, home: str | None) -> None:
+    assert owner_of_upload(caller, wanted) == home
 
 
-@pytest.mark.parametrize("principal", [Person("ann"), Person("ann", corporation_id="other")])
-def test_members_upload_for_no_other_corporation(principal: Person) -> None:
+@pytest.mark.parametrize("caller", [Person("ann"), Person("ann", corporation_id="other")])
+def test_members_upload_for_no_other_corporation(caller: Person) -> None:
     with pytest.raises(PermissionError):
-        owner_of_upload(principal, "acme")
+        owner_of_upload(caller, "acme")
 
 
 def test_who_may_upload() -> None:

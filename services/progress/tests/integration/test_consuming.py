@@ -17,10 +17,11 @@ from kit.events.envelope import Event
 from kit.events.outbox import outbox
 from kit.ids import new_id
 from kit.testing.databases import MigratedDatabases
-from kit.testing.fakes import FakeBus
+from kit.testing.fakes import FakeBus, event_of
 from kit.testing.plans import capture_selects, explain, scans
+from kit.testing.queries import count_queries
 from kit.testing.servers import PostgresServer
-from marquee.events.v1 import stream_pb2
+from marquee.events.v1 import stream_pb2, user_pb2, video_pb2
 from services.progress.consumers import VIEWS, subscribe
 from services.progress.models import PointEntry, View
 from services.progress.service import Points, ViewLog, Views, views
@@ -109,6 +110,25 @@ class ConsumingContract:
             counts.append(len(sent))
             assert len(await logged(database)) >= size // 2
         assert counts[0] == counts[1]
+
+    async def test_accounts_and_videos_are_erased_in_groups_at_a_constant_cost(
+        self, bus: FakeBus, database: Database
+    ) -> None:
+        starts = [began(new_id(), new_id(), NOW) for _ in range(8)]
+        await asyncio.gather(*(bus.deliver(each) for each in starts))
+        gone, counts = starts[:6], []
+        for part in (gone[:2], gone[2:]):
+            erased = [event_of("user.deleted", user_pb2.UserDeleted(user_id=_message(each).user_id)) for each in part]
+            purged = [
+                event_of("video.purged", video_pb2.VideoPurged(video_id=_message(each).video_id)) for each in part
+            ]
+            with count_queries() as counted:
+                await asyncio.gather(*(bus.deliver(each) for each in [*erased, *erased[:1], *purged]))
+            counts.append(counted.count)
+        assert counts[0] == counts[1]
+        assert await logged(database) == {_message(each).session_id for each in starts[6:]}
+        videos = [_message(each).video_id for each in starts]
+        assert set(await Views(database).by_videos(videos, 1)) == set(videos[6:])
 
     async def test_group_reads_no_table_whole(self, bus: FakeBus, database: Database) -> None:
         with capture_selects() as statements:

@@ -184,8 +184,8 @@ class DatabaseContract:
     ) -> None:
         await recorder.record(MEMBER, video_id, Report(1.0, 100.0))
 
-        async def fail(session: AsyncSession, event: Event) -> None:
-            await outbox.store(session, event)
+        async def fail(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+            await outbox.store(session, rows)
             raise ConnectionError
 
         monkeypatch.setattr("kit.db.database.store", fail)

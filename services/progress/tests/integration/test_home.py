@@ -143,7 +143,8 @@ class TestHomes:
         assert home.trending == [(one, 4), (two, 3)]
         with count_queries() as counted:
             await homes.home(viewer.user_id)
-        assert counted.count == 2, counted.statements
+        # Records, and at most once in seconds what was watched beside the first of them.
+        assert counted.count <= 2, counted.statements
 
     async def test_reads_no_big_table_whole(self, database: Database, catalog: FakeCatalog) -> None:
         (viewer,) = people(1)

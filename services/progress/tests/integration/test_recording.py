@@ -26,7 +26,7 @@ from kit.testing.servers import PostgresServer
 from services.progress.domain import Progress, Report, advance, begin, is_longer
 from services.progress.models import WatchProgress
 from services.progress.repository import ViewerRepository, WatchProgressRepository, watching
-from services.progress.service import Recorder, erase_viewer, forget_video, recording
+from services.progress.service import Recorder, erase_viewers, forget_videos, recording
 from services.progress.service.recording import ReportWriter
 from services.progress.tests.fakes import MEMBER, FakeCatalog, make_video, now_ms, session_at
 
@@ -155,7 +155,7 @@ class RecordingContract:
         known, new, long = (catalog.add(make_video()).id for _ in range(3))
         await add_records(database, [(MEMBER.user_id, known), (MEMBER.user_id, long)])
         async with database.write() as transaction:
-            await ViewerRepository(transaction.session).erase(gone.user_id, datetime.now(UTC))
+            await ViewerRepository(transaction.session).erase([gone.user_id], datetime.now(UTC))
         recorder = Recorder(database, catalog)
         answers = await asyncio.gather(
             recorder.record(MEMBER, known, Report(5.0)),
@@ -195,10 +195,10 @@ class RecordingContract:
         async def delete() -> None:
             for _, video_id in doomed:
                 async with database.write() as transaction:
-                    await forget_video(transaction, video_id)
+                    await forget_videos(transaction, [video_id])
             for user_id, _ in erased:
                 async with database.write() as transaction:
-                    await erase_viewer(transaction, user_id)
+                    await erase_viewers(transaction, [user_id])
 
         async with asyncio.timeout(DEADLINE_SEC):
             await asyncio.gather(*(watch(writer, Random(seed)) for seed, writer in enumerate(writers)), delete())

@@ -51,7 +51,7 @@ async def test_service_answers_http_and_grpc(service: Service) -> None:
     transport = httpx.ASGITransport(service.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://progress") as http:
         ready = await http.get("/readyz")
-        assert (ready.status_code, ready.json()["checks"]) == (200, {"database": True, "broker": True})
+        assert (ready.status_code, ready.json()["checks"]) == (200, {"database": True, "disk": True, "broker": True})
         refused = await http.get("/api/users/me/history")
         assert refused.status_code == 401
         assert "WWW-Authenticate" in refused.headers

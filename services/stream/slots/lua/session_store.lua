@@ -1,6 +1,6 @@
 -- The sessions in Redis: the first part of every script. All keys are of one hash slot. Their names, and those of the
 -- fields in them, are shared with other releases during a rolling update and must not change.
-local CLOCK = KEYS[1]    -- hash: now (of the last call), grace (until when nothing new is granted), relay, relay_until
+local CLOCK = KEYS[1]    -- hash: now (of the last call), grace (until when nothing new is granted), server, relay, relay_until
 local LEASES = KEYS[2]   -- sorted set: session -> when it ends without another sign of life; playing and queued ones
 local QUEUE = KEYS[3]    -- sorted set: queued session -> its rank
 local REQUESTS = KEYS[4] -- hash: session -> its request as JSON; opaque here
@@ -167,10 +167,8 @@ end
 
 -- Time
 
--- Give every session a new lease, and refuse newcomers for as long: after a gap it is unknown which sessions would have
--- shown a sign of life meanwhile, and what was lost.
+-- Give every session a new lease: after a gap it is unknown which would have shown a sign of life meanwhile.
 local function restart_leases()
-  grace = now + IDLE
   for _, id in ipairs(redis.call('ZRANGE', LEASES, 0, -1)) do
     redis.call('ZADD', LEASES, now + IDLE, id)
     local state = load(id)
@@ -188,11 +186,21 @@ end
 -- Bring everything up to now: the first step of every operation.
 local function advance()
   now = server_time()
-  local clock = redis.call('HMGET', CLOCK, 'now', 'grace')
-  local last = tonumber(clock[1])
+  local clock = redis.call('HMGET', CLOCK, 'now', 'grace', 'server')
+  local last, server = tonumber(clock[1]), clock[3]
   grace = tonumber(clock[2]) or 0
-  if not last or now < last or now - last > GAP then restart_leases() end
-  redis.call('HSET', CLOCK, 'now', now, 'grace', grace)
+  local is_gap = not last or now < last or now - last > GAP
+  -- Once in a while is enough: what it costs must not be part of each operation.
+  if is_gap or math.floor(now / GAP) ~= math.floor(last / GAP) then server = server_identity() end
+  if is_gap then
+    -- The same server all the while: no replica called, and none can have been granted anything that is not known here.
+    -- Otherwise newcomers are refused for as long as replicas need to report what they serve. They did not have that
+    -- time if such a wait was under way.
+    local is_complete = last and server ~= '' and server == clock[3] and grace <= last
+    grace = is_complete and 0 or now + IDLE
+    restart_leases()
+  end
+  redis.call('HSET', CLOCK, 'now', now, 'grace', grace, 'server', server or '')
   for _, id in ipairs(redis.call('ZRANGE', LEASES, '-inf', now, 'BYSCORE')) do
     local state = load(id)
     end_session(id, state, 'expired', state.seen, NO_REQUEST)

@@ -18,21 +18,24 @@ REPLICAS = 4
 
 
 class ClockedSlots(RedisSlots):
-    """Runs the scripts of production, but for the lines that read Redis's clock: the time is a key beside the others.
+    """Runs the scripts of production, but for the lines that ask Redis for its clock and for what it is.
 
-    So the suite and the model decide what time it is. That the real clock is read right, and its gaps are noticed, is
-    shown further down, by a Redis that is stopped, killed and emptied.
+    Those are keys beside the others, so the suite and the model decide what time it is. That the real ones are read
+    right is shown further down, by a Redis that is stopped, killed and emptied.
     """
 
     server_time: ClassVar[str] = """
         local function server_time()
           return tonumber(redis.call('GET', (string.gsub(KEYS[1], 'clock$', 'test_time'))))
         end
+        local function server_identity()
+          return redis.call('GET', (string.gsub(KEYS[1], 'clock$', 'test_server'))) or ''
+        end
     """
 
 
 class RedisWorld(World):
-    refuses_after_gap = True
+    refuses_after_loss = True
 
     def __init__(self, url: str, limits: Limits = LIMITS) -> None:
         super().__init__(limits)
@@ -60,6 +63,9 @@ class RedisWorld(World):
         self._now = round(self._now + sec, 3)
         await self.redis.set(self.key("test_time"), round(self._now * 1000))
 
+    async def restart(self) -> None:
+        await self.redis.incr(self.key("test_server"))
+
     async def forget(self) -> None:
         await self.redis.delete(*map(self.key, KEYS))
 
@@ -74,7 +80,7 @@ class RedisWorld(World):
         assert await self.redis.xlen(self.key("events")) == 0
 
     async def close(self) -> None:
-        await self.redis.delete(*map(self.key, (*KEYS, "test_time")))
+        await self.redis.delete(*map(self.key, (*KEYS, "test_time", "test_server")))
         await self.redis.aclose()
         for store in self._stores:
             await store.close()
@@ -86,6 +92,7 @@ async def a_world(url: str, limits: Limits = LIMITS) -> AsyncIterator[RedisWorld
     world = RedisWorld(url, limits)
     try:
         await world.jump(0)
+        await world.restart()
         await world.open()
         yield world
     finally:

@@ -250,7 +250,7 @@ async def test_answers_leave_a_line_in_the_log_at_the_level_they_deserve(
     assert lines == [
         same | {"log_level": "debug", "status": 206, "bytes": 100},
         same | {"log_level": "debug", "status": 206, "bytes": 100, "request_id": "again"},
-        same | {"log_level": "info", "status": 416, "bytes": 0},
+        same | {"log_level": "info", "status": 416, "bytes": 0, "code": "STREAM_RANGE_INVALID"},
     ]
 
 

@@ -209,6 +209,32 @@ async def test_grants_nothing_before_replicas_had_time_to_report(server: RedisSe
         assert platform.served == before
 
 
+async def test_tells_silence_of_all_replicas_from_a_loss(server: RedisServer) -> None:
+    silence_sec = LIMITS.gap_sec + 0.1
+    store = RedisSlots(server.url, LIMITS, replica="a")
+
+    async def seconds_closed() -> float:
+        await asyncio.sleep(silence_sec)
+        return await store.seconds_until_accepting()
+
+    async def pause() -> None:
+        server.pause()
+        await asyncio.sleep(silence_sec)
+        server.resume()
+
+    async with asyncio.timeout(60):
+        while await store.seconds_until_accepting():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.05)
+    assert await seconds_closed() == 0
+    await pause()
+    assert await seconds_closed() == 0
+    # The same data, but it need not be all of it: with `everysec` the last second is missing.
+    server.kill()
+    server.start()
+    assert await seconds_closed() > 0
+    await store.close()
+
+
 async def test_a_start_without_an_answer_leaves_no_slot_behind(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,7 @@ from services.stream.slots import (
     Ended,
     EndReason,
     Kind,
+    LimitReached,
     Limits,
     Queued,
     Renewal,
@@ -40,9 +42,48 @@ class TestRedisSlots(SlotsContract):
         async with a_world(redis_server.url) as world:
             yield world
 
-    async def test_nothing_new_is_granted_for_one_idle_time_after_a_gap(self, world: RedisWorld) -> None:
+    @pytest.mark.parametrize("gap_sec", [LIMITS.gap_sec + 0.001, 100 * LIMITS.idle_sec, -0.001])
+    async def test_after_a_gap_what_is_left_is_granted_at_once(self, world: RedisWorld, gap_sec: float) -> None:
+        playing = await world.fill()
+        left = playing.pop()
+        await world.store.stop(left.id, EndReason.ENDED)
+        await world.jump(gap_sec)
+        assert await world.store.seconds_until_accepting() == 0
+        newcomer = await world.granted(a_request())
+        # The sessions of before keep theirs for one idle time, whether their replicas are there or not.
+        for _ in range(math.ceil(LIMITS.idle_sec / LIMITS.tick_sec) - 1):
+            await world.jump(LIMITS.tick_sec)
+            await world.store.renew([Renewal(newcomer)])
+            assert isinstance(await world.store.start(a_request(kind=Kind.IMPLICIT)), LimitReached)
+        statuses = await world.stores[1].renew([Renewal(each) for each in playing])
+        assert {type(each) for each in statuses.values()} == {Active}
+
+    async def test_restart_without_a_gap_is_noted_in_time_for_the_next_gap(self, world: RedisWorld) -> None:
+        await world.restart()
+        await world.wait(LIMITS.gap_sec)
+        await world.jump(LIMITS.gap_sec + 0.001)
+        assert await world.store.seconds_until_accepting() == 0
+
+    async def test_gap_while_replicas_report_gives_them_the_whole_time_again(self, world: RedisWorld) -> None:
+        await world.forget()
+        await world.store.renew([])
+        await world.jump(2 * LIMITS.idle_sec)
+        assert await world.store.seconds_until_accepting() == LIMITS.idle_sec
+
+    async def test_server_that_hides_its_identity_counts_as_another(self, world: RedisWorld) -> None:
+        await world.redis.delete(world.key("test_server"))
+        await world.wait(LIMITS.gap_sec)
+        await world.jump(LIMITS.gap_sec + 0.001)
+        assert await world.store.seconds_until_accepting() == LIMITS.idle_sec
+
+    async def test_nothing_new_is_granted_for_one_idle_time_after_a_loss(self, world: RedisWorld) -> None:
         session = await world.granted(a_request("ann"))
-        for cause in (world.forget, lambda: world.jump(LIMITS.gap_sec + 0.001), lambda: world.jump(-0.001)):
+
+        async def restart_after_a_gap() -> None:
+            await world.restart()
+            await world.jump(LIMITS.gap_sec + 0.001)
+
+        for cause in (world.forget, restart_after_a_gap):
             await cause()
             assert await world.store.seconds_until_accepting() == LIMITS.idle_sec
             for request in (a_request(), a_request("ann"), a_request(kind=Kind.IMPLICIT)):
@@ -57,9 +98,10 @@ class TestRedisSlots(SlotsContract):
             assert {each.id for each in await world.store.all()} == {session.id, newcomer.id}
             await world.store.stop(newcomer.id, EndReason.ENDED)
 
-    async def test_slot_freed_after_a_gap_goes_to_the_head_after_one_idle_time(self, world: RedisWorld) -> None:
+    async def test_slot_freed_after_a_loss_goes_to_the_head_after_one_idle_time(self, world: RedisWorld) -> None:
         playing = await world.fill()
         waiting = await world.queued(a_request())
+        await world.restart()
         await world.jump(LIMITS.idle_sec)
         await world.store.stop(playing[0].id, EndReason.ENDED)
         await world.play(*playing[1:], waiting, sec=LIMITS.idle_sec - 0.001)
@@ -166,7 +208,7 @@ class TestRedisSlots(SlotsContract):
         await world.store.stop(session.id, EndReason.ADMIN, by=Admin("root", "192.0.2.7"))
         state = json.loads(str(await world.redis.hget(world.key("states"), session.id)))
         assert set(state) == common | {"ended", "cause"}
-        assert set(await world.redis.hgetall(world.key("clock"))) == {"now", "grace", "relay", "relay_until"}
+        assert set(await world.redis.hgetall(world.key("clock"))) == {"now", "grace", "server", "relay", "relay_until"}
         assert await world.redis.hgetall(world.key("reasons")) == {session.id: "admin"}
         await world.wait(LIMITS.gap_sec)
         entries = [fields or {} for _, fields in await world.redis.xrange(world.key("events")) or []]
@@ -196,6 +238,7 @@ class RedisMachine(SlotsMachine):
     async def new_world(self) -> World:
         world = RedisWorld(self.url)
         await world.jump(0)
+        await world.restart()
         return world
 
     async def end_world(self) -> None:

@@ -57,12 +57,16 @@ export const enHouse = {
   'healthFor.database': 'All stored data.',
   'healthFor.broker': 'Events between services. They wait in the outbox until it is back; nothing is lost.',
   'healthFor.redis': 'Places, sessions and caches. What plays goes on; new films wait for it.',
+  'healthFor.disk': 'Room to write. Without it nothing is saved; watching goes on.',
+  'healthFor.slots': 'Whether new films start. What plays goes on.',
   'healthDo.service':
     'Look at the log of this service; start it again if it has ended. If it runs, look at what it needs.',
   'healthDo.database':
     'Check that PostgreSQL runs, has disk space, and takes the connection of the settings; with SQLite, that the disk has space.',
   'healthDo.broker': 'Check that RabbitMQ runs and has disk space and memory: its alarms stop senders.',
   'healthDo.redis': 'Check that Redis runs and has memory.',
+  'healthDo.disk': 'Make room on the disk of the databases.',
+  'healthDo.slots': 'Wait: Redis was started anew or lost its data, and it is being found out who watches.',
   'healthDo.other': 'docs/operations/troubleshooting.md says where to look.',
 
   'charts.title': 'The last minutes',
@@ -128,6 +132,8 @@ export const koHouse: Record<keyof typeof enHouse, string> = {
   'healthFor.broker': '서비스 사이의 이벤트를 전합니다. 돌아올 때까지 보관하며 잃어버리지 않습니다.',
   'healthFor.redis':
     '자리, 세션, 캐시를 맡습니다. 재생 중인 영상은 계속되고 새 영상은 돌아올 때까지 기다립니다.',
+  'healthFor.disk': '저장할 공간입니다. 없으면 아무것도 저장되지 않지만 시청은 계속됩니다.',
+  'healthFor.slots': '새 영상을 시작할 수 있는지를 나타냅니다. 재생 중인 영상은 계속됩니다.',
   'healthDo.service':
     '이 서비스의 로그를 확인하고, 종료되었다면 다시 시작하세요. 실행 중이라면 필요한 것의 상태를 확인하세요.',
   'healthDo.database':
@@ -135,6 +141,8 @@ export const koHouse: Record<keyof typeof enHouse, string> = {
   'healthDo.broker':
     'RabbitMQ가 실행 중인지, 디스크와 메모리가 충분한지 확인하세요. 경고가 있으면 전송이 멈춥니다.',
   'healthDo.redis': 'Redis가 실행 중인지, 메모리가 충분한지 확인하세요.',
+  'healthDo.disk': '데이터베이스 디스크의 공간을 확보하세요.',
+  'healthDo.slots': 'Redis가 다시 시작되었거나 데이터를 잃어 시청 중인 사람을 확인하고 있습니다. 잠시 기다리세요.',
   'healthDo.other': 'docs/operations/troubleshooting.md에서 확인할 곳을 찾을 수 있습니다.',
 
   'charts.title': '최근 몇 분',

@@ -38,6 +38,30 @@ export class Database {
     return stored;
   }
 
+  /**
+   * Changes a row in one transaction, so that of two tabs none overwrites what the other has written. Returns the row
+   * as it is then. `change` gets the present row, or null, and returns the new one; null leaves it as it is.
+   */
+  async update<T>(store: StoreName, key: string, change: (present: T | null) => T | null): Promise<T | null> {
+    let stored: T | null = null;
+    await this.change(store, (target) => {
+      const request = target.get(key);
+      request.onsuccess = () => {
+        const present = (request.result as T | undefined) ?? null;
+        const next = change(present);
+        if (next !== null) target.put(next, key);
+        stored = next ?? present;
+      };
+    });
+    return stored;
+  }
+
+  async keys(store: StoreName): Promise<string[]> {
+    const database = await this.open();
+    const request = database.transaction(store, 'readonly').objectStore(store).getAllKeys();
+    return (await resultOf(request)).map(String);
+  }
+
   delete(store: StoreName, key: string): Promise<void> {
     return this.change(store, (target) => target.delete(key));
   }

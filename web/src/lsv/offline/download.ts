@@ -35,6 +35,8 @@ export class Download {
     private readonly onEvent: (event: DownloadEvent) => void,
   ) {
     worker.onmessage = ({ data }) => this.take(data);
+    worker.onerror = () => this.crash();
+    worker.onmessageerror = () => this.crash();
     const { signal } = this.attached;
     addEventListener('online', () => worker.postMessage({ type: 'hurry' }), { signal });
     addEventListener('pagehide', () => session.close({ closing: true }), { signal });
@@ -119,6 +121,10 @@ export class Download {
       case 'tested':
         break;
     }
+  }
+
+  private crash(): void {
+    this.finish({ type: 'failed', failure: { kind: 'worker' } });
   }
 
   private finish(event: DownloadEvent): void {

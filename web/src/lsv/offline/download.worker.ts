@@ -47,4 +47,11 @@ async function take(message: ToDownloader): Promise<void> {
   }
 }
 
-scope.onmessage = ({ data }) => void take(data);
+scope.onmessage = ({ data }) => {
+  // The page hears of errors, and not of rejections.
+  take(data).catch((error) =>
+    setTimeout(() => {
+      throw error;
+    }),
+  );
+};

@@ -9,31 +9,34 @@ import type { Database } from './database';
 import { Download, type DownloadEvent } from './download';
 import type { Progress } from './downloadPlan';
 import { storeExtras } from './extras';
+import { type Change, FilmList } from './filmList';
 import {
   type Device,
-  endsSooner,
   filmKey,
+  type IssuedLicence,
   LicenceStore,
   type OfflineLicence,
   opensSamePack,
   type StoredFilm,
   termOf,
 } from './licences';
-import type { DownloaderPort, DownloadFailure } from './protocol';
+import type { DownloaderPort } from './protocol';
 import type { WrapAlgorithm } from './samplePack';
-import type { SelfTestResult, SelfTestStep } from './selfTest';
+import type { SelfTestResult } from './selfTest';
+import type { Tabs } from './tabs';
+import { OtherViewerError, SelfTestError, type Trouble, troubleOf } from './trouble';
+import { workerTask } from './workerTask';
+
+/** A page that was left this moment may still have a film. */
+const HOLD_MS = 2_000;
+/** How long another tab has to stop writing a film that is to be deleted. */
+const LET_GO_MS = 5_000;
 
 /** What is going on with a film right now; what is not, says its row. */
 export type Activity =
   | { phase: 'checking' | 'preparing' | 'queued' }
   | { phase: 'loading'; progress: Progress; isWaiting: boolean }
   | { phase: 'failed'; why: Trouble };
-
-export type Trouble =
-  | { kind: 'self-test'; step: SelfTestStep | 'worker' }
-  | { kind: 'refused' }
-  | { kind: 'error'; error: unknown }
-  | DownloadFailure;
 
 export interface DownloadsDeps {
   database: Database;
@@ -50,17 +53,21 @@ export interface DownloadsDeps {
   fetch: typeof fetch;
   deviceName: () => string;
   persist: () => Promise<unknown>;
+  /** Has the site's own files kept, too. */
+  keepApp: () => void;
+  /** Whether the server takes this browser's requests for those of this viewer. */
+  isViewer: (userId: string) => Promise<boolean>;
+  tabs: Tabs;
 }
 
 /** The downloads of one viewer in this browser. They belong to the site: going to another page does not stop them. */
 export class Downloads {
-  /** The films that are in this browser, whole or not; null before they are read. */
-  readonly films: Signal<StoredFilm[] | null> = signal(null);
   readonly activities: Signal<ReadonlyMap<string, Activity>> = signal(new Map());
   private readonly running = new Map<string, Download>();
   /** Films whose licence was renewed once because it did not fit what the server has now. */
   private readonly reissued = new Set<string>();
   private readonly licences: LicenceStore;
+  private readonly list: FilmList;
   private readonly guard: ClockGuard;
   private tested: Promise<SelfTestResult | { ok: false; failed: 'worker' }> | null = null;
 
@@ -70,11 +77,24 @@ export class Downloads {
   ) {
     this.licences = new LicenceStore(deps.database);
     this.guard = new ClockGuard(deps.database);
+    this.list = new FilmList(userId, this.licences, deps.tabs, () => this.review());
+  }
+
+  /** The films that are in this browser, whole or not; null before they are read. */
+  get films(): Signal<StoredFilm[] | null> {
+    return this.list.shown;
   }
 
   /** Reads what is there. */
-  async load(): Promise<void> {
-    this.films.value = await this.licences.ofUser(this.userId);
+  load(): Promise<void> {
+    return this.list.load();
+  }
+
+  /** Another viewer is here: stops everything, and shows nothing any more. What is unfinished goes on at the next login. */
+  close(): void {
+    this.list.close();
+    for (const download of this.running.values()) download.stop();
+    this.activities.value = new Map();
   }
 
   /** Goes on with what was interrupted, and learns which licences the server has ended. Call with a network. */
@@ -82,19 +102,27 @@ export class Downloads {
     await this.load();
     // What is begun while the server is asked is not in its answer.
     const before = this.films.peek() ?? [];
-    if (before.length === 0) return;
+    if (before.length === 0 || !(await this.deps.isViewer(this.userId))) return;
     const { items, total } = await this.deps.listLicences();
     const inForce = new Set(items.map(({ id }) => id));
     for (const { video, licence } of before) {
-      const film = this.find(video.id);
+      const film = this.list.find(video.id);
       const isOver = items.length === total && !inForce.has(licence.id);
-      if (film && isOver) await this.put({ ...film, isEnded: true });
+      if (film && isOver) await this.list.change(video.id, endedWith(licence));
       else if (film?.state === 'unfinished') await this.resume(video.id);
     }
   }
 
   /** Downloads a film, from the beginning if it was never begun. */
   async start(video: VideoDetail): Promise<void> {
+    if (this.isMoving(video.id)) return;
+    this.act(video.id, { phase: 'checking' });
+    await this.load().catch(() => undefined);
+    if (this.list.find(video.id)) {
+      // Another tab has begun it.
+      this.act(video.id, null);
+      return this.resume(video.id);
+    }
     await this.attempt(video.id, async () => {
       const { device, wrap } = await this.checked(video.id);
       const issued = await this.issue(video.id, device, wrap);
@@ -110,62 +138,72 @@ export class Downloads {
         state: 'unfinished',
         progress,
       };
-      await this.put(film);
+      await this.list.add(film);
       await storeExtras(this.deps.database, film, this.deps.fetch).catch(() => undefined);
-      // The viewer may have paused or deleted it by now.
-      const now = this.find(video.id);
-      if (!now) await this.licences.delete(this.userId, video.id);
-      if (now?.state === 'unfinished') this.run(film, device);
-      else this.act(video.id, null);
+      if (!(await this.run(video.id, device))) await this.licences.delete(this.userId, video.id);
     });
   }
 
   async resume(videoId: string): Promise<void> {
-    const film = this.find(videoId);
+    const film = this.list.find(videoId);
     if (!film || this.isMoving(videoId)) return;
-    await this.put({ ...film, state: 'unfinished' });
+    this.act(videoId, { phase: 'checking' });
     await this.attempt(videoId, async () => {
+      const now = await this.list.change(videoId, ({ state }) =>
+        state === 'complete' ? {} : { state: 'unfinished' },
+      );
+      // Another tab may have finished it.
+      if (now?.state !== 'unfinished') return this.act(videoId, null);
       const { device } = await this.checked(videoId);
-      const isOver = film.isEnded || (await this.guard.judge(termOf(film.licence))) !== 'valid';
-      const current = isOver ? await this.renewed(film) : film;
-      // The viewer may have paused or deleted it by now.
-      if (this.find(videoId)?.state !== 'unfinished') {
-        this.act(videoId, null);
-        return;
-      }
-      await this.put({ ...current, state: 'unfinished' });
-      this.run(current, device);
+      const isOver = now.isEnded || (await this.guard.judge(termOf(now.licence))) !== 'valid';
+      if (isOver) await this.renewed(now);
+      await this.run(videoId, device);
     });
   }
 
   async pause(videoId: string): Promise<void> {
-    const film = this.find(videoId);
-    if (film) await this.put({ ...film, state: 'paused' });
+    await this.list.change(videoId, ({ state }) => (state === 'complete' ? {} : { state: 'paused' }));
     this.running.get(videoId)?.stop();
   }
 
   /** Prolongs the licence of a film. Returns until when it can be watched; null if it has to be downloaded again. */
   async renew(videoId: string): Promise<string | null> {
-    const film = this.find(videoId);
+    const film = this.list.find(videoId);
     if (!film) return null;
+    await this.ensureViewer();
     const renewed = await this.renewed(film);
-    if (!this.find(videoId)) return null;
-    await this.put(renewed);
-    return renewed.state === 'complete' ? renewed.licence.expires_at : null;
+    return renewed?.state === 'complete' ? renewed.licence.expires_at : null;
   }
 
   /** Removes a film from this browser, and ends its licence, as far as the server can be reached. */
   async remove(videoId: string): Promise<void> {
-    const film = this.find(videoId);
+    const film = this.list.find(videoId);
+    const name = filmKey(this.userId, videoId);
+    // Also stops the tab that works on it.
+    await this.list.change(videoId, () => ({ state: 'paused' }));
     const download = this.running.get(videoId);
     download?.stop();
     await download?.done;
+    const free = await this.deps.tabs.hold(name, LET_GO_MS);
     if (film) await this.deps.endLicence(film.licence.id).catch(() => undefined);
     // The row last: without it nothing would know of the pack.
-    await this.ask({ type: 'remove', name: filmKey(this.userId, videoId) }, 'removed');
-    await this.licences.delete(this.userId, videoId);
+    try {
+      await workerTask(this.deps.createWorker, { type: 'remove', name }, 'removed');
+      await this.list.delete(videoId);
+    } finally {
+      free?.();
+    }
     this.act(videoId, null);
-    await this.load();
+  }
+
+  /** Another tab has changed something. */
+  private review(): void {
+    const isWanted = (videoId: string) => this.list.find(videoId)?.state === 'unfinished';
+    for (const [videoId, download] of this.running) if (!isWanted(videoId)) download.stop();
+    for (const [videoId, activity] of this.activities.peek()) {
+      const isElsewhere = activity.phase === 'failed' && activity.why.kind === 'elsewhere';
+      if (isElsewhere && !isWanted(videoId)) this.act(videoId, null);
+    }
   }
 
   private isMoving(videoId: string): boolean {
@@ -173,18 +211,12 @@ export class Downloads {
     return this.running.has(videoId) || (activity !== undefined && activity.phase !== 'failed');
   }
 
-  private find(videoId: string): StoredFilm | undefined {
-    return this.films.peek()?.find(({ video }) => video.id === videoId);
-  }
-
-  /** Shows a change at once, so that the next one is made to it. */
-  private async put(film: StoredFilm): Promise<void> {
-    const others = (this.films.peek() ?? []).filter(({ video }) => video.id !== film.video.id);
-    this.films.value = [...others, film].sort(endsSooner);
-    await this.licences.put(film);
+  private async ensureViewer(): Promise<void> {
+    if (this.list.isClosed || !(await this.deps.isViewer(this.userId))) throw new OtherViewerError();
   }
 
   private act(videoId: string, activity: Activity | null): void {
+    if (this.list.isClosed) return;
     const next = new Map(this.activities.peek());
     if (activity) next.set(videoId, activity);
     else next.delete(videoId);
@@ -195,22 +227,21 @@ export class Downloads {
     try {
       await task();
     } catch (error) {
-      const why: Trouble =
-        error instanceof SelfTestError ? { kind: 'self-test', step: error.step } : { kind: 'error', error };
-      this.act(videoId, { phase: 'failed', why });
+      this.act(videoId, { phase: 'failed', why: troubleOf(error) });
     }
   }
 
   /** Tries out this browser, once a page, and returns its key. */
   private async checked(videoId: string): Promise<{ device: Device; wrap: WrapAlgorithm }> {
     this.act(videoId, { phase: 'checking' });
+    await this.ensureViewer();
     const wrap = await this.wrapAlgorithm();
     this.act(videoId, { phase: 'preparing' });
     return { device: await this.licences.device(), wrap };
   }
 
   private async wrapAlgorithm(): Promise<WrapAlgorithm> {
-    this.tested ??= this.ask({ type: 'self-test' }, 'tested').then(
+    this.tested ??= workerTask(this.deps.createWorker, { type: 'self-test' }, 'tested').then(
       ({ result }) => result,
       () => ({ ok: false, failed: 'worker' }),
     );
@@ -237,8 +268,8 @@ export class Downloads {
     await this.guard.set(momentOf(headers) ?? secondsOf(licence.issued_at));
   }
 
-  /** Returns a film with a later licence, or with another one where the one before has ended. */
-  private async renewed(film: StoredFilm): Promise<StoredFilm> {
+  /** Gives a film a later licence, or another one where the one before has ended; null if it is gone by now. */
+  private async renewed(film: StoredFilm): Promise<StoredFilm | null> {
     const device = await this.licences.device();
     const wrap = await this.wrapAlgorithm();
     let issued: Issued;
@@ -250,28 +281,47 @@ export class Downloads {
       if (!isMissing(error) && !(error instanceof ApiError && error.code === 'LICENSE_EXPIRED')) throw error;
       issued = await this.issue(film.video.id, device, wrap);
     }
-    const isSame = opensSamePack(film.licence, issued.licence);
-    const state = isSame ? film.state : 'paused';
-    return { ...film, licence: issued.licence, state, isEnded: false };
+    return this.list.change(film.video.id, withLicence(film.licence, issued.licence));
   }
 
-  private run(film: StoredFilm, device: Device): void {
-    const { id } = film.video;
-    const session = this.deps.createSession(id, toBase64Url(device.keys.publicKey));
-    const download = new Download(film, device, this.deps.createWorker(), session, (event) => {
-      void this.follow(id, event);
-    });
-    this.running.set(id, download);
+  /** Has a worker fetch a film, unless it was paused, or another tab does so. Returns false if it was deleted. */
+  private async run(videoId: string, device: Device): Promise<boolean> {
+    const free = await this.deps.tabs.hold(filmKey(this.userId, videoId), HOLD_MS);
+    // The viewer, here or in another tab, may have paused or deleted it by now.
+    const film = await this.list.stored(videoId);
+    if (this.list.isClosed || film?.state !== 'unfinished') {
+      free?.();
+      this.act(videoId, null);
+      return film !== null;
+    }
+    if (!free) {
+      this.act(videoId, { phase: 'failed', why: { kind: 'elsewhere' } });
+      return true;
+    }
+    try {
+      const worker = this.deps.createWorker();
+      const session = this.deps.createSession(videoId, toBase64Url(device.keys.publicKey));
+      const download = new Download(film, device, worker, session, (event) => {
+        void this.follow(videoId, event);
+      });
+      this.running.set(videoId, download);
+      void download.done.then(free);
+    } catch {
+      free();
+      this.act(videoId, { phase: 'failed', why: { kind: 'worker' } });
+    }
+    this.deps.keepApp();
+    return true;
   }
 
   private async follow(videoId: string, event: DownloadEvent): Promise<void> {
-    const film = this.find(videoId);
+    const film = this.list.find(videoId);
     if (event.type === 'progress') {
       if (!film) return;
       const { isWaiting } = event;
       const progress = event.progress ?? film.progress;
       this.act(videoId, { phase: 'loading', progress, isWaiting });
-      if (event.progress) await this.put({ ...film, progress });
+      if (event.progress) await this.list.change(videoId, () => ({ progress }), false);
       return;
     }
     if (event.type === 'queued') {
@@ -282,16 +332,15 @@ export class Downloads {
     if (film && isPackedAnew(event) && !this.reissued.has(videoId)) {
       this.reissued.add(videoId);
       await this.attempt(videoId, async () => {
-        const current: StoredFilm = { ...(await this.renewed(film)), state: 'unfinished' };
-        if (this.find(videoId)?.state !== 'unfinished') return;
-        await this.put(current);
-        this.run(current, await this.licences.device());
+        await this.renewed(film);
+        await this.run(videoId, await this.licences.device());
       });
       return;
     }
     this.act(videoId, this.outcome(event));
-    if (event.type === 'complete' && film) {
-      await this.put({ ...film, state: 'complete', progress: event.progress });
+    if (event.type === 'complete') {
+      const { progress } = event;
+      await this.list.change(videoId, () => ({ state: 'complete', progress }));
     }
   }
 
@@ -307,23 +356,6 @@ export class Downloads {
         return null;
     }
   }
-
-  /** Has a worker of its own do one thing. */
-  private ask<Type extends 'tested' | 'removed'>(
-    message: Parameters<DownloaderPort['postMessage']>[0],
-    type: Type,
-  ): Promise<Extract<Parameters<NonNullable<DownloaderPort['onmessage']>>[0]['data'], { type: Type }>> {
-    return new Promise<never>((resolve, reject) => {
-      const worker = this.deps.createWorker();
-      worker.onmessage = ({ data }) => {
-        if (data.type !== type) return;
-        worker.terminate();
-        resolve(data as never);
-      };
-      worker.onerror = () => reject(new Error('the worker does not run'));
-      worker.postMessage(message);
-    });
-  }
 }
 
 function isPackedAnew(event: DownloadEvent): boolean {
@@ -331,8 +363,17 @@ function isPackedAnew(event: DownloadEvent): boolean {
   return event.failure.fault === 'wrong-key' || event.failure.fault === 'wrong-content';
 }
 
-class SelfTestError extends Error {
-  constructor(readonly step: SelfTestStep | 'worker') {
-    super(step);
-  }
+/** Ends a licence that the server does not have any more, unless another tab has got a new one. */
+function endedWith(licence: OfflineLicence): Change {
+  return (film) => (film.licence.id === licence.id ? { isEnded: true } : {});
+}
+
+/** Gives a film a new licence in place of one; a later one that another tab has got since stays. */
+function withLicence(before: IssuedLicence, issued: IssuedLicence): Change {
+  return ({ licence, state }) => {
+    const isChanged = licence.id !== before.id || licence.expires_at !== before.expires_at;
+    if (isChanged && termOf(licence).expiresAt > termOf(issued).expiresAt) return {};
+    const isWrong = state === 'complete' && !opensSamePack(licence, issued);
+    return { licence: issued, isEnded: false, state: isWrong ? 'paused' : state };
+  };
 }

@@ -2,7 +2,7 @@ import type { KeyGrant, ProgressRecord, SubtitleTrack, VideoDetail } from '../..
 import { uuid7 } from '../../lib/uuid7';
 import { fromBase64Url, isEqual } from '../bytes';
 import { type Binding, createExchangeKeys, type ExchangeKeys } from '../exchange';
-import { secondsOf, type Term } from './clock';
+import { secondsOf, type Term, TOLERANCE_SEC } from './clock';
 import type { Database } from './database';
 import type { Progress } from './downloadPlan';
 
@@ -98,6 +98,17 @@ export class LicenceStore {
     return this.database.put('films', filmKey(film.userId, film.video.id), film);
   }
 
+  /** Changes some fields of a row as it is now; null if there is none, as when another tab has deleted it. */
+  update(
+    userId: string,
+    videoId: string,
+    change: (film: StoredFilm) => Partial<StoredFilm>,
+  ): Promise<StoredFilm | null> {
+    return this.database.update<StoredFilm>('films', filmKey(userId, videoId), (film) =>
+      film ? { ...film, ...change(film) } : null,
+    );
+  }
+
   async delete(userId: string, videoId: string): Promise<void> {
     const key = filmKey(userId, videoId);
     for (const store of ['films', 'positions', 'extras'] as const) await this.database.delete(store, key);
@@ -118,7 +129,20 @@ export interface KeptPosition {
   isSent: boolean;
 }
 
-/** Whether a position that was kept may be sent: never over one that was saved later elsewhere. */
-export function maySend(kept: KeptPosition, onServer: ProgressRecord | null): boolean {
-  return !kept.isSent && (onServer === null || Date.parse(onServer.updated_at) < kept.at);
+/**
+ * Whether a position that was kept may be sent: never over one that was saved later elsewhere. This device's clock may
+ * be ahead of the server's, by `aheadMs`; one that is behind only makes it the more careful. A position of the future
+ * was made while the clock was wrong, and counts less than any.
+ */
+export function maySend(
+  kept: KeptPosition,
+  onServer: ProgressRecord | null,
+  aheadMs = 0,
+  now = Date.now(),
+): boolean {
+  if (kept.isSent) return false;
+  if (onServer === null) return true;
+  return (
+    kept.at <= now + 1000 * TOLERANCE_SEC && Date.parse(onServer.updated_at) < kept.at - Math.max(0, aheadMs)
+  );
 }

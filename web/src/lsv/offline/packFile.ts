@@ -12,6 +12,10 @@ export interface AccessHandle {
   close(): void;
 }
 
+interface ListedFolder extends FileSystemDirectoryHandle {
+  keys(): AsyncIterableIterator<string>;
+}
+
 interface AccessibleFile extends FileSystemFileHandle {
   createSyncAccessHandle(): Promise<AccessHandle>;
 }
@@ -62,6 +66,13 @@ export class PackFiles {
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
+  }
+
+  /** Returns the names of all packs, whole or not. */
+  async names(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const name of ((await this.packs()) as ListedFolder).keys()) names.push(name);
+    return names;
   }
 
   private async packs(): Promise<FileSystemDirectoryHandle> {

@@ -1,4 +1,4 @@
-import { getProgress, saveProgress } from '../../api/endpoints';
+import { readProgress, saveProgress } from '../../api/endpoints';
 import { ApiError, isPassing } from '../../api/errors';
 import type { ProgressRecord, ProgressWrite } from '../../api/types';
 import { storage } from '../../lib/storage';
@@ -18,10 +18,10 @@ export async function keepPosition(
   now = Date.now(),
 ): Promise<void> {
   const key = filmKey(userId, videoId);
-  const before = await database.get<KeptPosition>('positions', key);
-  if (before && !isNewer(write, before)) return;
   if (!isSent) storage.set(UNSENT_KEY, '1');
-  await database.put('positions', key, { ...write, userId, videoId, at: now, isSent } satisfies KeptPosition);
+  await database.update<KeptPosition>('positions', key, (before) =>
+    before && !isNewer(write, before) ? null : { ...write, userId, videoId, at: now, isSent },
+  );
 }
 
 /** Ids of sessions that began later sort after those that began before. The same write may have arrived since. */
@@ -49,12 +49,13 @@ export async function positionOf(
 }
 
 interface Server {
-  read: (videoId: string) => Promise<ProgressRecord | null>;
+  /** Returns the position that it has, and its moment now, in milliseconds since 1970, if it says so. */
+  read: (videoId: string) => Promise<{ record: ProgressRecord | null; moment: number | null }>;
   save: (videoId: string, write: ProgressWrite) => Promise<void>;
 }
 
 const SERVER: Server = {
-  read: (videoId) => getProgress(videoId),
+  read: readProgress,
   save: (videoId, write) => saveProgress(videoId, write, false),
 };
 
@@ -72,11 +73,10 @@ export async function sendPositions(
     if (each.userId !== userId || each.isSent) continue;
     await send(each, server);
     const key = filmKey(userId, each.videoId);
-    const now = await database.get<KeptPosition>('positions', key);
     // A player may have gone on in the meantime.
-    if (now?.session_id === each.session_id && now.seq === each.seq) {
-      await database.put('positions', key, { ...each, isSent: true });
-    }
+    await database.update<KeptPosition>('positions', key, (now) =>
+      now?.session_id === each.session_id && now.seq === each.seq ? { ...now, isSent: true } : null,
+    );
   }
   const left = await database.all<KeptPosition>('positions');
   if (left.every(({ isSent }) => isSent)) storage.set(UNSENT_KEY, '');
@@ -84,7 +84,9 @@ export async function sendPositions(
 
 async function send(kept: KeptPosition, server: Server): Promise<void> {
   try {
-    if (!maySend(kept, await server.read(kept.videoId))) return;
+    const { record, moment } = await server.read(kept.videoId);
+    const now = Date.now();
+    if (!maySend(kept, record, moment === null ? 0 : now - moment, now)) return;
     const { position, duration, session_id, seq } = kept;
     await server.save(kept.videoId, { position, duration, session_id, seq });
   } catch (error) {

@@ -29,6 +29,8 @@ export type DownloadFailure =
   | { kind: 'damaged' }
   | { kind: 'full' }
   | { kind: 'room'; lackingBytes: number }
+  /** The worker did not start, or has crashed. */
+  | { kind: 'worker' }
   /** Another tab writes this film. */
   | { kind: 'elsewhere' }
   | { kind: 'key'; fault: Fault };
@@ -47,6 +49,7 @@ export type FromDownloader =
 export interface DownloaderPort {
   onmessage: ((event: MessageEvent<FromDownloader>) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
+  onmessageerror: ((event: MessageEvent) => void) | null;
   postMessage(message: ToDownloader): void;
   terminate(): void;
 }

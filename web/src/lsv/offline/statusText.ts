@@ -3,9 +3,10 @@ import { language } from '../../i18n';
 import { formatBytes, formatMoment } from '../../lib/format';
 import type { Verdict } from './clock';
 import type { Progress } from './downloadPlan';
-import type { Activity, Trouble } from './downloads';
+import type { Activity } from './downloads';
 import type { StoredFilm } from './licences';
 import { o } from './texts';
+import type { Trouble } from './trouble';
 
 /** Returns how far a download is in whole percents, rounded down: 100 is all of it. */
 export function percentOf({ bytes, totalBytes }: Progress): number {

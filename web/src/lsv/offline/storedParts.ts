@@ -63,7 +63,8 @@ export class StoredParts implements KeySource {
 
   /** A part of it is damaged on the disk: it is fetched again when there is a network. */
   async noteDamage(): Promise<void> {
-    await this.licences.put({ ...(await this.current()), state: 'unfinished' });
+    const { userId, video } = this.film;
+    await this.licences.update(userId, video.id, () => ({ state: 'unfinished' }));
   }
 
   /** Returns where the viewer stopped, as far as this browser knows. */

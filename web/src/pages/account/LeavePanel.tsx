@@ -21,6 +21,9 @@ export function LeavePanel({ user, points }: Props) {
   const leave = async () => {
     await deleteAccount();
     forgetViewer();
+    await import('../../lsv/offline')
+      .then(({ forgetDownloads }) => forgetDownloads(user.id))
+      .catch(() => undefined);
     // Removes the cookies; they are worth nothing any more.
     await logout().catch(() => undefined);
     // A fresh page, so that nothing of this user stays in memory for the next one.

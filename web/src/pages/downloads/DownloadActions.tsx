@@ -46,6 +46,7 @@ export function DownloadActions({ downloads, film, activity, onSaid, onRemoved }
     onRemoved();
   };
   const isMoving = activity !== null && activity.phase !== 'failed';
+  const hasCrashed = activity?.phase === 'failed' && activity.why.kind === 'worker';
   const isWhole = film.state === 'complete';
   return (
     <>
@@ -70,7 +71,7 @@ export function DownloadActions({ downloads, film, activity, onSaid, onRemoved }
           data-testid="download-resume"
           onClick={() => void run(() => downloads.resume(id))}
         >
-          {o('offline.resume')}
+          {o(hasCrashed ? 'offline.again' : 'offline.resume')}
         </button>
       )}
       {isWhole && (

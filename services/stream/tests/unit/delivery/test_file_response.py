@@ -36,7 +36,8 @@ class Tape:
     def sent(self, count: int) -> None:
         self.bytes += count
 
-    def end_without_body(self, status: int) -> None:
+    def end_without_body(self, status: int, error: ApiError | None = None) -> None:
+        assert error is None or error.code.http_status == status
         self.events.append(f"answered {status}")
 
     def failed(self, code: str, message: str) -> None:

@@ -59,7 +59,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world = self.runner.run(self.new_world())
         settle_ms = round(self.world.settle_sec * 1000)
-        self.model = Model(self.now, refuses_after_gap=self.world.refuses_after_gap, settle_ms=settle_ms)
+        self.model = Model(self.now, refuses_after_loss=self.world.refuses_after_loss, settle_ms=settle_ms)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -164,6 +164,11 @@ class SlotsMachine(RuleBasedStateMachine):
     @rule(sec=st.sampled_from([-100.0, -0.001, LIMITS.gap_sec + 0.001, LIMITS.idle_sec, 10_000.0]))
     def leap(self, sec: float) -> None:
         self.runner.run(self.world.jump(sec))
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.world.restart())
+        self.model.starts += 1
 
     @precondition(lambda self: len(self.known) > LIMITS.platform)
     @rule()

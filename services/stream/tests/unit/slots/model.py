@@ -45,9 +45,11 @@ class Entry:
 class Model:
     """The rules."""
 
-    def __init__(self, now: int, *, refuses_after_gap: bool, settle_ms: int) -> None:
-        self.refuses_after_gap = refuses_after_gap
+    def __init__(self, now: int, *, refuses_after_loss: bool, settle_ms: int) -> None:
+        self.refuses_after_loss = refuses_after_loss
         self.settle_ms = settle_ms
+        self.starts = 0
+        """How often the store was started anew."""
         self.forget(now)
 
     def forget(self, now: int) -> None:
@@ -58,7 +60,9 @@ class Model:
         self.ended: dict[str, tuple[str, int]] = {}
         self.settling: list[tuple[int, int, str, Entry]] = []
         self.events: Counter[Summary] = Counter()
-        self.is_cold = self.refuses_after_gap
+        self.is_cold = self.refuses_after_loss
+        self.starts_known = self.starts
+        """As of the last time that the store looked, once in a window as long as a gap."""
 
     # What is there
 
@@ -86,10 +90,14 @@ class Model:
     # What happens by itself
 
     def come_to(self, now: int) -> None:
-        passed, self.now = now - self.now, now
-        if self.is_cold or not 0 <= passed <= GAP_MS:
+        before, self.now = self.now, now
+        is_gap = self.is_cold or not 0 <= now - before <= GAP_MS
+        may_have_lost = self.is_cold or self.starts != self.starts_known or self.closed_until > before
+        if is_gap or now // GAP_MS != before // GAP_MS:
+            self.starts_known = self.starts
+        if is_gap:
             self.is_cold = False
-            self.closed_until = now + IDLE_MS if self.refuses_after_gap else 0
+            self.closed_until = now + IDLE_MS if self.refuses_after_loss and may_have_lost else 0
             self.ended = {each: (reason, now + TOMBSTONE_MS) for each, (reason, _) in self.ended.items()}
             self.settling = [(now + self.settle_ms, *rest) for _, *rest in self.settling]  # type: ignore[misc]
             for entry in self.entries:

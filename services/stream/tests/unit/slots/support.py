@@ -36,8 +36,8 @@ def of_client(user: str, device: str) -> SessionRequest:
 class World(ABC):
     """Replicas, what they share, and its clock."""
 
-    refuses_after_gap: bool
-    """Whether nothing new is granted until replicas had the time to report which sessions they serve."""
+    refuses_after_loss: bool
+    """Whether nothing new is granted after a loss until replicas had the time to report which sessions they serve."""
     settle_sec: float
     """Seconds after a session was stopped until its event must be there."""
 
@@ -62,6 +62,10 @@ class World(ABC):
     async def forget(self) -> None:
         """Lose all data; the replicas go on."""
 
+    @abstractmethod
+    async def restart(self) -> None:
+        """Start the store anew with all its data."""
+
     @property
     def store(self) -> SlotStore:
         """Any replica's."""
@@ -78,7 +82,7 @@ class World(ABC):
     async def open(self) -> None:
         """Wait until new sessions are granted again."""
         await self.store.renew([])
-        if self.refuses_after_gap:
+        if self.refuses_after_loss:
             await self.wait(self.limits.idle_sec)
 
     async def play(self, *sessions: Session, sec: float = 0) -> None:

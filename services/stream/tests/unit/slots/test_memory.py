@@ -15,7 +15,7 @@ from services.stream.tests.unit.slots.support import BEGINNING_SEC, LIMITS, Worl
 
 
 class MemoryWorld(World):
-    refuses_after_gap = False
+    refuses_after_loss = False
     settle_sec = 0.0
 
     def __init__(self, limits: Limits = LIMITS) -> None:
@@ -33,6 +33,9 @@ class MemoryWorld(World):
 
     async def jump(self, sec: float) -> None:
         self._now = round(self._now + sec, 3)
+
+    async def restart(self) -> None:
+        pass
 
     async def forget(self) -> None:
         self._store = MemorySlots(self.limits, lambda: self._now)
