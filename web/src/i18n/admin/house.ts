@@ -142,7 +142,8 @@ export const koHouse: Record<keyof typeof enHouse, string> = {
     'RabbitMQ가 실행 중인지, 디스크와 메모리가 충분한지 확인하세요. 경고가 있으면 전송이 멈춥니다.',
   'healthDo.redis': 'Redis가 실행 중인지, 메모리가 충분한지 확인하세요.',
   'healthDo.disk': '데이터베이스 디스크의 공간을 확보하세요.',
-  'healthDo.slots': 'Redis가 다시 시작되었거나 데이터를 잃어 시청 중인 사람을 확인하고 있습니다. 잠시 기다리세요.',
+  'healthDo.slots':
+    'Redis가 다시 시작되었거나 데이터를 잃어 시청 중인 사람을 확인하고 있습니다. 잠시 기다리세요.',
   'healthDo.other': 'docs/operations/troubleshooting.md에서 확인할 곳을 찾을 수 있습니다.',
 
   'charts.title': '최근 몇 분',
