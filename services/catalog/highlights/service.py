@@ -18,7 +18,7 @@ from services.catalog.highlights.domain import MAX_HIGHLIGHTS, HighlightValues, 
 from services.catalog.highlights.repository import HighlightRepository
 from services.catalog.listing.totals import Totals
 from services.catalog.models import Highlight, Video
-from services.catalog.repository.videos import VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
 from services.catalog.service.cards import Cards
 from services.catalog.service.events import audit_event, touch, video_event
 
@@ -53,7 +53,9 @@ class Highlights:
             found, total = await HighlightRepository(session, caller, self._totals).page(
                 category=category, player=player, sort=sort, offset=offset, limit=limit
             )
-            cards = await self._cards.load(session, {each.video_id: version for each, version in found})
+            cards = await self._cards.load(
+                VideoRepository(session), {each.video_id: version for each, version in found}
+            )
         return [(each, cards[each.video_id]) for each, _ in found], total
 
     async def add(self, video_id: str, values: HighlightValues, caller: Caller, address: str) -> Highlight:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.aio.single_flight import SingleFlight
 from kit.cache import ExpiringCache
@@ -34,7 +33,7 @@ from services.catalog.home.domain import (
     without,
 )
 from services.catalog.home.repository import HomeRepository, Watchable
-from services.catalog.repository.videos import VisibleVideoRepository
+from services.catalog.repository.videos import VideoRepository, VisibleVideoRepository
 from services.catalog.series.domain import in_order
 from services.catalog.service.cards import Cards
 
@@ -116,7 +115,7 @@ class HomePage:
             own = await self._viewer_rows(films, reach, viewer, VIEWER_KINDS & set(self._kinds))
             rows = [row for kind in self._kinds for row in [*own, *shared] if row.kind is kind]
             first = [_page(row, "") if row.kind in VIEWER_KINDS else row for row in rows]
-            filled = await self._fill(session, films, first, viewer)
+            filled = await self._fill(VideoRepository(session), films, first, viewer)
         return [row for row in filled if row.items]
 
     async def row(self, caller: Caller, kind: RowKind, key: str, after: str) -> Row:
@@ -139,7 +138,7 @@ class HomePage:
                 page = _page(rows[0], after) if rows else Candidates(kind, key, "", [], "")
             else:
                 page = await _shared_page(repository, kind, key, after)
-            (row,) = await self._fill(session, films, [page], viewer)
+            (row,) = await self._fill(VideoRepository(session), films, [page], viewer)
         return row
 
     async def recommendations(self, video_id: str, caller: Caller) -> list[tuple[Encoded, Reason]]:
@@ -163,7 +162,7 @@ class HomePage:
             chosen = recommend(video_id, episodes, co_watched, alike, limit=MAX_RECOMMENDATIONS + len(co_watched))
             await films.look_up([each for each, _ in chosen])
             shown = [(each, reason) for each, reason in chosen if each in films][:MAX_RECOMMENDATIONS]
-            cards = await self._cards.load(session, films.versions([each for each, _ in shown]))
+            cards = await self._cards.load(VideoRepository(session), films.versions([each for each, _ in shown]))
         return [(cards[each], reason) for each, reason in shown]
 
     async def _viewer(self, caller: Caller) -> ViewerHome:
@@ -199,12 +198,12 @@ class HomePage:
         return rows
 
     async def _fill(
-        self, session: AsyncSession, films: _Films, rows: Sequence[Candidates], viewer: ViewerHome
+        self, videos: VideoRepository, films: _Films, rows: Sequence[Candidates], viewer: ViewerHome
     ) -> list[Row]:
         """Return rows with those of their films that the caller may watch now."""
         ids = [video_id for row in rows for video_id in row.ids]
         await films.look_up(ids)
-        cards = await self._cards.load(session, films.versions(ids))
+        cards = await self._cards.load(videos, films.versions(ids))
         records = {record.video_id: record for record in viewer.watched}
         return [
             Row(row, [Item(each, cards[each], records.get(each)) for each in row.ids if each in cards]) for row in rows

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from kit.cache import ExpiringCache
 from kit.encoded_json import Encoded
 from services.catalog.models import Video
@@ -35,11 +33,11 @@ class Cards:
         self._render = render
         self._kept: ExpiringCache[str, tuple[int, Encoded]] = ExpiringCache(_CARDS, _KEPT_SEC, clock)
 
-    async def load(self, session: AsyncSession, versions: Mapping[str, int]) -> dict[str, Encoded]:
+    async def load(self, videos: VideoRepository, versions: Mapping[str, int]) -> dict[str, Encoded]:
         """Return the cards of films, by id.
 
         Args:
-            session: the transaction in which their versions were read.
+            videos: of the transaction in which their versions were read.
             versions: of films that the caller may see.
         """
         mark = self._kept.begin()
@@ -48,7 +46,7 @@ class Cards:
             if (kept := self._kept.get(video_id)) and kept[0] == version:
                 cards[video_id] = kept[1]
         if missing := [video_id for video_id in versions if video_id not in cards]:
-            for video in await VideoRepository(session).by_ids(missing):
+            for video in await videos.by_ids(missing):
                 cards[video.id] = self._render(video)
                 self._kept.put(video.id, (video.version, cards[video.id]), mark)
         return cards

@@ -177,7 +177,7 @@ class Videos:
             videos, total = await VideoListRepository(session, caller, self._totals).page(
                 criteria, sort=sort, limit=limit, offset=0 if after else offset, after=after
             )
-            cards = await self._cards.load(session, {video.id: video.version for video in videos})
+            cards = await self._cards.load(VideoRepository(session), {video.id: video.version for video in videos})
         column, _ = SORTS[sort]
         last = None if len(videos) < limit else videos[-1]
         cursor = to_cursor(Position(sort, None if column == "id" else last.key, last.id)) if last else None

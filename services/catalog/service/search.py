@@ -88,7 +88,7 @@ class Search:
             ranked = await self._ranked(documents, query, offset + limit)
             shown = ranked.found[offset : offset + limit]
             versions = await VideoRepository(session).versions([each.video_id for each in shown])
-            cards = await self._cards.load(session, versions)
+            cards = await self._cards.load(VideoRepository(session), versions)
         results = [
             SearchResult(
                 found.kind,

@@ -19,6 +19,7 @@ from services.catalog.highlights.schemas import ListedHighlightView
 from services.catalog.home.http import HomeView, RecommendationsView
 from services.catalog.models import Series, Video
 from services.catalog.repository.jobs import JobRepository
+from services.catalog.repository.videos import VideoRepository
 from services.catalog.schemas import VideoView, encode_card
 from services.catalog.schemas_search import SearchPageView, SuggestionsView
 from services.catalog.series.repository import SeriesRepository
@@ -108,13 +109,13 @@ async def test_encodes_each_version_once_while_it_is_kept(catalog: Catalog) -> N
         version = await session.scalar(select(Video.version))
         assert version is not None
         for _ in range(2):
-            (card,) = (await cards.load(session, {video_id: version})).values()
+            (card,) = (await cards.load(VideoRepository(session), {video_id: version})).values()
             assert json.loads(card)["id"] == video_id
         assert rendered == [video_id]
         # One of another version is of before: it is not used.
-        await cards.load(session, {video_id: version + 1})
+        await cards.load(VideoRepository(session), {video_id: version + 1})
         now += cards_module._KEPT_SEC
-        await cards.load(session, {video_id: version})
+        await cards.load(VideoRepository(session), {video_id: version})
     assert rendered == [video_id] * 3
 
 

@@ -1,4 +1,4 @@
-"""SQL of lists: executes the statements of `listing.statements` for one caller."""
+"""SQL of lists: executes `statements` for one caller."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Executable, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.catalog.domain import Caller, Reach
-from services.catalog.listing import statements
 from services.catalog.listing.criteria import MAX_TOTAL, Criteria, Position
-from services.catalog.listing.statements import OWN, Begin, Shape
+from services.catalog.listing.repository import statements
+from services.catalog.listing.repository.statements import OWN, Begin, Shape
 from services.catalog.listing.totals import Totals
 from services.catalog.repository.videos import on_sqlite
 
