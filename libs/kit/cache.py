@@ -11,6 +11,9 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_ENTRY_BYTES = 500
+"""What an entry of `ByteCache` takes beside its bytes, about."""
+
 
 class LruCache(Generic[K, V]):
     """Keep the values used last, and drop the one not used for longest when there is no room.
@@ -64,6 +67,50 @@ class LruCache(Generic[K, V]):
     def clear(self) -> None:
         """Drop all values."""
         self._values.clear()
+
+
+class ByteCache(Generic[K, V]):
+    """Keep the bytes used last, with a label each, up to a size of all together.
+
+    Args:
+        max_bytes: of all; one entry may take a tenth of that, and costs a little more than its bytes.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._entries: OrderedDict[K, tuple[V, bytes]] = OrderedDict()
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of all that is kept."""
+        return self._bytes
+
+    def get(self, key: K) -> tuple[V, bytes] | None:
+        """Return label and bytes of a key and count that as a use; None if there are none."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: K, label: V, content: bytes) -> None:
+        """Keep the bytes of a key in place of those before, and drop others when there is no room."""
+        self._drop(key)
+        if self._size(content) > self._max_bytes // 10:
+            return
+        self._entries[key] = (label, content)
+        self._bytes += self._size(content)
+        while self._bytes > self._max_bytes:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: K) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= self._size(entry[1])
+
+    @staticmethod
+    def _size(content: bytes) -> int:
+        return len(content) + _ENTRY_BYTES
 
 
 @dataclass(frozen=True, slots=True)

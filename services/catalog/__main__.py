@@ -53,6 +53,7 @@ from services.catalog.service import (
     VideoEditor,
     Videos,
 )
+from services.catalog.service.answers import Answers
 from services.catalog.service.cards import Cards
 from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.service.import_tree import ImportTree
@@ -109,6 +110,14 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
     jobs = Jobs(database)
     TITLES.learn(_dictionary(settings.title_dictionary))
     home = HomePage(database, ViewingClient(peers["progress"]), parse_rows(settings.home_rows), cards)
+    highlights = Highlights(database, cards)
+
+    def forget() -> None:
+        home.forget()
+        videos.forget()
+        highlights.forget()
+
+    answers = Answers(database, settings.answers_max_bytes, forget)
     health = Health(database.checks() | {"media": Check(store.verify), "broker": broker_check(bus)})
     authenticate = authenticator(auth)
     background: list[Loop] = [partial(follow_revocations, revocations(auth), authenticate)] if role.answers else []
@@ -133,6 +142,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
             Protection(database, store),
             Imports(videos, origins, settings.import_dir),
             Search(database, cards),
+            answers,
             HealthOverview(health, peers),
             ArtworkReader(videos, store),
             store,
@@ -146,8 +156,8 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         )
         | {
             "series": series_router(SeriesLibrary(database, settings.uploads)),
-            "highlights": highlights_router(Highlights(database, cards)),
-            "home": home_router(home),
+            "highlights": highlights_router(highlights, answers),
+            "home": home_router(home, answers),
             "titles": titles_router(Titles(database, parse_templates(settings.title_templates))),
             "watchlist": watchlist_router(Watchlists(database)),
         },
@@ -164,7 +174,7 @@ def build(settings: CatalogSettings, role: Role, shared_bus: Bus | None = None) 
         name=NAME,
         app=app,
         health=health,
-        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos))]),
+        grpc=GrpcServer(NAME, settings.grpc_bind, [partial(register, CatalogServicer(videos, answers))]),
         bus=None if shared_bus else bus,
         prepare=[database.require_migrated, store.prepare],
         background=background,

@@ -12,6 +12,7 @@ from marquee.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from services.catalog.models import Video
 from services.catalog.schemas import thumbnail_url
 from services.catalog.service import Videos
+from services.catalog.service.answers import Answers
 
 MAX_IDS = 100
 Context = aio.ServicerContext[Any, Any]
@@ -20,8 +21,9 @@ Context = aio.ServicerContext[Any, Any]
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     """The gRPC API of catalog."""
 
-    def __init__(self, videos: Videos) -> None:
+    def __init__(self, videos: Videos, answers: Answers) -> None:
         self._videos = videos
+        self._answers = answers
 
     async def GetSource(  # noqa: N802
         self,
@@ -56,9 +58,13 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         """Return what lists show of several videos."""
         if len(request.ids) > MAX_IDS:
             raise ApiError(ErrorCode.VALIDATION_FAILED, f"at most {MAX_IDS} ids")
-        return catalog_pb2.GetVideosResponse(
-            videos=[_message(video) for video in await self._videos.by_ids(request.ids)]
-        )
+
+        async def make() -> bytes:
+            videos = [_message(video) for video in await self._videos.by_ids(request.ids)]
+            return catalog_pb2.GetVideosResponse(videos=videos).SerializeToString()
+
+        kept = await self._answers.for_services(("GetVideos", *request.ids), make)
+        return catalog_pb2.GetVideosResponse.FromString(kept)
 
 
 def register(servicer: CatalogServicer, server: aio.Server) -> None:

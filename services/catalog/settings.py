@@ -45,6 +45,11 @@ class CatalogSettings(ServiceSettings, DatabaseSettings, BrokerSettings, BucketM
     title_dictionary: Path | None = Field(
         None, description="A file of abbreviations for titles made of file names: one `ABBREVIATION = words` a line."
     )
+    answers_max_bytes: int = Field(
+        64 * 2**20,
+        ge=0,
+        description="Memory for answers of lists, searches and rows, which are kept until the catalogue changes.",
+    )
     import_scan_hours: float = Field(
         0, ge=0, le=8760, description="Hours between scans of the folder of imported films; 0 for none."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.cache import ExpiringCache, LruCache
+from kit.cache import ByteCache, ExpiringCache, LruCache
 
 KEYS = st.integers(0, 5)
 STEPS = st.lists(st.tuples(st.sampled_from(["get", "peek", "put", "pop"]), KEYS), max_size=60)
@@ -66,3 +66,18 @@ def test_what_was_being_read_when_all_was_dropped_is_not_kept() -> None:
     assert cache.get("a") is None
     cache.put("a", 2, cache.begin())
     assert cache.get("a") == 2
+
+
+@given(puts=st.lists(st.tuples(KEYS, st.integers(0, 4000)), max_size=40))
+def test_byte_cache_keeps_the_newest_up_to_its_size(puts: list[tuple[int, int]]) -> None:
+    cache, newest = ByteCache[int, int](20_000), dict[int, int]()
+    for number, (key, size) in enumerate(puts):
+        cache.put(key, number, bytes(size))
+        newest[key] = number
+        assert cache.size_bytes <= 20_000
+        if size <= 1000:
+            assert cache.get(key) == (number, bytes(size))
+        elif size > 2000:
+            assert cache.get(key) is None, "one entry takes a tenth at most"
+    for key, number in newest.items():
+        assert (kept := cache.get(key)) is None or kept[0] == number

@@ -69,10 +69,13 @@ class ViewingClient:
         """See `Viewing`."""
         request = progress_pb2.GetHomeRequest(user_id=user_id)
         answer = await call(self._stub.GetHome, request, deadline_sec=DEADLINE_SEC)
-        watched = [
-            WatchRecord(each.video_id, each.position_sec, each.duration_sec, each.completed) for each in answer.watched
-        ]
-        return ViewerHome(watched, [each.video_id for each in answer.trending], list(answer.co_watched))
+        watched = tuple(
+            [
+                WatchRecord(each.video_id, each.position_sec, each.duration_sec, each.completed)
+                for each in answer.watched
+            ]
+        )
+        return ViewerHome(watched, tuple([each.video_id for each in answer.trending]), tuple(answer.co_watched))
 
     async def co_watched(self, video_id: str) -> Sequence[str]:
         """See `Viewing`."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ValidationError
 
 from kit.auth.authentication import ClientAddress, CurrentCaller, protected_router
+from kit.encoded_json import Encoded, encode
 from kit.errors import ApiError, ErrorCode, invalid_field
 from kit.web.conditional import EncodedResponse
 from kit.web.schemas import Page, Paging, errors, paging
+from services.catalog.domain import Caller
 from services.catalog.highlights.domain import MAX_CATEGORY_CHARS, MAX_KEY_CHARS
 from services.catalog.highlights.formats import BYTE_ORDER_MARK, CsvError, from_csv, to_chapters, to_csv
 from services.catalog.highlights.schemas import (
@@ -25,6 +28,7 @@ from services.catalog.highlights.schemas import (
     encode_listed,
 )
 from services.catalog.highlights.service import Highlights, values_of
+from services.catalog.service.answers import Answers
 
 MISSING = errors(ErrorCode.CONTENT_NOT_FOUND)
 _LIST_BODY: dict[str, Any] = {
@@ -54,7 +58,7 @@ class HighlightSort(StrEnum):
     NEWEST = "-created_at"
 
 
-def build_router(highlights: Highlights) -> APIRouter:
+def build_router(highlights: Highlights, answers: Answers) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
@@ -70,11 +74,10 @@ def build_router(highlights: Highlights) -> APIRouter:
 
         `total` counts up to 10000.
         """
-        rows, total = await highlights.page(
-            caller, category=category, player=player, sort=sort.value, offset=page.offset, limit=page.page_size
-        )
-        items = [encode_listed(highlight, card) for highlight, card in rows]
-        return EncodedResponse({"items": items, "page": page.page, "page_size": page.page_size, "total": total})
+
+        key = ("highlights", category, player, sort.value, page.page, page.page_size)
+        make = partial(_encode_page, highlights, caller, page, category=category, player=player, sort=sort.value)
+        return EncodedResponse(await answers.for_reach(caller, key, make))
 
     @router.get(
         "/api/videos/{video_id}/highlights",
@@ -147,6 +150,17 @@ def build_router(highlights: Highlights) -> APIRouter:
         return Response(text, media_type="text/vtt", headers=headers)
 
     return router
+
+
+async def _encode_page(
+    highlights: Highlights, caller: Caller, page: Paging, *, category: str, player: str, sort: str
+) -> Encoded:
+    """Return a page in the shape of `Page[ListedHighlightView]`."""
+    rows, total = await highlights.page(
+        caller, category=category, player=player, sort=sort, offset=page.offset, limit=page.page_size
+    )
+    items = [encode_listed(highlight, card) for highlight, card in rows]
+    return encode({"items": items, "page": page.page, "page_size": page.page_size, "total": total})
 
 
 def _parse(body: bytes, content_type: str) -> HighlightList:

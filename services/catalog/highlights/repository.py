@@ -33,6 +33,7 @@ class HighlightRepository:
         self._session = session
         self._caller = caller
         self._totals = totals or Totals()
+        self._mark = self._totals.begin()
 
     async def add(self, highlights: Sequence[Highlight]) -> None:
         """Add highlights with their players."""
@@ -105,7 +106,7 @@ class HighlightRepository:
         if total is None:
             found = select(Highlight.id).where(condition).limit(MAX_TOTAL).subquery()
             total = await self._session.scalar(select(func.count()).select_from(found)) or 0
-            self._totals.put(key, total)
+            self._totals.put(key, total, self._mark)
         return total
 
     async def remove(self, highlight: Highlight) -> None:

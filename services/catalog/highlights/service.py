@@ -45,6 +45,10 @@ class Highlights:
                 raise ApiError(ErrorCode.CONTENT_NOT_FOUND)
             return await HighlightRepository(session, caller).of_video(video_id)
 
+    def forget(self) -> None:
+        """Drop the totals that are kept: something in the catalogue has changed."""
+        self._totals.clear()
+
     async def page(
         self, caller: Caller, *, category: str, player: str, sort: str, offset: int, limit: int
     ) -> tuple[list[tuple[Highlight, Encoded]], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -15,8 +16,9 @@ from kit.errors.api_error import prefers_korean
 from kit.web.conditional import EncodedResponse
 from kit.web.schemas import View, errors
 from services.catalog.home.domain import Reason, RowKind, title_of
-from services.catalog.home.service import HomePage, Item, Row
+from services.catalog.home.service import MAX_SHARED_SEC, HomePage, Item, Row
 from services.catalog.schemas import VideoView
+from services.catalog.service.answers import Answers
 
 AcceptLanguage = Annotated[str, Header(alias="Accept-Language", include_in_schema=False)]
 
@@ -58,14 +60,21 @@ class RecommendationsView(View):
     items: list[RecommendationView]
 
 
-def build_router(page: HomePage) -> APIRouter:
+def build_router(page: HomePage, answers: Answers) -> APIRouter:
     """Return the routes."""
     router = protected_router()
 
     @router.get("/api/home", response_model=HomeView)
     async def get_home(caller: CurrentCaller, accept_language: AcceptLanguage = "") -> Response:
         """Return the rows of the caller's home page. While progress is away, the rows that need it are absent."""
-        return EncodedResponse({"rows": [_encode_row(row, accept_language) for row in await page.home(caller)]})
+        viewer = await page.viewer(caller)
+
+        async def make() -> Encoded:
+            return encode({"rows": [_encode_row(row, accept_language) for row in await page.home(caller, viewer)]})
+
+        # The records of a viewer are many; their digest stands for them.
+        key = ("home", prefers_korean(accept_language), hashlib.sha256(repr(viewer).encode()).digest())
+        return EncodedResponse(await answers.for_reach(caller, key, make))
 
     @router.get("/api/home/rows/{kind}", response_model=RowView)
     async def get_row(
@@ -85,8 +94,13 @@ def build_router(page: HomePage) -> APIRouter:
     )
     async def get_recommendations(video_id: str, caller: CurrentCaller) -> Response:
         """Return what to watch after a film: its next episodes, what its viewers watched too, what shares its tags."""
-        found = await page.recommendations(video_id, caller)
-        return EncodedResponse({"items": [extend(card, {"reason": reason}) for card, reason in found]})
+
+        async def make() -> Encoded:
+            found = await page.recommendations(video_id, caller)
+            return encode({"items": [extend(card, {"reason": reason}) for card, reason in found]})
+
+        key = ("recommendations", video_id)
+        return EncodedResponse(await answers.for_caller(caller, key, make, seconds=MAX_SHARED_SEC))
 
     return router
 

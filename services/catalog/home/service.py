@@ -6,7 +6,6 @@ caller's rights, so no cached row can show what a caller may not see.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -105,10 +104,15 @@ class HomePage:
             kept.clear()
         self._flight.clear()
 
-    async def home(self, caller: Caller) -> list[Row]:
-        """Return the rows of a caller's home page, without empty ones."""
+    async def home(self, caller: Caller, viewer: ViewerHome) -> list[Row]:
+        """Return the rows of a caller's home page, without empty ones.
+
+        Args:
+            caller: who asks.
+            viewer: as `viewer` returns it: what the page is made of beside the catalogue.
+        """
         reach = Reach.of(caller)
-        viewer, shared = await asyncio.gather(self._viewer(caller), self._get_shared(reach))
+        shared = await self._get_shared(reach)
         async with self._database.read() as session:
             films = _Films(HomeRepository(session, reach))
             await films.look_up([*viewer.film_ids, *(video_id for row in shared for video_id in row.ids)])
@@ -128,7 +132,7 @@ class HomePage:
             after: `Candidates.next` of the page before; empty for the first page.
         """
         reach = Reach.of(caller)
-        viewer = await self._viewer(caller)
+        viewer = await self.viewer(caller)
         async with self._database.read() as session:
             repository = HomeRepository(session, reach)
             films = _Films(repository)
@@ -165,7 +169,8 @@ class HomePage:
             cards = await self._cards.load(VideoRepository(session), films.versions([each for each, _ in shown]))
         return [(cards[each], reason) for each, reason in shown]
 
-    async def _viewer(self, caller: Caller) -> ViewerHome:
+    async def viewer(self, caller: Caller) -> ViewerHome:
+        """Return what progress knows of the caller; nothing while it is away."""
         try:
             return await self._viewing.home(caller.user_id)
         except ApiError as error:

@@ -26,6 +26,7 @@ from services.catalog.service import (
     VideoEditor,
     Videos,
 )
+from services.catalog.service.answers import Answers
 from services.catalog.service.dead_letters import DeadLetters
 from services.catalog.service.jobs import Jobs
 from services.catalog.service.protection import Protection
@@ -47,6 +48,7 @@ def build_routers(
     protection: Protection,
     imports: Imports,
     search: Search,
+    answers: Answers,
     overview: HealthOverview,
     artwork: ArtworkReader,
     store: WritableStore,
@@ -61,7 +63,7 @@ def build_routers(
 ) -> dict[str, APIRouter]:
     """Return the routes of catalog, by tag."""
     return {
-        "videos": videos_routes.build_router(videos, jobs, store, admission, uploads),
+        "videos": videos_routes.build_router(videos, jobs, store, admission, answers, uploads),
         "uploads": tus.build_router(resumable, uploads),
         "artwork": artwork_routes.build_router(artwork),
         "changes": edits.build_router(editor, protection),
@@ -69,6 +71,6 @@ def build_routers(
         "subtitles": subtitle_routes.build_router(subtitles),
         "jobs": job_routes.build_router(jobs),
         "dead letters": dead_letter_routes.build_router(dead_letters),
-        "search": search_routes.build_router(search),
+        "search": search_routes.build_router(search, answers),
         "health": health.build_router(overview),
     }

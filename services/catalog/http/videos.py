@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from kit.auth.authentication import ActingAdmin, CurrentCaller, protected_router
-from kit.encoded_json import encode
+from kit.encoded_json import Encoded, encode
 from kit.errors import ApiError, ErrorCode
 from kit.media_store import WritableStore
 from kit.web.conditional import conditional_json
@@ -22,6 +22,7 @@ from services.catalog.http.multipart_upload import MAX_ENVELOPE_BYTES, receive
 from services.catalog.listing.criteria import Criteria
 from services.catalog.schemas import VideoDetailView, VideoView
 from services.catalog.service import Admission, Videos
+from services.catalog.service.answers import Answers
 from services.catalog.service.jobs import Jobs
 
 Sort = StrEnum("Sort", {name: name for name in SORTS})  # type: ignore[misc]
@@ -57,7 +58,12 @@ class ProcessingView(JobView):
 
 
 def build_router(
-    videos: Videos, jobs: Jobs, store: WritableStore, admission: Admission, uploads: Literal["admin", "members"]
+    videos: Videos,
+    jobs: Jobs,
+    store: WritableStore,
+    admission: Admission,
+    answers: Answers,
+    uploads: Literal["admin", "members"],
 ) -> APIRouter:
     """Return the routes."""
     router = protected_router()
@@ -79,11 +85,16 @@ def build_router(
 
         `next_cursor` leads through a list of any length at the same cost a page; `total` counts up to 10000.
         """
-        items, total, next_cursor = await videos.page(
-            caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
-        )
-        paged = {"page": page.page, "page_size": page.page_size, "total": total, "next_cursor": next_cursor}
-        return conditional_json(request, encode({"items": items, **paged}))
+
+        async def make() -> Encoded:
+            items, total, next_cursor = await videos.page(
+                caller, criteria, sort=sort.value, offset=page.offset, limit=page.page_size, cursor=cursor
+            )
+            paged = {"page": page.page, "page_size": page.page_size, "total": total, "next_cursor": next_cursor}
+            return encode({"items": items, **paged})
+
+        key = ("videos", criteria, sort.value, page.page, page.page_size, cursor)
+        return conditional_json(request, await answers.for_caller(caller, key, make))
 
     @router.post(
         "/api/videos",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from kit.cache import ExpiringCache
+from kit.cache import ExpiringCache, ReadMark
 
 EXACT_BELOW: Final = 1000
 """Smaller totals are counted each time."""
@@ -29,7 +29,15 @@ class Totals:
         """Return the total of a list; None when it must be counted."""
         return self._kept.get(key)
 
-    def put(self, key: Hashable, total: int) -> None:
+    def begin(self) -> ReadMark:
+        """Return the mark for `put`. Call this before the snapshot begins in which is counted."""
+        return self._kept.begin()
+
+    def put(self, key: Hashable, total: int, mark: ReadMark) -> None:
         """Keep a total that was counted."""
         if total >= EXACT_BELOW:
-            self._kept.put(key, total, self._kept.begin())
+            self._kept.put(key, total, mark)
+
+    def clear(self) -> None:
+        """Drop all totals, and those that are being counted."""
+        self._kept.clear()

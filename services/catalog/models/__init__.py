@@ -7,6 +7,7 @@ from services.catalog.models.imports import ImportFile, JobRecord, JobResult, Su
 from services.catalog.models.search import UNMODELLED, SearchDocument, SearchTokens, SearchWord, VideoTag
 from services.catalog.models.series import Highlight, HighlightPlayer, Series, WatchlistItem, WatchlistUser
 from services.catalog.models.uploads import ResumableUpload, UploadPart
+from services.catalog.models.version import CatalogueVersion
 from services.catalog.models.videos import Artwork, Asset, MediaJob, Video
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Artwork",
     "Asset",
     "Base",
+    "CatalogueVersion",
     "Highlight",
     "HighlightPlayer",
     "ImportFile",

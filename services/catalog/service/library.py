@@ -183,6 +183,10 @@ class Videos:
         cursor = to_cursor(Position(sort, None if column == "id" else last.key, last.id)) if last else None
         return [cards[video.id] for video in videos], total, cursor
 
+    def forget(self) -> None:
+        """Drop the totals that are kept: something in the catalogue has changed."""
+        self._totals.clear()
+
     async def by_ids(self, ids: Sequence[str]) -> Sequence[Video]:
         """Return several videos; unknown ids and videos in the trash are left out."""
         async with self._database.read() as session:

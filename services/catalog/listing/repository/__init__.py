@@ -43,6 +43,7 @@ class VideoListRepository:
         self._user_id = caller.user_id
         self._reach = Reach.of(caller)
         self._totals = totals or Totals()
+        self._mark = self._totals.begin()
         self._is_sqlite = on_sqlite(session)
 
     async def page(
@@ -74,7 +75,7 @@ class VideoListRepository:
             for scope, total in zip(missing, counted, strict=True):
                 known[scope] = total
                 if scope != OWN:
-                    self._totals.put((scope, shape.criteria), total)
+                    self._totals.put((scope, shape.criteria), total, self._mark)
         return min(MAX_TOTAL, sum(total or 0 for total in known.values()))
 
     async def _looked_up(self, criteria: Criteria) -> tuple[bool, ...]:
@@ -96,7 +97,7 @@ class VideoListRepository:
         if total is None:
             some = select(video_id).where(condition).limit(COMMON).subquery()
             total = await self._session.scalar(select(func.count()).select_from(some)) or 0
-            self._totals.put(("having", key), total)
+            self._totals.put(("having", key), total, self._mark)
         return total >= COMMON
 
     async def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:

@@ -158,7 +158,8 @@ async def look(play: Play, page: HomePage, viewing: Everything, listed: dict[str
         for is_fresh in (False, True):
             if is_fresh:
                 page.forget()
-            rows = {(row.candidates.kind, row.candidates.key): row for row in await page.home(who)}
+            shown = await page.home(who, await page.viewer(who))
+            rows = {(row.candidates.kind, row.candidates.key): row for row in shown}
             for row in rows.values():
                 assert {item.video_id for item in row.items} <= playable, row.candidates
         new = rows.get((RowKind.NEW, ""))
