@@ -74,7 +74,6 @@ def build_router(highlights: Highlights, answers: Answers) -> APIRouter:
 
         `total` counts up to 10000.
         """
-
         key = ("highlights", category, player, sort.value, page.page, page.page_size)
         make = partial(_encode_page, highlights, caller, page, category=category, player=player, sort=sort.value)
         return EncodedResponse(await answers.for_reach(caller, key, make))
