@@ -1,4 +1,4 @@
-"""A number that each change of the catalogue raises, whoever writes it: by it, readers tell that a kept answer is old.
+"""A number that each change of the catalogue raises, by triggers: by it, readers tell that a kept answer is old.
 
 A later revision that makes one of the tables anew must make its triggers anew, too.
 """

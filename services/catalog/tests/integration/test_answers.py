@@ -1,4 +1,4 @@
-"""Kept answers are never of before a change, whoever writes it, and never of another caller's rights."""
+"""Kept answers are never of before a change, by any writer, and never of the rights of another caller."""
 
 from __future__ import annotations
 
