@@ -72,6 +72,10 @@ rollback: ## bring what runs in containers back to the version before
 down: ## stop the containers; their data stays
 	$(COMPOSE) down
 
+.PHONY: pin-images
+pin-images: env ## pin the images that others make to what their tags mean today, in .env
+	@scripts/pin-images
+
 .PHONY: images
 images: env ## build the container images
 	$(COMPOSE) build
