@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -19,6 +21,7 @@ from services.catalog.domain import may_see
 from services.catalog.models import Asset, Series, Video, VideoTag
 from services.catalog.service.answers import Answers
 from services.catalog.tests.support import ADMIN, Catalog
+from services.catalog.tests.watching import FakeProgress, serve_progress
 
 A, B = new_id(), new_id()
 PEOPLE = {
@@ -31,6 +34,13 @@ STEPS = cases(quick=25, deep=500)
 PATHS = ("/api/videos", "/api/videos?tag=one&sort=title", "/api/search?q=film", "/api/home")
 
 
+@pytest.fixture
+async def progress(tmp_path: Path) -> AsyncIterator[FakeProgress]:
+    """A progress that answers; home pages would wait for an absent one."""
+    async with serve_progress(tmp_path) as servicer:
+        yield servicer
+
+
 async def shown(catalog: Catalog, path: str, headers: dict[str, str]) -> set[str]:
     body = await catalog.get(path, headers)
     if "rows" in body:
@@ -40,6 +50,7 @@ async def shown(catalog: Catalog, path: str, headers: dict[str, str]) -> set[str
     return {each["id"] for each in items}
 
 
+@pytest.mark.usefixtures("progress")
 async def test_random_changes_show_at_once_to_those_who_may_see_them_only(catalog: Catalog) -> None:
     random = Random(7)
     uploaders = [user_id for user_id, _ in PEOPLE.values()]
