@@ -80,6 +80,11 @@ def open_below(folder: Path, process: int | str = "self") -> list[Path]:
     return found
 
 
+def has_twice(files: list[Path]) -> bool:
+    """Whether one of the files is there more than once."""
+    return len(files) != len(set(files))
+
+
 def _open_below(folder: Path, process: int | str) -> list[Path]:
     found = []
     for entry in Path(f"/proc/{process}/fd").iterdir():
@@ -149,12 +154,10 @@ class ServiceHarness:
         return next(each for each in loops if isinstance(each, Traffic))
 
     async def idle(self) -> None:
-        """Waits until nothing is sent; no file of the store may be open twice then."""
+        """Waits until nothing is sent and, once what was replaced is closed, no file of the store is open twice."""
         async with asyncio.timeout(_TIME_LIMIT_SEC):
-            while self.traffic.active:  # noqa: ASYNC110 - nothing tells when they end
+            while self.traffic.active or has_twice(open_below(self.root)):  # noqa: ASYNC110 - nothing tells when they end
                 await asyncio.sleep(0.005)
-        opened = open_below(self.root)
-        assert len(opened) == len(set(opened))
 
     async def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Asks the API on a connection of its own; what is sent is JSON."""
