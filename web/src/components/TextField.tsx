@@ -1,5 +1,5 @@
 import { useId, useState } from 'preact/hooks';
-import { t } from '../i18n';
+import { v } from '../i18n/viewer';
 
 interface Props {
   label: string;
@@ -40,7 +40,7 @@ export function TextField({ label, hint, testId, onInput, type = 'text', autofoc
           <button
             type="button"
             class="field-reveal"
-            aria-label={revealed ? t('login.hidePassword') : t('login.showPassword')}
+            aria-label={revealed ? v('login.hidePassword') : v('login.showPassword')}
             aria-pressed={revealed}
             onClick={() => setRevealed(!revealed)}
           >

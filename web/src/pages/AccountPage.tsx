@@ -2,9 +2,9 @@ import { useState } from 'preact/hooks';
 import { getPoints } from '../api/me';
 import type { User } from '../api/types';
 import { PageHeading } from '../components/PageHeading';
-import { t } from '../i18n';
 import { useLoad, usePageTitle } from '../lib/hooks';
 import '../styles/account.css';
+import { v } from '../i18n/viewer';
 import { AppearancePanel } from './account/AppearancePanel';
 import { DevicePanel } from './account/DevicePanel';
 import { LeavePanel } from './account/LeavePanel';
@@ -15,12 +15,12 @@ import { PointsPanel } from './account/PointsPanel';
 import { WatchingPanel } from './account/WatchingPanel';
 
 export default function AccountPage({ user }: { user: User }) {
-  usePageTitle(t('account.title'));
+  usePageTitle(v('account.title'));
   const [points, reloadPoints] = useLoad((signal) => getPoints(1, { signal }), []);
   const [passwords, setPasswords] = useState(0);
   return (
     <div class="page account">
-      <PageHeading>{t('account.title')}</PageHeading>
+      <PageHeading>{v('account.title')}</PageHeading>
       <div class="account-columns">
         <div>
           <NamePanel user={user} />

@@ -5,7 +5,6 @@ import type { User } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { ProblemView } from '../components/FormDialog';
 import { PageHeading } from '../components/PageHeading';
-import { t } from '../i18n';
 import { type AdminKey, ta } from '../i18n/admin';
 import { usePageTitle } from '../lib/hooks';
 import '../styles/admin.css';
@@ -67,11 +66,11 @@ export default function AdminPage({ user, section = '' }: { user: User; section?
 }
 
 function Forbidden() {
-  usePageTitle(t('admin.title'));
+  usePageTitle(ta('admin.title'));
   return (
     <div class="page">
-      <PageHeading>{t('admin.title')}</PageHeading>
-      <ErrorMessage error={t('admin.forbidden')} />
+      <PageHeading>{ta('admin.title')}</PageHeading>
+      <ErrorMessage error={ta('admin.forbidden')} />
     </div>
   );
 }
@@ -86,7 +85,7 @@ function AdminNav() {
     list.current.scrollLeft = current.offsetLeft - (list.current.clientWidth - current.offsetWidth) / 2;
   }, [path]);
   return (
-    <nav class="admin-nav" aria-label={t('admin.title')} data-testid="admin-nav">
+    <nav class="admin-nav" aria-label={ta('admin.title')} data-testid="admin-nav">
       <ul ref={list}>
         {SECTIONS.map(([name, text]) => {
           const href = name === '' ? '/admin' : `/admin/${name}`;

@@ -5,8 +5,8 @@ import { ErrorMessage } from '../components/ErrorMessage';
 import { PlayIcon } from '../components/Icon';
 import { PageHeading } from '../components/PageHeading';
 import { VideoCard } from '../components/VideoCard';
-import { t } from '../i18n';
 import { p } from '../i18n/playing';
+import { v } from '../i18n/viewer';
 import { formatClock } from '../lib/format';
 import { useLoad, usePageTitle } from '../lib/hooks';
 import { playlistLink, readFilter, wallLink } from '../lib/playlist';
@@ -15,7 +15,7 @@ import { highlightFacts, highlightName } from './watch/Chapters';
 
 /** The highlights of all films. The filter is part of the address, so that it can be shared. */
 export default function HighlightsPage() {
-  usePageTitle(t('highlights.title'));
+  usePageTitle(v('highlights.title'));
   const { query, route } = useLocation();
   const filter = readFilter(query);
   const [loaded, reload] = useLoad(
@@ -34,7 +34,7 @@ export default function HighlightsPage() {
   return (
     <div class="page">
       <div class="section-head">
-        <PageHeading>{t('highlights.title')}</PageHeading>
+        <PageHeading>{v('highlights.title')}</PageHeading>
         {list && list.total > 0 && <span class="count">{list.total}</span>}
         {first && (
           <div class="section-actions">
@@ -50,7 +50,7 @@ export default function HighlightsPage() {
       </div>
       <Filters filter={filter} onChange={show} />
       {loaded.phase === 'failed' && <ErrorMessage error={loaded.error} onRetry={reload} retries />}
-      {list?.total === 0 && <p class="empty">{t('highlights.empty')}</p>}
+      {list?.total === 0 && <p class="empty">{v('highlights.empty')}</p>}
       <div class="grid" aria-busy={loaded.phase === 'loading'} data-testid="highlight-wall">
         {list?.items.map((highlight) => (
           <HighlightCard key={highlight.id} highlight={highlight} />
@@ -64,7 +64,7 @@ export default function HighlightsPage() {
             disabled={filter.page === 1}
             onClick={() => show({ page: filter.page - 1 })}
           >
-            {t('highlights.previousPage')}
+            {v('highlights.previousPage')}
           </button>
           <button
             type="button"
@@ -72,7 +72,7 @@ export default function HighlightsPage() {
             disabled={filter.page * list.page_size >= list.total}
             onClick={() => show({ page: filter.page + 1 })}
           >
-            {t('highlights.nextPage')}
+            {v('highlights.nextPage')}
           </button>
         </div>
       )}
@@ -97,7 +97,7 @@ function Filters({ filter, onChange }: FiltersProps) {
     >
       {(['category', 'player'] as const).map((name) => (
         <label key={name}>
-          {t(`highlights.${name}`)}
+          {v(`highlights.${name}`)}
           <input
             name={name}
             value={texts[name]}
@@ -107,17 +107,17 @@ function Filters({ filter, onChange }: FiltersProps) {
         </label>
       ))}
       <label>
-        {t('highlights.sort')}
+        {v('highlights.sort')}
         <select
           value={filter.sort}
           onChange={(event) => onChange({ sort: event.currentTarget.value as HighlightFilter['sort'] })}
         >
-          <option value="-pot_size">{t('highlights.sortPot')}</option>
-          <option value="-created_at">{t('highlights.sortNewest')}</option>
+          <option value="-pot_size">{v('highlights.sortPot')}</option>
+          <option value="-created_at">{v('highlights.sortNewest')}</option>
         </select>
       </label>
       <button type="submit" class="button">
-        {t('highlights.filter')}
+        {v('highlights.filter')}
       </button>
     </form>
   );

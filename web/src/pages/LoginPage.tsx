@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { TextField } from '../components/TextField';
-import { t } from '../i18n';
+import { v } from '../i18n/viewer';
 import { usePageTitle } from '../lib/hooks';
 import { safeNext } from '../session/safeNext';
 import { logIn, session } from '../session/session';
@@ -15,7 +15,7 @@ export default function LoginPage() {
   const [working, setWorking] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const { phase } = session.value;
-  usePageTitle(t('login.title'));
+  usePageTitle(v('login.title'));
 
   useEffect(() => {
     if (phase === 'authenticated') route(safeNext(query.next), true);
@@ -34,11 +34,11 @@ export default function LoginPage() {
   };
 
   return (
-    <AuthLayout title={t('login.title')} intro={t('login.intro')}>
+    <AuthLayout title={v('login.title')} intro={v('login.intro')}>
       <Notice registered={query.registered !== undefined} />
       <form onSubmit={submit} data-testid="login-form">
         <TextField
-          label={t('login.id')}
+          label={v('login.id')}
           value={loginId}
           onInput={setLoginId}
           autocomplete="username"
@@ -47,7 +47,7 @@ export default function LoginPage() {
           testId="login-id"
         />
         <TextField
-          label={t('login.password')}
+          label={v('login.password')}
           type="password"
           value={password}
           onInput={setPassword}
@@ -62,14 +62,14 @@ export default function LoginPage() {
           disabled={working}
           data-testid="login-submit"
         >
-          {working ? t('login.working') : t('login.submit')}
+          {working ? v('login.working') : v('login.submit')}
         </button>
       </form>
       <p class="auth-switch">
-        {t('login.toRegister')} <a href="/register">{t('login.registerLink')}</a>
+        {v('login.toRegister')} <a href="/register">{v('login.registerLink')}</a>
       </p>
       <p class="auth-switch">
-        <a href="/reset">{t('login.resetLink')}</a>
+        <a href="/reset">{v('login.resetLink')}</a>
       </p>
     </AuthLayout>
   );
@@ -78,9 +78,9 @@ export default function LoginPage() {
 function Notice({ registered }: { registered: boolean }) {
   const state = session.value;
   const text = registered
-    ? t('login.registered')
+    ? v('login.registered')
     : state.phase === 'anonymous' && state.expired
-      ? t('login.expired')
+      ? v('login.expired')
       : null;
   return text ? (
     <p class="notice" role="status">

@@ -3,7 +3,7 @@ import { useLocation } from 'preact-iso';
 import { register } from '../api/endpoints';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { TextField } from '../components/TextField';
-import { t } from '../i18n';
+import { v } from '../i18n/viewer';
 import { usePageTitle } from '../lib/hooks';
 import { AuthLayout } from './AuthLayout';
 
@@ -15,7 +15,7 @@ export default function RegisterPage() {
   const [working, setWorking] = useState(false);
   const [pending, setPending] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  usePageTitle(t('register.title'));
+  usePageTitle(v('register.title'));
 
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -34,19 +34,19 @@ export default function RegisterPage() {
 
   if (pending) {
     return (
-      <AuthLayout title={t('register.pendingTitle')} intro={t('register.pending')}>
+      <AuthLayout title={v('register.pendingTitle')} intro={v('register.pending')}>
         <a class="button button-primary button-wide" href="/login">
-          {t('register.backToLogin')}
+          {v('register.backToLogin')}
         </a>
       </AuthLayout>
     );
   }
 
   return (
-    <AuthLayout title={t('register.title')} intro={t('register.intro')}>
+    <AuthLayout title={v('register.title')} intro={v('register.intro')}>
       <form onSubmit={submit} data-testid="register-form">
         <TextField
-          label={t('register.displayName')}
+          label={v('register.displayName')}
           value={displayName}
           onInput={setDisplayName}
           autocomplete="name"
@@ -56,8 +56,8 @@ export default function RegisterPage() {
           testId="register-name"
         />
         <TextField
-          label={t('login.id')}
-          hint={t('register.idHint')}
+          label={v('login.id')}
+          hint={v('register.idHint')}
           value={loginId}
           onInput={setLoginId}
           autocomplete="username"
@@ -67,8 +67,8 @@ export default function RegisterPage() {
           testId="register-id"
         />
         <TextField
-          label={t('login.password')}
-          hint={t('register.passwordHint')}
+          label={v('login.password')}
+          hint={v('register.passwordHint')}
           type="password"
           value={password}
           onInput={setPassword}
@@ -84,11 +84,11 @@ export default function RegisterPage() {
           disabled={working}
           data-testid="register-submit"
         >
-          {working ? t('register.working') : t('register.submit')}
+          {working ? v('register.working') : v('register.submit')}
         </button>
       </form>
       <p class="auth-switch">
-        {t('register.toLogin')} <a href="/login">{t('login.submit')}</a>
+        {v('register.toLogin')} <a href="/login">{v('login.submit')}</a>
       </p>
     </AuthLayout>
   );

@@ -2,7 +2,6 @@ import { useState } from 'preact/hooks';
 import { resetPassword } from '../api/endpoints';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { TextField } from '../components/TextField';
-import { t } from '../i18n';
 import { v } from '../i18n/viewer';
 import { usePageTitle } from '../lib/hooks';
 import { useMutation } from '../lib/mutation';
@@ -19,7 +18,7 @@ export default function ResetPage() {
     return (
       <AuthLayout title={v('reset.doneTitle')} intro={v('reset.done')}>
         <a class="button button-primary button-wide" href="/login" data-testid="reset-login">
-          {t('register.backToLogin')}
+          {v('register.backToLogin')}
         </a>
       </AuthLayout>
     );
@@ -44,8 +43,8 @@ export default function ResetPage() {
           testId="reset-code"
         />
         <TextField
-          label={t('login.password')}
-          hint={t('register.passwordHint')}
+          label={v('login.password')}
+          hint={v('register.passwordHint')}
           type="password"
           value={password}
           onInput={setPassword}
@@ -65,7 +64,7 @@ export default function ResetPage() {
         </button>
       </form>
       <p class="auth-switch">
-        <a href="/login">{t('register.backToLogin')}</a>
+        <a href="/login">{v('register.backToLogin')}</a>
       </p>
     </AuthLayout>
   );

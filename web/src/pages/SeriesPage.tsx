@@ -6,7 +6,7 @@ import type { HistoryEntry } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
 import { PageHeading } from '../components/PageHeading';
 import { CardSkeleton, VideoCard } from '../components/VideoCard';
-import { t } from '../i18n';
+import { v } from '../i18n/viewer';
 import { useLoad, usePageTitle } from '../lib/hooks';
 import NotFoundPage from './NotFoundPage';
 import { episodeText } from './watch/More';
@@ -17,7 +17,7 @@ export default function SeriesPage() {
   const id = useRoute().params.id ?? '';
   const [loaded, reload] = useLoad((signal) => getSeries(id, { signal }), [id]);
   const [history] = useLoad((signal) => getHistory(HISTORY, { signal }), [id]);
-  usePageTitle(loaded.data?.title ?? t('series.title'));
+  usePageTitle(loaded.data?.title ?? v('series.title'));
   if (loaded.phase === 'failed' && isMissing(loaded.error)) return <NotFoundPage />;
   return (
     <div class="page">
@@ -42,15 +42,15 @@ function Seasons({ series, history }: { series: SeriesDetail; history: HistoryEn
   return (
     <>
       <header class="series-head">
-        <p class="eyebrow">{t('series.title')}</p>
+        <p class="eyebrow">{v('series.title')}</p>
         <PageHeading>{series.title}</PageHeading>
         {series.description && <p class="watch-description">{series.description}</p>}
-        <p class="count">{t('series.episodes', { count: series.episode_count })}</p>
+        <p class="count">{v('series.episodes', { count: series.episode_count })}</p>
       </header>
       {series.seasons.map(({ season, episodes }) => (
         <section key={season ?? 'none'} aria-labelledby={`season-${season}`} data-testid="season">
           <h2 id={`season-${season}`}>
-            {season === null ? t('series.noSeason') : t('series.season', { number: season })}
+            {season === null ? v('series.noSeason') : v('series.season', { number: season })}
           </h2>
           <div class="grid">
             {episodes.map((video) => {

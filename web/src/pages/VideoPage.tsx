@@ -21,6 +21,7 @@ import { MissingFilm } from './watch/MissingFilm';
 import { EpisodeLinks, Recommendations } from './watch/More';
 import { WatchlistButton } from './watch/WatchlistButton';
 import '../styles/video.css';
+import { p } from '../i18n/playing';
 
 /** What there is to know of a film before it is watched. */
 export default function VideoPage() {
@@ -85,7 +86,7 @@ function Head({ video }: { video: VideoDetail }) {
             <span class="spinner" aria-hidden="true" /> {t('card.processing')}
           </p>
         )}
-        {video.status === 'failed' && <ErrorMessage error={`${t('player.failed')} ${failureText(video)}`} />}
+        {video.status === 'failed' && <ErrorMessage error={`${p('player.failed')} ${failureText(video)}`} />}
       </div>
     </section>
   );

@@ -9,6 +9,7 @@ import { Icon } from '../components/Icon';
 import { loadCode } from '../components/lazyPage';
 import { PageHeading } from '../components/PageHeading';
 import { language, t } from '../i18n';
+import { p } from '../i18n/playing';
 import { v } from '../i18n/viewer';
 import { formatDate, formatDuration } from '../lib/format';
 import { useLoad, usePageTitle, usePolling } from '../lib/hooks';
@@ -53,7 +54,7 @@ function Film({ id, playlist, onMissing }: Props & { onMissing: () => void }) {
   const [polled, setPolled] = useState<VideoDetail | null>(null);
   const kept = useKeptFilm(id, loaded.phase === 'failed' && isPassing(loaded.error));
   const video = polled ?? loaded.data ?? kept;
-  usePageTitle(video?.title ?? t('player.title'));
+  usePageTitle(video?.title ?? p('player.title'));
   usePolling(async () => setPolled(await getVideo(id)), video?.status === 'processing', POLL);
   const isReady = video?.status === 'ready';
   const [info] = useLoad(
@@ -85,7 +86,7 @@ function Film({ id, playlist, onMissing }: Props & { onMissing: () => void }) {
         {playlist}
         <a class="back" href="/">
           <Icon name="back" size={18} />
-          {t('player.back')}
+          {p('player.back')}
         </a>
         {video && <About video={video} info={info.data ?? null} isOffline={video === kept} />}
       </div>

@@ -5,7 +5,7 @@ import { useLocation } from 'preact-iso';
 import { listSubtitles } from '../api/endpoints';
 import type { ProgressRecord, SubtitleTrack, VideoDetail } from '../api/types';
 import { ErrorMessage } from '../components/ErrorMessage';
-import { language, t } from '../i18n';
+import { language } from '../i18n';
 import { p } from '../i18n/playing';
 import { parsePlaylist } from '../lib/playlist';
 import { parseRange } from '../lib/ranges';
@@ -223,7 +223,7 @@ export function Player({ video, film, session, isAskedFor, record }: Props) {
       </media-controller>
       {failure && activeId !== null && (
         <div class="stage-cover">
-          <h2>{t('player.errorTitle')}</h2>
+          <h2>{p('player.errorTitle')}</h2>
           <ErrorMessage
             error={failureText(failure)}
             onRetry={() => void playback.current?.retry()}
@@ -272,10 +272,10 @@ function failureText(failure: PlaybackFailure): unknown {
     case 'refused':
       return failure.error;
     case 'network':
-      return t('player.errorNetwork');
+      return p('player.errorNetwork');
     case 'decode':
-      return t('player.errorDecode');
+      return p('player.errorDecode');
     case 'source':
-      return t('player.errorSource');
+      return p('player.errorSource');
   }
 }

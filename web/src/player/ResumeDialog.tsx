@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Icon, PlayIcon } from '../components/Icon';
-import { t } from '../i18n';
+import { p } from '../i18n/playing';
 import { formatClock } from '../lib/format';
 
 interface Props {
@@ -28,8 +28,8 @@ export function ResumeDialog({ position, duration, onContinue, onRestart }: Prop
         onContinue();
       }}
     >
-      <h2 id="resume-title">{t('player.resumeTitle')}</h2>
-      <p id="resume-text">{t('player.resumeText', { time, total: formatClock(duration) })}</p>
+      <h2 id="resume-title">{p('player.resumeTitle')}</h2>
+      <p id="resume-text">{p('player.resumeText', { time, total: formatClock(duration) })}</p>
       <span class="hero-progress" aria-hidden="true">
         <span style={{ width: `${(position / duration) * 100}%` }} />
       </span>
@@ -43,11 +43,11 @@ export function ResumeDialog({ position, duration, onContinue, onRestart }: Prop
           onClick={onContinue}
         >
           <PlayIcon size={18} />
-          {t('player.resumeContinue', { time })}
+          {p('player.resumeContinue', { time })}
         </button>
         <button type="button" class="button button-large" data-testid="resume-restart" onClick={onRestart}>
           <Icon name="restart" size={18} />
-          {t('player.resumeRestart')}
+          {p('player.resumeRestart')}
         </button>
       </div>
     </dialog>

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { PlayIcon } from '../components/Icon';
-import { t } from '../i18n';
+import { p } from '../i18n/playing';
 
 /** The question after hours without a sign of a viewer; the film is paused meanwhile. */
 export function StillWatching({ onAnswer }: { onAnswer: () => void }) {
@@ -14,11 +14,11 @@ export function StillWatching({ onAnswer }: { onAnswer: () => void }) {
       data-testid="still-watching"
       onClose={onAnswer}
     >
-      <h2 id="idle-title">{t('idle.title')}</h2>
+      <h2 id="idle-title">{p('idle.title')}</h2>
       <form method="dialog" class="dialog-actions">
         <button type="submit" class="button button-primary button-large">
           <PlayIcon size={18} />
-          {t('idle.continue')}
+          {p('idle.continue')}
         </button>
       </form>
     </dialog>

@@ -3,9 +3,10 @@ import { en as enBase } from './en';
 import { enFilms, koFilms } from './films';
 import { enHouse, koHouse } from './house';
 import { ko as koBase } from './ko';
+import { enStreams, koStreams } from './streams';
 
-export const en = { ...enBase, ...enFilms, ...enHouse };
-export const ko = { ...koBase, ...koFilms, ...koHouse };
+export const en = { ...enBase, ...enFilms, ...enHouse, ...enStreams };
+export const ko = { ...koBase, ...koFilms, ...koHouse, ...koStreams };
 
 export type AdminKey = keyof typeof en;
 

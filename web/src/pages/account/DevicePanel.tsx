@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { Icon } from '../../components/Icon';
 import { TextField } from '../../components/TextField';
 import { t } from '../../i18n';
+import { v } from '../../i18n/viewer';
 import { deviceName, MAX_DEVICE_NAME_CHARS, setOwnDeviceName } from '../../lib/deviceName';
 
 /** The name of this device in the list of the viewer's devices. It is stored in this browser only. */
@@ -10,7 +11,7 @@ export function DevicePanel() {
   const [isSaved, setSaved] = useState(false);
   return (
     <section class="panel" aria-labelledby="this-device">
-      <h2 id="this-device">{t('account.device')}</h2>
+      <h2 id="this-device">{v('account.device')}</h2>
       <form
         class="device-form"
         onSubmit={(event) => {
@@ -21,8 +22,8 @@ export function DevicePanel() {
         }}
       >
         <TextField
-          label={t('account.deviceName')}
-          hint={t('account.deviceHint')}
+          label={v('account.deviceName')}
+          hint={v('account.deviceHint')}
           value={name}
           maxLength={MAX_DEVICE_NAME_CHARS}
           testId="device-name"
@@ -38,7 +39,7 @@ export function DevicePanel() {
           <p class="approved" role="status">
             {isSaved && (
               <>
-                <Icon name="check" size={18} /> {t('account.deviceSaved')}
+                <Icon name="check" size={18} /> {v('account.deviceSaved')}
               </>
             )}
           </p>

@@ -4,7 +4,7 @@ import { listPlaySessions, stopPlaySession } from '../../api/playSessions';
 import type { WatchingDevice } from '../../api/types';
 import { DeviceList } from '../../components/DeviceList';
 import { ErrorMessage } from '../../components/ErrorMessage';
-import { t } from '../../i18n';
+import { v } from '../../i18n/viewer';
 import { useLoad, usePolling } from '../../lib/hooks';
 
 const POLL = { firstMs: 6000 };
@@ -35,7 +35,7 @@ export function WatchingPanel() {
   return (
     <section class="panel" aria-labelledby="watching" data-testid="watching-panel">
       <div class="section-head">
-        <h2 id="watching">{t('account.watching')}</h2>
+        <h2 id="watching">{v('account.watching')}</h2>
         {devices && devices.length > 0 && <span class="count">{devices.length}</span>}
       </div>
       {loaded.phase === 'failed' && !devices && (
@@ -43,9 +43,9 @@ export function WatchingPanel() {
       )}
       {problem !== null && <ErrorMessage error={problem} />}
       <p class="approved" role="status">
-        {stopped !== null && t('account.stopped', { device: stopped })}
+        {stopped !== null && v('account.stopped', { device: stopped })}
       </p>
-      {devices?.length === 0 && <p class="quiet">{t('account.watchingNone')}</p>}
+      {devices?.length === 0 && <p class="quiet">{v('account.watchingNone')}</p>}
       {devices && devices.length > 0 && (
         <DeviceList
           devices={devices}
@@ -53,11 +53,11 @@ export function WatchingPanel() {
             <button
               type="button"
               class="button"
-              aria-label={t('account.stopDevice', { device: device.device_name })}
+              aria-label={v('account.stopDevice', { device: device.device_name })}
               data-testid="stop-device"
               onClick={() => void stop(device)}
             >
-              {t('account.stop')}
+              {v('account.stop')}
             </button>
           )}
         />

@@ -1,4 +1,4 @@
-import { t } from '../../i18n';
+import { ta } from '../../i18n/admin';
 import { HealthPanel } from './HealthPanel';
 import { AdminHead } from './parts';
 import { StreamsPanel } from './StreamsPanel';
@@ -8,7 +8,7 @@ import { UsersPanel } from './UsersPanel';
 export function Dashboard() {
   return (
     <>
-      <AdminHead title={t('admin.title')} />
+      <AdminHead title={ta('admin.title')} />
       <StreamsPanel />
       <div class="admin-layout">
         <UsersPanel />

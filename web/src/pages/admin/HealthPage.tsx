@@ -4,7 +4,6 @@ import { isAbort } from '../../api/errors';
 import { listStreams } from '../../api/playSessions';
 import { DataTable } from '../../components/DataTable';
 import { Icon } from '../../components/Icon';
-import { t } from '../../i18n';
 import { adminCodeText, ta } from '../../i18n/admin';
 import { partText } from '../../i18n/codeText';
 import { useLoad } from '../../lib/hooks';
@@ -158,7 +157,7 @@ function Work({ report }: { report: Report }) {
         {metrics && <li>{ta('health.places', { active: metrics.active, max: metrics.max_streams })}</li>}
         {deadLetters === 0 && <li>{ta('health.noDeadLetters')}</li>}
         {failedVideos === 0 && <li>{ta('health.noFailedVideos')}</li>}
-        {!metrics && <li>{t('streams.title')}: –</li>}
+        {!metrics && <li>{ta('streams.title')}: –</li>}
       </ul>
     </section>
   );

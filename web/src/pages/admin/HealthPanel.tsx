@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { getHealth } from '../../api/endpoints';
 import type { Health } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
-import { language, t } from '../../i18n';
+import { language } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { healthText, partText } from '../../i18n/codeText';
 import { useLoad, usePolling } from '../../lib/hooks';
@@ -22,20 +22,20 @@ export function HealthPanel() {
   return (
     <section class="panel health" aria-labelledby="health" data-testid="health-panel">
       <div class="section-head">
-        <h2 id="health">{t('admin.health')}</h2>
+        <h2 id="health">{ta('admin.health')}</h2>
         {latest && <StatusDot value={latest.health.status} />}
         <a class="section-actions" href="/admin/health">
           {ta('health.see')}
-          <span class="visually-hidden"> {t('admin.health')}</span>
+          <span class="visually-hidden"> {ta('admin.health')}</span>
         </a>
       </div>
       {state.phase === 'failed' && !latest && <ErrorMessage error={state.error} onRetry={reload} retries />}
       {latest && (
         <>
-          <HealthList title={t('admin.services')} entries={latest.health.services} />
-          <HealthList title={t('admin.dependencies')} entries={latest.health.dependencies} />
+          <HealthList title={ta('admin.services')} entries={latest.health.services} />
+          <HealthList title={ta('admin.dependencies')} entries={latest.health.dependencies} />
           <p class="quiet">
-            {t('admin.checkedAt', {
+            {ta('admin.checkedAt', {
               time: new Intl.DateTimeFormat(language.value, { timeStyle: 'medium' }).format(latest.at),
             })}
           </p>

@@ -4,7 +4,7 @@ import { isMissing } from '../../api/errors';
 import { type DeviceLicence, listDeviceLicences, revokeLicence } from '../../api/licences';
 import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { DataTable } from '../../components/DataTable';
-import { language, t } from '../../i18n';
+import { language } from '../../i18n';
 import { adminCodeText, ta } from '../../i18n/admin';
 import { formatMoment, formatSince } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
@@ -94,7 +94,7 @@ export function LicencesPage() {
             },
             {
               key: 'user',
-              label: t('streams.who'),
+              label: ta('streams.who'),
               cell: ({ user_id: user }) => (
                 <a class="clipped" href={href({ user_id: user })} title={user}>
                   {nameOf(user)}

@@ -4,6 +4,7 @@ import { listStreams, stopStream } from '../../api/playSessions';
 import type { LiveStream, StreamMetrics } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { language, t } from '../../i18n';
+import { ta } from '../../i18n/admin';
 import { sourceText } from '../../i18n/codeText';
 import { formatBitrate, formatBytes, formatPercent, formatSince } from '../../lib/format';
 import { useLoad, usePolling } from '../../lib/hooks';
@@ -53,16 +54,16 @@ export function StreamsPanel() {
   return (
     <section class="panel streams" aria-labelledby="live-streams" data-testid="streams-panel">
       <div class="section-head">
-        <h2 id="live-streams">{t('streams.title')}</h2>
+        <h2 id="live-streams">{ta('streams.title')}</h2>
       </div>
       {loaded.phase === 'failed' && !live && <ErrorMessage error={loaded.error} onRetry={reload} retries />}
       {problem !== null && <ErrorMessage error={problem} />}
       <p class="approved" role="status">
-        {stopped !== null && t('streams.stopped', { name: stopped })}
+        {stopped !== null && ta('streams.stopped', { name: stopped })}
       </p>
       {live && live.metrics.opens_in_sec > 0 && (
         <p class="notice" role="status">
-          {t('streams.opensIn', { seconds: Math.ceil(live.metrics.opens_in_sec) })}
+          {ta('streams.opensIn', { seconds: Math.ceil(live.metrics.opens_in_sec) })}
         </p>
       )}
       <Totals metrics={live?.metrics} />
@@ -70,7 +71,7 @@ export function StreamsPanel() {
       {live && (
         <>
           {live.streams.length === 0 ? (
-            <p class="quiet">{t('streams.none')}</p>
+            <p class="quiet">{ta('streams.none')}</p>
           ) : (
             <StreamTable streams={live.streams} onStop={(stream) => void stop(stream)} />
           )}
@@ -100,13 +101,13 @@ async function load(pages: number, signal?: AbortSignal): Promise<Live> {
 /** Takes its space before the figures arrive, so that nothing below it moves. */
 function Totals({ metrics }: { metrics: StreamMetrics | undefined }) {
   const entries: [string, string | undefined][] = [
-    [t('streams.active'), metrics && `${metrics.active} / ${metrics.max_streams}`],
-    [t('streams.queued'), metrics && `${metrics.queued} / ${metrics.stream_queue}`],
-    [t('streams.users'), metrics && String(metrics.users)],
-    [t('streams.bandwidth'), metrics && formatBitrate(metrics.bandwidth_mbps * 1e6)],
-    [t('streams.sent'), metrics && formatBytes(metrics.bytes_sent)],
-    [t('streams.hitRate'), metrics && formatPercent(metrics.cache_hit_rate, language.value)],
-    [t('streams.replicas'), metrics && String(metrics.replicas)],
+    [ta('streams.active'), metrics && `${metrics.active} / ${metrics.max_streams}`],
+    [ta('streams.queued'), metrics && `${metrics.queued} / ${metrics.stream_queue}`],
+    [ta('streams.users'), metrics && String(metrics.users)],
+    [ta('streams.bandwidth'), metrics && formatBitrate(metrics.bandwidth_mbps * 1e6)],
+    [ta('streams.sent'), metrics && formatBytes(metrics.bytes_sent)],
+    [ta('streams.hitRate'), metrics && formatPercent(metrics.cache_hit_rate, language.value)],
+    [ta('streams.replicas'), metrics && String(metrics.replicas)],
   ];
   return (
     <dl class="totals" data-testid="stream-totals">
@@ -126,16 +127,16 @@ function StreamTable({ streams, onStop }: { streams: LiveStream[]; onStop: (stre
       <table class="stacking">
         <thead>
           <tr>
-            <th scope="col">{t('streams.who')}</th>
-            <th scope="col">{t('streams.what')}</th>
-            <th scope="col">{t('streams.device')}</th>
-            <th scope="col">{t('streams.since')}</th>
-            <th scope="col">{t('streams.bytes')}</th>
-            <th scope="col">{t('streams.rate')}</th>
-            <th scope="col">{t('streams.source')}</th>
-            <th scope="col">{t('streams.replica')}</th>
+            <th scope="col">{ta('streams.who')}</th>
+            <th scope="col">{ta('streams.what')}</th>
+            <th scope="col">{ta('streams.device')}</th>
+            <th scope="col">{ta('streams.since')}</th>
+            <th scope="col">{ta('streams.bytes')}</th>
+            <th scope="col">{ta('streams.rate')}</th>
+            <th scope="col">{ta('streams.source')}</th>
+            <th scope="col">{ta('streams.replica')}</th>
             <th scope="col">
-              <span class="visually-hidden">{t('streams.actions')}</span>
+              <span class="visually-hidden">{ta('streams.actions')}</span>
             </th>
           </tr>
         </thead>
@@ -157,30 +158,30 @@ function StreamRow({ stream, onStop }: { stream: LiveStream; onStop: (stream: Li
       <th scope="row">
         <span class="clipped">{nameOf(stream)}</span>
       </th>
-      <td data-label={t('streams.what')}>
+      <td data-label={ta('streams.what')}>
         <span class="clipped" title={title}>
           {title}
         </span>
       </td>
-      <td data-label={t('streams.device')}>
+      <td data-label={ta('streams.device')}>
         <span class="clipped" title={stream.device_name}>
           {stream.device_name}
         </span>
       </td>
-      <td data-label={t('streams.since')}>
+      <td data-label={ta('streams.since')}>
         <span>
           {formatSince(stream.since, language.value)}
-          {!isPlaying && <span class="chip chip-pending">{t('streams.waiting')}</span>}
+          {!isPlaying && <span class="chip chip-pending">{ta('streams.waiting')}</span>}
         </span>
       </td>
-      <td data-label={t('streams.bytes')} class="figure">
+      <td data-label={ta('streams.bytes')} class="figure">
         {isPlaying ? formatBytes(stream.bytes_sent) : '–'}
       </td>
-      <td data-label={t('streams.rate')} class="figure">
+      <td data-label={ta('streams.rate')} class="figure">
         {isPlaying ? formatBitrate(stream.rate_mbps * 1e6) : '–'}
       </td>
-      <td data-label={t('streams.source')}>{isPlaying ? sourceText(stream.source) : '–'}</td>
-      <td data-label={t('streams.replica')}>
+      <td data-label={ta('streams.source')}>{isPlaying ? sourceText(stream.source) : '–'}</td>
+      <td data-label={ta('streams.replica')}>
         <span class="clipped" title={stream.replica}>
           {stream.replica}
         </span>
@@ -189,15 +190,15 @@ function StreamRow({ stream, onStop }: { stream: LiveStream; onStop: (stream: Li
         <button
           type="button"
           class="button"
-          aria-label={t('streams.stopUser', { name: nameOf(stream), title })}
+          aria-label={ta('streams.stopUser', { name: nameOf(stream), title })}
           data-testid="stop-stream"
           onClick={() => onStop(stream)}
         >
-          {t('streams.stop')}
+          {ta('streams.stop')}
         </button>
       </td>
     </tr>
   );
 }
 
-const nameOf = (stream: LiveStream): string => stream.display_name ?? t('streams.unknownUser');
+const nameOf = (stream: LiveStream): string => stream.display_name ?? ta('streams.unknownUser');

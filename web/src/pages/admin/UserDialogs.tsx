@@ -6,6 +6,7 @@ import { FormDialog } from '../../components/FormDialog';
 import { TextField } from '../../components/TextField';
 import { language, t } from '../../i18n';
 import { ta } from '../../i18n/admin';
+import { v } from '../../i18n/viewer';
 import { formatSince } from '../../lib/format';
 import { corporationOptions } from './BulkBar';
 import { SelectField } from './forms';
@@ -45,9 +46,9 @@ export function NewUserDialog({ corporations, onDone, onClose }: NewProps) {
       onClose={onClose}
     >
       <TextField
-        label={t('login.id')}
+        label={v('login.id')}
         value={form.login}
-        hint={t('register.idHint')}
+        hint={v('register.idHint')}
         required
         maxLength={64}
         autocomplete="off"
@@ -55,7 +56,7 @@ export function NewUserDialog({ corporations, onDone, onClose }: NewProps) {
         onInput={set('login')}
       />
       <TextField
-        label={t('register.displayName')}
+        label={v('register.displayName')}
         value={form.name}
         maxLength={100}
         autocomplete="off"
@@ -63,10 +64,10 @@ export function NewUserDialog({ corporations, onDone, onClose }: NewProps) {
         onInput={set('name')}
       />
       <TextField
-        label={t('login.password')}
+        label={v('login.password')}
         type="password"
         value={form.password}
-        hint={t('register.passwordHint')}
+        hint={v('register.passwordHint')}
         required
         minLength={8}
         autocomplete="new-password"
@@ -74,7 +75,7 @@ export function NewUserDialog({ corporations, onDone, onClose }: NewProps) {
         onInput={set('password')}
       />
       <SelectField
-        label={t('admin.role')}
+        label={ta('admin.role')}
         name="role"
         value={form.role}
         options={roles()}
@@ -121,14 +122,14 @@ export function ChangeUserDialog({ user, corporations, onDone, onClose }: Change
       onClose={onClose}
     >
       <TextField
-        label={t('register.displayName')}
+        label={v('register.displayName')}
         value={name}
         required
         maxLength={100}
         onInput={setName}
         testId="change-user-name"
       />
-      <SelectField label={t('admin.role')} name="role" value={role} options={roles()} onChange={setRole} />
+      <SelectField label={ta('admin.role')} name="role" value={role} options={roles()} onChange={setRole} />
       <SelectField
         label={ta('contents.corporation')}
         name="corporation"

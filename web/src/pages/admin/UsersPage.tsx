@@ -68,7 +68,7 @@ export function UsersPage({ user: me }: { user: User }) {
     reload();
   };
   const approve = async (user: Account) => {
-    if (await run(() => setApproved(user.id, true))) done(t('admin.approved', { name: nameOf(user) }));
+    if (await run(() => setApproved(user.id, true))) done(ta('admin.approved', { name: nameOf(user) }));
   };
   const names = new Map(corporations.map(({ id, name }) => [id, name]));
 
@@ -91,7 +91,7 @@ export function UsersPage({ user: me }: { user: User }) {
           { name: 'query', label: ta('users.search') },
           {
             name: 'status',
-            label: t('admin.status'),
+            label: ta('admin.status'),
             options: [
               ['', ta('list.all')],
               ['pending', t('status.pending')],
@@ -101,7 +101,7 @@ export function UsersPage({ user: me }: { user: User }) {
           },
           {
             name: 'role',
-            label: t('admin.role'),
+            label: ta('admin.role'),
             options: [
               ['', ta('list.all')],
               ['admin', t('role.admin')],
@@ -153,7 +153,7 @@ function columnsOf(corporations: ReadonlyMap<string, string>): Column<Account>[]
   return [
     {
       key: 'user',
-      label: t('admin.user'),
+      label: ta('admin.user'),
       cell: (user) => (
         <span class="person">
           <strong>{nameOf(user)}</strong>
@@ -161,10 +161,10 @@ function columnsOf(corporations: ReadonlyMap<string, string>): Column<Account>[]
         </span>
       ),
     },
-    { key: 'role', label: t('admin.role'), cell: ({ role }) => t(`role.${role}`) },
+    { key: 'role', label: ta('admin.role'), cell: ({ role }) => t(`role.${role}`) },
     {
       key: 'status',
-      label: t('admin.status'),
+      label: ta('admin.status'),
       cell: ({ status }) => <span class={`chip chip-${status}`}>{t(`status.${status}`)}</span>,
     },
     {
@@ -178,7 +178,7 @@ function columnsOf(corporations: ReadonlyMap<string, string>): Column<Account>[]
     },
     {
       key: 'since',
-      label: t('admin.since'),
+      label: ta('admin.since'),
       class: 'figure',
       cell: ({ created_at: at }) => formatDate(at, language.value),
     },
@@ -246,11 +246,11 @@ function UserActions({ user, isMe, busy, onApprove, onAsk }: ActionProps) {
           type="button"
           class="button button-small"
           disabled={busy}
-          aria-label={t('admin.approveUser', { name })}
+          aria-label={ta('admin.approveUser', { name })}
           data-testid="approve-user"
           onClick={onApprove}
         >
-          {user.status === 'suspended' ? ta('users.resume') : t('admin.approve')}
+          {user.status === 'suspended' ? ta('users.resume') : ta('admin.approve')}
         </button>
       )}
       {asks('change')}

@@ -4,6 +4,7 @@ import type { User } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { Icon } from '../../components/Icon';
 import { language, t } from '../../i18n';
+import { ta } from '../../i18n/admin';
 import { formatDate } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 
@@ -39,7 +40,7 @@ export function UsersPanel() {
     <div class="admin-users">
       <section class="panel" aria-labelledby="pending-users" data-testid="pending-users">
         <div class="section-head">
-          <h2 id="pending-users">{t('admin.pending')}</h2>
+          <h2 id="pending-users">{ta('admin.pending')}</h2>
           {pending.data && pending.data.total > 0 && <span class="badge">{pending.data.total}</span>}
         </div>
         {pending.phase === 'failed' && <ErrorMessage error={pending.error} onRetry={reloadPending} retries />}
@@ -47,11 +48,11 @@ export function UsersPanel() {
         <p class="approved" role="status">
           {approved !== null && (
             <>
-              <Icon name="check" size={18} /> {t('admin.approved', { name: approved })}
+              <Icon name="check" size={18} /> {ta('admin.approved', { name: approved })}
             </>
           )}
         </p>
-        {pending.data?.items.length === 0 && <p class="quiet">{t('admin.pendingNone')}</p>}
+        {pending.data?.items.length === 0 && <p class="quiet">{ta('admin.pendingNone')}</p>}
         <ul class="people">
           {pending.data?.items.map((user) => (
             <li key={user.id}>
@@ -60,11 +61,11 @@ export function UsersPanel() {
                 type="button"
                 class="button button-primary"
                 disabled={busy === user.id}
-                aria-label={t('admin.approveUser', { name: nameOf(user) })}
+                aria-label={ta('admin.approveUser', { name: nameOf(user) })}
                 data-testid="approve-user"
                 onClick={() => void approve(user)}
               >
-                {t('admin.approve')}
+                {ta('admin.approve')}
               </button>
             </li>
           ))}
@@ -73,7 +74,7 @@ export function UsersPanel() {
 
       <section class="panel" aria-labelledby="all-users" data-testid="all-users">
         <div class="section-head">
-          <h2 id="all-users">{t('admin.users')}</h2>
+          <h2 id="all-users">{ta('admin.users')}</h2>
           {everyone.data && <span class="count">{everyone.data.total}</span>}
         </div>
         {everyone.phase === 'failed' && (
@@ -107,10 +108,10 @@ function UserTable({ users }: { users: User[] }) {
       <table class="stacking">
         <thead>
           <tr>
-            <th scope="col">{t('admin.user')}</th>
-            <th scope="col">{t('admin.role')}</th>
-            <th scope="col">{t('admin.status')}</th>
-            <th scope="col">{t('admin.since')}</th>
+            <th scope="col">{ta('admin.user')}</th>
+            <th scope="col">{ta('admin.role')}</th>
+            <th scope="col">{ta('admin.status')}</th>
+            <th scope="col">{ta('admin.since')}</th>
           </tr>
         </thead>
         <tbody>
@@ -119,11 +120,11 @@ function UserTable({ users }: { users: User[] }) {
               <td>
                 <Person user={user} />
               </td>
-              <td data-label={t('admin.role')}>{t(`role.${user.role}`)}</td>
-              <td data-label={t('admin.status')}>
+              <td data-label={ta('admin.role')}>{t(`role.${user.role}`)}</td>
+              <td data-label={ta('admin.status')}>
                 <span class={`chip chip-${user.status}`}>{t(`status.${user.status}`)}</span>
               </td>
-              <td data-label={t('admin.since')}>
+              <td data-label={ta('admin.since')}>
                 {user.created_at ? formatDate(user.created_at, language.value) : ''}
               </td>
             </tr>

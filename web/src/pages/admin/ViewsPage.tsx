@@ -1,6 +1,6 @@
 import { listViews, viewsCsvAddress } from '../../api/admin';
 import { DataTable } from '../../components/DataTable';
-import { language, t } from '../../i18n';
+import { language } from '../../i18n';
 import { ta } from '../../i18n/admin';
 import { sourceText } from '../../i18n/codeText';
 import { formatBytes, formatDuration, formatMoment } from '../../lib/format';
@@ -59,7 +59,7 @@ export function ViewsPage() {
           columns={[
             {
               key: 'video',
-              label: t('streams.what'),
+              label: ta('streams.what'),
               cell: ({ video_id: id, video_title: title }) => (
                 <a class="clipped" href={href({ video_id: id })} title={title ?? id}>
                   {title ?? shortId(id)}
@@ -68,7 +68,7 @@ export function ViewsPage() {
             },
             {
               key: 'user',
-              label: t('streams.who'),
+              label: ta('streams.who'),
               cell: ({ user_id: id, login_id: login }) => (
                 <a class="clipped" href={href({ user_id: id })} title={id}>
                   {login ?? shortId(id)}
@@ -94,11 +94,11 @@ export function ViewsPage() {
             },
             {
               key: 'bytes',
-              label: t('streams.bytes'),
+              label: ta('streams.bytes'),
               class: 'figure',
               cell: ({ bytes }) => (bytes === null ? '–' : formatBytes(bytes)),
             },
-            { key: 'source', label: t('streams.source'), cell: ({ source }) => sourceText(source) || '–' },
+            { key: 'source', label: ta('streams.source'), cell: ({ source }) => sourceText(source) || '–' },
           ]}
           testId="views-table"
         />

@@ -1,6 +1,7 @@
 import { listSubtitles } from '../../api/endpoints';
 import type { VideoDetail } from '../../api/types';
-import { language, t } from '../../i18n';
+import { language } from '../../i18n';
+import { p } from '../../i18n/playing';
 import { v } from '../../i18n/viewer';
 import { useLoad } from '../../lib/hooks';
 import { audioText, subtitleText } from '../../lib/tracks';
@@ -21,7 +22,7 @@ export function Tracks({ video }: { video: VideoDetail }) {
           />
         )}
         {video.width && video.height && (
-          <Tracklist name={t('player.resolution')} texts={[`${video.width}×${video.height}`]} />
+          <Tracklist name={p('player.resolution')} texts={[`${video.width}×${video.height}`]} />
         )}
       </dl>
     </section>

@@ -1,6 +1,7 @@
 import { getHighlights, type Highlight } from '../../api/discovery';
 import { PlayIcon } from '../../components/Icon';
-import { language, t } from '../../i18n';
+import { language } from '../../i18n';
+import { v } from '../../i18n/viewer';
 import { formatClock } from '../../lib/format';
 import { useLoad } from '../../lib/hooks';
 import { rangeLink } from '../../lib/ranges';
@@ -13,7 +14,7 @@ export function Chapters({ videoId }: { videoId: string }) {
   if (highlights.length === 0) return null;
   return (
     <section class="chapters" aria-labelledby="chapters" data-testid="chapters">
-      <h2 id="chapters">{t('highlights.ofFilm')}</h2>
+      <h2 id="chapters">{v('highlights.ofFilm')}</h2>
       <ol>
         {highlights.map((highlight) => (
           <li key={highlight.id}>
@@ -49,7 +50,7 @@ export function highlightFacts({ title, category, players, pot_size }: Highlight
   const pot =
     pot_size === null
       ? ''
-      : t('highlights.pot', { size: new Intl.NumberFormat(language.value).format(pot_size) });
+      : v('highlights.pot', { size: new Intl.NumberFormat(language.value).format(pot_size) });
   // Without a title, these are its name.
   const facts = title ? [category, players.join(', '), pot] : [pot];
   return facts.filter(Boolean).join(' · ');

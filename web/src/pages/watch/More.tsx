@@ -7,14 +7,15 @@ import {
 } from '../../api/discovery';
 import { Shelf } from '../../components/Shelf';
 import { VideoCard } from '../../components/VideoCard';
-import { t } from '../../i18n';
+import { p } from '../../i18n/playing';
+import { v } from '../../i18n/viewer';
 import { useLoad } from '../../lib/hooks';
 
 /** "S1 E2", or what there is of it. */
 export function episodeText({ season, episode }: Omit<EpisodeNumbers, 'series_id'>): string {
   const parts = [
-    season === null ? '' : t('series.seasonShort', { number: season }),
-    episode === null ? '' : t('series.episodeShort', { number: episode }),
+    season === null ? '' : v('series.seasonShort', { number: season }),
+    episode === null ? '' : v('series.episodeShort', { number: episode }),
   ];
   return parts.filter(Boolean).join(' ');
 }
@@ -28,8 +29,8 @@ export function EpisodeLinks({ videoId }: { videoId: string }) {
     <nav class="episodes-nav" aria-label={place.series.title} data-testid="episode-links">
       <a href={`/series/${encodeURIComponent(place.series.id)}`}>{place.series.title}</a>
       <span>{episodeText(place)}</span>
-      {place.previous && <EpisodeLink video={place.previous} text={t('series.previous')} />}
-      {place.next && <EpisodeLink video={place.next} text={t('series.next')} />}
+      {place.previous && <EpisodeLink video={place.previous} text={v('series.previous')} />}
+      {place.next && <EpisodeLink video={place.next} text={v('series.next')} />}
     </nav>
   );
 }
@@ -48,7 +49,7 @@ export function Recommendations({ videoId }: { videoId: string }) {
   const items = loaded.data?.items ?? [];
   if (items.length === 0) return null;
   return (
-    <Shelf id="recommendations" title={t('recommendations.title')} label={t('recommendations.title')}>
+    <Shelf id="recommendations" title={p('recommendations.title')} label={p('recommendations.title')}>
       {items.map((item) => (
         <VideoCard key={item.id} video={item} note={reasonText(item)} />
       ))}
@@ -59,11 +60,11 @@ export function Recommendations({ videoId }: { videoId: string }) {
 function reasonText({ reason }: Recommendation): string {
   switch (reason) {
     case 'same_series':
-      return t('recommendations.sameSeries');
+      return p('recommendations.sameSeries');
     case 'co_watched':
-      return t('recommendations.coWatched');
+      return p('recommendations.coWatched');
     case 'shared_tags':
-      return t('recommendations.sharedTags');
+      return p('recommendations.sharedTags');
     default:
       return '';
   }

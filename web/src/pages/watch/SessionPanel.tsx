@@ -4,7 +4,8 @@ import { errorText } from '../../api/errors';
 import { DeviceList } from '../../components/DeviceList';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { Icon, PlayIcon } from '../../components/Icon';
-import { type MessageKey, t } from '../../i18n';
+import { t } from '../../i18n';
+import { type PlayingKey, p } from '../../i18n/playing';
 import type { PlaySession } from '../../playsession/playSession';
 import type { PlayState, Refusal } from '../../playsession/state';
 
@@ -41,12 +42,12 @@ function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
           <p class="queue-position" aria-hidden="true" data-testid="queue-position">
             {state.position}
           </p>
-          <h2>{t('session.queuedTitle')}</h2>
+          <h2>{p('session.queuedTitle')}</h2>
           <p>{positionText(state.position)}</p>
-          <p class="quiet">{t('session.queuedText')}</p>
+          <p class="quiet">{p('session.queuedText')}</p>
           <Actions>
             <button type="button" class="button" data-testid="leave-queue" onClick={() => session.close()}>
-              {t('session.leaveQueue')}
+              {p('session.leaveQueue')}
             </button>
           </Actions>
         </>
@@ -56,14 +57,14 @@ function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
     case 'unavailable':
       return (
         <>
-          <h2>{t('session.unavailableTitle')}</h2>
+          <h2>{p('session.unavailableTitle')}</h2>
           <p>{errorText(state.error)}</p>
           <p class="quiet">
-            <span class="spinner" aria-hidden="true" /> {t('session.unavailableText')}
+            <span class="spinner" aria-hidden="true" /> {p('session.unavailableText')}
           </p>
           <Actions>
             <button type="button" class="button" onClick={() => onPlayHere()}>
-              {t('session.tryNow')}
+              {p('session.tryNow')}
             </button>
           </Actions>
         </>
@@ -73,21 +74,21 @@ function Content({ session, onPlayHere }: Omit<Props, 'covers'>) {
     case 'gone':
       return (
         <>
-          <h2>{t('session.goneTitle')}</h2>
+          <h2>{p('session.goneTitle')}</h2>
           <p data-testid="gone-reason">{goneText(state.reason)}</p>
           <Actions>
-            <PlayHere label={t('session.playAgain')} onClick={() => onPlayHere()} />
+            <PlayHere label={p('session.playAgain')} onClick={() => onPlayHere()} />
           </Actions>
         </>
       );
     case 'closed':
       return (
         <>
-          <h2>{t(state.isFinished ? 'session.finishedTitle' : 'session.closedTitle')}</h2>
-          <p>{t(state.isFinished ? 'session.finishedText' : 'session.closedText')}</p>
+          <h2>{p(state.isFinished ? 'session.finishedTitle' : 'session.closedTitle')}</h2>
+          <p>{p(state.isFinished ? 'session.finishedText' : 'session.closedText')}</p>
           <Actions>
             <PlayHere
-              label={t(state.isFinished ? 'session.watchAgain' : 'session.play')}
+              label={p(state.isFinished ? 'session.watchAgain' : 'session.play')}
               onClick={() => onPlayHere()}
             />
           </Actions>
@@ -101,7 +102,7 @@ function RefusalNotice({ refusal, onPlayHere }: { refusal: Refusal } & Pick<Prop
   return (
     <>
       <h2>{refusalTitle(refusal)}</h2>
-      <p>{t(scope === 'server' ? 'session.serverFullText' : 'session.userFullText')}</p>
+      <p>{p(scope === 'server' ? 'session.serverFullText' : 'session.userFullText')}</p>
       {devices.length > 0 && (
         <DeviceList
           devices={devices}
@@ -109,13 +110,13 @@ function RefusalNotice({ refusal, onPlayHere }: { refusal: Refusal } & Pick<Prop
             <button
               type="button"
               class={status === 'active' ? 'button button-primary' : 'button'}
-              aria-label={t(status === 'active' ? 'session.takeOverDevice' : 'session.takePlaceDevice', {
+              aria-label={p(status === 'active' ? 'session.takeOverDevice' : 'session.takePlaceDevice', {
                 device,
               })}
               data-testid="take-over"
               onClick={() => onPlayHere(session_id)}
             >
-              {t(status === 'active' ? 'session.takeOver' : 'session.takePlace')}
+              {p(status === 'active' ? 'session.takeOver' : 'session.takePlace')}
             </button>
           )}
         />
@@ -145,7 +146,7 @@ function TryAgain({ afterSec, onClick }: { afterSec: number; onClick: () => void
       onClick={onClick}
     >
       <Icon name="restart" size={18} />
-      {left > 0 ? t('session.tryAgainIn', { seconds: left }) : t('common.retry')}
+      {left > 0 ? p('session.tryAgainIn', { seconds: left }) : t('common.retry')}
     </button>
   );
 }
@@ -167,35 +168,35 @@ function Actions({ children }: { children: ComponentChildren }) {
 export function announcement(state: PlayState): string {
   switch (state.phase) {
     case 'opening':
-      return t('session.opening');
+      return p('session.opening');
     case 'active':
       return '';
     case 'queued':
-      return `${t('session.queuedTitle')}. ${positionText(state.position)}`;
+      return `${p('session.queuedTitle')}. ${positionText(state.position)}`;
     case 'refused':
       return refusalTitle(state.refusal);
     case 'unavailable':
-      return `${t('session.unavailableTitle')}. ${t('session.unavailableText')}`;
+      return `${p('session.unavailableTitle')}. ${p('session.unavailableText')}`;
     case 'failed':
       return '';
     case 'gone':
-      return `${t('session.goneTitle')}. ${goneText(state.reason)}`;
+      return `${p('session.goneTitle')}. ${goneText(state.reason)}`;
     case 'closed':
-      return t(state.isFinished ? 'session.finishedTitle' : 'session.closedTitle');
+      return p(state.isFinished ? 'session.finishedTitle' : 'session.closedTitle');
   }
 }
 
 function positionText(position: number): string {
-  return position === 1 ? t('session.queuedNext') : t('session.queuedPosition', { position });
+  return position === 1 ? p('session.queuedNext') : p('session.queuedPosition', { position });
 }
 
 function refusalTitle({ scope, limit }: Refusal): string {
-  if (scope === 'server') return t('session.serverFullTitle');
-  if (limit === null) return t('session.userFullTitle');
-  return limit === 1 ? t('session.userFullTitle.one') : t('session.userFullTitle.limit', { limit });
+  if (scope === 'server') return p('session.serverFullTitle');
+  if (limit === null) return p('session.userFullTitle');
+  return limit === 1 ? p('session.userFullTitle.one') : p('session.userFullTitle.limit', { limit });
 }
 
-const GONE_TEXTS: Record<string, MessageKey> = {
+const GONE_TEXTS: Record<string, PlayingKey> = {
   stopped: 'session.goneStopped',
   replaced: 'session.goneReplaced',
   admin: 'session.goneAdmin',
@@ -204,5 +205,5 @@ const GONE_TEXTS: Record<string, MessageKey> = {
 };
 
 function goneText(reason: string): string {
-  return t(GONE_TEXTS[reason] ?? 'session.goneUnknown');
+  return p(GONE_TEXTS[reason] ?? 'session.goneUnknown');
 }

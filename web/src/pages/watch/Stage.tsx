@@ -4,8 +4,8 @@ import { getProgress } from '../../api/endpoints';
 import { isMissing as isMissingError, isPassing, retryAfterOf } from '../../api/errors';
 import type { ProgressRecord, VideoDetail } from '../../api/types';
 import { ErrorMessage } from '../../components/ErrorMessage';
-import { t } from '../../i18n';
 import { failureText } from '../../i18n/codeText';
+import { p } from '../../i18n/playing';
 import { arriveAt } from '../../lib/arrival';
 import type { Cancel } from '../../lib/backgroundTimers';
 import { sourceSet } from '../../lib/pictures';
@@ -40,11 +40,11 @@ export function Stage({ video, onMissing }: Props) {
       {video.status === 'processing' ? (
         <div class="stage-empty" role="status">
           <span class="spinner" aria-hidden="true" />
-          <p>{t('player.processing')}</p>
+          <p>{p('player.processing')}</p>
         </div>
       ) : (
         <div class="stage-empty">
-          <ErrorMessage error={`${t('player.failed')} ${failureText(video)}`} />
+          <ErrorMessage error={`${p('player.failed')} ${failureText(video)}`} />
         </div>
       )}
     </div>

@@ -1,20 +1,20 @@
 import type { StreamInfo } from '../../api/types';
-import { t } from '../../i18n';
 import { sourceText } from '../../i18n/codeText';
+import { p } from '../../i18n/playing';
 import { formatBitrate, formatBytes } from '../../lib/format';
 
 export function StreamFacts({ info }: { info: StreamInfo }) {
   const { resolution, codecs, bitrate, file_size, source } = info;
   const codecNames = [codecs?.video, codecs?.audio].filter(Boolean).join(' · ');
   const facts: [string, string | null][] = [
-    [t('player.resolution'), resolution && `${resolution.width}×${resolution.height}`],
-    [t('player.codecs'), codecNames || null],
-    [t('player.bitrate'), bitrate ? formatBitrate(bitrate) : null],
-    [t('player.size'), file_size ? formatBytes(file_size) : null],
-    [t('player.source'), source && sourceText(source)],
+    [p('player.resolution'), resolution && `${resolution.width}×${resolution.height}`],
+    [p('player.codecs'), codecNames || null],
+    [p('player.bitrate'), bitrate ? formatBitrate(bitrate) : null],
+    [p('player.size'), file_size ? formatBytes(file_size) : null],
+    [p('player.source'), source && sourceText(source)],
   ];
   return (
-    <dl class="facts" aria-label={t('player.facts')} data-testid="stream-facts">
+    <dl class="facts" aria-label={p('player.facts')} data-testid="stream-facts">
       {facts.map(
         ([name, value]) =>
           value && (

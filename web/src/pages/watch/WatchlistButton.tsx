@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { isOnWatchlist, setOnWatchlist } from '../../api/discovery';
 import { ErrorMessage } from '../../components/ErrorMessage';
 import { Icon } from '../../components/Icon';
-import { t } from '../../i18n';
+import { v } from '../../i18n/viewer';
 import { useLoad } from '../../lib/hooks';
 
 /** Puts a film on the viewer's list, or takes it off. */
@@ -37,7 +37,7 @@ export function WatchlistButton({ videoId }: { videoId: string }) {
         onClick={() => void toggle()}
       >
         <Icon name={isOn ? 'check' : 'plus'} size={18} />
-        {isOn ? t('watchlist.on') : t('watchlist.add')}
+        {isOn ? v('watchlist.on') : v('watchlist.add')}
       </button>
       {error !== null && <ErrorMessage error={error} />}
     </>
